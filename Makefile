@@ -1,0 +1,38 @@
+# Everything a fresh machine needs is made here: a virtual environment in .venv, then the job.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The machine's own certificates, as pip uses them: a company's proxy is known there and not to uv's built-in list.
+export UV_SYSTEM_CERTS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check clean test-unit test-integration
+
+demo: $(VENV)/ready
+	$(BIN)/python -m coffee_boat.cli.demo
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-unit: $(VENV)/ready
+	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+
+test-integration: $(VENV)/ready
+	$(BIN)/python -m pytest integration $(PYTEST_ARGS)
+
+check: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_house.py
+
+# Stated as a file so that a second `make` does nothing; made anew when what is installed changes.
+$(VENV)/ready: setup.cfg setup.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"coffee_boat needs Python 3.10 to 3.13, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[local,notebook,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,58 @@
+"""Credentials inside URLs: taken out, kept aside, handed on where no process list shows them."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user and password. An ssh user stays: it is a name, not a secret, and git needs it."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    user, host = parts.netloc.rpartition("@")[::2]
+    keep = user.partition(":")[0] + "@" if parts.scheme.endswith("ssh") else ""
+    return urlunsplit(parts._replace(netloc=keep + host))
+
+
+def credentials(urls: Iterable[str]) -> Mapping[tuple[str, str, int], tuple[str, str]]:
+    """(scheme, host, port) -> (user, password), the first that says so for each."""
+    found: dict[tuple[str, str, int], tuple[str, str]] = {}
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.username is not None:
+            found.setdefault(origin(url), (unquote(parts.username), unquote(parts.password or "")))
+    return found
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL: what its credentials are good for."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.rpartition("+")[2]
+    return scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(scheme, 0)
+
+
+def git_environment(urls: Iterable[str]) -> dict[str, str | None]:
+    """Environment for git: never ask at a terminal, and log in to the hosts of `urls` with the credentials that they carry.
+
+    By a header: a URL that is rewritten (insteadOf) would show in the arguments of git's own helper processes.
+    """
+    start = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    logins = sorted({_header(url) for url in urls if url.startswith("git+http") and urlsplit(url).username is not None})
+    environment: dict[str, str | None] = {"GIT_TERMINAL_PROMPT": "0"}
+    for number, (key, value) in enumerate(logins, start):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    if logins:
+        environment["GIT_CONFIG_COUNT"] = str(start + len(logins))
+    return environment
+
+
+def _header(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    login = b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode()
+    return f"http.{parts.scheme.removeprefix('git+')}://{parts.netloc.rpartition('@')[2]}/.extraHeader", f"Authorization: Basic {login}"

@@ -1,0 +1,107 @@
+"""The one place that starts processes and that hides credentials."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]*://)[^/\s@'\"]+@")
+_TAIL = 40
+
+
+def redact(text: str) -> str:
+    """The text with `user:password@` of every URL in it replaced by `***@`."""
+    return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a process ended. Texts are redacted."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def tail(self) -> str:
+        """The last lines of what it said, for an error message."""
+        text = self.stderr.strip() or self.stdout.strip()
+        return redact("\n".join(text.splitlines()[-_TAIL:]))
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: str | Path | None = None,
+    env: Mapping[str, str | None] | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+) -> Ran:
+    """Run a program to its end; never through a shell, never raising for its exit code.
+
+    Args:
+        argv: program and arguments. No secret belongs in here: it shows in the process list. Use `env` or `stdin`.
+        env: changes to this process's environment; None removes a variable.
+        stdin: text for its standard input; nothing is read from ours.
+        timeout: seconds; then the process is killed.
+
+    Raises:
+        FileNotFoundError: no such program.
+        subprocess.TimeoutExpired: it took longer than `timeout`.
+    """
+    feed: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    done = subprocess.run(  # type: ignore[call-overload]
+        list(argv), cwd=cwd, env=_changed(env), capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=timeout, check=False, **feed
+    )
+    return Ran(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) -> int:
+    """Run a program that has our terminal: it reads and writes what we do, and takes the signals that we get.
+
+    Ctrl-C reaches it as it reaches us; we wait for its own end, so that nothing is left running behind a prompt.
+
+    Returns:
+        Its exit code; 128 + n if signal n ended it, as a shell says it.
+
+    Raises:
+        FileNotFoundError: no such program.
+    """
+    process = subprocess.Popen(list(argv), env=_changed(env))
+    with _signals_to(process):
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _changed(env: Mapping[str, str | None] | None) -> dict[str, str]:
+    """This process's environment with changes; None removes a variable."""
+    merged = {**os.environ, **(env or {})}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+@contextmanager
+def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+
+    def pass_on(number: int, _frame: FrameType | None) -> None:
+        # A terminal sends Ctrl-C to the whole process group: a second one would interrupt the program's own cleaning up.
+        if number != signal.SIGINT or not os.isatty(0):
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,240 @@
+"""The local store: everything that was made once and can be made again.
+
+    <root>/                        COFFEE_BOAT_STORE, or <user cache dir>/coffee_boat
+        keys/<kind>/<sha256>.json  inputs -> a small JSON value (a chunk's figures, a lock): a cache, never the truth
+        chunks/<sha256>.gz         chunks by the digest of their tar bytes
+        archives/<name>.tar.gz     finished archives
+        wheels/<sha256>/<name>.whl fetched or built wheels, by the digest of what they were made from
+        trees/<name>/              unpacked: interpreters, environments for local[*], packages for the driver
+        locks/<name>.lock          one writer at a time
+        tmp/                       unfinished work; nothing here is ever read
+
+Every entry is immutable: written under tmp/, published by one rename, never changed. A reader needs no lock, so a
+read-only store serves all that it has. A killed process leaves only tmp/ behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coffee_boat.errors import StoreError
+from coffee_boat.model import Archive, Chunk
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the store, for people who want to see or free its space."""
+
+    kind: str
+    """Its folder under the root: "chunks", "keys/lock", "tmp"."""
+    name: str
+    path: Path
+    size: int
+    """Bytes of file content."""
+    used: float
+    """When it was last read or written, in seconds since the epoch, as far as the file system tells (relatime: to the day; noatime: when it was made)."""
+
+
+class Store:
+    """A folder of immutable entries, shared by all processes of a user."""
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        self.root = Path(root).expanduser().absolute() if root else _default_root()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r})"
+
+    # small values
+
+    def recall(self, kind: str, key: object) -> Any | None:
+        """The value remembered for a key, None if there is none (or it cannot be read: then it is made again)."""
+        try:
+            return json.loads(self._key_path(kind, key).read_text("utf-8"))
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            return None
+
+    def remember(self, kind: str, key: object, value: object) -> None:
+        """Keep a JSON value for a key (any JSON value); a later value replaces an earlier one whole."""
+        path = self._key_path(kind, key)
+        with self._errors(), self._scratch() as scratch:
+            scratch.write_text(json.dumps(value, sort_keys=True), "utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(scratch, path)
+
+    def _key_path(self, kind: str, key: object) -> Path:
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        return self.root / "keys" / kind / f"{digest}.json"
+
+    # files and folders
+
+    def path(self, kind: str, name: str) -> Path:
+        """Where an entry lies once it is published."""
+        return self.root / kind / name
+
+    def has(self, kind: str, name: str) -> bool:
+        """True if the entry is published, and so complete."""
+        return self.path(kind, name).exists()
+
+    @contextmanager
+    def publish(self, kind: str, name: str) -> Iterator[Path]:
+        """A path that does not exist yet: make a file or a folder there; it is published when the block ends well.
+
+        If another process published the same name first, its entry stays and ours is dropped.
+
+        Raises:
+            StoreError: the disk is full, or the store cannot be written.
+        """
+        final = self.path(kind, name)
+        with self._errors(), self._scratch() as scratch:
+            yield scratch
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _rename(scratch, final)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A path that does not exist yet, for what gets its name only once it is made; dropped when the block ends.
+
+        Raises:
+            StoreError: the disk is full, or the store cannot be written.
+        """
+        with self._errors(), self._scratch() as scratch:
+            yield scratch
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Only one process at a time makes what is called `name`: concurrent captains build once."""
+        from filelock import FileLock
+
+        with self._errors():
+            folder = self.root / "locks"
+            folder.mkdir(parents=True, exist_ok=True)
+            guard = FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
+            guard.acquire()
+        try:
+            yield
+        finally:
+            guard.release()
+
+    # chunks and archives
+
+    def chunk_path(self, chunk: Chunk) -> Path:
+        """Where a chunk lies."""
+        return self.path("chunks", f"{chunk.id}.gz")
+
+    def recall_chunk(self, key: object) -> Chunk | None:
+        """The chunk that was made from these inputs, if it is still there."""
+        value: Mapping[str, Any] | None = self.recall("chunk", key)
+        if value is None:
+            return None
+        chunk = Chunk(**{**value, "floor": tuple(value["floor"])})
+        return chunk if self.chunk_path(chunk).is_file() else None
+
+    def remember_chunk(self, key: object, chunk: Chunk) -> None:
+        """Keep `inputs -> chunk`."""
+        self.remember("chunk", key, {"id": chunk.id, "size": chunk.size, "unpacked": chunk.unpacked, "files": chunk.files, "floor": list(chunk.floor), "label": chunk.label})
+
+    def archive_path(self, archive_id: str) -> Path:
+        """Where an archive lies; its file name carries 12 hex digits for people."""
+        return self.path("archives", f"{archive_id}/boat-{archive_id[:12]}.tar.gz")
+
+    def environment_path(self, archive: Archive) -> Path:
+        """Where an archive lies unpacked, for local[*]."""
+        return self.path("trees", archive.name)
+
+    # what is there
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything but the locks, sorted by kind and name. What another process removes meanwhile is left out."""
+        for folder in sorted(_kinds(self.root)):
+            for path in sorted(folder.iterdir()):
+                with suppress(FileNotFoundError):
+                    yield _entry(path, folder.relative_to(self.root).as_posix())
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry away, whole at once: a reader sees all of it or nothing. It is made again when it is needed.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._errors(), self._scratch() as scratch, suppress(FileNotFoundError):
+            entry.path.rename(scratch)
+
+    # the floor under it
+
+    def _is_ours(self, error: OSError) -> bool:
+        return isinstance(error.filename, str) and Path(error.filename).is_relative_to(self.root)
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        folder = self.root / "tmp"
+        folder.mkdir(parents=True, exist_ok=True)
+        holder = Path(tempfile.mkdtemp(dir=folder))
+        try:
+            yield holder / "entry"
+        finally:
+            shutil.rmtree(holder, ignore_errors=True)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoreError(
+                    "the disk of the store is full", value=str(self.root), cause=str(error), cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder"
+                ) from error
+            if error.errno in _READ_ONLY and self._is_ours(error):
+                raise StoreError(
+                    "the store cannot be written", value=str(self.root), cause=str(error), cure="name a folder of your own: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder"
+                ) from error
+            raise
+
+
+def _default_root() -> Path:
+    named = os.environ.get("COFFEE_BOAT_STORE")
+    if named:
+        return Path(named).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("coffee_boat", appauthor=False))
+
+
+def _kinds(root: Path) -> Iterator[Path]:
+    """The folders whose members are entries."""
+    for folder in root.iterdir() if root.is_dir() else ():
+        if folder.name == "keys":
+            yield from folder.iterdir()
+        elif folder.is_dir() and folder.name != "locks":
+            yield folder
+
+
+def _entry(path: Path, kind: str) -> Entry:
+    found = [path, *(Path(folder, name) for folder, _, names in os.walk(path) for name in names)]
+    states = [file.lstat() for file in found]
+    files = [state for state in states if not stat.S_ISDIR(state.st_mode)]
+    return Entry(kind, path.name, path, sum(state.st_size for state in files), max(max(state.st_atime, state.st_mtime) for state in files or states))
+
+
+def _rename(scratch: Path, final: Path) -> None:
+    if scratch.is_dir():
+        try:
+            scratch.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not final.is_dir():
+                raise
+    else:
+        os.replace(scratch, final)

@@ -1,0 +1,112 @@
+"""What all backends share: merging with the user's own settings, and naming what was replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from coffee_boat._run import redact
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ConfPatch, Finding, SparkFacts
+
+_EXECUTOR_ENV = "spark.executorEnv."
+_OURS = {"PYTHONNOUSERSITE": "1", "PYTHONHOME": ""}
+"""A variable cannot be removed for a worker; CPython takes an empty PYTHONHOME as none."""
+
+_PYTHON_SETTINGS = (
+    "spark.pyspark.python",
+    "spark.sql.execution.pyspark.python",
+    "spark.executorEnv.PYSPARK_PYTHON",
+    "spark.yarn.appMasterEnv.PYSPARK_PYTHON",
+)
+_PYSPARK_DEFAULT = "python3"
+"""What bin/pyspark exports as PYSPARK_PYTHON where nobody said anything."""
+
+
+def patch(facts: SparkFacts, *, python: str, packages: str | None, conf: Mapping[str, str], findings: tuple[Finding, ...] = ()) -> ConfPatch:
+    """The patch for an interpreter, with the user's own settings merged in.
+
+    Args:
+        packages: a folder for the workers' PYTHONPATH, when the interpreter is the node's own.
+    """
+    replaced = {key: python for key in _PYTHON_SETTINGS if facts.conf.get(key, python) != python}
+    environment = dict(_OURS)
+    if packages is not None:
+        # Workers get Spark's own files first, then this, then the PYTHONPATH of the executor's JVM (org.apache.spark.api.python.PythonWorkerFactory).
+        environment["PYTHONPATH"] = ":".join(filter(None, [packages.rstrip("/"), facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")]))
+    return ConfPatch(
+        python=python,
+        conf={**conf, **replaced},
+        environment=environment,
+        findings=(*findings, *_replaced_pythons(facts, python), *_replaced_variables(facts), *_shadowing(facts, packages)),
+    )
+
+
+def merge_archives(theirs: str, ours: str) -> tuple[str, tuple[Finding, ...]]:
+    """The comma-separated value of spark.archives: theirs in their order, then ours; each once.
+
+    Raises:
+        LaunchError: another archive of theirs is unpacked under our name.
+    """
+    merged: dict[str, str] = {}
+    findings = []
+    for entry in filter(None, (part.strip() for part in theirs.split(","))):
+        alias = _alias(entry)
+        if alias == _alias(ours) and entry != ours:
+            raise LaunchError(
+                "another archive has the name of the shipped one",
+                value=redact(entry),
+                cause="spark.archives unpacks both into the same folder",
+                cure=f"take {redact(entry)!r} out of spark.archives, or give it another #name",
+            )
+        if alias in merged and merged[alias] != entry:
+            findings.append(_same_alias(alias, merged[alias], entry))
+        elif alias in merged:
+            findings.append(Finding("an archive stands twice in spark.archives", redact(entry), "Spark takes each once", "remove one", severity="note"))
+        merged.setdefault(alias, entry)
+    merged[_alias(ours)] = ours
+    return ",".join(merged.values()), tuple(findings)
+
+
+def _same_alias(alias: str, first: str, second: str) -> Finding:
+    return Finding(
+        "two archives of spark.archives have the same name; only the first is sent",
+        f"{redact(first)} and {redact(second)}",
+        f"Spark would unpack the second over the first, in {alias!r}",
+        "give one of them another #name",
+    )
+
+
+def _alias(entry: str) -> str:
+    """The folder that an archive becomes: its #fragment, or its file name (SparkContext.addArchive)."""
+    location, _, fragment = entry.partition("#")
+    return fragment or PurePosixPath(urlsplit(location).path).name
+
+
+def _replaced_pythons(facts: SparkFacts, python: str) -> Iterator[Finding]:
+    theirs = {key: facts.conf[key] for key in _PYTHON_SETTINGS if key in facts.conf}
+    theirs["PYSPARK_PYTHON"] = facts.environment.get("PYSPARK_PYTHON", "")
+    for key, value in theirs.items():
+        if value and value not in (python, _PYSPARK_DEFAULT):
+            yield Finding(f"{key} is not used for executors", value, f"they run the shipped environment: {python}", f"remove {key}, or do not ship", severity="note")
+
+
+def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
+    for name, value in _OURS.items():
+        theirs = facts.conf.get(_EXECUTOR_ENV + name)
+        if theirs is not None and theirs != value:
+            yield Finding(
+                f"{_EXECUTOR_ENV}{name} is replaced for Python workers", theirs, f"the shipped environment needs {name}={value!r}", f"remove {_EXECUTOR_ENV}{name}", severity="note"
+            )
+
+
+def _shadowing(facts: SparkFacts, packages: str | None) -> Iterator[Finding]:
+    theirs = facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")
+    if theirs and packages is None:
+        yield Finding(
+            "spark.executorEnv.PYTHONPATH comes before the shipped packages",
+            theirs,
+            "what it holds under the same names hides them",
+            "remove it if the shipped environment has all that it was for",
+        )

@@ -1,0 +1,24 @@
+"""local, local[N], local[*], local[N,M]: the executor is the driver's own JVM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from coffee_boat.backends import _settings
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ConfPatch, Shipped, SparkFacts
+
+
+class LocalBackend:
+    """Runs the environment where it lies unpacked: in local mode Spark unpacks archives, but never into the workers' folder."""
+
+    needs_environment = True
+
+    def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
+        """Absolute paths into `environment`; nothing is sent."""
+        if environment is None:
+            raise LaunchError("the environment is not unpacked on this machine", value=shipped.archive.name, cause="local[*] runs it from the store", cure="call launch_ship again")
+        archive = shipped.archive
+        python = str(environment / archive.python) if archive.has_python else facts.python or f"python{archive.target.minor}"
+        packages = None if archive.has_python else str(environment / archive.target.site_packages)
+        return _settings.patch(facts, python=python, packages=packages, conf={})

@@ -1,0 +1,23 @@
+"""spark://host:port and local-cluster[n,cores,MiB]: every executor fetches the archive and unpacks it into its working directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from coffee_boat.backends import _settings
+from coffee_boat.model import ConfPatch, Shipped, SparkFacts
+
+
+class StandaloneBackend:
+    """Names the archive in spark.archives, and its interpreter relative to the executor's working directory."""
+
+    needs_environment = False
+
+    def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
+        """spark.archives with the user's own kept, and relative paths."""
+        archive = shipped.archive
+        archives, findings = _settings.merge_archives(facts.conf.get("spark.archives", ""), f"{shipped.uri}#{archive.name}")
+        python = f"./{archive.name}/{archive.python}" if archive.has_python else f"python{archive.target.minor}"
+        # Python makes relative entries of PYTHONPATH absolute when it starts (site.abs_paths), in the executor's working directory.
+        packages = None if archive.has_python else f"./{archive.name}/{archive.target.site_packages}"
+        return _settings.patch(facts, python=python, packages=packages, conf={"spark.archives": archives}, findings=findings)

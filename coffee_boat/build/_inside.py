@@ -1,0 +1,68 @@
+"""Run by the interpreter that is copied, or by its copy, never imported: one word says what to do, JSON comes by stdin and goes by stdout.
+
+A process of its own, because bytecode must come from the interpreter that will read it, and because what the loader finds for
+that interpreter is only to be seen there. Standard library only.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__" and not sys.flags.isolated:
+    del sys.path[0]  # this file's folder: its neighbours are not the standard library
+
+import contextlib
+import importlib
+import json
+import py_compile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def compiled(root: str, names: list[str]) -> list[str]:
+    """Write bytecode beside each file; returns the names of what was written. A file that is not valid Python (a template, a sample) has none."""
+    written = []
+    for name in names:
+        try:
+            path = py_compile.compile(f"{root}/{name}", dfile=name, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        except (py_compile.PyCompileError, ValueError, RecursionError):
+            continue
+        written.append(str(path)[len(root) + 1 :])
+    return written
+
+
+def imported(modules: list[str]) -> dict[str, Any]:
+    """Import modules; returns those that failed with the reason, and all files that are mapped afterwards."""
+    reasons = {name: _reason(name) for name in modules}
+    return {"failed": {name: reason for name, reason in reasons.items() if reason}, "mapped": mapped()}
+
+
+def located(libraries: list[str]) -> dict[str, str]:
+    """Where the loader finds shared libraries for this interpreter; those that it does not find are left out."""
+    import ctypes
+
+    for name in libraries:
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(name)
+    return {name: path for path in mapped() for name in libraries if Path(path).name.startswith(name)}
+
+
+def mapped() -> list[str]:
+    """The files with ".so" in their names that are mapped into this process, sorted."""
+    lines = Path("/proc/self/maps").read_text("utf-8").splitlines()
+    paths = {line.split(maxsplit=5)[5] for line in lines if "/" in line}
+    return sorted(path for path in paths if ".so" in Path(path).name)
+
+
+def _reason(module: str) -> str:
+    try:
+        importlib.import_module(module)
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+if __name__ == "__main__":
+    verbs: dict[str, Callable[..., object]] = {"compile": compiled, "import": imported, "locate": located}
+    sys.stdout.write(json.dumps(verbs[sys.argv[1]](**json.load(sys.stdin))))

@@ -1,0 +1,303 @@
+"""Chunks -> archive: concatenation, and what is done with a finished archive on the driver.
+
+    chunk | chunk | ... | tail        each a run of gzip members; the tail holds boat.json and the end of the tar
+
+Readers that take a gzip file of many members: GNU gzip, tar and libarchive; Python's gzip and `tarfile.open(path)`; Hadoop's unTar, so
+Spark's and YARN's archives; java.util.zip.GZIPInputStream on a file. Readers that stop after the first member without an error:
+Python's `tarfile.open(mode="r|gz")`, commons-compress unless told `decompressConcatenated`, GZIPInputStream on a stream that
+answers 0 to available(). For those there is `single_member`; and boat.json, the last entry, tells whether all was unpacked.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import io
+import json
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from coffee_boat._store import Store
+from coffee_boat._version import __version__
+from coffee_boat.build.chunks import SENTINEL, ChunkWriter, folders_of, is_inside, is_plain
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Archive, Chunk, Finding, Lock, Target, digest_of
+
+FORMAT = 1
+"""Of boat.json."""
+
+_BUFFER = 1 << 18
+_SHOWN = 3
+_NO_COPY_IN_KERNEL = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}
+_SUFFIXES = (".tar.gz", ".tgz")
+
+
+def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store) -> Archive:  # noqa: PLR0913 - all of them stand in boat.json
+    """The archive of some chunks, in this order; where two hold the same file, the later one wins when it is unpacked.
+
+    Args:
+        inputs: a JSON value for boat.json: what was asked for. No paths of this machine, no secrets.
+
+    Raises:
+        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder where another has a file.
+        StoreError: the archive is not there yet, and the store cannot be written.
+    """
+    tail, tail_id = _tail(_manifest(chunks, target, lock, has_python, inputs))
+    archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
+    path = store.archive_path(archive_id)
+    if not path.exists():
+        with store.lock(f"archive {archive_id}"):
+            if not path.exists():
+                store.remember("clashes", archive_id, [asdict(finding) for finding in _find_clashes(chunks, store)])
+                _publish(chunks, tail, archive_id, store)
+    return Archive(
+        id=archive_id,
+        path=str(path),
+        size=path.stat().st_size,
+        chunks=tuple(chunks),
+        target=target,
+        lock_digest=lock.digest,
+        has_python=has_python,
+        findings=_clashes(archive_id, chunks, store),
+    )
+
+
+def copy_to(archive: Archive, path: Path, *, overwrite: bool = False) -> Archive:
+    """Put a copy of the archive at `path`, whole or not at all.
+
+    Returns:
+        The archive as it lies at `path`.
+
+    Raises:
+        BuildError: `path` exists and `overwrite` is not given, is not called .tar.gz or .tgz, or cannot be written.
+    """
+    if not path.name.endswith(_SUFFIXES):
+        cause = "Spark looks at the file's name to know how to unpack it"
+        raise BuildError("an archive cannot be called so", value=str(path), cause=cause, cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz")
+    _refuse_to_overwrite(path, overwrite=overwrite)
+    with _beside(path) as scratch:
+        with scratch.open("wb", buffering=0) as out:
+            _append(Path(archive.path), archive.size, out)
+        scratch.replace(path)
+    return replace(archive, path=str(path.absolute()))
+
+
+def single_member(archive: Archive, path: Path) -> Path:
+    """Write the archive to `path` as one gzip member, for readers that stop after the first (see the module); compressed anew by isal.
+
+    Raises:
+        BuildError: `path` exists, or cannot be written.
+    """
+    from isal import igzip
+
+    _refuse_to_overwrite(path, overwrite=False)
+    with _beside(path) as scratch:
+        with igzip.open(archive.path, "rb") as source, scratch.open("wb") as raw, igzip.IGzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+        scratch.replace(path)
+    return path
+
+
+def unpack(archive: Archive, store: Store) -> Path:
+    """The archive unpacked in the store, whole, once for all processes: the environment of local[*].
+
+    Raises:
+        BuildError: the archive is damaged or was cut short.
+        StoreError: it is not unpacked yet, and the store cannot be written.
+    """
+    return _unpacked(Path(archive.path), archive.size, archive.name, store, SENTINEL)
+
+
+def unpack_chunk(chunk: Chunk, store: Store) -> Path:
+    """One chunk unpacked in the store, as `unpack`; names are those inside an archive.
+
+    Raises:
+        BuildError: the chunk is damaged or was cut short.
+        StoreError: it is not unpacked yet, and the store cannot be written.
+    """
+    return _unpacked(store.chunk_path(chunk), chunk.size, chunk.id, store, "")
+
+
+# boat.json and the archive's bytes
+
+
+def _manifest(chunks: Sequence[Chunk], target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any]) -> bytes:
+    value = {
+        "format": FORMAT,
+        "coffee_boat": __version__,
+        "inputs": dict(inputs),
+        "lock": lock.digest,
+        "pins": {pin.name: pin.version for pin in lock.pins},
+        "chunks": [{"id": chunk.id, "label": chunk.label} for chunk in chunks],
+        "glibc": max((chunk.floor for chunk in chunks), default=(0, 0)),
+        "architecture": target.architecture,
+        "python": target.python,
+        "has_python": has_python,
+    }
+    return json.dumps(value, sort_keys=True, indent=1).encode("ascii") + b"\n"
+
+
+def _tail(manifest: bytes) -> tuple[bytes, str]:
+    out = io.BytesIO()
+    writer = ChunkWriter(out)
+    writer.file(SENTINEL, manifest)
+    writer.end()
+    digest = writer.finish()
+    return out.getvalue(), digest
+
+
+def _publish(chunks: Sequence[Chunk], tail: bytes, archive_id: str, store: Store) -> None:
+    final = store.archive_path(archive_id)
+    with store.publish("archives", f"{archive_id}/{final.name}") as scratch, scratch.open("wb", buffering=0) as out:
+        for chunk in chunks:
+            _append(store.chunk_path(chunk), chunk.size, out)
+        out.write(tail)
+
+
+def _append(path: Path, size: int, out: BinaryIO) -> None:
+    """Copy a file to where `out` stands; both unbuffered, so that the kernel can do it (or share the blocks)."""
+    try:
+        with path.open("rb", buffering=0) as source:
+            _copy_in_kernel(source, out)
+            shutil.copyfileobj(source, out, 1 << 20)
+            copied = source.tell()
+    except FileNotFoundError as error:
+        raise _gone(path, "it was removed from the store") from error
+    if copied != size:
+        raise _gone(path, f"it has {copied} bytes, {size} were made")
+
+
+def _copy_in_kernel(source: BinaryIO, out: BinaryIO) -> None:
+    """As far as this kernel and these file systems can; what is left is read and written."""
+    try:
+        while os.copy_file_range(source.fileno(), out.fileno(), 1 << 30):
+            pass
+    except AttributeError:
+        return  # not Linux
+    except OSError as error:
+        if error.errno not in _NO_COPY_IN_KERNEL:
+            raise
+
+
+def _gone(path: Path, cause: str) -> BuildError:
+    return BuildError("a built file is gone or damaged", value=str(path), cause=cause, cure=f"rm -f {path}, and try again: it is then made anew")
+
+
+# clashes
+
+
+def _clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Finding, ...]:
+    """What was found when the archive was made: looking takes longer than concatenating."""
+    known = store.recall("clashes", archive_id)
+    return tuple(_find_clashes(chunks, store)) if known is None else tuple(Finding(**value) for value in known)
+
+
+def _find_clashes(chunks: Sequence[Chunk], store: Store) -> Iterator[Finding]:
+    """Files of two chunks with one name and different content. Equal ones (an empty __init__.py) do no harm."""
+    listings = [(chunk.label or chunk.id[:12], store.recall("listing", chunk.id) or {}) for chunk in chunks]
+    _check_tree(listings)
+    for (first, early), (second, late) in combinations(listings, 2):
+        names = sorted(name for name in early.keys() & late.keys() if early[name] != late[name])
+        if names:
+            yield Finding(
+                what="two packages bring the same file with different content",
+                value=f"{first} and {second}: {', '.join(names[:_SHOWN])}{f', + {len(names) - _SHOWN} others' if len(names) > _SHOWN else ''}",
+                cause=f"the file of {second} is what executors get",
+                cure="leave one of them out if something does not work",
+            )
+
+
+def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    files = {name: label for label, listing in listings for name in listing}
+    for label, listing in listings:
+        for folder in sorted(folders_of(listing) & files.keys()):
+            cause = f"{label} has files below it, {files[folder]} has a file or a link of that name"
+            raise BuildError("two packages cannot be unpacked together", value=folder, cause=cause, cure="leave one of them out, or pin another version of it")
+
+
+# unpacking
+
+
+def _unpacked(source: Path, size: int, name: str, store: Store, last: str) -> Path:
+    """`last`: the name of the entry that must come last; empty for any."""
+    tree = store.path("trees", name)
+    if not tree.exists():
+        with store.lock(f"tree {name}"):
+            if not tree.exists():
+                with store.publish("trees", name) as scratch:
+                    scratch.mkdir()
+                    _unpack(source, size, scratch, last)
+    return tree
+
+
+def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
+    # isal and a plain loop take half of the processor time of gzip and GNU tar; threads gain nothing, since files are made one by one.
+    from isal import igzip, isal_zlib
+
+    name, unreadable = "", (tarfile.ReadError, EOFError, gzip.BadGzipFile, cast("type[Exception]", isal_zlib.error))
+    try:
+        if source.stat().st_size != size:
+            raise _gone(source, f"it has {source.stat().st_size} bytes, {size} were made")
+        with igzip.open(source, "rb") as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER) as entries:
+            for entry in entries:
+                name = entry.name
+                _unpack_entry(entries, entry, folder)
+    except FileNotFoundError as error:
+        raise _gone(source, "it was removed from the store") from error
+    except unreadable as error:
+        raise _gone(source, f"it cannot be read: {error}") from error
+    if last and name != last:
+        raise _gone(source, f"its last entry is {name!r}, not {last}")
+
+
+def _unpack_entry(entries: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
+    if not is_plain(entry.name) or (entry.issym() and not is_inside(entry.name, entry.linkname)):
+        raise tarfile.ReadError(f"{entry.name!r} leads out of it")
+    place = folder / entry.name
+    if entry.isdir():
+        place.mkdir(exist_ok=True)
+    elif entry.issym():
+        place.unlink(missing_ok=True)
+        place.symlink_to(entry.linkname)
+    else:
+        content = entries.extractfile(entry)
+        with _created(place) as out:
+            shutil.copyfileobj(content or io.BytesIO(), out, _BUFFER)
+        if entry.mode & 0o111:
+            place.chmod(0o755)
+
+
+def _created(place: Path) -> BinaryIO:
+    """Of two entries with one name the later one wins; a link is replaced, not followed."""
+    try:
+        return place.open("xb", buffering=0)
+    except FileExistsError:
+        place.unlink()
+        return place.open("xb", buffering=0)
+
+
+# copies
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A place in the same folder to write to; removed at the end."""
+    try:
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".boat-") as folder:
+            yield Path(folder) / "archive"
+    except OSError as error:
+        cure = f"mkdir -p {path.absolute().parent}" if isinstance(error, FileNotFoundError) else "free some space, or name another folder"
+        raise BuildError("a copy of the archive cannot be written", value=str(path), cause=error.strerror or str(error), cure=cure) from error
+
+
+def _refuse_to_overwrite(path: Path, *, overwrite: bool) -> None:
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise BuildError("there is a file already", value=str(path), cause="nothing is overwritten unasked", cure="name another file, remove it, or give overwrite=True")

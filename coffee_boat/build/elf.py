@@ -1,0 +1,121 @@
+"""What an ELF file says of itself: who it is for, what it needs, where it looks for it (by pyelftools)."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from coffee_boat.errors import BuildError
+
+MAGIC = b"\x7fELF"
+
+_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686", "EM_ARM": "armv7l", "EM_PPC64": "ppc64le", "EM_S390": "s390x", "EM_RISCV": "riscv64"}
+_WEAK = 2
+"""VER_FLG_WEAK (Linux Standard Base, symbol versioning): the loader does not insist on this version."""
+_RELR = (2, 36)
+"""The first glibc that defines GLIBC_ABI_DT_RELR and reads relative relocations in the new form."""
+
+
+@dataclass(frozen=True)
+class Elf:
+    """One ELF file, as far as moving it is concerned."""
+
+    machine: str
+    """As platform.machine() says it; the ELF name if that is not known."""
+    bits: int
+    loader: str
+    """The program interpreter (PT_INTERP); empty for a library or a static program."""
+    soname: str
+    needed: tuple[str, ...]
+    rpath: str
+    """DT_RPATH: counts for this file and all that it loads."""
+    runpath: str
+    """DT_RUNPATH: counts for this file only, and switches off DT_RPATH, its own and inherited."""
+    glibc: tuple[int, int]
+    """The highest GLIBC_x.y that the loader insists on; (0, 0) if it names none."""
+    debug: bool
+    """It carries debug sections."""
+
+
+def is_elf(head: bytes) -> bool:
+    """True if these are the first bytes of an ELF file."""
+    return head.startswith(MAGIC)
+
+
+def is_elf_file(path: Path) -> bool:
+    """True if the file is ELF."""
+    with path.open("rb") as stream:
+        return is_elf(stream.read(4))
+
+
+def read(path: Path) -> Elf:
+    """Read a file.
+
+    Raises:
+        BuildError: it is damaged, or not ELF.
+    """
+    with path.open("rb") as stream:
+        return _parsed(stream, str(path))
+
+
+def parse(data: bytes, name: str) -> Elf:
+    """Read from memory; `name` is for the error message.
+
+    Raises:
+        BuildError: it is damaged, or not ELF.
+    """
+    return _parsed(io.BytesIO(data), name)
+
+
+def _parsed(stream: BinaryIO, name: str) -> Elf:
+    from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        return _described(ELFFile(stream))
+    except (ELFError, ConstructError, ValueError, KeyError, IndexError, AssertionError, UnicodeDecodeError) as error:
+        raise BuildError("an ELF file cannot be read", value=name, cause=str(error) or type(error).__name__, cure="reinstall what the file belongs to") from error
+
+
+def _described(file: Any) -> Elf:
+    tags = dict(_dynamic(file))
+    return Elf(
+        machine=_MACHINES.get(file["e_machine"], str(file["e_machine"])),
+        bits=file.elfclass,
+        loader=next((segment.get_interp_name() for segment in file.iter_segments("PT_INTERP")), ""),
+        soname=tags.get("soname", ""),
+        needed=tuple(value for tag, value in _dynamic(file) if tag == "needed"),
+        rpath=tags.get("rpath", ""),
+        runpath=tags.get("runpath", ""),
+        glibc=max(_glibc_versions(file), default=(0, 0)),
+        debug=file.get_section_by_name(".debug_info") is not None,
+    )
+
+
+def _dynamic(file: Any) -> Iterator[tuple[str, str]]:
+    for segment in file.iter_segments("PT_DYNAMIC"):
+        for tag in segment.iter_tags():
+            for kind in ("needed", "soname", "rpath", "runpath"):
+                if tag.entry.d_tag == f"DT_{kind.upper()}":
+                    yield kind, getattr(tag, kind)
+
+
+def _glibc_versions(file: Any) -> Iterator[tuple[int, int]]:
+    section = file.get_section_by_name(".gnu.version_r")
+    for _, versions in section.iter_versions() if section else ():
+        for version in versions:
+            if not version["vna_flags"] & _WEAK:
+                yield from _glibc_of(version.name)
+
+
+def _glibc_of(name: str) -> Iterator[tuple[int, int]]:
+    if name == "GLIBC_ABI_DT_RELR":
+        yield _RELR
+    match = re.fullmatch(r"GLIBC_(\d+)\.(\d+)(\.\d+)?", name)
+    if match:
+        yield int(match[1]), int(match[2])

@@ -1,0 +1,419 @@
+"""What a wheel becomes when it is installed, as a chunk: what pip and pypa/installer do, except that bodies are copied deflated.
+
+The rules are those of the binary distribution format, the database of installed distributions (RECORD, INSTALLER, REQUESTED) and
+direct_url.json (PEP 610). A wheel is checked whole, once, when its chunk is made; the store then keeps the verdict with the chunk.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import hashlib
+import io
+import json
+import os
+import posixpath
+import stat
+import struct
+import zipfile
+import zlib
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit, urlunsplit
+
+from coffee_boat._digest import file_digest
+from coffee_boat._store import Store
+from coffee_boat.build import elf, scripts
+from coffee_boat.build.chunks import SENTINEL, ChunkWriter, folders_of, inflate, is_inside, is_plain, make, recall
+from coffee_boat.build.tags import check_filename, is_version, promised_glibc
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Chunk, Lock, Pin, Target
+
+if TYPE_CHECKING:
+    from installer.records import RecordEntry
+
+LAYOUT = 1
+"""Part of each wheel's key: raise it when a wheel is installed differently."""
+INSTALLER = b"coffee_boat\n"
+
+_SHOWN = 3
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_ENCRYPTED, _UTF8 = 0x1, 0x800
+_METHODS: dict[int, Callable[[bytes], bytes]] = {zipfile.ZIP_STORED: bytes, zipfile.ZIP_DEFLATED: bytes, zipfile.ZIP_BZIP2: bz2.decompress}
+"""How members are read that are not copied as they are. LZMA in a zip has a header of its own, and no tool makes such wheels."""
+_MACHINES = {"x86_64": 62, "aarch64": 183}
+"""e_machine (ELF specification) by platform.machine()."""
+_OURS = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
+"""Written anew, or signatures of a RECORD that is no more."""
+_ALGORITHMS = {"sha256", "sha384", "sha512"}
+"""RECORD must not use weaker ones (binary distribution format)."""
+
+
+def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[Chunk]:
+    """The chunks of all pins, in the lock's order; as many at a time as there are cores.
+
+    Args:
+        wheels: pin's name -> its wheel.
+
+    Raises:
+        BuildError: a wheel is damaged, hostile, or not what was pinned.
+    """
+    largest_first = sorted(lock.pins, key=lambda pin: -wheels[pin.name].stat().st_size)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        made = {pin.name: pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store) for pin in largest_first}
+        try:
+            return [made[pin.name].result() for pin in lock.pins]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
+    """The chunk of one wheel as installed for a target; made once for the same wheel, Python minor and architecture.
+
+    The file is the pin's, byte for byte: who fetched it compared its sha256 with the lock's.
+
+    Raises:
+        BuildError: the wheel is damaged, hostile, not what was pinned, or for other machines.
+    """
+    check_filename(wheel.name, pin, target)
+    digest = pin.sha256 if _is_pinned_file(pin) else file_digest(wheel)
+    install = _Install(wheel, pin, target)
+    return make(store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill)
+
+
+def recall_wheel(pin: Pin, target: Target, store: Store) -> Chunk | None:
+    """The chunk of a pinned wheel, if it was made before. None for what is built on the driver: only its wheel would tell."""
+    return recall(store, _key(pin.sha256, pin.filename, pin, target)) if _is_pinned_file(pin) and pin.filename else None
+
+
+def _is_pinned_file(pin: Pin) -> bool:
+    return pin.kind == "wheel" and bool(pin.sha256)
+
+
+def _key(digest: str, filename: str, pin: Pin, target: Target) -> list[object]:
+    return ["wheel", LAYOUT, digest, filename, target.minor, target.architecture, pin.requested, direct_url(pin)]
+
+
+def direct_url(pin: Pin) -> dict[str, object] | None:
+    """The content of direct_url.json (PEP 610), None for what an index served.
+
+    Credentials and queries (signed URLs) are left out. Of a local path only the last part is kept: the rest means nothing on
+    a node, and would make archives of two homes differ.
+    """
+    if not pin.direct:
+        return None
+    value: dict[str, object] = {"url": _public(pin.url)}
+    if pin.kind == "vcs":
+        value["vcs_info"] = {"vcs": pin.url.split("+", 1)[0], "commit_id": pin.commit}
+    elif pin.kind == "directory":
+        value["dir_info"] = {}
+    else:
+        value["archive_info"] = {"hashes": {"sha256": pin.sha256}} if pin.sha256 else {}
+    return {**value, "subdirectory": pin.subdirectory} if pin.subdirectory else value
+
+
+def _public(url: str) -> str:
+    parts = urlsplit(url)
+    scheme, path = parts.scheme.split("+")[-1], parts.path
+    if scheme in ("file", ""):
+        return f"file:///{posixpath.basename(path.rstrip('/'))}"
+    if "+" in parts.scheme:
+        folder, _, last = path.rpartition("/")
+        path = f"{folder}/{last.partition('@')[0]}"
+    return urlunsplit((scheme, parts.netloc.rpartition("@")[2], path, "", ""))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A wheel's member, and where it goes."""
+
+    info: zipfile.ZipInfo
+    name: str
+    """In the archive."""
+    script: bool = False
+
+    @property
+    def mode(self) -> int:
+        return self.info.external_attr >> 16
+
+    @property
+    def executable(self) -> bool:
+        return self.script or (stat.S_ISREG(self.mode) and bool(self.mode & 0o111))
+
+
+class _Content:
+    """Watches a file's content go by: its digest, its length and its first bytes."""
+
+    def __init__(self, algorithm: str) -> None:
+        self._hash = hashlib.new(algorithm)
+        self.head = b""
+        self.size = 0
+
+    def __call__(self, block: bytes) -> None:
+        self._hash.update(block)
+        self.size += len(block)
+        if len(self.head) < 64:
+            self.head += block[:64]
+
+    @property
+    def hash(self) -> str:
+        """As RECORD writes it."""
+        return f"{self._hash.name}={_base64(self._hash.digest())}"
+
+    def is_as(self, record: RecordEntry) -> bool:
+        return str(record.hash_).rstrip("=") == self.hash and record.size in (None, self.size)
+
+
+class _Install:
+    """One wheel being written into a chunk. What breaks the rules is collected, and raised together at the end."""
+
+    def __init__(self, wheel: Path, pin: Pin, target: Target) -> None:
+        self._wheel, self._pin, self._target = wheel, pin, target
+        self._issues: list[str] = []
+        self._rows: list[tuple[str, str, str]] = []
+        self._binaries: list[tuple[zipfile.ZipInfo, bytes]] = []
+
+    def fill(self, writer: ChunkWriter) -> tuple[int, int]:
+        """Write all that an installer would; returns the glibc that the wheel needs."""
+        from installer.exceptions import InstallerError
+        from installer.records import InvalidRecordEntry
+        from installer.sources import WheelFile
+
+        try:
+            with self._wheel.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+                self._check_readable(archive)
+                self._write(writer, stream, archive, WheelFile(archive).dist_info_dir)
+                self._raise_issues()
+                return self._floor(archive)
+        except (zipfile.BadZipFile, InstallerError, InvalidRecordEntry, UnicodeDecodeError, EOFError, zlib.error) as error:
+            raise self._broken(str(error)) from error
+
+    def _write(self, writer: ChunkWriter, stream: BinaryIO, archive: zipfile.ZipFile, dist_info: str) -> None:
+        self._check_metadata(archive, dist_info)
+        records = self._records(archive, f"{dist_info}/RECORD")
+        generated = dict(self._generated(archive, dist_info))
+        places = {place.name: place for place in self._places(archive, dist_info)}
+        self._check_tree([*places, *generated])
+        for name in sorted({*places, *generated}):
+            if name in generated:
+                data, executable = generated[name]
+                self._put(writer, name, data, executable=executable)
+            else:
+                place = places[name]
+                self._copy(writer, stream, place, records.get(place.info.filename))
+        self._put_record(writer, f"{self._target.site_packages}{dist_info}/RECORD")
+
+    # where things go
+
+    def _places(self, archive: zipfile.ZipFile, dist_info: str) -> Iterator[_Place]:
+        """Each member that is installed; of two for one place the last wins, as with pip."""
+        members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+        own = {f"{dist_info}/{name}" for name in _OURS}
+        for name, info in sorted(members.items(), key=lambda item: _is_data(item[0])):
+            if info.orig_filename != name or "\\" in name or not is_plain(name):
+                self._issue(info.orig_filename, "its name leaves the wheel's root or is no file name")
+            elif name not in own and not _is_bytecode(name, members):
+                yield from self._placed(info)
+
+    def _placed(self, info: zipfile.ZipInfo) -> Iterator[_Place]:
+        if not _is_data(info.filename):
+            yield _Place(info, self._target.site_packages + info.filename)
+            return
+        _, scheme, *rest = info.filename.split("/", 2)
+        root = self._schemes().get(scheme)
+        if root is None or not rest:
+            self._issue(info.filename, "no installation scheme is called so")
+        elif root + rest[0] == SENTINEL:
+            self._issue(info.filename, f"{SENTINEL} in the root is this program's own")
+        else:
+            yield _Place(info, root + rest[0], script=scheme == "scripts")
+
+    def _schemes(self) -> dict[str, str]:
+        site, distribution = self._target.site_packages, self._wheel.name.split("-")[0]
+        return {"purelib": site, "platlib": site, "scripts": "bin/", "data": "", "headers": f"include/python{self._target.minor}/{distribution}/"}
+
+    def _generated(self, archive: zipfile.ZipFile, dist_info: str) -> Iterator[tuple[str, tuple[bytes, bool]]]:
+        """What installers add: name -> content and run bit."""
+        folder = f"{self._target.site_packages}{dist_info}/"
+        yield f"{folder}INSTALLER", (INSTALLER, False)
+        if self._pin.requested:
+            yield f"{folder}REQUESTED", (b"", False)
+        direct = direct_url(self._pin)
+        if direct is not None:
+            yield f"{folder}direct_url.json", (json.dumps(direct, sort_keys=True).encode(), False)
+        if f"{dist_info}/entry_points.txt" in archive.namelist():
+            text = self._text(archive, f"{dist_info}/entry_points.txt")
+            for name, data in scripts.entry_points(text, self._wheel.name, self._target.minor):
+                yield f"bin/{name}", (data, True)
+
+    # writing
+
+    def _copy(self, writer: ChunkWriter, stream: BinaryIO, place: _Place, record: RecordEntry | None) -> None:
+        algorithm = record.hash_.name if record is not None and record.hash_ is not None else "no hash"
+        content = _Content(algorithm if algorithm in _ALGORITHMS else "sha256")
+        try:
+            self._write_body(writer, stream, place, content)
+        except (BuildError, zipfile.BadZipFile) as error:
+            self._issue(place.info.filename, error.cause if isinstance(error, BuildError) else str(error))
+            return
+        if record is None:
+            self._issue(place.info.filename, "it is not in RECORD")
+        elif algorithm not in _ALGORITHMS:
+            self._issue(place.info.filename, f"RECORD has no sha256 of it: {algorithm}")
+        elif not content.is_as(record):
+            self._issue(place.info.filename, "its content is not what RECORD says")
+        if elf.is_elf(content.head):
+            self._binaries.append((place.info, content.head))
+
+    def _write_body(self, writer: ChunkWriter, stream: BinaryIO, place: _Place, content: _Content) -> None:
+        info, is_link = place.info, stat.S_ISLNK(place.mode)
+        raw = _raw(stream, info)
+        if info.compress_type == zipfile.ZIP_DEFLATED and not place.script and not is_link:
+            writer.deflated(place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable, sees=content)
+            self._row(place.name, content.hash, content.size)
+            return
+        data = _body(info, raw)
+        content(data)
+        if is_link:
+            self._link(writer, place, data.decode("utf-8"))
+        elif place.script and scripts.is_for_python(data):
+            self._put(writer, place.name, scripts.relocatable(data, self._target.minor), executable=True)
+        else:
+            self._put(writer, place.name, data, executable=place.executable)
+
+    def _link(self, writer: ChunkWriter, place: _Place, target: str) -> None:
+        if is_inside(place.name, target):
+            writer.link(place.name, target)
+            self._rows.append((self._relative(place.name), "", ""))
+        else:
+            self._issue(place.info.filename, f"it is a link to {target!r}, out of the archive")
+
+    def _put(self, writer: ChunkWriter, name: str, data: bytes, *, executable: bool) -> None:
+        writer.file(name, data, executable=executable)
+        self._row(name, f"sha256={_base64(hashlib.sha256(data).digest())}", len(data))
+
+    def _row(self, name: str, digest: str, size: int) -> None:
+        self._rows.append((self._relative(name), digest, str(size)))
+
+    def _relative(self, name: str) -> str:
+        site = self._target.site_packages
+        return name[len(site) :] if name.startswith(site) else posixpath.relpath(name, site)
+
+    def _put_record(self, writer: ChunkWriter, name: str) -> None:
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows(sorted([*self._rows, (self._relative(name), "", "")]))
+        writer.file(name, table.getvalue().encode("utf-8"))
+
+    # checks
+
+    def _check_readable(self, archive: zipfile.ZipFile) -> None:
+        for info in archive.infolist():
+            if info.flag_bits & _ENCRYPTED:
+                self._issue(info.filename, "it is encrypted")
+            elif info.compress_type not in _METHODS:
+                self._issue(info.filename, f"it is compressed by method {info.compress_type}, which nothing here reads")
+        self._raise_issues()
+
+    def _check_metadata(self, archive: zipfile.ZipFile, dist_info: str) -> None:
+        from installer.utils import parse_metadata_file
+
+        wheel = parse_metadata_file(self._text(archive, f"{dist_info}/WHEEL"))
+        version = str(wheel["Wheel-Version"] or "").strip()
+        if version.split(".")[0] != "1":
+            self._issue(f"{dist_info}/WHEEL", f"Wheel-Version is {version or 'missing'}, only 1.x is known")
+        metadata = parse_metadata_file(self._text(archive, f"{dist_info}/METADATA"))
+        if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
+            self._issue(f"{dist_info}/METADATA", f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}")
+
+    def _records(self, archive: zipfile.ZipFile, name: str) -> dict[str, RecordEntry]:
+        from installer.records import RecordEntry, parse_record_file
+
+        rows = parse_record_file(self._text(archive, name).splitlines())
+        return {row[0]: RecordEntry.from_elements(*row) for row in rows}
+
+    def _check_tree(self, names: Iterable[str]) -> None:
+        files = set(names)
+        for folder in sorted(folders_of(files) & files):
+            self._issue(folder, "it is a folder and also a file or a link")
+
+    def _floor(self, archive: zipfile.ZipFile) -> tuple[int, int]:
+        promised = promised_glibc(self._wheel.name, self._target.architecture)
+        machine = _MACHINES.get(self._target.architecture)
+        fitting = [info for info, head in self._binaries if machine in (None, _machine(head))]
+        if self._binaries and not fitting:
+            self._issue(self._binaries[0][0].filename, f"neither it nor another binary is for {self._target.architecture}")
+            self._raise_issues()
+        if promised is not None:
+            return promised
+        return max((elf.parse(archive.read(info), info.filename).glibc for info in fitting), default=(0, 0))
+
+    def _text(self, archive: zipfile.ZipFile, name: str) -> str:
+        try:
+            return archive.read(name).decode("utf-8")
+        except KeyError:
+            raise self._broken(f"it has no {name}") from None
+
+    def _issue(self, member: str, reason: str) -> None:
+        self._issues.append(f"{member}: {reason}")
+
+    def _raise_issues(self) -> None:
+        if self._issues:
+            others = len(self._issues) - _SHOWN
+            raise self._broken("; ".join(self._issues[:_SHOWN]) + (f"; + {others} others" if others > 0 else ""))
+
+    def _broken(self, cause: str) -> BuildError:
+        cure = f"pin another version; if you trust it, write its RECORD anew: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
+        return BuildError("a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure)
+
+
+def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> bytes:
+    """A member's bytes as they lie in the zip."""
+    stream.seek(info.header_offset)
+    header = stream.read(_LOCAL_HEADER.size)
+    if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+        raise zipfile.BadZipFile("it has no local header")
+    *_, flags, _, _, _, _, _, _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
+    name = stream.read(name_length).decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+    if name != info.orig_filename:
+        raise zipfile.BadZipFile(f"its local header calls it {name!r}")
+    stream.seek(extra_length, os.SEEK_CUR)
+    raw = stream.read(info.compress_size)
+    if len(raw) < info.compress_size:
+        raise zipfile.BadZipFile("the wheel ends before it does")
+    return raw
+
+
+def _body(info: zipfile.ZipInfo, raw: bytes) -> bytes:
+    """A member's content, checked."""
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        return inflate(info.filename, raw, crc=info.CRC, size=info.file_size)
+    try:
+        data = _METHODS[info.compress_type](raw)
+    except (OSError, ValueError, EOFError) as error:
+        raise zipfile.BadZipFile(f"it cannot be read: {error}") from error
+    if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+        raise zipfile.BadZipFile("its CRC-32 or its length is not what the zip says")
+    return data
+
+
+def _is_data(name: str) -> bool:
+    top, slash, _ = name.partition("/")
+    return bool(slash) and top.endswith(".data")
+
+
+def _is_bytecode(name: str, members: Mapping[str, object]) -> bool:
+    """Bytecode is made anew where it is wanted; a module that comes without its source stays."""
+    return "__pycache__" in name.split("/")[:-1] or (name.endswith(".pyc") and name[:-1] in members)
+
+
+def _machine(head: bytes) -> int:
+    """e_machine of an ELF header."""
+    return int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
+
+
+def _base64(digest: bytes) -> str:
+    return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

@@ -1,0 +1,179 @@
+"""Lock -> wheel files: fetched by the lock's URLs and hashes, or built of their sources; and what they need.
+
+Fetched wheels are kept by sha256; a local wheel stays where it is. The order of downloads, retries and threads leaves no trace in the result.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+
+from coffee_boat import _uv
+from coffee_boat._store import Store
+from coffee_boat.build._http import Downloads
+from coffee_boat.build.sources import Builder, built, local_file, local_path, offline
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Indexes, Lock, Pin
+
+_PARALLEL = 6
+"""Downloads at once; more gains nothing from one index."""
+
+
+def fetch(  # noqa: PLR0913
+    lock: Lock,
+    *,
+    indexes: Indexes,
+    store: Store,
+    python: str,
+    say: Callable[[str], None],
+    credentials: Iterable[str] = (),
+) -> dict[str, Path]:
+    """A wheel file of every pin, in the store or where the user has it.
+
+    Args:
+        indexes: how to fetch; their credentials serve for files on the same host.
+        python: an interpreter of the target's minor version; builds sources.
+        say: takes one line about what is being done; also called from other threads.
+        credentials: more URLs that may hold credentials: those of direct requirements, which a lock does not keep.
+
+    Returns:
+        Normalized name -> path, sorted by name.
+
+    Raises:
+        BuildError: a file cannot be fetched, does not match the lock, cannot be built, or is not here while offline.
+    """
+    urls = (*_uv.index_urls(indexes), *credentials)
+    downloads = Downloads(indexes, urls)
+    builder = Builder(lock.target, indexes, python, store, downloads, urls, say)
+    found = {pin.name: path for pin in lock.pins if (path := _present(pin, lock, store)) is not None}
+    absent = [pin for pin in lock.pins if pin.name not in found and pin.kind == "wheel"]
+    if absent and indexes.offline:
+        raise offline(absent)
+    found |= _fetched(absent, downloads, store, say)
+    found |= {pin.name: builder.wheel(pin) for pin in lock.pins if pin.kind != "wheel"}
+    return dict(sorted(found.items()))
+
+
+def have(pin: Pin, store: Store) -> bool:
+    """True if nothing needs to be fetched for a wheel pin."""
+    if pin.kind != "wheel":
+        return False
+    return local_path(pin.url).is_file() if pin.url.startswith("file:") else _kept(pin, store).is_file()
+
+
+def requires(wheel: Path, environment: Mapping[str, str], extras: Collection[str] = ()) -> tuple[str, ...]:
+    """Normalized names of what a wheel needs where the markers are `environment`, with these extras of its own; sorted.
+
+    Raises:
+        BuildError: it is no wheel.
+    """
+    return tuple(sorted(_needs(wheel, environment, frozenset(extras))))
+
+
+def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str, str], extras: Mapping[str, Collection[str]] | None = None) -> Lock:
+    """The lock with Pin.requires filled, and the versions that only a build could tell.
+
+    Args:
+        environment: the markers of the executors.
+        extras: normalized name -> extras that the user asked for; those that packages ask of each other are followed.
+
+    Raises:
+        BuildError: one of the files is no wheel.
+    """
+    asked = {name: frozenset(wanted) for name, wanted in (extras or {}).items()}
+    edges: dict[str, dict[str, frozenset[str]]] = {}
+    waiting = sorted(wheels)
+    while waiting:
+        name = waiting.pop()
+        edges[name] = _needs(wheels[name], environment, asked.get(name, frozenset()))
+        for needed, wanted in edges[name].items():
+            if wanted - asked.get(needed, frozenset()):
+                asked[needed] = asked.get(needed, frozenset()) | wanted
+                waiting += [needed] if needed in wheels else []
+    pins = (replace(pin, version=pin.version or _version(wheels[pin.name]), requires=tuple(sorted(edges[pin.name]))) if pin.name in wheels else pin for pin in lock.pins)
+    return replace(lock, pins=tuple(pins))
+
+
+# files
+
+
+def _present(pin: Pin, lock: Lock, store: Store) -> Path | None:
+    """The wheel of a pin if it is here already; a local one is checked."""
+    if pin.kind != "wheel":
+        return built(pin, lock.target, store)
+    if pin.url.startswith("file:"):
+        return local_file(pin)
+    path = _kept(pin, store)
+    return path if path.is_file() else None
+
+
+def _kept(pin: Pin, store: Store) -> Path:
+    return store.path("wheels", f"{pin.sha256}/{pin.filename}")
+
+
+def _fetched(pins: list[Pin], downloads: Downloads, store: Store, say: Callable[[str], None]) -> dict[str, Path]:
+    """Fetch wheels a few at a time; the first failure, or Ctrl-C, ends the others."""
+    # big ones first: the last to end decides how long all take
+    queue = sorted(pins, key=lambda pin: (-(pin.size or 0), pin.name))
+    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="coffee_boat-fetch") as pool:
+        waiting = {pool.submit(_fetch_one, pin, downloads, store, say): pin.name for pin in queue}
+        try:
+            return {waiting[done]: done.result() for done in as_completed(waiting)}
+        except BaseException:
+            downloads.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str], None]) -> Path:
+    path = _kept(pin, store)
+    with store.lock(f"fetch {pin.sha256}"):
+        if path.is_file():  # by another process, meanwhile
+            return path
+        say(f"fetching {pin.name} {pin.version}" + (f" ({pin.size / 1e6:.1f} MB)" if pin.size else ""))
+        with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
+            downloads.fetch(pin.url, scratch, sha256=pin.sha256, size=pin.size)
+    return path
+
+
+# metadata
+
+
+def _needs(wheel: Path, environment: Mapping[str, str], extras: frozenset[str]) -> dict[str, frozenset[str]]:
+    """Normalized name -> the extras that are asked of it."""
+    from packaging.metadata import parse_email
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    needs: dict[str, frozenset[str]] = {}
+    raw, _ = parse_email(_metadata(wheel))
+    for text in raw.get("requires_dist", []):
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:  # old metadata; its name is what matters here
+            needs.setdefault(canonicalize_name(re.split(r"[^A-Za-z0-9._-]", text.strip(), maxsplit=1)[0]), frozenset())
+            continue
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)):
+            name = canonicalize_name(requirement.name)
+            needs[name] = needs.get(name, frozenset()) | requirement.extras
+    return needs
+
+
+def _metadata(wheel: Path) -> bytes:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            inside = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+            return archive.read(inside)
+    except (zipfile.BadZipFile, StopIteration) as error:
+        raise BuildError("not a wheel", value=str(wheel), cause="it is no zip file, or has no METADATA", cure="build it again, or take another version") from error
+
+
+def _version(wheel: Path) -> str:
+    from packaging.utils import parse_wheel_filename
+
+    return str(parse_wheel_filename(wheel.name)[1])

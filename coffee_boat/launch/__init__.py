@@ -1,0 +1,13 @@
+"""ConfPatch -> Spark. The only stage that sets anything, and only while a SparkContext is being made.
+
+install(Launch(...)) -> Hook      from now on each new SparkContext of this process is completed
+    SparkContext.__init__             defaults for master and conf; Java for the gateway; the executors' interpreter
+    SparkContext._initialize_context  the first place where the final master is known, whoever named it
+    SparkSession.Builder              refuses Spark Connect, which starts no SparkContext
+Hook.remove()                     takes all of it back
+"""
+
+from coffee_boat.launch._compat import compatible, refuse_if_running
+from coffee_boat.launch._hook import Hook, Launch, install, start
+
+__all__ = ["Hook", "Launch", "compatible", "install", "refuse_if_running", "start"]

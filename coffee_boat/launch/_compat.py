@@ -1,0 +1,129 @@
+"""Which pyspark there is, and whether it can be used."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from typing import Any, NamedTuple
+
+from coffee_boat.errors import LaunchError
+
+_Minor = tuple[int, int]
+_BY_HAND = (
+    'captain.pack("boat.tar.gz"), then set spark.archives=boat.tar.gz#boat in the SparkConf and PYSPARK_PYTHON='
+    f"./boat/bin/python{sys.version_info.major}.{sys.version_info.minor} in os.environ before SparkContext(...)"
+)
+_CONTEXT_NAMES = ("__init__", "_initialize_context", "_ensure_initialized", "_active_spark_context", "_gateway", "_jvm", "_lock")
+_INIT_PARAMETERS = {"master", "conf", "gateway", "jsc"}
+
+
+class PySpark(NamedTuple):
+    """The classes of pyspark that are used, and its version. Any: pyspark differs from release to release."""
+
+    version: str
+    context: Any
+    conf: Any
+    session: Any
+
+
+def load() -> PySpark:
+    """The user's own pyspark.
+
+    Raises:
+        LaunchError: there is none, or only Spark Connect's, or it is not built as expected.
+    """
+    try:
+        import pyspark
+    except ImportError as error:
+        raise LaunchError(
+            "pyspark cannot be imported",
+            value=str(error),
+            cause="it is not installed for this interpreter, and its folder in SPARK_HOME is not on sys.path",
+            cure="pip install pyspark==<your cluster's version>; or, with SPARK_HOME set: pip install findspark, and findspark.init() first;"
+            " or, for a Spark on this machine: pip install 'coffee_boat[local]'",
+        ) from error
+    try:
+        from pyspark import SparkConf, SparkContext
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise LaunchError(
+            "this pyspark has no SparkContext", value=str(error), cause="pyspark-client serves Spark Connect only, which is not supported yet", cure="pip install pyspark"
+        ) from error
+    _assert_names(SparkContext, SparkSession, pyspark.__version__)
+    return PySpark(pyspark.__version__, SparkContext, SparkConf, SparkSession)
+
+
+def compatible(spark_version: str, python: _Minor) -> None:
+    """Refuse a pair of Spark and Python that does not run.
+
+    Args:
+        spark_version: pyspark's `__version__`, with a vendor's suffix or not: "3.5.1-amzn-1", "3.5.0.dev0".
+        python: the driver's minor version; executors run the same.
+
+    Raises:
+        LaunchError: with the reason.
+    """
+    spark = _minor(spark_version)
+    lowest, highest = _pythons(spark, spark_version)
+    if not lowest <= python <= highest:
+        raise LaunchError(
+            "this Spark does not run with this Python",
+            value=f"Spark {spark_version}, Python {_dotted(python)}",
+            cause=f"Spark {_dotted(spark)} runs with Python {_dotted(lowest)} to {_dotted(highest)}",
+            cure=f"run the driver with Python {_dotted(highest)}, or install another pyspark",
+        )
+
+
+def refuse_if_running() -> None:
+    """Refuse when a SparkContext is up: what executors start with was decided by then. Imports nothing.
+
+    Raises:
+        LaunchError: one is up.
+    """
+    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+    running = getattr(context, "_active_spark_context", None)
+    if running is not None:
+        raise LaunchError(
+            "a SparkContext is already up",
+            value=f"{getattr(running, 'appName', '?')} on {getattr(running, 'master', '?')}",
+            cause="the executors' environment is decided when the context starts; the pyspark shell and many notebooks start one for you",
+            cure="spark.stop() (or sc.stop()), then captain.launch_ship(), then SparkSession.builder.getOrCreate()",
+        )
+
+
+def _pythons(spark: _Minor, text: str) -> tuple[_Minor, _Minor]:
+    """The lowest and the highest Python of a Spark."""
+    if spark < (3, 5) or spark >= (5, 0):
+        cause = "coffee_boat serves Spark 3.5 and 4.x; " + ("older ones lack what it relies on" if spark < (3, 5) else "this one is newer than it")
+        raise LaunchError("this Spark is not supported", value=text, cause=cause, cure="pip install 'pyspark>=3.5,<5', of your cluster's version")
+    if spark[0] == 3:
+        return (3, 10), (3, 11)
+    return ((3, 10) if spark <= (4, 1) else (3, 11)), (3, 13)
+
+
+def _minor(version: str) -> _Minor:
+    """The leading digits: vendors append what no version scheme knows."""
+    found = re.match(r"\s*v?(\d+)\.(\d+)", version)
+    if found is None:
+        raise LaunchError("pyspark's version cannot be read", value=version, cause="a vendor's own scheme", cure="pip install pyspark==<your cluster's version>")
+    return int(found[1]), int(found[2])
+
+
+def _dotted(version: _Minor) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def _assert_names(context: Any, session: Any, version: str) -> None:
+    missing = [f"SparkContext.{name}" for name in _CONTEXT_NAMES if not hasattr(context, name)]
+    if not hasattr(getattr(session, "Builder", None), "getOrCreate"):
+        missing.append("SparkSession.Builder.getOrCreate")
+    if not missing:
+        missing = [f"SparkContext({name}=)" for name in sorted(_INIT_PARAMETERS - set(inspect.signature(context.__init__).parameters))]
+    if missing:
+        raise LaunchError(
+            "this pyspark is not built as expected",
+            value=f"pyspark {version} lacks {', '.join(missing)}",
+            cause="a vendor's build, or another library that replaced SparkContext.__init__",
+            cure=_BY_HAND,
+        )

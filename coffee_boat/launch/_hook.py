@@ -1,0 +1,325 @@
+"""What happens while a SparkContext is being made."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from coffee_boat._progress import say_line
+from coffee_boat._run import redact
+from coffee_boat._store import Store
+from coffee_boat.errors import LaunchError
+from coffee_boat.launch import _compat, _java
+from coffee_boat.model import ConfPatch, Finding, SparkFacts
+
+_MARK = "_coffee_boat_hook"
+"""The attribute of SparkContext that names the hook in force: one a process, wherever it was installed from."""
+
+_CONNECT_CURE = (
+    'leave out spark.remote, SPARK_REMOTE and spark.api.mode=connect; or captain.pack("boat.tar.gz"), and in the session: spark.addArtifacts("boat.tar.gz#boat", archive=True); '
+    f'spark.conf.set("spark.sql.execution.pyspark.python", "./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}")'
+)
+
+_Init = Callable[..., None]
+
+
+def _nothing(context: Any, patch: ConfPatch) -> None:  # noqa: ARG001  (the default of a callback)
+    return
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What is done with each SparkContext that starts.
+
+    Args:
+        complete: called when the master is known, before the context starts; what it raises comes out of SparkContext(...).
+        store: where a Java shim is kept, if one is needed.
+        started: called when the context is up; if it raises, the context is stopped.
+        master, conf: used where the program sets none itself.
+        say: takes one line about what is odd.
+    """
+
+    complete: Callable[[SparkFacts], ConfPatch]
+    store: Store = field(default_factory=Store)
+    started: Callable[[Any, ConfPatch], None] = _nothing
+    master: str | None = None
+    conf: Mapping[str, str] = field(default_factory=dict)
+    say: Callable[[str], None] = say_line
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """`conf` with the master in it."""
+        return dict(self.conf) if self.master is None else {**self.conf, "spark.master": self.master}
+
+
+def install(launch: Launch) -> Hook:
+    """Complete each SparkContext of this process from now on, until `Hook.remove` or the next `install`.
+
+    Raises:
+        LaunchError: no pyspark, one that does not fit, or a SparkContext is already up.
+    """
+    spark = _compat.load()
+    _compat.compatible(spark.version, (sys.version_info.major, sys.version_info.minor))
+    with spark.context._lock:
+        _compat.refuse_if_running()
+        previous: Hook | None = spark.context.__dict__.get(_MARK)
+        if previous is not None:
+            previous.remove()
+            launch.say(f"note: {Finding('this launch_ship replaces an earlier one of this process', severity='note')}")
+        return Hook(launch, spark)
+
+
+def start(builder: Any | None = None, *, master: str | None = None, conf: Mapping[str, str] | None = None) -> Any:
+    """A SparkSession from a builder (a fresh one by default), as `getOrCreate` gives it.
+
+    Args:
+        builder: a `SparkSession.builder`.
+        master, conf: set on the builder, and so stronger than the launch's own.
+    """
+    builder = _compat.load().session.builder if builder is None else builder
+    if master is not None:
+        builder = builder.master(master)
+    for key, value in (conf or {}).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+class Hook:
+    """The wraps around pyspark's own functions; made by `install`."""
+
+    def __init__(self, launch: Launch, spark: _compat.PySpark) -> None:
+        self.launch = launch
+        self.active = True
+        self._spark = spark
+        self._patches: dict[int, ConfPatch | None] = {}
+        """By id of the contexts that are being made; None until their master is known."""
+        self._wraps = [
+            _wrap(spark.context, "__init__", self._init),
+            _wrap(spark.context, "_initialize_context", self._initialize),
+            _wrap(spark.session.Builder, "getOrCreate", self._session),
+            *([_wrap(spark.session.Builder, "create", self._session)] if hasattr(spark.session.Builder, "create") else []),
+        ]
+        setattr(spark.context, _MARK, self)
+
+    def __repr__(self) -> str:
+        return f"<Hook: pyspark {self._spark.version}, {'active' if self.active else 'removed'}>"
+
+    def remove(self) -> None:
+        """Put pyspark's functions back. Where somebody wrapped ours since, theirs stays and ours only passes on. A running context keeps what it has."""
+        with self._spark.context._lock:
+            self.active = False
+            for wrapped in self._wraps:
+                wrapped.undo()
+            if self._spark.context.__dict__.get(_MARK) is self:
+                delattr(self._spark.context, _MARK)
+
+    # the three wraps
+
+    def _init(self, original: _Init) -> _Init:
+        signature = inspect.signature(original)
+
+        def init(context: Any, *args: Any, **kwargs: Any) -> None:
+            # pyspark itself refuses a second context; nothing may happen before that.
+            if not self.active or self._spark.context._active_spark_context is not None:
+                return original(context, *args, **kwargs)
+            given = signature.bind(context, *args, **kwargs)
+            if given.arguments.get("jsc") is not None:
+                self._say(_handed_over("a context that the platform had started was handed to pyspark"))
+                return original(context, *args, **kwargs)
+            return self._make(context, original, given)
+
+        return init
+
+    def _initialize(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def initialize(context: Any, jconf: Any) -> Any:
+            if not self.active or id(context) not in self._patches:
+                return original(context, jconf)
+            patch = self.launch.complete(self._facts(jconf))
+            for key, value in patch.conf.items():
+                jconf.set(key, value)
+            made = original(context, jconf)
+            context.environment = _shared(context._jvm, {**context.environment, **patch.environment})
+            self._patches[id(context)] = patch
+            return made
+
+        return initialize
+
+    def _session(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def session(builder: Any, *args: Any, **kwargs: Any) -> Any:
+            if self.active:
+                _refuse_connect(getattr(builder, "_options", {}))
+            return original(builder, *args, **kwargs)
+
+        return session
+
+    # making one context
+
+    def _make(self, context: Any, original: _Init, given: inspect.BoundArguments) -> None:
+        findings = self._apply_defaults(given.arguments)
+        self._start_gateway(given.arguments)
+        self._patches[id(context)] = None
+        try:
+            original(*given.args, **given.kwargs)
+        finally:
+            patch = self._patches.pop(id(context))
+        for finding in findings:
+            self._say(finding)
+        if patch is None:
+            self._say(_handed_over("a subclass of SparkContext starts it in its own way"))
+            return
+        # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by this process read it too.
+        context.pythonExec = patch.python
+        try:
+            self.launch.started(context, patch)
+        except BaseException:
+            context.stop()
+            raise
+
+    def _apply_defaults(self, arguments: dict[str, Any]) -> list[Finding]:
+        """Put the launch's master and conf into the SparkConf (a copy of the user's), under what the program says itself."""
+        defaults = self.launch.defaults
+        if not defaults:
+            return []
+        theirs, fresh = arguments.get("conf"), self._spark.conf()
+        explicit = dict(theirs.getAll()) if theirs is not None else {}
+        # With a JVM up, a new SparkConf holds what spark-submit and spark-defaults say: the launch is nearer to the program than those.
+        loaded = dict(fresh.getAll())
+        explicit = {key: value for key, value in explicit.items() if loaded.get(key) != value}
+        if arguments.get("master"):
+            explicit["spark.master"] = arguments["master"]
+        if arguments.get("appName"):
+            explicit["spark.app.name"] = arguments["appName"]
+        if theirs is not None:
+            fresh = _copy(theirs, self._spark.conf)
+        for key, value in defaults.items():
+            fresh.set(key, explicit.get(key, value))
+        arguments["conf"] = fresh
+        return [_overruled(key, value, explicit[key]) for key, value in sorted(defaults.items()) if explicit.get(key, value) != value]
+
+    def _start_gateway(self, arguments: Mapping[str, Any]) -> None:
+        """Start the JVM, if this process has none, with the environment that it needs; for that call only."""
+        context = self._spark.context
+        with context._lock:
+            if context._gateway is not None or arguments.get("gateway") is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
+                return
+            with _environment(self._gateway_environment()):
+                context._ensure_initialized(conf=arguments.get("conf"))
+
+    def _gateway_environment(self) -> dict[str, str]:
+        from pyspark.find_spark_home import _find_spark_home
+
+        variables = dict(_java.java_environment(self.launch.store, _find_spark_home()))
+        if sys.executable:
+            # Spark's scripts and the driver's JVM run Python themselves (bin/find-spark-home, PythonUtils.defaultPythonExec):
+            # an executors' path like ./env/bin/python, or "jupyter", is none for them.
+            variables |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+        return variables
+
+    def _facts(self, jconf: Any) -> SparkFacts:
+        conf = dict(self._spark.conf(_jconf=jconf).getAll())
+        return SparkFacts(
+            version=self._spark.version,
+            master=conf["spark.master"],
+            deploy_mode=conf.get("spark.submit.deployMode", "client"),
+            conf=conf,
+            environment={name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")},
+            python=sys.executable,
+        )
+
+    def _say(self, finding: Finding) -> None:
+        self.launch.say(f"{finding.severity}: {finding}")
+
+
+@dataclass(frozen=True)
+class _Wrap:
+    """A function of a class that was replaced by ours."""
+
+    owner: Any
+    name: str
+    original: Any
+    ours: Any
+
+    def undo(self) -> None:
+        if self.owner.__dict__.get(self.name) is self.ours:
+            setattr(self.owner, self.name, self.original)
+
+
+def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> _Wrap:
+    original = owner.__dict__[name]
+    ours = functools.wraps(original)(make(original))
+    setattr(owner, name, ours)
+    return _Wrap(owner, name, original, ours)
+
+
+def _shared(jvm: Any, variables: Mapping[str, str]) -> Any:
+    """The variables as one map inside the JVM.
+
+    Every Python function captures `sc.environment` when it is first used: a dict by value, this by reference. So what is put into it later reaches
+    functions that were made before; and since the variables are part of what keys Python workers (SparkEnv.createPythonWorker), Spark then starts fresh ones.
+    """
+    shared = jvm.java.util.concurrent.ConcurrentHashMap()
+    for name, value in variables.items():
+        shared.put(name, value)
+    return shared
+
+
+def _copy(conf: Any, conf_class: Any) -> Any:
+    copy = conf_class(loadDefaults=False)
+    for key, value in conf.getAll():
+        copy.set(key, value)
+    return copy
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _refuse_connect(options: Mapping[str, Any]) -> None:
+    """Spark Connect starts no SparkContext in this process: without this, nothing would be shipped, in silence."""
+    for name in ("spark.remote", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
+        value = options.get(name) or os.environ.get(name)
+        if value:
+            raise _no_connect(f"{name}={redact(str(value))}")
+    mode = str(options.get("spark.api.mode", os.environ.get("SPARK_API_MODE", ""))).lower() or _default_mode()
+    if mode == "connect":
+        raise _no_connect("spark.api.mode=connect")
+
+
+def _default_mode() -> str:
+    """What pyspark does where nobody says anything; Spark 3.5 knows one mode only."""
+    util = sys.modules.get("pyspark.util")
+    default = getattr(util, "default_api_mode", None)
+    return str(default()) if default is not None else "classic"
+
+
+def _no_connect(value: str) -> LaunchError:
+    return LaunchError("Spark Connect is not supported yet", value=value, cause="its executors belong to a server that launch_ship cannot configure", cure=_CONNECT_CURE)
+
+
+def _overruled(key: str, ours: str, theirs: str) -> Finding:
+    return Finding(f"{key} of launch_ship is not used", ours, f"the program says {theirs!r} itself, which wins", "say it in one place only", severity="note")
+
+
+def _handed_over(cause: str) -> Finding:
+    return Finding(
+        "the shipped environment is not used by this SparkContext",
+        "",
+        cause,
+        'captain.pack("boat.tar.gz") and name it in the platform\'s settings: spark.archives=boat.tar.gz#boat, PYSPARK_PYTHON=./boat/bin/python3',
+    )

@@ -1,0 +1,1 @@
+"""Manifest + Target -> Lock: what is chosen, with hashes, for the executors."""

@@ -1,0 +1,265 @@
+"""pylock.toml (PEP 751): reading one for a target, and writing a Lock as one.
+
+What PEP 751 has no word for lies in [tool.coffee_boat] and [packages.tool.coffee_boat]: the target, what was asked for by name, a folder's digest.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from coffee_boat._credentials import without_credentials
+from coffee_boat._digest import tree_digest
+from coffee_boat.errors import LockError
+from coffee_boat.lock import spark
+from coffee_boat.lock.target import environment, tags
+from coffee_boat.model import Finding, Lock, Pin, SourceKind, Target
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs, PackageWheel, Pylock
+
+    Source = PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist
+
+_AGAIN = "make the lock again for this target, as with `uv pip compile --format pylock.toml --generate-hashes`"
+
+
+def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> Lock:
+    """A pylock.toml, taken as it is: what it holds for the target is pinned, nothing is resolved.
+
+    Args:
+        source: a path, or the text itself. Relative paths in it are relative to the file, in a text to the working directory.
+        extras: extras of the lock file to take as well; its default groups are always taken.
+
+    Raises:
+        LockError: it is no valid pylock.toml, was made for another Python or platform, or a file in it has no sha256.
+    """
+    text, name, base = _content(source)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LockError("the lock file is not TOML", value=name, cause=str(error), cure="give a pylock.toml (PEP 751); a requirements.txt goes to add_requirements") from error
+    pins = pins_of(document, target, base, name=name, extras=extras)
+    kept = tuple(pin for pin in pins if pin.name not in spark.DRIVERS_OWN)
+    dropped = tuple(spark.not_locked(pin.name, f"{pin.version} in {name}") for pin in pins if pin.name in spark.DRIVERS_OWN)
+    return Lock(target, kept, dropped + _lost_credentials(text, name))
+
+
+def write(lock: Lock) -> str:
+    """The lock as a valid pylock.toml, the same text for the same lock. `read` of it gives the pins back. Holds no credentials."""
+    import tomli_w
+    from packaging.markers import Marker
+    from packaging.pylock import Pylock
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import Version
+
+    target = lock.target
+    document = Pylock(
+        lock_version=Version("1.0"),
+        created_by="coffee_boat",
+        requires_python=SpecifierSet(f"=={target.minor}.*"),
+        environments=[Marker(f"sys_platform == 'linux' and platform_machine == '{target.architecture}' and implementation_name == 'cpython'")],
+        packages=[_package(pin) for pin in lock.pins],
+        tool={"coffee_boat": {"python": target.python, "platform": target.platform}},
+    )
+    document.validate()
+    return tomli_w.dumps(document.to_dict())
+
+
+def pins_of(document: Mapping[str, Any], target: Target, base: Path, *, name: str, extras: Sequence[str] = ()) -> tuple[Pin, ...]:
+    """The pins that a parsed pylock.toml has for the target, sorted by name.
+
+    Args:
+        base: the folder that relative paths start from.
+        name: what to call the document in errors.
+
+    Raises:
+        LockError: as `read`.
+    """
+    from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
+
+    try:
+        pylock = Pylock.from_dict(document)
+        chosen = list(pylock.select(environment=environment(target), tags=tags(target), extras=extras))  # type: ignore[arg-type]
+    except PylockValidationError as error:
+        raise LockError("not a valid pylock.toml (PEP 751)", value=name, cause=str(error), cure=_AGAIN) from error
+    except PylockSelectError as error:
+        raise _does_not_fit(error, pylock, target, name) from error
+    needed = {dependency.get("name") for package in pylock.packages for dependency in package.dependencies or ()}
+    pins = (_pin(package, source, base, asked_for=package.name not in needed) for package, source in chosen)
+    return tuple(sorted((_checked(pin, target, name) for pin in pins), key=lambda pin: pin.name))
+
+
+def _content(source: str | Path) -> tuple[str, str, Path]:
+    """Text, what to call it, and the folder that its relative paths start from."""
+    if isinstance(source, str) and "\n" in source:
+        return source, "the lock", Path.cwd()
+    path = Path(source).expanduser().absolute()
+    try:
+        return path.read_text("utf-8"), str(path), path.parent
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError("the lock file cannot be read", value=str(path), cause=str(error), cure="check the path; it is relative to the working directory") from error
+
+
+# reading
+
+
+def _pin(package: Package, source: Source, base: Path, *, asked_for: bool) -> Pin:
+    from packaging.pylock import PackageArchive, PackageDirectory, PackageVcs
+
+    ours: Mapping[str, Any] = (package.tool or {}).get("coffee_boat", {})
+    common: dict[str, Any] = {
+        "name": package.name,
+        "version": str(package.version or ""),
+        "requested": bool(ours.get("requested", asked_for)),
+        "requires": tuple(str(dependency.get("name", "")) for dependency in package.dependencies or ()),
+    }
+    if isinstance(source, PackageVcs):
+        return _vcs_pin(source, base, common)
+    if isinstance(source, PackageDirectory):
+        return _directory_pin(source, base, common, str(ours.get("sha256", "")))
+    common |= {"url": _url(source.url, source.path, base), "size": source.size, "sha256": source.hashes.get("sha256", "")}
+    if isinstance(source, PackageArchive):
+        return _archive_pin(source, common)
+    return Pin(**common, kind=_kind(source.filename), filename=source.filename)
+
+
+def _vcs_pin(source: PackageVcs, base: Path, common: dict[str, Any]) -> Pin:
+    url = _url(source.url, source.path, base)
+    return Pin(**common, kind="vcs", direct=True, url=f"{source.type}+{url.removeprefix(source.type + '+')}", commit=source.commit_id, subdirectory=source.subdirectory or "")
+
+
+def _directory_pin(source: PackageDirectory, base: Path, common: dict[str, Any], sha256: str) -> Pin:
+    folder = base / source.path
+    project = folder / (source.subdirectory or "")
+    if not project.is_dir():
+        raise LockError("a folder of the lock is not there", value=f"{common['name']}: {project}", cure="put it there, or lock again")
+    common["version"] = common["version"] or _static_version(project)
+    return Pin(
+        **common,
+        kind="directory",
+        direct=True,
+        url=_folder_uri(folder),
+        sha256=sha256 or tree_digest(folder),
+        editable=bool(source.editable),
+        subdirectory=source.subdirectory or "",
+    )
+
+
+def _archive_pin(source: PackageArchive, common: dict[str, Any]) -> Pin:
+    filename = PurePosixPath(unquote(urlsplit(common["url"]).path)).name  # after unquoting: %2F..%2F is no way out
+    common["version"] = common["version"] or _version_in(filename)
+    return Pin(**common, kind=_kind(filename), direct=True, filename=filename, subdirectory=source.subdirectory or "")
+
+
+def _kind(filename: str) -> SourceKind:
+    return "wheel" if filename.endswith(".whl") else "sdist"
+
+
+def _version_in(filename: str) -> str:
+    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+
+    try:
+        return str(parse_wheel_filename(filename)[1] if filename.endswith(".whl") else parse_sdist_filename(filename)[1])
+    except (InvalidWheelFilename, InvalidSdistFilename):  # an archive of a repository: its wheel tells
+        return ""
+
+
+def _static_version(project: Path) -> str:
+    """The version that pyproject.toml states; empty if only a build tells."""
+    try:
+        table = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+    except (FileNotFoundError, tomllib.TOMLDecodeError):
+        return ""
+    return str(table.get("project", {}).get("version", ""))
+
+
+def _url(url: str | None, path: str | None, base: Path) -> str:
+    return without_credentials(url) if url else (base / str(path)).resolve().as_uri()
+
+
+def _folder_uri(folder: Path) -> str:
+    return folder.resolve().as_uri()
+
+
+def _checked(pin: Pin, target: Target, name: str) -> Pin:
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    if not pin.sha256 and pin.kind != "vcs":
+        raise LockError("a file of the lock has no sha256", value=f"{pin.name} {pin.version} in {name}", cause="what is not hashed cannot be checked", cure=_AGAIN)
+    if pin.kind != "wheel" or not pin.direct:
+        return pin
+    try:
+        fits = set(parse_wheel_filename(pin.filename)[3]) & set(tags(target))
+    except InvalidWheelFilename as error:
+        raise LockError("not the name of a wheel", value=pin.filename, cause=str(error), cure="give it back the name that it was built with") from error
+    if not fits:
+        raise _no_wheel(pin.name, pin.version, [pin.filename], target)
+    return pin
+
+
+def _does_not_fit(error: Exception, pylock: Pylock, target: Target, name: str) -> LockError:
+    for package in pylock.packages:
+        if package.wheels and "No wheel found" in str(error) and f"package {package.name!r}" in str(error):
+            return _no_wheel(package.name, str(package.version or ""), [wheel.filename for wheel in package.wheels], target)
+    return LockError("the lock was not made for these executors", value=f"{name}, Python {target.python} on {target.platform}", cause=str(error), cure=_AGAIN)
+
+
+def _no_wheel(name: str, version: str, filenames: Sequence[str], target: Target) -> LockError:
+    shown = ", ".join(filenames[:3]) + (f" + {len(filenames) - 3} others" if len(filenames) > 3 else "")
+    return LockError(
+        f"no wheel of {name} {version} fits Python {target.minor} on {target.platform}, and it has no source distribution",
+        value=shown,
+        cause="it is published for another Python, a newer glibc or another architecture only",
+        cure=f'ask for another version of {name}, or say platform="manylinux_2_XX_{target.architecture}" if the nodes have a newer glibc',
+    )
+
+
+def _lost_credentials(text: str, name: str) -> tuple[Finding, ...]:
+    from coffee_boat._run import redact
+
+    if "***@" not in redact(text) or redact(text) == text:
+        return ()
+    cure = "put them into ~/.netrc, or give the index with its credentials as index_url"
+    return (Finding("credentials in a lock file are not used", name, cause="a lock is shared, and so is what is made of it", cure=cure),)
+
+
+# writing
+
+
+def _package(pin: Pin) -> Package:
+    from packaging.pylock import Package
+    from packaging.version import Version
+
+    ours: dict[str, Any] = {"requested": pin.requested} | ({"sha256": pin.sha256} if pin.kind == "directory" else {})
+    return Package(
+        name=pin.name,  # type: ignore[arg-type]
+        version=Version(pin.version) if pin.version else None,
+        dependencies=[{"name": name} for name in pin.requires] or None,
+        tool={"coffee_boat": ours},
+        **_source(pin),
+    )
+
+
+def _source(pin: Pin) -> dict[str, Any]:
+    from packaging.pylock import PackageArchive, PackageDirectory, PackageSdist, PackageVcs, PackageWheel
+
+    url, hashes, subdirectory = without_credentials(pin.url), {"sha256": pin.sha256}, pin.subdirectory or None
+    if pin.kind == "vcs":
+        kind, _, place = url.partition("+")
+        return {"vcs": PackageVcs(type=kind, url=place, commit_id=pin.commit, subdirectory=subdirectory)}
+    if pin.kind == "directory":
+        return {"directory": PackageDirectory(path=url2pathname(urlsplit(url).path), editable=pin.editable or None, subdirectory=subdirectory)}
+    if pin.direct:
+        return {"archive": PackageArchive(url=url, size=pin.size, hashes=hashes, subdirectory=subdirectory)}
+    if pin.kind == "wheel":
+        return {"wheels": [PackageWheel(name=pin.filename, url=url, size=pin.size, hashes=hashes)]}
+    return {"sdist": PackageSdist(name=pin.filename, url=url, size=pin.size, hashes=hashes)}

@@ -1,0 +1,463 @@
+"""Manifest + Target -> Lock, by uv.
+
+uv resolves for the executors' Python and platform, not for the driver's, and writes a pylock.toml; of the wheels that it lists the one that fits
+the target best is pinned. With extra indexes uv takes a package from the first index that has the name, where pip takes the best version of all:
+uv's rule keeps a stranger on a public index from replacing a package of the company's own, and stays.
+
+What was resolved once is kept in the store and taken as it is while it is young, or while no index can be reached. Then no process is started.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from coffee_boat import _uv
+from coffee_boat._credentials import git_environment, without_credentials
+from coffee_boat._digest import copy_tree, file_digest, tree_digest
+from coffee_boat._run import Ran, redact, run
+from coffee_boat._store import Store
+from coffee_boat.errors import LockError, SettingsError
+from coffee_boat.lock import explain, formats, spark
+from coffee_boat.model import Finding, Indexes, Lock, Manifest, Pin, Requirement, Target, digest_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_LAYOUT = 1
+"""Of what is remembered: another number forgets all."""
+_TIMEOUT = 3600.0
+_UV_PLATFORMS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
+"""glibc minors that uv's --python-platform knows: a fixed list."""
+
+
+def resolve(  # noqa: PLR0913
+    manifest: Manifest,
+    target: Target,
+    *,
+    python: str,
+    preferred: Mapping[str, str],
+    indexes: Indexes,
+    store: Store,
+    max_age: float,
+    say: Callable[[str], None],
+) -> Lock:
+    """Choose a version and a file of everything that is wanted and of all that it needs.
+
+    Args:
+        manifest: evaluated for the target.
+        python: an interpreter of the target's minor version; asks source distributions for their metadata.
+        preferred: normalized name -> version that the driver runs; taken where the requirements allow it.
+        indexes: all of them: the settings with those of the manifest already among them.
+        max_age: seconds for which an earlier answer is taken as it is.
+        say: takes one line about what is being done.
+
+    Raises:
+        LockError: no set of versions serves all requirements, an index cannot be reached, a source distribution cannot say what it needs.
+    """
+    request = _Request(manifest, target, python, preferred, indexes)
+    if not manifest.requirements:
+        return Lock(target)
+    key = request.key()
+    known = _recall(store, key, request)
+    if known is not None and (known.age <= max_age or request.indexes.offline):
+        return known.lock if known.age <= max_age else known.aged("offline=True")
+    with store.lock(f"resolve {digest_of(key)}"):
+        known = _recall(store, key, request)  # another process may have just done it
+        if known is not None and known.age <= max_age:
+            return known.lock
+        say(f"resolving {len(manifest.requirements)} requirements for Python {target.python} on {target.platform}")
+        return _ask(request, key, store, known)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """Everything that the answer depends on."""
+
+    manifest: Manifest
+    target: Target
+    python: str
+    preferred: Mapping[str, str]
+    indexes: Indexes
+
+    def key(self) -> dict[str, Any]:
+        """What an answer is remembered under; URLs and settings enter as digests, for they may hold credentials."""
+        wanted = [[r.text, r.url, list(r.hashes), r.editable] for r in self.manifest.requirements]
+        limits = [[r.text, r.url, list(r.hashes)] for r in self.manifest.constraints]
+        return {
+            "layout": _LAYOUT,
+            "wanted": digest_of([wanted, limits]),
+            "content": _content(self.manifest, self.indexes),
+            "target": [self.target.python, self.target.platform],
+            "indexes": digest_of([_described(self.indexes), _surroundings()]),
+        }
+
+    def preference(self, name: str) -> str:
+        """The version that the driver has; empty if it has none."""
+        return self.preferred.get(name, "")
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An earlier answer."""
+
+    lock: Lock
+    age: float
+    """Seconds."""
+
+    def aged(self, cause: str) -> Lock:
+        """The lock, with a Finding that names its age."""
+        finding = Finding(
+            "an earlier resolution is used as it is", f"{_duration(self.age)} old", cause=cause, cure="newer releases are looked for once the index can be reached", severity="note"
+        )
+        return replace(self.lock, findings=(*self.lock.findings, finding))
+
+
+def _recall(store: Store, key: Mapping[str, Any], request: _Request) -> _Known | None:
+    value = store.recall("lock", key)
+    if value is None:
+        return None
+    # only the preferences for what was chosen: the driver's other packages may come and go
+    if any(request.preference(name) != version for name, version in value["preferred"].items()):
+        return None
+    lock = formats.read(value["pylock"], request.target)
+    findings = tuple(Finding(**finding) for finding in value["findings"])
+    return _Known(replace(lock, findings=findings), age=max(0.0, time.time() - value["made"]))
+
+
+def _remember(store: Store, key: Mapping[str, Any], request: _Request, lock: Lock) -> None:
+    names = {*(pin.name for pin in lock.pins), *spark.DRIVERS_OWN}
+    value = {
+        "made": time.time(),
+        "preferred": {name: request.preference(name) for name in sorted(names)},
+        "pylock": formats.write(lock),
+        "findings": [vars(finding) for finding in lock.findings],
+    }
+    store.remember("lock", key, value)
+
+
+def _ask(request: _Request, key: Mapping[str, Any], store: Store, known: _Known | None) -> Lock:
+    """Ask uv; an earlier answer serves where the index does not."""
+    try:
+        lock = _resolved(request)
+    except explain.UnreachableError as error:
+        if known is None:
+            raise
+        return known.aged(error.what)
+    _remember(store, key, request, lock)
+    return lock
+
+
+# asking uv
+
+
+def _resolved(request: _Request) -> Lock:
+    with tempfile.TemporaryDirectory(prefix="coffee_boat-lock-") as name:
+        desk = _Desk(request, Path(name).resolve())
+        findings = [*desk.missing_links(), *_spark_findings(request)]
+        if not desk.requirements():
+            return Lock(request.target, findings=tuple(findings))
+        ran = desk.compile(override=False)
+        if ran.code and re.search(r"\b(pyspark|py4j)\b", ran.stderr):
+            first = explain.cleaned(desk.in_users_words(ran.stderr))
+            ran = desk.compile(override=True)
+            findings += [] if ran.code else [_disagrees(first)]
+        if ran.code:
+            raise explain.error(desk.in_users_words(ran.tail), request.target)
+        pins = _pins(request, desk)
+        return Lock(request.target, _wanted_only(pins), (*findings, *_dragged_in(request, pins), *_warnings(desk.in_users_words(ran.stderr))))
+
+
+class _Desk:
+    """A temporary folder with what uv reads and writes."""
+
+    def __init__(self, request: _Request, folder: Path) -> None:
+        self._request = request
+        self._folder = folder
+        self._copies = {place: folder / f"copy{number}" / place.name for number, place in enumerate(_built_folders(request.manifest))}
+        self._stubs = spark.stubs(folder, request.preferred)
+        for place, copy in self._copies.items():
+            copy_tree(place, copy)  # its build leaves files behind
+
+    @property
+    def output(self) -> Path:
+        return self._folder / "pylock.toml"
+
+    def compile(self, *, override: bool) -> Ran:
+        """Run uv. A stub for pyspark or py4j is either the only version there is, or (`override`) stands for any version that is asked for."""
+        self._write_preferences()
+        # a stub whose version nobody knows would send uv back to old releases that ask for no pyspark
+        forced = [name for name in self._stubs if override or name not in self._request.preferred]
+        limits = [_line(r, self._copies) for r in self._request.manifest.constraints if r.name not in spark.DRIVERS_OWN]
+        limits += [f"{name} @ {path.as_uri()}" for name, path in self._stubs.items() if name not in forced]
+        overrides = [f"{name}{_extras(self._extras_of(name))} @ {self._stubs[name].as_uri()}" for name in forced]
+        argv = [_uv.binary(), "pip", "compile", "-", *self._options(), *self._lines("--constraints", limits), *self._lines("--overrides", overrides)]
+        try:
+            return run(argv, env=self._environment(), stdin="\n".join(self.requirements()) + "\n", timeout=_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            raise LockError("resolving took too long", value=f"{_TIMEOUT:.0f} s", cause="an index that does not answer", cure="try again, or name another index_url") from error
+
+    def in_users_words(self, text: str) -> str:
+        """uv's text with the user's folders in place of our copies; redacted."""
+        for place, copy in self._copies.items():
+            text = text.replace(copy.as_uri(), place.as_uri()).replace(str(copy), str(place))
+        return redact(text)
+
+    def place_of(self, folder: Path) -> Path:
+        """The user's folder that a folder in uv's answer stands for."""
+        return next((place for place, copy in self._copies.items() if copy == folder), folder)
+
+    def missing_links(self) -> Iterator[Finding]:
+        """Folders of wheels that are not there: pip passes over them, uv refuses."""
+        for place in self._request.indexes.find_links:
+            if _is_missing(place):
+                yield Finding("a folder of wheels is not there", place, cause="find_links names it", cure="make it, or take it out of find_links / PIP_FIND_LINKS / pip.conf")
+
+    def _options(self) -> list[str]:
+        request = self._request
+        argv = ["--format", "pylock.toml", "--output-file", str(self.output), "--no-header", "--python-version", request.target.python, "--python", request.python]
+        return [*argv, *_platform_option(request.target), *_uv.options(request.indexes)]
+
+    def _lines(self, option: str, lines: Sequence[str]) -> list[str]:
+        """An option whose value is a requirements file, after the user's own files: an option hides its variable."""
+        variable = {"--constraints": "UV_CONSTRAINT", "--overrides": "UV_OVERRIDE"}[option]
+        if not lines:
+            return []
+        path = self._folder / f"{option.strip('-')}.txt"
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        return [word for name in (*os.environ.get(variable, "").split(), str(path)) for word in (option, name)]
+
+    def _environment(self) -> dict[str, str | None]:
+        indexes = self._request.indexes
+        there = replace(indexes, find_links=tuple(place for place in indexes.find_links if not _is_missing(place)))
+        return {**git_environment(r.url for r in self._request.manifest.requirements), **_uv.environment(there), "GIT_OPTIONAL_LOCKS": "0"}
+
+    def requirements(self) -> list[str]:
+        """What uv is asked for, one a line; of pyspark only its extras matter."""
+        kept = [_line(r, self._copies) for r in self._request.manifest.requirements if r.name not in spark.DRIVERS_OWN]
+        own = sorted({name + _extras(self._extras_of(name)) for name in spark.DRIVERS_OWN if self._extras_of(name)})
+        return kept + own
+
+    def _extras_of(self, name: str) -> tuple[str, ...]:
+        return tuple(sorted({extra for r in self._request.manifest.requirements if r.name == name for extra in r.extras}))
+
+    def _write_preferences(self) -> None:
+        """uv keeps the versions of an existing output file where they still fit."""
+        import tomli_w
+
+        direct = {r.name for r in self._request.manifest.requirements if r.url}
+        packages = [{"name": name, "version": version} for name, version in sorted(self._request.preferred.items()) if name not in direct and _is_version(version)]
+        self.output.write_text(tomli_w.dumps({"lock-version": "1.0", "created-by": "coffee_boat", "packages": packages}), "utf-8")
+
+
+def _line(requirement: Requirement, copies: Mapping[Path, Path]) -> str:
+    """One line of a requirements file. Git URLs go without credentials: uv would put them on git's command line."""
+    url = _location(requirement)
+    if not url:
+        return requirement.text
+    if url.startswith("git+http"):
+        url = without_credentials(url)
+    place = _local(url)
+    if place is not None and place in copies:
+        url = copies[place].as_uri() + ("#" + urlsplit(url).fragment if urlsplit(url).fragment else "")
+    return f"{requirement.name}{_extras(requirement.extras)} @ {url}" if requirement.name else f"{url}{_extras(requirement.extras)}"
+
+
+def _location(requirement: Requirement) -> str:
+    """The URL of a requirement that does not come from an index; empty for one that does."""
+    if requirement.url:
+        return requirement.url
+    text = requirement.text
+    if Path(text).is_absolute():
+        return Path(text).as_uri()
+    return text if re.match(r"[a-z+]+://", text) else ""
+
+
+def _local(url: str) -> Path | None:
+    parts = urlsplit(url)
+    return Path(url2pathname(parts.path)).resolve() if parts.scheme == "file" else None
+
+
+def _extras(extras: Sequence[str]) -> str:
+    return f"[{','.join(extras)}]" if extras else ""
+
+
+def _platform_option(target: Target) -> list[str]:
+    from coffee_boat import _host
+
+    if target.architecture in ("x86_64", "aarch64"):
+        minor = max((known for known in _UV_PLATFORMS if known <= target.glibc[1]), default=_UV_PLATFORMS[0])
+        return ["--python-platform", f"{target.architecture}-manylinux_2_{minor}"]
+    if target.architecture == _host.architecture():
+        return []  # uv asks the interpreter
+    cure = "resolve on a machine of that architecture, or give a pylock.toml made for it to add_lock"
+    raise SettingsError("uv cannot resolve for this architecture from another one", value=target.architecture, cure=cure)
+
+
+def _built_folders(manifest: Manifest) -> list[Path]:
+    """Wanted folders that only a build can tell the metadata of."""
+    places = {place for r in manifest.requirements if (place := _local(_location(r))) and place.is_dir()}
+    return sorted(place for place in places if not _is_static(place))
+
+
+def _is_static(project: Path) -> bool:
+    try:
+        table = tomllib.loads((project / "pyproject.toml").read_text("utf-8")).get("project", {})
+    except (OSError, tomllib.TOMLDecodeError):
+        return False
+    return "version" in table and not {"dependencies", "optional-dependencies"} & set(table.get("dynamic", ()))
+
+
+def _is_version(text: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return bool(Version(text))
+    except InvalidVersion:
+        return False
+
+
+def _is_missing(place: str) -> bool:
+    path = _local(place) if place.startswith("file:") else Path(place).expanduser()
+    return (place.startswith("file:") or "://" not in place) and path is not None and not path.exists()
+
+
+# reading the answer
+
+
+def _pins(request: _Request, desk: _Desk) -> tuple[Pin, ...]:
+    document: dict[str, Any] = tomllib.loads(desk.output.read_text("utf-8"))
+    allowed = _hashes(request.manifest)
+    for package in document.get("packages", ()):
+        _restrict(package, allowed.get(package["name"], frozenset()))
+        if folder := package.get("directory"):
+            folder["path"] = str(desk.place_of((desk.output.parent / folder["path"]).resolve()))
+    pins = formats.pins_of(document, request.target, desk.output.parent, name="uv's answer")
+    return tuple(_named(pin, request.manifest) for pin in pins)
+
+
+def _hashes(manifest: Manifest) -> dict[str, frozenset[str]]:
+    """Name -> the hashes that the user allows, for those that have some."""
+    named = [(r.name, r.hashes) for r in (*manifest.requirements, *manifest.constraints) if r.name and r.hashes]
+    return {name: frozenset(h for other, hashes in named if other == name for h in hashes) for name, _ in named}
+
+
+def _restrict(package: dict[str, Any], allowed: frozenset[str]) -> None:
+    """Leave only files with an allowed hash: uv takes note of --hash, but does not check it while it compiles."""
+    if not allowed or "vcs" in package or "directory" in package:
+        return
+    files = {kind: package.pop(kind) for kind in ("wheels", "sdist", "archive") if kind in package}
+    package |= {kind: [f for f in found if _matches(f, allowed)] if kind == "wheels" else found for kind, found in files.items() if kind == "wheels" or _matches(found, allowed)}
+    if not any(package.get(kind) for kind in files):
+        raise LockError(
+            f"no file of {package['name']} {package.get('version', '')} for the executors has one of the hashes that were given",
+            value=", ".join(sorted(allowed)[:3]),
+            cause="the hashes are of another version, of another platform's wheel, or the file was changed",
+            cure="list the hashes of all files of that version, as `uv pip compile --generate-hashes` does",
+        )
+
+
+def _matches(file: Mapping[str, Any], allowed: frozenset[str]) -> bool:
+    return any(f"{kind}:{value}" in allowed for kind, value in file["hashes"].items())
+
+
+def _named(pin: Pin, manifest: Manifest) -> Pin:
+    """The pin with what only the manifest knows: whether the user named it, and how."""
+    mine = [r for r in manifest.requirements if r.name == pin.name or (not r.name and _same_place(_location(r), pin.url))]
+    return replace(pin, requested=bool(mine), editable=pin.kind == "directory" and any(r.editable for r in mine))
+
+
+def _same_place(url: str, pinned: str) -> bool:
+    def bare(text: str) -> str:
+        parts = urlsplit(without_credentials(text))
+        path = unquote(parts.path).rstrip("/")
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    return bare(pinned) in (bare(url), bare(url).rpartition("@")[0])
+
+
+def _wanted_only(pins: Sequence[Pin]) -> tuple[Pin, ...]:
+    return tuple(pin for pin in pins if pin.name not in spark.DRIVERS_OWN)
+
+
+def _spark_findings(request: _Request) -> list[Finding]:
+    return [spark.asked_for(r, request.preferred) for r in request.manifest.requirements if r.name in spark.DRIVERS_OWN]
+
+
+def _dragged_in(request: _Request, pins: Sequence[Pin]) -> list[Finding]:
+    """pyspark came in through another package (py4j comes with it: not worth a word)."""
+    asked = {r.name for r in request.manifest.requirements}
+    if asked & set(spark.DRIVERS_OWN):
+        return []
+    return [spark.not_locked(pin.name, "another package needs it") for pin in pins if pin.name in ("pyspark", "pyspark-client")]
+
+
+def _disagrees(explanation: str) -> Finding:
+    return Finding(
+        "a package asks for another pyspark than the driver's own, which travels in every archive",
+        " ".join(explanation.split()),
+        cause="the package was made for another Spark",
+        cure="ask for a version of the package that fits the driver's pyspark, or see whether it works as it is",
+    )
+
+
+def _warnings(stderr: str) -> Iterator[Finding]:
+    """uv's own warnings: yanked releases, unknown extras. What it says of its build interpreter is ours to know."""
+    for line in stderr.splitlines():
+        if line.startswith("warning: ") and "to build dependencies" not in line:
+            yield Finding("uv warns", line.removeprefix("warning: ").rstrip("."))
+
+
+# what the answer depends on
+
+
+def _content(manifest: Manifest, indexes: Indexes) -> list[list[str]]:
+    """Digests of everything local: what lies in a folder may change under its name."""
+    places = {place for r in (*manifest.requirements, *manifest.constraints) if (place := _local(_location(r))) is not None}
+    found = [[str(place), tree_digest(place) if place.is_dir() else file_digest(place)] for place in sorted(places) if place.exists()]
+    return found + [[_place_digest(place), _listing(place)] for place in indexes.find_links if "://" not in place or place.startswith("file:")]
+
+
+def _place_digest(place: str) -> str:
+    return hashlib.sha256(place.encode()).hexdigest()
+
+
+def _listing(place: str) -> str:
+    folder = _local(place) if place.startswith("file:") else Path(place).expanduser()
+    if folder is None or not folder.exists():
+        return ""
+    files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    return digest_of([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files])
+
+
+def _described(indexes: Indexes) -> dict[str, Any]:
+    """The settings that decide what is found; how it is fetched (timeout, proxy) and whether (offline) does not."""
+    fields = ("index_url", "extra_index_urls", "find_links", "no_index", "no_binary", "only_binary", "prerelease")
+    return {field: getattr(indexes, field) for field in fields}
+
+
+def _surroundings() -> dict[str, Any]:
+    """uv's own configuration that is in force here."""
+    ignored = {"UV_CACHE_DIR", "UV_OFFLINE", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_NO_PROGRESS", "UV_CONCURRENT_DOWNLOADS"}
+    variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("UV_") and name not in ignored}
+    return {"variables": variables, "files": repr(_uv.configuration())}
+
+
+def _duration(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,413 @@
+"""The values that pass between the stages: frozen, plain, and free of behaviour that needs another module.
+
+    Manifest --lock--> Lock --build--> Chunk... -> Archive --ship--> Shipped --backend--> ConfPatch --launch--> Spark --verify--> Report
+
+Standard library only, so that `import coffee_boat` stays fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SourceKind = Literal["wheel", "sdist", "directory", "vcs"]
+Severity = Literal["note", "warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that was skipped, looks odd, or will not work. The same four parts as a BoatError."""
+
+    what: str
+    value: str = ""
+    cause: str = ""
+    cure: str = ""
+    severity: Severity = "warning"
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.value}" if self.value else self.what
+        if self.cause:
+            text += f" ({self.cause})"
+        return f"{text} -> {self.cure}" if self.cure else text
+
+
+@dataclass(frozen=True)
+class Target:
+    """What executors are: the platform that a lock and an archive are made for."""
+
+    python: str
+    """Full version of the interpreter, as "3.11.7"."""
+    architecture: str = "x86_64"
+    """As platform.machine() says it."""
+    glibc: tuple[int, int] = (2, 17)
+    """The newest glibc that a wheel may ask for (PEP 600)."""
+
+    @property
+    def minor(self) -> str:
+        """Python's minor version, as "3.11"."""
+        return ".".join(self.python.split(".")[:2])
+
+    @property
+    def platform(self) -> str:
+        """In pip's words, as "manylinux_2_28_x86_64"."""
+        return f"manylinux_{self.glibc[0]}_{self.glibc[1]}_{self.architecture}"
+
+    @property
+    def site_packages(self) -> str:
+        """Where packages lie inside an archive, with a slash at the end."""
+        return f"lib/python{self.minor}/site-packages/"
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One thing that was asked for, and where.
+
+    `name` is normalized (PEP 503); it is empty for a source whose name only its build tells.
+    """
+
+    text: str
+    """As it is handed to the resolver: a PEP 508 string, or a path or URL; paths are absolute."""
+    name: str = ""
+    extras: tuple[str, ...] = ()
+    specifier: str = ""
+    marker: str = ""
+    url: str = ""
+    """Where it comes from, if not from an index: https, git+https, file."""
+    hashes: tuple[str, ...] = ()
+    """As "sha256:hex"; one of them must match."""
+    editable: bool = False
+    origin: str = ""
+    """For people: "add_pip_packages", "requirements.txt:3"."""
+
+
+@dataclass(frozen=True)
+class Indexes:
+    """Where packages come from, and how they are fetched. URLs may hold credentials: never print one unredacted.
+
+    None and () mean "not said here": the tools' own configuration then applies.
+    """
+
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    no_index: bool = False
+    trusted_hosts: tuple[str, ...] = ()
+    cert: str | None = None
+    """A CA bundle."""
+    client_cert: str | None = None
+    proxy: str | None = None
+    timeout: float = 60.0
+    """Seconds without an answer."""
+    no_binary: tuple[str, ...] = ()
+    only_binary: tuple[str, ...] = ()
+    prerelease: bool = False
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is wanted: canonical (sorted, merged), before anything is resolved."""
+
+    requirements: tuple[Requirement, ...] = ()
+    constraints: tuple[Requirement, ...] = ()
+    indexes: Indexes = Indexes()
+    """Index options met in requirements files; they add to the settings."""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One distribution that was chosen: a wheel, or a source that becomes one on the driver."""
+
+    name: str
+    """Normalized (PEP 503)."""
+    version: str
+    kind: SourceKind = "wheel"
+    filename: str = ""
+    url: str = ""
+    """Where to fetch it, without credentials: https, file or git+https."""
+    size: int | None = None
+    """Bytes to fetch, where the index tells."""
+    sha256: str = ""
+    """Of the file at `url`; of the tree for a directory; empty for vcs."""
+    commit: str = ""
+    """The commit of a vcs source."""
+    subdirectory: str = ""
+    editable: bool = False
+    direct: bool = False
+    """Asked for by URL or path: gets a direct_url.json (PEP 610)."""
+    requested: bool = False
+    """Named by the user rather than needed by another: gets a REQUESTED file."""
+    requires: tuple[str, ...] = ()
+    """Normalized names of what it needs on the target; known once its metadata was read."""
+
+    @property
+    def identity(self) -> str:
+        """What makes two pins the same bytes."""
+        return f"{self.name}=={self.version} {self.kind} {self.sha256 or self.url + '@' + self.commit}"
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The pins chosen for a target."""
+
+    target: Target
+    pins: tuple[Pin, ...] = ()
+    """Sorted by name."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what is pinned and for whom; not of where it was fetched from."""
+        lines = [f"{self.target.minor} {self.target.platform}", *(pin.identity for pin in self.pins)]
+        return digest_of(lines)
+
+    def pin(self, name: str) -> Pin | None:
+        """The pin of a normalized name."""
+        return next((pin for pin in self.pins if pin.name == name), None)
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that can be shipped: what its own probe says."""
+
+    executable: str
+    """The real executable of the base interpreter, a venv followed to its end."""
+    version: str
+    architecture: str
+    key: str
+    """Digest of all that decides its copy: path, version, build, modification times, layout version."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A run of gzip members that holds tar members, without the end of a tar. Immutable; kept in the store by id."""
+
+    id: str
+    """sha256 (hex) of the uncompressed tar bytes."""
+    size: int
+    """Bytes, packed."""
+    unpacked: int
+    """Bytes of file content."""
+    files: int
+    floor: tuple[int, int] = (0, 0)
+    """The glibc that its binaries need; (0, 0) if it has none."""
+    label: str = ""
+    """For people: "python 3.11.7", "numpy 2.1.0"."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An ordered tuple of chunks and a tail (boat.json, the end of the tar), concatenated in the store."""
+
+    id: str
+    """sha256 over the ids of chunks and tail, in order."""
+    path: str
+    """Absolute path of the .tar.gz on the driver."""
+    size: int
+    chunks: tuple[Chunk, ...]
+    target: Target
+    lock_digest: str
+    has_python: bool
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def floor(self) -> tuple[int, int]:
+        """The highest glibc that a chunk needs."""
+        return max((chunk.floor for chunk in self.chunks), default=(0, 0))
+
+    @property
+    def name(self) -> str:
+        """The folder it becomes on a node: content-addressed, since Spark takes each name once."""
+        return f"boat-{self.id[:12]}"
+
+    @property
+    def python(self) -> str:
+        """The interpreter's path inside the archive."""
+        return f"bin/python{self.target.minor}"
+
+    def _repr_html_(self) -> str:
+        rows = [(c.label, f"{c.size:,}", f"{c.files:,}", ".".join(map(str, c.floor)) if any(c.floor) else "") for c in self.chunks]
+        return html_table(("chunk", "bytes", "files", "glibc"), rows, caption=f"{self.name}: {self.size:,} bytes")
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """An archive in the place that executors fetch it from."""
+
+    archive: Archive
+    uri: str
+    """What spark.archives takes, without the #fragment."""
+
+
+@dataclass(frozen=True)
+class SparkFacts:
+    """The Spark that is about to start, as far as the driver knows it."""
+
+    version: str
+    """pyspark's __version__, a vendor's suffix and all."""
+    master: str
+    deploy_mode: str = "client"
+    conf: Mapping[str, str] = field(default_factory=dict)
+    """The user's own settings, complete."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The driver's PYSPARK_* variables."""
+    python: str = ""
+    """The driver's own interpreter, absolute; empty if unknown."""
+
+
+@dataclass(frozen=True)
+class ConfPatch:
+    """What a backend wants set: pure data, applied by launch.py only."""
+
+    python: str
+    """The executors' interpreter: absolute, or relative to the executor's working directory."""
+    conf: Mapping[str, str] = field(default_factory=dict)
+    """Final values; user's own values are merged in already."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Environment variables of the executors' Python."""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanItem:
+    """One line of a plan."""
+
+    label: str
+    action: Literal["reuse", "fetch", "build"]
+    size: int | None = None
+    """Bytes to send; None if not known yet."""
+    seconds: float = 0.0
+    """Estimated, until it is ready to be concatenated."""
+    known: bool = False
+    """True if the size was measured, False if it is the index's word or an estimate."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What launch would lock, build, send and set. Making one publishes nothing."""
+
+    lock: Lock
+    items: tuple[PlanItem, ...]
+    patch: ConfPatch | None = None
+    """Only when a master was given."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes to send, as far as they are known."""
+        return sum(item.size or 0 for item in self.items)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [(i.label, i.action, "?" if i.size is None else f"{'' if i.known else '~'}{i.size:,}", f"{i.seconds:.1f}") for i in self.items]
+
+    def __str__(self) -> str:
+        head = f"Plan: {len(self.lock.pins)} distributions for Python {self.lock.target.python} on {self.lock.target.platform}, ~{self.size:,} bytes"
+        settings = [] if self.patch is None else [f"  {key}={value}" for key, value in sorted(self.patch.conf.items())]
+        return "\n".join([head, text_table(("what", "action", "bytes", "seconds"), self._rows()), *settings, *finding_lines(self.findings)])
+
+    def _repr_html_(self) -> str:
+        return html_table(("what", "action", "bytes", "seconds"), self._rows(), caption=f"Plan: ~{self.size:,} bytes") + html_findings(self.findings)
+
+
+@dataclass(frozen=True)
+class ExecutorFacts:
+    """What one executor's Python said of itself (made by worker/facts.py)."""
+
+    executor: str
+    host: str
+    python: str
+    """Full version."""
+    executable: str
+    """Real path."""
+    prefix: str
+    workdir: str
+    foreign_files: tuple[str, ...]
+    """Mapped files outside of the executor's own folders and not on the manylinux list."""
+    lock_digest: str
+    distributions: Mapping[str, str]
+    pyspark: str
+    glibc: str
+    architecture: str
+    pyspark_path: str = ""
+    """The folder, or the path inside a zip, that pyspark was really imported from."""
+    import_errors: Mapping[str, str] = field(default_factory=dict)
+    """Module that was to be imported -> why it could not be."""
+    absent: tuple[str, ...] = ()
+    """The driver's own modules that cannot be imported there."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the executors run, and what does not fit."""
+
+    executors: tuple[ExecutorFacts, ...]
+    missed: tuple[str, ...]
+    """Ids of live executors that did not answer in time."""
+    lock: Lock
+    driver_spark: str
+    jvm_spark: str
+    seconds: float
+    findings: tuple[Finding, ...] = ()
+    rounds: int = 1
+    """Jobs that it took to reach them."""
+
+    @property
+    def ok(self) -> bool:
+        """Every live executor answered, and nothing is in error."""
+        return bool(self.executors) and not self.missed and not any(f.severity == "error" for f in self.findings)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (e.executor, e.host, e.python, e.executable, e.pyspark, e.lock_digest[:12], str(len(e.distributions)), "ok" if not e.foreign_files else f"{len(e.foreign_files)} foreign")
+            for e in self.executors
+        ]
+
+    _HEAD = ("executor", "host", "python", "executable", "pyspark", "lock", "distributions", "mapped files")
+
+    def __str__(self) -> str:
+        known = {name: version for e in self.executors for name, version in e.distributions.items()}
+        aboard = ", ".join(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins)
+        verdict = "ok" if self.ok else "NOT ok"
+        head = f"Report: {verdict}, {len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered in {self.seconds:.1f} s, {self.rounds} round{'' if self.rounds == 1 else 's'} (Spark: driver {self.driver_spark}, JVM {self.jvm_spark})"
+        return "\n".join([head, text_table(self._HEAD, self._rows()), f"aboard: {aboard or 'nothing asked for'}", *finding_lines(self.findings)])
+
+    def _repr_html_(self) -> str:
+        return html_table(self._HEAD, self._rows(), caption=str(self).splitlines()[0]) + html_findings(self.findings)
+
+
+def digest_of(value: Any) -> str:
+    """sha256 (hex) of a JSON value, the same on every machine."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
+
+
+def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
+    """One line a finding, for terminals."""
+    return [f"{finding.severity}: {finding}" for finding in findings]
+
+
+def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Columns padded with blanks; for repr and logs."""
+    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in (head, *rows))
+
+
+def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, caption: str = "") -> str:
+    """A plain table; every cell escaped."""
+    from html import escape
+
+    def line(tag: str, cells: tuple[str, ...]) -> str:
+        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    return f"<table><caption>{escape(caption)}</caption>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+
+
+def html_findings(findings: tuple[Finding, ...]) -> str:
+    """A list; every text escaped."""
+    from html import escape
+
+    items = "".join(f"<li><b>{escape(f.severity)}</b> {escape(str(f))}</li>" for f in findings)
+    return f"<ul>{items}</ul>" if items else ""

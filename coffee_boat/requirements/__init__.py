@@ -1,0 +1,130 @@
+"""What people write -> Manifest: strings, wheels, source archives, folders, requirements.txt, pyproject.toml.
+
+    single.py      one requirement: PEP 508, a path, a URL
+    files.py       requirements.txt, as pip documents it
+    project.py     pyproject.toml (PEP 621, PEP 735) and script headers (PEP 723)
+    canonical.py   many manifests -> one; markers evaluated for the executors; contradictions named
+
+The functions here are the door. They import the rest when called, so that `import coffee_boat` does not load packaging.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from coffee_boat.model import Manifest, Requirement
+
+__all__ = ["for_target", "merge", "parse", "read", "read_constraints"]
+
+
+def parse(text: str, *, origin: str, folder: Path | None = None) -> Requirement:
+    """Read one requirement. Nothing is fetched; what it names on this machine must be there.
+
+    Args:
+        text: a PEP 508 string, the path of a wheel, of a source archive or of a folder with a pyproject.toml or a setup.py,
+            a https or file URL of one, or git+https://...@rev#egg=name&subdirectory=x; extras and a marker may follow.
+        origin: where it was asked for, for people: "add_pip_packages", "requirements.txt:3".
+        folder: what relative paths are relative to; default: the working directory.
+
+    Raises:
+        RequirementError: it cannot be read, or names a file that is not there.
+    """
+    from coffee_boat.requirements import single
+
+    return single.parse(text, origin=origin, folder=folder)
+
+
+def read(path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> Manifest:
+    """Read a requirements.txt, a pyproject.toml, or a script with a PEP 723 header.
+
+    Args:
+        path: the file. A name that ends with .toml is read as a pyproject.toml, .py as a script, all else as a requirements.txt.
+        extras: [project.optional-dependencies] of a pyproject.toml to take as well.
+        groups: [dependency-groups] of a pyproject.toml to take as well.
+
+    Raises:
+        RequirementError: the file, or a line of it, cannot be read. Names file and line.
+    """
+    from coffee_boat.requirements import files, project
+
+    path = _path(path)
+    _refuse_foreign_formats(path)
+    if path.suffix == ".toml":
+        return project.read(path, extras=extras, groups=groups)
+    _refuse_choices(path, extras, groups)
+    return project.read_script(path) if path.suffix == ".py" else files.read(path)
+
+
+def read_constraints(path: str | Path) -> Manifest:
+    """Read a file of constraints, as `pip install -c` takes it: it bounds versions and asks for nothing.
+
+    Raises:
+        RequirementError: the file, or a line of it, cannot be read; a constraint without a name, with extras or editable.
+    """
+    from coffee_boat.requirements import files
+
+    return files.read(_path(path), constraint=True)
+
+
+def merge(manifests: Iterable[Manifest]) -> Manifest:
+    """The union, in canonical order, whatever order they come in. What is asked for twice in the same words stands once.
+
+    Raises:
+        RequirementError: two requirements that hold on every platform contradict each other, or two manifests name different main indexes.
+    """
+    from coffee_boat.requirements import canonical
+
+    return canonical.merge(manifests)
+
+
+def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
+    """The manifest as the executors see it: markers evaluated and gone, one requirement a name, sorted by name.
+
+    A requirement that does not apply is left out, with a Finding.
+
+    Args:
+        manifest: what is wanted.
+        environment: the executors' marker environment, complete, as packaging.markers.default_environment() would give there.
+
+    Raises:
+        RequirementError: two requirements contradict each other. Names both, and where each came from.
+    """
+    from coffee_boat.requirements import canonical
+
+    return canonical.for_target(manifest, environment)
+
+
+def _path(path: object) -> Path:
+    from coffee_boat.errors import RequirementError
+
+    if not isinstance(path, (str, Path)) or not str(path).strip() or "\0" in str(path):
+        raise RequirementError("a requirements file is named by its path", value=repr(path), cure="name one file; packages themselves go to captain.add_pip_packages(*names)")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise RequirementError("a home folder is not known", value=str(path), cause=str(error), cure="write the whole path") from error
+
+
+def _refuse_foreign_formats(path: Path) -> None:
+    from coffee_boat.errors import RequirementError
+
+    if path.suffix in {".yml", ".yaml"}:
+        raise RequirementError(
+            "conda environment files are not supported yet",
+            value=str(path),
+            cure="list its packages under their PyPI names in a requirements.txt, and give that to add_requirements",
+        )
+    if path.name == "pylock.toml" or (path.name.startswith("pylock.") and path.suffix == ".toml"):
+        raise RequirementError("a lock file was given where requirements are read", value=str(path), cure=f"captain.add_lock({str(path)!r})")
+    if path.name == "uv.lock":
+        raise RequirementError("uv.lock cannot be read", value=str(path), cure="uv export --format pylock.toml -o pylock.toml, then captain.add_lock('pylock.toml')")
+    if path.name in {"poetry.lock", "pdm.lock", "Pipfile", "Pipfile.lock", "setup.cfg", "setup.py"}:
+        raise RequirementError(f"{path.name} cannot be read", value=str(path), cure="export it as a requirements.txt, or give the folder itself: captain.add_pip_packages('.')")
+
+
+def _refuse_choices(path: Path, extras: Sequence[str], groups: Sequence[str]) -> None:
+    from coffee_boat.errors import RequirementError
+
+    if extras or groups:
+        raise RequirementError("extras and groups belong to a pyproject.toml", value=str(path), cure="leave extras= and groups= out, or give the pyproject.toml")

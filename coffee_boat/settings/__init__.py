@@ -1,0 +1,102 @@
+"""What a user or a platform team decided, from wherever it was said.
+
+Strongest first:
+
+    1. arguments                    Captain(python="3.11")
+    2. COFFEE_BOAT_* variables      COFFEE_BOAT_PYTHON=3.11; lists with blanks between, flags as 1/0, true/false, yes/no, on/off
+    3. the project                  [tool.coffee_boat] in the nearest pyproject.toml that has it, from the working directory upwards
+    4. the user's file              ~/.config/coffee_boat/config.toml (platformdirs' user_config_dir)
+    5. uv's and pip's own           UV_OFFLINE; PIP_* and pip.conf, for what says where packages come from
+    6. defaults
+
+A key is taken whole from the strongest place that says it. Relative paths in a file are relative to that file.
+Where uv's own configuration names indexes (UV_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX, UV_EXTRA_INDEX_URL, uv.toml, [tool.uv]), what pip's says about
+indexes is left aside and `Indexes.index_url` stays None: uv then applies its own. The same for UV_FIND_LINKS and pip's find-links.
+
+    __init__.py    the values and the door      keys.py      which keys there are
+    sources.py     the places above, in order   values.py    what their values may be
+    pipconf.py     pip's configuration          uvconf.py    uv's, as far as it matters
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from coffee_boat._run import redact
+from coffee_boat.model import Finding, Indexes
+
+__all__ = ["Settings", "combine", "load"]
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """All that can be set. Paths are absolute."""
+
+    store: str | None = None
+    """Folder for what was built; None: Store's own default."""
+    python: str | None = None
+    """The interpreter to ship: "3.11" or a path; None: the driver's."""
+    ship_python: bool = True
+    platform: str | None = None
+    """What the nodes are, in pip's words: "manylinux_2_28_x86_64"; None: as the driver."""
+    indexes: Indexes = field(default_factory=Indexes)
+    install_local: bool = True
+    stage: str | None = None
+    """A folder or URL that executors can read; None: Spark's own file server."""
+    bytecode: Literal["base", "all"] = "base"
+    """What is compiled beforehand: the standard library and pyspark, or every package too."""
+    lock_max_age: float = 86400.0
+    """Seconds that a resolution is taken as it is, before the index is asked again."""
+    accept_conda_license: bool = False
+    constraints: tuple[str, ...] = ()
+    """Files of constraints, absolute; for requirements.read_constraints."""
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{part.name}={getattr(self, part.name)!r}" for part in fields(self))
+        return redact(f"Settings({said})")
+
+
+def load(arguments: Mapping[str, object], *, folder: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[Settings, tuple[Finding, ...]]:
+    """All settings, and what was odd about them.
+
+    Args:
+        arguments: by key; None means "not given".
+        folder: where the search for a pyproject.toml begins, and what relative paths in arguments and variables are relative to;
+            default: the working directory.
+        environ: default: the process's environment.
+
+    Raises:
+        SettingsError: a key that does not exist, a value of a wrong type, a file that is not there. Names the place and the key.
+    """
+    from coffee_boat.settings import keys, sources
+
+    places, findings = sources.all_of(arguments, folder=(folder or Path.cwd()).absolute(), environ=os.environ if environ is None else environ)
+    values: dict[str, Any] = {}
+    for source in places:
+        for key in source.values:
+            if key not in values:
+                values[key] = keys.convert(key, source, findings)
+    index_keys = {part.name for part in fields(Indexes)}
+    indexes = Indexes(**{key: value for key, value in values.items() if key in index_keys})
+    return Settings(indexes=indexes, **{key: value for key, value in values.items() if key not in index_keys}), tuple(findings)
+
+
+def combine(settings: Indexes, files: Indexes) -> Indexes:
+    """The settings with what requirements files add: their main index wins, as in pip; the rest is united.
+
+    Args:
+        settings: Settings.indexes.
+        files: Manifest.indexes.
+    """
+    more: dict[str, Any] = {}
+    for part in fields(Indexes):
+        ours, theirs = getattr(settings, part.name), getattr(files, part.name)
+        if isinstance(ours, tuple):
+            more[part.name] = tuple(dict.fromkeys((*ours, *theirs)))
+        elif isinstance(ours, bool):
+            more[part.name] = ours or theirs
+    return replace(settings, index_url=files.index_url or settings.index_url, **more)

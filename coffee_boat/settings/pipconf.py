@@ -1,0 +1,110 @@
+"""pip's own configuration, as far as it says where packages come from. uv does not read it.
+
+https://pip.pypa.io/en/stable/topics/configuration/: files, lowest first: global, user, site, the one that PIP_CONFIG_FILE
+names; within all of them [global] is weaker than the section of a command; PIP_* variables beat every file.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coffee_boat.errors import SettingsError
+
+if TYPE_CHECKING:
+    from configparser import RawConfigParser
+
+KEYS = {
+    "index-url": "index_url",
+    "pypi-url": "index_url",
+    "extra-index-url": "extra_index_urls",
+    "find-links": "find_links",
+    "no-index": "no_index",
+    "trusted-host": "trusted_hosts",
+    "cert": "cert",
+    "client-cert": "client_cert",
+    "proxy": "proxy",
+    "timeout": "timeout",
+    "default-timeout": "timeout",
+    "no-binary": "no_binary",
+    "only-binary": "only_binary",
+    "pre": "prerelease",
+    "constraint": "constraints",
+}
+"""pip's names -> ours."""
+_SECTIONS = ("global", "download", "wheel", "install")
+
+
+def read(environ: Mapping[str, str], *, prefix: Path | None = None) -> dict[str, tuple[str, str]]:
+    """What pip would use: our key -> (text, where it was said).
+
+    Args:
+        environ: the environment; HOME, XDG_* and PIP_* matter.
+        prefix: of the interpreter whose pip.conf counts; default: ours.
+
+    Raises:
+        SettingsError: a file is there and cannot be read.
+    """
+    parsers = [(path, _parser(path)) for path in _files(environ, prefix or Path(sys.prefix)) if path.is_file()]
+    said: dict[str, tuple[str, str]] = {}
+    for section in _SECTIONS:
+        for path, parser in parsers:
+            said.update(_section(path, parser, section))
+    said.update(_variables(environ))
+    return said
+
+
+def _files(environ: Mapping[str, str], prefix: Path) -> Iterator[Path]:
+    """Lowest first. PIP_CONFIG_FILE=os.devnull turns all of them off; another file there stands in for the user's."""
+    named = environ.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return
+    home = Path(environ.get("HOME") or Path.home())
+    for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
+        yield Path(folder, "pip", "pip.conf")
+    yield Path("/Library/Application Support/pip/pip.conf" if sys.platform == "darwin" else "/etc/pip.conf")
+    if not (named and Path(named).exists()):
+        yield home / ".pip" / "pip.conf"
+        yield _user_folder(environ, home) / "pip" / "pip.conf"
+    yield prefix / "pip.conf"
+    if named:
+        yield Path(named)
+
+
+def _user_folder(environ: Mapping[str, str], home: Path) -> Path:
+    mac = home / "Library" / "Application Support"
+    if sys.platform == "darwin" and (mac / "pip").is_dir():
+        return mac
+    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+
+
+def _parser(path: Path) -> RawConfigParser:
+    import configparser
+
+    parser = configparser.RawConfigParser()
+    try:
+        with path.open(encoding=locale.getpreferredencoding(False)) as file:
+            parser.read_file(file)
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        raise SettingsError(
+            "a configuration file of pip cannot be read", value=str(path), cause=str(error), cure="mend it (pip config debug lists all), or set PIP_CONFIG_FILE=/dev/null"
+        ) from error
+    return parser
+
+
+def _section(path: Path, parser: RawConfigParser, section: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    for name, value in parser.items(section) if parser.has_section(section) else ():
+        option = name.lower().replace("_", "-").removeprefix("--")
+        if option in KEYS and value:
+            yield KEYS[option], (value, f"{path}: [{section}] {name}")
+
+
+def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str]]]:
+    for option, key in KEYS.items():
+        name = f"PIP_{option.upper().replace('-', '_')}"
+        if environ.get(name):
+            yield key, (environ[name], name)

@@ -1,0 +1,202 @@
+"""What was said of a setting -> the value that Settings takes. One reader a kind of value."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from coffee_boat._run import redact
+from coffee_boat.errors import SettingsError
+from coffee_boat.model import Finding
+
+_YES = {"1", "y", "yes", "t", "true", "on"}
+_NO = {"0", "n", "no", "f", "false", "off"}
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]+:")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place where settings are said."""
+
+    label: str
+    """For people: a file, or a kind of variable."""
+    folder: Path
+    """What relative paths are relative to."""
+    values: Mapping[str, object]
+    textual: bool = False
+    """All values are text: variables and pip.conf have no types."""
+    forgiving: bool = False
+    """What is not there is left out with a Finding, as pip does with its own."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Key -> where exactly, if that is more than the label."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One key of a source, on its way to become a value."""
+
+    key: str
+    value: object
+    source: Source
+    findings: list[Finding]
+    """What was left out is added here."""
+
+    @property
+    def place(self) -> str:
+        """Where it was said, for people."""
+        return self.source.places.get(self.key) or f"{self.source.label}: {self.key}"
+
+    def error(self, what: str, *, value: object = None, cause: str = "", cure: str) -> SettingsError:
+        """An error that names place, key and value, without credentials."""
+        shown = self.value if value is None else value
+        return SettingsError(what, value=redact(f"{self.place} = {shown!r}"), cause=cause, cure=redact(cure))
+
+    def wrong(self, expected: str, cure: str = "") -> SettingsError:
+        """An error for a value of a wrong type."""
+        return self.error("a setting cannot be used", cause=f"it takes {expected}", cure=cure or f"give {expected}")
+
+    def absolute(self, text: str) -> str:
+        """A path as the source means it: links are kept."""
+        try:
+            return os.path.normpath(self.source.folder / Path(text).expanduser())
+        except RuntimeError as error:
+            raise self.error("a home folder is not known", value=text, cause=str(error), cure="write the whole path") from error
+
+    def existing(self, text: str) -> str:
+        """A path where something is."""
+        path = self.absolute(text)
+        if not os.path.exists(path):  # noqa: PTH110  (False where Path.exists raises)
+            raise self.error("a setting names a file that is not there", value=path, cure="correct the path, or take the setting out")
+        return path
+
+
+def text(said: Said) -> str:
+    """A text with something in it; a path object is one too."""
+    value = os.fspath(said.value) if isinstance(said.value, os.PathLike) else said.value
+    if not isinstance(value, str) or not value.strip():
+        raise said.wrong("a text")
+    return value.strip()
+
+
+def flag(said: Said) -> bool:
+    """True or false."""
+    if said.source.textual and isinstance(said.value, str) and said.value.strip().lower() in _YES | _NO:
+        return said.value.strip().lower() in _YES
+    if not isinstance(said.value, bool):
+        raise said.wrong("true or false")
+    return said.value
+
+
+def texts(said: Said) -> tuple[str, ...]:
+    """A list of texts; blanks between them where all is text."""
+    if said.source.textual and isinstance(said.value, str):
+        return tuple(said.value.split())
+    if not isinstance(said.value, (list, tuple)):
+        raise said.wrong("a list of texts", cure=f"write [{said.value!r}]" if isinstance(said.value, str) else "")
+    return tuple(text(replace(said, value=part)) for part in said.value)
+
+
+def names(said: Said) -> tuple[str, ...]:
+    """Normalized names, as pip's --no-binary takes them: :all: for every package, :none: to begin anew."""
+    from packaging.utils import canonicalize_name
+
+    listed = texts(replace(said, value=said.value.replace(",", " ")) if said.source.textual and isinstance(said.value, str) else said)
+    after_none = listed[len(listed) - listed[::-1].index(":none:") :] if ":none:" in listed else listed
+    return tuple(name if name.startswith(":") else str(canonicalize_name(name)) for name in after_none)
+
+
+def seconds(said: Said) -> float:
+    """A finite number, not below 0."""
+    try:
+        number = float(said.value) if said.source.textual and isinstance(said.value, str) else said.value
+    except ValueError:
+        number = None
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < float("inf"):
+        raise said.wrong("a number of seconds")
+    return float(number)
+
+
+def bytecode(said: Said) -> str:
+    """What is compiled beforehand."""
+    if said.value not in ("base", "all"):
+        raise said.wrong('"base" or "all"')
+    return str(said.value)
+
+
+def interpreter(said: Said) -> str:
+    """A version, or a path."""
+    if isinstance(said.value, float):
+        raise said.wrong("a text", cure='write it in quotes, as python = "3.11": without them, 3.10 is the number 3.1')
+    value = text(said)
+    return said.absolute(value) if "/" in value or value.startswith("~") else value
+
+
+def path(said: Said) -> str:
+    """An absolute path; nothing need be there."""
+    return said.absolute(text(said))
+
+
+def place(said: Said) -> str:
+    """A URL, or an absolute path; nothing need be there."""
+    value = text(said)
+    return value if _SCHEME.match(value) else said.absolute(value)
+
+
+def file(said: Said) -> str:
+    """An absolute path where something is."""
+    return said.existing(text(said))
+
+
+def url(said: Said) -> str:
+    """The URL of an index."""
+    value = text(said)
+    if not re.match(r"(https?|file)://\S", value):
+        host = re.match(r"[\w.\-]+\.\w+(/|$)", value)
+        cure = f"write https://{value}" if host else "write https://..., or name a folder of wheels in find_links"
+        raise said.error("an index is named by a URL", value=value, cause="it begins with neither https:// nor file://", cure=cure)
+    return value
+
+
+def urls(said: Said) -> tuple[str, ...]:
+    """The URLs of indexes."""
+    return tuple(url(replace(said, value=value)) for value in texts(said))
+
+
+def proxy(said: Said) -> str:
+    """With a scheme, as requests would add it; only then can credentials be told from the rest."""
+    value = text(said)
+    return value if "://" in value else f"http://{value}"
+
+
+def links(said: Said) -> tuple[str, ...]:
+    """Folders of wheels: URLs, and absolute paths where something is."""
+    return tuple(found for value in texts(said) if (found := _link(value, said)))
+
+
+def _link(value: str, said: Said) -> str:
+    if _SCHEME.match(value) and not value.startswith("file:"):
+        return value
+    local = said.absolute(value.removeprefix("file:").removeprefix("//"))
+    if os.path.exists(local) or not said.source.forgiving:  # noqa: PTH110  (False where Path.exists raises)
+        return said.existing(local)
+    said.findings.append(Finding("a folder of wheels is not there", f"{local} ({said.place})", "pip passes over it as well", "correct the path, or take the setting out"))
+    return ""
+
+
+def files(said: Said) -> tuple[str, ...]:
+    """Files of constraints: absolute paths where something is."""
+    return tuple(said.existing(value) for value in texts(said) if not _is_remote(value, said))
+
+
+def _is_remote(value: str, said: Said) -> bool:
+    if not _SCHEME.match(value):
+        return False
+    if not said.source.forgiving:
+        raise said.error("a file of constraints is named by a URL", value=value, cure="download it, and name the file")
+    said.findings.append(
+        Finding("constraints are not used", redact(f"{value} ({said.place})"), "files of constraints are read from this machine only", "download it, and set constraints = [file]")
+    )
+    return True

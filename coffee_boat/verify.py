@@ -1,0 +1,391 @@
+"""Asks every executor what it runs, and says what does not fit.
+
+"It started" is not enough: an interpreter that was copied badly once loaded the node's own libpython. So each executor tells the
+real path of its interpreter, every file that is mapped into it, the lock it was built from, and each distribution's version.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from coffee_boat._run import redact
+from coffee_boat.errors import VerifyError
+from coffee_boat.model import ExecutorFacts, Finding, Lock, Report, Target
+from coffee_boat.session import Session, Versions
+from coffee_boat.worker import facts
+
+_SPARKS_OWN = frozenset({"pyspark", "py4j"})
+"""Travel as the driver's own files, and nodes may put theirs before them: compared by Spark's version, not by a pin."""
+_SHOWN = 3
+
+
+def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modules: Sequence[str] = (), ships_python: bool = True) -> Report:
+    """Ask every live executor what it runs.
+
+    Args:
+        lock: what should be aboard; None if that is not known: then only Spark's versions and missing modules are looked at.
+        deadline: seconds; executors that did not answer by then are `missed`.
+        modules: imported on each executor first, so that the libraries they load are looked at too.
+        ships_python: False where the nodes' own interpreter is meant to run.
+
+    Raises:
+        VerifyError: the executors' Python cannot start, a job fails for another reason, or the session was stopped.
+    """
+    started = time.monotonic()
+    versions = session.versions()
+    own = driver_only_modules()
+    try:
+        answers = session.ask(facts.collect, tuple(modules), tuple(own), deadline=deadline)
+    except VerifyError as error:
+        raise explain(error.cause) or error from error
+    executors = tuple(_executor_facts(name, said) for name, said in sorted(answers.by_executor.items(), key=lambda item: (len(item[0]), item[0])))
+    findings = (
+        *_unreached(executors, answers.missed, deadline),
+        *(_aboard(executors, lock, ships_python) if lock else ()),
+        *_spark_versions(executors, versions),
+        *_failed_imports(executors),
+        *_absent(executors, own),
+    )
+    return Report(
+        executors=executors,
+        missed=answers.missed,
+        lock=lock or Lock(Target(sys.version.split()[0])),
+        driver_spark=versions.driver,
+        jvm_spark=versions.jvm,
+        seconds=time.monotonic() - started,
+        findings=findings,
+        rounds=answers.rounds,
+    )
+
+
+def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) -> dict[str, Path]:
+    """Top-level modules that this process imported from beside the script or notebook (or the working directory) -> their file or folder.
+
+    A function that uses one is pickled with the module's name only: executors have to have it, too.
+
+    Args:
+        loaded: pairs as in sys.modules, which is the default.
+    """
+    beside = _own_folders()
+    pairs = sorted(dict(sys.modules if loaded is None else loaded).items())
+    found = {name: place for name, module in pairs if (place := _place(name, module)) is not None and place.parent in beside}
+    return {name: place for name, place in found.items() if name not in {"coffee_boat", *_SPARKS_OWN}}
+
+
+def _own_folders() -> set[Path]:
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    folders = {Path.cwd()} | ({Path(script).resolve().parent} if script else set())
+    return folders - {Path(path).resolve() for path in sysconfig.get_paths().values()}
+
+
+def _place(name: str, module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    if "." in name or name.startswith("__") or not isinstance(file, str):
+        return None
+    path = Path(file).resolve()
+    return path.parent if path.name == "__init__.py" else path
+
+
+def _executor_facts(executor: str, said: dict[str, Any]) -> ExecutorFacts:
+    return ExecutorFacts(**{**said, "executor": executor, "foreign_files": tuple(said["foreign_files"]), "absent": tuple(said["absent"])})
+
+
+# what does not fit
+
+
+def _unreached(executors: Sequence[ExecutorFacts], missed: Sequence[str], deadline: float) -> Iterator[Finding]:
+    if missed:
+        yield Finding(
+            "live executors did not answer",
+            f"{_some(missed)}, within {deadline:g} s",
+            "they are busy with other tasks, or their Python hangs while it starts",
+            "captain.verify(deadline=120), or once the running jobs are done",
+        )
+    elif not executors:
+        yield Finding(
+            "there is no executor to ask",
+            f"none came up within {deadline:g} s",
+            "the cluster has no free cores or memory for this application",
+            "look at the cluster's UI, ask for less (spark.executor.cores, spark.executor.memory), or captain.verify(deadline=120)",
+            severity="error",
+        )
+
+
+def _aboard(executors: Sequence[ExecutorFacts], lock: Lock, ships_python: bool) -> Iterator[Finding]:
+    strangers = [e for e in executors if not e.lock_digest or (ships_python and not _is_shipped(e))]
+    fitting = [e for e in executors if e not in strangers]
+    yield from _strangers(strangers)
+    yield from _other_locks(fitting, lock)
+    yield from _distributions(fitting, lock)
+    yield from _foreign_files(fitting if ships_python else ())
+
+
+def _is_shipped(executor: ExecutorFacts) -> bool:
+    """True if the interpreter lies in the archive itself, unlike a venv's, which is elsewhere. Both are real paths."""
+    return Path(executor.executable).is_relative_to(executor.prefix)
+
+
+def _strangers(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for executable, some in _grouped(executors, lambda e: e.executable):
+        yield Finding(
+            "another interpreter than the shipped one runs",
+            f"{executable} on {_who(some)}",
+            "PYSPARK_PYTHON or spark.pyspark.python was set after captain.launch_ship(), or the SparkContext was there before it",
+            "unset both, then captain.launch_ship() and a new SparkContext",
+            severity="error",
+        )
+
+
+def _other_locks(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
+    for digest, some in _grouped((e for e in executors if e.lock_digest != lock.digest), lambda e: e.lock_digest):
+        yield Finding(
+            "an environment of another lock is aboard",
+            f"{digest[:12]} instead of {lock.digest[:12]} on {_who(some)}",
+            "the session was started before the requirements changed, or by another Captain",
+            "stop the session, captain.launch_ship(), and start it again",
+            severity="error",
+        )
+
+
+def _distributions(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
+    for pin in lock.pins:
+        if pin.name in _SPARKS_OWN:
+            continue
+        for version, some in _grouped((e for e in executors if e.distributions.get(pin.name) != pin.version), lambda e, name=pin.name: e.distributions.get(name, "")):  # type: ignore[misc]
+            yield _other_version(pin.name, pin.version, version, some) if version else _missing(pin.name, pin.version, some)
+
+
+def _missing(name: str, version: str, executors: Sequence[ExecutorFacts]) -> Finding:
+    return Finding(
+        "a distribution is missing",
+        f"{name} {version} on {_who(executors)}",
+        "the archive was cut while it was sent or unpacked, or files were deleted on the node",
+        "look for a full disk on that node, then start the session again",
+        severity="error",
+    )
+
+
+def _other_version(name: str, wanted: str, found: str, executors: Sequence[ExecutorFacts]) -> Finding:
+    return Finding(
+        "another version than the locked one is found first",
+        f"{name} {found} instead of {wanted} on {_who(executors)}",
+        "a folder on the node's PYTHONPATH, or one added by sc.addPyFile, has its own copy",
+        "unset spark.executorEnv.PYTHONPATH, or take the package out of --py-files",
+        severity="error",
+    )
+
+
+def _foreign_files(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for files, some in _grouped((e for e in executors if e.foreign_files), lambda e: e.foreign_files):
+        yield Finding(
+            "files of the node are loaded into the interpreter",
+            f"{_some(files)} on {_who(some)}",
+            "LD_LIBRARY_PATH or LD_PRELOAD on the node, or a wheel that expects a library that it does not carry",
+            "unset spark.executorEnv.LD_LIBRARY_PATH and LD_PRELOAD, or use a manylinux wheel of that package",
+            severity="error",
+        )
+
+
+def _spark_versions(executors: Sequence[ExecutorFacts], versions: Versions) -> Iterator[Finding]:
+    if _minor(versions.driver) != _minor(versions.jvm):
+        yield Finding(
+            "the driver's pyspark is not of its JVM's minor version",
+            f"pyspark {versions.driver}, Spark {versions.jvm}",
+            "SPARK_HOME names another Spark than the pyspark that is imported",
+            f'unset SPARK_HOME, or pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on the driver',
+            severity="error",
+        )
+    others = (e for e in executors if _minor(e.pyspark) != _minor(versions.driver))
+    for (version, path), some in _grouped(others, lambda e: (e.pyspark, e.pyspark_path)):
+        yield Finding(
+            "an executor's pyspark is not of the driver's minor version",
+            f"{version} from {path} instead of {versions.driver} on {_who(some)}",
+            "nodes with a Spark of their own put their pyspark.zip first on PYTHONPATH",
+            f'pip install "pyspark=={".".join(_minor(version))}.*" on the driver, as the cluster has',
+            severity="error",
+        )
+
+
+def _failed_imports(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    failures = [(module, error, e) for e in executors for module, error in e.import_errors.items()]
+    for (module, error), some in _grouped(failures, lambda failure: failure[:2]):
+        yield Finding(
+            "a module cannot be imported",
+            f"{module} on {_who([failure[2] for failure in some])}: {error.splitlines()[0]}",
+            "it is not aboard, or a library that it needs is not",
+            f'captain.add_pip_packages("{module.partition(".")[0]}")',
+            severity="error",
+        )
+
+
+def _absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator[Finding]:
+    for name, place in own.items():
+        some = [e for e in executors if name in e.absent]
+        if some:
+            yield Finding(
+                "a module of the driver is not aboard",
+                f"{name} ({place}) on {_who(some)}",
+                "functions that use it are pickled with its name only",
+                _how_to_add(name, place),
+            )
+
+
+def _how_to_add(name: str, place: Path) -> str:
+    if place.is_dir():
+        return f'import shutil; sc.addPyFile(shutil.make_archive("/tmp/{name}", "zip", "{place.parent}", "{name}"))'
+    return f'sc.addPyFile("{place}")'
+
+
+# words
+
+
+def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
+    """Items with the same key together, in the order they were met."""
+    groups: dict[Any, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.items())
+
+
+def _who(executors: Sequence[ExecutorFacts]) -> str:
+    return "executor " + _some([f"{e.executor} ({e.host})" for e in executors])
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" + {rest} others" if rest > 0 else "")
+
+
+def _minor(version: str) -> tuple[str, ...]:
+    """("3", "5") of "3.5.1-amzn-1"."""
+    return tuple(version.split(".")[:2])
+
+
+# why an executor's Python does not start
+
+
+@dataclass(frozen=True)
+class _Symptom:
+    """Words of a loader, of Python or of Spark, and what they mean. Named groups of the pattern may stand in the texts."""
+
+    pattern: str
+    what: str
+    cause: str
+    cure: str
+
+
+_UNSET = "unset PYSPARK_PYTHON and spark.pyspark.python, then captain.launch_ship() before the SparkContext"
+_SYMPTOMS = (
+    _Symptom(
+        r"error while loading shared libraries: (?P<library>[^:\s]+): [^\n]*",
+        "the executors' Python cannot start: a shared library is missing",
+        "{library} is neither in the interpreter's archive nor on the node",
+        'ship an interpreter that carries its libraries: Captain(python="3.X") without ship_python=False; not an archive of a plain venv',
+    ),
+    _Symptom(
+        r"version `?(?P<symbol>GLIBC_[\d.]+)'? not found[^\n]*",
+        "the node's glibc is too old for what was shipped",
+        "the interpreter or a wheel was built for {symbol}",
+        'Captain(platform="manylinux_2_17_x86_64", python="3.X"): a standalone build of Python, and wheels for older systems',
+    ),
+    _Symptom(
+        r"version `?(?P<symbol>(?:GLIBCXX|CXXABI)_[\d.]+)'? not found[^\n]*",
+        "the node's libstdc++ is too old for what was shipped",
+        "a wheel was built for {symbol}",
+        'Captain(platform="manylinux_2_17_x86_64"), or unset LD_LIBRARY_PATH on the node',
+    ),
+    _Symptom(
+        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?2\b[^\n]*',
+        "the executors' interpreter is not there",
+        "{program} does not exist on the node: the archive was not unpacked, or a setting names the driver's interpreter (or the node has no glibc at all, as Alpine)",
+        _UNSET,
+    ),
+    _Symptom(
+        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?13\b[^\n]*',
+        "the executors' interpreter may not be run",
+        "{program} lies on a disk mounted noexec, or lost its run bit when it was unpacked",
+        "let executors work on another disk: spark.local.dir, SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
+    ),
+    _Symptom(
+        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?8\b[^\n]*',
+        "the executors' interpreter is for another architecture",
+        "{program} was made for other processors than the node has",
+        'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+    ),
+    _Symptom(r'Cannot run program "(?P<program>[^"]+)"[^\n]*', "the executors' interpreter cannot be run", "the node refuses to start {program}", _UNSET),
+    _Symptom(
+        r"(?:PYTHON_VERSION_MISMATCH|Python in worker has different version)[^\n]*",
+        "the executors run another Python minor version than the driver",
+        "a setting names the nodes' own interpreter",
+        _UNSET,
+    ),
+    _Symptom(
+        r"No module named '?(?P<module>pyspark|py4j)\b[^\n]*",
+        "the executors' Python has no {module}",
+        "an interpreter runs that is not the shipped one, or the archive was cut while it was sent",
+        _UNSET,
+    ),
+    _Symptom(
+        r"(?:No module named 'encodings'|init_fs_encoding|Could not find platform independent libraries)[^\n]*",
+        "the executors' Python does not find its own library",
+        "PYTHONHOME is set on the node, or the archive was cut while it was sent or unpacked",
+        "unset spark.executorEnv.PYTHONHOME, look for a full disk on the node, and start the session again",
+    ),
+    _Symptom(
+        r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in archive|Error is not recoverable: exiting now)[^\n]*",
+        "an archive cannot be unpacked on a node",
+        "it was cut while it was sent, or the disk is full",
+        "look for a full disk on the node, then captain.launch_ship() and a new SparkContext",
+    ),
+    _Symptom(r"No space left on device[^\n]*", "a disk is full", "executors unpack the archive into their working directory", "free some space there, or set spark.local.dir"),
+    _Symptom(
+        r"(?:EOFException[^\n]*daemon|Bad data in pyspark\.daemon's|Python worker failed to connect back|Failed to connect to the? ?Python daemon)[^\n]*",
+        "the executors' Python ends while it starts",
+        "the archive was cut, the node killed it (memory), or something prints to stdout when Python starts (sitecustomize)",
+        "look at the executors' stderr in the Spark UI; run the interpreter on that node by hand",
+    ),
+    _Symptom(
+        r"Python worker exited unexpectedly[^\n]*",
+        "a Python worker crashed",
+        "it ran out of memory, or a native library broke",
+        'give it more memory (spark.executor.memoryOverhead), or see where it broke: conf spark.python.worker.faulthandler.enabled="true"',
+    ),
+    _Symptom(
+        r"No module named '(?P<module>[^'.]+)[^\n]*",
+        "a module is not aboard the executors",
+        "functions are pickled with the names of the modules they use; {module} has to be there, too",
+        'a package: captain.add_pip_packages("{module}"); a file beside your notebook or script: sc.addPyFile("{module}.py")',
+    ),
+    _Symptom(
+        r"(?:stopped SparkContext|SparkContext was shut down|SparkContext has been shutdown)[^\n]*",
+        "the Spark session was stopped",
+        "somebody called stop(), or the cluster ended the application",
+        "start the SparkContext or SparkSession again",
+    ),
+)
+_NODE = re.compile(r"\((?P<node>\S+) executor (?P<executor>[\w-]+)\)")
+
+
+def explain(text: str) -> VerifyError | None:
+    """What Spark's text about a failed job means: the node, the loader's own words, the cause and the cure; None if it is not known.
+
+    Args:
+        text: a Py4JJavaError or PythonException as text, or lines of an executor's stderr.
+    """
+    for symptom in _SYMPTOMS:
+        found = re.search(symptom.pattern, text)
+        if found:
+            named = found.groupdict()
+            where = _NODE.search(text)
+            node = f" on {where['node']} (executor {where['executor']})" if where else ""
+            said = redact(found.group(0).strip())
+            return VerifyError(symptom.what.format(**named), value=said + node, cause=symptom.cause.format(**named), cure=symptom.cure.format(**named))
+    return None

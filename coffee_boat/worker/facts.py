@@ -1,0 +1,162 @@
+"""What one executor's Python says of itself.
+
+Self-contained on purpose: the driver pickles these functions by value, so they also run where no archive of ours arrived.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import re
+import socket
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+SENTINEL = "boat.json"
+
+MANYLINUX = (
+    "ld-linux-[a-z0-9-]+|ld-linux|ld64|ld|"
+    "libatomic|libgcc_s|libstdc\\+\\+|libm|libmvec|libanl|libdl|librt|libc|libnsl|libutil|libpthread|libresolv|libnss_[a-z0-9]+|"
+    "libX11|libXext|libXrender|libICE|libSM|libGL|libgobject-2\\.0|libgthread-2\\.0|libglib-2\\.0|libexpat|libz|"
+    "libcuda|libnvidia-[a-z0-9-]+"
+)
+"""The libraries that a manylinux wheel may take from its node: `lib_whitelist` in auditwheel's manylinux-policy.json (PEP 600), the
+loader of every architecture, the name services that glibc loads as the node's nsswitch.conf says, and the user's half of a
+GPU driver, which must be the node's."""
+
+LIBRARY = re.compile(rf"(?:{MANYLINUX})(?:-\d[\d.-]*)?\.so(?:\.\d+)*")
+"""As files are called: libc.so.6, libc-2.28.so, libstdc++.so.6.0.30, libgcc_s-8-20210514.so.1."""
+
+NODE_DATA = re.compile(r".*/(?:gconv/[^/]+|locale/.+|locale-archive|ld\.so\.cache|ffi\w{6})")
+"""What glibc itself maps (character sets, locales), and the scratch file that libffi makes for its closures."""
+
+
+def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict[str, Any]:
+    """All that a report wants to know of this process, as plain values.
+
+    Args:
+        modules: imported first, so that the libraries they load are among the mapped files; failures are told, not raised.
+        candidates: top-level modules of which is told whether they could be imported here.
+    """
+    import_errors = {module: error for module in modules if (error := _import_error(module))}
+    pyspark = sys.modules.get("pyspark")
+    return {
+        "executor": executor_id(),
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "executable": os.path.realpath(sys.executable),
+        "prefix": os.path.realpath(sys.prefix),
+        "workdir": str(Path.cwd()),
+        "foreign_files": foreign_files(mapped_files("/proc/self/maps"), own_folders()),
+        "lock_digest": lock_digest(),
+        "distributions": distributions(),
+        "pyspark": str(getattr(pyspark, "__version__", "")),
+        "pyspark_path": str(Path(getattr(pyspark, "__file__", "")).parent),
+        "glibc": _glibc(),
+        "architecture": platform.machine(),
+        "import_errors": import_errors,
+        "absent": sorted(name for name in candidates if not _is_findable(name)),
+    }
+
+
+def executor_id() -> str:
+    """The id Spark gave to the JVM above this process (`--executor-id`); "driver" where there is none, as in local mode."""
+    pid = os.getpid()
+    while pid > 0:
+        found = re.search(rb"\0--executor-id\0([^\0]+)", _read(f"/proc/{pid}/cmdline"))
+        if found:
+            return found.group(1).decode()
+        pid = _parent(pid)
+    return os.environ.get("SPARK_EXECUTOR_ID", "driver")
+
+
+def mapped_files(maps: str) -> list[str]:
+    """The files in a maps file (proc_pid_maps(5)), sorted. One that was deleted since keeps its name, without the mark."""
+    lines = _read(maps).decode(errors="replace").splitlines()
+    paths = {line.split(None, 5)[5] for line in lines if line.count(" ") >= 5 and len(line.split(None, 5)) == 6}
+    return sorted(path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path for path in paths if _is_file(path))
+
+
+def foreign_files(mapped: Iterable[str], own: Sequence[str]) -> list[str]:
+    """Those mapped files that neither lie in one of the folders nor may come from the node."""
+    return [path for path in mapped if not _is_below(path, own) and not LIBRARY.fullmatch(Path(path).name) and not NODE_DATA.fullmatch(path)]
+
+
+def own_folders() -> list[str]:
+    """The folders that Spark made for this executor or this application: working directory, archive, added files."""
+    folders = [str(Path.cwd()), sys.prefix]
+    for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
+        files: Any = getattr(sys.modules.get(module), "SparkFiles", None)
+        if getattr(files, "_is_running_on_worker", False):
+            folders.append(files.getRootDirectory())
+    return [real for real in map(os.path.realpath, folders) if real != os.sep]
+
+
+def lock_digest() -> str:
+    """What the archive that this interpreter, or our part of it, came with was locked to; empty if it is none of ours."""
+    spec = importlib.util.find_spec("coffee_boat_worker")  # <root>/lib/pythonX.Y/site-packages/coffee_boat_worker/__init__.py
+    root = Path(spec.origin).parents[4] if spec and spec.origin else Path(sys.prefix)
+    text = _read(str(root / SENTINEL))
+    return str(json.loads(text).get("lock", "")) if text else ""
+
+
+def distributions() -> dict[str, str]:
+    """Normalized name (PEP 503) -> version. The first on sys.path wins, as for imports; broken metadata is passed over."""
+    from importlib.metadata import distributions as discover
+
+    found: dict[str, str] = {}
+    for distribution in discover():
+        try:
+            name, version = distribution.metadata["Name"], distribution.version
+        except (OSError, ValueError, TypeError, KeyError):
+            continue
+        if name and version:
+            found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
+    return found
+
+
+def _import_error(module: str) -> str:
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001  a module may fail in any way, and that is the answer
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _is_findable(name: str) -> bool:
+    try:
+        return name in sys.modules or importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _is_file(path: str) -> bool:
+    return path.startswith("/") and not path.startswith(("/dev/", "/memfd:", "/SYSV", "/anon_hugepage", "/[aio]"))
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return any(path.startswith(folder + os.sep) for folder in folders)
+
+
+def _parent(pid: int) -> int:
+    found = re.search(rb"^PPid:\s*(\d+)", _read(f"/proc/{pid}/status"), re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError:  # not Linux, another user's process, or not there
+        return b""
+
+
+def _glibc() -> str:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").replace("glibc ", "")
+    except (ValueError, OSError):  # another C library
+        return ""

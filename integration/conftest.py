@@ -1,0 +1,118 @@
+"""Fixtures of the tests against real Spark. A lane that cannot run says why and is skipped; with CI=true it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from integration.beds import BedCannotRun
+from integration.beds import standalone as bed
+from integration.beds._namespaces import Node
+from integration.running import SparkPython
+from integration.venvs import cache_folder
+
+_TIMES: list[str] = []
+_LANES: dict[str, float] = defaultdict(float)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A standalone cluster to test on."""
+
+    master: str
+    nodes: tuple[Node, ...]
+    """Empty for a cluster that is not ours."""
+
+
+def cannot_run(reason: str) -> NoReturn:
+    """End the test: what this machine lacks is a skip for a person and a failure in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"this lane has to run in CI: {reason}")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One store for all tests, empty at the start: what an older checkout built proves nothing."""
+    folder = tmp_path_factory.mktemp("store")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def spark_python(store: Path, tmp_path: Path) -> SparkPython:
+    """Runs a program of `drivers/` in a process of its own."""
+    return SparkPython(store=store, folder=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def standalone() -> Iterator[Lane]:
+    """Foreign nodes with Spark's own Python files, as an unpacked Spark has; or the user's cluster in COFFEE_BOAT_STANDALONE_MASTER."""
+    own = os.environ.get("COFFEE_BOAT_STANDALONE_MASTER")
+    if own:
+        yield Lane(master=own, nodes=())
+    else:
+        with _bed("standalone", bed.Options()) as lane:
+            yield lane
+
+
+@pytest.fixture(scope="session")
+def standalone_jars_only() -> Iterator[Lane]:
+    """Foreign nodes with Spark's jars and no Python file of Spark."""
+    with _bed("standalone-jars-only", bed.Options(pyspark_zip=False)) as lane:
+        yield lane
+
+
+@pytest.fixture(scope="module")
+def standalone_with_python() -> Iterator[Lane]:
+    """Foreign nodes that keep the distribution's own Python."""
+    with _bed("standalone-with-python", bed.Options(system_python=True)) as lane:
+        yield lane
+
+
+@contextmanager
+def _bed(name: str, options: bed.Options) -> Iterator[Lane]:
+    state = cache_folder() / "beds" / f"test-{name}-{os.getpid()}"
+    try:
+        with _timed(f"{name}: up"):
+            cluster = bed.up(state, options)
+    except BedCannotRun as reason:
+        shutil.rmtree(state, ignore_errors=True)
+        cannot_run(str(reason))
+    try:
+        yield Lane(master=cluster.master_url, nodes=cluster.nodes)
+    finally:
+        with _timed(f"{name}: down"):
+            bed.down(state)
+        shutil.rmtree(state)
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    _TIMES.append(f"{what} {time.monotonic() - started:.1f} s")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up what each file's tests and their fixtures take."""
+    _LANES[report.nodeid.split("::", maxsplit=1)[0]] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print where the time went: CI has a budget a lane."""
+    terminalreporter.section("time of each lane")
+    for name, seconds in sorted(_LANES.items()):
+        if name.startswith("integration/"):
+            terminalreporter.line(f"{name} {seconds:.0f} s")
+    for line in _TIMES:
+        terminalreporter.line(f"  {line}")

@@ -1,0 +1,113 @@
+"""Runs the programs in `drivers/` as a user would: a process of their own, with nothing of Spark in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+DRIVERS = Path(__file__).with_name("drivers")
+_FOREIGN = ("SPARK_", "PYSPARK_", "COFFEE_BOAT_", "PYTHON", "HADOOP_", "VIRTUAL_ENV")
+"""Prefixes of variables that would change what a driver does."""
+_SHELL = "sc.stop(); import sys; sys.argv = {argv!r}; exec(compile(open({script!r}).read(), {script!r}, 'exec'))\n"
+"""What is typed into pyspark's shell, which starts with a context of its own."""
+
+Way = Literal["python", "spark-submit", "pyspark"]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a driver program ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def result(self) -> Any:
+        """What it printed as `RESULT <json>`."""
+        lines = [line.partition("RESULT ")[2] for line in self.stdout.splitlines() if "RESULT {" in line]
+        assert len(lines) == 1, f"one RESULT line was expected:\n{self.tail}"
+        return json.loads(lines[0])
+
+    @property
+    def tail(self) -> str:
+        """The last lines that it said, without the JVM's stack frames."""
+        return "\n".join(line for text in (self.stdout, self.stderr) for line in [*_without_frames(text)][-60:])
+
+
+@dataclass(frozen=True)
+class SparkPython:
+    """Runs driver programs with a store and a working directory of the tests."""
+
+    store: Path
+    folder: Path
+
+    def __call__(self, script: str, *arguments: object, **how: Any) -> str:
+        """Run a program of `drivers/`; its stdout. Arguments as `run`; any failure is the test's."""
+        return self.checked(script, *arguments, **how).stdout
+
+    def checked(self, script: str, *arguments: object, **how: Any) -> Ended:
+        """The same, with all that is known of its end."""
+        ended = self.run(script, *arguments, **how)
+        assert ended.code == 0, f"{script} ended with {ended.code}:\n{ended.tail}"
+        return ended
+
+    def run(
+        self,
+        script: str,
+        *arguments: object,
+        python: Path | None = None,
+        way: Way = "python",
+        wrap: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        timeout: float = 240.0,
+    ) -> Ended:
+        """Run a program of `drivers/` to its end, whatever that is.
+
+        Args:
+            script: file name in `drivers/`.
+            arguments: its arguments.
+            python: of a virtual environment with pyspark and coffee_boat; default: this one.
+            way: how a user starts it.
+            wrap: a command that runs the rest as a command of its own.
+            env: further variables.
+            timeout: seconds; then it and all that it started is killed, and the test fails.
+        """
+        python = python or Path(sys.executable)
+        argv = [str(DRIVERS / script), *map(str, arguments)]
+        typed = _SHELL.format(argv=argv, script=argv[0]) if way == "pyspark" else None
+        commands: dict[Way, list[str]] = {
+            "python": [str(python), *argv],
+            "spark-submit": [f"{python.parent}/spark-submit", *argv],
+            "pyspark": [f"{python.parent}/pyspark", "--master", "local[1]"],
+        }
+        return _run([*wrap, *commands[way]], cwd=self.folder, env={**_plain_environment(python, self.store), **(env or {})}, typed=typed, timeout=timeout)
+
+
+def _run(argv: list[str], *, cwd: Path, env: dict[str, str], typed: str | None, timeout: float) -> Ended:
+    process = subprocess.Popen(argv, cwd=cwd, env=env, text=True, errors="replace", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        stdout, stderr = process.communicate(typed, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # the session that was made for it: the driver and its JVM
+        stdout, stderr = process.communicate()
+        ended = Ended(-signal.SIGKILL, stdout, stderr)
+        raise AssertionError(f"{argv} did not end within {timeout:.0f} s:\n{ended.tail}") from None
+    return Ended(process.returncode, stdout, stderr)
+
+
+def _plain_environment(python: Path, store: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    # Spark looks for python3 on PATH; the loopback address spares each JVM the search for another one, and serves without a network
+    return {**kept, "PATH": f"{python.parent}:{kept['PATH']}", "COFFEE_BOAT_STORE": str(store), "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+def _without_frames(text: str) -> Sequence[str]:
+    return [line for line in text.splitlines() if not line.lstrip().startswith(("at ", "... "))]

@@ -1,0 +1,91 @@
+"""Virtual environments for the pairs of Python and Spark that are supported.
+
+    python -m integration.venvs 3.12 4.1.4      # makes it, prints its folder
+
+They are kept in the cache folder and made anew when setup.cfg changes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+SPARKS = {"3.5.9": ("3.10", "3.11"), "4.1.4": ("3.10", "3.11", "3.12", "3.13"), "4.3.0": ("3.11", "3.12", "3.13")}
+"""Spark's version -> Python's minor versions."""
+
+
+class NoInterpreterError(Exception):
+    """This machine has no Python of that minor version."""
+
+
+def cache_folder() -> Path:
+    """Where test environments and beds are kept: COFFEE_BOAT_TEST_CACHE, or .cache in the checkout."""
+    return Path(os.environ.get("COFFEE_BOAT_TEST_CACHE") or CHECKOUT / ".cache").absolute()
+
+
+def venv_for(python: str, spark: str) -> Path:
+    """A virtual environment with that Spark and this checkout; bin/python is its interpreter.
+
+    Raises:
+        NoInterpreterError: no such Python here.
+        subprocess.CalledProcessError: it cannot be made; uv's own words are on stderr.
+    """
+    interpreter = find_interpreter(python)
+    folder = cache_folder() / "venvs" / f"python{python}-spark{spark}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(folder.suffix + ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made_from = folder / "made-from"
+        if not made_from.is_file() or made_from.read_text() != _inputs(interpreter):
+            _make(folder, interpreter, spark)
+            made_from.write_text(_inputs(interpreter))
+    return folder
+
+
+@functools.lru_cache
+def find_interpreter(python: str) -> Path:
+    """A Python of that minor version that is on this machine; none is downloaded.
+
+    Raises:
+        NoInterpreterError: there is none.
+    """
+    # pyenv's shims look like interpreters and fail unless a version is switched on: its versions are named instead
+    found = shutil.which("pyenv")
+    root = Path(os.environ.get("PYENV_ROOT") or (Path(found).resolve().parent.parent if found else Path.home() / ".pyenv"))
+    versions = [str(folder) for folder in sorted(root.glob(f"versions/{python}.*/bin"), reverse=True)]
+    others = [folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.endswith("/shims")]
+    search = {**os.environ, "PATH": os.pathsep.join([*versions, *others])}
+    done = subprocess.run(_uv("python", "find", "--no-python-downloads", "--no-project", "--system", python), env=search, capture_output=True, text=True, check=False, cwd="/")
+    if done.returncode != 0:
+        raise NoInterpreterError(f"no Python {python} on this machine (uv python find {python})")
+    return Path(done.stdout.strip())
+
+
+def _make(folder: Path, interpreter: Path, spark: str) -> None:
+    _run(_uv("venv", "--quiet", "--clear", "--python", str(interpreter), str(folder)))
+    _run(_uv("pip", "install", "--quiet", "--python", f"{folder}/bin/python", f"pyspark=={spark}", "--editable", str(CHECKOUT)))
+
+
+def _inputs(interpreter: Path) -> str:
+    return f"{interpreter} {hashlib.sha256((CHECKOUT / 'setup.cfg').read_bytes()).hexdigest()}"
+
+
+def _uv(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "uv", *arguments]
+
+
+def _run(argv: Sequence[str]) -> None:
+    subprocess.run(argv, check=True, env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"})
+
+
+if __name__ == "__main__":
+    print(venv_for(*sys.argv[1:3]))

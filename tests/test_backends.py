@@ -1,0 +1,113 @@
+"""Golden patches: what each kind of master gets set. After a change that is meant: UPDATE_GOLDEN=1 pytest tests/test_backends.py, and read the diff."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from coffee_boat.backends import backend_for
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import Archive, ConfPatch, Shipped, SparkFacts, Target
+
+GOLDEN = Path(__file__).parent / "golden"
+ENVIRONMENT = Path("/store/trees/boat-abcdefabcdef")
+
+PLAIN: dict[str, str] = {"spark.app.name": "job", "spark.executor.memory": "1g"}
+OPINIONATED = {
+    **PLAIN,
+    "spark.archives": "data.zip#data, models.tar.gz,data.zip#data,other.zip#data",
+    "spark.pyspark.python": "/opt/python/bin/python3",
+    "spark.sql.execution.pyspark.python": "/opt/python/bin/python3",
+    "spark.executorEnv.PYTHONNOUSERSITE": "0",
+    "spark.executorEnv.PYTHONHOME": "/opt/python",
+    "spark.executorEnv.PYTHONPATH": "/opt/lib",
+    "spark.executorEnv.TZ": "UTC",
+}
+USERS = {"plain": PLAIN, "opinionated": OPINIONATED}
+MASTERS = {"local": "local[2]", "standalone": "spark://host:7077", "local-cluster": "local-cluster[2,1,1024]"}
+
+
+def shipped(*, python: bool = True) -> Shipped:
+    archive = Archive(id="abcdef" * 10 + "abcd", path="/store/a.tar.gz", size=1, chunks=(), target=Target("3.11.7"), lock_digest="0" * 64, has_python=python)
+    return Shipped(archive, "file:///store/a.tar.gz")
+
+
+def patch(master: str, conf: Mapping[str, str], *, python: bool = True) -> ConfPatch:
+    backend = backend_for(master)
+    variables = {"PYSPARK_PYTHON": "./old/bin/python"} if conf is OPINIONATED else {"PYSPARK_PYTHON": "python3"}
+    facts = SparkFacts(version="4.1.0", master=master, conf=conf, environment=variables, python="/venv/bin/python")
+    return backend.patch(facts, shipped(python=python), environment=ENVIRONMENT if backend.needs_environment else None)
+
+
+@pytest.mark.parametrize("user", USERS)
+@pytest.mark.parametrize("python", [True, False], ids=["ship_python", "nodes_python"])
+@pytest.mark.parametrize("kind", MASTERS)
+def test_golden(kind: str, python: bool, user: str) -> None:
+    made = json.loads(json.dumps(dataclasses.asdict(patch(MASTERS[kind], USERS[user], python=python))))
+    path = GOLDEN / f"{kind}-{'ship_python' if python else 'nodes_python'}-{user}.json"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", "utf-8")
+    assert made == json.loads(path.read_text("utf-8"))
+
+
+def test_every_golden_file_is_of_a_case() -> None:
+    assert {p.name for p in GOLDEN.glob("*.json")} == {f"{k}-{p}-{u}.json" for k in MASTERS for p in ("ship_python", "nodes_python") for u in USERS}
+
+
+@pytest.mark.parametrize(
+    ("master", "needs"),
+    [("local", True), ("local[*]", True), ("local[4]", True), ("local[*,3]", True), ("local[2, 3]", True), ("spark://a:7077,b:7077", False), ("local-cluster[2, 1, 1024]", False)],
+)
+def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bool) -> None:
+    assert backend_for(master).needs_environment is needs
+
+
+@pytest.mark.parametrize(
+    ("master", "cure"),
+    [
+        ("yarn", "--master yarn --archives boat.tar.gz#boat"),
+        ("k8s://https://host:443", "--master k8s://... --archives boat.tar.gz#boat"),
+        ("sc://host:15002", 'spark.addArtifacts("boat.tar.gz#boat", archive=True)'),
+        ("mesos://host:5050", "use local[*]"),
+        ("local[two]", "use local[*]"),
+        ("local-cluster[2,1]", "use local[*]"),
+        ("", "use local[*]"),
+    ],
+)
+def test_other_masters_are_refused_with_what_works_instead(master: str, cure: str) -> None:
+    with pytest.raises(LaunchError) as error:
+        backend_for(master)
+    assert cure in error.value.cure
+
+
+def test_a_token_in_a_master_is_not_shown() -> None:
+    with pytest.raises(LaunchError) as error:
+        backend_for("sc://me:secret@host:15002")
+    assert "secret" not in str(error.value)
+
+
+def test_the_users_archive_of_our_name_is_refused() -> None:
+    with pytest.raises(LaunchError, match="another archive has the name"):
+        patch("spark://host:7077", {"spark.archives": "hdfs:///mine.tar.gz#boat-abcdefabcdef"})
+
+
+def test_our_archive_is_named_once() -> None:
+    ours = "file:///store/a.tar.gz#boat-abcdefabcdef"
+    made = patch("spark://host:7077", {"spark.archives": f"{ours},x.zip"})
+    assert made.conf["spark.archives"] == f"{ours},x.zip"
+    assert made.findings == ()
+
+
+def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
+    made = backend_for("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(python=False), environment=ENVIRONMENT)
+    assert made.python == "python3.11"
+
+
+def test_local_without_the_unpacked_environment_is_refused() -> None:
+    with pytest.raises(LaunchError, match="not unpacked"):
+        backend_for("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(), environment=None)

@@ -1,0 +1,205 @@
+"""Chunks: what is written, what is refused, and that the store stays whole."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from coffee_boat._store import Store
+from coffee_boat.build.chunks import ChunkWriter, fill_from_tree, make, recall
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Chunk
+
+TEXT = os.urandom(4000) + b"text " * 50_000
+
+
+def deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return compressor.compress(data) + compressor.flush()
+
+
+def entries(store: Store, chunk: Chunk) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(store.chunk_path(chunk)) as tar:
+        return {entry.name: entry for entry in tar}
+
+
+def content(store: Store, chunk: Chunk, name: str) -> bytes:
+    with tarfile.open(store.chunk_path(chunk)) as tar:
+        found = tar.extractfile(name)
+        assert found is not None
+        return found.read()
+
+
+def test_a_chunk_is_known_by_the_digest_of_its_tar(store: Store) -> None:
+    def fill(writer: ChunkWriter) -> tuple[int, int]:
+        writer.deflated("a/big.bin", deflate(TEXT), crc=zlib.crc32(TEXT), size=len(TEXT), executable=True)
+        writer.deflated("a/small.bin", deflate(b"small"), crc=zlib.crc32(b"small"), size=5)
+        writer.file("a/é.txt", b"hello")
+        writer.link("a/again", "big.bin")
+        return (2, 17)
+
+    chunk = make(store, ["key"], "a label", fill)
+
+    tar = gzip.decompress(store.chunk_path(chunk).read_bytes())
+    assert chunk.id == hashlib.sha256(tar).hexdigest()
+    assert len(tar) % 512 == 0
+    assert (chunk.files, chunk.unpacked, chunk.floor, chunk.label) == (4, len(TEXT) + 10, (2, 17), "a label")
+    assert chunk.size == store.chunk_path(chunk).stat().st_size
+    assert deflate(TEXT) in store.chunk_path(chunk).read_bytes()
+    assert {name: oct(entry.mode) for name, entry in entries(store, chunk).items()} == {
+        "a": "0o755",
+        "a/big.bin": "0o755",
+        "a/small.bin": "0o644",
+        "a/é.txt": "0o644",
+        "a/again": "0o777",
+    }
+    assert content(store, chunk, "a/big.bin") == TEXT
+    assert content(store, chunk, "a/small.bin") == b"small"
+
+
+def test_folders_come_before_what_lies_in_them_once(store: Store) -> None:
+    def fill(writer: ChunkWriter) -> None:
+        writer.link("a/b/link", "../x")
+        writer.file("a/x", b"")
+        writer.file("c", b"")
+
+    chunk = make(store, 1, "", fill)
+    with tarfile.open(store.chunk_path(chunk)) as tar:
+        assert tar.getnames() == ["a", "a/b", "a/b/link", "a/x", "c"]
+
+
+def test_the_same_key_is_filled_once_and_nothing_is_written_again(store: Store) -> None:
+    chunk = make(store, {"key": 1}, "x", lambda writer: writer.file("x", b"x"))
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*")}
+
+    def never(writer: ChunkWriter) -> None:
+        raise AssertionError("filled again")
+
+    assert make(store, {"key": 1}, "x", never) == chunk == recall(store, {"key": 1})
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*")} == before
+
+
+def test_a_chunk_that_was_removed_is_made_anew(store: Store) -> None:
+    first = make(store, 1, "x", lambda writer: writer.file("x", b"x"))
+    store.chunk_path(first).unlink()
+    assert recall(store, 1) is None
+    assert make(store, 1, "x", lambda writer: writer.file("x", b"x")) == first
+    assert content(store, first, "x") == b"x"
+
+
+@pytest.mark.parametrize("name", ["/abs", "../up", "a/../../up", "./a", "a//b", "a/./b", "", "a/", "nul\0", "n" * 256, "é" * 128])
+def test_names_that_no_archive_may_have(name: str) -> None:
+    with pytest.raises(BuildError, match="name"):
+        ChunkWriter(io.BytesIO()).file(name, b"")
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../x", "", "y/../../../x", "y/..", "nul\0"])
+def test_links_that_lead_out(target: str) -> None:
+    with pytest.raises(BuildError, match="out of the archive"):
+        ChunkWriter(io.BytesIO()).link("a/link", target)
+
+
+@pytest.mark.parametrize(
+    ("raw", "crc", "size", "cause"),
+    [
+        (deflate(TEXT), 1, len(TEXT), "CRC"),
+        (deflate(TEXT), zlib.crc32(TEXT), len(TEXT) - 1, "length"),
+        (deflate(TEXT), zlib.crc32(TEXT), len(TEXT) + 1, "length"),
+        (deflate(TEXT) + b"evil", zlib.crc32(TEXT), len(TEXT), "follow"),
+        (deflate(TEXT) + b"\0" * 300_000, zlib.crc32(TEXT), len(TEXT), "follow"),
+        (deflate(TEXT)[:-2], zlib.crc32(TEXT), len(TEXT), "end|length"),
+        (b"\xff" * 3000, 0, 3000, "cannot be read"),
+        (deflate(b"small") + b"!", zlib.crc32(b"small"), 5, "follow"),
+        (deflate(bytes(50_000_000)), 0, 10, "length"),
+        (b"", 0, 0, "no end"),
+    ],
+)
+def test_a_deflate_stream_must_be_what_it_promises(raw: bytes, crc: int, size: int, cause: str) -> None:
+    with pytest.raises(BuildError) as caught:
+        ChunkWriter(io.BytesIO()).deflated("file", raw, crc=crc, size=size)
+    assert caught.value.value == "file"
+    assert any(word in caught.value.cause for word in cause.split("|"))
+
+
+def test_a_tree_is_written_sorted_with_run_bits_and_links(store: Store, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "b" / "__pycache__").mkdir(parents=True)
+    (tree / "empty").mkdir()
+    (tree / "b" / "__pycache__" / "x.pyc").write_bytes(b"")
+    (tree / "b" / "tool").write_bytes(b"#!/bin/sh\n")
+    (tree / "b" / "tool").chmod(0o700)
+    (tree / "a").write_bytes(b"a")
+    (tree / "a").chmod(0o600)
+    (tree / "c").symlink_to("b")
+    chunk = make(store, 1, "", lambda writer: fill_from_tree(writer, tree, prefix="lib/", keep=lambda relative: relative != "b/dropped"))
+    assert list(entries(store, chunk)) == ["lib", "lib/a", "lib/b", "lib/b/__pycache__", "lib/b/__pycache__/x.pyc", "lib/b/tool", "lib/c"]
+    default = make(store, 2, "", lambda writer: fill_from_tree(writer, tree))
+    assert {name: (entry.mode, entry.linkname) for name, entry in entries(store, default).items()} == {"a": (0o644, ""), "b": (0o755, ""), "b/tool": (0o755, ""), "c": (0o777, "b")}
+
+
+def test_a_tree_with_something_that_cannot_be_shipped(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        with pytest.raises(BuildError, match="socket"):
+            fill_from_tree(ChunkWriter(io.BytesIO()), tmp_path)
+
+
+def test_a_failed_fill_leaves_nothing(store: Store) -> None:
+    def fill(writer: ChunkWriter) -> None:
+        writer.file("x", TEXT)
+        raise BuildError("no")
+
+    with pytest.raises(BuildError):
+        make(store, 1, "", fill)
+    assert not (store.root / "chunks").exists()
+    assert list((store.root / "tmp").iterdir()) == []
+    assert make(store, 1, "", lambda writer: writer.file("x", b"")).files == 1
+
+
+SLOW = """
+import os, sys, time
+from pathlib import Path
+from coffee_boat._store import Store
+from coffee_boat.build.chunks import make
+def fill(writer):
+    with open(sys.argv[2], "a") as log:
+        log.write("filled\\n")
+    writer.file("x", os.urandom(1) * 0 + b"x" * 3_000_000)
+    print("filling", flush=True)
+    time.sleep(float(sys.argv[3]))
+print(make(Store(sys.argv[1]), ["slow"], "slow", fill).id)
+"""
+
+
+def start(store: Store, log: Path, seconds: float) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", SLOW, str(store.root), str(log), str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_build_leaves_the_store_whole(store: Store, tmp_path: Path) -> None:
+    killed = start(store, tmp_path / "log", 60)
+    assert killed.stdout is not None
+    assert killed.stdout.readline() == "filling\n"
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not (store.root / "chunks").exists()
+    assert recall(store, ["slow"]) is None
+    chunk = make(store, ["slow"], "slow", lambda writer: writer.file("x", b"x"))
+    assert content(store, chunk, "x") == b"x"
+
+
+def test_concurrent_builds_make_one(store: Store, tmp_path: Path) -> None:
+    running = [start(store, tmp_path / "log", 0.3) for _ in range(4)]
+    ids = {process.communicate(timeout=60)[0].split()[-1] for process in running}
+    assert len(ids) == 1
+    assert (tmp_path / "log").read_text().splitlines() == ["filled"]

@@ -1,0 +1,161 @@
+"""The driver's view: what it lacks becomes importable after its own, what does not fit is left out by name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from coffee_boat import driver
+from coffee_boat.model import Lock, Pin, Target
+
+
+@pytest.fixture(autouse=True)
+def _process_is_left_as_it_was() -> Iterator[None]:
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    assert sys.path == path
+    for name in set(sys.modules) - modules:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def dist(tree: Path, name: str, version: str, *, requires: Sequence[str] = (), extras: Sequence[str] = (), tag: str = "py3-none-any") -> Path:
+    """What a wheel of one module leaves in site-packages."""
+    module = name.replace("-", "_")
+    info = tree / f"{module}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (tree / f"{module}.py").write_text(f"version = {version!r}\n")
+    lines = [f"Name: {name}", f"Version: {version}", *(f"Provides-Extra: {e}" for e in extras), *(f"Requires-Dist: {r}" for r in requires)]
+    (info / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n")
+    (info / "WHEEL").write_text(f"Wheel-Version: 1.0\nTag: {tag}\n")
+    return tree
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Path]:
+    """A folder of the driver's own distributions, first on sys.path."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+def lock_of(trees: Mapping[str, Path]) -> Lock:
+    return Lock(Target("3.11.7"), tuple(Pin(name, importlib.metadata.Distribution.at(next(tree.glob("*.dist-info"))).version) for name, tree in sorted(trees.items())))
+
+
+def test_what_the_driver_lacks_is_importable_with_metadata_and_gone_after_close(tmp_path: Path, own: Path) -> None:
+    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=["boat-b>=2"]), "boat-b": dist(tmp_path / "b", "boat-b", "2.5")}
+    with pytest.raises(ImportError):
+        importlib.import_module("boat_a")
+    view = driver.board(lock_of(trees), trees)
+    assert view.findings == ()
+    assert importlib.import_module("boat_a").version == "1.0"
+    assert importlib.metadata.version("boat-b") == "2.5"
+    view.close()
+    view.close()
+    assert "boat_a" in sys.modules
+    assert importlib.util.find_spec("boat_b") is None
+
+
+def test_entries_stand_after_the_drivers_own_and_only_ours_are_taken_off(tmp_path: Path, own: Path) -> None:
+    before = list(sys.path)
+    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0")}
+    first = driver.board(lock_of(trees), trees)
+    second = driver.board(lock_of(trees), trees)
+    assert sys.path == [*before, str(tmp_path / "a")]
+    assert second.entries == ()
+    second.close()
+    assert sys.path[-1] == str(tmp_path / "a")
+    first.close()
+    assert sys.path == before
+
+
+def test_the_drivers_own_stays_and_another_version_is_told(tmp_path: Path, own: Path) -> None:
+    dist(own, "Boat.A", "1.0")
+    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "2.0")}
+    view = driver.board(lock_of(trees), trees)
+    assert view.entries == ()
+    assert "boat-a: 1.0 here, 2.0 there" in str(view.findings[0])
+    assert 'add_pip_packages("boat-a==1.0")' in view.findings[0].cure
+
+
+def test_a_package_built_for_another_version_is_left_out_and_both_are_named(tmp_path: Path, own: Path) -> None:
+    dist(own, "boat-numpy", "1.26.4")
+    trees = {
+        "boat-numpy": dist(tmp_path / "n", "boat-numpy", "2.1.0"),
+        "boat-pandas": dist(tmp_path / "p", "boat-pandas", "2.2.3", requires=["boat-numpy>=2.0"]),
+        "boat-above": dist(tmp_path / "s", "boat-above", "1.0", requires=["boat-pandas"]),
+        "boat-free": dist(tmp_path / "f", "boat-free", "1.0"),
+    }
+    view = driver.board(lock_of(trees), trees)
+    assert view.entries == (str(tmp_path / "f"),)
+    _, above, pandas = map(str, view.findings)
+    assert "boat-pandas 2.2.3" in pandas
+    assert "it needs boat-numpy>=2.0, the driver has boat-numpy 1.26.4" in pandas
+    assert "boat-above 1.0" in above
+    assert "boat-pandas" in above
+    view.close()
+
+
+def test_markers_and_extras_decide_what_is_needed(tmp_path: Path, own: Path) -> None:
+    dist(own, "boat-old", "1.0")
+    trees = {
+        "boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=['boat-nothing; sys_platform == "win32"', 'boat-old>=9; extra == "x"', "boat-old"], extras=["x"]),
+        "boat-b": dist(tmp_path / "b", "boat-b", "1.0", requires=["boat-a[x]"]),
+    }
+    view = driver.board(lock_of(trees), trees)
+    assert view.entries == (str(tmp_path / "a"),)
+    assert [f.value for f in view.findings] == ["boat-b 1.0"]
+    assert "boat-old>=9" in view.findings[0].cause
+    view.close()
+
+
+def test_packages_that_need_each_other_with_extras_end(tmp_path: Path, own: Path) -> None:
+    trees = {
+        "boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=['boat-a[y]; extra == "x"', 'boat-a[x]; extra == "y"', "boat-b[x]"], extras=["x", "y"]),
+        "boat-b": dist(tmp_path / "b", "boat-b", "1.0", requires=['boat-a[x]; extra == "x"', "boat-a"], extras=["x"]),
+    }
+    view = driver.board(lock_of(trees), trees)
+    assert len(view.entries) == 2
+    view.close()
+
+
+def test_a_wheel_for_another_platform_is_for_the_executors_only(tmp_path: Path, own: Path) -> None:
+    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0", tag="cp38-cp38-manylinux2014_s390x")}
+    view = driver.board(lock_of(trees), trees)
+    assert view.entries == ()
+    assert "cp38-cp38-manylinux2014_s390x" in view.findings[0].cause
+
+
+def test_prereleases_and_vendors_own_numbers_are_taken_as_they_are(tmp_path: Path, own: Path) -> None:
+    dist(own, "boat-old", "2.0rc1")
+    dist(own, "boat-vendor", "3.5.1-amzn-x")
+    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=["boat-old>=1", "boat-vendor>=3"])}
+    view = driver.board(lock_of(trees), trees)
+    assert len(view.entries) == 1
+    view.close()
+
+
+def test_installed_passes_over_broken_metadata_and_the_first_on_the_path_wins(tmp_path: Path) -> None:
+    dist(tmp_path / "first", "Boat_A", "1.0")
+    dist(tmp_path / "second", "boat-a", "2.0")
+    for broken, text in {"empty": "", "nameless": "Metadata-Version: 2.1\nVersion: 1\n", "versionless": "Metadata-Version: 2.1\nName: versionless\n"}.items():
+        (tmp_path / f"first/{broken}-1.0.dist-info").mkdir()
+        (tmp_path / f"first/{broken}-1.0.dist-info/METADATA").write_text(text)
+    (tmp_path / "first/bare-1.0.dist-info").mkdir()
+    (tmp_path / "first/binary-1.0.dist-info").mkdir()
+    (tmp_path / "first/binary-1.0.dist-info/METADATA").write_bytes(b"Name: \xff\xfe\nVersion: 1\n")
+    assert driver.installed([str(tmp_path / "first"), str(tmp_path / "second"), str(tmp_path / "nowhere")]) == {"boat-a": "1.0"}
+
+
+def test_lacking_is_what_the_driver_has_in_no_version(own: Path) -> None:
+    dist(own, "boat-a", "1.0")
+    lock = Lock(Target("3.11.7"), (Pin("boat-a", "2.0"), Pin("boat-b", "1.0")))
+    assert [pin.name for pin in driver.lacking(lock)] == ["boat-b"]

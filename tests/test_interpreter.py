@@ -1,0 +1,261 @@
+"""The interpreter that travels: which one is found, what its copy is made of, and that the copy needs nothing of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from coffee_boat._store import Store
+from coffee_boat.build import bytecode, elf, interpreter, libraries
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Chunk, Interpreter
+from coffee_boat.worker import node
+
+MINOR = "{}.{}".format(*sys.version_info[:2])
+LIB = f"lib/python{MINOR}"
+
+
+@dataclass(frozen=True)
+class Aboard:
+    store: Store
+    interpreter: Interpreter
+    chunk: Chunk
+    unpacked: Path
+
+    @property
+    def names(self) -> set[str]:
+        return {path.relative_to(self.unpacked).as_posix() for path in self.unpacked.rglob("*")}
+
+
+@pytest.fixture(scope="module")
+def aboard(tmp_path_factory: pytest.TempPathFactory) -> Aboard:
+    """The driver's own interpreter as a chunk, unpacked as a node does it."""
+    store = Store(tmp_path_factory.mktemp("store"))
+    found = interpreter.find()
+    assert interpreter.recall(found, store) is None
+    chunk = interpreter.chunk(found, store)
+    place = tmp_path_factory.mktemp("node") / "filecache"
+    with tarfile.open(store.chunk_path(chunk)) as archive:
+        archive.extractall(place)
+    return Aboard(store, found, chunk, place)
+
+
+def fake_python(folder: Path, **facts: object) -> Path:
+    """A program that answers the probe as the test wants it."""
+    known = {"version": f"{MINOR}.0", "minor": MINOR, "build": "", "implementation": "cpython", "platform": "linux", "free_threaded": False, "debug": False}
+    known |= {"executable": sys.executable, "base": str(folder), "stdlib": str(folder), "libdir": "lib", "extensions": [], "site": [], "builtin": ["zlib"]}
+    program = folder / "python"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(known | facts)}\nEND\n")
+    program.chmod(0o755)
+    return program
+
+
+# which one
+
+
+def test_the_driver_s_own_is_the_base_of_its_environment() -> None:
+    found = interpreter.find()
+    assert found.executable == os.path.realpath(f"{sys.base_prefix}/bin/python{MINOR}")
+    assert found.version == "{}.{}.{}".format(*sys.version_info[:3])
+    assert found.architecture == os.uname().machine
+
+
+@pytest.mark.parametrize("options", [[], ["--copies"]])
+def test_a_virtual_environment_is_followed_to_its_base(tmp_path: Path, options: list[str]) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", *options, tmp_path / "venv"], check=True)
+    assert interpreter.find(str(tmp_path / "venv")) == interpreter.find(str(tmp_path / "venv/bin/python")) == interpreter.find()
+
+
+def test_a_version_that_the_driver_has_is_the_driver_s_own() -> None:
+    assert interpreter.find(MINOR) == interpreter.find(f" {MINOR}.{sys.version_info[2]} ") == interpreter.find()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("/nowhere/python3", "no such interpreter"),
+        ("no-such-command", "no such interpreter"),
+        ("3", "two or three numbers"),
+        ("3.9", "not supported"),
+        ("3.14.1", "not supported"),
+        ("/bin/true", "not a Python"),
+        (__file__, "not a Python"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_a_cure(text: str, what: str) -> None:
+    with pytest.raises(BuildError, match=what) as caught:
+        interpreter.find(text)
+    assert caught.value.cure
+    assert text in caught.value.value
+
+
+@pytest.mark.parametrize(
+    ("facts", "what"),
+    [
+        ({"implementation": "pypy"}, "only CPython"),
+        ({"free_threaded": True}, "free-threaded"),
+        ({"debug": True}, "debug build"),
+        ({"platform": "darwin"}, "not for Linux"),
+        ({"version": "3.8.1"}, "not supported"),
+        ({"builtin": []}, "zlib"),
+        ({"executable": "/bin/sh", "base": "/nowhere"}, None),
+        ({"executable": __file__, "base": "/nowhere"}, "not a program of its own"),
+    ],
+)
+def test_what_cannot_be_shipped_is_refused_with_a_cure(tmp_path: Path, facts: dict[str, object], what: str | None) -> None:
+    program = str(fake_python(tmp_path, **facts))
+    if what is None:  # the same fake passes where nothing is wrong with it: each case above fails for its own reason
+        assert interpreter.find(program).version == f"{MINOR}.0"
+        return
+    with pytest.raises(BuildError, match=what) as caught:
+        interpreter.find(program)
+    assert caught.value.cure
+
+
+@pytest.mark.parametrize(("loader", "what"), [("/lib/ld-musl-x86_64.so.1", "musl"), ("/nix/store/abc-glibc/lib/ld-linux-x86-64.so.2", "loader of its own")])
+def test_a_program_for_another_loader_is_refused(tmp_path: Path, loader: str, what: str) -> None:
+    (tmp_path / "bin").mkdir()
+    program = shutil.copy(interpreter.find().executable, tmp_path / f"bin/python{MINOR}")
+    subprocess.run([libraries.patchelf_tool(), "--set-interpreter", loader, program], check=True)
+    with pytest.raises(BuildError, match=what):
+        interpreter.find(str(fake_python(tmp_path)))
+
+
+@pytest.mark.parametrize(("mirror", "offline"), [("file:///no/such/mirror", False), ("http://ann:secret@127.0.0.1:9/", False), ("http://ann:secret@127.0.0.1:9/", True)])
+def test_a_python_that_uv_cannot_fetch_names_mirror_and_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str, offline: bool) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", mirror)
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(BuildError, match="uv could not fetch") as caught:
+        interpreter.find("3.12" if MINOR != "3.12" else "3.13", offline=offline)
+    assert "/path/to/python" in caught.value.cure
+    assert ("uv python install" if offline else "UV_PYTHON_INSTALL_MIRROR") in caught.value.cure
+    assert "secret" not in str(caught.value)
+
+
+# the copy
+
+
+def test_the_copy_runs_behind_a_link_and_maps_nothing_of_this_machine_but_glibc(aboard: Aboard, tmp_path: Path) -> None:
+    (tmp_path / "boat").symlink_to(aboard.unpacked)
+    script = """
+import asyncio, bz2, ctypes, decimal, hashlib, json, lzma, multiprocessing, sqlite3, ssl, sys, uuid, zlib
+assert hashlib.sha256(b"").digest() and lzma.decompress(lzma.compress(b"x")) == b"x"
+sqlite3.connect(":memory:").execute("select 1")
+mapped = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if ".so" in line or "/bin/" in line}
+print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mapped": sorted(mapped)}))
+"""
+    decoy = {"PATH": "/nowhere", "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
+    ran = subprocess.run(["boat/bin/python3", "-I", "-c", script], cwd=tmp_path, env=decoy, capture_output=True, text=True, check=True)
+    said = json.loads(ran.stdout)
+    assert said["prefix"] == str(tmp_path / "boat")
+    assert all(path.startswith(said["prefix"]) for path in said["path"])
+    assert any("/lib-dynload/" in path for path in said["mapped"])
+    assert [path for path in said["mapped"] if not path.startswith(f"{aboard.unpacked}/") and not libraries.is_glibc(Path(path).name)] == []
+
+
+def test_no_binary_names_a_folder_of_this_machine(aboard: Aboard) -> None:
+    binaries = [path for path in aboard.unpacked.rglob("*") if path.is_file() and not path.is_symlink() and elf.is_elf_file(path)]
+    paths = {path.name: (found.rpath + found.runpath) for path in binaries for found in [elf.read(path)] if found.rpath + found.runpath}
+    assert set(paths.values()) <= {"$ORIGIN/../lib", "$ORIGIN/../..", "$ORIGIN/.", "$ORIGIN"}
+    assert len(binaries) > 3
+
+
+def test_only_what_belongs_is_aboard(aboard: Aboard) -> None:
+    assert {f"bin/python{MINOR}", "bin/python3", "bin/python", f"{LIB}/os.py", f"{LIB}/LICENSE.txt", f"{LIB}/lib-dynload/README"} <= aboard.names
+    parts = {part for name in aboard.names for part in name.split("/")}
+    assert not parts & {"test", "tests", "idlelib", "tkinter", "ensurepip", "turtledemo", "lib2to3", "pip", "EXTERNALLY-MANAGED", "sitecustomize.py", "libnsl.so.1"}
+    assert not [name for name in aboard.names if name.endswith(".a") or "/config-" in name or "/site-packages" in name]
+
+
+def test_bytecode_is_unchecked_and_tracebacks_name_the_real_file(aboard: Aboard) -> None:
+    compiled = aboard.unpacked / LIB / "json/__pycache__" / f"__init__.{sys.implementation.cache_tag}.pyc"
+    assert compiled.read_bytes()[4:8] == b"\x01\0\0\0"  # PEP 552: by hash, and the hash is not checked
+    ran = subprocess.run([aboard.unpacked / "bin/python3", "-I", "-v", "-c", "import json; json.loads('{')"], capture_output=True, text=True, check=False)
+    assert f"code object from '{compiled}'" in ran.stderr or str(compiled) in ran.stderr
+    assert f'File "{aboard.unpacked / LIB / "json/__init__.py"}", line' in ran.stderr
+
+
+def test_the_same_interpreter_gives_the_same_bytes_from_another_home(aboard: Aboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "HOME": str(tmp_path),
+        "TZ": "Asia/Tokyo",
+        "PYTHONHASHSEED": "7",
+        "LC_ALL": "C",
+        "PYTHONOPTIMIZE": "2",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": "/x",
+    }.items():
+        monkeypatch.setenv(name, value)
+    mask = os.umask(0o077)
+    try:
+        store = Store(tmp_path / "another" / "store with a longer name")
+        chunk = interpreter.chunk(interpreter.find(), store)
+    finally:
+        os.umask(mask)
+    assert chunk == aboard.chunk
+    assert store.chunk_path(chunk).read_bytes() == aboard.store.chunk_path(aboard.chunk).read_bytes()
+
+
+def test_a_second_time_nothing_is_made(aboard: Aboard) -> None:
+    before = {path: path.stat().st_mtime_ns for path in aboard.store.root.rglob("*")}
+    assert interpreter.chunk(interpreter.find(), aboard.store) == interpreter.recall(aboard.interpreter, aboard.store) == aboard.chunk
+    assert {path: path.stat().st_mtime_ns for path in aboard.store.root.rglob("*")} == before
+
+
+def test_the_floor_names_who_sets_it_and_does_not_count_fallbacks(aboard: Aboard) -> None:
+    floor = interpreter.floor(aboard.interpreter, aboard.store)
+    assert floor.glibc == aboard.chunk.floor
+    assert floor.by
+    assert {elf.read(aboard.unpacked / name).glibc for name in floor.by} == {floor.glibc}
+    assert not [name for name in floor.by if "fallback" in name]
+
+
+# its parts
+
+
+def test_bytecode_depends_on_the_sources_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for seed, root in enumerate((tmp_path / "a", tmp_path / "a much longer name/b")):
+        monkeypatch.setenv("PYTHONHASHSEED", str(seed))
+        (root / "pkg").mkdir(parents=True)
+        (root / "pkg/good.py").write_text("def f(x):\n    return x in {'one', 'two', 'three', 4, None}\n")
+        (root / "pkg/template.py").write_text("{{ name }} = = 1\n")
+        names = bytecode.compile_tree(sys.executable, root, ["pkg/template.py", "pkg/good.py", "pkg/data.txt"])
+        assert names == (f"pkg/__pycache__/good.{sys.implementation.cache_tag}.pyc",)
+        made.append((root / names[0]).read_bytes())
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("length", [4, 20, 70, 2000])
+def test_a_cut_elf_file_is_a_build_error(tmp_path: Path, length: int) -> None:
+    with pytest.raises(BuildError, match="cannot be read") as caught:
+        elf.parse(Path("/bin/sh").read_bytes()[:length], "cut.so")
+    assert caught.value.value == "cut.so"
+
+
+def test_certificates_that_the_user_chose_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/my/own.pem")
+    node.prepare(str(tmp_path))
+    assert os.environ["SSL_CERT_FILE"] == "/my/own.pem"
+
+
+def test_certificates_come_from_the_node_and_otherwise_from_certifi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    carried = tmp_path / LIB / "site-packages/certifi/cacert.pem"
+    carried.parent.mkdir(parents=True)
+    carried.touch()
+    node.prepare(str(tmp_path))
+    of_node = [bundle for bundle in node.BUNDLES if os.path.exists(bundle)]
+    assert os.environ["SSL_CERT_FILE"] == (of_node[0] if of_node else str(carried))

