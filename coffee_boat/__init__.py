@@ -1,10 +1,10 @@
 """Any Python environment, on any Spark cluster, in seconds, and changeable while the session runs.
 
-    from coffee_boat import Captain
-    captain = Captain()
-    captain.add_pip_packages("pyarrow", "edtf")
-    captain.launch_ship()
-    sc = SparkContext(master="spark://...")
+from coffee_boat import Captain
+captain = Captain()
+captain.add_pip_packages("pyarrow", "edtf")
+captain.launch_ship()
+sc = SparkContext(master="spark://...")
 """
 
 from typing import TYPE_CHECKING, Any

@@ -212,6 +212,8 @@ class Archive:
     target: Target
     lock_digest: str
     has_python: bool
+    layer: bool = False
+    """Added to a running session, rather than its base."""
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -222,7 +224,7 @@ class Archive:
     @property
     def name(self) -> str:
         """The folder it becomes on a node: content-addressed, since Spark takes each name once."""
-        return f"boat-{self.id[:12]}"
+        return f"boat-layer-{self.id[:12]}" if self.layer else f"boat-{self.id[:12]}"
 
     @property
     def python(self) -> str:
@@ -362,7 +364,16 @@ class Report:
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
-            (e.executor, e.host, e.python, e.executable, e.pyspark, e.lock_digest[:12], str(len(e.distributions)), "ok" if not e.foreign_files else f"{len(e.foreign_files)} foreign")
+            (
+                e.executor,
+                e.host,
+                e.python,
+                e.executable,
+                e.pyspark,
+                e.lock_digest[:12],
+                str(len(e.distributions)),
+                "ok" if not e.foreign_files else f"{len(e.foreign_files)} foreign",
+            )
             for e in self.executors
         ]
 
@@ -379,6 +390,39 @@ class Report:
         return html_table(self._HEAD, self._rows(), caption=str(self).splitlines()[0]) + html_findings(self.findings)
 
 
+@dataclass(frozen=True)
+class Arrival:
+    """How packages came aboard a running session."""
+
+    added: tuple[Pin, ...]
+    """What was missing and is aboard now; empty if all of it was there."""
+    archive: Archive | None
+    """The layer that was sent."""
+    confirmed: tuple[str, ...]
+    """Ids of executors that were seen to have it."""
+    missed: tuple[str, ...]
+    """Ids of live executors that were not seen in time; they have it before their next task all the same."""
+    seconds: Mapping[str, float]
+    """The parts of the time: resolve, fetch, build, send, arrive."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Every live executor was seen to have it."""
+        return not self.missed and not any(f.severity == "error" for f in self.findings)
+
+    def __str__(self) -> str:
+        what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
+        size = f", {self.archive.size:,} bytes" if self.archive else ""
+        seen = f"confirmed by {len(self.confirmed)} of {len(self.confirmed) + len(self.missed)} executors"
+        parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
+        return "\n".join([f"Arrival: {what}{size}; {seen} ({parts})", *finding_lines(self.findings)])
+
+    def _repr_html_(self) -> str:
+        rows = [(pin.name, pin.version) for pin in self.added]
+        return html_table(("added", "version"), rows, caption=str(self).splitlines()[0]) + html_findings(self.findings)
+
+
 def digest_of(value: Any) -> str:
     """sha256 (hex) of a JSON value, the same on every machine."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
@@ -392,7 +436,7 @@ def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
 def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns padded with blanks; for repr and logs."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in (head, *rows))
+    return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows))
 
 
 def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, caption: str = "") -> str:

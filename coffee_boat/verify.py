@@ -18,7 +18,7 @@ from typing import Any
 
 from coffee_boat._run import redact
 from coffee_boat.errors import VerifyError
-from coffee_boat.model import ExecutorFacts, Finding, Lock, Report, Target
+from coffee_boat.model import Archive, ExecutorFacts, Finding, Lock, Report, Target
 from coffee_boat.session import Session, Versions
 from coffee_boat.worker import facts
 
@@ -27,7 +27,7 @@ _SPARKS_OWN = frozenset({"pyspark", "py4j"})
 _SHOWN = 3
 
 
-def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modules: Sequence[str] = (), ships_python: bool = True) -> Report:
+def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modules: Sequence[str] = (), ships_python: bool = True, base: Lock | None = None) -> Report:
     """Ask every live executor what it runs.
 
     Args:
@@ -35,6 +35,7 @@ def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modul
         deadline: seconds; executors that did not answer by then are `missed`.
         modules: imported on each executor first, so that the libraries they load are looked at too.
         ships_python: False where the nodes' own interpreter is meant to run.
+        base: what the session was started with, if packages were added since.
 
     Raises:
         VerifyError: the executors' Python cannot start, a job fails for another reason, or the session was stopped.
@@ -49,7 +50,7 @@ def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modul
     executors = tuple(_executor_facts(name, said) for name, said in sorted(answers.by_executor.items(), key=lambda item: (len(item[0]), item[0])))
     findings = (
         *_unreached(executors, answers.missed, deadline),
-        *(_aboard(executors, lock, ships_python) if lock else ()),
+        *(_aboard(executors, lock, base or lock, ships_python) if lock else ()),
         *_spark_versions(executors, versions),
         *_failed_imports(executors),
         *_absent(executors, own),
@@ -63,6 +64,41 @@ def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modul
         seconds=time.monotonic() - started,
         findings=findings,
         rounds=answers.rounds,
+    )
+
+
+def arrived(session: Session, layer: Archive, *, deadline: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Wait until the live executors have a layer.
+
+    Args:
+        deadline: seconds.
+
+    Returns:
+        Ids of the executors that were seen to have it, and of those that were not seen in time.
+
+    Raises:
+        VerifyError: a job that asks them failed.
+    """
+    try:
+        answers = session.ask(facts.layers, deadline=deadline)
+    except VerifyError as error:
+        raise explain(error.cause) or error from error
+    having = tuple(sorted(name for name, seen in answers.by_executor.items() if layer.name in seen))
+    return having, (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
+
+
+def not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
+    """What is said of executors that did not confirm in time."""
+    if not missed:
+        return ()
+    return (
+        Finding(
+            "not seen to have the added packages yet",
+            ", ".join(missed),
+            f"no task of ours ran there within {deadline:g} s: all slots are busy, or the executor is still starting; it has them before its next task",
+            "captain.verify() asks again",
+            severity="note",
+        ),
     )
 
 
@@ -119,11 +155,11 @@ def _unreached(executors: Sequence[ExecutorFacts], missed: Sequence[str], deadli
         )
 
 
-def _aboard(executors: Sequence[ExecutorFacts], lock: Lock, ships_python: bool) -> Iterator[Finding]:
+def _aboard(executors: Sequence[ExecutorFacts], lock: Lock, base: Lock, ships_python: bool) -> Iterator[Finding]:
     strangers = [e for e in executors if not e.lock_digest or (ships_python and not _is_shipped(e))]
     fitting = [e for e in executors if e not in strangers]
     yield from _strangers(strangers)
-    yield from _other_locks(fitting, lock)
+    yield from _other_locks(fitting, base)
     yield from _distributions(fitting, lock)
     yield from _foreign_files(fitting if ships_python else ())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -61,7 +62,7 @@ def ask(python: str, verb: str, question: dict[str, Any], *, flags: Sequence[str
     """
     try:
         ran = _run.run([python, *flags, "-S", "-B", "-W", "ignore", str(_INSIDE), verb], stdin=json.dumps(question), env={**_QUIET, **(env or {})}, timeout=600)
-    except OSError as error:
+    except (OSError, subprocess.TimeoutExpired) as error:
         raise _broken(python, str(error)) from error
     if ran.code:
         raise _broken(python, ran.tail)

@@ -207,7 +207,15 @@ def _by_uv(version: str, offline: bool) -> str:
 def _uv(*arguments: str) -> _run.Ran:
     from uv import find_uv_bin
 
-    return _run.run([find_uv_bin(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
+    try:
+        return _run.run([find_uv_bin(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(
+            "uv did not answer within 15 minutes",
+            value=" ".join(arguments),
+            cause="a very slow network or mirror",
+            cure='name an interpreter that is here: python="/path/to/python"',
+        ) from error
 
 
 def _not_fetched(version: str, offline: bool, ran: _run.Ran) -> BuildError:
@@ -335,27 +343,50 @@ def _stamp(path: Path) -> list[Any]:
 
 def _copy(facts: _Facts, root: Path) -> dict[str, elf.Elf]:
     """Make the copy; returns its binaries."""
-    program = f"bin/python{facts.minor}"
-    modules = dict(_extension_modules(facts))
-    needed = libraries.needs(facts.program, modules.values())
-    modules = {name: path for name, path in modules.items() if path not in needed.unusable}
-    shared = {f"lib/{name}": path for name, path in needed.libraries.items()}
-    located = libraries.fallbacks(facts.program)
-    spare = {f"lib/fallback/{name}": path for name, path in located.items() if name not in needed.libraries}
-    (root / f"lib/python{facts.minor}/lib-dynload").mkdir(parents=True)
-    _copy_files({program: facts.program, **_standard_library(facts), **modules, **shared, **spare}, root)
-    (root / program).chmod(0o755)
-    binaries = {name: needed.read.get(path) or elf.read(path) for name, path in {program: facts.program, **modules, **shared, **spare}.items()}
-    libraries.strip(root, binaries)
-    libraries.make_relocatable(root, program, binaries)
-    # A link, not a copy: the loader tells libraries apart by inode, and would map a copy a second time.
-    shown = {f"lib/fallback/{name}": f"../{name}" for name in located if name in needed.libraries}
-    for name, target in {**_links(facts), **shown}.items():
+    load = _load(facts)
+    _copy_files({**load.binaries, **_standard_library(facts)}, root)
+    (root / load.program).chmod(0o755)
+    libraries.strip(root, load.read)
+    libraries.make_relocatable(root, load.program, load.read)
+    for name, target in {**_links(facts), **load.links}.items():
         _link(root / name, target)
-    (root / f"lib/python{facts.minor}/lib-dynload/README").write_text(_LANDMARK, "utf-8")
-    bytecode.compile_tree(str(root / program), root, [name for name in _names(root) if not _RARE.search(name)])
-    _check(facts, root, program, sorted(name.rpartition("/")[2].split(".")[0] for name in modules))
-    return binaries
+    _write_landmark(root, facts)
+    bytecode.compile_tree(str(root / load.program), root, [name for name in _names(root) if not _RARE.search(name)])
+    _check(facts, root, load)
+    return load.read
+
+
+@dataclass(frozen=True)
+class _Load:
+    """The binaries of a copy, by their names in it."""
+
+    program: str
+    modules: list[str]
+    """The modules that they are, as they are imported."""
+    binaries: dict[str, Path]
+    read: dict[str, elf.Elf]
+    links: dict[str, str]
+
+
+def _load(facts: _Facts) -> _Load:
+    program, found = f"bin/python{facts.minor}", dict(_extension_modules(facts))
+    needs = libraries.needs(facts.program, found.values())
+    modules = {name: path for name, path in found.items() if path not in needs.unusable}
+    shared = {f"lib/{name}": path for name, path in needs.libraries.items()}
+    located = libraries.fallbacks(facts.program)
+    spare = {f"lib/fallback/{name}": path for name, path in located.items() if name not in needs.libraries}
+    # Links, not copies: the loader tells libraries apart by inode, and would map a copy a second time.
+    links = {f"lib/fallback/{name}": f"../{name}" for name in located if name in needs.libraries}
+    binaries = {program: facts.program, **modules, **shared, **spare}
+    read = {name: needs.read.get(path) or elf.read(path) for name, path in binaries.items()}
+    return _Load(program, sorted(Path(name).name.split(".")[0] for name in modules), binaries, read, links)
+
+
+def _write_landmark(root: Path, facts: _Facts) -> None:
+    path = root / f"lib/python{facts.minor}/lib-dynload/README"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_LANDMARK, "utf-8")
+    path.chmod(0o644)
 
 
 def _standard_library(facts: _Facts) -> dict[str, Path]:
@@ -418,11 +449,10 @@ def _link(path: Path, target: str) -> None:
     path.symlink_to(target)
 
 
-def _check(facts: _Facts, root: Path, program: str, modules: list[str]) -> None:
-    alone: dict[str, str | None] = {"LD_LIBRARY_PATH": None}
-    copy = bytecode.ask(str(root / program), "import", {"modules": modules}, env=alone)
+def _check(facts: _Facts, root: Path, load: _Load) -> None:
+    copy = bytecode.ask(str(root / load.program), "import", {"modules": load.modules}, env={"LD_LIBRARY_PATH": None})
     if copy["failed"]:
-        original = bytecode.ask(str(facts.program), "import", {"modules": modules})
+        original = bytecode.ask(str(facts.program), "import", {"modules": load.modules})
         broken = {name: cause for name, cause in copy["failed"].items() if name not in original["failed"]}
         if broken:
             raise _does_not_move(facts, *next(iter(broken.items())))

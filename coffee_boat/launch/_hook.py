@@ -125,8 +125,7 @@ class Hook:
         signature = inspect.signature(original)
 
         def init(context: Any, *args: Any, **kwargs: Any) -> None:
-            # pyspark itself refuses a second context; nothing may happen before that.
-            if not self.active or self._spark.context._active_spark_context is not None:
+            if not self.active:
                 return original(context, *args, **kwargs)
             given = signature.bind(context, *args, **kwargs)
             if given.arguments.get("jsc") is not None:
@@ -138,7 +137,7 @@ class Hook:
 
     def _initialize(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def initialize(context: Any, jconf: Any) -> Any:
-            if not self.active or id(context) not in self._patches:
+            if id(context) not in self._patches:  # handed over, or begun before the launch
                 return original(context, jconf)
             patch = self.launch.complete(self._facts(jconf))
             for key, value in patch.conf.items():
@@ -161,6 +160,7 @@ class Hook:
     # making one context
 
     def _make(self, context: Any, original: _Init, given: inspect.BoundArguments) -> None:
+        # Nothing before `original` may have effects on a running context: pyspark itself refuses a second one.
         findings = self._apply_defaults(given.arguments)
         self._start_gateway(given.arguments)
         self._patches[id(context)] = None

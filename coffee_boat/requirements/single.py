@@ -199,6 +199,7 @@ def _from_index(written: str, origin: str) -> Requirement:
 def _from_place(source: _Source) -> Requirement:
     if _SCP.fullmatch(source.place):
         raise source.refuse("an ssh address of git is written as a URL", cure=_SCP.sub(r"git+ssh://\g<user>/\g<path>", source.place))
+    _check_url(source)
     if _VCS.match(source.place):
         return _from_vcs(source)
     if source.place.lower().startswith("file:"):
@@ -252,15 +253,19 @@ def _from_path(source: _Source, fragment: str = "") -> Requirement:
     return _made(source, url, name=_name_in(path.name, source))
 
 
-def _without_egg(source: _Source) -> tuple[str, dict[str, list[str]]]:
-    """The URL without the #egg= of old, and all that its fragment said."""
+def _check_url(source: _Source) -> None:
     try:
-        split = urlsplit(source.place)
-        fragment = parse_qs(split.fragment)
+        urlsplit(urlsplit(source.place).geturl())  # twice: "https:////[" splits once only
+        parse_qs(urlsplit(source.place).fragment)
     except ValueError as error:
         raise source.refuse("an address cannot be read", cause=str(error), cure="write it like https://host/path/name-1.0-py3-none-any.whl") from error
+
+
+def _without_egg(source: _Source) -> tuple[str, dict[str, list[str]]]:
+    """The URL without the #egg= of old, and all that its fragment said."""
+    split = urlsplit(source.place)
     kept = "&".join(part for part in split.fragment.split("&") if part and not part.startswith("egg="))
-    return split._replace(fragment=kept).geturl(), fragment
+    return split._replace(fragment=kept).geturl(), parse_qs(split.fragment)
 
 
 def _with_egg(source: _Source, fragment: dict[str, list[str]]) -> tuple[_Source, str]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from coffee_boat.model import Shipped
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -30,13 +32,20 @@ class Versions:
 
 
 class Session(Protocol):
-    """What verify needs of a session."""
+    """What is done with a live session."""
 
     def versions(self) -> Versions:
         """The Spark versions on the driver's side."""
 
     def executors(self) -> tuple[str, ...]:
         """Ids of the executors that are live now, sorted; the driver's only in local mode."""
+
+    def send(self, shipped: Shipped) -> None:
+        """Add an archive: each executor unpacks it, under its name, before its next task; executors that join later, too.
+
+        Raises:
+            ShipError: Spark does not take it.
+        """
 
     def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
         """Run a function once or more on every live executor.

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from coffee_boat._run import redact
-from coffee_boat.errors import VerifyError
+from coffee_boat.errors import ShipError, VerifyError
+from coffee_boat.model import Shipped
 from coffee_boat.session import Answers, Versions
 from coffee_boat.worker import facts
 
@@ -51,6 +52,28 @@ class ClassicSession:
             VerifyError: the context was stopped.
         """
         return tuple(sorted(self._slots(), key=lambda executor: (len(executor), executor)))
+
+    def send(self, shipped: Shipped) -> None:
+        """Add an archive: each executor unpacks it, under its name, before its next task; executors that join later, too.
+
+        A name is taken once by Spark, in silence; ours are of the content, so a second time is the same archive.
+
+        Raises:
+            ShipError: Spark does not take it.
+            VerifyError: the context was stopped.
+        """
+        from py4j.protocol import Py4JJavaError
+
+        self._require_live()
+        try:
+            self._context.addArchive(f"{shipped.uri}#{shipped.archive.name}")
+        except Py4JJavaError as error:
+            raise ShipError(
+                "Spark does not take the archive of the added packages",
+                value=shipped.archive.name,
+                cause=redact(str(error.java_exception)),
+                cure="look for a full disk in spark.local.dir on the driver, and for a stage that the driver cannot read",
+            ) from error
 
     def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
         """Run a function once or more on every live executor, by small jobs until the live list is covered.

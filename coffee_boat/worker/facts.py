@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 SENTINEL = "boat.json"
+LAYERS = "boat-layer-"
 
 MANYLINUX = (
     "ld-linux-[a-z0-9-]+|ld-linux|ld64|ld|"
@@ -64,6 +65,12 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
     }
 
 
+def layers() -> list[str]:
+    """Names of the complete layers that lie here, whether or not anything was imported from them; sorted."""
+    roots = [Path.cwd(), *map(Path, _spark_files())]
+    return sorted({path.parent.name for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")})
+
+
 def executor_id() -> str:
     """The id Spark gave to the JVM above this process (`--executor-id`); "driver" where there is none, as in local mode."""
     pid = os.getpid()
@@ -89,12 +96,17 @@ def foreign_files(mapped: Iterable[str], own: Sequence[str]) -> list[str]:
 
 def own_folders() -> list[str]:
     """The folders that Spark made for this executor or this application: working directory, archive, added files."""
-    folders = [str(Path.cwd()), sys.prefix]
+    folders = [str(Path.cwd()), sys.prefix, *_spark_files()]
+    return [real for real in map(os.path.realpath, folders) if real != os.sep]
+
+
+def _spark_files() -> list[str]:
+    """Where Spark puts added files and archives, if this is a worker."""
     for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
         files: Any = getattr(sys.modules.get(module), "SparkFiles", None)
         if getattr(files, "_is_running_on_worker", False):
-            folders.append(files.getRootDirectory())
-    return [real for real in map(os.path.realpath, folders) if real != os.sep]
+            return [files.getRootDirectory()]
+    return []
 
 
 def lock_digest() -> str:

@@ -1,0 +1,251 @@
+"""Manifest -> Lock -> Archive: calls the stages in order, for a base that is launched and for a layer that is added.
+
+Both are one idea: what is wanted, less what is aboard. At launch nothing is aboard, so the archive is the base, with the
+interpreter inside; in a session it is a layer of the missing distributions.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coffee_boat import driver, requirements, settings
+from coffee_boat._progress import Say
+from coffee_boat._store import Store
+from coffee_boat.build import archive as archives
+from coffee_boat.build import installed, interpreter, pyspark_files, wheels, worker_files
+from coffee_boat.errors import BuildError, LockError
+from coffee_boat.lock import pip, target
+from coffee_boat.model import Archive, Chunk, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
+
+_SECONDS_A_SOURCE = 15.0
+_SECONDS_A_FETCHED_BYTE = 1 / 20_000_000
+_SECONDS_A_PACKED_BYTE = 1 / 60_000_000
+"""Estimates for a plan: 20 MB/s from an index, 60 MB/s through one core; the first is a guess at the network."""
+
+
+class Stopwatch:
+    """Seconds spent in named parts, in the order in which they were first entered."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Add the time of the block to a part."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+class Pipeline:
+    """The stages from a manifest to an archive, with the settings and the store they share."""
+
+    def __init__(self, chosen: settings.Settings, store: Store) -> None:
+        self._settings = chosen
+        self._store = store
+        self._interpreter: Interpreter | None = None
+        self.watch = Stopwatch()
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The interpreter that is shipped.
+
+        Raises:
+            BuildError: there is none, or it cannot be shipped.
+        """
+        if self._interpreter is None:
+            self._interpreter = interpreter.find(self._settings.python, offline=self._settings.indexes.offline)
+        return self._interpreter
+
+    @property
+    def target(self) -> Target:
+        """What the executors are.
+
+        Raises:
+            SettingsError: `platform` cannot be used.
+        """
+        if self._settings.ship_python:
+            return target.target_for(self.interpreter.version, self.interpreter.architecture, platform=self._settings.platform)
+        return target.target_for(platform.python_version(), platform.machine(), platform=self._settings.platform)
+
+    # what is wanted -> what is pinned
+
+    def lock(self, manifest: Manifest, say: Say) -> Lock:
+        """Resolve.
+
+        Raises:
+            RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
+        """
+        with self.watch.part("resolve"):
+            return self._ask(manifest, driver.installed(), say)
+
+    def lock_more(self, manifest: Manifest, aboard: Lock, say: Say) -> Lock:
+        """Resolve with every version that is aboard kept.
+
+        Raises:
+            LockError: one of them would have to change; it says which, and who asks.
+        """
+        kept = tuple(_kept(pin) for pin in aboard.pins if pin.kind == "wheel" and not pin.direct)
+        limited = replace(manifest, constraints=(*manifest.constraints, *kept))
+        preferred = {**driver.installed(), **{pin.name: pin.version for pin in aboard.pins}}
+        with self.watch.part("resolve"):
+            try:
+                lock = self._ask(limited, preferred, say)
+            except LockError as refusal:
+                raise self._explained(refusal, manifest, aboard, say) from refusal
+        _refuse_changes(aboard, lock)
+        return lock
+
+    def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say) -> Lock:
+        where = self.target
+        limits = [requirements.read_constraints(path) for path in self._settings.constraints]
+        wanted = requirements.for_target(requirements.merge([manifest, *limits]), target.environment(where))
+        return pip.resolve(
+            wanted, where, python=self._python, preferred=preferred, indexes=self._indexes(manifest), store=self._store, max_age=self._settings.lock_max_age, say=say
+        )
+
+    def _explained(self, refusal: LockError, manifest: Manifest, aboard: Lock, say: Say) -> LockError:
+        """The refusal itself, or, if it would go well without what is aboard, what would have to change."""
+        try:
+            _refuse_changes(aboard, self._ask(manifest, {pin.name: pin.version for pin in aboard.pins}, say), why=refusal.cause or refusal.value)
+        except LockError as change:
+            return change if change.what == _CHANGE else refusal
+        return refusal
+
+    @property
+    def _python(self) -> str:
+        """The interpreter that builds source distributions: of the executors' minor version."""
+        return self.interpreter.executable if self._settings.ship_python else sys.executable
+
+    def _indexes(self, manifest: Manifest) -> Indexes:
+        return settings.combine(self._settings.indexes, manifest.indexes)
+
+    # what is pinned -> what is sent
+
+    def base(self, lock: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive]:
+        """The archive of everything, the interpreter inside; and the lock with what only the wheels could tell.
+
+        Raises:
+            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has.
+        """
+        fetched = self._fetch(lock.pins, lock, manifest, say)
+        lock = self._with_edges(lock, fetched, manifest)
+        with self.watch.part("build"):
+            say(f"packing {len(lock.pins)} distributions")
+            parts = (*self._base_chunks(lock.target), *installed.wheel_chunks(fetched, lock, self._store))
+            return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python)
+
+    def layer(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
+        """The archive of what is not aboard yet, None if nothing is missing; and the lock with what only the wheels could tell.
+
+        Raises:
+            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has.
+        """
+        new = tuple(pin for pin in lock.pins if aboard.pin(pin.name) is None)
+        if not new:
+            return lock, None
+        fetched = self._fetch(new, lock, manifest, say)
+        lock = self._with_edges(lock, fetched, manifest)
+        missing = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name in fetched))
+        with self.watch.part("build"):
+            parts = installed.wheel_chunks(fetched, missing, self._store)
+            return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
+
+    def trees(self, archive: Archive, lock: Lock, pins: Iterable[Pin]) -> dict[str, Path]:
+        """The site-packages of some pins, unpacked in the store: normalized name -> folder."""
+        packed = {chunk.label: chunk for chunk in archive.chunks}
+        return {pin.name: archives.unpack_chunk(packed[f"{pin.name} {pin.version}"], self._store) / lock.target.site_packages for pin in pins}
+
+    def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> dict[str, Path]:
+        credentials = [r.url for r in manifest.requirements if r.url]
+        with self.watch.part("fetch"):
+            return wheels.fetch(replace(lock, pins=pins), indexes=self._indexes(manifest), store=self._store, python=self._python, say=say, credentials=credentials)
+
+    def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
+        extras = {r.name: r.extras for r in manifest.requirements if r.extras}
+        with self.watch.part("build"):
+            return wheels.with_edges(lock, fetched, target.environment(lock.target), extras)
+
+    def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool) -> Archive:
+        archive = archives.assemble(tuple(parts), target=lock.target, lock=lock, has_python=has_python, inputs=_inputs(manifest), store=self._store)
+        if archive.floor > lock.target.glibc:
+            raise _needs_newer_glibc(archive)
+        return archive
+
+    def _base_chunks(self, where: Target) -> list[Chunk]:
+        python = [interpreter.chunk(self.interpreter, self._store)] if self._settings.ship_python else []
+        return [*python, worker_files.chunk(where, self._store), pyspark_files.chunk(where, self._store, python=self._python)]
+
+    # what it would take
+
+    def plan(self, lock: Lock) -> tuple[PlanItem, ...]:
+        """One line a part of the base; looks at the store and makes nothing."""
+        return (*self._base_items(lock.target), *(self._pin_item(pin, lock.target) for pin in lock.pins))
+
+    def _base_items(self, where: Target) -> list[PlanItem]:
+        spark = _item("pyspark", pyspark_files.recall(where, self._store, python=self._python), seconds=3.0, size=3_000_000)
+        if not self._settings.ship_python:
+            return [spark]
+        python = self.interpreter
+        return [_item(f"python {python.version}", interpreter.recall(python, self._store), seconds=6.0, size=17_000_000), spark]
+
+    def _pin_item(self, pin: Pin, where: Target) -> PlanItem:
+        label, packed = f"{pin.name} {pin.version}", installed.recall_wheel(pin, where, self._store)
+        if packed is not None or pin.kind != "wheel":
+            return _item(label, packed, seconds=_SECONDS_A_SOURCE, size=pin.size)
+        fetch = not wheels.have(pin, self._store)
+        seconds = (pin.size or 0) * (_SECONDS_A_FETCHED_BYTE * fetch + _SECONDS_A_PACKED_BYTE)
+        return PlanItem(label=label, action="fetch" if fetch else "build", size=pin.size, seconds=seconds)
+
+
+_CHANGE = "a version that is aboard would have to change"
+
+
+def _refuse_changes(aboard: Lock, lock: Lock, *, why: str = "") -> None:
+    """Raise if a pin that is aboard has another version, or other content, in the new lock."""
+    changes = [f"{old.name} {old.version} -> {new.version}" for old in aboard.pins if (new := lock.pin(old.name)) is not None and new.version != old.version]
+    if changes:
+        raise LockError(
+            _CHANGE,
+            value=", ".join(changes),
+            cause=why or "the new packages do not go with it; a live session keeps the versions that its workers have imported",
+            cure="ask for a version that goes with what is aboard; or stop the session, ask again, and start it anew",
+        )
+
+
+def _kept(pin: Pin) -> Requirement:
+    return Requirement(text=f"{pin.name}=={pin.version}", name=pin.name, specifier=f"=={pin.version}", origin="aboard the running session")
+
+
+def _inputs(manifest: Manifest) -> dict[str, Any]:
+    """What boat.json says it was made from: names and versions as asked for, no paths, so that two homes give the same bytes."""
+    return {"requirements": sorted({f"{r.name}{r.specifier}" for r in manifest.requirements if r.name})}
+
+
+def _item(label: str, chunk: Chunk | None, *, seconds: float, size: int | None) -> PlanItem:
+    if chunk is not None:
+        return PlanItem(label=label, action="reuse", size=chunk.size, known=True)
+    return PlanItem(label=label, action="build", size=size, seconds=seconds)
+
+
+def _needs_newer_glibc(archive: Archive) -> BuildError:
+    dotted: Callable[[tuple[int, int]], str] = lambda version: ".".join(map(str, version))  # noqa: E731
+    highest = next(chunk for chunk in archive.chunks if chunk.floor == archive.floor)
+    return BuildError(
+        "the environment needs a newer glibc than the platform has",
+        value=f"{highest.label} needs {dotted(highest.floor)}, {archive.target.platform} has {dotted(archive.target.glibc)}",
+        cause="what was built on this machine needs this machine's glibc",
+        cure=(
+            f'for the interpreter: python="{archive.target.minor}" with a standalone build (uv python install {archive.target.minor}), '
+            "or ship_python=False where the nodes have their own; for a package: a wheel built for that platform"
+        ),
+    )
