@@ -32,7 +32,7 @@ from coffee_boat.errors import StoreError
 from coffee_boat.model import Archive, Chunk
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 @dataclass(frozen=True)

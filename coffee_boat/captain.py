@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from coffee_boat import driver, launch, requirements, settings, ship, verify
 from coffee_boat._progress import Say, progress, say_line
+from coffee_boat._run import redact
 from coffee_boat._store import Store
 from coffee_boat.backends import backend_for
 from coffee_boat.build import archive as archives
@@ -257,7 +258,7 @@ class Captain:
         self.close()
 
     def __repr__(self) -> str:
-        wanted = ", ".join(r.text for r in self.manifest.requirements) or "nothing yet"
+        wanted = ", ".join(redact(r.text) for r in self.manifest.requirements) or "nothing yet"
         state = "launched" if self._hook is not None else "not launched"
         return f"<Captain: {wanted}; {state}>"
 

@@ -2,7 +2,7 @@
 
     Manifest --lock--> Lock --build--> Chunk... -> Archive --ship--> Shipped --backend--> ConfPatch --launch--> Spark --verify--> Report
 
-Standard library only, so that `import coffee_boat` stays fast.
+They load nothing but the standard library, so that `import coffee_boat` stays fast.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
+
+from coffee_boat._run import redact
 
 SourceKind = Literal["wheel", "sdist", "directory", "vcs"]
 Severity = Literal["note", "warning", "error"]
@@ -61,8 +63,16 @@ class Target:
         return f"lib/python{self.minor}/site-packages/"
 
 
-@dataclass(frozen=True)
-class Requirement:
+class _Redacted:
+    """A repr without the credentials that URLs in the fields may hold."""
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{part.name}={getattr(self, part.name)!r}" for part in fields(self))  # type: ignore[arg-type]
+        return redact(f"{type(self).__name__}({said})")
+
+
+@dataclass(frozen=True, repr=False)
+class Requirement(_Redacted):
     """One thing that was asked for, and where.
 
     `name` is normalized (PEP 503); it is empty for a source whose name only its build tells.
@@ -83,8 +93,8 @@ class Requirement:
     """For people: "add_pip_packages", "requirements.txt:3"."""
 
 
-@dataclass(frozen=True)
-class Indexes:
+@dataclass(frozen=True, repr=False)
+class Indexes(_Redacted):
     """Where packages come from, and how they are fetched. URLs may hold credentials: never print one unredacted.
 
     None and () mean "not said here": the tools' own configuration then applies.

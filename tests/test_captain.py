@@ -1,0 +1,223 @@
+"""The Captain through its own door: no Spark is started, no network is used, wheels come from a folder."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import stat
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import MakeWheel
+
+import coffee_boat
+from coffee_boat import BoatError, BuildError, Captain, LaunchError, LockError, RequirementError, SettingsError
+
+
+@pytest.fixture
+def wheels(make_wheel: MakeWheel, tmp_path: Path) -> Path:
+    folder = tmp_path / "wheelhouse"
+    folder.mkdir()
+    make_wheel("alpha", "1.0", requires=["beta"], folder=folder)
+    make_wheel("beta", "1.0", folder=folder)
+    make_wheel("beta", "2.0", folder=folder)
+    return folder
+
+
+@pytest.fixture
+def captain(wheels: Path, tmp_path: Path) -> Iterator[Captain]:
+    # The nodes' own interpreter: what these tests are about does not need a copy of this one.
+    with Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store") as captain:
+        yield captain
+
+
+def names_in(archive: Path) -> set[str]:
+    with tarfile.open(archive) as entries:
+        return set(entries.getnames())
+
+
+def test_what_is_public() -> None:
+    for name in coffee_boat.__all__:
+        assert getattr(coffee_boat, name) is not None
+    assert {"Captain", "BoatError", "Plan", "Report", "__version__"} <= set(coffee_boat.__all__)
+
+
+def test_packs_what_was_asked_for_and_what_it_needs(captain: Captain, tmp_path: Path) -> None:
+    archive = captain.add_pip_packages("alpha").pack(tmp_path / "env.tar.gz")
+    site = archive.target.site_packages
+    assert {f"{site}alpha/__init__.py", f"{site}beta/__init__.py", f"{site}pyspark/worker.py", "boat.json"} <= names_in(tmp_path / "env.tar.gz")
+    assert captain.lock is not None
+    assert [(pin.name, pin.version, pin.requires) for pin in captain.lock.pins] == [("alpha", "1.0", ("beta",)), ("beta", "2.0", ())]
+
+
+def test_the_same_again_is_the_same_archive_and_needs_no_writable_store(captain: Captain, wheels: Path, tmp_path: Path) -> None:
+    first = captain.add_pip_packages("alpha").pack(tmp_path / "one.tar.gz")
+    again = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("alpha")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
+    second = again.pack(tmp_path / "two.tar.gz")
+    assert second.id == first.id
+    assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")} == before
+
+
+def test_boat_json_tells_what_it_was_made_from_and_no_path(captain: Captain, tmp_path: Path) -> None:
+    captain.add_pip_packages("alpha", "beta<2").pack(tmp_path / "env.tar.gz")
+    with tarfile.open(tmp_path / "env.tar.gz") as entries:
+        last = entries.getmembers()[-1]
+        told = entries.extractfile(last)
+        assert told is not None
+        text = told.read().decode()
+    assert last.name == "boat.json"
+    assert json.loads(text)["inputs"] == {"requirements": ["alpha", "beta<2"]}
+    assert str(tmp_path) not in text
+
+
+def test_a_plan_makes_no_archive(captain: Captain, tmp_path: Path) -> None:
+    plan = captain.add_pip_packages("alpha").plan(master="spark://host:7077")
+    assert [item.label for item in plan.items] == ["pyspark", "alpha 1.0", "beta 2.0"]
+    assert plan.patch is not None
+    assert plan.patch.conf["spark.archives"].endswith("#boat-not-built")
+    assert not (tmp_path / "store" / "archives").exists()
+    assert "alpha 1.0" in str(plan)
+
+
+def test_a_plan_knows_what_is_there_already(captain: Captain, tmp_path: Path) -> None:
+    captain.add_pip_packages("alpha").pack(tmp_path / "env.tar.gz")
+    assert {item.action for item in captain.plan().items} == {"reuse"}
+
+
+def test_all_packages_of_a_call_are_taken_or_none(captain: Captain) -> None:
+    with pytest.raises(RequirementError):
+        captain.add_pip_packages("alpha", "beta=1.0")
+    assert captain.manifest.requirements == ()
+
+
+def test_a_contradiction_names_both_and_where_they_came_from(captain: Captain, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("beta==1.0\n")
+    captain.add_requirements(tmp_path / "requirements.txt")
+    with pytest.raises(RequirementError, match=r"requirements.txt:1") as refused:
+        captain.add_pip_packages("beta==2.0")
+    assert "add_pip_packages" in str(refused.value)
+    assert len(captain.manifest.requirements) == 1
+
+
+def test_an_unknown_package_is_refused_with_a_cure_and_nothing_is_published(captain: Captain, tmp_path: Path) -> None:
+    with pytest.raises(LockError) as refused:
+        captain.add_pip_packages("alpah").pack(tmp_path / "env.tar.gz")
+    assert refused.value.cure
+    assert "alpah" in str(refused.value)
+    assert not (tmp_path / "env.tar.gz").exists()
+
+
+def test_a_file_that_is_there_is_not_overwritten(captain: Captain, tmp_path: Path) -> None:
+    (tmp_path / "env.tar.gz").write_text("mine")
+    with pytest.raises(BuildError):
+        captain.add_pip_packages("beta").pack(tmp_path / "env.tar.gz")
+    assert (tmp_path / "env.tar.gz").read_text() == "mine"
+    captain.pack(tmp_path / "env.tar.gz", overwrite=True)
+    assert "boat.json" in names_in(tmp_path / "env.tar.gz")
+
+
+def test_a_lock_file_is_taken_as_it_is(captain: Captain, wheels: Path, tmp_path: Path) -> None:
+    from coffee_boat.lock import formats
+
+    captain.add_pip_packages("beta<2").plan()
+    assert captain.lock is not None
+    (tmp_path / "pylock.toml").write_text(formats.write(captain.lock))
+    other = Captain(ship_python=False, offline=True, store=tmp_path / "other").add_lock(tmp_path / "pylock.toml")
+    assert [(pin.name, pin.version) for pin in other.pack(tmp_path / "env.tar.gz") and other.lock.pins] == [("beta", "1.0")]  # type: ignore[union-attr]
+    with pytest.raises(RequirementError, match="lock file"):
+        other.add_pip_packages("alpha")
+    with pytest.raises(RequirementError, match="lock file"):
+        captain.add_lock(tmp_path / "pylock.toml")
+
+
+def test_packages_work_on_the_driver_until_close(captain: Captain) -> None:
+    before = list(sys.path)
+    captain.add_pip_packages("alpha").launch_ship(master="local[1]")
+    assert importlib.import_module("alpha").__version__ == "1.0"
+    assert sys.path[: len(before)] == before, "the driver's own come first"
+    captain.close()
+    assert sys.path == before
+    for name in ("alpha", "beta"):
+        sys.modules.pop(name, None)
+
+
+def test_close_gives_pyspark_its_functions_back(captain: Captain) -> None:
+    from pyspark import SparkContext
+
+    before = (SparkContext.__init__, SparkContext._initialize_context)
+    captain.add_pip_packages("beta").launch_ship()
+    assert (SparkContext.__init__, SparkContext._initialize_context) != before
+    captain.close()
+    captain.close()
+    assert (SparkContext.__init__, SparkContext._initialize_context) == before
+
+
+def test_of_two_captains_the_newest_launch_wins(captain: Captain, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pyspark import SparkContext
+
+    before = SparkContext.__init__
+    other = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("alpha")
+    captain.add_pip_packages("beta").launch_ship()
+    other.launch_ship()
+    assert "replaces an earlier one" in capsys.readouterr().err
+    hooked = SparkContext.__init__
+    captain.close()
+    assert SparkContext.__init__ is hooked, "closing the replaced captain does not touch the other's hook"
+    other.close()
+    assert SparkContext.__init__ is before
+
+
+def test_verify_without_a_session_says_what_to_do(captain: Captain) -> None:
+    with pytest.raises(BoatError, match="launch_ship"):
+        captain.verify()
+
+
+def test_a_python_that_the_driver_is_not_is_refused_at_launch(tmp_path: Path) -> None:
+    own = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    others = [path for path in Path(sys._base_executable).parents[2].glob("*/bin/python3.1[0-3]") if path.name != own]  # type: ignore[attr-defined]
+    if not others:
+        pytest.skip("no Python of another minor version lies beside this one")
+    with pytest.raises(LaunchError, match="minor version"):
+        Captain(python=str(others[0]), offline=True, store=tmp_path / "store").launch_ship()
+
+
+def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="glibc") as refused:
+        Captain(platform="manylinux_2_17_x86_64", offline=True, store=tmp_path / "store").pack(tmp_path / "env.tar.gz")
+    assert "python 3" in refused.value.value
+    assert not (tmp_path / "env.tar.gz").exists()
+
+
+def test_a_misspelt_setting_in_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.coffee_boat]\nplatfrom = "manylinux_2_28_x86_64"\n')
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="platfrom"):
+        Captain()
+
+
+def test_a_store_that_cannot_be_written_is_named(wheels: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BoatError) as refused:
+        Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "file" / "store").add_pip_packages("beta").pack(tmp_path / "env.tar.gz")
+    assert str(tmp_path / "file") in str(refused.value)
+
+
+def test_the_packed_file_has_the_modes_of_the_users_own_files(captain: Captain, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        captain.add_pip_packages("beta").pack(tmp_path / "env.tar.gz")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "env.tar.gz").stat().st_mode) == 0o644
+
+
+def test_repr_says_what_is_wanted_and_hides_secrets(captain: Captain) -> None:
+    captain.add_pip_packages("alpha", "tool @ https://user:secret@example.org/tool-1.0-py3-none-any.whl")
+    assert "alpha" in repr(captain)
+    assert "secret" not in repr(captain)
