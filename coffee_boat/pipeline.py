@@ -19,7 +19,7 @@ from coffee_boat import driver, requirements, settings
 from coffee_boat._progress import Say
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
-from coffee_boat.build import installed, interpreter, pyspark_files, wheels, worker_files
+from coffee_boat.build import compiled, installed, interpreter, pyspark_files, wheels, worker_files
 from coffee_boat.errors import BuildError, LockError
 from coffee_boat.lock import pip, target
 from coffee_boat.model import Archive, Chunk, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
@@ -141,7 +141,7 @@ class Pipeline:
         lock = self._with_edges(lock, fetched, manifest)
         with self.watch.part("build"):
             say(f"packing {len(lock.pins)} distributions")
-            parts = (*self._base_chunks(lock.target), *installed.wheel_chunks(fetched, lock, self._store))
+            parts = (*self._base_chunks(lock.target), *self._wheel_chunks(fetched, lock))
             return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python)
 
     def layer(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
@@ -157,7 +157,7 @@ class Pipeline:
         lock = self._with_edges(lock, fetched, manifest)
         missing = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name in fetched))
         with self.watch.part("build"):
-            parts = installed.wheel_chunks(fetched, missing, self._store)
+            parts = self._wheel_chunks(fetched, missing)
             return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
 
     def trees(self, archive: Archive, lock: Lock, pins: Iterable[Pin]) -> dict[str, Path]:
@@ -184,6 +184,12 @@ class Pipeline:
     def _base_chunks(self, where: Target) -> list[Chunk]:
         python = [interpreter.chunk(self.interpreter, self._store)] if self._settings.ship_python else []
         return [*python, worker_files.chunk(where, self._store), pyspark_files.chunk(where, self._store, python=self._python)]
+
+    def _wheel_chunks(self, fetched: Mapping[str, Path], lock: Lock) -> list[Chunk]:
+        packed = installed.wheel_chunks(fetched, lock, self._store)
+        if self._settings.bytecode == "all":
+            packed += [compiled.chunk(chunk, self._store, python=self._python) for chunk in packed]
+        return packed
 
     # what it would take
 

@@ -76,6 +76,15 @@ def test_boat_json_tells_what_it_was_made_from_and_no_path(captain: Captain, tmp
     assert str(tmp_path) not in text
 
 
+def test_bytecode_of_all_packages_goes_along_if_asked_for(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for choice, expected in (("base", 0), ("all", 2)):
+        monkeypatch.setenv("COFFEE_BOAT_BYTECODE", choice)
+        captain = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("alpha")
+        captain.pack(tmp_path / f"{choice}.tar.gz")
+        compiled = [name for name in names_in(tmp_path / f"{choice}.tar.gz") if name.endswith(".pyc") and ("/alpha/" in name or "/beta/" in name)]
+        assert len(compiled) == expected, compiled
+
+
 def test_a_plan_makes_no_archive(captain: Captain, tmp_path: Path) -> None:
     plan = captain.add_pip_packages("alpha").plan(master="spark://host:7077")
     assert [item.label for item in plan.items] == ["pyspark", "alpha 1.0", "beta 2.0"]

@@ -1,0 +1,48 @@
+"""The bytecode of a wheel as a chunk of its own, for those who ask for it (`bytecode = "all"`).
+
+Not the default: compiling numpy, pandas, pyarrow and scikit-learn takes longer than all the rest of a launch and adds half as
+many files to unpack, while an executor writes its own bytecode at the first import. It pays where executors cannot write
+beside their packages, or where many short-lived ones start.
+"""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from coffee_boat._store import Store
+from coffee_boat.build import bytecode, chunks
+from coffee_boat.model import Chunk
+
+
+def chunk(wheel: Chunk, store: Store, *, python: str) -> Chunk:
+    """The compiled modules of a wheel's chunk, at their places in the archive; made once for the same chunk and interpreter.
+
+    Args:
+        wheel: made by installed.wheel_chunk, and in the store.
+        python: an interpreter of the target's minor version.
+
+    Raises:
+        BuildError: the interpreter does not run.
+        StoreError: it is not there yet, and the store cannot be written.
+    """
+
+    def fill(writer: chunks.ChunkWriter) -> None:
+        with tempfile.TemporaryDirectory(prefix="boat-bytecode-") as folder:
+            root = Path(folder)
+            for name in bytecode.compile_tree(python, root, _sources(store.chunk_path(wheel), root)):
+                writer.file(name, (root / name).read_bytes())
+
+    return chunks.make(store, ["bytecode", bytecode.FORMAT, wheel.id, bytecode.stamp(python)], f"bytecode of {wheel.label}", fill)
+
+
+def _sources(packed: Path, root: Path) -> list[str]:
+    """Write the Python files of a chunk below `root`; their names. What makes chunks has checked the names."""
+    names = []
+    with tarfile.open(packed) as entries:
+        for entry in entries:
+            if entry.isreg() and PurePosixPath(entry.name).suffix == ".py":
+                entries.extract(entry, root, filter="data")
+                names.append(entry.name)
+    return names
