@@ -44,3 +44,10 @@ def __getattr__(name: str) -> Any:
 
         return Captain
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """%load_ext coffee_boat"""
+    from coffee_boat import magic
+
+    magic.load(shell)

@@ -19,6 +19,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -73,7 +74,7 @@ class Store:
         with self._errors(), self._scratch() as scratch:
             scratch.write_text(json.dumps(value, sort_keys=True), "utf-8")
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(scratch, path)
+            scratch.replace(path)
 
     def _key_path(self, kind: str, key: object) -> Path:
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
@@ -159,10 +160,9 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """Everything but the locks, sorted by kind and name. What another process removes meanwhile is left out."""
-        for folder in sorted(_kinds(self.root)):
-            for path in sorted(folder.iterdir()):
-                with suppress(FileNotFoundError):
-                    yield _entry(path, folder.relative_to(self.root).as_posix())
+        for kind, path in sorted(_members(self.root)):
+            with suppress(FileNotFoundError):
+                yield _entry(path, kind)
 
     def remove(self, entry: Entry) -> None:
         """Take an entry away, whole at once: a reader sees all of it or nothing. It is made again when it is needed.
@@ -213,13 +213,24 @@ def _default_root() -> Path:
     return Path(platformdirs.user_cache_dir("coffee_boat", appauthor=False))
 
 
-def _kinds(root: Path) -> Iterator[Path]:
-    """The folders whose members are entries."""
-    for folder in root.iterdir() if root.is_dir() else ():
-        if folder.name == "keys":
-            yield from folder.iterdir()
-        elif folder.is_dir() and folder.name != "locks":
-            yield folder
+_NAMES = {
+    "keys": re.compile(r"[0-9a-f]{64}\.json"),
+    "chunks": re.compile(r"[0-9a-f]{64}\.gz"),
+    "archives": re.compile(r"[0-9a-f]{64}"),
+    "wheels": re.compile(r"[0-9a-f]{64}"),
+    "trees": re.compile(r"([a-z]+-)?[0-9a-f]{12,64}"),
+    "tmp": re.compile(r"tmp\w{8}"),
+}
+"""What our own entries are called. A root that is named by mistake (a home folder) holds files that are not ours to remove."""
+
+
+def _members(root: Path) -> Iterator[tuple[str, Path]]:
+    """Kind and path of every entry."""
+    for kind, name in _NAMES.items():
+        folder = root / kind
+        holders = [place for place in folder.iterdir() if place.is_dir()] if kind == "keys" and folder.is_dir() else [folder]
+        for holder in filter(Path.is_dir, holders):
+            yield from ((holder.relative_to(root).as_posix(), path) for path in holder.iterdir() if name.fullmatch(path.name))
 
 
 def _entry(path: Path, kind: str) -> Entry:
@@ -237,4 +248,4 @@ def _rename(scratch: Path, final: Path) -> None:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not final.is_dir():
                 raise
     else:
-        os.replace(scratch, final)
+        scratch.replace(final)

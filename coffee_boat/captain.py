@@ -10,27 +10,32 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from coffee_boat import driver, launch, requirements, settings, ship, verify
+from coffee_boat import driver, launch, requirements, settings, ship, submit, verify
 from coffee_boat._progress import Say, progress, say_line
 from coffee_boat._run import redact
 from coffee_boat._store import Store
-from coffee_boat.backends import backend_for
+from coffee_boat.backends import Backend, backend_for, backend_under_way, preloading
 from coffee_boat.build import archive as archives
 from coffee_boat.build import pyspark_files
-from coffee_boat.errors import LaunchError, RequirementError, VerifyError
+from coffee_boat.errors import BoatError, LaunchError, RequirementError, SettingsError, StoreError, VerifyError
 from coffee_boat.lock import formats
-from coffee_boat.model import Archive, Arrival, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
+from coffee_boat.model import Archive, Arrival, Chunk, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
 from coffee_boat.pipeline import Pipeline
+from coffee_boat.session import record, takeover
+from coffee_boat.session.classic import ClassicSession
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
     from coffee_boat.session import Session
+    from coffee_boat.submit import Order
 
 _DRIVER_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -100,8 +105,9 @@ class Captain:
         self._hook: launch.Hook | None = None
         self._views: list[driver.DriverView] = []
         self._context: SparkContext | None = None
-        self._aboard: Lock | None = None
-        """Of the base that the running session was started with."""
+        self._aboard: record.Aboard | None = None
+        """What the running session has."""
+        self._preload: tuple[str, ...] = ()
         self._report: Report | Arrival | None = None
         self._told: set[Finding] = set()
         self._adding = threading.RLock()
@@ -149,11 +155,38 @@ class Captain:
             LaunchError: a session already runs with this captain's environment.
         """
         if self._running():
-            raise LaunchError("a lock file cannot be added to a running session", value=str(path), cure="captain.add_pip_packages(...) adds packages; or stop the session first")
+            raise _lock_file_while_running(Path(path))
         if any(part.requirements for part in self._parts):
             raise _besides_a_lock(Path(path))
         self._lock = formats.read(Path(path), self._pipeline.target)
         self._locked_by_file, self._archive = Path(path).absolute(), None
+        return self
+
+    def preload(self, *modules: str) -> Captain:
+        """Import modules on each executor before Python workers are forked, so that every worker has them at once.
+
+        Takes time and memory once an executor, where each worker would spend the time again. For sessions that start later. What
+        cannot be imported there is said in the executor's stderr, and named here if no package has it. Some libraries do not
+        survive a fork: those known for it are named.
+
+        Args:
+            modules: as in an import statement: "pandas", "sklearn.ensemble".
+
+        Raises:
+            SettingsError: one is not the name of a module.
+            LaunchError: a session already runs with this captain's environment.
+        """
+        wrong = [module for module in modules if not all(part.isidentifier() for part in module.split("."))]
+        if wrong:
+            raise SettingsError(
+                "not the name of a module", value=", ".join(map(repr, wrong)), cause="preload imports modules, not packages of an index", cure='preload("sklearn.ensemble")'
+            )
+        if self._running():
+            cause = "executors were told how to start Python when they started"
+            raise LaunchError(
+                "modules cannot be preloaded in a running session", value=", ".join(modules), cause=cause, cure="stop the session, captain.preload(...), and start it again"
+            )
+        self._preload = tuple(dict.fromkeys((*self._preload, *modules)))
         return self
 
     @property
@@ -217,7 +250,7 @@ class Captain:
             self._build(say)
             self._take_hands_off()
             self._hook = launch.install(launch.Launch(complete=self._complete, started=self._started, master=master, conf=dict(conf or {}), say=say_line, store=self._store))
-            self._board_driver(say)
+            self._board_driver(say, self._build(say).chunks)
         return self
 
     def start(self, builder: SparkSession.Builder | None = None) -> SparkSession:
@@ -233,19 +266,91 @@ class Captain:
             self.launch_ship()
         return launch.start(builder)
 
-    def verify(self, *, modules: Sequence[str] = (), deadline: float = 30.0) -> Report:
+    def board(self, session: SparkSession | SparkContext) -> Captain:
+        """Take over a running session: one that a platform or a shell started, or one of ours after a restart of the kernel.
+
+        One of ours goes on with what is aboard, and gets what this captain was asked for besides. Another one gets the whole
+        environment sent, and its interpreter switched for functions that are used from now on; what that does not reach is told.
+        Then packages can be added and executors verified, as after `launch_ship`.
+
+        Raises:
+            LaunchError: it was stopped, is Spark Connect's, does not go with this Python, or is ours and this store does not know it.
+            RequirementError, LockError, BuildError, ShipError: the environment cannot be made or sent.
+        """
+        context, sql = takeover.parts(session)
+        facts = takeover.facts(context)
+        launch.compatible(facts.version, sys.version_info[:2])
+        known = record.recall(self._store, str(context.applicationId), facts.conf)
+        with self._adding, progress() as say:
+            if known is None:
+                self._take_over(context, sql, facts, say)
+            elif context is not self._context:
+                self._go_on(context, sql, known, say)
+        return self
+
+    def verify(self, *, modules: Sequence[str] = (), deadline: float = 120.0) -> Report:
         """Ask every live executor what it runs.
 
         Args:
             modules: import these on each executor too, so that the libraries they load are looked at.
-            deadline: seconds; what was not reached by then is a Finding.
+            deadline: seconds; what was not reached by then is a Finding. An executor unpacks the archive before its first task,
+                which a slow disk makes long.
 
         Raises:
             VerifyError: no session of this captain runs, or the executors' Python cannot start.
         """
-        report = verify.verify(self._session(), self._lock, base=self._aboard, deadline=deadline, modules=tuple(modules), ships_python=self._settings.ship_python)
+        base = self._aboard.base if self._aboard else None
+        report = verify.verify(self._session(), self._lock, base=base, deadline=deadline, modules=tuple(modules), ships_python=self._settings.ship_python)
         self._report = report
         return report
+
+    def submit(
+        self, script: str | Path | None = None, args: Sequence[str] = (), *, master: str | None = None, deploy_mode: str | None = None, conf: Mapping[str, str] | None = None
+    ) -> int:
+        """Run a script with spark-submit and the environment, to its end; without a script, an interactive pyspark. It has our terminal.
+
+        What the script says of itself (PEP 723) is added to what is asked for, unless a lock file says it all.
+
+        Args:
+            script: a Python file on this machine, or a URL that spark-submit takes.
+            args: of the script.
+            master, deploy_mode, conf: over what spark-defaults.conf says.
+
+        Returns:
+            The application's exit code; 128 + n if signal n ended it.
+
+        Raises:
+            LaunchError: no Spark, Java or script, or this Spark does not support this Python.
+            RequirementError, LockError, BuildError: the environment cannot be made.
+        """
+        header = submit.read_header(script) if script is not None else None
+        if script is not None and header is not None:
+            submit.refuse_other_python(header, self._pipeline.target.python)
+            if self._locked_by_file is None:
+                self.add_requirements(script)
+        made = self.order(master=master, deploy_mode=deploy_mode, conf=conf)
+        return submit.run(made, script, args, environment=launch.java_environment(self._store, made.spark.home))
+
+    def order(self, *, master: str | None = None, deploy_mode: str | None = None, conf: Mapping[str, str] | None = None) -> Order:
+        """Build the environment and tell the Spark settings that use it, for people who submit by other means.
+
+        Raises:
+            BoatError: as `submit`.
+        """
+        spark = submit.find_spark()
+        launch.compatible(spark.version, sys.version_info[:2])
+        self._refuse_other_minor()
+        facts = submit.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
+        backend_for(facts.master)  # refused before anything is built
+        with progress() as say:
+            folders = self._driver_folders(self._build(say), say)
+        facts = replace(facts, python=submit.driver_python(folders, self._store))
+        patch = self._complete(facts)
+        self._tell(patch.findings)
+        if self._lock is not None:
+            with suppress(StoreError):  # only `board` in the submitted program needs it
+                record.remember_lock(self._store, self._lock)
+        return submit.order(spark, facts, patch)
 
     def close(self) -> None:
         """Take all hands off the process: the hook, the environment, sys.path. A running session keeps what it has."""
@@ -299,34 +404,85 @@ class Captain:
             has_python=self._settings.ship_python,
         )
         facts = SparkFacts(version=pyspark_files.driver_version(), master=master)
-        return backend_for(master).patch(facts, Shipped(archive, Path(archive.path).as_uri()), environment=self._store.environment_path(archive))
+        patch = backend_for(master).patch(facts, Shipped(archive, Path(archive.path).as_uri()), environment=self._store.environment_path(archive))
+        return preloading(self._seen_from_the_driver(patch, facts, lock), facts, self._preload)
 
     def _refuse_other_minor(self) -> None:
-        if not self._settings.ship_python:
-            return
-        shipped = self._pipeline.interpreter.version
-        if not shipped.startswith(f"{_DRIVER_MINOR}."):
-            raise LaunchError(
-                "the executors' Python must be of the driver's minor version",
-                value=f"python={self._settings.python!r} is {shipped}, the driver is {_DRIVER_MINOR}",
-                cause="PySpark sends pickled functions from one to the other and refuses a mix (PYTHON_VERSION_MISMATCH)",
-                cure=f"leave out python=, or run the driver with {'.'.join(shipped.split('.')[:2])}; captain.pack(path) can pack any",
-            )
+        if self._settings.ship_python:
+            _refuse_other_minor(self._pipeline.interpreter.version, asked=f"python={self._settings.python!r} is ")
 
     # while a SparkContext is made
 
     def _complete(self, facts: SparkFacts) -> ConfPatch:
         """Called when the master is known. Packages that were added since launch_ship, or to an earlier session, are in the base now."""
         with progress() as say:
-            archive = self._build(say)
-        backend = backend_for(facts.master)
-        environment = archives.unpack(archive, self._store) if backend.needs_environment else None
-        return backend.patch(facts, ship.ship(archive, self._settings.stage), environment=environment)
+            archive, lock = self._build(say), self._resolve(say)
+        self._tell(self._pipeline.not_aboard(self._preload, archive))
+        patch = preloading(self._patch(backend_for(facts.master), facts, ship.ship(archive, self._settings.stage)), facts, self._preload)
+        with suppress(StoreError):  # as in _sail
+            record.remember_lock(self._store, lock)
+        return replace(patch, conf={**patch.conf, **record.marks(patch, lock, ships_python=self._settings.ship_python)})
+
+    def _patch(self, backend: Backend, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
+        environment = archives.unpack(shipped.archive, self._store) if backend.needs_environment else None
+        patch = backend.patch(facts, shipped, environment=environment)
+        return patch if self._lock is None else self._seen_from_the_driver(patch, facts, self._lock)
+
+    def _seen_from_the_driver(self, patch: ConfPatch, facts: SparkFacts, lock: Lock) -> ConfPatch:
+        """With what the driver's own packages make of it. What the nodes' own interpreter has is not known."""
+        return replace(patch, findings=(*patch.findings, *driver.arrow(lock, facts))) if self._settings.ship_python else patch
 
     def _started(self, context: SparkContext, patch: ConfPatch) -> None:
         """Called when the context came up."""
-        self._context, self._aboard = context, self._lock
+        if self._lock is not None:
+            self._sail(context, record.Aboard(patch.python, self._lock, self._lock, self._settings.ship_python, environment=patch.environment))
         self._tell(patch.findings)
+
+    # a session that runs already
+
+    def _take_over(self, context: SparkContext, sql: SparkSession | None, facts: SparkFacts, say: Say) -> None:
+        """Send the base to a session that was started without us, and switch its interpreter."""
+        self._refuse_other_minor()
+        backend, shipped = backend_under_way(facts.master), ship.ship(self._build(say), self._settings.stage)
+        patch = self._patch(backend, facts, shipped)
+        session = ClassicSession(context)
+        if not backend.needs_environment:
+            session.send(shipped)
+        session.switch(patch, record.marks(patch, self._resolve(say), ships_python=self._settings.ship_python), sql)
+        self._board_driver(say, shipped.archive.chunks)
+        self._started(context, patch)
+        self._tell([*takeover.not_reached(context, sql, ships_python=self._settings.ship_python), *takeover.not_preloaded(self._preload, patch.environment)])
+
+    def _go_on(self, context: SparkContext, sql: SparkSession | None, known: record.Aboard, say: Say) -> None:
+        """Continue a session that was started by a captain, with its platform and its interpreter rather than our settings'."""
+        _refuse_other_minor(known.base.target.python, asked="")
+        if self._locked_by_file:
+            raise _lock_file_while_running(self._locked_by_file)
+        self._settings = replace(self._settings, ship_python=known.ships_python, platform=known.base.target.platform)
+        self._pipeline = Pipeline(self._settings, self._store, target=known.base.target)
+        lacking = driver.lacking(known.lock) if self._settings.install_local else ()
+        chunks = self._pipeline.chunks(lacking, known.lock, self.manifest, say)
+        ClassicSession(context).switch(ConfPatch(known.python, environment=known.environment), {}, sql)
+        self._lock, self._archive = known.lock, None
+        self._sail(context, known)
+        self._board_driver(say, chunks)
+        self._tell([*takeover.not_preloaded(self._preload, known.environment), *takeover.unknown_layers(context, known)])
+        if self.manifest.requirements:
+            self._add_wanted()
+
+    def _add_wanted(self) -> None:
+        """What this captain was asked for before it took over a session of ours; if that cannot be had, it has not taken over."""
+        try:
+            self._add_live(self.manifest, wait=10.0)
+        except BoatError:
+            self._context = self._aboard = self._lock = None
+            raise
+
+    def _sail(self, context: SparkContext, aboard: record.Aboard) -> None:
+        """From now on this is the session that is meant; and keep what another process needs to go on with it."""
+        self._context, self._aboard = context, aboard
+        with suppress(StoreError):  # a store that cannot be written serves this process all the same
+            record.remember(self._store, str(context.applicationId), aboard)
 
     # while a session runs
 
@@ -334,17 +490,13 @@ class Captain:
         return self._context is not None and self._context._jsc is not None  # a stopped context has none
 
     def _session(self) -> Session:
-        from coffee_boat.session.classic import ClassicSession
-
         if self._context is None or not self._running():
             raise VerifyError("no session runs with this captain's environment", cure="captain.launch_ship(), then start a SparkContext or SparkSession, and ask again")
         return ClassicSession(self._context)
 
     def _add_live(self, wanted: Manifest, wait: float) -> None:
         """Send what is missing as a layer; nothing of this captain or of the session changes before all of it is made."""
-        aboard = self._lock
-        if aboard is None:
-            raise LaunchError("the running session's lock is not known", cure="stop the session, captain.launch_ship(), and start it again")
+        aboard = self._now_aboard()
         self._pipeline.watch = watch = type(self._pipeline.watch)()
         with progress() as say:
             lock = self._pipeline.lock_more(wanted, aboard, say)
@@ -354,25 +506,47 @@ class Captain:
                 if layer is not None:
                     session.send(ship.ship(layer, self._settings.stage))
             self._lock, self._archive = lock, None
-            self._board_driver(say, layer)
+            self._note(lock, layer)
+            self._board_driver(say, layer.chunks if layer is not None else ())
             with watch.part("arrive"):
                 confirmed, missed = verify.arrived(session, layer, deadline=wait) if layer is not None else ((), ())
         added = tuple(pin for pin in lock.pins if aboard.pin(pin.name) is None)
         self._report = Arrival(added, layer, confirmed, missed, dict(watch.seconds), verify.not_seen(missed, wait))
         self._tell([*lock.findings, *self._report.findings])
 
+    def _now_aboard(self) -> Lock:
+        """What the session has by now: another captain may have added to it."""
+        if self._context is None or self._aboard is None:
+            raise LaunchError("the running session's lock is not known", cure="stop the session, captain.launch_ship(), and start it again")
+        facts = takeover.facts(self._context)
+        self._aboard = record.latest(self._store, str(self._context.applicationId), facts.conf, self._aboard)
+        return self._aboard.lock
+
+    def _note(self, lock: Lock, layer: Archive | None) -> None:
+        if self._context is not None and self._aboard is not None and layer is not None:
+            self._sail(self._context, replace(self._aboard, lock=lock, layers=(*self._aboard.layers, layer.name)))
+
     # the driver
 
-    def _board_driver(self, say: Say, layer: Archive | None = None) -> None:
-        archive = layer or self._archive
-        if not self._settings.install_local or self._lock is None or archive is None:
+    def _board_driver(self, say: Say, chunks: Sequence[Chunk]) -> None:
+        if not self._settings.install_local or self._lock is None or not chunks:
             return
         say("making the packages importable here")
-        within = {chunk.label for chunk in archive.chunks}
+        within = {chunk.label for chunk in chunks}
         lacking = [pin for pin in driver.lacking(self._lock) if f"{pin.name} {pin.version}" in within]
-        view = driver.board(self._lock, self._pipeline.trees(archive, self._lock, lacking))
+        view = driver.board(self._lock, self._pipeline.trees(chunks, self._lock, lacking))
         self._views.append(view)
         self._tell(view.findings)
+
+    def _driver_folders(self, archive: Archive, say: Say) -> tuple[str, ...]:
+        """What a driver in a process of its own imports from, after all that this one has itself."""
+        if self._views:
+            return tuple(entry for view in self._views for entry in view.entries)
+        self._board_driver(say, archive.chunks)
+        folders = tuple(entry for view in self._views for entry in view.entries)
+        while self._views:
+            self._views.pop().close()
+        return folders
 
     def _take_hands_off(self) -> None:
         if self._hook is not None:
@@ -387,6 +561,20 @@ class Captain:
             if finding not in self._told:
                 self._told.add(finding)
                 say_line(f"{finding.severity}: {finding}")
+
+
+def _refuse_other_minor(shipped: str, *, asked: str) -> None:
+    if not shipped.startswith(f"{_DRIVER_MINOR}."):
+        raise LaunchError(
+            "the executors' Python must be of the driver's minor version",
+            value=f"{asked}{shipped}, the driver is {_DRIVER_MINOR}",
+            cause="PySpark sends pickled functions from one to the other and refuses a mix (PYTHON_VERSION_MISMATCH)",
+            cure=f"leave out python=, or run the driver with {'.'.join(shipped.split('.')[:2])}; captain.pack(path) can pack any",
+        )
+
+
+def _lock_file_while_running(path: Path) -> LaunchError:
+    return LaunchError("a lock file cannot be added to a running session", value=str(path), cure="captain.add_pip_packages(...) adds packages; or stop the session first")
 
 
 def _besides_a_lock(path: Path) -> RequirementError:

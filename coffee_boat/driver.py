@@ -7,6 +7,7 @@ a Finding names both.
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,10 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat.model import Finding, Lock, Pin
+from coffee_boat.model import Finding, Lock, Pin, SparkFacts
 
 if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
     from packaging.requirements import Requirement
+
+_FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
+"""Each stands once in the core metadata, on a line of its own; of two the first counts, as for importlib.metadata."""
+
+_ARROW_SETTINGS = ("spark.sql.execution.pythonUDF.arrow.enabled", "spark.sql.execution.pythonUDTF.arrow.enabled")
+"""Of functions made by `udf` and by `udtf`."""
+_ARROW_BY_DEFAULT = (4, 2)
+_ARROW_WITHOUT_PANDAS = (4, 1)
+"""From these versions of Spark on."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +59,18 @@ def installed(path: Sequence[str] | None = None) -> dict[str, str]:
 
     found: dict[str, str] = {}
     for distribution in distributions(path=list(sys.path if path is None else path)):
-        try:
-            name, version = distribution.metadata["Name"], distribution.version
-        except (OSError, ValueError, TypeError, KeyError):
-            continue
-        if name and version:
-            found.setdefault(_normal(name), version)
+        with suppress(OSError, ValueError):
+            name, version = _name_and_version(distribution)
+            if name and version:
+                found.setdefault(_normal(name), version)
     return found
+
+
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """From the head of its metadata. importlib.metadata parses the whole, description and all, for each of the two: a second for a few hundred packages."""
+    text = next(filter(None, map(distribution.read_text, ("METADATA", "PKG-INFO", ""))), "")
+    fields = dict(reversed(_FIELD.findall(text.partition("\n\n")[0])))
+    return fields.get("Name", ""), fields.get("Version", "")
 
 
 def lacking(lock: Lock) -> tuple[Pin, ...]:
@@ -76,6 +93,24 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
     sys.path.extend(entries)
     importlib.invalidate_caches()
     return DriverView(entries, (*_other_versions(lock, own), *findings))
+
+
+def arrow(lock: Lock, facts: SparkFacts) -> Iterator[Finding]:
+    """What is said where plain functions need packages on executors, only because the driver has them.
+
+    pyspark sends them as Arrow data if the driver has pandas and pyarrow; what executors have is not looked at
+    (pyspark.sql.udf, pyspark.sql.udtf).
+
+    Args:
+        lock: what executors have.
+        facts: its version and its settings.
+    """
+    spark = tuple(map(int, re.findall(r"\d+", facts.version)[:2]))
+    default = "true" if spark >= _ARROW_BY_DEFAULT else "false"
+    used = [key for key in _ARROW_SETTINGS if facts.conf.get(key, default).lower() == "true"]
+    lacking = [name for name in ("pyarrow", "pandas")[: 1 if spark >= _ARROW_WITHOUT_PANDAS else 2] if lock.pin(name) is None]
+    if used and lacking and {"pandas", "pyarrow"} <= installed().keys():
+        yield _sent_as_arrow(facts.version, used, lacking)
 
 
 @dataclass(frozen=True)
@@ -193,3 +228,14 @@ def _other_versions(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
                 "what is pickled on one side may not load on the other",
                 f'pip install "{pin.name}=={pin.version}" for the driver, or captain.add_pip_packages("{pin.name}=={have}")',
             )
+
+
+def _sent_as_arrow(spark: str, settings: Sequence[str], lacking: Sequence[str]) -> Finding:
+    packages = ", ".join(f'"{name}"' for name in lacking)
+    switches = "; ".join(f'spark.conf.set("{key}", "false")' for key in settings)
+    return Finding(
+        "functions made by udf or udtf will fail on executors",
+        f"{' and '.join(lacking)} not aboard",
+        f"the driver has pandas and pyarrow, so Spark {spark} sends these functions as Arrow data ({', '.join(settings)})",
+        f"captain.add_pip_packages({packages}); or, before they are made: {switches}",
+    )

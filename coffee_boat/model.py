@@ -18,6 +18,12 @@ from coffee_boat._run import redact
 SourceKind = Literal["wheel", "sdist", "directory", "vcs"]
 Severity = Literal["note", "warning", "error"]
 
+START_FOLDER = "lib/coffee_boat/"
+"""Inside an archive: what starts our part in a node's own interpreter, when it is first on PYTHONPATH."""
+
+SQL_PYTHON = "spark.sql.execution.pyspark.python"
+"""Spark's setting: what executors run SQL's functions with, whatever was captured with them; looked at each time a query runs (org.apache.spark.sql.internal.SQLConf)."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -283,6 +289,11 @@ class ConfPatch:
     """Environment variables of the executors' Python."""
     findings: tuple[Finding, ...] = ()
 
+    def lines(self) -> list[str]:
+        """What is set, one a line: the interpreter, its variables, Spark's settings."""
+        variables = [f"  {name}={value}" for name, value in sorted(self.environment.items())]
+        return [f"  executors run {self.python} with", *variables, "  Spark's settings", *(f"  {key}={value}" for key, value in sorted(self.conf.items()))]
+
 
 @dataclass(frozen=True)
 class PlanItem:
@@ -318,7 +329,7 @@ class Plan:
 
     def __str__(self) -> str:
         head = f"Plan: {len(self.lock.pins)} distributions for Python {self.lock.target.python} on {self.lock.target.platform}, ~{self.size:,} bytes"
-        settings = [] if self.patch is None else [f"  {key}={value}" for key, value in sorted(self.patch.conf.items())]
+        settings = [] if self.patch is None else self.patch.lines()
         return "\n".join([head, text_table(("what", "action", "bytes", "seconds"), self._rows()), *settings, *finding_lines(self.findings)])
 
     def _repr_html_(self) -> str:
@@ -393,7 +404,8 @@ class Report:
         known = {name: version for e in self.executors for name, version in e.distributions.items()}
         aboard = ", ".join(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins)
         verdict = "ok" if self.ok else "NOT ok"
-        head = f"Report: {verdict}, {len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered in {self.seconds:.1f} s, {self.rounds} round{'' if self.rounds == 1 else 's'} (Spark: driver {self.driver_spark}, JVM {self.jvm_spark})"
+        answered = f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered in {self.seconds:.1f} s, {self.rounds} round{'s' * (self.rounds != 1)}"
+        head = f"Report: {verdict}, {answered} (Spark: driver {self.driver_spark}, JVM {self.jvm_spark})"
         return "\n".join([head, text_table(self._HEAD, self._rows()), f"aboard: {aboard or 'nothing asked for'}", *finding_lines(self.findings)])
 
     def _repr_html_(self) -> str:

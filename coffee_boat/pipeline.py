@@ -15,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import driver, requirements, settings
+from coffee_boat import _host, driver, requirements, settings
 from coffee_boat._progress import Say
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
 from coffee_boat.build import compiled, installed, interpreter, pyspark_files, wheels, worker_files
-from coffee_boat.errors import BuildError, LockError
+from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError
 from coffee_boat.lock import pip, target
-from coffee_boat.model import Archive, Chunk, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
+from coffee_boat.model import Archive, Chunk, Finding, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
 
 _SECONDS_A_SOURCE = 15.0
 _SECONDS_A_FETCHED_BYTE = 1 / 20_000_000
@@ -49,8 +49,13 @@ class Stopwatch:
 class Pipeline:
     """The stages from a manifest to an archive, with the settings and the store they share."""
 
-    def __init__(self, chosen: settings.Settings, store: Store) -> None:
+    def __init__(self, chosen: settings.Settings, store: Store, *, target: Target | None = None) -> None:
+        """
+        Args:
+            target: what the executors of a running session are; by default what the settings say.
+        """
         self._settings = chosen
+        self._target = target
         self._store = store
         self._interpreter: Interpreter | None = None
         self.watch = Stopwatch()
@@ -63,8 +68,13 @@ class Pipeline:
             BuildError: there is none, or it cannot be shipped.
         """
         if self._interpreter is None:
-            self._interpreter = interpreter.find(self._settings.python, offline=self._settings.indexes.offline)
+            self._interpreter = interpreter.find(self._settings.python, offline=self._settings.indexes.offline, portable=self._nodes_are_older())
         return self._interpreter
+
+    def _nodes_are_older(self) -> bool:
+        """True if the settings name a platform whose glibc is older than this machine's: its own interpreters would not start there."""
+        named, own = self._settings.platform, _host.glibc()
+        return named is not None and own is not None and target.target_for(platform.python_version(), platform.machine(), platform=named).glibc < own
 
     @property
     def target(self) -> Target:
@@ -73,6 +83,8 @@ class Pipeline:
         Raises:
             SettingsError: `platform` cannot be used.
         """
+        if self._target is not None:
+            return self._target
         if self._settings.ship_python:
             return target.target_for(self.interpreter.version, self.interpreter.architecture, platform=self._settings.platform)
         return target.target_for(platform.python_version(), platform.machine(), platform=self._settings.platform)
@@ -89,21 +101,22 @@ class Pipeline:
             return self._ask(manifest, driver.installed(), say)
 
     def lock_more(self, manifest: Manifest, aboard: Lock, say: Say) -> Lock:
-        """Resolve with every version that is aboard kept.
+        """Resolve with every version that is aboard kept; what is aboard stays in the lock, wanted or not.
 
         Raises:
             LockError: one of them would have to change; it says which, and who asks.
         """
         kept = tuple(_kept(pin) for pin in aboard.pins if pin.kind == "wheel" and not pin.direct)
         limited = replace(manifest, constraints=(*manifest.constraints, *kept))
-        preferred = {**driver.installed(), **{pin.name: pin.version for pin in aboard.pins}}
         with self.watch.part("resolve"):
+            preferred = {**driver.installed(), **{pin.name: pin.version for pin in aboard.pins}}
             try:
                 lock = self._ask(limited, preferred, say)
-            except LockError as refusal:
+            except (LockError, RequirementError) as refusal:
                 raise self._explained(refusal, manifest, aboard, say) from refusal
         _refuse_changes(aboard, lock)
-        return lock
+        also = tuple(pin for pin in aboard.pins if lock.pin(pin.name) is None)
+        return replace(lock, pins=tuple(sorted((*lock.pins, *also), key=lambda pin: pin.name)))
 
     def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say) -> Lock:
         where = self.target
@@ -113,11 +126,11 @@ class Pipeline:
             wanted, where, python=self._python, preferred=preferred, indexes=self._indexes(manifest), store=self._store, max_age=self._settings.lock_max_age, say=say
         )
 
-    def _explained(self, refusal: LockError, manifest: Manifest, aboard: Lock, say: Say) -> LockError:
+    def _explained(self, refusal: BoatError, manifest: Manifest, aboard: Lock, say: Say) -> BoatError:
         """The refusal itself, or, if it would go well without what is aboard, what would have to change."""
         try:
-            _refuse_changes(aboard, self._ask(manifest, {pin.name: pin.version for pin in aboard.pins}, say), why=refusal.cause or refusal.value)
-        except LockError as change:
+            _refuse_changes(aboard, self._ask(manifest, {pin.name: pin.version for pin in aboard.pins}, say), why=f"{refusal.value}; {refusal.cause}")
+        except (LockError, RequirementError) as change:
             return change if change.what == _CHANGE else refusal
         return refusal
 
@@ -160,9 +173,28 @@ class Pipeline:
             parts = self._wheel_chunks(fetched, missing)
             return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
 
-    def trees(self, archive: Archive, lock: Lock, pins: Iterable[Pin]) -> dict[str, Path]:
+    def chunks(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> tuple[Chunk, ...]:
+        """What some pins of a lock become.
+
+        Raises:
+            BuildError: one of them cannot be fetched or made.
+        """
+        fetched = self._fetch(pins, lock, manifest, say)
+        return tuple(installed.wheel_chunks(fetched, replace(lock, pins=pins), self._store))
+
+    def not_aboard(self, modules: Iterable[str], archive: Archive) -> Iterator[Finding]:
+        """Modules that neither the archive nor Python itself has."""
+        have = archives.modules(archive, self._store) | sys.stdlib_module_names
+        for module in modules:
+            if module.partition(".")[0] not in have:
+                package = module.partition(".")[0]
+                yield Finding(
+                    "a module to preload is not aboard", module, "no distribution in the lock has it", f'captain.add_pip_packages("{package}"), or leave it out of preload'
+                )
+
+    def trees(self, chunks: Iterable[Chunk], lock: Lock, pins: Iterable[Pin]) -> dict[str, Path]:
         """The site-packages of some pins, unpacked in the store: normalized name -> folder."""
-        packed = {chunk.label: chunk for chunk in archive.chunks}
+        packed = {chunk.label: chunk for chunk in chunks}
         return {pin.name: archives.unpack_chunk(packed[f"{pin.name} {pin.version}"], self._store) / lock.target.site_packages for pin in pins}
 
     def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> dict[str, Path]:
@@ -251,7 +283,7 @@ def _needs_newer_glibc(archive: Archive) -> BuildError:
         value=f"{highest.label} needs {dotted(highest.floor)}, {archive.target.platform} has {dotted(archive.target.glibc)}",
         cause="what was built on this machine needs this machine's glibc",
         cure=(
-            f'for the interpreter: python="{archive.target.minor}" with a standalone build (uv python install {archive.target.minor}), '
+            f'for the interpreter: python="{archive.target.minor}", which takes a standalone build that uv fetches, '
             "or ship_python=False where the nodes have their own; for a package: a wheel built for that platform"
         ),
     )

@@ -26,7 +26,7 @@ def ship(archive: Archive, stage: str | None) -> Shipped:
 
     Args:
         archive: a finished archive on this machine.
-        stage: a folder as an fsspec URL (file:///shared, s3://bucket/boats); the archive is uploaded there under its content-addressed name, unless
+        stage: a folder: a path, or an fsspec URL (file:///shared, s3://bucket/boats); the archive is uploaded there under its content-addressed name, unless
             it is there already. None leaves it where it is: Spark's own file server sends it (SparkContext.addArchive of a local file).
 
     Raises:
@@ -37,6 +37,8 @@ def ship(archive: Archive, stage: str | None) -> Shipped:
         raise ShipError("the archive is not there any more", value=archive.path, cause="the store was cleaned since it was built", cure="call launch_ship again")
     if stage is None:
         return Shipped(archive, local.as_uri())
+    if "://" not in stage:
+        stage = Path(stage).expanduser().absolute().as_uri()
     _refuse_credentials(stage)
     uri = f"{stage.rstrip('/')}/{archive.name}.tar.gz"
     with _errors(stage):

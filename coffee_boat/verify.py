@@ -142,7 +142,7 @@ def _unreached(executors: Sequence[ExecutorFacts], missed: Sequence[str], deadli
         yield Finding(
             "live executors did not answer",
             f"{_some(missed)}, within {deadline:g} s",
-            "they are busy with other tasks, or their Python hangs while it starts",
+            "they are busy with other tasks, still unpack the archive, or their Python hangs while it starts",
             "captain.verify(deadline=120), or once the running jobs are done",
         )
     elif not executors:

@@ -56,31 +56,32 @@ def spark_python(store: Path, tmp_path: Path) -> SparkPython:
 
 @pytest.fixture(scope="session")
 def standalone() -> Iterator[Lane]:
-    """Foreign nodes with Spark's own Python files, as an unpacked Spark has; or the user's cluster in COFFEE_BOAT_STANDALONE_MASTER."""
-    own = os.environ.get("COFFEE_BOAT_STANDALONE_MASTER")
+    """Foreign nodes with Spark's own Python files, as an unpacked Spark has; or the user's cluster in SPARK_BED_MASTER."""
+    own = os.environ.get("SPARK_BED_MASTER")
     if own:
         yield Lane(master=own, nodes=())
     else:
-        with _bed("standalone", bed.Options()) as lane:
+        with standalone_bed("standalone", bed.Options()) as lane:
             yield lane
 
 
 @pytest.fixture(scope="session")
 def standalone_jars_only() -> Iterator[Lane]:
     """Foreign nodes with Spark's jars and no Python file of Spark."""
-    with _bed("standalone-jars-only", bed.Options(pyspark_zip=False)) as lane:
+    with standalone_bed("standalone-jars-only", bed.Options(pyspark_zip=False)) as lane:
         yield lane
 
 
 @pytest.fixture(scope="module")
 def standalone_with_python() -> Iterator[Lane]:
     """Foreign nodes that keep the distribution's own Python."""
-    with _bed("standalone-with-python", bed.Options(system_python=True)) as lane:
+    with standalone_bed("standalone-with-python", bed.Options(system_python=True)) as lane:
         yield lane
 
 
 @contextmanager
-def _bed(name: str, options: bed.Options) -> Iterator[Lane]:
+def standalone_bed(name: str, options: bed.Options) -> Iterator[Lane]:
+    """A cluster of our own for as long as the block lasts."""
     state = cache_folder() / "beds" / f"test-{name}-{os.getpid()}"
     try:
         with _timed(f"{name}: up"):

@@ -67,7 +67,7 @@ class SparkPython:
         way: Way = "python",
         wrap: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
-        timeout: float = 240.0,
+        timeout: float = 300.0,
     ) -> Ended:
         """Run a program of `drivers/` to its end, whatever that is.
 
@@ -88,7 +88,9 @@ class SparkPython:
             "spark-submit": [f"{python.parent}/spark-submit", *argv],
             "pyspark": [f"{python.parent}/pyspark", "--master", "local[1]"],
         }
-        return _run([*wrap, *commands[way]], cwd=self.folder, env={**_plain_environment(python, self.store), **(env or {})}, typed=typed, timeout=timeout)
+        # Spark's shell is set up by PYTHONSTARTUP, which Python heeds in a terminal, or with -i
+        shell = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
+        return _run([*wrap, *commands[way]], cwd=self.folder, env={**_plain_environment(python, self.store), **shell, **(env or {})}, typed=typed, timeout=timeout)
 
 
 def _run(argv: list[str], *, cwd: Path, env: dict[str, str], typed: str | None, timeout: float) -> Ended:

@@ -38,7 +38,9 @@ def test_every_way_to_start_and_start_again_on_another_master(spark_python: Spar
 
 @pytest.mark.parametrize("way", ["python", "spark-submit", "pyspark"])
 def test_every_way_to_run_a_program(spark_python: SparkPython, way: Way) -> None:
-    answer = spark_python.checked("launching.py", "one", "local-cluster[1,1,1024]", way=way).result
+    # Python runs the shell's startup file for a terminal or -i only, and we type through a pipe
+    typed = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
+    answer = spark_python.checked("launching.py", "one", "local-cluster[1,1,1024]", way=way, env=typed).result
     assert without(answer["told"], "master") == {**SHIPPED, "inside": True}
 
 

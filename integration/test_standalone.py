@@ -15,6 +15,7 @@ import pytest
 
 from integration import offline
 from integration.beds import _namespaces
+from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
 from integration.conftest import Lane, cannot_run
 from integration.running import SparkPython, Way
@@ -30,7 +31,7 @@ def on_node(node: Node, *argv: str) -> str:
 
 def our_node(lane: Lane) -> Node:
     if not lane.nodes:
-        cannot_run("COFFEE_BOAT_STANDALONE_MASTER names a cluster whose nodes are not ours to look into")
+        cannot_run("SPARK_BED_MASTER names a cluster whose nodes are not ours to look into")
     return lane.nodes[0]
 
 
@@ -50,7 +51,7 @@ def test_a_node_has_no_store(standalone: Lane, store: Path) -> None:
 
 
 def test_a_node_has_no_python(standalone: Lane) -> None:
-    look = "find /usr/bin /usr/sbin /opt /root /home /usr/lib -maxdepth 2 '(' -name 'python*' -o -name 'pip*' -o -name sh ')' '(' -type f -o -type l ')'"
+    look = "find /usr/bin /usr/sbin /opt /root /home -maxdepth 3 '(' -name 'python*' -o -name 'pip*' -o -name sh ')' '!' -type d"
     assert on_node(our_node(standalone), "sh", "-c", look).split() == ["/usr/bin/sh"]
 
 
@@ -74,6 +75,32 @@ def test_a_node_runs_as_another_user_and_sees_only_its_own_processes(standalone:
 def test_a_node_with_jars_only_has_no_python_file_of_spark(standalone: Lane, standalone_jars_only: Lane) -> None:
     assert "pyspark.zip" in on_node(our_node(standalone), "find", "/opt/spark", "-name", "*.zip")
     assert on_node(our_node(standalone_jars_only), "find", "/opt/spark", "-name", "*py*.zip") == ""
+
+
+def test_a_bed_is_whole_after_a_kill_and_gone_after_down(tmp_path: Path) -> None:
+    if reason := _namespaces.why_not():
+        cannot_run(reason)
+    options = bed.Options(workers=1)
+    first = bed.up(tmp_path, options)
+    assert bed.up(tmp_path, options) == first
+    killed = first.nodes[0].process
+    assert killed is not None
+    killed.kill()
+    second = bed.up(tmp_path, options)
+    assert second.healthy
+    assert second.nodes[0].process != killed
+    bed.down(tmp_path)
+    assert bed.current(tmp_path) is None
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+    left = [process for process in Path("/proc").glob("[0-9]*/cmdline") if names(process, second.master_url) or names(process, str(tmp_path))]
+    assert left == []
+
+
+def names(command_line: Path, text: str) -> bool:
+    try:
+        return text.encode() in command_line.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 # what ships

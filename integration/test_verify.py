@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,19 +42,7 @@ def _this_python() -> Iterator[None]:
         yield
 
 
-# sessions of their own come first: a process can have one at a time
-
-
-def test_no_executors_yet_a_job_brings_them_up() -> None:
-    context = start(
-        "local-cluster[2,1,1024]", spark_dynamicAllocation_enabled="true", spark_dynamicAllocation_shuffleTracking_enabled="true", spark_dynamicAllocation_maxExecutors="2"
-    )
-    try:
-        found = verify(ClassicSession(context), None, deadline=40)
-        assert found.executors
-        assert found.missed == ()
-    finally:
-        context.stop()
+# sessions of their own come first, as a process can have one at a time; the very first one's settings stay in the JVM
 
 
 def test_local_mode_has_one_executor_the_driver_and_a_stopped_session_none() -> None:
@@ -70,6 +59,18 @@ def test_local_mode_has_one_executor_the_driver_and_a_stopped_session_none() -> 
         verify(session, None)
 
 
+def test_no_executors_yet_a_job_brings_them_up() -> None:
+    context = start(
+        "local-cluster[2,1,1024]", spark_dynamicAllocation_enabled="true", spark_dynamicAllocation_shuffleTracking_enabled="true", spark_dynamicAllocation_maxExecutors="2"
+    )
+    try:
+        found = verify(ClassicSession(context), None, deadline=40)
+        assert found.executors
+        assert found.missed == ()
+    finally:
+        context.stop()
+
+
 # one session for the rest
 
 
@@ -84,10 +85,7 @@ def cluster(_this_python: None) -> Iterator[SparkContext]:
 def session(cluster: SparkContext) -> ClassicSession:
     """With both executors up: they register one after the other."""
     found = ClassicSession(cluster)
-    end = time.monotonic() + 30
-    while len(found.executors()) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
-    assert len(found.executors()) == 2
+    wait_for(lambda: len(found.executors()) == 2)
     return found
 
 
@@ -99,24 +97,38 @@ def whereabouts() -> dict[str, Any]:
     return {"jvm": pid, "imported": sorted({"coffee_boat", __name__} & set(sys.modules))}
 
 
-def hold(context: SparkContext, seconds: float, slots: int) -> tuple[threading.Thread, list[int]]:
-    """A user's job that takes some slots for some time."""
+@contextmanager
+def held(context: SparkContext, folder: Path, slots: int) -> Iterator[Callable[[], None]]:
+    """A user's job that keeps some slots until the function it gives is called; its result is checked at the end."""
     from pyspark import InheritableThread
 
     done: list[int] = []
 
     def task(number: int) -> int:
         import time
+        from pathlib import Path
 
-        time.sleep(seconds)
+        Path(folder, f"started-{number}").touch()
+        while not Path(folder, "release").exists():
+            time.sleep(0.05)
         return number
 
     thread = InheritableThread(target=lambda: done.extend(context.parallelize(range(slots), slots).map(task).collect()))
     thread.start()
-    end = time.monotonic() + 30
-    while sum(stage.numActiveTasks for stage in map(context.statusTracker().getStageInfo, context.statusTracker().getActiveStageIds()) if stage) < slots and time.monotonic() < end:
+    wait_for(lambda: len(list(folder.glob("started-*"))) == slots)
+    try:
+        yield Path(folder, "release").touch
+    finally:
+        Path(folder, "release").touch()
+        thread.join(60)
+    assert done == list(range(slots))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
-    return thread, done
 
 
 def test_every_executor_answers_by_value_and_the_callers_properties_stay(cluster: SparkContext, session: ClassicSession) -> None:
@@ -154,27 +166,24 @@ def test_a_module_beside_the_script_is_told_until_it_is_sent(cluster: SparkConte
     assert cluster.parallelize([1, 2]).map(helpers.double).collect() == [2, 4]
 
 
-def test_a_busy_cluster_never_holds_verify_up_and_its_job_goes_on(cluster: SparkContext, session: ClassicSession) -> None:
-    job, done = hold(cluster, seconds=6, slots=2)
-    started = time.monotonic()
-    found = verify(session, None, deadline=2)
-    assert time.monotonic() - started < 5
+def test_a_busy_cluster_never_holds_verify_up_and_its_job_goes_on(cluster: SparkContext, session: ClassicSession, tmp_path: Path) -> None:
+    with held(cluster, tmp_path, slots=2):
+        started = time.monotonic()
+        found = verify(session, None, deadline=2)
+        assert time.monotonic() - started < 10
     assert found.missed == session.executors()
     assert not found.ok
     assert "did not answer" in str(found)
-    job.join(30)
-    assert done == [0, 1]
 
 
-def test_executors_that_get_free_in_time_are_waited_for(cluster: SparkContext, session: ClassicSession) -> None:
-    job, done = hold(cluster, seconds=4, slots=1)
-    early = session.ask(whereabouts, deadline=1.5)
-    assert len(early.by_executor) == 1
-    assert len(early.missed) == 1
-    late = session.ask(whereabouts, deadline=30)
-    assert (len(late.by_executor), late.missed) == (2, ())
-    job.join(30)
-    assert done == [0]
+def test_executors_that_get_free_in_time_are_waited_for(cluster: SparkContext, session: ClassicSession, tmp_path: Path) -> None:
+    with held(cluster, tmp_path, slots=1) as release:
+        early = session.ask(whereabouts, deadline=4)
+        assert len(early.by_executor) == 1
+        assert len(early.missed) == 1
+        threading.Timer(1, release).start()
+        late = session.ask(whereabouts, deadline=60)
+        assert (len(late.by_executor), late.missed) == (2, ())
 
 
 @pytest.mark.parametrize(
@@ -208,10 +217,10 @@ def test_a_python_that_cannot_start_is_explained(
 def test_an_executor_that_hangs_does_not_hide_the_other(cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = tmp_path / "first"
     python = tmp_path / "python3"
-    python.write_text(f'#!/bin/sh\nif mkdir {first} 2>/dev/null; then exec sleep 8; fi\nexec {sys.executable} "$@"\n')
+    python.write_text(f'#!/bin/sh\nif mkdir {first} 2>/dev/null; then exec sleep 12; fi\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
     monkeypatch.setattr(cluster, "pythonExec", str(python))
-    answers = session.ask(whereabouts, deadline=5)
+    answers = session.ask(whereabouts, deadline=10)
     assert len(answers.by_executor) == 1
     assert len(answers.missed) == 1
 
@@ -220,9 +229,7 @@ def test_an_executor_that_was_killed_is_replaced_in_the_list(session: ClassicSes
     before = session.ask(whereabouts, deadline=30).by_executor
     victim, answer = next(iter(before.items()))
     os.kill(answer["jvm"], signal.SIGKILL)
-    end = time.monotonic() + 30
-    while (victim in session.executors() or len(session.executors()) < 2) and time.monotonic() < end:
-        time.sleep(0.2)
+    wait_for(lambda: len(set(session.executors()) - {victim}) == 2)
     after = session.ask(whereabouts, deadline=30)
     assert after.missed == ()
     assert victim not in after.by_executor

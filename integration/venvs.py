@@ -2,7 +2,8 @@
 
     python -m integration.venvs 3.12 4.1.4      # makes it, prints its folder
 
-They are kept in the cache folder and made anew when setup.cfg changes.
+They are kept in the cache folder and made anew when setup.cfg changes. pyspark is a source distribution of 400 MB and
+more: its wheel, good for every Python, is built once a version and kept there too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -41,12 +44,10 @@ def venv_for(python: str, spark: str) -> Path:
     """
     interpreter = find_interpreter(python)
     folder = cache_folder() / "venvs" / f"python{python}-spark{spark}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(folder.suffix + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _locked(folder):
         made_from = folder / "made-from"
         if not made_from.is_file() or made_from.read_text() != _inputs(interpreter):
-            _make(folder, interpreter, spark)
+            _make(folder, interpreter, _spark_wheel(spark))
             made_from.write_text(_inputs(interpreter))
     return folder
 
@@ -70,9 +71,31 @@ def find_interpreter(python: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def _make(folder: Path, interpreter: Path, spark: str) -> None:
-    _run(_uv("venv", "--quiet", "--clear", "--python", str(interpreter), str(folder)))
-    _run(_uv("pip", "install", "--quiet", "--python", f"{folder}/bin/python", f"pyspark=={spark}", "--editable", str(CHECKOUT)))
+def _make(folder: Path, interpreter: Path, spark_wheel: Path) -> None:
+    if folder.exists():  # half made, or from another setup.cfg
+        shutil.rmtree(folder)
+    _run(_uv("venv", "--quiet", "--python", str(interpreter), str(folder)))
+    _run(_uv("pip", "install", "--quiet", "--python", f"{folder}/bin/python", str(spark_wheel), "--editable", str(CHECKOUT)))
+
+
+def _spark_wheel(spark: str) -> Path:
+    folder = cache_folder() / "wheels" / f"pyspark-{spark}"
+    with _locked(folder):
+        if not folder.is_dir():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+                pip = _uv("run", "--quiet", "--no-project", "--with", "pip", "--python", sys.executable, "python", "-m", "pip")
+                _run([*pip, "wheel", "--quiet", "--no-deps", "--no-cache-dir", "--wheel-dir", f"{scratch}/made", f"pyspark=={spark}"])
+                Path(scratch, "made").rename(folder)
+    return next(folder.glob("*.whl"))
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Tests in several processes make a folder once."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{folder}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _inputs(interpreter: Path) -> str:

@@ -103,6 +103,13 @@ def test_our_archive_is_named_once() -> None:
     assert made.findings == ()
 
 
+@pytest.mark.parametrize("master", ["local[2]", "spark://host:7077"])
+def test_cluster_mode_is_refused_where_spark_has_none(master: str) -> None:
+    facts = SparkFacts(version="4.1.4", master=master, deploy_mode="cluster")
+    with pytest.raises(LaunchError, match="cluster deploy mode"):
+        backend_for(master).patch(facts, shipped(), environment=Path("/store/tree"))
+
+
 def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
     made = backend_for("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(python=False), environment=ENVIRONMENT)
     assert made.python == "python3.11"

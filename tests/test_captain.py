@@ -203,6 +203,15 @@ def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(
     assert not (tmp_path / "env.tar.gz").exists()
 
 
+def test_for_older_nodes_a_version_means_a_standalone_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    # A folder of uv's own that is empty: this machine has no standalone build, and offline none is fetched.
+    monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "none"))
+    with pytest.raises(BuildError, match="no such Python") as refused:
+        Captain(platform="manylinux_2_17_x86_64", python=own, offline=True, store=tmp_path / "store").pack(tmp_path / "env.tar.gz")
+    assert "uv python install" in refused.value.cure
+
+
 def test_a_misspelt_setting_in_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.coffee_boat]\nplatfrom = "manylinux_2_28_x86_64"\n')
     monkeypatch.chdir(tmp_path)

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import packaging.utils  # noqa: F401  stays loaded where sys.path is cut short
 import pytest
 
 from coffee_boat import driver
-from coffee_boat.model import Lock, Pin, Target
+from coffee_boat.model import Lock, Pin, SparkFacts, Target
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +160,50 @@ def test_lacking_is_what_the_driver_has_in_no_version(own: Path) -> None:
     dist(own, "boat-a", "1.0")
     lock = Lock(Target("3.11.7"), (Pin("boat-a", "2.0"), Pin("boat-b", "1.0")))
     assert [pin.name for pin in driver.lacking(lock)] == ["boat-b"]
+
+
+# what pyspark makes of the driver's packages
+
+UDF, UDTF = "spark.sql.execution.pythonUDF.arrow.enabled", "spark.sql.execution.pythonUDTF.arrow.enabled"
+
+
+def arrow(spark: str, *aboard: str, **conf: str) -> list[str]:
+    """What is said to do, where the driver has what `own` has."""
+    lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in aboard))
+    found = list(driver.arrow(lock, SparkFacts(version=spark, master="local[1]", conf={{"udf": UDF, "udtf": UDTF}[name]: value for name, value in conf.items()})))
+    assert all(finding.what and finding.value and finding.cause for finding in found)
+    return [finding.cure for finding in found]
+
+
+@pytest.fixture
+def own_arrow(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(own)])
+    dist(own, "pandas", "2.3.0")
+    dist(own, "pyarrow", "21.0.0")
+
+
+@pytest.mark.usefixtures("own_arrow")
+def test_functions_that_spark_sends_as_arrow_since_the_driver_has_it_are_named() -> None:
+    [cure] = arrow("4.3.0")
+    assert 'captain.add_pip_packages("pyarrow")' in cure
+    assert f'spark.conf.set("{UDF}", "false"); spark.conf.set("{UDTF}", "false")' in cure
+    [cure] = arrow("4.2.1-vendor", udf="false")
+    assert UDF not in cure
+    assert UDTF in cure
+    [cure] = arrow("4.1.4", udf="TRUE")
+    assert UDF in cure
+    assert UDTF not in cure
+    [cure] = arrow("3.5.1-amzn-1", "pyarrow", udtf="true")
+    assert 'add_pip_packages("pandas")' in cure
+
+
+@pytest.mark.usefixtures("own_arrow")
+def test_nothing_is_said_where_executors_have_arrow_or_it_is_not_used() -> None:
+    assert arrow("4.3.0", "pyarrow") == arrow("4.3.0", udf="false", udtf="false") == arrow("4.1.4") == arrow("3.5.9", "pandas", "pyarrow", udf="true") == []
+
+
+@pytest.mark.parametrize("only", ["pandas", "pyarrow"])
+def test_a_driver_that_lacks_one_of_both_sends_no_arrow(own: Path, monkeypatch: pytest.MonkeyPatch, only: str) -> None:
+    monkeypatch.setattr(sys, "path", [str(own)])
+    dist(own, only, "21.0.0")
+    assert arrow("4.3.0") == []

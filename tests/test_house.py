@@ -89,6 +89,7 @@ def test_importing_coffee_boat_loads_nothing_heavy() -> None:
 
 
 def test_importing_coffee_boat_takes_less_than_100_ms() -> None:
-    script = "import time; t = time.perf_counter(); import coffee_boat; print(time.perf_counter() - t)"
+    # The processor's time: a busy machine makes the clock on the wall say nothing.
+    script = "import time; t = time.process_time(); import coffee_boat; print(time.process_time() - t)"
     times = [float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT).stdout) for _ in range(5)]
     assert min(times) < 0.1, times

@@ -19,8 +19,11 @@ from dataclasses import replace
 from importlib.metadata import PathDistribution
 from pathlib import Path
 
+import installer
 import pytest
 from conftest import MakeWheel, row_of, zip_info
+from installer.destinations import SchemeDictionaryDestination
+from installer.sources import WheelFile
 
 from coffee_boat._store import Store
 from coffee_boat.build.archive import unpack_chunk
@@ -47,41 +50,21 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_written_is_what_pip_writes(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+def test_what_is_written_is_what_pypa_installer_writes(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
     wheel = make_wheel(
         files={"demo/__init__.py": "def main(): print('hi')\n", "demo/tool.sh": "#!/bin/sh\n", "demo/data.bin": os.urandom(5000)},
-        executable=["demo/tool.sh"],
+        executable=["demo/tool.sh", "demo-1.0.data/scripts/demo-script"],
         console_scripts={"demo-hi": "demo:main"},
         data={"scripts/demo-script": "#!python\nprint(1)\n", "data/share/demo.txt": "d", "purelib/demo_pure.py": "p", "platlib/demo_plat.py": "q", "headers/demo.h": "h"},
     )
-    ours = install(wheel, store, requested=True)
-    theirs = tmp_path / "pip"
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--no-index",
-            "--no-compile",
-            "--root",
-            theirs,
-            "--prefix",
-            "/",
-            "--ignore-installed",
-            wheel,
-        ],
-        check=True,
-        env={**os.environ, "PIP_CONFIG_FILE": os.devnull},
-    )
+    ours, theirs = install(wheel, store, requested=True), tmp_path / "theirs"
+    schemes = {"purelib": theirs / SITE, "platlib": theirs / SITE, "headers": theirs / f"include/python{MINOR}/demo", "scripts": theirs / "bin", "data": theirs}
+    destination = SchemeDictionaryDestination({name: str(path) for name, path in schemes.items()}, interpreter="/python", script_kind="posix")
+    with WheelFile.open(wheel) as source:
+        installer.install(source, destination, {"INSTALLER": b"coffee_boat\n", "REQUESTED": b""})
     expected, got = files_below(theirs), files_below(ours)
-    own = f"{SITE}demo-1.0.dist-info/"
-    assert got.keys() | {f"{own}direct_url.json"} == expected.keys()
-    different = {name for name in got if got[name] != expected[name]}
-    assert different == {"bin/demo-hi", "bin/demo-script", f"{own}INSTALLER", f"{own}RECORD"}
+    assert got.keys() == expected.keys()
+    assert {name for name in got if got[name] != expected[name]} == {"bin/demo-hi", "bin/demo-script", f"{SITE}demo-1.0.dist-info/RECORD"}
     assert {name for name in got if os.access(ours / name, os.X_OK)} == {name for name in expected if os.access(theirs / name, os.X_OK)}
 
 
@@ -274,6 +257,7 @@ def cut_short(wheel: Path) -> None:
         ({"data": {"scripts/../../evil": "x"}}, None, "evil"),
         ({"data": {"nonsense/evil": "x"}}, None, "scheme"),
         ({"data": {"data/boat.json": "{}"}}, None, "boat.json"),
+        ({"data": {f"data/bin/python{MINOR}": "x"}}, None, "interpreter"),
         ({"members": [(zip_info("demo/evil", link=True), "../../../../../etc/passwd")]}, None, "/etc/passwd"),
         ({"members": [(zip_info("demo/evil", link=True), "/etc/passwd")]}, None, "/etc/passwd"),
         ({"members": [(zip_info("demo/evil", link=True), "."), (zip_info("demo/evil/x"), "x")]}, None, "demo/evil"),
@@ -384,6 +368,12 @@ def test_many_wheels_come_in_the_order_of_the_lock(make_wheel: MakeWheel, store:
     assert wheel_chunks(wheels, lock, store) == chunks
     assert recall_wheel(lock.pins[1], TARGET, store) == chunks[1]
     assert recall_wheel(replace(lock.pins[1], requested=True), TARGET, store) is None
+
+
+def test_a_wheel_that_went_away(tmp_path: Path, store: Store) -> None:
+    gone = tmp_path / "demo-1.0-py3-none-any.whl"
+    with pytest.raises(BuildError, match="not there"):
+        wheel_chunks({"demo": gone}, Lock(TARGET, (pin_of(gone),)), store)
 
 
 def test_one_bad_wheel_of_many_is_named(make_wheel: MakeWheel, store: Store) -> None:

@@ -16,13 +16,21 @@ from coffee_boat import launch
 from coffee_boat._store import Store
 from coffee_boat.errors import BoatError, LaunchError, ShipError
 from coffee_boat.launch import Hook, Launch
-from coffee_boat.model import ConfPatch, SparkFacts
+from coffee_boat.model import SQL_PYTHON, ConfPatch, SparkFacts
 
 PYSPARK = {
     "__init__.py": """
 from pyspark.version import __version__
 from pyspark.conf import SparkConf
 from pyspark.context import SparkContext
+from pyspark.files import SparkFiles
+""",
+    "files.py": """
+class SparkFiles:
+    root = '/no/files'
+    @classmethod
+    def getRootDirectory(cls):
+        return cls.root
 """,
     "version.py": "__version__ = '4.1.0'\n",
     "find_spark_home.py": "import os\ndef _find_spark_home():\n    return os.environ.get('SPARK_HOME', '/no/spark')\n",
@@ -106,7 +114,12 @@ class SparkContext:
         self._jsc = None
         SparkContext._active_spark_context = None
 """,
-    "sql.py": """
+    "sql/udf.py": """
+def _wrap_function(sc, func, returnType=None):
+    return sc.pythonExec, sc.environment, func, returnType
+""",
+    "sql/udtf.py": "from pyspark.sql.udf import _wrap_function\n",
+    "sql/__init__.py": """
 class SparkSession:
     class Builder:
         def __init__(self):
@@ -144,7 +157,7 @@ def forget_pyspark() -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on sys.path that holds the stand-in; a Java that is never run; no pyspark variables."""
     package = tmp_path / "lib" / "pyspark"
-    package.mkdir(parents=True)
+    (package / "sql").mkdir(parents=True)
     for name, source in PYSPARK.items():
         (package / name).write_text(source)
     (tmp_path / "jdk" / "bin").mkdir(parents=True)
@@ -166,15 +179,20 @@ def spark(home: Path) -> Any:
     """The stand-in's classes."""
     import pyspark
     import pyspark.sql
+    from pyspark.sql import udf, udtf
 
     assert pyspark.__file__.startswith(str(home))
-    return SimpleNamespace(Context=pyspark.SparkContext, Conf=pyspark.SparkConf, Session=pyspark.sql.SparkSession, module=pyspark)
+    return SimpleNamespace(Context=pyspark.SparkContext, Conf=pyspark.SparkConf, Session=pyspark.sql.SparkSession, Files=pyspark.SparkFiles, functions=(udf, udtf), module=pyspark)
+
+
+PATCH = ConfPatch(python="./boat/bin/python3", conf={"spark.archives": "a.tar.gz#boat"}, environment={"PYTHONNOUSERSITE": "1"})
 
 
 class Recorder:
     """A launch that notes what it was asked, and installs itself."""
 
-    def __init__(self, home: Path, *, fail: BoatError | None = None, fail_started: BoatError | None = None, **options: Any) -> None:
+    def __init__(self, home: Path, *, patch: ConfPatch = PATCH, fail: BoatError | None = None, fail_started: BoatError | None = None, **options: Any) -> None:
+        self.patch = patch
         self.facts: list[SparkFacts] = []
         self.up: list[tuple[Any, ConfPatch]] = []
         self.said: list[str] = []
@@ -186,7 +204,7 @@ class Recorder:
         self.facts.append(facts)
         if self.fail:
             raise self.fail
-        return ConfPatch(python="./boat/bin/python3", conf={"spark.archives": "a.tar.gz#boat"}, environment={"PYTHONNOUSERSITE": "1"})
+        return self.patch
 
     def started(self, context: Any, patch: ConfPatch) -> None:
         self.up.append((context, patch))
@@ -253,6 +271,17 @@ def test_a_pyspark_without_the_names_is_refused_with_what_to_do_by_hand(spark: A
     assert "captain.pack" in error.value.cure
 
 
+@pytest.mark.parametrize(("module", "name"), [(0, "udf"), (1, "udtf")])
+def test_a_pyspark_that_makes_functions_in_another_way_is_refused(spark: Any, home: Path, module: int, name: str) -> None:
+    spark.functions[module]._wrap_function = lambda sc, func: None
+    with pytest.raises(LaunchError, match=rf"lacks pyspark\.sql\.{name}\._wrap_function\(returnType=\)"):
+        Recorder(home)
+    del spark.functions[module]._wrap_function
+    with pytest.raises(LaunchError, match=rf"lacks pyspark\.sql\.{name}\._wrap_function(?!\()") as error:
+        Recorder(home)
+    assert "captain.pack" in error.value.cure
+
+
 def test_an_init_that_hides_its_parameters_is_refused(spark: Any, home: Path) -> None:
     spark.Context.__init__ = lambda self, *args, **kwargs: None
     with pytest.raises(LaunchError, match=r"lacks SparkContext\(conf=\)"):
@@ -307,7 +336,7 @@ def test_every_way_to_start_is_completed(spark: Any, home: Path, make: Callable[
     [facts] = boat.facts
     assert (facts.master, facts.version, facts.deploy_mode, facts.python) == ("spark://host:7077", "4.1.0", "client", sys.executable)
     assert facts.environment == {"PYSPARK_PYTHON": "/my/python"}
-    assert boat.up == [(context, ConfPatch("./boat/bin/python3", {"spark.archives": "a.tar.gz#boat"}, {"PYTHONNOUSERSITE": "1"}))]
+    assert boat.up == [(context, PATCH)]
     assert dict(os.environ) == before
 
 
@@ -389,13 +418,61 @@ def test_a_subclass_that_starts_in_its_own_way_is_said(spark: Any, home: Path) -
     assert boat.up == []
 
 
+# what the driver's JVM plans in Python
+
+
+PLANNED = ConfPatch("./boat/bin/python3", {SQL_PYTHON: "./boat/bin/python3"})
+
+
+def drivers_copy(spark: Any, home: Path) -> Path:
+    """An interpreter where Spark unpacks archives on the driver."""
+    copy = home / "files" / "boat" / "bin" / "python3"
+    copy.parent.mkdir(parents=True)
+    copy.write_text("#!/bin/sh\n")
+    copy.chmod(0o755)
+    spark.Files.root = str(home / "files")
+    return copy
+
+
+def test_what_the_drivers_jvm_plans_runs_the_copy_there_and_everything_else_the_executors(spark: Any, home: Path) -> None:
+    copy = drivers_copy(spark, home)
+    boat = Recorder(home, patch=PLANNED)
+    context = spark.Context("spark://host:7077")
+    assert context.pythonExec == "./boat/bin/python3"
+    for module in spark.functions:
+        assert module._wrap_function(context, len) == (str(copy), context.environment, len, None)
+        assert module._wrap_function(context, len, "int") == ("./boat/bin/python3", context.environment, len, "int")
+    boat.hook.remove()
+    assert [module._wrap_function(context, len)[0] for module in spark.functions] == ["./boat/bin/python3"] * 2
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [PATCH, ConfPatch("/store/bin/python3", {SQL_PYTHON: "/store/bin/python3"}), ConfPatch("python3.11", {SQL_PYTHON: "python3.11"}), PLANNED],
+    ids=["executors_not_told", "absolute", "nodes_own", "switched_since"],
+)
+def test_an_interpreter_that_is_not_known_to_have_a_copy_stays(spark: Any, home: Path, patch: ConfPatch) -> None:
+    drivers_copy(spark, home)
+    Recorder(home, patch=patch)
+    context = spark.Context("spark://host:7077")
+    if patch is PLANNED:
+        context.pythonExec = "./other/bin/python3"
+    assert [module._wrap_function(context, len)[0] for module in spark.functions] == [context.pythonExec] * 2
+
+
+def test_without_a_copy_on_the_driver_nothing_changes(spark: Any, home: Path) -> None:
+    drivers_copy(spark, home).unlink()
+    Recorder(home, patch=PLANNED)
+    assert spark.functions[1]._wrap_function(spark.Context("spark://host:7077"), len)[0] == "./boat/bin/python3"
+
+
 # master and conf of launch_ship
 
 
 def test_the_launchs_master_and_conf_are_used_where_the_program_is_silent(spark: Any, home: Path) -> None:
     boat = Recorder(home, master="spark://host:7077", conf={"spark.ui.enabled": "false"})
-    for _ in range(2):  # the second start finds a JVM whose own default is local[*]
-        context = spark.Context()
+    for start in (spark.Context, spark.Context, lambda: spark.Context(conf=spark.Conf()), launch.start):  # all but the first find a JVM whose own default is local[*]
+        context = start()
         assert context.master == "spark://host:7077"
         assert context._jsc["spark.ui.enabled"] == "false"
         context.stop()
@@ -447,6 +524,18 @@ def test_a_wrap_that_came_later_stays_when_ours_goes(spark: Any, home: Path) -> 
     assert spark.Context.__init__ is theirs
     assert spark.Context("local[2]").pythonExec == "python3"
     assert (seen, boat.facts, boat.hook.active) == ([("local[2]",)], [], False)
+
+
+def test_a_wrap_of_the_builder_that_came_later_stays_too(spark: Any, home: Path) -> None:
+    boat = Recorder(home)
+    ours = spark.Session.Builder.create
+
+    def theirs(self: Any) -> Any:
+        return ours(self)
+
+    spark.Session.Builder.create = theirs
+    boat.hook.remove()
+    assert spark.Session.builder.config("spark.remote", "sc://host").create() == "a Connect session"
 
 
 def test_the_newest_launch_wins_and_says_so(spark: Any, home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,47 @@ def test_errors_show_no_credentials() -> None:
         assert "s3cret" not in str(caught.value)
 
 
+def test_no_text_makes_anything_but_a_requirement_or_a_requirement_error(home: Path) -> None:
+    pieces = [
+        "numpy",
+        "==",
+        "1.0",
+        "@",
+        " ",
+        "[",
+        "]",
+        "./proj",
+        "git+",
+        "https://",
+        "//",
+        "h/",
+        WHEEL,
+        ";",
+        "python_version",
+        "'3'",
+        ">",
+        "-r",
+        "-e",
+        "-i",
+        "--",
+        "#egg=x",
+        "~",
+        "file:",
+    ]
+    pieces += ["\\", "${HOME}", "%zz", "[::1]", "extra", "in", "(", "\x0c", "\ud800", "=", '"', "é", "--hash=sha256:", ","]
+    chance = random.Random(7)
+    outcomes = {"read": 0, "refused": 0, "refused without a cure": 0}
+    for _ in range(1500):
+        text = "".join(chance.choices(pieces, k=chance.randint(1, 8)))
+        try:
+            merge([asked(text), read(write(home / "r.txt", text.replace("\ud800", "")))])
+            outcomes["read"] += 1
+        except RequirementError as error:
+            outcomes["refused" if error.cure else "refused without a cure"] += 1
+    assert outcomes.pop("refused without a cure") == 0
+    assert min(outcomes.values()) > 20
+
+
 # requirements.txt
 
 
@@ -327,7 +369,7 @@ name = "Me"
 dependencies = ["numpy>=1", "other @ file:./other"]
 [project.optional-dependencies]
 Fast_One = ["isal"]
-all = ["me[fast-one]; python_version > '3'", "six"]
+all = ["me[fast-one]; python_version > '3'", "six", "me[all]"]
 [dependency-groups]
 test = ["pytest", {include-group = "base"}]
 base = ["mypy"]
@@ -386,13 +428,13 @@ def test_the_order_of_manifests_does_not_count_and_that_of_indexes_in_a_file_doe
         asked("numpy>=1", "Six", origin="a"),
         asked("six", origin="b"),
         Manifest(indexes=Indexes(index_url="https://m", extra_index_urls=("https://z", "https://b"), find_links=("/x",))),
-        Manifest(indexes=Indexes(extra_index_urls=("https://z",), prerelease=True)),
+        Manifest(indexes=Indexes(extra_index_urls=("https://a", "https://b"), prerelease=True)),
     ]
     merged = {merge(order) for order in itertools.permutations(parts)}
     assert len(merged) == 1
     one = merged.pop()
     assert [(r.text, r.origin) for r in one.requirements] == [("numpy>=1", "a"), ("six", "a, b")]
-    assert one.indexes == Indexes(index_url="https://m", extra_index_urls=("https://z", "https://b"), find_links=("/x",), prerelease=True)
+    assert one.indexes == Indexes(index_url="https://m", extra_index_urls=("https://a", "https://b", "https://z"), find_links=("/x",), prerelease=True)
     assert merge([one, one]) == one
 
 
@@ -419,6 +461,8 @@ def test_one_name_is_one_requirement() -> None:
 def test_a_place_stands_for_the_name_and_versions_bound_it() -> None:
     found = for_target(asked("foo>=2", "foo[x]", "foo @ git+https://h/foo"), LINUX)
     assert (texts(found), [c.text for c in found.constraints]) == (["foo[x] @ git+https://h/foo"], ["foo>=2"])
+    early = "https://h/foo-2.0rc1-py3-none-any.whl"
+    assert texts(for_target(asked("foo>=1", early), LINUX)) == [f"foo @ {early}"]
 
 
 @pytest.mark.parametrize(

@@ -194,8 +194,11 @@ def test_pips_files_and_variables_in_pips_order(tmp_path: Path) -> None:
     for place in ("xdg/pip/pip.conf", "home/.pip/pip.conf", "home/.config/pip/pip.conf", "venv/pip.conf"):
         write(tmp_path / place, f"[global]\ntimeout = {len(told)}\n")
         told.append(timeout())
+    write(tmp_path / "home/.config/pip/pip.conf", "[global]\nproxy = http://user\n")
+    assert pipconf.read(environ)["proxy"][0] == "http://user"
     environ["PIP_CONFIG_FILE"] = str(write(tmp_path / "named.conf", "[global]\ntimeout = 4\n"))
     told.append(timeout())
+    assert "proxy" not in pipconf.read(environ)
     write(tmp_path / "xdg/pip/pip.conf", "[install]\ndefault_timeout = 5\n")
     told.append(timeout())
     environ["PIP_DEFAULT_TIMEOUT"] = "6"

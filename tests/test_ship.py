@@ -5,6 +5,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Target
@@ -77,6 +78,23 @@ def test_a_stage_that_cannot_be_written_leaves_nothing(archive: Archive, tmp_pat
     assert sorted(p.name for p in tmp_path.iterdir()) == ["an archive.tar.gz", "file"]
 
 
+class FullDisk(MemoryFileSystem):  # type: ignore[misc]
+    """Takes the first half of a file and says nothing."""
+
+    protocol = "fulldisk"
+
+    def put_file(self, lpath: str, rpath: str, **how: object) -> None:
+        data = Path(lpath).read_bytes()
+        self.pipe_file(rpath, data[: len(data) // 2])
+
+
+def test_half_an_upload_is_refused_and_taken_away(archive: Archive, memory: fsspec.AbstractFileSystem) -> None:
+    fsspec.register_implementation("fulldisk", FullDisk, clobber=True)
+    with pytest.raises(ShipError, match="upload is not complete"):
+        ship(archive, "fulldisk://boats")
+    assert memory.find("/") == []
+
+
 def test_a_missing_driver_names_what_to_install(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ShipError, match="not installed") as error:
@@ -84,9 +102,13 @@ def test_a_missing_driver_names_what_to_install(archive: Archive, monkeypatch: p
     assert "s3fs" in error.value.cause
 
 
-@pytest.mark.parametrize(
-    ("stage", "what"), [("/shared/boats", "not a URL"), ("shared", "not a URL"), ("nonsense://x/y", "cannot be used"), ("s3://key:hunter2@bucket/x", "holds credentials")]
-)
+def test_a_stage_may_be_a_path(archive: Archive, tmp_path: Path) -> None:
+    shipped = ship(archive, str(tmp_path / "shared"))
+    assert shipped.uri == (tmp_path / "shared" / f"{archive.name}.tar.gz").as_uri()
+    assert (tmp_path / "shared" / f"{archive.name}.tar.gz").read_bytes() == Path(archive.path).read_bytes()
+
+
+@pytest.mark.parametrize(("stage", "what"), [("nonsense://x/y", "cannot be used"), ("s3://key:hunter2@bucket/x", "holds credentials")])
 def test_stages_that_cannot_be_meant(archive: Archive, stage: str, what: str) -> None:
     with pytest.raises(ShipError, match=what) as error:
         ship(archive, stage)

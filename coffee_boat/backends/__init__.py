@@ -12,11 +12,12 @@ from typing import Protocol
 
 from coffee_boat._run import redact
 from coffee_boat.backends.local import LocalBackend
+from coffee_boat.backends.preload import preloading
 from coffee_boat.backends.standalone import StandaloneBackend
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
-__all__ = ["Backend", "LocalBackend", "StandaloneBackend", "backend_for"]
+__all__ = ["Backend", "LocalBackend", "StandaloneBackend", "backend_for", "backend_under_way", "preloading"]
 
 # The forms that org.apache.spark.SparkMasterRegex and SparkContext.createTaskScheduler take.
 _LOCAL = re.compile(r"local(\[(\d+|\*)(\s*,\s*\d+)?\])?")
@@ -57,6 +58,15 @@ def backend_for(master: str) -> Backend:
             raise LaunchError("this kind of master is not supported yet", value=redact(master), cause=cause, cure=cure)
     cause = "a typing mistake, or a kind of master that coffee_boat does not know"
     raise LaunchError("the master cannot be used", value=redact(master), cause=cause, cure="use local[*], spark://host:7077 or local-cluster[2,1,1024]")
+
+
+def backend_under_way(master: str) -> Backend:
+    """The backend for an archive that a running session gets, by addArchive.
+
+    The cluster manager has no part in that: every executor fetches the archive from the driver and unpacks it in
+    SparkFiles' root, which is its working directory (org.apache.spark.executor.Executor.updateDependencies).
+    """
+    return LocalBackend() if _LOCAL.fullmatch(master) else StandaloneBackend()
 
 
 def _by_hand() -> dict[str, str]:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from coffee_boat._run import redact
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import ConfPatch, Finding, SparkFacts
+from coffee_boat.model import SQL_PYTHON, START_FOLDER, Archive, ConfPatch, Finding, SparkFacts
 
 _EXECUTOR_ENV = "spark.executorEnv."
 _OURS = {"PYTHONNOUSERSITE": "1", "PYTHONHOME": ""}
@@ -16,7 +16,7 @@ _OURS = {"PYTHONNOUSERSITE": "1", "PYTHONHOME": ""}
 
 _PYTHON_SETTINGS = (
     "spark.pyspark.python",
-    "spark.sql.execution.pyspark.python",
+    SQL_PYTHON,
     "spark.executorEnv.PYSPARK_PYTHON",
     "spark.yarn.appMasterEnv.PYSPARK_PYTHON",
 )
@@ -28,19 +28,40 @@ def patch(facts: SparkFacts, *, python: str, packages: str | None, conf: Mapping
     """The patch for an interpreter, with the user's own settings merged in.
 
     Args:
-        packages: a folder for the workers' PYTHONPATH, when the interpreter is the node's own.
+        packages: for the workers' PYTHONPATH, when the interpreter is the node's own: see `python_path`.
     """
     replaced = {key: python for key in _PYTHON_SETTINGS if facts.conf.get(key, python) != python}
     environment = dict(_OURS)
     if packages is not None:
         # Workers get Spark's own files first, then this, then the PYTHONPATH of the executor's JVM (org.apache.spark.api.python.PythonWorkerFactory).
-        environment["PYTHONPATH"] = ":".join(filter(None, [packages.rstrip("/"), facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")]))
+        environment["PYTHONPATH"] = ":".join(filter(None, [packages, facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")]))
     return ConfPatch(
         python=python,
         conf={**conf, **replaced},
         environment=environment,
         findings=(*findings, *_replaced_pythons(facts, python), *_replaced_variables(facts), *_shadowing(facts, packages)),
     )
+
+
+def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:
+    """For masters where spark-submit itself refuses it, with a stack trace.
+
+    Raises:
+        LaunchError: the deploy mode is "cluster".
+    """
+    if facts.deploy_mode == "cluster":
+        raise LaunchError(
+            "there is no cluster deploy mode for this master", value=redact(facts.master), cause=cause, cure="leave out --deploy-mode and spark.submit.deployMode, or say client"
+        )
+
+
+def python_path(archive: Archive, root: str) -> str:
+    """The folders of an archive that a node's own interpreter needs on PYTHONPATH: what starts our part, then the packages.
+
+    Args:
+        root: the folder that the archive was unpacked into.
+    """
+    return ":".join(f"{root}/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages))
 
 
 def merge_archives(theirs: str, ours: str) -> tuple[str, tuple[Finding, ...]]:

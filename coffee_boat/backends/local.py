@@ -16,9 +16,10 @@ class LocalBackend:
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
         """Absolute paths into `environment`; nothing is sent."""
+        _settings.refuse_cluster_mode(facts, "the driver and its executors are one process here")
         if environment is None:
             raise LaunchError("the environment is not unpacked on this machine", value=shipped.archive.name, cause="local[*] runs it from the store", cure="call launch_ship again")
         archive = shipped.archive
         python = str(environment / archive.python) if archive.has_python else facts.python or f"python{archive.target.minor}"
-        packages = None if archive.has_python else str(environment / archive.target.site_packages)
+        packages = None if archive.has_python else _settings.python_path(archive, str(environment))
         return _settings.patch(facts, python=python, packages=packages, conf={})

@@ -40,7 +40,7 @@ _NO_COPY_IN_KERNEL = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP,
 _SUFFIXES = (".tar.gz", ".tgz")
 
 
-def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store) -> Archive:  # noqa: PLR0913 - all of them stand in boat.json
+def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store) -> Archive:
     """The archive of some chunks, in this order; where two hold the same file, the later one wins when it is unpacked.
 
     Args:
@@ -124,6 +124,13 @@ def unpack_chunk(chunk: Chunk, store: Store) -> Path:
         StoreError: it is not unpacked yet, and the store cannot be written.
     """
     return _unpacked(store.chunk_path(chunk), chunk.size, chunk.id, store, "")
+
+
+def modules(archive: Archive, store: Store) -> frozenset[str]:
+    """The top-level modules in an archive's site-packages: names without a suffix, folders of data among them."""
+    folder = archive.target.site_packages
+    names = (name.removeprefix(folder) for chunk in archive.chunks for name in store.recall("listing", chunk.id) or {} if name.startswith(folder))
+    return frozenset(name.partition("/")[0].partition(".")[0] for name in names)
 
 
 # boat.json and the archive's bytes

@@ -31,7 +31,7 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _BLOCK = 512
 _BATCH = 1 << 20
 _SMALL = 2048
-_SLICE = 1 << 18
+_SLICE = 1 << 16
 _LEVEL = 1
 _NO_NAMES = {"", ".", ".."}
 
@@ -88,9 +88,7 @@ class ChunkWriter:
         self.listing[name] = f"-> {target}"
         self.files += 1
 
-    def deflated(  # noqa: PLR0913 - a stream and what a zip knows of it
-        self, name: str, raw: bytes | memoryview, *, crc: int, size: int, executable: bool = False, sees: Callable[[bytes], object] | None = None
-    ) -> None:
+    def deflated(self, name: str, raw: bytes | memoryview, *, crc: int, size: int, executable: bool = False, sees: Callable[[bytes], object] | None = None) -> None:
         """A regular file whose content is a raw deflate stream already (RFC 1951); it is checked by inflating, and copied as it is.
 
         Args:

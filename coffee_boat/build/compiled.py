@@ -42,7 +42,10 @@ def _sources(packed: Path, root: Path) -> list[str]:
     names = []
     with tarfile.open(packed) as entries:
         for entry in entries:
-            if entry.isreg() and PurePosixPath(entry.name).suffix == ".py":
-                entries.extract(entry, root, filter="data")
+            content = entries.extractfile(entry) if PurePosixPath(entry.name).suffix == ".py" else None
+            if content is not None:
+                place = root / entry.name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_bytes(content.read())
                 names.append(entry.name)
     return names

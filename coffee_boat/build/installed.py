@@ -62,7 +62,7 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
     Raises:
         BuildError: a wheel is damaged, hostile, or not what was pinned.
     """
-    largest_first = sorted(lock.pins, key=lambda pin: -wheels[pin.name].stat().st_size)
+    largest_first = sorted(lock.pins, key=lambda pin: -_size(wheels[pin.name]))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         made = {pin.name: pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store) for pin in largest_first}
         try:
@@ -80,6 +80,8 @@ def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
         BuildError: the wheel is damaged, hostile, not what was pinned, or for other machines.
     """
     check_filename(wheel.name, pin, target)
+    if not wheel.is_file():
+        raise BuildError("a wheel is not there", value=str(wheel), cause="it was removed or moved since it was fetched", cure="try again: it is then fetched anew")
     digest = pin.sha256 if _is_pinned_file(pin) else file_digest(wheel)
     install = _Install(wheel, pin, target)
     return make(store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill)
@@ -88,6 +90,10 @@ def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
 def recall_wheel(pin: Pin, target: Target, store: Store) -> Chunk | None:
     """The chunk of a pinned wheel, if it was made before. None for what is built on the driver: only its wheel would tell."""
     return recall(store, _key(pin.sha256, pin.filename, pin, target)) if _is_pinned_file(pin) and pin.filename else None
+
+
+def _size(wheel: Path) -> int:
+    return wheel.stat().st_size if wheel.is_file() else 0
 
 
 def _is_pinned_file(pin: Pin) -> bool:
@@ -229,6 +235,8 @@ class _Install:
             self._issue(info.filename, "no installation scheme is called so")
         elif root + rest[0] == SENTINEL:
             self._issue(info.filename, f"{SENTINEL} in the root is this program's own")
+        elif scripts.is_interpreter(root + rest[0]):
+            self._issue(info.filename, "it would replace the interpreter")
         else:
             yield _Place(info, root + rest[0], script=scheme == "scripts")
 

@@ -39,7 +39,7 @@ _PROBE = Path(__file__).with_name("_probe.py")
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
 """Where glibc's loader lies on every Linux (the ABIs' own documents); another place is of one distribution only."""
 _LOADER_CACHE = Path("/etc/ld.so.cache")
-_STANDALONE = 'python="3.11" takes a standalone build, which uv fetches'
+_STANDALONE = f'python="{sys.version_info.major}.{sys.version_info.minor}" takes a standalone build, which uv fetches'
 _SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "dist-packages", "ensurepip", "idlelib", "lib-dynload", "lib2to3", "msilib", "pydoc_data", "site-packages", "test", "tests", "tkinter", "turtledemo"}
 )
@@ -86,7 +86,7 @@ class Floor:
     """The files that set it, relative to the archive's root."""
 
 
-def find(python: str | None = None, *, offline: bool = False) -> Interpreter:
+def find(python: str | None = None, *, offline: bool = False, portable: bool = False) -> Interpreter:
     """The interpreter that is meant.
 
     Args:
@@ -94,11 +94,12 @@ def find(python: str | None = None, *, offline: bool = False) -> Interpreter:
             looked for, then fetched, by uv; the path of an interpreter or of the folder of an environment; a command on PATH.
             Of a virtual environment the base is taken.
         offline: fetch nothing.
+        portable: a version means a standalone build (python-build-standalone, by uv), which needs glibc 2.17 only: the nodes are older than this machine.
 
     Raises:
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
     """
-    path = _located(python, offline)
+    path = _located(python, offline, portable)
     facts = _probed(path)
     _refuse(facts, path)
     program = facts.program
@@ -159,12 +160,12 @@ def floor(interpreter: Interpreter, store: Store) -> Floor:
 # which one
 
 
-def _located(python: str | None, offline: bool) -> str:
+def _located(python: str | None, offline: bool, portable: bool) -> str:
     if python is None:
         return _own()
     python = python.strip()
     if re.fullmatch(r"\d+(\.\d+)*", python):
-        return _of_version(python, offline)
+        return _of_version(python, offline, portable)
     path = Path(python).expanduser()
     if path.is_dir():
         path = path / "bin" / "python3"
@@ -182,20 +183,28 @@ def _own() -> str:
     return sys.executable
 
 
-def _of_version(version: str, offline: bool) -> str:
+def _of_version(version: str, offline: bool, portable: bool) -> str:
     parts = tuple(int(part) for part in version.split("."))
     if len(parts) not in (2, 3):
         raise BuildError(
             "a Python version has two or three numbers", value=version, cause="PySpark needs the driver's minor version on executors", cure='say python="3.11" or "3.11.7"'
         )
     _refuse_version(parts, version)
-    if sys.version_info[: len(parts)] == parts and sys.implementation.name == "cpython" and sys.executable:
+    if not portable and sys.version_info[: len(parts)] == parts and sys.executable and _can_be_shipped(sys.executable):
         return sys.executable
-    return _by_uv(version, offline)
+    return _by_uv(version, offline, portable)
 
 
-def _by_uv(version: str, offline: bool) -> str:
-    found = _uv("find", "--no-project", "--system", "--no-python-downloads", f"cpython@{version}")
+def _can_be_shipped(path: str) -> bool:
+    try:
+        _refuse(_probed(path), path)
+    except BuildError:
+        return False
+    return True
+
+
+def _by_uv(version: str, offline: bool, portable: bool) -> str:
+    found = _uv("find", "--no-project", "--managed-python" if portable else "--system", "--no-python-downloads", f"cpython@{version}")
     if found.code:
         fetched = _uv("install", "--no-bin", *(["--offline"] if offline else []), f"cpython@{version}")
         found = _uv("find", "--no-project", "--managed-python", "--no-python-downloads", f"cpython@{version}")

@@ -24,7 +24,7 @@ python=$here/python{minor}
 exec "$python" "$0" "$@"
 '''
 """
-_INTERPRETER = re.compile(r"python[\d.]*")
+_INTERPRETER = re.compile(r"bin/python[\d.]*")
 
 
 def relocatable(source: bytes, minor: str) -> bytes:
@@ -42,6 +42,11 @@ def is_for_python(source: bytes) -> bool:
     return source.startswith(b"#!python")
 
 
+def is_interpreter(name: str) -> bool:
+    """True for the names in an archive that an interpreter may have: bin/python, bin/python3.11."""
+    return _INTERPRETER.fullmatch(name) is not None
+
+
 def entry_points(text: str, wheel: str, minor: str) -> Iterator[tuple[str, bytes]]:
     """Name and content of each console and gui script of an entry_points.txt.
 
@@ -56,7 +61,7 @@ def entry_points(text: str, wheel: str, minor: str) -> Iterator[tuple[str, bytes
     except (configparser.Error, AssertionError) as error:  # installer asserts that each entry is "module:attribute"
         raise _unreadable(wheel, str(error) or 'an entry is not "module:attribute"') from error
     for name, module, attribute, section in found:
-        if "/" in name or name in ("", ".", "..") or _INTERPRETER.fullmatch(name):
+        if "/" in name or name in ("", ".", "..") or is_interpreter(f"bin/{name}"):
             raise _unreadable(wheel, f"a script cannot be called {name!r}")
         yield name, relocatable(Script(name, module, attribute, section).generate("python", "posix")[1], minor)
 

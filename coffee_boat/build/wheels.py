@@ -23,7 +23,7 @@ _PARALLEL = 6
 """Downloads at once; more gains nothing from one index."""
 
 
-def fetch(  # noqa: PLR0913
+def fetch(
     lock: Lock,
     *,
     indexes: Indexes,

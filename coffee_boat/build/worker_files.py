@@ -6,7 +6,7 @@ from importlib.resources import files
 
 from coffee_boat._store import Store
 from coffee_boat.build import chunks
-from coffee_boat.model import Chunk, Target
+from coffee_boat.model import START_FOLDER, Chunk, Target
 
 IMPORT_NAME = "coffee_boat_worker"
 """Not coffee_boat: a node's or a user's own coffee_boat must not be mistaken for it."""
@@ -31,5 +31,6 @@ def chunk(target: Target, store: Store) -> Chunk:
 
 def _content(site_packages: str) -> dict[str, str]:
     sources = sorted((entry for entry in files("coffee_boat.worker").iterdir() if entry.name.endswith(".py")), key=lambda entry: entry.name)
-    package = {f"{site_packages}{IMPORT_NAME}/{source.name}": source.read_text("utf-8") for source in sources}
-    return {f"{site_packages}coffee_boat.pth": STARTER, **package}
+    texts = {source.name: source.read_text("utf-8") for source in sources}
+    package = {f"{site_packages}{IMPORT_NAME}/{name}": text for name, text in texts.items()}
+    return {f"{START_FOLDER}sitecustomize.py": texts["sitecustomize.py"], f"{site_packages}coffee_boat.pth": STARTER, **package}

@@ -16,6 +16,7 @@ _BY_HAND = (
 )
 _CONTEXT_NAMES = ("__init__", "_initialize_context", "_ensure_initialized", "_active_spark_context", "_gateway", "_jvm", "_lock")
 _INIT_PARAMETERS = {"master", "conf", "gateway", "jsc"}
+_FUNCTION_PARAMETERS = {"sc", "func", "returnType"}
 
 
 class PySpark(NamedTuple):
@@ -25,6 +26,9 @@ class PySpark(NamedTuple):
     context: Any
     conf: Any
     session: Any
+    files: Any
+    functions: tuple[Any, ...]
+    """The modules that turn Python functions into the JVM's by a `_wrap_function` of their own name."""
 
 
 def load() -> PySpark:
@@ -44,14 +48,15 @@ def load() -> PySpark:
             " or, for a Spark on this machine: pip install 'coffee_boat[local]'",
         ) from error
     try:
-        from pyspark import SparkConf, SparkContext
-        from pyspark.sql import SparkSession
+        from pyspark import SparkConf, SparkContext, SparkFiles
+        from pyspark.sql import SparkSession, udf, udtf
     except ImportError as error:
         raise LaunchError(
             "this pyspark has no SparkContext", value=str(error), cause="pyspark-client serves Spark Connect only, which is not supported yet", cure="pip install pyspark"
         ) from error
-    _assert_names(SparkContext, SparkSession, pyspark.__version__)
-    return PySpark(pyspark.__version__, SparkContext, SparkConf, SparkSession)
+    found = PySpark(pyspark.__version__, SparkContext, SparkConf, SparkSession, SparkFiles, (udf, udtf))
+    _assert_names(found)
+    return found
 
 
 def compatible(spark_version: str, python: _Minor) -> None:
@@ -88,7 +93,7 @@ def refuse_if_running() -> None:
             "a SparkContext is already up",
             value=f"{getattr(running, 'appName', '?')} on {getattr(running, 'master', '?')}",
             cause="the executors' environment is decided when the context starts; the pyspark shell and many notebooks start one for you",
-            cure="spark.stop() (or sc.stop()), then captain.launch_ship(), then SparkSession.builder.getOrCreate()",
+            cure="spark.stop() (or sc.stop()), then captain.launch_ship(), then SparkSession.builder.getOrCreate(); or keep it: captain.board(spark)",
         )
 
 
@@ -114,16 +119,22 @@ def _dotted(version: _Minor) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def _assert_names(context: Any, session: Any, version: str) -> None:
-    missing = [f"SparkContext.{name}" for name in _CONTEXT_NAMES if not hasattr(context, name)]
-    if not hasattr(getattr(session, "Builder", None), "getOrCreate"):
+def _assert_names(spark: PySpark) -> None:
+    missing = [f"SparkContext.{name}" for name in _CONTEXT_NAMES if not hasattr(spark.context, name)]
+    if not hasattr(getattr(spark.session, "Builder", None), "getOrCreate"):
         missing.append("SparkSession.Builder.getOrCreate")
+    missing += [f"{module.__name__}._wrap_function" for module in spark.functions if not hasattr(module, "_wrap_function")]
     if not missing:
-        missing = [f"SparkContext({name}=)" for name in sorted(_INIT_PARAMETERS - set(inspect.signature(context.__init__).parameters))]
+        missing = _lacking("SparkContext", spark.context.__init__, _INIT_PARAMETERS)
+        missing += [name for module in spark.functions for name in _lacking(f"{module.__name__}._wrap_function", module._wrap_function, _FUNCTION_PARAMETERS)]
     if missing:
         raise LaunchError(
             "this pyspark is not built as expected",
-            value=f"pyspark {version} lacks {', '.join(missing)}",
+            value=f"pyspark {spark.version} lacks {', '.join(missing)}",
             cause="a vendor's build, or another library that replaced SparkContext.__init__",
             cure=_BY_HAND,
         )
+
+
+def _lacking(called: str, function: Any, parameters: set[str]) -> list[str]:
+    return [f"{called}({name}=)" for name in sorted(parameters - set(inspect.signature(function).parameters))]

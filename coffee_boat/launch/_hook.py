@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from coffee_boat._jvm import shared_map
 from coffee_boat._progress import say_line
 from coffee_boat._run import redact
 from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
-from coffee_boat.launch import _compat, _java
+from coffee_boat.launch import _compat, _java, _planning
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
 
 _MARK = "_coffee_boat_hook"
@@ -99,11 +100,14 @@ class Hook:
         self._spark = spark
         self._patches: dict[int, ConfPatch | None] = {}
         """By id of the contexts that are being made; None until their master is known."""
+        self._on_driver: Mapping[str, str] = {}
+        """As _planning.drivers_copies, of the newest context."""
         self._wraps = [
             _wrap(spark.context, "__init__", self._init),
             _wrap(spark.context, "_initialize_context", self._initialize),
             _wrap(spark.session.Builder, "getOrCreate", self._session),
             *([_wrap(spark.session.Builder, "create", self._session)] if hasattr(spark.session.Builder, "create") else []),
+            *[_wrap(module, "_wrap_function", self._function) for module in spark.functions],
         ]
         setattr(spark.context, _MARK, self)
 
@@ -119,7 +123,7 @@ class Hook:
             if self._spark.context.__dict__.get(_MARK) is self:
                 delattr(self._spark.context, _MARK)
 
-    # the three wraps
+    # the wraps
 
     def _init(self, original: _Init) -> _Init:
         signature = inspect.signature(original)
@@ -143,7 +147,7 @@ class Hook:
             for key, value in patch.conf.items():
                 jconf.set(key, value)
             made = original(context, jconf)
-            context.environment = _shared(context._jvm, {**context.environment, **patch.environment})
+            context.environment = shared_map(context._jvm, {**context.environment, **patch.environment})
             self._patches[id(context)] = patch
             return made
 
@@ -156,6 +160,13 @@ class Hook:
             return original(builder, *args, **kwargs)
 
         return session
+
+    def _function(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def wrap_function(sc: Any, func: Any, returnType: Any = None) -> Any:  # noqa: N803  pyspark's names
+            python = self._on_driver.get(sc.pythonExec) if self.active and returnType is None else None  # what has a return type is not planned in Python
+            return original(sc if python is None else _planning.PlanningContext(sc, python), func, returnType)
+
+        return wrap_function
 
     # making one context
 
@@ -175,6 +186,7 @@ class Hook:
             return
         # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by this process read it too.
         context.pythonExec = patch.python
+        self._on_driver = _planning.drivers_copies(patch, self._spark.files.getRootDirectory())
         try:
             self.launch.started(context, patch)
         except BaseException:
@@ -257,18 +269,6 @@ def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> _Wrap:
     return _Wrap(owner, name, original, ours)
 
 
-def _shared(jvm: Any, variables: Mapping[str, str]) -> Any:
-    """The variables as one map inside the JVM.
-
-    Every Python function captures `sc.environment` when it is first used: a dict by value, this by reference. So what is put into it later reaches
-    functions that were made before; and since the variables are part of what keys Python workers (SparkEnv.createPythonWorker), Spark then starts fresh ones.
-    """
-    shared = jvm.java.util.concurrent.ConcurrentHashMap()
-    for name, value in variables.items():
-        shared.put(name, value)
-    return shared
-
-
 def _copy(conf: Any, conf_class: Any) -> Any:
     copy = conf_class(loadDefaults=False)
     for key, value in conf.getAll():
@@ -321,5 +321,6 @@ def _handed_over(cause: str) -> Finding:
         "the shipped environment is not used by this SparkContext",
         "",
         cause,
-        'captain.pack("boat.tar.gz") and name it in the platform\'s settings: spark.archives=boat.tar.gz#boat, PYSPARK_PYTHON=./boat/bin/python3',
+        'captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name it in the platform\'s settings: '
+        "spark.archives=boat.tar.gz#boat, PYSPARK_PYTHON=./boat/bin/python3",
     )

@@ -44,7 +44,7 @@ _UV_PLATFORMS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """glibc minors that uv's --python-platform knows: a fixed list."""
 
 
-def resolve(  # noqa: PLR0913
+def resolve(
     manifest: Manifest,
     target: Target,
     *,

@@ -72,12 +72,10 @@ def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) 
     """See `coffee_boat.requirements.read`."""
     project = _Project(path, load(path))
     _refuse_unreadable(project, groups)
-    asked = [
-        *_own(project),
-        *(found for extra in _listed(extras, "extras") for found in _of_extra(project, extra)),
-        *(found for group in _listed(groups, "groups") for found in _of_group(project, group)),
-    ]
-    wanted = tuple(found for requirement in asked for found in _without_itself(project, requirement, ()))
+    asked = [(requirement, "") for requirement in _own(project)]
+    asked += [(requirement, extra) for extra in _listed(extras, "extras") for requirement in _of_extra(project, extra)]
+    asked += [(requirement, "") for group in _listed(groups, "groups") for requirement in _of_group(project, group)]
+    wanted = tuple(found for requirement, extra in asked for found in _without_itself(project, requirement, (str(canonicalize_name(extra)),)))
     return Manifest(requirements=wanted, findings=tuple(_lost_sources(project, wanted)))
 
 

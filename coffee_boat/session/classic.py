@@ -6,21 +6,24 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from coffee_boat._jvm import shared_map
 from coffee_boat._run import redact
 from coffee_boat.errors import ShipError, VerifyError
-from coffee_boat.model import Shipped
+from coffee_boat.model import SQL_PYTHON, ConfPatch, Shipped
 from coffee_boat.session import Answers, Versions
 from coffee_boat.worker import facts
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
+    from pyspark.sql import SparkSession
 
 _PAUSE = 0.2
-"""Seconds that a task holds its slot in the first round, so that the others have to take another one; longer in each round."""
+"""Seconds that a task holds its slot from the second round on, so that the others have to take another one; longer in each round.
+None in the first: Spark offers all free slots at once, so on an idle cluster each executor has its tasks before one ends."""
 _LONGEST_PAUSE = 1.0
 _GRACE = 5.0
 """Seconds that a cancelled job gets to end."""
@@ -29,7 +32,7 @@ _DRIVER = "driver"
 
 
 class ClassicSession:
-    """Wraps a running SparkContext; changes nothing of it."""
+    """Wraps a running SparkContext; only `send` and `switch` change anything of it."""
 
     def __init__(self, context: SparkContext) -> None:
         self._context = context
@@ -44,6 +47,11 @@ class ClassicSession:
 
         self._require_live()
         return Versions(driver=pyspark.__version__, jvm=self._context.version)
+
+    @property
+    def application(self) -> str:
+        """Spark's id of it; unique within one cluster."""
+        return str(self._context.applicationId)
 
     def executors(self) -> tuple[str, ...]:
         """Ids of the executors that are live now, sorted; the driver's only in local mode.
@@ -75,11 +83,37 @@ class ClassicSession:
                 cure="look for a full disk in spark.local.dir on the driver, and for a stage that the driver cannot read",
             ) from error
 
+    def switch(self, patch: ConfPatch, marks: Mapping[str, str], session: SparkSession | None = None) -> None:
+        """Let functions that are used from now on run under another interpreter, with more variables.
+
+        Both are captured with a function when it is first used. Where the variables are the JVM's shared map already, functions
+        that were made before see the new ones, too. The conf of a context that runs is read by `getConf` only.
+
+        Args:
+            patch: its interpreter and its variables; its conf is not looked at.
+            marks: settings to find in the conf later.
+            session: SQL functions of this session that were used before get the interpreter, too.
+
+        Raises:
+            VerifyError: the context was stopped.
+        """
+        self._require_live()
+        context = self._context
+        if isinstance(context.environment, dict):
+            context.environment = shared_map(context._jvm, {**context.environment, **patch.environment})
+        else:
+            context.environment.update(patch.environment)
+        context.pythonExec = patch.python
+        for key, value in marks.items():
+            context._conf.set(key, value)
+        if session is not None:
+            session.conf.set(SQL_PYTHON, patch.python)
+
     def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
         """Run a function once or more on every live executor, by small jobs until the live list is covered.
 
-        Spark has no way to address an executor, so a job has as many tasks as there are slots, and each holds its slot for a
-        moment. On a busy cluster, or where executors come late, more rounds follow. The caller's job group and local properties
+        Spark has no way to address an executor, so a job has as many tasks as there are slots. On a busy cluster, or where executors
+        come late, more rounds follow, in which each task holds its slot for a moment. The caller's job group and local properties
         stay as they are: the jobs run in a thread of their own, which inherits them (scheduler pool) and has its own group.
 
         Args:
@@ -95,7 +129,7 @@ class ClassicSession:
         rounds = 0
         while (waiting := self._waiting(answers, rounds)) and (left := end - time.monotonic()) > 0:
             rounds += 1
-            job = _Job(self._context, payload, tasks=waiting, pause=min(_PAUSE * rounds, _LONGEST_PAUSE))
+            job = _Job(self._context, payload, tasks=waiting, pause=min(_PAUSE * (rounds - 1), _LONGEST_PAUSE))
             for executor, answer in job.run(left):
                 answers.setdefault(executor, answer)
         return Answers(answers, tuple(executor for executor in self.executors() if executor not in answers), rounds)

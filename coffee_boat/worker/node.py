@@ -3,7 +3,6 @@
 Standard library only, Python 3.9 and later; runs at every start of a shipped interpreter, so the usual case costs a few stat calls.
 """
 # os.path, not pathlib: this runs at every start of an interpreter, and pathlib costs more than all the rest.
-# ruff: noqa: PTH
 
 from __future__ import annotations
 

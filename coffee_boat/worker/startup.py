@@ -1,4 +1,7 @@
-"""Called by coffee_boat.pth at the start of every shipped interpreter: the daemon that forks Spark's Python workers, and any other."""
+"""Called by coffee_boat.pth at the start of every shipped interpreter: the daemon that forks Spark's Python workers, and any other.
+
+Where the nodes' own interpreter runs, sitecustomize.py has the .pth read.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,18 @@ def start() -> None:
     so that it is there whatever the node is like.
     """
     finder.install()
-    _check_complete(sys.prefix)
-    node.prepare(sys.prefix)
+    root = archive_root()
+    _check_complete(root)
+    if os.path.realpath(sys.prefix) == os.path.realpath(root):  # a node's own interpreter fits its node
+        node.prepare(root)
+
+
+def archive_root() -> str:
+    """The folder that the archive was unpacked into: <root>/lib/pythonX.Y/site-packages/coffee_boat_worker/startup.py."""
+    folder = os.path.abspath(__file__)
+    for _ in range(5):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def _check_complete(prefix: str) -> None:

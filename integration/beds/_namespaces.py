@@ -74,8 +74,11 @@ def start(node: Node, program: Sequence[str], environment: Mapping[str, str]) ->
     """Make the node and start its program there, with this environment and no other variable.
 
     Raises:
+        BedCannotRun: it is to hide what it cannot do without, or its folder's name does not fit into mount options.
         OSError: a tool is missing; see `why_not`.
     """
+    if set(str(node.folder)) & set(",:\\"):
+        raise BedCannotRun(f"a comma, colon or backslash in {node.folder}: overlayfs takes no such folder")
     (node.folder / "files").mkdir(parents=True, exist_ok=True)
     return _processes.start(_command(node, program, environment), record=node.folder / "process", log=node.log, env=_described(node))
 
@@ -177,7 +180,7 @@ def _hidden(node: Node) -> list[Path]:
     system = [] if node.system_python else [path for pattern in (*_SYSTEM_PYTHON, *_PYTHONS_LIBRARIES) for path in Path("/").glob(pattern[1:])]
     wanted = {_canonical(path) for path in (*map(Path, _PRIVATE), *system, *node.hide) if path.exists() or path.is_symlink()}
     if needed := sorted(wanted.intersection(_NEEDED)):
-        raise ValueError(f"a node cannot do without {', '.join(map(str, needed))}")
+        raise BedCannotRun(f"a node cannot do without {', '.join(map(str, needed))}")
     return sorted(path for path in wanted if not wanted.intersection(path.parents))
 
 

@@ -14,7 +14,7 @@ from integration.beds import BedCannotRun, BedFailed, _namespaces
 from integration.beds.standalone import cluster as clusters
 from integration.beds.standalone.cluster import CHECKOUT, Cluster, Options
 
-VARIABLE = "COFFEE_BOAT_STANDALONE_MASTER"
+VARIABLE = "SPARK_BED_MASTER"
 """A master that the tests take instead of starting their own."""
 
 
@@ -112,8 +112,8 @@ def _verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str,
 
 
 def _up_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, default=2, help="(%(default)s)")
-    parser.add_argument("--cores", type=int, default=1, help="that each worker offers (%(default)s)")
+    parser.add_argument("--workers", type=int, choices=range(1, 10), default=2, metavar="N", help="(%(default)s)")
+    parser.add_argument("--cores", type=int, default=1, metavar="N", help="that each worker offers (%(default)s)")
     parser.add_argument("--memory", type=int, default=2048, metavar="MIB", help="that each worker offers (%(default)s)")
     parser.add_argument("--spark-home", type=Path, metavar="DIR", help="default: SPARK_HOME, or the pyspark of this Python")
     parser.add_argument("--without-pyspark-zip", action="store_true", help="nodes have Spark's jars only, not its Python files")

@@ -1,0 +1,147 @@
+"""Session start and the time to the first UDF result, with and without coffee_boat, and what the difference is made of.
+
+    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N]
+
+Each row is a process of its own, with a JVM of its own: the session is started, a UDF that needs no package runs on two partitions,
+then the same query once more. On local-cluster executors unpack the archive in every session; on local[2] the store has the
+environment unpacked after the first one. All chunks, locks and archives are in the store. Medians over the processes; the clock
+starts when SparkSession is asked for, `launch` comes before it. Steps are told by process and file times of this machine's kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from _common import QUIET, Workshop, arguments, median, on_each, shown, table, versions
+
+PACKAGES = ("pandas", "pyarrow", "scikit-learn")
+CLUSTER, LOCAL = "local-cluster[2,1,1024]", "local[2]"
+ROWS = (
+    (f"{CLUSTER}, pyspark alone", CLUSTER, "plain", ()),
+    (f"{CLUSTER}, coffee_boat, no packages", CLUSTER, "ours", ()),
+    (f"{CLUSTER}, coffee_boat, {' '.join(PACKAGES)}", CLUSTER, "ours", PACKAGES),
+    (f"{LOCAL}, pyspark alone", LOCAL, "plain", ()),
+    (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacking", LOCAL, "unpack", PACKAGES),
+    (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacked before", LOCAL, "ours", PACKAGES),
+)
+STEPS = ("executor's JVM", "archive, first file", "archive, last file", "Python daemon", "UDF's first row")
+
+
+def observed() -> str:
+    """When this worker's daemon and executor started and the UDF was called, as JSON; seconds since the epoch."""
+    import json
+    import os
+    import time
+
+    now = time.time()
+    boot = now - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def stat(pid: int) -> list[str]:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()
+
+    daemon = os.getppid()
+    executor = int(stat(daemon)[1])
+    started = {name: boot + int(stat(pid)[19]) / os.sysconf("SC_CLK_TCK") for name, pid in (("Python daemon", daemon), ("executor's JVM", executor))}
+    return json.dumps({**started, "UDF's first row": now})
+
+
+def unpacked() -> dict[str, float]:
+    """When the first and the last file of the executor's archive were written, by the times of their inodes; nothing without one."""
+    import os
+    import sys
+
+    root = os.path.realpath(sys.prefix)
+    if not os.path.exists(os.path.join(root, "boat.json")):
+        return {}
+    born = [os.stat(os.path.join(folder, name), follow_symlinks=False).st_ctime for folder, _, names in os.walk(root) for name in names if not name.endswith(".pyc")]
+    return {"archive, first file": min(born), "archive, last file": os.stat(os.path.join(root, "boat.json")).st_ctime}
+
+
+def session(master: str, way: str, store: str, packages: list[str]) -> dict[str, float]:
+    """One process's figures."""
+    launched = time.perf_counter()
+    if way == "plain":
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+    else:
+        launch(master, store, packages)
+    launch_time = time.perf_counter() - launched
+    from pyspark.sql import SparkSession
+    from pyspark.sql.functions import udf
+
+    epoch, started = time.time(), time.perf_counter()
+    builder = SparkSession.builder.master(master)
+    for key, value in QUIET.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    start_time = time.perf_counter() - started
+    query = spark.range(0, 2, 1, 2).select(udf(lambda _: observed(), "string", useArrow=False)("id"))
+    rows = [json.loads(row[0]) for row in query.collect()]
+    first = time.perf_counter() - started
+    again = time.perf_counter()
+    query.collect()
+    second = time.perf_counter() - again
+    cluster = master.startswith("local-cluster")
+    rows += on_each(spark.sparkContext, 2, unpacked) if cluster else []
+    spark.stop()
+    steps = {step: min(row[step] for row in rows if step in row) - epoch for step in STEPS if any(step in row for row in rows) and (cluster or step != "executor's JVM")}
+    return {"launch": launch_time, "start": start_time, "first": first, "second": second, **steps}
+
+
+def launch(master: str, store: str, packages: list[str]) -> None:
+    from coffee_boat import Captain
+
+    captain = Captain(store=store, install_local=False)
+    captain.add_pip_packages(*packages)
+    captain.launch_ship(master)
+
+
+def forget_unpacked(store: Path) -> None:
+    for tree in (store / "trees").glob("boat-*"):
+        shutil.rmtree(tree)
+
+
+def main() -> None:
+    parser = arguments(__doc__, repeat=3)
+    parser.add_argument("--session", nargs="+", metavar="WORD", help="MASTER WAY STORE [PACKAGE...]: one process only; its figures as JSON")
+    given = parser.parse_args()
+    if given.session:
+        master, way, store, *packages = given.session
+        print(json.dumps(session(master, way, store, packages)))
+        return
+    shop = Workshop(given.cache)
+    os.environ["UV_CACHE_DIR"] = str(shop.path("uv-cache"))
+    store, found = shop.path("store"), []
+    for _, master, way, packages in ROWS[:3]:  # makes what shall be in the store, and fills the page cache
+        shop.child(__file__, "--session", master, way, store, *packages)
+    for label, master, way, packages in ROWS:
+        runs = []
+        for _ in range(given.repeat):
+            if way == "unpack":
+                forget_unpacked(store)
+            runs.append(shop.child(__file__, "--session", master, way, store, *packages))
+        print(f"  {label}: first result {shown(run['first'] for run in runs)} s", file=sys.stderr, flush=True)
+        found.append({name: median(run[name] for run in runs) for name in runs[0]})
+    show(found, given.repeat)
+
+
+def show(found: list[dict[str, Any]], repeat: int) -> None:
+    print(f"\n{versions('coffee_boat', 'pyspark')}; medians of {repeat} processes; seconds\n")
+    plain = {master: found[place]["first"] for place, (_, master, way, _) in enumerate(ROWS) if way == "plain"}
+    rows = []
+    for (label, master, _, _), run in zip(ROWS, found, strict=True):
+        whole = run["launch"] + run["first"]
+        rows.append([label, run["launch"], run["start"], run["first"], whole, f"{whole / plain[master]:.2f}", run["second"]])
+    print(table(("", "launch", "session", "first result", "with launch", "x alone", "second query"), rows))
+    print("\nwhen things happened, in seconds since the session was asked for, on the executor that was first")
+    print(table(("", *STEPS, "result"), [[label, *(run.get(step) for step in STEPS), run["first"]] for (label, *_), run in zip(ROWS, found, strict=True)]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,281 @@
+"""One more package for a running session: coffee_boat against what people do today, in one run on local-cluster[2,1,1024].
+
+    python benchmarks/hot_add.py [--cache FOLDER] [--repeat N] [--base "pandas pyarrow"]
+
+The time is from the call until a task on each executor has imported the package. Each round is one live session, in which every
+contestant adds a pure and a native package; the packages rotate over the rounds, so that each contestant adds each of them
+(a session cannot forget one). Then the session is stopped, made anew with one more package, and started again, in two ways.
+Medians over the rounds. The contestants:
+
+    coffee_boat      captain.add_pip_packages(PACKAGE)
+    spark-extension  what its install_pip_package does: pip install --target, zip, addArchive, sc._python_includes.append
+    foreach(pip)     pip install in a task on each executor, into the executor's own Python; pip is aboard
+    relaunch         stop, coffee_boat with one more package, start
+    venv-pack        stop, pip install into a virtual environment that has the base already, venv-pack, start with spark.archives
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from _common import QUIET, Workshop, arguments, median, on_each, table, versions
+
+MASTER, EXECUTORS = "local-cluster[2,1,1024]", 2
+FETCHED = {
+    "pure": {"humanize": "humanize", "xmltodict": "xmltodict", "inflection": "inflection"},
+    "native": {"ujson": "ujson", "xxhash": "xxhash", "msgpack": "msgpack"},
+}
+"""Package -> module. Their wheels were fetched before the clock starts, and nothing was made of them."""
+NEW = {
+    "pure": {"tabulate": "tabulate", "sortedcontainers": "sortedcontainers", "toolz": "toolz"},
+    "native": {"mmh3": "mmh3", "bitarray": "bitarray", "rapidfuzz": "rapidfuzz"},
+}
+"""Nothing of them is on the machine when the clock starts."""
+SEEN = {"pure": {"boltons": "boltons"}, "native": {"simplejson": "simplejson"}}
+"""Added to the same base before: the lock and the layer are in the store."""
+CONDITIONS = {"fetched before": FETCHED, "first time": NEW, "added before": SEEN}
+
+
+@dataclass
+class Times:
+    """Seconds, by contestant, condition and kind of package; and the parts that coffee_boat tells."""
+
+    total: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
+    parts: dict[tuple[str, str], list[dict[str, float]]] = field(default_factory=dict)
+
+    def of(self, contestant: str, condition: str, kind: str) -> float | None:
+        return median(self.total.get((contestant, condition, kind), ()))
+
+    @contextlib.contextmanager
+    def measure(self, contestant: str, condition: str, kind: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - started
+        self.total.setdefault((contestant, condition, kind), []).append(seconds)
+        print(f"  {contestant}, {condition}, {kind}: {seconds:.2f} s", flush=True)
+
+
+class HotAdd:
+    """The session that is live, and the contestants."""
+
+    def __init__(self, shop: Workshop, base: list[str]) -> None:
+        self.shop, self.base = shop, base
+        self.store = shop.path("store")
+        self.tools = shop.environment("tools", "uv", "venv-pack", "setuptools<81")
+        self.times = Times()
+        self.context: Any = None
+        self.captain: Any = None
+
+    # coffee_boat
+
+    def launch(self, *more: str) -> None:
+        from coffee_boat import Captain
+
+        self.captain = Captain(store=self.store)
+        self.captain.add_pip_packages("pip", *self.base, *more)
+        self.captain.launch_ship(MASTER, QUIET)
+        self.context = self.captain.start().sparkContext
+
+    def leave(self) -> None:
+        self.context.stop()
+        self.captain.close()
+
+    def relaunch(self, package: str) -> None:
+        self.leave()
+        self.launch(package)
+
+    def coffee_boat(self, package: str, _: str) -> None:
+        self.captain.add_pip_packages(package)
+
+    def forget(self, package: str) -> None:
+        """All that was made of a package: locks and its chunk."""
+        shutil.rmtree(self.store / "keys/lock", ignore_errors=True)
+        for key in (self.store / "keys/chunk").iterdir():
+            if f'"label": "{package} ' in key.read_text():
+                key.unlink()
+
+    def forget_all(self, package: str) -> None:
+        """And its wheel, and what uv knows of it."""
+        self.forget(package)
+        for wheel in (self.store / "wheels").glob(f"*/{package}-*"):
+            wheel.unlink()
+        self.shop.run(self.tools.with_name("uv"), "cache", "clean", package)
+
+    # the others
+
+    def spark_extension(self, package: str, condition: str) -> None:
+        """As gresearch.spark.install_pip_package does it."""
+        name = f"spark-extension-pip-pkgs-{time.time()}"
+        target = tempfile.mkdtemp(prefix=name)
+        subprocess.check_call([self.tools, "-m", "pip", "install", "--quiet", *_caching(condition), package, "--target", target])
+        made = shutil.make_archive(target, "zip", target)
+        shutil.rmtree(target)
+        self.context._jsc.sc().addArchive(f"{made}#{name}")
+        self.context._python_includes.append(name)
+
+    def foreach_pip(self, package: str, condition: str) -> None:
+        words = ["-m", "pip", "install", "--quiet", "--root-user-action=ignore", *_caching(condition), package]
+
+        def install() -> None:
+            import subprocess
+            import sys
+
+            subprocess.check_call([sys.executable, *words])
+
+        on_each(self.context, EXECUTORS, install)
+
+    def venv_pack(self, home: Path, package: str) -> None:
+        from pyspark.sql import SparkSession
+
+        self.context.stop()
+        self.shop.run(home / "bin/python", "-m", "pip", "install", "--quiet", package)
+        made = self.shop.path("venv.tar.gz")
+        self.shop.run(self.tools.with_name("venv-pack"), "--quiet", "--force", "--prefix", home, "-o", made)
+        builder = SparkSession.builder.master(MASTER).config("spark.archives", f"{made}#environment")
+        for key, value in QUIET.items():
+            builder = builder.config(key, value)
+        os.environ["PYSPARK_PYTHON"] = "./environment/bin/python"
+        self.context = builder.getOrCreate().sparkContext
+        del os.environ["PYSPARK_PYTHON"]
+
+    # what is timed
+
+    def imported(self, module: str) -> None:
+        """Import a module in a task on each executor."""
+
+        def load() -> tuple[str, str]:
+            import importlib
+            import os
+
+            importlib.invalidate_caches()
+            return os.getcwd(), str(importlib.import_module(module).__file__)
+
+        found = on_each(self.context, EXECUTORS, load)
+        if len({executor for executor, _ in found}) != EXECUTORS:
+            sys.exit(f"{module} was not imported on {EXECUTORS} executors: {found}")
+
+    def add(self, contestant: str, add: Callable[[str, str], None], condition: str, kind: str, package: str) -> None:
+        with self.times.measure(contestant, condition, kind):
+            add(package, condition)
+            called = time.perf_counter()
+            self.imported(CONDITIONS[condition][kind][package])
+            job = time.perf_counter() - called
+        if contestant == "coffee_boat":
+            self.tell_parts(condition, kind, job)
+
+    def tell_parts(self, condition: str, kind: str, job: float) -> None:
+        told = dict(self.captain.report.seconds)
+        rest = self.times.total["coffee_boat", condition, kind][-1] - job - sum(told.values())
+        self.times.parts.setdefault((condition, kind), []).append({**told, "rest of the call": rest, "import job": job})
+
+    # a round
+
+    def live(self, number: int) -> None:
+        """One session, all contestants."""
+        for kind, known in SEEN.items():
+            for package in known:
+                self.add("coffee_boat", self.coffee_boat, "added before", kind, package)
+        contestants = [("coffee_boat", self.coffee_boat), ("spark-extension", self.spark_extension), ("foreach(pip)", self.foreach_pip)]
+        for condition, forget in (("fetched before", self.forget), ("first time", self.forget_all)):
+            for kind, packages in CONDITIONS[condition].items():
+                names = list(packages)
+                for place, (contestant, add) in enumerate(contestants):
+                    package = names[(number + place) % len(names)]
+                    forget(package)
+                    self.add(contestant, add, condition, kind, package)
+        self.imported("json")
+        for _ in range(3):
+            with self.times.measure("one task on each executor", "", ""):
+                self.imported("json")
+
+    def anew(self, number: int, home: Path) -> None:
+        """Stop, build, start: coffee_boat, then venv-pack."""
+        package, module = list(FETCHED["pure"].items())[number % len(FETCHED["pure"])]
+        self.forget(package)
+        with self.times.measure("relaunch", "fetched before", "pure"):
+            self.relaunch(package)
+            self.imported(module)
+        self.captain.close()
+        with self.times.measure("venv-pack", "fetched before", "pure"):
+            self.venv_pack(home, package)
+            self.imported(module)
+        self.context.stop()
+
+    def warm(self) -> Path:
+        """Fetch all that counts as fetched, for everyone; add once what counts as added before. Returns the environment for venv-pack."""
+        from coffee_boat import Captain
+
+        home = self.shop.environment("packed", *self.base).parents[1]
+        packages = [package for kinds in (FETCHED, SEEN) for known in kinds.values() for package in known]
+        self.shop.run(home / "bin/python", "-m", "pip", "uninstall", "--quiet", "--yes", *packages)
+        with tempfile.TemporaryDirectory() as folder:
+            self.shop.run(self.tools, "-m", "pip", "install", "--quiet", "--target", folder, *packages)
+            Captain(store=self.store).add_pip_packages(*packages).pack(Path(folder) / "all.tar.gz")
+        self.launch()
+        for known in SEEN.values():
+            for package in known:
+                self.captain.add_pip_packages(package)
+        self.leave()
+        return home
+
+
+def _caching(condition: str) -> list[str]:
+    return ["--no-cache-dir"] if condition == "first time" else []
+
+
+def show(bench: HotAdd, repeat: int) -> None:
+    times = bench.times
+    tools = ", ".join(bench.shop.version(bench.tools, name) for name in ("pip", "venv-pack"))
+    print(f"\n{versions('coffee_boat', 'pyspark', 'uv')}; {tools}")
+    print(f"{MASTER}, base: pip {' '.join(bench.base)}; medians of {repeat} rounds; seconds until a task on each executor has imported the package")
+    print("first time: nothing of the package is here. fetched before: its wheel and the index's answers are in the tools' own caches.")
+    print("added before: coffee_boat's store has the lock and the layer, too.\n")
+    ours = {key[1:]: median(runs) for key, runs in times.total.items() if key[0] == "coffee_boat"}
+    rows = []
+    for contestant, condition in dict.fromkeys(key[:2] for key in times.total if key[1]):
+        figures = [(times.of(contestant, condition, kind), ours.get((condition, kind))) for kind in ("pure", "native")]
+        rows.append([f"{contestant}, {condition}", *(value for value, _ in figures), *(f"{value / base:.1f}" if value and base else None for value, base in figures)])
+    print(table(("", "pure", "native", "x ours", "x ours"), rows))
+    task = times.of("one task on each executor", "", "") or 0.0
+    print(f"\none task on each executor that imports nothing new: {task:.2f} s")
+    parts = list(dict.fromkeys(part for runs in times.parts.values() for run in runs for part in run))
+    rows = [
+        [f"{condition}, {kind}", *(median(run.get(part, 0.0) for run in runs) for part in parts), times.of("coffee_boat", condition, kind)]
+        for (condition, kind), runs in times.parts.items()
+    ]
+    print(f"\nparts of coffee_boat (arrive is one job on each executor)\n{table(('', *parts, 'all'), rows)}")
+    for kind in ("pure", "native"):
+        mine, theirs = times.of("coffee_boat", "fetched before", kind), times.of("spark-extension", "fetched before", kind)
+        if mine and theirs:
+            print(f"goal, {kind}: {mine:.2f} s against 0.5 s + one task = {0.5 + task:.2f} s; {theirs / mine:.1f} x faster than spark-extension, 5 x wanted")
+
+
+def main() -> None:
+    parser = arguments(__doc__, repeat=3)
+    parser.add_argument("--base", default="pandas pyarrow", help="what the session is started with, besides pip")
+    given = parser.parse_args()
+    shop = Workshop(given.cache)
+    os.environ |= {"UV_CACHE_DIR": str(shop.path("uv-cache")), "PIP_CACHE_DIR": str(shop.path("pip-cache")), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    bench = HotAdd(shop, given.base.split())
+    home = bench.warm()
+    for number in range(given.repeat):
+        print(f"round {number + 1}", flush=True)
+        bench.launch()
+        bench.imported("json")
+        bench.live(number)
+        bench.anew(number, home)
+    show(bench, given.repeat)
+
+
+if __name__ == "__main__":
+    main()

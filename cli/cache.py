@@ -1,0 +1,93 @@
+"""`boat cache`: what the local store holds, and how to free its space."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+
+import click
+
+from coffee_boat import settings
+from coffee_boat._store import Entry, Store
+from coffee_boat.cli import render
+from coffee_boat.model import text_table
+
+_DAY = 86400.0
+_UNFINISHED = "tmp"
+
+_store = click.option("--store", metavar="FOLDER", type=click.Path(), help="The store. Default: COFFEE_BOAT_STORE, or the user's cache folder.")
+
+
+@click.group()
+def cache() -> None:
+    """Show or free what was built and fetched. All of it is made again when it is needed."""
+
+
+@cache.command("list")
+@_store
+@click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON, for programs.")
+def list_(store: str | None, as_json: bool) -> None:
+    """List the store, one line a kind."""
+    opened = _open(store)
+    entries = sorted(opened.entries(), key=lambda entry: (entry.kind, entry.name))
+    if as_json:
+        click.echo(render.to_json([{"kind": e.kind, "name": e.name, "path": str(e.path), "size": e.size, "used": e.used} for e in entries]))
+    else:
+        click.echo(_listing(opened, entries))
+
+
+@cache.command()
+@_store
+@click.option("--days", type=click.FloatRange(min=0), default=30, show_default=True, help="Keep what was used within this many days.")
+def prune(store: str | None, days: float) -> None:
+    """Remove what was not used for a while; what is being made stays."""
+    opened, now = _open(store), time.time()
+    _remove(opened, [entry for entry in opened.entries() if _stale(entry, now, days)])
+
+
+@cache.command()
+@_store
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clear(store: str | None, yes: bool) -> None:
+    """Remove everything but what is being made. Sessions that run from the store lose their files."""
+    opened, now = _open(store), time.time()
+    doomed = [entry for entry in opened.entries() if entry.kind != _UNFINISHED or _stale(entry, now, 0)]
+    if doomed and not yes:
+        click.confirm(f"Remove {_summary(doomed)} from {opened.root}? Spark sessions that run from it lose their files", abort=True, err=True)
+    _remove(opened, doomed)
+
+
+def _open(store: str | None) -> Store:
+    return Store(settings.load({"store": store})[0].store)
+
+
+def _stale(entry: Entry, now: float, days: float) -> bool:
+    """Unfinished work that nobody wrote to for a day belongs to a process that is gone: publishing takes it away or renames it."""
+    return entry.used < now - max(days, 1) * _DAY if entry.kind == _UNFINISHED else entry.used <= now - days * _DAY
+
+
+def _remove(store: Store, doomed: Iterable[Entry]) -> None:
+    removed = []
+    for entry in doomed:
+        store.remove(entry)
+        removed.append(entry)
+    click.echo(f"removed {_summary(removed)} from {store.root}")
+
+
+def _summary(entries: list[Entry]) -> str:
+    things = "entry" if len(entries) == 1 else "entries"
+    return f"{len(entries)} {things}, {render.human(sum(entry.size for entry in entries))}"
+
+
+def _listing(store: Store, entries: list[Entry]) -> str:
+    kinds: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        kinds[entry.kind.partition("/")[0]].append(entry)
+    head = f"{store.root}: {_summary(entries)}"
+    return f"{head}\n{text_table(('kind', 'entries', 'size', 'last used'), [_row(kind, found) for kind, found in kinds.items()])}" if kinds else head
+
+
+def _row(kind: str, found: list[Entry]) -> tuple[str, ...]:
+    used = time.localtime(max(entry.used for entry in found))
+    return kind, str(len(found)), render.human(sum(entry.size for entry in found)), time.strftime("%Y-%m-%d", used)

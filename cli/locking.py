@@ -1,0 +1,48 @@
+"""A Lock and the file it is written to."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from coffee_boat.errors import LockError
+from coffee_boat.lock import formats
+from coffee_boat.model import Lock
+
+
+def write(lock: Lock, output: str) -> None:
+    """Write a pylock.toml, whole or not at all; "-" is stdout.
+
+    Raises:
+        LockError: it cannot be written.
+    """
+    text = formats.write(lock)
+    if output == "-":
+        click.echo(text, nl=False)
+        return
+    path = Path(output)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, "utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise LockError("the lock cannot be written", value=output, cause=str(error), cure="name a file in a folder that you may write: -o FILE") from error
+    click.echo(f"{output}: {len(lock.pins)} distributions for Python {lock.target.python} on {lock.target.platform}", err=True)
+
+
+def is_current(lock: Lock, output: str) -> bool:
+    """True if the file pins what was chosen now; says on stderr what differs.
+
+    Raises:
+        LockError: there is no such file, or it is no pylock.toml for this target.
+    """
+    written = {pin.name: pin for pin in formats.read(output, lock.target).pins}
+    chosen = {pin.name: pin for pin in lock.pins}
+    differing = [name for name in sorted({*written, *chosen}) if name not in written or name not in chosen or written[name].identity != chosen[name].identity]
+    for name in differing:
+        before, after = (f"{side[name].version or side[name].url}" if name in side else "absent" for side in (written, chosen))
+        click.echo(f"{name}: {before} in {output}, {after} now" + (" (other files)" if before == after else ""), err=True)
+    return not differing

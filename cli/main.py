@@ -1,0 +1,193 @@
+"""The entry point `boat`: the group, its exit codes, and the commands."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import click
+
+from coffee_boat import BoatError, Captain, Plan, __version__, submit
+from coffee_boat.cli import options, render
+from coffee_boat.cli.cache import cache
+from coffee_boat.cli.options import Place, Probing, Wanted, Where
+
+OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no. `launch` gives the application's own."""
+
+FORMATS = {"args": submit.as_arguments, "properties": submit.as_properties, "json": submit.as_json, "k8s-yaml": submit.as_yaml}
+
+
+class Terminal:
+    """The place of a command that was typed in a terminal: a Captain of its own, tables or text on stdout."""
+
+    def captain(self, wanted: Wanted) -> Captain:
+        """A new Captain."""
+        return wanted.captain()
+
+    def show(self, value: Any, *, as_json: bool = False) -> None:
+        """Print it."""
+        render.show(value, as_json=as_json)
+
+
+class BoatGroup(click.Group):
+    """A group that turns a BoatError into its text and exit code 3, and Ctrl-C into 130."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except BoatError as error:
+            render.tell_error(error)
+            ctx.exit(FAILED)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=BoatGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="boat")
+@click.pass_context
+def boat(ctx: click.Context) -> None:
+    """Any Python environment, on any Spark cluster, in seconds.
+
+    \b
+    boat launch --pip pyarrow --master spark://host:7077 job.py 2024-01-01
+    boat launch --master local[2] job.py       # job.py says what it needs (PEP 723)
+    boat lock -r requirements.txt              # writes pylock.toml
+    boat verify --master spark://host:7077 --lock pylock.toml
+
+    Products go to stdout, all talk to stderr. Exit codes: 0; 1 if the answer of verify, check or lock --check is no; 2 usage;
+    3 a failure that comes with its cure; launch gives the application's own.
+
+    \b
+    Completion of commands and options:
+      bash  eval "$(_BOAT_COMPLETE=bash_source boat)"
+      zsh   eval "$(_BOAT_COMPLETE=zsh_source boat)"
+      fish  _BOAT_COMPLETE=fish_source boat | source
+    """
+    ctx.obj = ctx.obj or Terminal()
+
+
+@boat.command()
+@options.wanted
+@options.master
+@options.as_json
+@click.pass_obj
+def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> None:
+    """Show what would be locked, built, sent and set. Builds and sends nothing."""
+    place.show(place.captain(wanted).plan(master=master), as_json=as_json)
+
+
+@boat.command()
+@options.wanted
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True), default="pylock.toml", show_default=True, help="Where to; - is stdout.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if FILE is not what would be written.")
+@click.pass_obj
+def lock(place: Place, wanted: Wanted, output: str, check: bool) -> None:
+    """Choose versions for the executors, and write them with their hashes (pylock.toml, PEP 751)."""
+    from coffee_boat.cli import locking
+
+    made = place.captain(wanted).plan()
+    if check:
+        _answer(locking.is_current(made.lock, output))
+    locking.write(made.lock, output)
+    _tell(made)
+
+
+@boat.command()
+@options.wanted
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), required=True, help="Where to: a .tar.gz that spark.archives takes.")
+@click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
+@options.as_json
+@click.pass_obj
+def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bool) -> None:
+    """Write the archive to a file, for people who submit by other means."""
+    archive = place.captain(wanted).pack(output, overwrite=overwrite)
+    place.show(archive if as_json else output, as_json=as_json)
+
+
+@boat.command(context_settings={"allow_interspersed_args": False})
+@options.wanted
+@options.where
+@click.argument("script", required=False, type=click.Path())
+@click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def launch(place: Place, wanted: Wanted, where: Where, script: str | None, args: tuple[str, ...]) -> None:
+    """Run SCRIPT with spark-submit and the environment; ends with the application's exit code.
+
+    What stands after SCRIPT belongs to the application. What SCRIPT says of itself (PEP 723) is added to what is asked for.
+    Without SCRIPT: an interactive pyspark.
+    """
+    code = place.captain(wanted).preload(*where.preload).submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+    click.get_current_context().exit(code)
+
+
+@boat.command()
+@options.wanted
+@options.session
+@options.probing
+@options.as_json
+@click.pass_obj
+def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json: bool) -> None:
+    """Start a session with the environment, ask every executor what it runs, and stop it."""
+    with place.captain(wanted) as captain:
+        spark = captain.preload(*where.preload).launch_ship(master=where.master, conf=where.conf).start()
+        try:
+            report = captain.verify(modules=probing.modules, deadline=probing.deadline)
+        finally:
+            spark.stop()
+    place.show(report, as_json=as_json)
+    _answer(report.ok)
+
+
+@boat.command()
+@options.wanted
+@options.where
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="args", show_default=True, help="k8s-yaml is the spec of a SparkApplication.")
+@click.pass_obj
+def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
+    """Build the environment and print the Spark settings that use it, for Airflow, Livy, spark-operator and others who submit.
+
+    The archive lies in the store, or in the `stage` of the settings.
+    """
+    order = place.captain(wanted).preload(*where.preload).order(master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+    place.show(FORMATS[form](order).rstrip("\n"))
+
+
+@boat.command()
+@options.wanted
+@options.master
+@options.as_json
+@click.pass_obj
+def check(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> None:
+    """Look whether this machine is ready: Python, Spark, Java, the resolver, the store. Builds nothing."""
+    from coffee_boat.cli import checks
+
+    found = checks.check(wanted, master)
+    place.show(found if as_json else checks.listing(found), as_json=as_json)
+    _answer(all(one.ok for one in found))
+
+
+@boat.command()
+def demo() -> None:
+    """Ship two packages to an embedded Spark with two executors, and prove it. Needs the extra `local`."""
+    from coffee_boat.cli import demo as show
+
+    click.get_current_context().exit(show.main())
+
+
+boat.add_command(cache)
+
+
+def main() -> None:
+    """The console script."""
+    boat(prog_name="boat")
+
+
+def _answer(yes: bool) -> NoReturn:
+    click.get_current_context().exit(OK if yes else NO)
+
+
+def _tell(made: Plan) -> None:
+    for finding in made.findings:
+        render.tell(finding)

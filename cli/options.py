@@ -1,0 +1,159 @@
+"""What is wanted, in one set of options that all commands share, in a terminal and in a notebook."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol, TypeVar
+
+import click
+
+from coffee_boat import Captain
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The shared options of one command."""
+
+    pip: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    lock: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    index_url: str | None = None
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    offline: bool | None = None
+    store: str | None = None
+    ship_python: bool | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a Captain takes when it is made; only what was said."""
+        names = ("python", "platform", "index_url", "extra_index_urls", "find_links", "offline", "store", "ship_python")
+        return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
+
+    def captain(self) -> Captain:
+        """A new Captain that wants this.
+
+        Raises:
+            BoatError: as the Captain's own functions.
+        """
+        return self.add_to(Captain(**self.settings))
+
+    def add_to(self, captain: Captain) -> Captain:
+        """Ask a Captain for the packages.
+
+        Raises:
+            BoatError: as the Captain's own functions.
+        """
+        for path in self.requirements:
+            captain.add_requirements(path)
+        if self.pip:
+            captain.add_pip_packages(*self.pip)
+        if self.lock is not None:
+            captain.add_lock(self.lock)
+        return captain
+
+
+class Place(Protocol):
+    """Where a command runs: a terminal or a notebook. It is the `obj` of click's context."""
+
+    def captain(self, wanted: Wanted) -> Captain:
+        """The Captain that the command works on, with `wanted` added."""
+
+    def show(self, value: Any, *, as_json: bool = False) -> None:
+        """Give out the command's product."""
+
+
+@dataclass(frozen=True)
+class Where:
+    """The Spark that is meant."""
+
+    master: str | None = None
+    deploy_mode: str | None = None
+    conf: Mapping[str, str] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Probing:
+    """How executors are asked."""
+
+    modules: tuple[str, ...] = ()
+    deadline: float = 120.0
+    """Seconds."""
+
+
+def wanted(command: F) -> F:
+    """Give a command the shared options; it gets them as one argument `wanted`."""
+    return _gathered(command, "wanted", Wanted, _WANTED)
+
+
+def where(command: F) -> F:
+    """Give a command the options of a Spark; it gets them as one argument `where`."""
+    return _gathered(command, "where", Where, (master, _DEPLOY_MODE, _CONF, _PRELOAD))
+
+
+def session(command: F) -> F:
+    """The same for a command that starts the session itself: its driver is here."""
+    return _gathered(command, "where", Where, (master, _CONF, _PRELOAD))
+
+
+def probing(command: F) -> F:
+    """Give a command what says how executors are asked; it gets it as one argument `probing`."""
+    return _gathered(command, "probing", Probing, (_MODULE, _DEADLINE))
+
+
+def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callable[[F], F]]) -> F:
+    @functools.wraps(command)
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        given = {part.name: kwargs.pop(part.name) for part in fields(kind) if part.name in kwargs}
+        return command(*args, **{argument: kind(**given)}, **kwargs)
+
+    for option in reversed(group):
+        gathered = option(gathered)
+    return gathered  # type: ignore[return-value]
+
+
+def _pairs(_context: click.Context, _option: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+    """KEY=VALUE... as a dict; the last one of a key wins, as with spark-submit."""
+    for value in values:
+        if not value.partition("=")[1] or not value.partition("=")[0].strip():
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE")
+    return {key.strip(): text for key, _, text in (value.partition("=") for value in values)}
+
+
+_WANTED = (
+    click.option("--pip", multiple=True, metavar="REQUIREMENT", help='A package: PEP 508 ("numpy>=2"), a wheel, a folder, a VCS URL. Repeatable.'),
+    click.option(
+        "-r",
+        "--requirements",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(),
+        help="A requirements.txt, a pyproject.toml, or a script with inline metadata (PEP 723). Repeatable.",
+    ),
+    click.option("--lock", metavar="FILE", type=click.Path(), help="A pylock.toml (PEP 751), taken as it is."),
+    click.option("--python", metavar="VERSION|PATH", help='The interpreter to ship: "3.11", or a path. Default: the one that runs boat.'),
+    click.option("--platform", metavar="TAG", help='What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64".'),
+    click.option("--index-url", metavar="URL", help="The package index. A password in here shows in the process list; ~/.netrc and pip.conf do not."),
+    click.option("--extra-index-url", "extra_index_urls", multiple=True, metavar="URL", help="A further index. Repeatable."),
+    click.option("--find-links", multiple=True, metavar="FOLDER|URL", help="A place with wheels. Repeatable."),
+    click.option("--offline", is_flag=True, default=None, help="Use nothing but the store and local folders."),
+    click.option("--store", metavar="FOLDER", type=click.Path(), help="The folder for what was built. Default: COFFEE_BOAT_STORE, or the user's cache folder."),
+    click.option("--no-ship-python", "ship_python", flag_value=False, type=bool, default=None, help="Use the nodes' own interpreter."),
+)
+
+_DEPLOY_MODE = click.option("--deploy-mode", type=click.Choice(["client", "cluster"]), help="Where the driver runs. Default: client.")
+_CONF = click.option("--conf", multiple=True, metavar="KEY=VALUE", callback=_pairs, help="A Spark setting. Repeatable.")
+
+_PRELOAD = click.option("--preload", multiple=True, metavar="MODULE", help="Import it once an executor, before Python workers are forked. Repeatable.")
+_MODULE = click.option("--module", "modules", multiple=True, metavar="NAME", help="Import it on every executor too, and look at what it loads. Repeatable.")
+_DEADLINE = click.option("--deadline", type=click.FloatRange(min=0, min_open=True), default=120.0, show_default=True, help="Seconds to wait for executors.")
+
+master = click.option("--master", metavar="MASTER", help="As spark-submit takes it: local[2], local-cluster[2,1,1024], spark://host:7077.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -1,0 +1,136 @@
+"""What the commands print: the product to stdout, talk to stderr. Tables in a terminal, plain text in a pipe, JSON on demand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coffee_boat._run import redact
+from coffee_boat.errors import BoatError
+from coffee_boat.model import Archive, Finding, Plan, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_COLOURS = {"note": "cyan", "warning": "yellow", "error": "red"}
+_DERIVED = {Plan: ("size",), Report: ("ok",), Archive: ("name", "floor", "python")}
+"""Properties that a program wants to read too."""
+
+
+def show(value: Any, *, as_json: bool = False) -> None:
+    """Print a Plan, a Report, an Archive, or text to stdout."""
+    if as_json:
+        click.echo(to_json(value))
+    elif sys.stdout.isatty() and isinstance(value, (Plan, Report)):
+        _show_table(value)
+    else:
+        click.echo(str(value))
+
+
+def to_json(value: Any) -> str:
+    """JSON of one of the values of model.py, or of plain data. URLs lose their credentials."""
+    return json.dumps(_plain(value), indent=2, ensure_ascii=False)
+
+
+def tell(finding: Finding) -> None:
+    """One Finding on stderr."""
+    _stderr().print(_finding(finding), soft_wrap=True)
+
+
+def tell_error(error: BoatError) -> None:
+    """A BoatError on stderr: what happened, with what value, the usual cause, what to type."""
+    first, *rest = redact(str(error)).splitlines()
+    console = _stderr()
+    console.print(f"[bold red]error:[/] {_escaped(first)}", soft_wrap=True)
+    for line in rest:
+        label, colon, text = line.partition(":")
+        known = colon and label.strip() in {"cause", "cure"}
+        console.print(f"[bold]{label}:[/]{_escaped(text)}" if known else _escaped(line), soft_wrap=True)
+
+
+def human(size: float) -> str:
+    """Bytes, for people: "13.1 MB"."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
+    """A table for a terminal; every cell is taken literally."""
+    from rich.table import Table
+
+    made = Table(*head, box=None, pad_edge=False)
+    for row in rows:
+        made.add_row(*map(_escaped, row))
+    return made
+
+
+def _show_table(value: Plan | Report) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    title, drawn = _plan_table(value) if isinstance(value, Plan) else _report_table(value)
+    console.print(f"[bold]{_escaped(title)}[/]", soft_wrap=True)
+    console.print(drawn)
+    for line in _settings(value) if isinstance(value, Plan) else _aboard(value):
+        console.print(_escaped(redact(line)), soft_wrap=True)
+    for finding in value.findings:
+        console.print(_finding(finding), soft_wrap=True)
+
+
+def _settings(plan: Plan) -> list[str]:
+    return [f"{key}={setting}" for key, setting in sorted(plan.patch.conf.items())] if plan.patch else []
+
+
+def _aboard(report: Report) -> list[str]:
+    return ["asked for: " + (", ".join(f"{pin.name} {pin.version}" for pin in report.lock.pins) or "nothing")]
+
+
+def _plan_table(plan: Plan) -> tuple[str, Table]:
+    sizes = ["?" if item.size is None else f"{'' if item.known else '~'}{human(item.size)}" for item in plan.items]
+    rows = [(item.label, item.action, size, f"{item.seconds:.1f} s") for item, size in zip(plan.items, sizes, strict=True)]
+    title = f"{len(plan.lock.pins)} distributions for Python {plan.lock.target.python} on {plan.lock.target.platform}, about {human(plan.size)}"
+    return title, table(("what", "action", "size", "time"), rows)
+
+
+def _report_table(report: Report) -> tuple[str, Table]:
+    mapped = [f"{len(e.foreign_files)} foreign" if e.foreign_files else "own" for e in report.executors]
+    rows = [(e.executor, e.host, e.python, e.pyspark, e.lock_digest[:12], files, e.executable) for e, files in zip(report.executors, mapped, strict=True)]
+    answered = f"{len(rows)} of {len(rows) + len(report.missed)} executors answered in {report.seconds:.1f} s"
+    title = f"{'ok' if report.ok else 'NOT ok'}: {answered} (Spark: driver {report.driver_spark}, JVM {report.jvm_spark})"
+    return title, table(("executor", "host", "python", "pyspark", "lock", "mapped files", "executable"), rows)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        names = (*(field.name for field in dataclasses.fields(value)), *_DERIVED.get(type(value), ()))
+        return {name: _plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return redact(value) if isinstance(value, str) else value
+
+
+def _finding(finding: Finding) -> str:
+    return f"[{_COLOURS[finding.severity]}]{finding.severity}:[/] {_escaped(redact(str(finding)))}"
+
+
+def _stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

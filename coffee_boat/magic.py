@@ -1,0 +1,243 @@
+"""%boat in notebooks: the command line's grammar, on the notebook's own Captain.
+
+    %load_ext coffee_boat
+    %boat add edtf rapidfuzz -r requirements.txt
+    %boat plan
+    %boat launch --master spark://host:7077      # binds `spark` and `sc`; without options, takes over the session that runs
+    %boat verify
+    %boat status
+
+The Captain is the one that the notebook made (`captain`, or the only one there is under another name), else a new one, bound to
+`captain`. So Python cells and %boat lines work on the same.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from coffee_boat._progress import say_line
+from coffee_boat._run import redact
+from coffee_boat.captain import Captain
+from coffee_boat.cli import main as terminal
+from coffee_boat.cli import options, render
+from coffee_boat.cli.cache import cache
+from coffee_boat.cli.options import Probing, Wanted, Where
+from coffee_boat.errors import SettingsError
+from coffee_boat.model import Archive, Arrival, Plan, Report, html_table, text_table
+
+_NAME = "captain"
+
+
+def load(shell: Any) -> None:
+    """Register %boat with an IPython shell, and how our values look where it has no tables."""
+    shell.register_magic_function(Notebook(shell).run, "line", "boat")
+    plain = shell.display_formatter.formatters["text/plain"]
+    for kind in (Archive, Arrival, Plan, Report):
+        plain.for_type(kind, lambda value, printer, _cycle: printer.text(str(value)))
+
+
+class Notebook:
+    """The place of a command that stands in a cell."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._product: Any = None
+
+    def run(self, line: str) -> Any:
+        """One %boat line. What it makes (a Plan, a Report) is the value of the line.
+
+        Raises:
+            IPython's UsageError: the line cannot be read.
+            BoatError: as the Captain's own functions; a notebook shows its text.
+        """
+        from IPython.core.error import UsageError
+
+        self._product = None
+        try:
+            words = shlex.split(line)
+        except ValueError as error:
+            raise UsageError(f"%boat: {error}") from error
+        try:
+            boat.main(words, prog_name="%boat", standalone_mode=False, obj=self)
+        except click.Abort as error:
+            raise KeyboardInterrupt from error
+        except click.ClickException as error:
+            raise UsageError(f"%boat: {error.format_message()} (%boat --help)") from error
+        return self._product
+
+    def captain(self, wanted: Wanted) -> Captain:
+        """The notebook's Captain, with more to want.
+
+        Raises:
+            SettingsError: there are several, `captain` is something else, or settings come too late.
+        """
+        found = self._find()
+        if found is None:
+            found = Captain(**wanted.settings)
+            self._shell.user_ns[_NAME] = found
+        elif wanted.settings:
+            given = redact(", ".join(f"{key}={value!r}" for key, value in wanted.settings.items()))
+            raise SettingsError(
+                "the notebook has its Captain already", value=given, cause="settings are given when it is made", cure=f"captain.close(); captain = Captain({given})"
+            )
+        return wanted.add_to(found)
+
+    def show(self, value: Any, *, as_json: bool = False) -> None:
+        """Tables become the value of the line; text is printed."""
+        if as_json or isinstance(value, (str, list)):
+            render.show(value, as_json=as_json)
+        else:
+            self._product = value
+
+    def bind(self, spark: Any) -> None:
+        """Bind a session as a pyspark shell does; what else has these names stays."""
+        for name, value in (("spark", spark), ("sc", spark.sparkContext)):
+            taken = self._shell.user_ns.get(name)
+            if taken is None or type(taken).__module__.startswith("pyspark."):
+                self._shell.user_ns[name] = value
+            else:
+                say_line(f"note: {name} stays as it is ({type(taken).__name__}); the session is SparkSession.getActiveSession()")
+
+    def names_of(self, value: Any) -> list[str]:
+        """The notebook's own names of a value."""
+        return sorted(name for name, held in list(self._shell.user_ns.items()) if held is value and not name.startswith("_"))
+
+    def session(self) -> Any:
+        """The session that the kernel has, whoever started it: a SparkSession where there is one, else a SparkContext, else None."""
+        context = _active_context()
+        return next((value for _, value in self._sessions(context)), context) if context is not None else None
+
+    def status(self) -> Status:
+        """What there is now; makes and changes nothing."""
+        found = self._find()
+        return Status(tuple(self._rows(found)))
+
+    def report(self) -> Any:
+        """The Captain's last report; None without one."""
+        found = self._find()
+        return found.report if found else None
+
+    def _find(self) -> Captain | None:
+        named = self._shell.user_ns.get(_NAME)
+        if isinstance(named, Captain):
+            return named
+        held = {id(value): value for name, value in list(self._shell.user_ns.items()) if isinstance(value, Captain) and not name.startswith("_")}
+        if len(held) > 1:
+            names = ", ".join(name for one in held.values() for name in self.names_of(one))
+            raise SettingsError("the notebook has several Captains", value=names, cure=f"bind the one that is meant: {_NAME} = ...")
+        if not held and named is not None:
+            raise SettingsError(
+                "the name captain is taken", value=type(named).__name__, cause="%boat binds its Captain to that name", cure="make one under another name: boat = Captain()"
+            )
+        return next(iter(held.values()), None)
+
+    def _rows(self, captain: Captain | None) -> Iterator[tuple[str, str]]:
+        if captain is None:
+            yield "captain", "none yet: %boat add NAME..."
+        else:
+            yield "captain", ", ".join(self.names_of(captain)) or repr(captain)
+            yield "asked for", ", ".join(requirement.text for requirement in captain.manifest.requirements) or "nothing yet"
+            yield "locked", f"{len(captain.lock.pins)} distributions for Python {captain.lock.target.python} on {captain.lock.target.platform}" if captain.lock else "not yet"
+            yield "last report", str(captain.report).splitlines()[0] if captain.report else "none: %boat verify"
+        yield "session", self._told_session()
+
+    def _sessions(self, context: Any) -> list[tuple[str, Any]]:
+        """The notebook's own names of the SparkSessions of a context."""
+        values = [(name, value) for name, value in list(self._shell.user_ns.items()) if not name.startswith("_") and type(value).__name__ == "SparkSession"]
+        return [(name, value) for name, value in values if getattr(value, "_sc", None) is context]
+
+    def _told_session(self) -> str:
+        context = _active_context()
+        if context is None:
+            return "none: %boat launch --master MASTER"
+        names = {*self.names_of(context), *(name for name, _ in self._sessions(context))}
+        return f"Spark {context.version} on {context.master}" + (f", as {', '.join(sorted(names))}" if names else "")
+
+
+def _active_context() -> Any:
+    """The SparkContext of this process; pyspark is not imported for it."""
+    return getattr(getattr(sys.modules.get("pyspark"), "SparkContext", None), "_active_spark_context", None)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What %boat status shows."""
+
+    rows: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return text_table(("", ""), list(self.rows)).partition("\n")[2]
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return html_table(("", ""), list(self.rows), caption="coffee_boat")
+
+
+_notebook = click.make_pass_decorator(Notebook)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def boat() -> None:
+    """Any Python environment on the executors of this notebook's Spark.
+
+    \b
+    %boat add edtf rapidfuzz
+    %boat launch --master spark://host:7077
+    %boat verify
+    """
+
+
+@boat.command()
+@options.wanted
+@click.argument("packages", nargs=-1)
+@_notebook
+def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
+    """Ask for PACKAGES; in a running session they are there at once."""
+    before = place.report()
+    captain = place.captain(wanted)
+    if packages:
+        captain.add_pip_packages(*packages)
+    place.show(place.status() if captain.report is before else captain.report)
+
+
+@boat.command()
+@options.wanted
+@options.session
+@_notebook
+def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
+    """Build the environment and start a session with it, as `spark` and `sc`; or take over the session that the kernel has."""
+    captain, running = place.captain(wanted), place.session()
+    if running is not None and where == Where():
+        captain.board(running)
+    else:
+        if where.preload:
+            captain.preload(*where.preload)
+        place.bind(captain.launch_ship(master=where.master, conf=where.conf).start())
+    place.show(place.status())
+
+
+@boat.command()
+@options.probing
+@options.as_json
+@_notebook
+def verify(place: Notebook, probing: Probing, as_json: bool) -> None:
+    """Ask every executor of the session what it runs."""
+    place.show(place.captain(Wanted()).verify(modules=probing.modules, deadline=probing.deadline), as_json=as_json)
+
+
+@boat.command()
+@_notebook
+def status(place: Notebook) -> None:
+    """Show the Captain, what was asked for, and the session."""
+    place.show(place.status())
+
+
+for _command in (terminal.plan, terminal.lock, terminal.pack, terminal.conf, terminal.check, cache):
+    boat.add_command(_command)

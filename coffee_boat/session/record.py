@@ -1,0 +1,122 @@
+"""What is known of a session beyond this process: the lock's digest in its Spark conf, the rest in the store.
+
+A kernel that was restarted, another process on the same JVM, or a second Captain reads it and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from coffee_boat._store import Store
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ConfPatch, Lock, Pin, Target
+
+LOCK = "spark.coffee_boat.lock"
+"""The digest of the lock that the session was started with."""
+PYTHON = "spark.coffee_boat.python"
+"""The executors' interpreter, as in ConfPatch."""
+SHIPS_PYTHON = "spark.coffee_boat.ship_python"
+"""As Captain's argument."""
+
+
+@dataclass(frozen=True)
+class Aboard:
+    """What a running session has."""
+
+    python: str
+    """The executors' interpreter: absolute, or relative to the executor's working directory."""
+    base: Lock
+    """What the session was started with."""
+    lock: Lock
+    """The same with all that was added since."""
+    ships_python: bool = True
+    """False where the nodes' own interpreter runs."""
+    layers: tuple[str, ...] = ()
+    """Names of the archives that were added, in order."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of the executors' Python."""
+
+
+def marks(patch: ConfPatch, lock: Lock, *, ships_python: bool) -> dict[str, str]:
+    """What a session's Spark conf says of us. It can be read in Spark's UI and event log: nothing in it is secret."""
+    return {LOCK: lock.digest, PYTHON: patch.python, SHIPS_PYTHON: str(ships_python).lower()}
+
+
+def remember(store: Store, application: str, aboard: Aboard) -> None:
+    """Keep what a session has; what was kept of it before is replaced.
+
+    Args:
+        application: Spark's id of it.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    for lock in (aboard.base, aboard.lock):
+        remember_lock(store, lock)
+    value = {"base": aboard.base.digest, "lock": aboard.lock.digest, "layers": list(aboard.layers), "environment": dict(aboard.environment)}
+    store.remember("session", application, value)
+
+
+def remember_lock(store: Store, lock: Lock) -> None:
+    """Keep a lock under its digest, unless it is there.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    if store.recall("session-lock", lock.digest) is None:
+        store.remember("session-lock", lock.digest, {"target": asdict(lock.target), "pins": [asdict(pin) for pin in lock.pins]})
+
+
+def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | None:
+    """What a session has; None if it was started without us.
+
+    Args:
+        conf: the session's Spark settings.
+
+    Raises:
+        LaunchError: it is one of ours, and the store does not know its lock.
+    """
+    digest = conf.get(LOCK)
+    if not digest:
+        return None
+    said = store.recall("session", application) or {}
+    if said.get("base") != digest:  # ids are unique within one cluster only
+        said = {}
+    base, lock = _lock(store, digest), _lock(store, said.get("lock", digest))
+    ships_python = conf.get(SHIPS_PYTHON, "true") == "true"
+    return Aboard(conf.get(PYTHON, ""), base, lock, ships_python, tuple(said.get("layers", ())), said.get("environment", {}))
+
+
+def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard) -> Aboard:
+    """What a session has by now, where another captain may have added to it: the fuller one of what is kept and what we know.
+
+    A store that cannot be written knows less than we do.
+    """
+    with suppress(LaunchError):
+        kept = recall(store, application, conf)
+        if kept is not None and set(kept.layers) > set(ours.layers):
+            return kept
+    return ours
+
+
+def _lock(store: Store, digest: str) -> Lock:
+    value = store.recall("session-lock", digest)
+    if value is None:
+        raise LaunchError(
+            "what is aboard the running session is not known",
+            value=f"lock {digest[:12]}",
+            cause=f"it was started by another user or on another machine, or {store.root} was cleaned since",
+            cure="name the store that it was started with: Captain(store=...) or COFFEE_BOAT_STORE; or stop the session, captain.launch_ship(), and start it again",
+        )
+    return Lock(_target(value["target"]), tuple(_pin(pin) for pin in value["pins"]))
+
+
+def _target(value: Mapping[str, Any]) -> Target:
+    return Target(**{**value, "glibc": tuple(value["glibc"])})
+
+
+def _pin(value: Mapping[str, Any]) -> Pin:
+    return Pin(**{**value, "requires": tuple(value["requires"])})

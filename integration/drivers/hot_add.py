@@ -1,0 +1,124 @@
+"""Packages that come aboard while the session runs, and who sees them.
+
+    hot_add.py MASTER FOLDER
+
+FOLDER holds two projects that share the namespace `brew`: brew_base is shipped at launch, brew_extra is added.
+"""
+
+import importlib
+import json
+import shutil
+import sys
+import threading
+import time
+
+MASTER, FOLDER = sys.argv[1:]
+
+from pyspark import InheritableThread, SparkContext  # noqa: E402
+from pyspark.sql import SparkSession  # noqa: E402
+
+from coffee_boat import Captain  # noqa: E402
+
+captain = Captain(accept_conda_license=True)
+captain.add_pip_packages("pyarrow", "edtf", f"{FOLDER}/brew_base")
+captain.launch_ship()
+sc = SparkContext(master=MASTER)
+
+
+def look(_):
+    """Whether the added package is there, and in which worker."""
+    import os
+    import socket
+    import time
+
+    time.sleep(0.3)
+    try:
+        import humanize
+    except ImportError:
+        return [(socket.gethostname(), os.getpid(), "")]
+    return [(socket.gethostname(), os.getpid(), humanize.__file__)]
+
+
+def wait_for_it(_):
+    """One task that was running before the package was sent."""
+    import os
+    import time
+
+    started, end = time.time(), time.monotonic() + 90
+    while time.monotonic() < end:
+        try:
+            import humanize
+        except ImportError:  # noqa: PERF203
+            time.sleep(0.2)
+        else:
+            return [(os.getpid(), started, time.time(), humanize.__file__)]
+    return [(os.getpid(), started, 0.0, "")]
+
+
+def inspect(_):
+    """What a layer must bring besides modules."""
+    import importlib.metadata as metadata
+    from importlib.resources import files
+
+    import brew.base
+    import brew.extra
+    import rapidfuzz.fuzz
+
+    return [
+        {
+            "native": rapidfuzz.fuzz.ratio("boat", "boats"),
+            "namespace": [brew.base.__file__, brew.extra.__file__],
+            "version": metadata.version("humanize"),
+            "entry_points": sorted(f"{point.name}={point.load()()}" for point in metadata.entry_points(group="brew.beans")),
+            "resource": files("brew.extra").joinpath("beans.txt").read_text().strip(),
+        }
+    ]
+
+
+def both_hosts(rdd):
+    """Answers until two hosts are among them: a session starts with fewer executors than it will have."""
+    seen, end = set(), time.monotonic() + 60
+    while len({host for host, *_ in seen}) < 2 and time.monotonic() < end:
+        seen |= set(rdd.collect())
+    return sorted(seen)
+
+
+early = sc.parallelize(range(4), 4).mapPartitions(look)
+before = both_hosts(early)
+
+running = []
+job = InheritableThread(target=lambda: running.extend(sc.parallelize([0], 1).mapPartitions(wait_for_it).collect()))
+job.start()
+while not any(sc.statusTracker().getStageInfo(stage).numActiveTasks for stage in sc.statusTracker().getActiveStageIds()):
+    time.sleep(0.05)
+time.sleep(1.0)
+
+sent = time.time()
+captain.add_pip_packages("humanize", "rapidfuzz", f"{FOLDER}/brew_extra")
+arrival = captain.report
+job.join()
+
+on_the_driver = importlib.import_module("humanize").__file__
+shutil.rmtree(on_the_driver.rpartition("/")[0])  # what executors use is not the driver's copy
+after = both_hosts(early)
+details = sc.parallelize(range(2), 2).mapPartitions(inspect).collect()
+# Spark keeps the workers of SQL apart from those of RDDs: these start now
+SparkSession(sc).udf.register("look", lambda _: "{} {} {}".format(*look(None)[0]))
+later = [row[0].split() for row in SparkSession(sc).range(0, 4, 1, 4).selectExpr("look(id)").collect()]
+report = captain.verify()
+print(arrival, report, sep="\n", file=sys.stderr)
+result = {
+    "before": before,
+    "running": running,
+    "sent": sent,
+    "after": after,
+    "later": [[host, int(pid), file] for host, pid, file in later],
+    "details": details,
+    "confirmed": arrival.confirmed,
+    "parts": arrival.seconds,
+    "ok": report.ok,
+    "report": str(report),
+    "threads": threading.active_count(),
+}
+print("RESULT", json.dumps(result), flush=True)
+sc.stop()

@@ -1,0 +1,100 @@
+"""Packages that are added to a running session, on nodes that cannot see the driver's files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.beds import standalone as bed
+from integration.conftest import Lane, standalone_bed
+from integration.running import SparkPython
+
+PROJECT = """
+[build-system]
+requires = ["setuptools>=68"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "brew-{part}"
+version = "1.0"
+
+[project.entry-points."brew.beans"]
+{part} = "brew.{part}:bean"
+
+[tool.setuptools]
+packages = ["brew.{part}"]
+package-data = {{ "brew.{part}" = ["beans.txt"] }}
+"""
+
+
+@pytest.fixture(scope="module")
+def two_slots() -> Iterator[Lane]:
+    """Executors with two slots: one for a task that runs on, one for those that come."""
+    with standalone_bed("standalone-two-slots", bed.Options(cores=2)) as lane:
+        yield lane
+
+
+def write_projects(folder: Path) -> None:
+    for part in ("base", "extra"):
+        package = folder / f"brew_{part}" / "brew" / part
+        package.mkdir(parents=True)
+        (folder / f"brew_{part}" / "pyproject.toml").write_text(PROJECT.format(part=part))
+        (package / "__init__.py").write_text(f"def bean():\n    return {part!r}\n")
+        (package / "beans.txt").write_text("arabica\n")
+
+
+@pytest.fixture(scope="module")
+def told(two_slots: Lane, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("hot_add")
+    write_projects(folder)
+    ended = SparkPython(store=store, folder=folder).checked("hot_add.py", two_slots.master, folder)
+    return ended.result
+
+
+def workers(answers: list[list[Any]]) -> set[tuple[str, int]]:
+    return {(host, pid) for host, pid, _ in answers}
+
+
+def test_a_function_made_before_sees_it_in_the_same_workers(told: Any) -> None:
+    assert {file for *_, file in told["before"]} == {""}
+    assert all("/boat-layer-" in file for *_, file in told["after"])
+    assert len({host for host, *_ in told["after"]}) == 2
+    assert workers(told["before"]) & workers(told["after"]), "workers that ran before the add serve after it"
+
+
+def test_a_task_that_was_running_sees_it(told: Any) -> None:
+    [[_, started, seen, file]] = told["running"]
+    assert started < told["sent"] < seen
+    assert "/boat-layer-" in file
+
+
+def test_a_worker_that_starts_afterwards_sees_it(told: Any) -> None:
+    assert not workers(told["later"]) & (workers(told["before"]) | workers(told["after"]))
+    assert all("/boat-layer-" in file for *_, file in told["later"])
+    assert told["ok"], told["report"]
+
+
+def test_every_executor_confirms(told: Any) -> None:
+    assert sorted(told["confirmed"]) == ["0", "1"]
+    assert list(told["parts"]) == ["resolve", "fetch", "build", "send", "arrive"]
+
+
+def test_native_modules_come_in_a_layer(told: Any) -> None:
+    assert [detail["native"] for detail in told["details"]] == [pytest.approx(800 / 9)] * 2
+
+
+def test_a_namespace_is_split_between_base_and_layer(told: Any) -> None:
+    for detail in told["details"]:
+        base, extra = detail["namespace"]
+        assert "/boat-layer-" not in base
+        assert "/boat-layer-" in extra
+
+
+def test_metadata_entry_points_and_resources_come_in_a_layer(told: Any) -> None:
+    for detail in told["details"]:
+        assert detail["version"]
+        assert detail["entry_points"] == ["base=base", "extra=extra"]
+        assert detail["resource"] == "arabica"

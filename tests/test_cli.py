@@ -1,0 +1,253 @@
+"""`boat`: what is asked for reaches the Captain, products go to stdout, talk to stderr, and exit codes mean something."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from small_packages import wheel
+
+from coffee_boat._store import Store
+from coffee_boat.cli.main import boat
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COFFEE_BOAT_STORE", str(tmp_path / "store"))
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    """A folder with `app` that needs `lib`."""
+    wheel(tmp_path / "wheels", "app", "1.0", ["lib"])
+    wheel(tmp_path / "wheels", "lib", "2.0")
+    return tmp_path / "wheels"
+
+
+def run(*words: str, **kwargs: str) -> Result:
+    return CliRunner().invoke(boat, list(words), prog_name="boat", **kwargs)  # type: ignore[arg-type]
+
+
+def offline(wheels: Path) -> list[str]:
+    return ["--offline", "--find-links", str(wheels)]
+
+
+# exit codes and streams
+
+
+def test_a_wrong_flag_is_usage() -> None:
+    done = run("plan", "--nosuch")
+    assert done.exit_code == 2
+    assert "No such option" in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["launch", "--conf", "novalue", "x.py"], ["launch", "--conf", "=x", "x.py"], ["launch", "--deploy-mode", "both", "x.py"], ["conf", "--format", "xml"]]
+)
+def test_a_wrong_value_is_usage(words: list[str]) -> None:
+    assert run(*words).exit_code == 2
+
+
+def test_a_failure_with_a_cure_is_3_and_is_told_on_stderr() -> None:
+    done = run("plan", "--pip", "not a requirement ][")
+    assert done.exit_code == 3
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert "cure:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_impossible_requirement_is_3(wheels: Path) -> None:
+    done = run("plan", *offline(wheels), "--pip", "app==7")
+    assert done.exit_code == 3
+    assert "app==7" in done.stderr
+
+
+def test_what_is_printed_is_literal_and_without_secrets() -> None:
+    done = run("plan", "--pip", "[red]x[/red] @ https://me:hunter2@example.org/x.whl")
+    assert done.exit_code == 3
+    assert "[red]" in done.stderr
+    assert "hunter2" not in done.output
+
+
+def test_ctrl_c_is_130_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(boat.commands["check"], "callback", interrupted)
+    done = run("check")
+    assert (done.exit_code, done.stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in sorted(boat.commands)), *(["cache", name] for name in ("list", "prune", "clear"))], ids=" ".join)
+def test_help_tells_every_option(command: list[str]) -> None:
+    done = run(*command, "--help")
+    assert done.exit_code == 0
+    options = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  -")]
+    assert options
+
+
+def test_help_tells_how_completion_is_turned_on_and_it_works() -> None:
+    assert "_BOAT_COMPLETE=bash_source boat" in run("--help").stdout
+    variables = {**os.environ, "_BOAT_COMPLETE": "bash_complete", "COMP_WORDS": "boat launch --ma", "COMP_CWORD": "2"}
+    done = subprocess.run([sys.executable, "-m", "coffee_boat.cli"], env=variables, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert "plain,--master" in done.stdout
+
+
+def test_help_is_quick_and_loads_no_spark() -> None:
+    code = "import sys; from coffee_boat.cli.main import boat\ntry: boat(['--help'])\nfinally: print(*sys.modules, file=sys.stderr)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT).stderr.split()
+    assert not {"pyspark", "py4j", "rich", "requests", "uv"} & set(loaded)
+
+
+# plan and lock
+
+
+def test_plan_is_text_in_a_pipe_and_json_on_demand(wheels: Path) -> None:
+    text, data = run("plan", *offline(wheels), "--pip", "app"), run("plan", *offline(wheels), "--pip", "app", "--json")
+    assert (text.exit_code, data.exit_code) == (0, 0)
+    assert "app 1.0" in text.stdout
+    plan = json.loads(data.stdout)
+    assert [(pin["name"], pin["version"]) for pin in plan["lock"]["pins"]] == [("app", "1.0"), ("lib", "2.0")]
+    assert plan["size"] > 0
+
+
+def test_what_a_script_says_of_itself_is_wanted_too(wheels: Path, tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text('# /// script\n# dependencies = ["app"]\n# ///\n', "utf-8")
+    plan = json.loads(run("plan", *offline(wheels), "-r", "job.py", "--json").stdout)
+    assert [pin["name"] for pin in plan["lock"]["pins"]] == ["app", "lib"]
+
+
+def test_a_lock_is_written_checked_and_used(wheels: Path, tmp_path: Path) -> None:
+    done = run("lock", *offline(wheels), "--pip", "app")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "lib" in (tmp_path / "pylock.toml").read_text("utf-8")
+    assert run("lock", *offline(wheels), "--pip", "app", "--check").exit_code == 0
+    stale = run("lock", *offline(wheels), "--pip", "lib", "--check")
+    assert stale.exit_code == 1
+    assert "app: 1.0 in pylock.toml, absent now" in stale.stderr
+    plan = json.loads(run("plan", "--lock", "pylock.toml", "--json").stdout)
+    assert [pin["name"] for pin in plan["lock"]["pins"]] == ["app", "lib"]
+
+
+def test_a_lock_goes_to_stdout_on_demand(wheels: Path, tmp_path: Path) -> None:
+    done = run("lock", *offline(wheels), "--pip", "lib", "-o", "-")
+    assert 'name = "lib"' in done.stdout
+    assert not (tmp_path / "pylock.toml").exists()
+
+
+def test_a_lock_that_is_not_there_cannot_be_checked(wheels: Path) -> None:
+    done = run("lock", *offline(wheels), "--pip", "lib", "--check", "-o", "none.toml")
+    assert done.exit_code == 3
+
+
+def test_a_lock_that_cannot_be_written_leaves_nothing(wheels: Path, tmp_path: Path) -> None:
+    done = run("lock", *offline(wheels), "--pip", "lib", "-o", "no/such/folder/pylock.toml")
+    assert done.exit_code == 3
+    assert "-o FILE" in done.stderr
+
+
+# launch
+
+
+def test_a_missing_script_and_an_unknown_master_are_refused_before_anything_is_built(tmp_path: Path) -> None:
+    pytest.importorskip("pyspark")
+    (tmp_path / "job.py").write_text("", "utf-8")
+    assert run("launch", "none.py").exit_code == 3
+    done = run("launch", "--master", "lokal[2]", "job.py", "--help", "--master", "x")
+    assert done.exit_code == 3
+    assert "lokal[2]" in done.stderr
+    assert not (tmp_path / "store" / "chunks").exists()
+
+
+def test_a_script_for_another_python_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text('# /// script\n# requires-python = ">=3.99"\n# ///\n', "utf-8")
+    done = run("launch", "job.py")
+    assert done.exit_code == 3
+    assert ">=3.99" in done.stderr
+
+
+# cache
+
+
+def aged(store: Store, kind: str, name: str, days: float) -> Path:
+    with store.publish(kind, name) as place:
+        place.mkdir()
+        (place / "file").write_bytes(b"x" * 1000)
+    then = time.time() - days * 86400
+    os.utime(store.path(kind, name) / "file", (then, then))
+    return store.path(kind, name)
+
+
+def test_prune_keeps_what_was_used_lately_and_what_is_being_made(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    old, new = aged(store, "trees", "a" * 64, 40), aged(store, "trees", f"boat-{'b' * 12}", 3)
+    store.remember("lock", "key", 1)
+    with store.scratch() as working:
+        working.write_text("half", "utf-8")
+        left = aged(store, "tmp", "tmpleftover", 2)
+        done = run("cache", "prune")
+        assert (done.exit_code, done.stdout) == (0, f"removed 1 entry, 1.0 kB from {store.root}\n")
+        assert (old.exists(), new.exists(), left.exists(), working.exists()) == (False, True, True, True)
+        run("cache", "prune", "--days", "1")
+        assert (new.exists(), left.exists(), working.exists()) == (False, False, True)
+    assert store.recall("lock", "key") == 1
+
+
+def test_clear_asks_first(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    entry = aged(store, "trees", "a" * 64, 0)
+    refused = run("cache", "clear", input="n\n")
+    assert (refused.exit_code, entry.exists()) == (1, True)
+    with store.scratch() as working, store.lock("x"):
+        working.write_text("half", "utf-8")
+        assert run("cache", "clear", "--yes").exit_code == 0
+        assert (entry.exists(), working.exists()) == (False, True)
+        assert list((store.root / "locks").iterdir())
+
+
+def test_clear_of_a_folder_that_is_no_store_removes_nothing(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("archives/letters.tar.gz", "keys/ssh/id.json", "keys/plain", "tmp/notes", "trees/oak/leaf", "documents/" + "a" * 64)]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("mine", "utf-8")
+    assert run("cache", "clear", "--yes", "--store", str(tmp_path)).exit_code == 0
+    assert all(file.read_text("utf-8") == "mine" for file in files)
+
+
+def test_list_tells_kinds_for_people_and_entries_for_programs(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    aged(store, "trees", "a" * 64, 1)
+    with store.lock("x"):
+        store.remember("lock", "key", 1)
+    assert [line.split()[:2] for line in run("cache", "list").stdout.splitlines()[2:]] == [["keys", "1"], ["trees", "1"]]
+    entries = json.loads(run("cache", "list", "--json").stdout)
+    assert [(entry["kind"], entry["size"]) for entry in entries] == [("keys/lock", 1), ("trees", 1000)]
+
+
+def test_an_empty_store_lists_as_empty_and_is_not_made(tmp_path: Path) -> None:
+    done = run("cache", "list", "--store", str(tmp_path / "none"))
+    assert "0 entries" in done.stdout
+    assert not (tmp_path / "none").exists()
+
+
+# check
+
+
+def test_check_tries_everything_and_answers_with_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    done = run("check", "--pip", "]", "--json")
+    assert done.exit_code == 1
+    outcomes = {check["name"]: check["outcome"] for check in json.loads(done.stdout)}
+    assert outcomes["python"] == outcomes["resolver"] == outcomes["store"] == "ok"
+    assert outcomes["spark"] == outcomes["requirements"] == "failed"

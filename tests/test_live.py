@@ -1,0 +1,245 @@
+"""Sessions that are taken over, modules that are preloaded, and the start in a node's own interpreter: what needs no JVM."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import MakeWheel
+
+from coffee_boat import Captain, LaunchError, SettingsError, settings
+from coffee_boat._store import Store
+from coffee_boat.backends import LocalBackend, StandaloneBackend, backend_under_way, preloading
+from coffee_boat.build import archive as archives
+from coffee_boat.build import worker_files
+from coffee_boat.model import ConfPatch, Lock, Manifest, Pin, Requirement, SparkFacts, Target
+from coffee_boat.pipeline import Pipeline
+from coffee_boat.session import record, takeover
+
+MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+SITE = f"lib/python{MINOR}/site-packages"
+FACTS = SparkFacts(version="4.1.0", master="spark://host:7077")
+PATCH = ConfPatch("./boat-1/bin/python3.11", {"spark.archives": "a#boat-1"}, {"PYTHONNOUSERSITE": "1"})
+LOCK = Lock(Target("3.11.7", glibc=(2, 28)), (Pin("alpha", "1.0", sha256="a" * 64, requires=("beta",)), Pin("beta", "2.0", sha256="b" * 64)))
+
+
+# what is known of a session
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def aboard(**changes: object) -> record.Aboard:
+    return replace(record.Aboard("./boat-1/bin/python3.11", LOCK, LOCK, environment={"PYTHONHOME": ""}), **changes)  # type: ignore[arg-type]
+
+
+def test_another_process_finds_what_a_session_has(store: Store) -> None:
+    more = replace(LOCK, pins=(*LOCK.pins, Pin("gamma", "3.0", kind="vcs", url="git+https://host/gamma", commit="c" * 40, direct=True)))
+    known = aboard(lock=more, layers=("boat-layer-1", "boat-layer-2"), ships_python=False)
+    record.remember(store, "app-1", known)
+    conf = record.marks(PATCH, LOCK, ships_python=False)
+    assert record.recall(Store(store.root), "app-1", conf) == known
+    assert all(key.startswith("spark.coffee_boat.") for key in conf)
+
+
+def test_of_a_session_that_was_only_submitted_the_base_is_known(store: Store) -> None:
+    record.remember_lock(store, LOCK)
+    assert record.recall(store, "app-2", record.marks(PATCH, LOCK, ships_python=True)) == aboard(environment={})
+
+
+def test_another_clusters_application_of_the_same_id_is_another_one(store: Store) -> None:
+    other = replace(LOCK, pins=LOCK.pins[:1])
+    record.remember(store, "app-1", aboard(base=other, lock=other, layers=("boat-layer-9",)))
+    record.remember_lock(store, LOCK)
+    assert record.recall(store, "app-1", record.marks(PATCH, LOCK, ships_python=True)) == aboard(environment={})
+
+
+def test_what_another_captain_added_since_is_seen_and_a_store_that_lags_is_not_believed(store: Store) -> None:
+    conf = record.marks(PATCH, LOCK, ships_python=True)
+    one, two = aboard(layers=("boat-layer-1",)), aboard(layers=("boat-layer-1", "boat-layer-2"))
+    record.remember(store, "app-1", two)
+    assert record.latest(store, "app-1", conf, one) == two
+    record.remember(store, "app-1", one)
+    assert record.latest(store, "app-1", conf, two) == two
+    assert record.latest(Store(store.root / "cleaned"), "app-1", conf, two) == two
+
+
+def test_modules_that_come_too_late_are_named_but_not_those_that_are_preloaded() -> None:
+    (finding,) = takeover.not_preloaded(("numpy", "pandas"), {"COFFEE_BOAT_PRELOAD": "numpy"})
+    assert finding.value == "pandas"
+    assert not list(takeover.not_preloaded((), {}))
+
+
+def test_a_plain_session_is_none_of_ours_and_an_unknown_one_is_refused(store: Store) -> None:
+    assert record.recall(store, "app-1", {"spark.master": "local"}) is None
+    with pytest.raises(LaunchError, match=LOCK.digest[:12]) as error:
+        record.recall(store, "app-1", record.marks(PATCH, LOCK, ships_python=True))
+    assert "COFFEE_BOAT_STORE" in error.value.cure
+
+
+def test_only_a_live_classic_session_is_boarded() -> None:
+    from pyspark import SparkContext
+
+    with pytest.raises(LaunchError, match="no Spark session: 'spark' is a str"):
+        takeover.parts("spark")
+    stopped = SparkContext.__new__(SparkContext)
+    stopped._jsc = None
+    with pytest.raises(LaunchError, match="was stopped"):
+        Captain().board(stopped)
+
+
+def test_a_running_session_gets_its_archive_the_same_way_from_every_cluster_manager() -> None:
+    assert isinstance(backend_under_way("local[2]"), LocalBackend)
+    assert all(isinstance(backend_under_way(master), StandaloneBackend) for master in ("spark://host:7077", "local-cluster[2,1,1024]", "yarn", "k8s://https://host"))
+
+
+def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+    for name in ("alpha", "gamma"):
+        make_wheel(name, "1.0", requires=["beta"], folder=tmp_path)
+    for version in ("1.0", "2.0"):
+        make_wheel("beta", version, folder=tmp_path)
+    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    pipeline = Pipeline(chosen, store)
+    have = pipeline.lock(Manifest((Requirement("alpha", "alpha"), Requirement("beta==1.0", "beta", specifier="==1.0"))), print)
+    more = pipeline.lock_more(Manifest((Requirement("gamma", "gamma"),)), have, print)
+    assert [(pin.name, pin.version) for pin in more.pins] == [("alpha", "1.0"), ("beta", "1.0"), ("gamma", "1.0")]
+
+
+# preload: what is set
+
+
+def test_without_modules_nothing_changes() -> None:
+    assert preloading(PATCH, FACTS, ()) is PATCH
+
+
+def test_a_daemon_of_ours_imports_first_and_then_is_the_users_own() -> None:
+    patch = preloading(PATCH, FACTS, ("pandas", "sklearn.ensemble"))
+    assert patch.conf == {**PATCH.conf, "spark.python.daemon.module": "coffee_boat_worker.daemon"}
+    assert patch.environment == {**PATCH.environment, "COFFEE_BOAT_PRELOAD": "pandas,sklearn.ensemble"}
+    assert not patch.findings
+    theirs = preloading(PATCH, replace(FACTS, conf={"spark.python.daemon.module": "their.daemon"}), ("pandas",))
+    assert theirs.environment["COFFEE_BOAT_DAEMON"] == "their.daemon"
+
+
+def test_what_may_not_survive_a_fork_is_named_with_its_source() -> None:
+    findings = preloading(PATCH, FACTS, ("pandas", "torch.nn", "polars")).findings
+    assert [finding.value for finding in findings] == ["torch.nn", "polars"]
+    assert all("https://" in finding.cause for finding in findings)
+
+
+def test_without_a_daemon_there_is_nothing_to_preload_in() -> None:
+    (finding,) = preloading(PATCH, replace(FACTS, conf={"spark.python.use.daemon": "false"}), ("pandas",)).findings
+    assert finding.what == "modules are not preloaded"
+
+
+def test_the_captain_takes_modules_and_shows_them_in_the_plan(make_wheel: MakeWheel, tmp_path: Path) -> None:
+    wheel = make_wheel("alpha", "1.0", folder=tmp_path)
+    captain = Captain(ship_python=False, offline=True, store=tmp_path / "store").add_pip_packages(str(wheel))
+    with pytest.raises(SettingsError, match="'scikit-learn'"):
+        captain.preload("alpha", "scikit-learn")
+    patch = captain.preload("alpha").preload("json", "alpha").plan("local[2]").patch
+    assert patch is not None
+    assert patch.environment["COFFEE_BOAT_PRELOAD"] == "alpha,json"
+    archive = captain.pack(tmp_path / "env.tar.gz")
+    assert {"alpha", "pyspark", "py4j", "coffee_boat_worker"} <= archives.modules(archive, Store(tmp_path / "store"))
+
+
+# on the node
+
+
+@pytest.fixture
+def boat(tmp_path: Path) -> Path:
+    """A folder with the worker's files, as on a node."""
+    store, folder = Store(tmp_path / "store"), tmp_path / "boat"
+    with tarfile.open(store.chunk_path(worker_files.chunk(Target(f"{MINOR}.0"), store))) as tar:
+        tar.extractall(folder, filter="fully_trusted") if sys.version_info >= (3, 12) else tar.extractall(folder)
+    (folder / "boat.json").write_text(json.dumps({"lock": "abc123"}))
+    return folder
+
+
+def write(folder: Path, **files: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(text))
+    return str(folder)
+
+
+def python(*arguments: str, path: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A node's own interpreter, as Spark starts it."""
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(path), "PYTHONNOUSERSITE": "1", **variables}
+    return subprocess.run([sys.executable, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+STUB = {"their_daemon": "import sys; print('PORT', __name__, *sorted({'early', 'broken', 'ends'} & set(sys.modules)), sys.argv[1:])"}
+
+
+def test_the_daemon_has_imported_what_was_asked_for_and_its_stdout_is_sparks(boat: Path, tmp_path: Path) -> None:
+    modules = write(
+        tmp_path / "modules",
+        early="import os; print('hello'); os.write(1, b'from C'); value = 1",
+        broken="raise ValueError('no such device')",
+        ends="raise SystemExit(3)",
+        **STUB,
+    )
+    done = python(
+        "-m",
+        "coffee_boat_worker.daemon",
+        "pyspark.worker",
+        path=[str(boat / SITE), modules],
+        cwd=tmp_path,
+        COFFEE_BOAT_PRELOAD="broken,absent.module,ends,early",
+        COFFEE_BOAT_DAEMON="their_daemon",
+    )
+    assert done.stdout == "PORT __main__ early ['pyspark.worker']\n", done.stderr
+    assert "coffee_boat: broken cannot be preloaded: ValueError: no such device" in done.stderr
+    assert "coffee_boat: absent.module cannot be preloaded: ModuleNotFoundError" in done.stderr
+    assert "coffee_boat: ends cannot be preloaded: SystemExit: 3" in done.stderr
+    assert "hello" in done.stderr
+    assert "from C" in done.stderr
+
+
+def test_threads_that_workers_will_not_have_are_named(boat: Path, tmp_path: Path) -> None:
+    modules = write(tmp_path / "modules", early="import threading, time; threading.Thread(target=time.sleep, args=(1,), name='beat', daemon=True).start()", **STUB)
+    done = python("-m", "coffee_boat_worker.daemon", path=[str(boat / SITE), modules], cwd=tmp_path, COFFEE_BOAT_PRELOAD="early", COFFEE_BOAT_DAEMON="their_daemon")
+    assert "early started threads" in done.stderr
+    assert "beat" in done.stderr
+
+
+SEES = "import sys, late; print(late.value, type(sys.meta_path[-1]).__name__, sys.prefix)"
+
+
+def test_a_nodes_own_interpreter_finds_layers_and_keeps_its_own_start(boat: Path, tmp_path: Path) -> None:
+    own = write(tmp_path / "own", sitecustomize="import os, sys; os.environ['OWN'] = __file__; assert sys.modules['sitecustomize'].__file__ == __file__")
+    write(tmp_path / f"boat-layer-1/{SITE}", late="import os; value = os.environ['OWN']")
+    (tmp_path / "boat-layer-1/boat.json").write_text("{}")
+    done = python("-c", SEES, path=["./boat/lib/coffee_boat", f"./boat/{SITE}", own], cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.split() == [f"{own}/sitecustomize.py", "LayerFinder", sys.prefix]
+
+
+def test_pth_files_of_packages_work_in_a_nodes_own_interpreter(boat: Path, tmp_path: Path) -> None:
+    (boat / SITE / "acme.pth").write_text("import os; os.environ['ACME'] = 'read'\n")
+    done = python("-c", "import os; print(os.environ['ACME'])", path=[str(boat / "lib/coffee_boat"), str(boat / SITE)], cwd=tmp_path)
+    assert done.stdout == "read\n", done.stderr
+
+
+def test_a_python_of_another_minor_version_is_left_alone(boat: Path, tmp_path: Path) -> None:
+    (boat / "lib" / f"python{MINOR}").rename(boat / "lib" / "python3.99")
+    done = python("-c", "import sys; print('coffee_boat_worker.finder' in sys.modules)", path=[str(boat / "lib/coffee_boat")], cwd=tmp_path)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_a_cut_archive_is_named_by_its_own_folder(boat: Path, tmp_path: Path) -> None:
+    (boat / "boat.json").unlink()
+    done = python("-c", "print('alive')", path=[str(boat / "lib/coffee_boat"), str(boat / SITE)], cwd=tmp_path)
+    assert done.stdout == "alive\n"
+    assert f"{boat} has no boat.json" in done.stderr

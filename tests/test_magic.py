@@ -1,0 +1,124 @@
+"""%boat, in an IPython shell of its own: one grammar with `boat`, on the notebook's Captain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("IPython")
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from small_packages import wheel
+
+from coffee_boat import Captain, SettingsError
+from coffee_boat.errors import RequirementError, VerifyError
+from coffee_boat.magic import load
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("COFFEE_BOAT_STORE", str(tmp_path / "store"))
+    made = InteractiveShell()
+    load(made)
+    yield made
+    made.history_manager.end_session()
+
+
+def texts(captain: Captain) -> list[str]:
+    return [requirement.text for requirement in captain.manifest.requirements]
+
+
+def boat(shell: Any, line: str) -> Any:
+    return shell.run_line_magic("boat", line)
+
+
+def test_add_makes_the_notebooks_captain_and_later_lines_work_on_it(shell: Any) -> None:
+    boat(shell, "add edtf 'rapidfuzz>=3'")
+    made = shell.user_ns["captain"]
+    boat(shell, "add six")
+    assert shell.user_ns["captain"] is made
+    assert texts(made) == ["edtf", "rapidfuzz>=3", "six"]
+
+
+def test_options_are_those_of_the_command_line(shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("six\n", "utf-8")
+    boat(shell, f"add --pip edtf -r {tmp_path}/r.txt --offline")
+    assert texts(shell.user_ns["captain"]) == ["edtf", "six"]
+
+
+@pytest.mark.parametrize("name", ["captain", "boat"])
+def test_a_captain_of_the_notebook_is_used_whatever_its_name(shell: Any, name: str) -> None:
+    shell.user_ns[name] = Captain()
+    boat(shell, "add six")
+    assert texts(shell.user_ns[name]) == ["six"]
+    assert {key for key, value in shell.user_ns.items() if isinstance(value, Captain)} == {name}
+
+
+def test_several_captains_and_a_taken_name_are_refused(shell: Any) -> None:
+    shell.user_ns["captain"] = "Ahab"
+    with pytest.raises(SettingsError, match="captain is taken"):
+        boat(shell, "add six")
+    shell.user_ns.update(one=Captain(), two=Captain())
+    with pytest.raises(SettingsError, match="several Captains: one, two"):
+        boat(shell, "add six")
+    assert shell.user_ns["captain"] == "Ahab"
+
+
+def test_settings_that_come_too_late_are_refused_and_secrets_are_not_shown(shell: Any) -> None:
+    boat(shell, "add six")
+    with pytest.raises(SettingsError, match="has its Captain already") as caught:
+        boat(shell, "add edtf --index-url https://me:hunter2@example.org/simple")
+    assert "hunter2" not in str(caught.value)
+    assert texts(shell.user_ns["captain"]) == ["six"]
+
+
+@pytest.mark.parametrize("line", ["fly", "add --nosuch", "launch --conf x", "add 'six", "plan extra"])
+def test_a_line_that_cannot_be_read_is_a_usage_error(shell: Any, line: str) -> None:
+    with pytest.raises(UsageError, match="%boat: "):
+        boat(shell, line)
+    assert "captain" not in shell.user_ns
+
+
+def test_help_is_text(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert boat(shell, "--help") is None
+    boat(shell, "add --help")
+    out = capsys.readouterr().out
+    assert "launch" in out
+    assert "Usage: %boat add" in out
+
+
+def test_a_failure_is_shown_as_its_text_and_fails_the_cell(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    done = shell.run_cell("%boat add 'not a requirement ]['")
+    assert isinstance(done.error_in_exec, RequirementError)
+    out = capsys.readouterr().out
+    assert "RequirementError: " in out
+    assert "Traceback" not in out
+    assert "magic.py" not in out
+
+
+def test_status_is_a_table_and_makes_nothing(shell: Any) -> None:
+    before = boat(shell, "status")
+    assert "none yet" in str(before)
+    assert "captain" not in shell.user_ns
+    boat(shell, "add six")
+    after = boat(shell, "status")
+    assert "six" in str(after)
+    assert "<td>six</td>" in after._repr_html_()
+
+
+def test_verify_without_a_session_says_what_to_do(shell: Any) -> None:
+    with pytest.raises(VerifyError, match="launch"):
+        boat(shell, "verify")
+
+
+def test_a_plan_is_a_table_and_text_where_there_are_none(shell: Any, tmp_path: Path) -> None:
+    wheel(tmp_path / "wheels", "lib", "2.0")
+    plan = boat(shell, f"plan --pip lib --offline --find-links {tmp_path}/wheels")
+    data, _ = shell.display_formatter.format(plan)
+    assert data["text/plain"] == str(plan)
+    assert "<td>lib 2.0</td>" in data["text/html"]
