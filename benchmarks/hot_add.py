@@ -1,6 +1,6 @@
 """One more package for a running session: coffee_boat against what people do today, in one run on local-cluster[2,1,1024].
 
-    python benchmarks/hot_add.py [--cache FOLDER] [--repeat N] [--base "pandas pyarrow"]
+    python benchmarks/hot_add.py [--cache FOLDER] [--repeat N] [--base "pyarrow"]
 
 The time is from the call until a task on each executor has imported the package. Each round is one live session, in which every
 contestant adds a pure and a native package; the packages rotate over the rounds, so that each contestant adds each of them
@@ -69,10 +69,12 @@ class HotAdd:
     """The session that is live, and the contestants."""
 
     def __init__(self, shop: Workshop, base: list[str]) -> None:
-        self.shop, self.base = shop, base
-        self.store = shop.path("store")
+        self.shop, self.store = shop, shop.path("store")
         self.tools = shop.environment("tools", "uv", "venv-pack", "setuptools<81")
+        self.pip = shop.version(self.tools, "pip").replace(" ", "==")
+        self.base = base
         self.times = Times()
+        self.loads: list[float] = []
         self.context: Any = None
         self.captain: Any = None
 
@@ -82,7 +84,7 @@ class HotAdd:
         from coffee_boat import Captain
 
         self.captain = Captain(store=self.store)
-        self.captain.add_pip_packages("pip", *self.base, *more)
+        self.captain.add_pip_packages(self.pip, *self.base, *more)
         self.captain.launch_ship(MASTER, QUIET)
         self.context = self.captain.start().sparkContext
 
@@ -235,9 +237,9 @@ def _caching(condition: str) -> list[str]:
 
 def show(bench: HotAdd, repeat: int) -> None:
     times = bench.times
-    tools = ", ".join(bench.shop.version(bench.tools, name) for name in ("pip", "venv-pack"))
-    print(f"\n{versions('coffee_boat', 'pyspark', 'uv')}; {tools}")
-    print(f"{MASTER}, base: pip {' '.join(bench.base)}; medians of {repeat} rounds; seconds until a task on each executor has imported the package")
+    loads = ", ".join(f"{load:.1f}" for load in bench.loads)
+    print(f"\n{versions('coffee_boat', 'pyspark', 'uv')} ({loads} when the rounds began); {bench.shop.version(bench.tools, 'venv-pack')}")
+    print(f"{MASTER}, base: {bench.pip} {' '.join(bench.base)}; medians of {repeat} rounds; seconds until a task on each executor has imported the package")
     print("first time: nothing of the package is here. fetched before: its wheel and the index's answers are in the tools' own caches.")
     print("added before: coffee_boat's store has the lock and the layer, too.\n")
     ours = {key[1:]: median(runs) for key, runs in times.total.items() if key[0] == "coffee_boat"}
@@ -262,14 +264,15 @@ def show(bench: HotAdd, repeat: int) -> None:
 
 def main() -> None:
     parser = arguments(__doc__, repeat=3)
-    parser.add_argument("--base", default="pandas pyarrow", help="what the session is started with, besides pip")
+    parser.add_argument("--base", default="pyarrow", help="what the session is started with, besides pip")
     given = parser.parse_args()
     shop = Workshop(given.cache)
     os.environ |= {"UV_CACHE_DIR": str(shop.path("uv-cache")), "PIP_CACHE_DIR": str(shop.path("pip-cache")), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     bench = HotAdd(shop, given.base.split())
     home = bench.warm()
     for number in range(given.repeat):
-        print(f"round {number + 1}", flush=True)
+        bench.loads.append(os.getloadavg()[0])
+        print(f"round {number + 1}, load {bench.loads[-1]:.1f}", flush=True)
         bench.launch()
         bench.imported("json")
         bench.live(number)

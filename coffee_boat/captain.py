@@ -451,7 +451,8 @@ class Captain:
         session.switch(patch, record.marks(patch, self._resolve(say), ships_python=self._settings.ship_python), sql)
         self._board_driver(say, shipped.archive.chunks)
         self._started(context, patch)
-        self._tell([*takeover.not_reached(context, sql, ships_python=self._settings.ship_python), *takeover.not_preloaded(self._preload, patch.environment)])
+        self._tell(takeover.not_reached(context, sql, ships_python=self._settings.ship_python))
+        self._tell([*takeover.not_planned(patch.python, facts.version), *takeover.not_preloaded(self._preload, patch.environment)])
 
     def _go_on(self, context: SparkContext, sql: SparkSession | None, known: record.Aboard, say: Say) -> None:
         """Continue a session that was started by a captain, with its platform and its interpreter rather than our settings'."""

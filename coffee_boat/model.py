@@ -203,7 +203,7 @@ class Chunk:
     """A run of gzip members that holds tar members, without the end of a tar. Immutable; kept in the store by id."""
 
     id: str
-    """sha256 (hex) of the uncompressed tar bytes."""
+    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py)."""
     size: int
     """Bytes, packed."""
     unpacked: int

@@ -79,6 +79,15 @@ def test_modules_that_come_too_late_are_named_but_not_those_that_are_preloaded()
     assert not list(takeover.not_preloaded((), {}))
 
 
+@pytest.mark.parametrize(
+    ("python", "spark", "told"),
+    [("./boat-1/bin/python3.11", "4.0.0", True), ("./boat-1/bin/python3.11", "3.5.9", False), ("/store/bin/python3.11", "4.3.0", False), ("python3.11", "4.3.0", False)],
+    ids=["cluster", "spark_3", "local", "nodes_own"],
+)
+def test_what_the_drivers_jvm_cannot_plan_in_a_session_taken_over_is_named(python: str, spark: str, told: bool) -> None:
+    assert [finding.value for finding in takeover.not_planned(python, spark)] == [python] * told
+
+
 def test_a_plain_session_is_none_of_ours_and_an_unknown_one_is_refused(store: Store) -> None:
     assert record.recall(store, "app-1", {"spark.master": "local"}) is None
     with pytest.raises(LaunchError, match=LOCK.digest[:12]) as error:

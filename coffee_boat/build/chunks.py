@@ -22,7 +22,7 @@ from coffee_boat.model import Chunk, digest_of
 
 MTIME = 315532800
 """1980-01-01, the first instant that a zip can name; every entry carries it."""
-FORMAT = 1
+FORMAT = 2
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs change."""
 SENTINEL = "boat.json"
 """The last entry of an archive: where it lies unpacked, all is there."""
@@ -42,7 +42,8 @@ class ChunkWriter:
     """Writes tar entries (pax, POSIX.1-2001) as gzip members into a binary file.
 
     The tar bytes depend on names, contents and run bits only. The gzip bytes of what is compressed here also depend on the
-    version of the deflate library; a chunk's identity is therefore the digest of the uncompressed bytes.
+    version of the deflate library; a chunk's id is therefore of the uncompressed bytes: sha256 of the tar, with the sha256 of its content in
+    place of each file that is copied as a deflate stream. So a large file is hashed once, for the id and for its wheel's RECORD.
 
     Names are relative to the archive's root: no leading "./" or "/", no "..". A folder's entry is written before its first
     use, because Hadoop's own Java untar makes no parents for links. An entry written twice stays twice; the later one wins.
@@ -88,7 +89,7 @@ class ChunkWriter:
         self.listing[name] = f"-> {target}"
         self.files += 1
 
-    def deflated(self, name: str, raw: bytes | memoryview, *, crc: int, size: int, executable: bool = False, sees: Callable[[bytes], object] | None = None) -> None:
+    def deflated(self, name: str, raw: bytes | memoryview, *, crc: int, size: int, executable: bool = False, sees: Callable[[bytes], object] | None = None) -> bytes:
         """A regular file whose content is a raw deflate stream already (RFC 1951); it is checked by inflating, and copied as it is.
 
         Args:
@@ -97,27 +98,34 @@ class ChunkWriter:
             size: bytes of content.
             sees: told each block of the content, in order: inflating once must serve all checks.
 
+        Returns:
+            sha256 of the content.
+
         Raises:
             BuildError: the stream is damaged, is not the content promised, or is followed by other bytes.
         """
         blocks = _watched(_inflated(name, raw, crc=crc, size=size), sees)
         if len(raw) < _SMALL:
-            self.file(name, b"".join(blocks), executable=executable)
-            return
+            data = b"".join(blocks)
+            self.file(name, data, executable=executable)
+            return hashlib.sha256(data).digest()
         self._head(name, size, executable)
         self.listing[name] = f"{crc:08x}:{size}"
         self._flush()
+        content = hashlib.sha256()
         for block in blocks:
-            self._digest.update(block)
+            content.update(block)
+        self._digest.update(content.digest())
         self._member(raw, crc, size)
         self._add(_padding(size))
+        return content.digest()
 
     def end(self) -> None:
         """The end of a tar: two blocks of zeros. For the last chunk of an archive only."""
         self._add(bytes(2 * _BLOCK))
 
     def finish(self) -> str:
-        """Write what waits; returns the sha256 (hex) of all tar bytes. Nothing may be written afterwards."""
+        """Write what waits; returns the chunk's id. Nothing may be written afterwards."""
         self._flush()
         return self._digest.hexdigest()
 

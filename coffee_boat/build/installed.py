@@ -152,15 +152,22 @@ class _Place:
 
 
 class _Content:
-    """Watches a file's content go by: its digest, its length and its first bytes."""
+    """Watches a file's content go by: its length, its first bytes, and its digest where that is not the sha256 that the chunk needs anyway."""
 
     def __init__(self, algorithm: str) -> None:
-        self._hash = hashlib.new(algorithm)
+        self._algorithm = algorithm
+        self._hash = None if algorithm == "sha256" else hashlib.new(algorithm)
+        self._digest = b""
         self.head = b""
         self.size = 0
 
+    def settle(self, sha256: bytes) -> None:
+        """All of it went by, and this is its sha256."""
+        self._digest = sha256 if self._hash is None else self._hash.digest()
+
     def __call__(self, block: bytes) -> None:
-        self._hash.update(block)
+        if self._hash is not None:
+            self._hash.update(block)
         self.size += len(block)
         if len(self.head) < 64:
             self.head += block[:64]
@@ -168,7 +175,7 @@ class _Content:
     @property
     def hash(self) -> str:
         """As RECORD writes it."""
-        return f"{self._hash.name}={_base64(self._hash.digest())}"
+        return f"{self._algorithm}={_base64(self._digest)}"
 
     def is_as(self, record: RecordEntry) -> bool:
         return str(record.hash_).rstrip("=") == self.hash and record.size in (None, self.size)
@@ -281,11 +288,12 @@ class _Install:
         info, is_link = place.info, stat.S_ISLNK(place.mode)
         raw = _raw(stream, info)
         if info.compress_type == zipfile.ZIP_DEFLATED and not place.script and not is_link:
-            writer.deflated(place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable, sees=content)
+            content.settle(writer.deflated(place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable, sees=content))
             self._row(place.name, content.hash, content.size)
             return
         data = _body(info, raw)
         content(data)
+        content.settle(hashlib.sha256(data).digest())
         if is_link:
             self._link(writer, place, data.decode("utf-8"))
         elif place.script and scripts.is_for_python(data):

@@ -186,8 +186,8 @@ class Hook:
             return
         # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by this process read it too.
         context.pythonExec = patch.python
-        self._on_driver = _planning.drivers_copies(patch, self._spark.files.getRootDirectory())
         try:
+            self._on_driver = _planning.drivers_copies(patch, self._spark.files.getRootDirectory())
             self.launch.started(context, patch)
         except BaseException:
             context.stop()

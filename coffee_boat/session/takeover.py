@@ -94,6 +94,23 @@ def not_reached(context: SparkContext, session: SparkSession | None, *, ships_py
         )
 
 
+def not_planned(python: str, spark: str) -> Iterator[Finding]:
+    """What the driver's JVM would start an interpreter of executors for, in its own working directory. A session that launch_ship started is told of the driver's copy.
+
+    Args:
+        python: the executors' interpreter, as in ConfPatch.
+        spark: its version; before 4.0 Spark plans nothing in Python.
+    """
+    if python.startswith("./") and not spark.startswith("3."):
+        yield Finding(
+            "table functions with analyze and Python data sources do not work in this session",
+            python,
+            "the driver's JVM starts Python for them, and does not find that path: it is one on executors",
+            "where you need them: stop the session, captain.launch_ship(), and start it again",
+            severity="note",
+        )
+
+
 def unknown_layers(context: SparkContext, aboard: Aboard) -> Iterator[Finding]:
     """Layers that the session has and the store does not know: added by a captain that has another store."""
     names = {uri.rpartition("#")[2] for uri in context.listArchives}
