@@ -38,7 +38,7 @@ $(VENV)/ready: setup.cfg setup.py
 types: $(VENV)/ready
 	rm -rf .cache/typing && mkdir -p .cache/typing
 	cp -rs $(CURDIR)/coffee_boat .cache/typing/coffee_boat && ln -s $(CURDIR)/cli .cache/typing/coffee_boat/cli
-	cd .cache/typing && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/setup.cfg --cache-dir $(CURDIR)/.mypy_cache -p coffee_boat
+	cd .cache/typing && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/setup.cfg --cache-dir ../mypy -p coffee_boat
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info

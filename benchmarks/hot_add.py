@@ -100,11 +100,11 @@ class HotAdd:
         self.captain.add_pip_packages(package)
 
     def forget(self, package: str) -> None:
-        """All that was made of a package: locks and its chunk."""
-        shutil.rmtree(self.store / "keys/lock", ignore_errors=True)
-        for key in (self.store / "keys/chunk").iterdir():
-            if f'"label": "{package} ' in key.read_text():
-                key.unlink()
+        """All that was made of a package: locks with it, and its chunk."""
+        for kind, word in (("lock", f'name = \\"{package}\\"'), ("chunk", f'"label": "{package} ')):
+            for key in (self.store / "keys" / kind).iterdir():
+                if word in key.read_text():
+                    key.unlink()
 
     def forget_all(self, package: str) -> None:
         """And its wheel, and what uv knows of it."""
@@ -159,7 +159,6 @@ class HotAdd:
             import importlib
             import os
 
-            importlib.invalidate_caches()
             return os.getcwd(), str(importlib.import_module(module).__file__)
 
         found = on_each(self.context, EXECUTORS, load)
@@ -218,6 +217,7 @@ class HotAdd:
         from coffee_boat import Captain
 
         home = self.shop.environment("packed", *self.base).parents[1]
+        shutil.rmtree(self.store / "keys/lock", ignore_errors=True)  # so that all of the index's answers are asked for now
         packages = [package for kinds in (FETCHED, SEEN) for known in kinds.values() for package in known]
         self.shop.run(home / "bin/python", "-m", "pip", "uninstall", "--quiet", "--yes", *packages)
         with tempfile.TemporaryDirectory() as folder:

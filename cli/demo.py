@@ -7,11 +7,12 @@ Needs the extra `local` (pyspark and a Java in a wheel); no Java and no cluster 
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from typing import Any
 
-from coffee_boat import BoatError, Captain
+from coffee_boat import BoatError, Captain, Report
 
 MASTER = "local-cluster[2,1,1024]"
 """Two executors of one core and 1,024 MiB, each a process with a working directory of its own."""
@@ -41,8 +42,15 @@ def _demo() -> int:
             report = captain.verify()
         finally:
             spark.stop()
+    _clean_up(report)
     _show(report)
     return 0 if report.ok and len(report.executors) >= 2 else 1
+
+
+def _clean_up(report: Report) -> None:
+    """Remove the executors' working directories: local-cluster keeps them, with an unpacked environment in each."""
+    for executor in report.executors:
+        shutil.rmtree(executor.workdir, ignore_errors=True)
 
 
 def _seasons(spark: Any) -> list[str]:

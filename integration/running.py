@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,7 +91,17 @@ class SparkPython:
         }
         # Spark's shell is set up by PYTHONSTARTUP, which Python heeds in a terminal, or with -i
         shell = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
-        return _run([*wrap, *commands[way]], cwd=self.folder, env={**_plain_environment(python, self.store), **shell, **(env or {})}, typed=typed, timeout=timeout)
+        before = _local_clusters(python)
+        try:
+            return _run([*wrap, *commands[way]], cwd=self.folder, env={**_plain_environment(python, self.store), **shell, **(env or {})}, typed=typed, timeout=timeout)
+        finally:
+            for folder in _local_clusters(python) - before:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _local_clusters(python: Path) -> set[Path]:
+    """What the workers of local-cluster keep in SPARK_HOME/work, an unpacked environment an executor; nobody clears it."""
+    return set(python.parent.parent.glob("lib/python*/site-packages/pyspark/work/app-*"))
 
 
 def _run(argv: list[str], *, cwd: Path, env: dict[str, str], typed: str | None, timeout: float) -> Ended:

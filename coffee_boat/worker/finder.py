@@ -79,12 +79,10 @@ class LayerFinder:
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
             sys.path.extend(new)
+        # not importlib.invalidate_caches: what is new has no cache, and zipimport would read the whole directory of pyspark.zip again
         for folder in new:
+            sys.path_importer_cache.pop(folder, None)
             site.addsitedir(folder)
-        if new:
-            import importlib
-
-            importlib.invalidate_caches()
         return new
 
     def _ask_others(self, name: str, path: object, target: object, *, everyone: bool) -> ModuleSpec | None:
