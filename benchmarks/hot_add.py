@@ -3,7 +3,7 @@
     python benchmarks/hot_add.py [--cache FOLDER] [--repeat N] [--base "pyarrow"]
 
 The time is from the call until a task on each executor has imported the package. Each round is one live session, in which every
-contestant adds a pure and a native package; the packages rotate over the rounds, so that each contestant adds each of them
+contestant adds a pure, a native and a large native package; the packages rotate over the rounds, so that each contestant adds each of them
 (a session cannot forget one). Then the session is stopped, made anew with one more package, and started again, in two ways.
 Medians over the rounds. The contestants:
 
@@ -30,12 +30,14 @@ from typing import Any
 
 from _common import QUIET, Workshop, arguments, median, on_each, table, versions
 
+KINDS = ("pure", "native", "large")
 MASTER, EXECUTORS = "local-cluster[2,1,1024]", 2
 FETCHED = {
     "pure": {"humanize": "humanize", "xmltodict": "xmltodict", "inflection": "inflection"},
     "native": {"ujson": "ujson", "xxhash": "xxhash", "msgpack": "msgpack"},
+    "large": {"numpy": "numpy", "llvmlite": "llvmlite.binding", "duckdb": "duckdb"},
 }
-"""Package -> module. Their wheels were fetched before the clock starts, and nothing was made of them."""
+"""Package -> module; none needs another package. Their wheels were fetched before the clock starts, and nothing was made of them."""
 NEW = {
     "pure": {"tabulate": "tabulate", "sortedcontainers": "sortedcontainers", "toolz": "toolz"},
     "native": {"mmh3": "mmh3", "bitarray": "bitarray", "rapidfuzz": "rapidfuzz"},
@@ -245,9 +247,9 @@ def show(bench: HotAdd, repeat: int) -> None:
     ours = {key[1:]: median(runs) for key, runs in times.total.items() if key[0] == "coffee_boat"}
     rows = []
     for contestant, condition in dict.fromkeys(key[:2] for key in times.total if key[1]):
-        figures = [(times.of(contestant, condition, kind), ours.get((condition, kind))) for kind in ("pure", "native")]
+        figures = [(times.of(contestant, condition, kind), ours.get((condition, kind))) for kind in KINDS]
         rows.append([f"{contestant}, {condition}", *(value for value, _ in figures), *(f"{value / base:.1f}" if value and base else None for value, base in figures)])
-    print(table(("", "pure", "native", "x ours", "x ours"), rows))
+    print(table(("", *KINDS, *(f"x ours, {kind}" for kind in KINDS)), rows))
     task = times.of("one task on each executor", "", "") or 0.0
     print(f"\none task on each executor that imports nothing new: {task:.2f} s")
     parts = list(dict.fromkeys(part for runs in times.parts.values() for run in runs for part in run))
@@ -256,7 +258,7 @@ def show(bench: HotAdd, repeat: int) -> None:
         for (condition, kind), runs in times.parts.items()
     ]
     print(f"\nparts of coffee_boat (arrive is one job on each executor)\n{table(('', *parts, 'all'), rows)}")
-    for kind in ("pure", "native"):
+    for kind in KINDS:
         mine, theirs = times.of("coffee_boat", "fetched before", kind), times.of("spark-extension", "fetched before", kind)
         if mine and theirs:
             print(f"goal, {kind}: {mine:.2f} s against 0.5 s + one task = {0.5 + task:.2f} s; {theirs / mine:.1f} x faster than spark-extension, 5 x wanted")

@@ -76,8 +76,10 @@ def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) 
     Raises:
         FileNotFoundError: no such program.
     """
-    process = subprocess.Popen(list(argv), env=_changed(env))
-    with _signals_to(process):
+    relay = _Relay()
+    with relay.listening():
+        process = subprocess.Popen(list(argv), env=_changed(env))
+        relay.connect(process)
         code = process.wait()
     return code if code >= 0 else 128 - code
 
@@ -88,20 +90,38 @@ def _changed(env: Mapping[str, str | None] | None) -> dict[str, str]:
     return {name: value for name, value in merged.items() if value is not None}
 
 
-@contextmanager
-def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
-        yield
-        return
+class _Relay:
+    """Passes the signals that we get on to a program; one that comes while it is being started waits for it."""
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        # A terminal sends Ctrl-C to the whole process group: a second one would interrupt the program's own cleaning up.
-        if number != signal.SIGINT or not os.isatty(0):
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take signals while the block lasts; those that are ignored (nohup) stay so. Only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, self._take) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def connect(self, process: subprocess.Popen[bytes]) -> None:
+        """The program is there."""
+        self._process = process
+        for number in self._waiting:
             process.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        # A terminal sends Ctrl-C to the whole process group: a second one would interrupt the program's own cleaning up.
+        if number == signal.SIGINT and os.isatty(0):
+            return
+        if self._process is None:
+            self._waiting.append(number)
+        else:
+            self._process.send_signal(number)
