@@ -28,6 +28,7 @@ class Workshop:
 
     def __init__(self, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # executors of this machine would inherit it, and compile at each import
         self.cache = cache.resolve()
 
     def path(self, name: str) -> Path:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coffee_boat._run import redact
+from coffee_boat._run import redact, redact_setting
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Archive, Finding, Plan, Report
 
@@ -87,7 +87,7 @@ def _show_table(value: Plan | Report) -> None:
 
 
 def _settings(plan: Plan) -> list[str]:
-    return [f"{key}={setting}" for key, setting in sorted(plan.patch.conf.items())] if plan.patch else []
+    return [f"{key}={redact_setting(key, setting)}" for key, setting in sorted(plan.patch.conf.items())] if plan.patch else []
 
 
 def _aboard(report: Report) -> list[str]:

@@ -14,12 +14,28 @@ from pathlib import Path
 from types import FrameType
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]*://)[^/\s'\"]+@")
+_WITH_PARAMETERS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.\-]*://|\?)[^\s'\"<>#]+")
+"""A URL as far as its fragment; or the query alone, as messages about a connection have it ("with url: /x.whl?token=...")."""
+_PARAMETER = re.compile(r"(?P<name>[?&;][^?&;=]+=)(?:[^&;]|;(?![^&;=]+=))*[^&;).,:\]}]")
+"""The value ends before the punctuation of a sentence. After a semicolon too: Spark Connect's URLs (sc://host/;token=...)."""
+_SENSITIVE = r"secret|password|token|access[.]?key"
+"""Spark's own default of spark.redaction.regex (org.apache.spark.internal.config)."""
+_SENSITIVE_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
+_ASSIGNED = re.compile(rf"(?P<name>(?:{_SENSITIVE})[^\s=]{{0,80}}=)(?:\"[^\"]*\"|'[^']*'|\S+)", re.IGNORECASE)
 _TAIL = 40
 
 
 def redact(text: str) -> str:
-    """The text with `user:password@` of every URL in it replaced by `***@`."""
-    return _CREDENTIALS.sub(r"\g<scheme>***@", text)
+    """The text without what opens doors in the URLs in it: `user:password@` becomes `***@`, `?token=value` becomes `?token=***`.
+
+    All parameters lose their values: a name does not tell what is a secret (`sig`, `X-Amz-Signature`). Fragments stay.
+    """
+    return _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), _CREDENTIALS.sub(r"\g<scheme>***@", text))
+
+
+def redact_setting(key: str, value: str) -> str:
+    """The value of a Spark setting as people may see it: nothing of what Spark's own UI hides by the key, nor of `-Dpassword=value` in it."""
+    return "***" if _SENSITIVE_KEY.search(key) else _ASSIGNED.sub(r"\g<name>***", redact(value))
 
 
 @dataclass(frozen=True)

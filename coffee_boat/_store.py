@@ -54,7 +54,15 @@ class Store:
     """A folder of immutable entries, shared by all processes of a user."""
 
     def __init__(self, root: str | Path | None = None) -> None:
-        self.root = Path(root).expanduser().absolute() if root else _default_root()
+        """Nothing is made before it is needed.
+
+        Args:
+            root: the folder; default: COFFEE_BOAT_STORE, then the user's cache folder.
+
+        Raises:
+            StoreError: it begins with "~", or nothing names it, and the user has no home.
+        """
+        self.root = _whole(root) if root else _default_root()
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -65,7 +73,7 @@ class Store:
         """The value remembered for a key, None if there is none (or it cannot be read: then it is made again)."""
         try:
             return json.loads(self._key_path(kind, key).read_text("utf-8"))
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        except (OSError, ValueError):  # not there, not readable, not UTF-8, not JSON
             return None
 
     def remember(self, kind: str, key: object, value: object) -> None:
@@ -176,7 +184,11 @@ class Store:
     # the floor under it
 
     def _is_ours(self, error: OSError) -> bool:
-        return isinstance(error.filename, str) and Path(error.filename).is_relative_to(self.root)
+        if not isinstance(error.filename, str):
+            return False
+        path = Path(error.filename)
+        roots = (self.root, self.root.resolve())  # filelock names the file behind the links
+        return any(path.is_relative_to(root) or root.is_relative_to(path) for root in roots)  # a folder above the root is made with it
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -207,10 +219,30 @@ class Store:
 def _default_root() -> Path:
     named = os.environ.get("COFFEE_BOAT_STORE")
     if named:
-        return Path(named).expanduser().absolute()
+        return _whole(named)
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("coffee_boat", appauthor=False))
+    try:
+        folder = platformdirs.user_cache_dir("coffee_boat", appauthor=False)
+    except RuntimeError as error:
+        raise _homeless("~/.cache", error) from error
+    return _whole(folder)  # older versions leave a "~" that nobody can expand
+
+
+def _whole(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise _homeless(str(path), error) from error
+
+
+def _homeless(path: str, error: RuntimeError) -> StoreError:
+    return StoreError(
+        "the store has no place: the user's home folder is not known",
+        value=path,
+        cause=f"HOME is not set, and the password database does not know the user ({error})",
+        cure="name a folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
+    )
 
 
 _NAMES = {

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from coffee_boat import _home
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Indexes
 
@@ -156,7 +157,9 @@ def _machine_files() -> Iterator[Path]:
         yield Path(os.environ.get("APPDATA", "")) / "uv" / "uv.toml"
         yield Path(os.environ.get("PROGRAMDATA", "")) / "uv" / "uv.toml"
         return
-    yield Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv" / "uv.toml"
+    config = _home.config(os.environ)
+    if config is not None:
+        yield config / "uv" / "uv.toml"
     for folder in (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"):
         yield Path(folder) / "uv" / "uv.toml"
     yield Path("/etc/uv/uv.toml")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from coffee_boat._store import Store
 from coffee_boat.backends import Backend, backend_for, backend_under_way, preloading
 from coffee_boat.build import archive as archives
 from coffee_boat.build import pyspark_files
-from coffee_boat.errors import BoatError, LaunchError, RequirementError, SettingsError, StoreError, VerifyError
+from coffee_boat.errors import BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
 from coffee_boat.lock import formats
 from coffee_boat.model import Archive, Arrival, Chunk, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
 from coffee_boat.pipeline import Pipeline
@@ -162,6 +162,20 @@ class Captain:
         self._locked_by_file, self._archive = Path(path).absolute(), None
         return self
 
+    def forget(self, *names: str) -> Captain:
+        """Take back packages that were asked for; for sessions that start later. What needs them may bring them all the same.
+
+        Raises:
+            RequirementError: one was not asked for.
+            LaunchError: a session already runs with this captain's environment.
+        """
+        if self._running():
+            raise LaunchError("packages cannot be taken out of a running session", value=", ".join(names), cure="stop the session, captain.forget(...), and start it again")
+        with self._adding:
+            self._parts = requirements.without(self._parts, names)
+            self._look_again()
+        return self
+
     def preload(self, *modules: str) -> Captain:
         """Import modules on each executor before Python workers are forked, so that every worker has them at once.
 
@@ -215,6 +229,7 @@ class Captain:
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
         """
+        self._look_again()
         with progress() as say:
             lock = self._resolve(say)
             items = self._pipeline.plan(lock)
@@ -227,6 +242,7 @@ class Captain:
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and `overwrite` is not given.
         """
+        self._look_again()
         with progress() as say:
             archive = self._build(say)
         return archives.copy_to(archive, Path(path), overwrite=overwrite)
@@ -246,11 +262,17 @@ class Captain:
         """
         launch.refuse_if_running()
         self._refuse_other_minor()
+        self._look_again()
+        made = launch.Launch(complete=self._complete, started=self._started, replaced=self._take_hands_off, master=master, conf=dict(conf or {}), say=say_line, store=self._store)
         with progress() as say:
-            self._build(say)
+            archive = self._build(say)
             self._take_hands_off()
-            self._hook = launch.install(launch.Launch(complete=self._complete, started=self._started, master=master, conf=dict(conf or {}), say=say_line, store=self._store))
-            self._board_driver(say, self._build(say).chunks)
+            try:
+                self._hook = launch.install(made)
+                self._board_driver(say, archive.chunks)
+            except BaseException:
+                self._take_hands_off()
+                raise
         return self
 
     def start(self, builder: SparkSession.Builder | None = None) -> SparkSession:
@@ -286,6 +308,8 @@ class Captain:
                 self._take_over(context, sql, facts, say)
             elif context is not self._context:
                 self._go_on(context, sql, known, say)
+        if self._hook is None:
+            self._tell([takeover.this_session_only()])
         return self
 
     def verify(self, *, modules: Sequence[str] = (), deadline: float = 120.0) -> Report:
@@ -340,6 +364,7 @@ class Captain:
         spark = submit.find_spark()
         launch.compatible(spark.version, sys.version_info[:2])
         self._refuse_other_minor()
+        self._look_again()
         facts = submit.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
         backend_for(facts.master)  # refused before anything is built
         with progress() as say:
@@ -373,17 +398,28 @@ class Captain:
         with self._adding:
             wanted = requirements.merge([*self._parts, manifest])  # what contradicts itself in the text is refused here
             if self._running():
-                self._add_live(wanted, wait)
-            elif self._locked_by_file and manifest.requirements:
+                self._add_live(wanted, manifest, wait)
+                return self
+            if self._locked_by_file and manifest.requirements:
                 raise _besides_a_lock(self._locked_by_file)
-            else:
-                self._lock = self._archive = None
             self._parts.append(manifest)
+            self._look_again()
+            self._tell(launch.elsewhere())
         return self
+
+    def _look_again(self) -> None:
+        """Forget what was chosen and built: folders, branches and indexes change. The store makes it cheap where they did not."""
+        if not self._running():
+            self._archive = None
+            self._lock = self._lock if self._locked_by_file else None
 
     def _resolve(self, say: Say) -> Lock:
         if self._lock is None:
-            self._lock = self._pipeline.lock(self.manifest, say)
+            try:
+                self._lock = self._pipeline.lock(self.manifest, say)
+            except LockError as error:
+                error.cure = f'{error.cure}; captain.forget("name") takes a package back'
+                raise
         return self._lock
 
     def _build(self, say: Say) -> Archive:
@@ -474,7 +510,7 @@ class Captain:
     def _add_wanted(self) -> None:
         """What this captain was asked for before it took over a session of ours; if that cannot be had, it has not taken over."""
         try:
-            self._add_live(self.manifest, wait=10.0)
+            self._add_live(self.manifest, Manifest(), wait=10.0)
         except BoatError:
             self._context = self._aboard = self._lock = None
             raise
@@ -495,25 +531,35 @@ class Captain:
             raise VerifyError("no session runs with this captain's environment", cure="captain.launch_ship(), then start a SparkContext or SparkSession, and ask again")
         return ClassicSession(self._context)
 
-    def _add_live(self, wanted: Manifest, wait: float) -> None:
+    def _add_live(self, wanted: Manifest, added: Manifest, wait: float) -> None:
         """Send what is missing as a layer; nothing of this captain or of the session changes before all of it is made."""
-        aboard = self._now_aboard()
         self._pipeline.watch = watch = type(self._pipeline.watch)()
-        with progress() as say:
-            lock = self._pipeline.lock_more(wanted, aboard, say)
+        with progress() as say, self._alone():
+            aboard = self._now_aboard()
+            lock = self._pipeline.lock_more(wanted, added, aboard, say)
             lock, layer = self._pipeline.layer(lock, aboard, wanted, say)
             session = self._session()
             with watch.part("send"):
                 if layer is not None:
                     session.send(ship.ship(layer, self._settings.stage))
             self._lock, self._archive = lock, None
+            self._parts.append(added)
             self._note(lock, layer)
             self._board_driver(say, layer.chunks if layer is not None else ())
-            with watch.part("arrive"):
-                confirmed, missed = verify.arrived(session, layer, deadline=wait) if layer is not None else ((), ())
-        added = tuple(pin for pin in lock.pins if aboard.pin(pin.name) is None)
-        self._report = Arrival(added, layer, confirmed, missed, dict(watch.seconds), verify.not_seen(missed, wait))
-        self._tell([*lock.findings, *self._report.findings])
+        with watch.part("arrive"):
+            confirmed, missed, findings = verify.arrival(session, layer, deadline=wait)
+        new = tuple(pin for pin in lock.pins if aboard.pin(pin.name) is None)
+        self._report = Arrival(new, layer, confirmed, missed, dict(watch.seconds), findings)
+        self._tell([*lock.findings, *findings])
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of several captains and processes that add to the same session one does so at a time; with a store that cannot be written, nobody else is there."""
+        with ExitStack() as stack:
+            if self._context is not None:
+                with suppress(StoreError):
+                    stack.enter_context(self._store.lock(f"session {self._context.applicationId}"))
+            yield
 
     def _now_aboard(self) -> Lock:
         """What the session has by now: another captain may have added to it."""

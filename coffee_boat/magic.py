@@ -167,17 +167,21 @@ def _active_context() -> Any:
 
 @dataclass(frozen=True)
 class Status:
-    """What %boat status shows."""
+    """What %boat status shows, without the credentials of URLs."""
 
     rows: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        return text_table(("", ""), list(self.rows)).partition("\n")[2]
+        return text_table(("", ""), self._shown).partition("\n")[2]
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return html_table(("", ""), list(self.rows), caption="coffee_boat")
+        return html_table(("", ""), self._shown, caption="coffee_boat")
+
+    @property
+    def _shown(self) -> list[tuple[str, str]]:
+        return [(name, redact(text)) for name, text in self.rows]
 
 
 _notebook = click.make_pass_decorator(Notebook)

@@ -13,13 +13,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from coffee_boat._run import redact
+from coffee_boat._run import redact, redact_setting
 
 SourceKind = Literal["wheel", "sdist", "directory", "vcs"]
 Severity = Literal["note", "warning", "error"]
 
 START_FOLDER = "lib/coffee_boat/"
 """Inside an archive: what starts our part in a node's own interpreter, when it is first on PYTHONPATH."""
+
+SENTINEL = "boat.json"
+"""The last entry of an archive: where it lies unpacked, all is there. (What runs on executors imports nothing of ours, and names it itself.)"""
 
 SQL_PYTHON = "spark.sql.execution.pyspark.python"
 """Spark's setting: what executors run SQL's functions with, whatever was captured with them; looked at each time a query runs (org.apache.spark.sql.internal.SQLConf)."""
@@ -70,11 +73,15 @@ class Target:
 
 
 class _Redacted:
-    """A repr without the credentials that URLs in the fields may hold."""
+    """A repr without the credentials that URLs in the fields, and Spark's settings among them, may hold."""
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{part.name}={getattr(self, part.name)!r}" for part in fields(self))  # type: ignore[arg-type]
+        said = ", ".join(f"{part.name}={_without_secrets(getattr(self, part.name))!r}" for part in fields(self))  # type: ignore[arg-type]
         return redact(f"{type(self).__name__}({said})")
+
+
+def _without_secrets(value: Any) -> Any:
+    return {key: redact_setting(key, setting) for key, setting in value.items()} if isinstance(value, Mapping) else value
 
 
 @dataclass(frozen=True, repr=False)
@@ -261,8 +268,8 @@ class Shipped:
     """What spark.archives takes, without the #fragment."""
 
 
-@dataclass(frozen=True)
-class SparkFacts:
+@dataclass(frozen=True, repr=False)
+class SparkFacts(_Redacted):
     """The Spark that is about to start, as far as the driver knows it."""
 
     version: str
@@ -277,8 +284,8 @@ class SparkFacts:
     """The driver's own interpreter, absolute; empty if unknown."""
 
 
-@dataclass(frozen=True)
-class ConfPatch:
+@dataclass(frozen=True, repr=False)
+class ConfPatch(_Redacted):
     """What a backend wants set: pure data, applied by launch.py only."""
 
     python: str
@@ -290,9 +297,9 @@ class ConfPatch:
     findings: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
-        """What is set, one a line: the interpreter, its variables, Spark's settings."""
-        variables = [f"  {name}={value}" for name, value in sorted(self.environment.items())]
-        return [f"  executors run {self.python} with", *variables, "  Spark's settings", *(f"  {key}={value}" for key, value in sorted(self.conf.items()))]
+        """What is set, one a line: the interpreter, its variables, Spark's settings. Without secrets."""
+        variables, settings = ([f"  {key}={redact_setting(key, value)}" for key, value in sorted(part.items())] for part in (self.environment, self.conf))
+        return [f"  executors run {self.python} with", *variables, "  Spark's settings", *settings]
 
 
 @dataclass(frozen=True)

@@ -98,25 +98,49 @@ class Pipeline:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
         """
         with self.watch.part("resolve"):
-            return self._ask(manifest, driver.installed(), say)
+            return self._ask(manifest, self._drivers_own(), say)
 
-    def lock_more(self, manifest: Manifest, aboard: Lock, say: Say) -> Lock:
-        """Resolve with every version that is aboard kept; what is aboard stays in the lock, wanted or not.
+    def lock_more(self, manifest: Manifest, added: Manifest, aboard: Lock, say: Say) -> Lock:
+        """Resolve with everything that is aboard kept as it is; it stays in the lock, wanted or not.
+
+        Args:
+            manifest: all that is wanted.
+            added: what of it is asked for now, though it may be aboard.
 
         Raises:
-            LockError: one of them would have to change; it says which, and who asks.
+            LockError: something that is aboard would have to change; it says what, and who asks.
         """
-        kept = tuple(_kept(pin) for pin in aboard.pins if pin.kind == "wheel" and not pin.direct)
+        manifest = self._with_built(manifest, added, aboard, say)
+        kept = tuple(_kept(pin) for pin in aboard.pins if not _is_source(pin))
         limited = replace(manifest, constraints=(*manifest.constraints, *kept))
         with self.watch.part("resolve"):
-            preferred = {**driver.installed(), **{pin.name: pin.version for pin in aboard.pins}}
+            preferred = {**self._drivers_own(), **{pin.name: pin.version for pin in aboard.pins}}
             try:
                 lock = self._ask(limited, preferred, say)
             except (LockError, RequirementError) as refusal:
                 raise self._explained(refusal, manifest, aboard, say) from refusal
-        _refuse_changes(aboard, lock)
-        also = tuple(pin for pin in aboard.pins if lock.pin(pin.name) is None)
-        return replace(lock, pins=tuple(sorted((*lock.pins, *also), key=lambda pin: pin.name)))
+        _refuse_changes(aboard, lock, added=added)
+        new = (pin for pin in lock.pins if aboard.pin(pin.name) is None)
+        return replace(lock, pins=tuple(sorted((*aboard.pins, *new), key=lambda pin: pin.name)))
+
+    def _with_built(self, manifest: Manifest, added: Manifest, aboard: Lock, say: Say) -> Manifest:
+        """The manifest with the wheels that came aboard in place of folders, archives and branches, which may have changed since; but for those asked for now."""
+        again = {(r.name, r.text) for r in added.requirements}
+
+        def settled(wanted: Requirement) -> Requirement:
+            pin = next((pin for pin in aboard.pins if _is_source(pin) and _is_of(pin, wanted)), None)
+            if pin is None or (wanted.name, wanted.text) in again:
+                return wanted
+            place = self._fetch((pin,), aboard, manifest, say)[pin.name].as_uri()
+            extras = f"[{','.join(wanted.extras)}]" if wanted.extras else ""
+            return replace(wanted, name=pin.name, text=f"{pin.name}{extras} @ {place}", url=place, hashes=(), editable=False)
+
+        return replace(manifest, requirements=tuple(settled(r) for r in manifest.requirements))
+
+    def _drivers_own(self) -> dict[str, str]:
+        """The driver's distributions, without those that were made importable there from the store."""
+        trees = str(self._store.path("trees", ""))
+        return driver.installed([entry for entry in sys.path if not entry.startswith(trees)])
 
     def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say) -> Lock:
         where = self.target
@@ -248,16 +272,36 @@ class Pipeline:
 _CHANGE = "a version that is aboard would have to change"
 
 
-def _refuse_changes(aboard: Lock, lock: Lock, *, why: str = "") -> None:
-    """Raise if a pin that is aboard has another version, or other content, in the new lock."""
-    changes = [f"{old.name} {old.version} -> {new.version}" for old in aboard.pins if (new := lock.pin(old.name)) is not None and new.version != old.version]
+def _refuse_changes(aboard: Lock, lock: Lock, *, added: Manifest | None = None, why: str = "") -> None:
+    """Raise if a pin that is aboard has another version in the new lock, or, if it is asked for again, other content."""
+    wanted = added.requirements if added is not None else ()
+    pairs = [(old, new) for old in aboard.pins if (new := lock.pin(old.name)) is not None]
+    changes = [f"{old.name} {old.version} -> {new.version}" for old, new in pairs if new.version and new.version != old.version]
+    changes += [f"{old.name} {old.version}, whose source changed" for old, new in pairs if _is_source(new) and _source(old) != _source(new) and any(_is_of(new, r) for r in wanted)]
     if changes:
         raise LockError(
             _CHANGE,
             value=", ".join(changes),
-            cause=why or "the new packages do not go with it; a live session keeps the versions that its workers have imported",
-            cure="ask for a version that goes with what is aboard; or stop the session, ask again, and start it anew",
+            cause=why or "a live session keeps what its workers have imported",
+            cure="ask for what goes with what is aboard; or stop the session, captain.launch_ship(), and start it anew",
         )
+
+
+def _is_source(pin: Pin) -> bool:
+    """True for a folder, an archive, a branch or a wheel that was named by its place: an index does not have it."""
+    return pin.direct or pin.kind != "wheel"
+
+
+def _source(pin: Pin) -> tuple[str, str]:
+    return pin.kind, pin.sha256 or f"{pin.url}@{pin.commit}"
+
+
+def _is_of(pin: Pin, wanted: Requirement) -> bool:
+    """True if the pin was chosen for a requirement; one without a name is known by its place."""
+    if wanted.name:
+        return wanted.name == pin.name
+    place = wanted.url or (Path(wanted.text).as_uri() if Path(wanted.text).is_absolute() else wanted.text)
+    return bool(pin.url) and place.rstrip("/") == pin.url.rstrip("/")
 
 
 def _kept(pin: Pin) -> Requirement:

@@ -19,17 +19,15 @@ import site
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from coffee_boat._run import attach
+from coffee_boat._script import header
 from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError, RequirementError
 from coffee_boat.model import ConfPatch, Finding, SparkFacts, digest_of
-
-_BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-"""The reference expression of https://packaging.python.org/specifications/inline-script-metadata/."""
 
 _DRIVER_PYTHON = "spark.pyspark.driver.python"
 _PYTHON = "spark.pyspark.python"
@@ -64,7 +62,7 @@ class Order:
     deploy_mode: str
     conf: Mapping[str, str]
     """What the environment needs, without the master, the deploy mode and the user's other settings."""
-    user_conf: Mapping[str, str]
+    user_conf: Mapping[str, str] = field(repr=False)
     """The user's own settings, complete."""
     findings: tuple[Finding, ...] = ()
 
@@ -271,27 +269,13 @@ def _home_of(pyspark: Any) -> str:
 
 
 def _header(path: Path, text: str) -> Header | None:
-    blocks = [found for found in _BLOCK.finditer(text.replace("\r\n", "\n")) if found["type"] == "script"]
-    if not blocks:
+    said = header(text, path)
+    if said is None:
         return None
-    if len(blocks) > 1:
-        raise RequirementError("a script has two headers that list what it needs", value=str(path), cause="PEP 723 allows one", cure="keep one # /// script block")
-    content = "".join(line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines(keepends=True))
-    requires = _toml(path, content).get("requires-python", "")
+    requires = said.get("requires-python", "")
     if not isinstance(requires, str):
         raise RequirementError("a script's requires-python is no string", value=f"{path}: {requires!r}", cure='write it as ">=3.11"')
     return Header(str(path), requires)
-
-
-def _toml(path: Path, content: str) -> dict[str, Any]:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        return tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise RequirementError("a script's header is not TOML", value=str(path), cause=str(error), cure="mend the line that the cause names") from error
 
 
 # java.util.Properties, as Spark reads and we write it

@@ -67,28 +67,29 @@ def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modul
     )
 
 
-def arrived(session: Session, layer: Archive, *, deadline: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Wait until the live executors have a layer.
+def arrival(session: Session, layer: Archive | None, *, deadline: float) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
+    """Wait until the live executors have a layer. It was sent: what goes wrong here is told, not raised.
 
     Args:
+        layer: None if nothing was sent.
         deadline: seconds.
 
     Returns:
-        Ids of the executors that were seen to have it, and of those that were not seen in time.
-
-    Raises:
-        VerifyError: a job that asks them failed.
+        Ids of the executors that were seen to have it, of those that were not seen in time, and what is odd.
     """
+    if layer is None:
+        return (), (), ()
     try:
         answers = session.ask(facts.layers, deadline=deadline)
     except VerifyError as error:
-        raise explain(error.cause) or error from error
+        why = explain(error.cause) or error
+        return (), (), (Finding("executors could not be asked whether they have the added packages", why.what, why.cause, why.cure),)
     having = tuple(sorted(name for name, seen in answers.by_executor.items() if layer.name in seen))
-    return having, (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
+    missed = (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
+    return having, missed, _not_seen(missed, deadline)
 
 
-def not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
-    """What is said of executors that did not confirm in time."""
+def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
     if not missed:
         return ()
     return (

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from integration.conftest import cannot_run
 from integration.running import SparkPython
-from integration.venvs import SPARKS, NoInterpreterError, venv_for
+from integration.venvs import SPARKS, NoInterpreterError, find_interpreter, venv_for
+
+
+@pytest.mark.parametrize("spark", SPARKS)
+def test_a_pair_of_each_spark_can_run_here(spark: str) -> None:
+    if not any(_is_here(python) for python in SPARKS[spark]):
+        cannot_run(f"no pair of Spark {spark}: this machine has no Python {' or '.join(SPARKS[spark])}")
+
+
+def _is_here(python: str) -> bool:
+    try:
+        find_interpreter(python)
+    except NoInterpreterError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(("spark", "python"), [(spark, python) for spark, pythons in SPARKS.items() for python in pythons])
@@ -13,7 +28,7 @@ def test_the_snippet_works(spark: str, python: str, spark_python: SparkPython) -
     try:
         venv = venv_for(python, spark)
     except NoInterpreterError as reason:
-        pytest.skip(str(reason))  # not cannot_run: a machine need not have four Pythons
+        pytest.skip(str(reason))  # not cannot_run: a machine need not have four Pythons, only one that each Spark runs on
     told = spark_python.checked("snippet.py", "local-cluster[2,1,1024]", python=venv / "bin" / "python").result
     (answers,) = told["rounds"]
     assert len({answer["folder"] for answer in answers["rdd"]}) == 2

@@ -22,13 +22,16 @@ def _files():
     yield NAME + ".py", pathlib.Path("body.txt").read_text() if pathlib.Path("body.txt").exists() else ""
     yield info + "METADATA", "Metadata-Version: 2.1\\nName: " + NAME + "\\nVersion: " + VERSION + "\\n" + "".join("Requires-Dist: " + r + "\\n" for r in REQUIRES)
     yield info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: " + TAG + "\\n"
-    yield info + "RECORD", ""
+def _record(files):
+    rows = [(path, base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode(), len(text.encode())) for path, text in files]
+    return "".join("%s,sha256=%s,%d\\n" % row for row in rows) + NAME + "-" + VERSION + ".dist-info/RECORD,,\\n"
 def build_wheel(folder, config_settings=None, metadata_directory=None):
     pathlib.Path("litter.egg-info").mkdir(exist_ok=True)
     pathlib.Path("litter.txt").write_text("left by the build")
     name = NAME + "-" + VERSION + "-" + TAG + ".whl"
     with zipfile.ZipFile(pathlib.Path(folder) / name, "w") as archive:
-        for path, text in _files():
+        files = list(_files())
+        for path, text in [*files, (NAME + "-" + VERSION + ".dist-info/RECORD", _record(files))]:
             archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text)
     return name
 """

@@ -16,7 +16,7 @@ import pytest
 from conftest import MakeWheel
 
 from coffee_boat._store import Store
-from coffee_boat.build.archive import assemble, copy_to, single_member, unpack, unpack_chunk
+from coffee_boat.build.archive import assemble, copy_to, unpack, unpack_chunk
 from coffee_boat.build.chunks import ChunkWriter, fill_from_tree, make
 from coffee_boat.build.installed import wheel_chunk
 from coffee_boat.errors import BuildError
@@ -181,15 +181,6 @@ def test_copies(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> No
     with pytest.raises(BuildError, match="written") as caught:
         copy_to(archive, tmp_path / "no" / "boat.tgz")
     assert "mkdir" in caught.value.cure
-
-
-def test_a_single_member_for_readers_that_stop_after_the_first(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
-    archive = archive_of(store, *chunks)
-    path = single_member(archive, tmp_path / "single.tar.gz")
-    with tarfile.open(path, "r|gz") as tar:
-        assert tar.getnames()[-1] == "boat.json"
-    assert gzip.decompress(path.read_bytes()) == gzip.decompress(Path(archive.path).read_bytes())
-    assert single_member(archive, tmp_path / "again.tar.gz").read_bytes() == path.read_bytes()
 
 
 BUILD = """

@@ -55,6 +55,13 @@ def test_golden(kind: str, python: bool, user: str) -> None:
     assert made == json.loads(path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("key", ["spark.pyspark.python", "spark.executorEnv.PYTHONHOME", "spark.executorEnv.PYTHONPATH"])
+def test_findings_show_no_secrets_of_settings(key: str) -> None:
+    findings = patch("local[2]", {key: "https://h/x?sig=hunter2"}).findings
+    assert "https://h/x?sig=***" in "".join(map(str, findings))
+    assert "hunter2" not in "".join(map(str, findings))
+
+
 def test_every_golden_file_is_of_a_case() -> None:
     assert {p.name for p in GOLDEN.glob("*.json")} == {f"{k}-{p}-{u}.json" for k in MASTERS for p in ("ship_python", "nodes_python") for u in USERS}
 
@@ -118,3 +125,12 @@ def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
 def test_local_without_the_unpacked_environment_is_refused() -> None:
     with pytest.raises(LaunchError, match="not unpacked"):
         backend_for("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(), environment=None)
+
+
+def test_a_store_with_a_colon_serves_a_shipped_interpreter_only() -> None:
+    facts, place = SparkFacts(version="4.1.0", master="local[2]", python="/venv/bin/python"), Path("/data:1/trees/boat-abcdefabcdef")
+    with pytest.raises(LaunchError, match="':'") as caught:
+        backend_for("local[2]").patch(facts, shipped(python=False), environment=place)
+    assert caught.value.value == str(place)
+    assert "COFFEE_BOAT_STORE=" in caught.value.cure
+    assert backend_for("local[2]").patch(facts, shipped(), environment=place).python.startswith(f"{place}/")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeWheel
+from small_packages import project
 
 import coffee_boat
 from coffee_boat import BoatError, BuildError, Captain, LaunchError, LockError, RequirementError, SettingsError
@@ -233,6 +234,52 @@ def test_the_packed_file_has_the_modes_of_the_users_own_files(captain: Captain, 
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "env.tar.gz").stat().st_mode) == 0o644
+
+
+def test_a_folder_that_was_edited_is_built_again(captain: Captain, tmp_path: Path) -> None:
+    mine = project(tmp_path / "mine", "mine", "1.0")
+    captain.add_pip_packages(str(mine))
+    for state in ("old", "new"):
+        (mine / "body.txt").write_text(f"STATE = {state!r}\n")
+        archive = captain.pack(tmp_path / f"{state}.tar.gz")
+        with tarfile.open(tmp_path / f"{state}.tar.gz") as entries:
+            module = entries.extractfile(f"{archive.target.site_packages}mine.py")
+            assert module is not None
+            assert module.read().decode() == f"STATE = {state!r}\n"
+
+
+def test_adding_nothing_to_a_lock_file_leaves_it_as_it_is(captain: Captain, tmp_path: Path) -> None:
+    from coffee_boat.lock import formats
+
+    captain.add_pip_packages("beta<2").plan()
+    assert captain.lock is not None
+    (tmp_path / "pylock.toml").write_text(formats.write(captain.lock))
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    other = Captain(ship_python=False, offline=True, store=tmp_path / "other").add_lock(tmp_path / "pylock.toml")
+    other.add_pip_packages().add_requirements(tmp_path / "requirements.txt")
+    assert [pin.name for pin in other.plan().lock.pins] == ["beta"]
+
+
+def test_a_package_can_be_taken_back(captain: Captain) -> None:
+    captain.add_pip_packages("Alpah", "beta")
+    with pytest.raises(LockError, match="forget"):
+        captain.plan()
+    assert [pin.name for pin in captain.forget("alpah").plan().lock.pins] == ["beta"]
+    with pytest.raises(RequirementError, match="not asked for"):
+        captain.forget("gamma")
+
+
+def test_what_an_earlier_captain_made_importable_is_gone_and_decides_nothing(captain: Captain, wheels: Path, tmp_path: Path) -> None:
+    before = list(sys.path)
+    other = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("beta")
+    captain.add_pip_packages("beta<2").launch_ship()
+    assert sys.path != before
+    other.launch_ship()
+    assert other.lock is not None
+    assert [(pin.name, pin.version) for pin in other.lock.pins] == [("beta", "2.0")]
+    assert "not launched" in repr(captain)
+    other.close()
+    assert sys.path == before
 
 
 def test_repr_says_what_is_wanted_and_hides_secrets(captain: Captain) -> None:

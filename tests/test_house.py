@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from coffee_boat.model import SENTINEL
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "coffee_boat"
 
@@ -74,10 +76,16 @@ def test_the_worker_uses_the_standard_library_only(path: Path) -> None:
         assert {name.split(".")[0] for name in names if name} <= sys.stdlib_module_names | {"pyspark"}
 
 
+def test_the_worker_names_the_sentinel_as_all_do() -> None:
+    said = [line for path in SOURCES for line in path.read_text("utf-8").splitlines() if line.startswith("SENTINEL = ")]
+    assert len(said) == 4, "in model.py, and in those files of the worker that are used by themselves"
+    assert set(said) == {f'SENTINEL = "{SENTINEL}"'}
+
+
 def test_nothing_is_run_through_a_shell_and_processes_start_in_one_place() -> None:
-    for path in SOURCES:
-        if part_of(path) in {"_run", "worker"}:
-            continue
+    commands = sorted((ROOT / "cli").rglob("*.py"))
+    assert commands
+    for path in [*commands, *(path for path in SOURCES if part_of(path) not in {"_run", "worker"})]:
         assert "subprocess.run" not in path.read_text("utf-8"), f"{path}: use coffee_boat._run.run"
         assert "Popen(" not in path.read_text("utf-8"), f"{path}: use coffee_boat._run.run"
 

@@ -143,6 +143,50 @@ def test_a_python_that_uv_cannot_fetch_names_mirror_and_path(tmp_path: Path, mon
     assert "secret" not in str(caught.value)
 
 
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """What a private prefix (pyenv's, conda's) consists of, around a program that answers the probe."""
+    for name in (
+        "lib/python/json/decoder.py",
+        "lib/python/lib-dynload/_ssl.so",
+        "lib/python/lib-dynload/_tkinter.so",
+        "lib/python/test/test_json.py",
+        "lib/libssl.so.3",
+        "LICENSE",
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("one")
+    stdlib = tmp_path / "lib/python"
+    fake_python(tmp_path, executable="/bin/sh", stdlib=str(stdlib), extensions=[str(stdlib / "lib-dynload")])
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["lib/python/json/decoder.py", "lib/python/lib-dynload/_ssl.so", "lib/libssl.so.3", "LICENSE"])
+def test_a_file_that_is_copied_and_changes_in_place_makes_another_key(private: Path, name: str) -> None:
+    before = interpreter.find(str(private / "python")).key
+    state = (private / name).stat()
+    (private / name).write_text("two")
+    os.utime(private / name, ns=(state.st_atime_ns, state.st_mtime_ns + 1_000_000))
+    assert interpreter.find(str(private / "python")).key != before
+
+
+def test_what_is_not_copied_leaves_the_key_as_it_is(private: Path) -> None:
+    before = interpreter.find(str(private / "python")).key
+    for name in ("lib/python/__pycache__/os.pyc", "lib/python/json/__pycache__/decoder.pyc", "lib/python/site-packages/new.py", "lib/python/test/new.py"):
+        (private / name).parent.mkdir(exist_ok=True)
+        (private / name).write_text("new")
+    (private / "lib/python/lib-dynload/_tkinter.so").write_text("longer")
+    assert interpreter.find(str(private / "python")).key == before
+
+
+def test_a_standard_library_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "python311.zip").touch()
+    with pytest.raises(BuildError, match="cannot be read") as caught:
+        interpreter.find(str(fake_python(tmp_path, executable="/bin/sh", stdlib=str(tmp_path / "python311.zip"))))
+    assert caught.value.value == str(tmp_path / "python311.zip")
+
+
 # the copy
 
 

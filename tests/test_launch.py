@@ -495,6 +495,18 @@ def test_what_the_program_says_wins_and_is_named(spark: Any, home: Path, how: st
         assert theirs.getAll() == before
 
 
+def test_what_is_overruled_is_named_without_secrets(spark: Any, home: Path) -> None:
+    keys = ("spark.hadoop.fs.s3a.secret.key", "spark.ssl.keyPassword", "spark.my.url")
+    boat = Recorder(home, conf=dict.fromkeys(keys, "https://host/?sig=hunter2"))
+    theirs = spark.Conf()
+    for key in keys:
+        theirs.set(key, "https://me:hunter3@host/")
+    spark.Context("local[2]", conf=theirs)
+    assert [line.split(" ")[1] for line in boat.said] == sorted(keys)
+    assert "hunter" not in "".join(boat.said)
+    assert "host" in boat.said[1]
+
+
 # more than one hook
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeWheel
+from small_packages import project
 
-from coffee_boat import Captain, LaunchError, SettingsError, settings
+from coffee_boat import Captain, LaunchError, LockError, SettingsError, requirements, settings
 from coffee_boat._store import Store
 from coffee_boat.backends import LocalBackend, StandaloneBackend, backend_under_way, preloading
 from coffee_boat.build import archive as archives
@@ -73,6 +74,28 @@ def test_what_another_captain_added_since_is_seen_and_a_store_that_lags_is_not_b
     assert record.latest(Store(store.root / "cleaned"), "app-1", conf, two) == two
 
 
+def test_what_two_captains_added_at_once_is_united(store: Store) -> None:
+    conf = record.marks(PATCH, LOCK, ships_python=True)
+    gamma, aleph = Pin("gamma", "3.0", sha256="c" * 64), Pin("aleph", "4.0", sha256="d" * 64)
+    theirs = aboard(lock=replace(LOCK, pins=(*LOCK.pins, gamma)), layers=("boat-layer-0", "boat-layer-2"), environment={"THEIRS": "1"})
+    ours = aboard(lock=replace(LOCK, pins=(aleph, *LOCK.pins)), layers=("boat-layer-0", "boat-layer-1"), environment={"OURS": "1"})
+    record.remember(store, "app-1", theirs)
+    both = record.latest(store, "app-1", conf, ours)
+    assert both.layers == ("boat-layer-0", "boat-layer-2", "boat-layer-1")
+    assert [pin.name for pin in both.lock.pins] == ["aleph", "alpha", "beta", "gamma"]
+    assert both.environment == {"THEIRS": "1", "OURS": "1"}
+    assert record.latest(store, "app-1", conf, both) == both
+
+
+def test_what_contradicts_is_not_united(store: Store) -> None:
+    conf = record.marks(PATCH, LOCK, ships_python=True)
+    theirs, ours = (
+        aboard(lock=replace(LOCK, pins=(*LOCK.pins, Pin("gamma", version, sha256=version[0] * 64))), layers=(f"boat-layer-{version[0]}",)) for version in ("3.0", "4.0")
+    )
+    record.remember(store, "app-1", theirs)
+    assert record.latest(store, "app-1", conf, ours) == ours
+
+
 def test_modules_that_come_too_late_are_named_but_not_those_that_are_preloaded() -> None:
     (finding,) = takeover.not_preloaded(("numpy", "pandas"), {"COFFEE_BOAT_PRELOAD": "numpy"})
     assert finding.value == "pandas"
@@ -119,8 +142,42 @@ def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it
     chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
     pipeline = Pipeline(chosen, store)
     have = pipeline.lock(Manifest((Requirement("alpha", "alpha"), Requirement("beta==1.0", "beta", specifier="==1.0"))), print)
-    more = pipeline.lock_more(Manifest((Requirement("gamma", "gamma"),)), have, print)
+    added = Manifest((Requirement("gamma", "gamma"),))
+    more = pipeline.lock_more(added, added, have, print)
     assert [(pin.name, pin.version) for pin in more.pins] == [("alpha", "1.0"), ("beta", "1.0"), ("gamma", "1.0")]
+
+
+def test_a_folder_that_was_edited_stays_as_it_is_aboard_unless_it_is_asked_for_again(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+    make_wheel("gamma", "1.0", folder=tmp_path)
+    mine = project(tmp_path / "mine", "mine", "1.0")
+    (mine / "body.txt").write_text("STATE = 'old'\n")
+    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    pipeline = Pipeline(chosen, store)
+    first = Manifest((requirements.parse(str(mine), origin="test"),))
+    have, _ = pipeline.base(pipeline.lock(first, print), first, print)
+    (mine / "body.txt").write_text("STATE = 'new'\n")
+    added = Manifest((Requirement("gamma", "gamma"),))
+    more = pipeline.lock_more(requirements.merge([first, added]), added, have, print)
+    assert [pin.name for pin in more.pins] == ["gamma", "mine"]
+    assert more.pin("mine") == have.pin("mine"), "what is aboard is what the lock says"
+    with pytest.raises(LockError, match="would have to change") as refused:
+        pipeline.lock_more(first, first, have, print)
+    assert "mine" in refused.value.value
+
+
+def test_another_version_of_what_is_aboard_is_refused_with_both_named(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+    for version in ("1.0", "2.0"):
+        make_wheel("beta", version, folder=tmp_path)
+    make_wheel("eager", "1.0", requires=["beta>=2"], folder=tmp_path)
+    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    pipeline = Pipeline(chosen, store)
+    have = pipeline.lock(Manifest((requirements.parse("beta<2", origin="test"),)), print)
+    for text in ("beta==2.0", "eager"):
+        added = Manifest((requirements.parse(text, origin="test"),))
+        with pytest.raises(LockError, match="would have to change") as refused:
+            pipeline.lock_more(added, added, have, print)
+        assert refused.value.value == "beta 1.0 -> 2.0"
+        assert text.partition("=")[0] in refused.value.cause
 
 
 # preload: what is set

@@ -3,7 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from small_packages import files_below, project, sdist, serving, sha256, wheel
 
 from coffee_boat import requirements
 from coffee_boat._store import Store
-from coffee_boat.errors import LockError
+from coffee_boat.errors import LockError, StoreError
 from coffee_boat.lock import formats, pip
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
 
@@ -220,12 +221,18 @@ def test_sources_become_pins(ask: Asker, links: Path, tmp_path: Path) -> None:
     assert files_below(built) == before
 
 
-def test_a_git_repository_is_pinned_to_its_commit(ask: Asker, tmp_path: Path) -> None:
-    repository = project(tmp_path / "repository", "gamma", "1.0")
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(repository)]
-    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"]):
+def repository_of(folder: Path, name: str, version: str) -> str:
+    """A git repository of a project, or one more commit in it; the commit."""
+    project(folder, name, version)
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder)]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", version]):
         subprocess.run([*git, *arguments], check=True)
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_git_repository_is_pinned_to_its_commit(ask: Asker, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    commit = repository_of(repository, "gamma", "1.0")
     pin = ask(f"git+{repository.as_uri()}", indexes=replace(ask.indexes, offline=False)).pins[0]
     assert (pin.name, pin.kind, pin.commit, pin.url, pin.requested) == ("gamma", "vcs", commit, f"git+{repository.as_uri()}", True)
 
@@ -269,6 +276,58 @@ def test_a_change_is_noticed(ask: Asker, links: Path, tmp_path: Path, change: st
     assert ask.said
 
 
+def test_an_edited_folder_that_only_another_folder_names_is_noticed(ask: Asker, tmp_path: Path) -> None:
+    app, inner = project(tmp_path / "app", "app", "1.0", ["inner"]), project(tmp_path / "inner", "inner", "1.0")
+    with (app / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.uv.sources]\ninner = { path = "../inner" }\n')
+    first = ask(str(app)).pin("inner")
+    assert ask(str(app)).pin("inner") == first
+    assert not ask.said
+    (inner / "body.txt").write_text("EDITED = True")
+    second = ask(str(app)).pin("inner")
+    assert first
+    assert second
+    assert first.sha256 != second.sha256
+    (inner / "pyproject.toml").unlink()
+    with pytest.raises(LockError, match="does not appear to be a Python project"):
+        ask(str(app))
+
+
+@pytest.mark.parametrize("revision", ["", "@main"])
+def test_a_branch_is_followed(ask: Asker, tmp_path: Path, revision: str) -> None:
+    online, repository = replace(ask.indexes, offline=False), tmp_path / "repository"
+    wanted = f"git+{repository.as_uri()}{revision}"
+    commits = []
+    for version in ("1.0", "1.1"):
+        commits.append(repository_of(repository, "gamma", version))
+        assert ask(wanted, indexes=online).pins[0].commit == commits[-1]
+    repository_of(repository, "gamma", "1.2")
+    kept = ask(wanted)  # offline
+    assert (kept.pins[0].commit, kept.findings[-1].cause) == (commits[-1], "offline=True")
+
+
+def test_a_commit_stays(ask: Asker, tmp_path: Path) -> None:
+    online, repository = replace(ask.indexes, offline=False), tmp_path / "repository"
+    wanted = f"gamma @ git+{repository.as_uri()}@{repository_of(repository, 'gamma', '1.0')}"
+    first = ask(wanted, indexes=online)
+    assert ask(wanted, indexes=online) == first
+    assert not ask.said
+
+
+def test_a_branch_serves_while_its_host_cannot_be_reached(ask: Asker, tmp_path: Path) -> None:
+    repository_of(tmp_path / "gamma", "gamma", "1.0")
+    subprocess.run(["git", "-C", str(tmp_path / "gamma"), "update-server-info"], check=True)
+    info = tmp_path / "gamma/.git/info"
+    (info / "refs").rename(info / "refs?service=git-upload-pack")  # the server takes a query for a part of the name
+    online = replace(ask.indexes, offline=False)
+    with serving(tmp_path) as host:
+        wanted = f"gamma @ git+http://{host.host}/files/gamma/.git"
+        first = ask(wanted, indexes=online)
+    later = ask(wanted, indexes=online)
+    assert later.pins == first.pins
+    assert later.findings[-1].cause == "a git host cannot be reached"
+
+
 def test_builds_leftovers_are_no_change(ask: Asker, tmp_path: Path) -> None:
     folder = project(tmp_path / "mine", "mine", "1.0")
     ask(str(folder))
@@ -290,6 +349,48 @@ def test_an_old_answer_serves_while_the_index_cannot_be_reached(ask: Asker, link
         assert "old" in later.findings[-1].value
     with pytest.raises(LockError, match="cannot be reached"):
         ask("beta", indexes=indexes)
+
+
+def test_the_drivers_versions_may_become_those_that_were_chosen(ask: Asker) -> None:
+    first = ask("alpha")
+    assert ask("alpha", preferred=versions(first)) == first
+    assert not ask.said
+
+
+def test_an_answer_for_other_versions_on_the_driver_serves_while_the_index_cannot_be_reached(ask: Asker, links: Path) -> None:
+    with serving(links) as index:
+        indexes = Indexes(index_url=index.url)
+        first = ask("alpha", indexes=indexes)
+    later = ask("alpha", indexes=indexes, preferred={"alpha": "1.5"})
+    assert later.pins == first.pins
+    assert "other versions on the driver" in later.findings[-1].value
+    with pytest.raises(LockError, match="cannot be reached"):
+        ask("alpha", indexes=indexes, preferred={"pyspark": "4.0.1"})
+
+
+class ReadOnly(Store):
+    """Stands for a read-only file system: for root, modes make none."""
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        raise StoreError("the store cannot be written", value=name, cure="name another")
+        yield
+
+
+def test_an_old_answer_serves_from_a_store_that_cannot_be_written(ask: Asker) -> None:
+    first = ask("alpha")
+    ask.store = ReadOnly(ask.store.root)
+    later = ask("alpha", indexes=replace(ask.indexes, offline=False), max_age=0.0)
+    assert later.pins == first.pins
+    assert (later.findings[-1].cause, later.findings[-1].cure) == ("the store cannot be written", "name another")
+    with pytest.raises(StoreError, match="cannot be written"):
+        ask("beta")
+
+
+def test_an_answer_that_cannot_be_kept_is_an_answer(ask: Asker) -> None:
+    ask.store.root.mkdir()
+    (ask.store.root / "keys").write_text("in the way")
+    assert versions(ask("beta")) == {"beta": "2.0"}
 
 
 # failures
@@ -339,6 +440,19 @@ def test_credentials_work_and_are_kept_nowhere(ask: Asker, links: Path) -> None:
         assert "wr0ng" not in text
 
 
+def test_a_token_in_a_query_is_kept_nowhere_and_works(ask: Asker, links: Path) -> None:
+    (links / "beta-2.0-py3-none-any.whl").rename(links / "beta-2.0-py3-none-any.whl?token=s3cret")  # not there without it
+    with serving(links) as index:
+        wanted = f"http://{index.host}/files/beta-2.0-py3-none-any.whl?token=s3cret"
+        online = replace(ask.indexes, offline=False)
+        locks = [ask(wanted, indexes=online) for _ in range(2)]
+    assert not ask.said
+    assert [lock.pins[0].url for lock in locks] == [wanted] * 2
+    kept = "".join(path.read_text() for path in ask.store.root.rglob("*") if path.is_file())
+    assert "py3-none-any.whl" in kept
+    assert "s3cret" not in kept + formats.write(locks[0])
+
+
 def test_an_extra_index_comes_first_and_hides_the_name(ask: Asker, links: Path, tmp_path: Path) -> None:
     wheel(tmp_path / "own", "beta", "0.1")
     with serving(links) as public, serving(tmp_path / "own") as own:
@@ -372,8 +486,9 @@ def test_a_lock_is_valid_pylock_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_lock_holds_no_credentials() -> None:
-    secret = replace(EVERY_KIND.pins[0], url="https://captain:s3cret@x.org/a-1-py3-none-any.whl")
-    assert "s3cret" not in formats.write(Lock(TARGET, (secret,)))
+    login = replace(EVERY_KIND.pins[0], url="https://captain:s3cret@x.org/a-1-py3-none-any.whl")
+    tokens = [replace(pin, url=f"{pin.url}?token=s3cret") for pin in EVERY_KIND.pins if pin.direct]
+    assert "s3cret" not in formats.write(Lock(TARGET, (login, *tokens)))
 
 
 LOCK_OF_ANOTHER_TOOL = """

@@ -111,6 +111,15 @@ def test_status_is_a_table_and_makes_nothing(shell: Any) -> None:
     assert "<td>six</td>" in after._repr_html_()
 
 
+def test_status_shows_no_secrets(shell: Any) -> None:
+    boat(shell, "add 'lib @ https://me:hunter2@example.org/lib-1-py3-none-any.whl?token=hunter3'")
+    status = boat(shell, "status")
+    assert "hunter" in texts(shell.user_ns["captain"])[0]
+    for shown in (str(status), repr(status), status._repr_html_()):
+        assert "example.org/lib-1-py3-none-any.whl?token=***" in shown
+        assert "hunter" not in shown
+
+
 def test_verify_without_a_session_says_what_to_do(shell: Any) -> None:
     with pytest.raises(VerifyError, match="launch"):
         boat(shell, "verify")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coffee_boat.model import Finding, Indexes, Lock, Manifest, Pin, Plan, PlanItem, Requirement, Target
+from coffee_boat.model import ConfPatch, Finding, Indexes, Lock, Manifest, Pin, Plan, PlanItem, Requirement, SparkFacts, Target
 
 SECRET = "https://user:p@ss@pypi.example.org/simple"
 
@@ -13,6 +13,15 @@ def test_no_repr_shows_credentials() -> None:
         assert "p@ss" not in repr(value)
         assert "user" not in repr(value)
         assert "pypi.example.org" in repr(value)
+
+
+def test_a_plan_shows_no_secrets_of_spark() -> None:
+    patch = ConfPatch("python3", conf={"spark.archives": "https://h/a.tar.gz?sig=hunter2", "spark.my.password": "hunter2"}, environment={"MY_TOKEN": "hunter2", "TZ": "UTC"})
+    facts = SparkFacts("4.1.0", "local", conf={"spark.my.password": "hunter2"})
+    plan = Plan(lock=Lock(Target("3.11.7")), items=(), patch=patch)
+    assert {"  spark.archives=https://h/a.tar.gz?sig=***", "  spark.my.password=***", "  MY_TOKEN=***", "  TZ=UTC"} <= set(str(plan).splitlines())
+    for value in (patch, facts, plan):
+        assert "hunter2" not in repr(value)
 
 
 def test_html_is_escaped() -> None:

@@ -420,6 +420,19 @@ def test_a_script_says_what_it_needs(tmp_path: Path) -> None:
     assert texts(read(path)) == ["numpy"]
 
 
+def test_a_header_ends_where_pep_723_says(tmp_path: Path) -> None:
+    """A closing line within the block belongs to it: the last one counts."""
+    path = write(tmp_path / "job.py", '# /// script\n# text = """\n# ///\n# """\n# dependencies = ["numpy"]\n# ///\nprint()\n')
+    assert texts(read(path)) == ["numpy"]
+
+
+@pytest.mark.parametrize(("content", "words"), [("# a = [\n", "not TOML"), ("# a = 1\n# ///\n\n# /// script\n# b = 1\n", "two headers")])
+def test_a_header_that_cannot_be_read(tmp_path: Path, content: str, words: str) -> None:
+    path = write(tmp_path / "job.py", f"# /// script\n{content}# ///\n")
+    with pytest.raises(RequirementError, match=words):
+        read(path)
+
+
 # many
 
 

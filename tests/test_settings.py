@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coffee_boat import _uv
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding, Indexes
 from coffee_boat.settings import Settings, combine, load, pipconf
@@ -282,3 +283,19 @@ def test_files_add_to_the_settings() -> None:
     files = Indexes(index_url="https://theirs", extra_index_urls=("https://a", "https://b"), prerelease=True)
     assert combine(settings, files) == Indexes(index_url="https://theirs", extra_index_urls=("https://a", "https://b"), timeout=5.0, cert="/ca", offline=True, prerelease=True)
     assert combine(settings, Indexes()) == settings
+
+
+def test_without_a_home_no_users_file_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    write(tmp_path / "~/.config/coffee_boat/config.toml", 'stage = "s3://not/a/home"\n')
+    monkeypatch.chdir(tmp_path)
+    nowhere = {"XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
+    assert loaded(nowhere, tmp_path).stage is None
+    assert isinstance(_uv.configuration(), tuple)
+    write(tmp_path / "config/coffee_boat/config.toml", 'stage = "s3://user"\n')
+    assert loaded({**nowhere, "XDG_CONFIG_HOME": str(tmp_path / "config")}, tmp_path).stage == "s3://user"

@@ -83,6 +83,13 @@ def test_a_broken_header_is_refused(tmp_path: Path, text: str, what: str) -> Non
         submit.read_header(script(tmp_path, text))
 
 
+def test_a_header_ends_where_pep_723_says(tmp_path: Path) -> None:
+    """A closing line within the block belongs to it: the last one counts."""
+    found = submit.read_header(script(tmp_path, '# /// script\n# text = """\n# ///\n# """\n# requires-python = ">=3.11"\n# ///\nprint(1)\n'))
+    assert found is not None
+    assert found.requires_python == ">=3.11"
+
+
 def test_a_wrong_specifier_is_refused(tmp_path: Path) -> None:
     found = submit.read_header(script(tmp_path, '# /// script\n# requires-python = "3.x or so"\n# ///\n'))
     assert found is not None
@@ -141,6 +148,7 @@ def test_the_executors_variables_become_settings(tmp_path: Path) -> None:
 def test_the_users_own_settings_are_not_printed(tmp_path: Path) -> None:
     order = order_for(fake_spark(tmp_path), conf={"spark.hadoop.fs.s3a.secret.key": "hunter2"})
     assert order.complete["spark.hadoop.fs.s3a.secret.key"] == "hunter2"
+    assert "hunter2" not in repr(order)
     for render in (submit.as_arguments, submit.as_properties, submit.as_json, submit.as_yaml):
         assert "hunter2" not in render(order)
         assert "boat-1" in render(order)

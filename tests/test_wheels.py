@@ -4,6 +4,7 @@ import platform
 import subprocess
 import sys
 import threading
+import traceback
 import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
@@ -115,6 +116,15 @@ def test_a_file_that_is_gone(folder: Path, index: Index, store: Store) -> None:
     (folder / "beta-1.0-py3-none-any.whl").unlink()
     with pytest.raises(BuildError, match="not there any more"):
         fetch(lock, store)
+
+
+def test_a_token_in_a_url_is_not_shown(folder: Path, index: Index, store: Store) -> None:
+    lock, token = remote(folder, index, "alpha"), "s3cret"
+    asked = replace(lock, pins=(replace(lock.pins[0], url=f"{lock.pins[0].url}?token={token}"),))  # the index has no file of that name
+    with pytest.raises(BuildError, match=r"alpha-1\.0-py3-none-any\.whl\?token=\*\*\*") as caught:
+        fetch(asked, store)
+    assert index.asked[0].endswith("token=s3cret")
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_offline_names_all_that_is_missing(folder: Path, index: Index, store: Store) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from coffee_boat._run import redact
+from coffee_boat._run import redact, redact_setting
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import SQL_PYTHON, START_FOLDER, Archive, ConfPatch, Finding, SparkFacts
 
@@ -60,7 +60,17 @@ def python_path(archive: Archive, root: str) -> str:
 
     Args:
         root: the folder that the archive was unpacked into.
+
+    Raises:
+        LaunchError: its name has a colon, which separates the entries of PYTHONPATH and cannot be quoted.
     """
+    if ":" in root:
+        raise LaunchError(
+            "the store's folder has a ':' in its path",
+            value=root,
+            cause="with ship_python=False the packages are found by PYTHONPATH, where a ':' ends an entry",
+            cure="name another folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
+        )
     return ":".join(f"{root}/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages))
 
 
@@ -110,24 +120,27 @@ def _replaced_pythons(facts: SparkFacts, python: str) -> Iterator[Finding]:
     theirs["PYSPARK_PYTHON"] = facts.environment.get("PYSPARK_PYTHON", "")
     for key, value in theirs.items():
         if value and value not in (python, _PYSPARK_DEFAULT):
-            yield Finding(f"{key} is not used for executors", value, f"they run the shipped environment: {python}", f"remove {key}, or do not ship", severity="note")
+            yield Finding(
+                f"{key} is not used for executors", redact_setting(key, value), f"they run the shipped environment: {python}", f"remove {key}, or do not ship", severity="note"
+            )
 
 
 def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
     for name, value in _OURS.items():
-        theirs = facts.conf.get(_EXECUTOR_ENV + name)
+        key = _EXECUTOR_ENV + name
+        theirs = facts.conf.get(key)
         if theirs is not None and theirs != value:
-            yield Finding(
-                f"{_EXECUTOR_ENV}{name} is replaced for Python workers", theirs, f"the shipped environment needs {name}={value!r}", f"remove {_EXECUTOR_ENV}{name}", severity="note"
-            )
+            cause = f"the shipped environment needs {name}={value!r}"
+            yield Finding(f"{key} is replaced for Python workers", redact_setting(key, theirs), cause, f"remove {key}", severity="note")
 
 
 def _shadowing(facts: SparkFacts, packages: str | None) -> Iterator[Finding]:
-    theirs = facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")
+    key = f"{_EXECUTOR_ENV}PYTHONPATH"
+    theirs = facts.conf.get(key)
     if theirs and packages is None:
         yield Finding(
-            "spark.executorEnv.PYTHONPATH comes before the shipped packages",
-            theirs,
+            f"{key} comes before the shipped packages",
+            redact_setting(key, theirs),
             "what it holds under the same names hides them",
             "remove it if the shipped environment has all that it was for",
         )

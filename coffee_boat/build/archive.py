@@ -5,7 +5,7 @@
 Readers that take a gzip file of many members: GNU gzip, tar and libarchive; Python's gzip and `tarfile.open(path)`; Hadoop's unTar, so
 Spark's and YARN's archives; java.util.zip.GZIPInputStream on a file. Readers that stop after the first member without an error:
 Python's `tarfile.open(mode="r|gz")`, commons-compress unless told `decompressConcatenated`, GZIPInputStream on a stream that
-answers 0 to available(). For those there is `single_member`; and boat.json, the last entry, tells whether all was unpacked.
+answers 0 to available(). Therefore boat.json is the last entry: it tells whether all was unpacked.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from typing import Any, BinaryIO, cast
 
 from coffee_boat._store import Store
 from coffee_boat._version import __version__
-from coffee_boat.build.chunks import SENTINEL, ChunkWriter, folders_of, is_inside, is_plain
+from coffee_boat.build.chunks import ChunkWriter, folders_of, is_inside, is_plain
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Archive, Chunk, Finding, Lock, Target, digest_of
+from coffee_boat.model import SENTINEL, Archive, Chunk, Finding, Lock, Target, digest_of
 
 FORMAT = 1
 """Of boat.json."""
@@ -88,22 +88,6 @@ def copy_to(archive: Archive, path: Path, *, overwrite: bool = False) -> Archive
             _append(Path(archive.path), archive.size, out)
         scratch.replace(path)
     return replace(archive, path=str(path.absolute()))
-
-
-def single_member(archive: Archive, path: Path) -> Path:
-    """Write the archive to `path` as one gzip member, for readers that stop after the first (see the module); compressed anew by isal.
-
-    Raises:
-        BuildError: `path` exists, or cannot be written.
-    """
-    from isal import igzip
-
-    _refuse_to_overwrite(path, overwrite=False)
-    with _beside(path) as scratch:
-        with igzip.open(archive.path, "rb") as source, scratch.open("wb") as raw, igzip.IGzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as out:
-            shutil.copyfileobj(source, out, 1 << 20)
-        scratch.replace(path)
-    return path
 
 
 def unpack(archive: Archive, store: Store) -> Path:

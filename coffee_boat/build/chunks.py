@@ -24,8 +24,6 @@ MTIME = 315532800
 """1980-01-01, the first instant that a zip can name; every entry carries it."""
 FORMAT = 2
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs change."""
-SENTINEL = "boat.json"
-"""The last entry of an archive: where it lies unpacked, all is there."""
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _BLOCK = 512

@@ -28,10 +28,10 @@ from urllib.parse import urlsplit, urlunsplit
 from coffee_boat._digest import file_digest
 from coffee_boat._store import Store
 from coffee_boat.build import elf, scripts
-from coffee_boat.build.chunks import SENTINEL, ChunkWriter, folders_of, inflate, is_inside, is_plain, make, recall
+from coffee_boat.build.chunks import ChunkWriter, folders_of, inflate, is_inside, is_plain, make, recall
 from coffee_boat.build.tags import check_filename, is_version, promised_glibc
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Chunk, Lock, Pin, Target
+from coffee_boat.model import SENTINEL, Chunk, Lock, Pin, Target
 
 if TYPE_CHECKING:
     from installer.records import RecordEntry

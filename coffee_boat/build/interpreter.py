@@ -39,6 +39,8 @@ _PROBE = Path(__file__).with_name("_probe.py")
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
 """Where glibc's loader lies on every Linux (the ABIs' own documents); another place is of one distribution only."""
 _LOADER_CACHE = Path("/etc/ld.so.cache")
+_SYSTEM = frozenset({"/", "/usr"})
+"""Prefixes whose libraries are the system's: the loader's cache stands for them."""
 _STANDALONE = f'python="{sys.version_info.major}.{sys.version_info.minor}" takes a standalone build, which uv fetches'
 _SKIPPED_FOLDERS = frozenset(
     {"__pycache__", "dist-packages", "ensurepip", "idlelib", "lib-dynload", "lib2to3", "msilib", "pydoc_data", "site-packages", "test", "tests", "tkinter", "turtledemo"}
@@ -336,15 +338,24 @@ def _binary(program: Path) -> elf.Elf:
 
 
 def _key(facts: _Facts, program: Path) -> list[Any]:
-    # The loader's cache changes when libraries are upgraded; the tools decide bytes of the copy.
+    # All that is copied. The loader's cache changes when the system's libraries are upgraded; the tools decide bytes of the copy.
     tools = [tool for tool in (libraries.patchelf_tool(), libraries.strip_tool()) if tool]
-    files = [program, *sorted(Path(facts.base).glob(f"lib*/libpython{facts.minor}*.so*")), _LOADER_CACHE, *map(Path, tools)]
-    return [FORMAT, bytecode.FORMAT, facts.build, facts.base, platform.machine(), [_stamp(path) for path in files], _stamp(Path(facts.stdlib))[2]]
+    copied = [program, *_own_libraries(facts), *_standard_library(facts).values(), *(path for _, path in _extension_modules(facts))]
+    return [FORMAT, bytecode.FORMAT, facts.build, facts.base, platform.machine(), [_stamp(path) for path in (*copied, _LOADER_CACHE, *map(Path, tools))]]
 
 
-def _stamp(path: Path) -> list[Any]:
-    status = path.stat() if path.exists() else None
-    return [str(path), status.st_size if status else 0, status.st_mtime_ns if status else 0]
+def _own_libraries(facts: _Facts) -> list[Path]:
+    # Which of them are loaded only the loader can tell, and asking it takes longer than all else; the system's folders hold everybody's.
+    wanted = f"libpython{facts.minor}*.so*" if facts.base in _SYSTEM else "*.so*"
+    return sorted(Path(facts.base).glob(f"lib*/{wanted}"))
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), status.st_size, status.st_mtime_ns
 
 
 # the copy
@@ -405,13 +416,21 @@ def _standard_library(facts: _Facts) -> dict[str, Path]:
 
 def _walk(folder: Path, below: str) -> Iterator[tuple[str, Path]]:
     # Links are followed: Debian's lead into /etc and to other packages.
-    for path in sorted(folder.iterdir()):
-        name = path.name
-        if path.is_dir():
+    for entry in _entries(folder):
+        name = entry.name
+        if entry.is_dir():
             if name not in _SKIPPED_FOLDERS and not name.startswith("config-"):
-                yield from _walk(path, f"{below}{name}/")
-        elif path.is_file() and name not in _SKIPPED_FILES and path.suffix not in (".a", ".o", ".pyc", ".exe"):
-            yield below + name, path
+                yield from _walk(Path(entry.path), f"{below}{name}/")
+        elif entry.is_file() and name not in _SKIPPED_FILES and not name.endswith((".a", ".o", ".pyc", ".exe")):
+            yield below + name, Path(entry.path)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
 
 
 def _extension_modules(facts: _Facts) -> Iterator[tuple[str, Path]]:
@@ -435,10 +454,12 @@ def _copy_files(files: dict[str, Path], root: Path) -> None:
         try:
             shutil.copyfile(path, target)
         except (PermissionError, FileNotFoundError) as error:
-            raise BuildError(
-                "a file of the interpreter cannot be read", value=str(path), cause=str(error), cure="reinstall the interpreter, or name another one; " + _STANDALONE
-            ) from error
+            raise _unreadable(path, error) from error
         target.chmod(0o644)
+
+
+def _unreadable(path: Path, error: OSError) -> BuildError:
+    return BuildError("a file of the interpreter cannot be read", value=str(path), cause=str(error), cure="reinstall the interpreter, or name another one; " + _STANDALONE)
 
 
 def _links(facts: _Facts) -> dict[str, str]:

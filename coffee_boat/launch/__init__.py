@@ -8,8 +8,8 @@ pyspark.sql.udf, .udtf            _wrap_function: what the driver's JVM plans in
 Hook.remove()                     takes all of it back
 """
 
-from coffee_boat.launch._compat import compatible, refuse_if_running
+from coffee_boat.launch._compat import compatible, elsewhere, refuse_if_running
 from coffee_boat.launch._hook import Hook, Launch, install, start
 from coffee_boat.launch._java import java_environment
 
-__all__ = ["Hook", "Launch", "compatible", "install", "java_environment", "refuse_if_running", "start"]
+__all__ = ["Hook", "Launch", "compatible", "elsewhere", "install", "java_environment", "refuse_if_running", "start"]

@@ -8,6 +8,7 @@ import sys
 from typing import Any, NamedTuple
 
 from coffee_boat.errors import LaunchError
+from coffee_boat.model import Finding
 
 _Minor = tuple[int, int]
 _BY_HAND = (
@@ -95,6 +96,15 @@ def refuse_if_running() -> None:
             cause="the executors' environment is decided when the context starts; the pyspark shell and many notebooks start one for you",
             cure="spark.stop() (or sc.stop()), then captain.launch_ship(), then SparkSession.builder.getOrCreate(); or keep it: captain.board(spark)",
         )
+
+
+def elsewhere() -> tuple[Finding, ...]:
+    """What is said when packages are asked for and a session runs that they do not reach. Imports nothing."""
+    try:
+        refuse_if_running()
+    except LaunchError as error:
+        return (Finding("a session runs that these packages are not sent to", error.value, "it is not this Captain's", "captain.board(spark) sends them to it"),)
+    return ()
 
 
 def _pythons(spark: _Minor, text: str) -> tuple[_Minor, _Minor]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from coffee_boat._jvm import shared_map
 from coffee_boat._progress import say_line
-from coffee_boat._run import redact
+from coffee_boat._run import redact, redact_setting
 from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
 from coffee_boat.launch import _compat, _java, _planning
@@ -44,14 +44,16 @@ class Launch:
         started: called when the context is up; if it raises, the context is stopped.
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
+        replaced: called when another launch takes this one's place.
     """
 
     complete: Callable[[SparkFacts], ConfPatch]
     store: Store = field(default_factory=Store)
     started: Callable[[Any, ConfPatch], None] = _nothing
     master: str | None = None
-    conf: Mapping[str, str] = field(default_factory=dict)
+    conf: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = say_line
+    replaced: Callable[[], None] = lambda: None
 
     @property
     def defaults(self) -> dict[str, str]:
@@ -72,6 +74,7 @@ def install(launch: Launch) -> Hook:
         previous: Hook | None = spark.context.__dict__.get(_MARK)
         if previous is not None:
             previous.remove()
+            previous.launch.replaced()
             launch.say(f"note: {Finding('this launch_ship replaces an earlier one of this process', severity='note')}")
         return Hook(launch, spark)
 
@@ -313,6 +316,7 @@ def _no_connect(value: str) -> LaunchError:
 
 
 def _overruled(key: str, ours: str, theirs: str) -> Finding:
+    ours, theirs = redact_setting(key, ours), redact_setting(key, theirs)
     return Finding(f"{key} of launch_ship is not used", ours, f"the program says {theirs!r} itself, which wins", "say it in one place only", severity="note")
 
 

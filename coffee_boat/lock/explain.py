@@ -26,6 +26,12 @@ _UNREACHABLE = (
         "run once with offline=False, or put the wheels into a folder and give it as find_links",
     ),
     (
+        r"Could not resolve host|Failed to connect to",
+        "a git host cannot be reached",
+        "no network here, a proxy that is not set, or a wrong host name",
+        "export HTTPS_PROXY=http://proxy:port, or put a wheel of it into a folder and give that as find_links",
+    ),
+    (
         r"dns error|tcp connect error|Connection re(fused|set)|timed out|Network is unreachable|error sending request|50[234] (Bad Gateway|Service|Gateway)|Could not connect",
         "an index cannot be reached",
         "no network here, a proxy that is not set, or a wrong host name",

@@ -54,7 +54,10 @@ def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> L
 
 
 def write(lock: Lock) -> str:
-    """The lock as a valid pylock.toml, the same text for the same lock. `read` of it gives the pins back. Holds no credentials."""
+    """The lock as a valid pylock.toml, the same text for the same lock. `read` of it gives the pins back.
+
+    Holds no credentials, and of URLs that were asked for no query, which may be a token: who fetches must have them from elsewhere.
+    """
     import tomli_w
     from packaging.markers import Marker
     from packaging.pylock import Pylock
@@ -252,7 +255,7 @@ def _package(pin: Pin) -> Package:
 def _source(pin: Pin) -> dict[str, Any]:
     from packaging.pylock import PackageArchive, PackageDirectory, PackageSdist, PackageVcs, PackageWheel
 
-    url, hashes, subdirectory = without_credentials(pin.url), {"sha256": pin.sha256}, pin.subdirectory or None
+    url, hashes, subdirectory = _public(pin), {"sha256": pin.sha256}, pin.subdirectory or None
     if pin.kind == "vcs":
         kind, _, place = url.partition("+")
         return {"vcs": PackageVcs(type=kind, url=place, commit_id=pin.commit, subdirectory=subdirectory)}
@@ -263,3 +266,9 @@ def _source(pin: Pin) -> dict[str, Any]:
     if pin.kind == "wheel":
         return {"wheels": [PackageWheel(name=pin.filename, url=url, size=pin.size, hashes=hashes)]}
     return {"sdist": PackageSdist(name=pin.filename, url=url, size=pin.size, hashes=hashes)}
+
+
+def _public(pin: Pin) -> str:
+    url = without_credentials(pin.url)
+    query = urlsplit(url).query if pin.direct else ""
+    return url.replace(f"?{query}", "", 1) if query else url

@@ -5,6 +5,7 @@ the target best is pinned. With extra indexes uv takes a package from the first 
 uv's rule keeps a stranger on a public index from replacing a package of the company's own, and stays.
 
 What was resolved once is kept in the store and taken as it is while it is young, or while no index can be reached. Then no process is started.
+A branch or a tag may have moved on: what came from one is asked for again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from coffee_boat._credentials import git_environment, without_credentials
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
 from coffee_boat._run import Ran, redact, run
 from coffee_boat._store import Store
-from coffee_boat.errors import LockError, SettingsError
+from coffee_boat.errors import LockError, SettingsError, StoreError
 from coffee_boat.lock import explain, formats, spark
 from coffee_boat.model import Finding, Indexes, Lock, Manifest, Pin, Requirement, Target, digest_of
 
@@ -67,20 +69,23 @@ def resolve(
 
     Raises:
         LockError: no set of versions serves all requirements, an index cannot be reached, a source distribution cannot say what it needs.
+        StoreError: nothing is known, and the store cannot be written.
     """
     request = _Request(manifest, target, python, preferred, indexes)
     if not manifest.requirements:
         return Lock(target)
     key = request.key()
     known = _recall(store, key, request)
-    if known is not None and (known.age <= max_age or request.indexes.offline):
-        return known.lock if known.age <= max_age else known.aged("offline=True")
-    with store.lock(f"resolve {digest_of(key)}"):
-        known = _recall(store, key, request)  # another process may have just done it
-        if known is not None and known.age <= max_age:
-            return known.lock
-        say(f"resolving {len(manifest.requirements)} requirements for Python {target.python} on {target.platform}")
-        return _ask(request, key, store, known)
+    if known is not None and known.stands(max_age):
+        return known.lock
+    if known is not None and known.exact and request.indexes.offline:
+        return known.aged("offline=True")
+    try:
+        return _ask_alone(request, key, store, max_age, say)
+    except StoreError as error:
+        if known is None:
+            raise
+        return known.aged(error.what, cure=error.cure)
 
 
 @dataclass(frozen=True)
@@ -115,38 +120,101 @@ class _Known:
     """An earlier answer."""
 
     lock: Lock
-    age: float
-    """Seconds."""
+    made: float
+    """Seconds since the epoch."""
+    exact: bool
+    """False if the driver has other versions now: the answer serves, but is not the one that would be given today."""
+    moving: bool
+    """True if it holds a commit that no requirement names: a branch's or a tag's, which may be another by now."""
 
-    def aged(self, cause: str) -> Lock:
+    @property
+    def age(self) -> float:
+        """Seconds."""
+        return max(0.0, time.time() - self.made)
+
+    def stands(self, max_age: float) -> bool:
+        """True if it need not be asked for again."""
+        return self.exact and not self.moving and self.age <= max_age
+
+    def aged(self, cause: str, *, cure: str = "newer releases are looked for once the index can be reached") -> Lock:
         """The lock, with a Finding that names its age."""
-        finding = Finding(
-            "an earlier resolution is used as it is", f"{_duration(self.age)} old", cause=cause, cure="newer releases are looked for once the index can be reached", severity="note"
-        )
+        value = f"{_duration(self.age)} old" + ("" if self.exact else ", and chosen for other versions on the driver")
+        finding = Finding("an earlier resolution is used as it is", value, cause=cause, cure=cure, severity="note")
         return replace(self.lock, findings=(*self.lock.findings, finding))
 
 
 def _recall(store: Store, key: Mapping[str, Any], request: _Request) -> _Known | None:
     value = store.recall("lock", key)
-    if value is None:
+    lock = None if value is None else _remembered(value["pylock"], request)
+    if value is None or lock is None or any(map(_has_changed, lock.pins)):
         return None
-    # only the preferences for what was chosen: the driver's other packages may come and go
-    if any(request.preference(name) != version for name, version in value["preferred"].items()):
+    changed = _other_preferences(value["preferred"], lock, request)
+    if changed.intersection(spark.DRIVERS_OWN):  # no preferences: the answer may not go with another pyspark
         return None
-    lock = formats.read(value["pylock"], request.target)
     findings = tuple(Finding(**finding) for finding in value["findings"])
-    return _Known(replace(lock, findings=findings), age=max(0.0, time.time() - value["made"]))
+    return _Known(replace(lock, findings=findings), value["made"], exact=not changed, moving=_is_moving(lock, request.manifest))
+
+
+def _remembered(text: str, request: _Request) -> Lock | None:
+    try:
+        lock = formats.read(text, request.target)
+    except LockError:  # a folder of it is gone
+        return None
+    return replace(lock, pins=tuple(_with_query(pin, request.manifest) for pin in lock.pins))
+
+
+def _other_preferences(earlier: Mapping[str, str], lock: Lock, request: _Request) -> set[str]:
+    """Names of which the driver has neither what it had nor what was chosen. Its other packages may come and go."""
+    chosen = {pin.name: pin.version for pin in lock.pins}
+    return {name for name, version in earlier.items() if request.preference(name) not in (version, chosen.get(name))}
+
+
+def _has_changed(pin: Pin) -> bool:
+    """True for a folder or file that was edited since; the manifest may not name it (`path` in [tool.uv.sources])."""
+    place = _local(pin.url) if pin.direct else None
+    return place is not None and (not place.exists() or _digest(place) != pin.sha256)
+
+
+def _is_moving(lock: Lock, manifest: Manifest) -> bool:
+    named = " ".join(_location(r) for r in (*manifest.requirements, *manifest.constraints)).lower()
+    return any(pin.kind == "vcs" and pin.commit not in named for pin in lock.pins)
+
+
+def _with_query(pin: Pin, manifest: Manifest) -> Pin:
+    """The pin with the query that only the manifest may hold: it can be a token."""
+    if not pin.direct or pin.kind in ("directory", "vcs"):
+        return pin
+    urls = (_location(r) for r in (*manifest.requirements, *manifest.constraints))
+    query = next((urlsplit(url).query for url in urls if _same_place(url, pin.url)), "")
+    return replace(pin, url=urlsplit(pin.url)._replace(query=query).geturl()) if query else pin
 
 
 def _remember(store: Store, key: Mapping[str, Any], request: _Request, lock: Lock) -> None:
-    names = {*(pin.name for pin in lock.pins), *spark.DRIVERS_OWN}
+    """Keep the answer if it can be kept: the stages that must write say so themselves."""
+    text = formats.write(lock)
+    again = _remembered(text, request)
+    if again is None or [pin.url for pin in again.pins] != [pin.url for pin in lock.pins]:
+        return  # it needs a query that is not the manifest's
+    names = {*(pin.name for pin in lock.pins if not pin.direct), *spark.DRIVERS_OWN}
     value = {
         "made": time.time(),
         "preferred": {name: request.preference(name) for name in sorted(names)},
-        "pylock": formats.write(lock),
+        "pylock": text,
         "findings": [vars(finding) for finding in lock.findings],
     }
-    store.remember("lock", key, value)
+    with suppress(StoreError):
+        store.remember("lock", key, value)
+
+
+def _ask_alone(request: _Request, key: Mapping[str, Any], store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
+    """Ask uv, unless another process does so meanwhile."""
+    started = time.time()
+    with store.lock(f"resolve {digest_of(key)}"):
+        known = _recall(store, key, request)
+        if known is not None and (known.stands(max_age) or (known.exact and known.made >= started)):
+            return known.lock
+        say(f"resolving {len(request.manifest.requirements)} requirements for Python {request.target.python} on {request.target.platform}")
+        return _ask(request, key, store, known)
 
 
 def _ask(request: _Request, key: Mapping[str, Any], store: Store, known: _Known | None) -> Lock:
@@ -427,8 +495,12 @@ def _warnings(stderr: str) -> Iterator[Finding]:
 def _content(manifest: Manifest, indexes: Indexes) -> list[list[str]]:
     """Digests of everything local: what lies in a folder may change under its name."""
     places = {place for r in (*manifest.requirements, *manifest.constraints) if (place := _local(_location(r))) is not None}
-    found = [[str(place), tree_digest(place) if place.is_dir() else file_digest(place)] for place in sorted(places) if place.exists()]
+    found = [[str(place), _digest(place)] for place in sorted(places) if place.exists()]
     return found + [[_place_digest(place), _listing(place)] for place in indexes.find_links if "://" not in place or place.startswith("file:")]
+
+
+def _digest(place: Path) -> str:
+    return tree_digest(place) if place.is_dir() else file_digest(place)
 
 
 def _place_digest(place: str) -> str:

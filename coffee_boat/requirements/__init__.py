@@ -11,11 +11,13 @@ The functions here are the door. They import the rest when called, so that `impo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from coffee_boat.errors import RequirementError
 from coffee_boat.model import Manifest, Requirement
 
-__all__ = ["for_target", "merge", "parse", "read", "read_constraints"]
+__all__ = ["for_target", "merge", "parse", "read", "read_constraints", "without"]
 
 
 def parse(text: str, *, origin: str, folder: Path | None = None) -> Requirement:
@@ -128,3 +130,20 @@ def _refuse_choices(path: Path, extras: Sequence[str], groups: Sequence[str]) ->
 
     if extras or groups:
         raise RequirementError("extras and groups belong to a pyproject.toml", value=str(path), cure="leave extras= and groups= out, or give the pyproject.toml")
+
+
+def without(manifests: Iterable[Manifest], names: Iterable[str]) -> list[Manifest]:
+    """The manifests without some packages, however their names are written.
+
+    Raises:
+        RequirementError: nobody asked for one of them.
+    """
+    from packaging.utils import canonicalize_name
+
+    parts, gone = list(manifests), {canonicalize_name(name): name for name in names}
+    asked = {requirement.name for part in parts for requirement in part.requirements}
+    if strange := [name for canonical, name in gone.items() if canonical not in asked]:
+        raise RequirementError(
+            "not asked for, so it cannot be taken back", value=", ".join(strange), cause=f"asked for: {', '.join(sorted(asked)) or 'nothing'}", cure="check the spelling"
+        )
+    return [replace(part, requirements=tuple(r for r in part.requirements if r.name not in gone)) for part in parts]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from packaging.dependency_groups import DependencyGroupResolver
 from packaging.errors import ExceptionGroup
 from packaging.utils import canonicalize_name
 
+from coffee_boat._script import header
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Manifest, Requirement
 from coffee_boat.requirements import hints, single
@@ -22,8 +22,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-_SCRIPT_BLOCK = re.compile(r"(?m)^# /// script[ \t]*\r?\n(?P<content>(?:^#(?: .*)?\r?\n)+?)^# ///[ \t]*$")  # as in PEP 723
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,10 @@ def load(path: Path) -> dict[str, Any]:
     Raises:
         RequirementError: it is not there, or is not TOML.
     """
-    return _parsed(_text(path), path)
+    try:
+        return tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise RequirementError("a project file is not TOML", value=str(path), cause=str(error), cure="mend the line that the cause names") from error
 
 
 def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> Manifest:
@@ -81,16 +82,15 @@ def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) 
 
 def read_script(path: Path) -> Manifest:
     """The `# /// script` block of a script (PEP 723)."""
-    blocks = list(_SCRIPT_BLOCK.finditer(_text(path)))
-    if len(blocks) != 1:
+    document = header(_text(path), path)
+    if document is None:
         raise RequirementError(
-            "a script has no header that lists what it needs" if not blocks else "a script has two headers that list what it needs",
+            "a script has no header that lists what it needs",
             value=str(path),
             cause="a block that begins with # /// script is read (PEP 723)",
             cure=f"uv add --script {path} NAME, or use a requirements.txt",
         )
-    content = "".join(line[2:] if line.startswith("# ") else line[1:] for line in blocks[0]["content"].splitlines(keepends=True))
-    script = _Project(path, _parsed(content, path))
+    script = _Project(path, document)
     wanted = tuple(script.parsed(script.at("dependencies", list, []), "script header"))
     return Manifest(requirements=wanted, findings=tuple(_lost_sources(script, wanted)))
 
@@ -102,13 +102,6 @@ def _text(path: Path) -> str:
         raise RequirementError("a project file is not there", value=str(path), cause=f"looked for {path.absolute()}", cure=hints.cure_of_missing(path)) from error
     except (OSError, UnicodeDecodeError) as error:
         raise RequirementError("a project file cannot be read", value=str(path), cause=str(error), cure="give a file of UTF-8 text that you may read") from error
-
-
-def _parsed(text: str, path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RequirementError("a project file is not TOML", value=str(path), cause=str(error), cure="mend the line that the cause names") from error
 
 
 def _listed(names: Sequence[str], argument: str) -> Sequence[str]:

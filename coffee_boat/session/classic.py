@@ -192,6 +192,8 @@ class _Job:
             thread.join(timeout)
         finally:
             given_up = self._cancel(thread)
+            if not thread.is_alive():
+                self._forget()
         if self._error is not None and not given_up:
             self._raise(self._error)
         found: list[tuple[str, Any]] = self._answers.value
@@ -212,6 +214,13 @@ class _Job:
             self._context.cancelJobGroup(self._group)
             thread.join(0.2)
         return given_up
+
+    def _forget(self) -> None:
+        """Spark keeps every accumulator for as long as the process lives. Only of a job that has ended: all of the context's updates
+        come by one connection, which an update of one that is not known breaks (pyspark.accumulators.UpdateRequestHandler)."""
+        from pyspark import accumulators
+
+        getattr(accumulators, "_accumulatorRegistry", {}).pop(self._answers.aid, None)
 
     def _raise(self, error: Exception) -> NoReturn:
         from py4j.protocol import Py4JError

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from coffee_boat._store import Store
@@ -91,15 +91,29 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | 
 
 
 def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard) -> Aboard:
-    """What a session has by now, where another captain may have added to it: the fuller one of what is kept and what we know.
+    """What a session has by now, where another captain may have added to it: what is kept and what we know, united.
 
-    A store that cannot be written knows less than we do.
+    Neither need be the fuller one: a store that cannot be written knows less than we do, and two processes may have added at once.
+    If they chose different versions of one package, what we know stays.
     """
     with suppress(LaunchError):
         kept = recall(store, application, conf)
-        if kept is not None and set(kept.layers) > set(ours.layers):
-            return kept
+        if kept is None or set(kept.layers) <= set(ours.layers):
+            return ours
+        return kept if set(kept.layers) > set(ours.layers) else _united(kept, ours)
     return ours
+
+
+def _united(kept: Aboard, ours: Aboard) -> Aboard:
+    pins = {pin.name: pin for pin in (*kept.lock.pins, *ours.lock.pins)}
+    if any(pins[pin.name].identity != pin.identity for pin in kept.lock.pins):
+        return ours
+    return replace(
+        ours,
+        lock=replace(ours.lock, pins=tuple(pins[name] for name in sorted(pins))),
+        layers=tuple(dict.fromkeys((*kept.layers, *ours.layers))),
+        environment={**kept.environment, **ours.environment},
+    )
 
 
 def _lock(store: Store, digest: str) -> Lock:

@@ -134,3 +134,13 @@ def not_preloaded(modules: Sequence[str], environment: Mapping[str, str]) -> Ite
     if late:
         cause = "executors were told how to start Python when they started"
         yield Finding("modules are not preloaded", ", ".join(late), cause, "stop the session, captain.launch_ship(), and start it again")
+
+
+def this_session_only() -> Finding:
+    """What is said where a session was taken over and nothing was launched."""
+    return Finding(
+        "the environment is in this session only",
+        cause="board() takes over what runs; it does not change how sessions start",
+        cure="after spark.stop(): captain.launch_ship()",
+        severity="note",
+    )

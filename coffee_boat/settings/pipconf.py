@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coffee_boat import _home
 from coffee_boat.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -63,23 +64,25 @@ def _files(environ: Mapping[str, str], prefix: Path) -> Iterator[Path]:
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
-    home = Path(environ.get("HOME") or Path.home())
     for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
         yield Path(folder, "pip", "pip.conf")
     yield Path("/Library/Application Support/pip/pip.conf" if sys.platform == "darwin" else "/etc/pip.conf")
     if not (named and Path(named).exists()):
-        yield home / ".pip" / "pip.conf"
-        yield _user_folder(environ, home) / "pip" / "pip.conf"
+        yield from _of_user(environ)
     yield prefix / "pip.conf"
     if named:
         yield Path(named)
 
 
-def _user_folder(environ: Mapping[str, str], home: Path) -> Path:
-    mac = home / "Library" / "Application Support"
-    if sys.platform == "darwin" and (mac / "pip").is_dir():
-        return mac
-    return Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+def _of_user(environ: Mapping[str, str]) -> Iterator[Path]:
+    folder, config = _home.folder(environ), _home.config(environ)
+    if folder is not None:
+        yield folder / ".pip" / "pip.conf"
+        mac = folder / "Library" / "Application Support"
+        if sys.platform == "darwin" and (mac / "pip").is_dir():
+            config = mac
+    if config is not None:
+        yield config / "pip" / "pip.conf"
 
 
 def _parser(path: Path) -> RawConfigParser:

@@ -82,17 +82,20 @@ def _tool_table(path: Path) -> dict[str, Any] | None:
 
 def _user(environ: Mapping[str, str]) -> Iterator[Source]:
     path = _user_file(environ)
-    if path.is_file():
+    if path is not None and path.is_file():
         yield _from_table(str(path), path.parent, toml(path))
 
 
-def _user_file(environ: Mapping[str, str]) -> Path:
+def _user_file(environ: Mapping[str, str]) -> Path | None:
     named = environ.get("XDG_CONFIG_HOME")
     if named and sys.platform != "darwin":
         return Path(named, "coffee_boat", "config.toml")
     import platformdirs
 
-    return Path(platformdirs.user_config_dir("coffee_boat", appauthor=False), "config.toml")
+    try:
+        return Path(platformdirs.user_config_dir("coffee_boat", appauthor=False), "config.toml").expanduser()
+    except RuntimeError:  # a user without a home has no file; older versions of platformdirs leave the "~"
+        return None
 
 
 def _from_table(label: str, folder: Path, table: Mapping[str, object]) -> Source:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from coffee_boat import _home
+
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _INDEX_KEYS = ("index", "index-url", "extra-index-url", "no-index")
 
@@ -39,8 +41,9 @@ def _tables(environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dic
         yield from _table(Path(environ["UV_CONFIG_FILE"]), toml)
         return
     yield from next(filter(None, (_of_project(place, toml) for place in (folder, *folder.parents))), [])
-    home = Path(environ.get("HOME") or Path.home())
-    yield from _table(Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml", toml)
+    config = _home.config(environ)
+    if config is not None:
+        yield from _table(config / "uv" / "uv.toml", toml)
     for system in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
         yield from _table(Path(system) / "uv" / "uv.toml", toml)
     if sys.platform != "win32":

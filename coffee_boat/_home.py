@@ -1,0 +1,20 @@
+"""Where a user's own files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def folder(environ: Mapping[str, str]) -> Path | None:
+    """The user's home; None where neither HOME nor the password database knows one, as for a container's arbitrary user."""
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError:
+        return None
+
+
+def config(environ: Mapping[str, str]) -> Path | None:
+    """XDG_CONFIG_HOME, or ~/.config; None without a home."""
+    named, home = environ.get("XDG_CONFIG_HOME"), folder(environ)
+    return Path(named) if named else home and home / ".config"
