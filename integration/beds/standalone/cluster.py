@@ -100,7 +100,7 @@ class Cluster:
             name=folder.name,
             address=f"127.0.0.{10 + number}",
             folder=folder,
-            hide=(CHECKOUT, self.state, *_this_python(), *map(Path, self.options.hide)),
+            hide=(CHECKOUT, self.state, Path.home(), *_this_python(), *map(Path, self.options.hide)),
             show=self.installation.shown_on_nodes(pyspark_zip=self.options.pyspark_zip),
             system_python=self.options.system_python,
         )
