@@ -87,6 +87,7 @@ def test_a_bed_is_whole_after_a_kill_and_gone_after_down(tmp_path: Path) -> None
     killed = first.nodes[0].process
     assert killed is not None
     killed.kill()
+    assert not first.healthy
     second = bed.up(tmp_path, options)
     assert second.healthy
     assert second.nodes[0].process != killed

@@ -157,12 +157,12 @@ def test_verify_tells_what_is_not_from_the_ship(session: ClassicSession) -> None
 def test_a_module_beside_the_script_is_told_until_it_is_sent(cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "boat_helpers.py").write_text("def double(x): return 2 * x\n")
-    helpers = __import__("boat_helpers")
-    before = [str(finding) for finding in verify(session, None).findings if "boat_helpers" in str(finding)]
-    assert f'sc.addPyFile("{tmp_path}/boat_helpers.py")' in before[0]
-    cluster.addPyFile(str(tmp_path / "boat_helpers.py"))
-    assert not [finding for finding in verify(session, None).findings if "boat_helpers" in str(finding)]
+    (tmp_path / "boat_beside.py").write_text("def double(x): return 2 * x\n")
+    helpers = __import__("boat_beside")
+    before = [str(finding) for finding in verify(session, None).findings if "boat_beside" in str(finding)]
+    assert f'sc.addPyFile("{tmp_path}/boat_beside.py")' in before[0]
+    cluster.addPyFile(str(tmp_path / "boat_beside.py"))
+    assert not [finding for finding in verify(session, None).findings if "boat_beside" in str(finding)]
     assert cluster.parallelize([1, 2]).map(helpers.double).collect() == [2, 4]
 
 

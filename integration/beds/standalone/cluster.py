@@ -86,8 +86,8 @@ class Cluster:
 
     @property
     def healthy(self) -> bool:
-        """True if the master and all workers are there."""
-        return self.workers_alive() == self.options.workers
+        """True if the master and all workers are there: their processes, since the master takes a while to miss one, and as the master sees them."""
+        return all(node.process is not None and node.process.alive for node in self.nodes) and self.workers_alive() == self.options.workers
 
     def logs(self) -> list[tuple[str, Path]]:
         """What can be read, by title: the daemons' logs, then those of the executors."""
