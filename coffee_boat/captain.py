@@ -26,7 +26,7 @@ from coffee_boat.build import pyspark_files
 from coffee_boat.errors import BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
 from coffee_boat.lock import formats
 from coffee_boat.model import Archive, Arrival, Chunk, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
-from coffee_boat.pipeline import Pipeline
+from coffee_boat.pipeline import Pipeline, Stopwatch
 from coffee_boat.session import record, takeover
 from coffee_boat.session.classic import ClassicSession
 
@@ -533,7 +533,7 @@ class Captain:
 
     def _add_live(self, wanted: Manifest, added: Manifest, wait: float) -> None:
         """Send what is missing as a layer; nothing of this captain or of the session changes before all of it is made."""
-        self._pipeline.watch = watch = type(self._pipeline.watch)()
+        self._pipeline.watch = watch = Stopwatch()
         with progress() as say, self._alone():
             aboard = self._now_aboard()
             lock = self._pipeline.lock_more(wanted, added, aboard, say)
