@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -29,12 +29,12 @@ from coffee_boat.model import Archive, Arrival, Chunk, ConfPatch, Finding, Lock,
 from coffee_boat.pipeline import Pipeline, Stopwatch
 from coffee_boat.session import record, takeover
 from coffee_boat.session.classic import ClassicSession
+from coffee_boat.session.live import LiveSession
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    from coffee_boat.session import Session
     from coffee_boat.submit import Order
 
 _DRIVER_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -103,10 +103,8 @@ class Captain:
         self._lock: Lock | None = None
         self._archive: Archive | None = None
         self._hook: launch.Hook | None = None
-        self._views: list[driver.DriverView] = []
-        self._context: SparkContext | None = None
-        self._aboard: record.Aboard | None = None
-        """What the running session has."""
+        self._views = driver.Views()
+        self._live: LiveSession | None = None
         self._preload: tuple[str, ...] = ()
         self._report: Report | Arrival | None = None
         self._told: set[Finding] = set()
@@ -306,7 +304,7 @@ class Captain:
         with self._adding, progress() as say:
             if known is None:
                 self._take_over(context, sql, facts, say)
-            elif context is not self._context:
+            elif self._live is None or not self._live.is_of(context):
                 self._go_on(context, sql, known, say)
         if self._hook is None:
             self._tell([takeover.this_session_only()])
@@ -323,8 +321,8 @@ class Captain:
         Raises:
             VerifyError: no session of this captain runs, or the executors' Python cannot start.
         """
-        base = self._aboard.base if self._aboard else None
-        report = verify.verify(self._session(), self._lock, base=base, deadline=deadline, modules=tuple(modules), ships_python=self._settings.ship_python)
+        live = self._session()
+        report = verify.verify(live.session, self._lock, base=live.base, deadline=deadline, modules=tuple(modules), ships_python=self._settings.ship_python)
         self._report = report
         return report
 
@@ -455,7 +453,7 @@ class Captain:
             archive, lock = self._build(say), self._resolve(say)
         self._tell(self._pipeline.not_aboard(self._preload, archive))
         patch = preloading(self._patch(backend_for(facts.master), facts, ship.ship(archive, self._settings.stage)), facts, self._preload)
-        with suppress(StoreError):  # as in _sail
+        with suppress(StoreError):  # as for LiveSession
             record.remember_lock(self._store, lock)
         return replace(patch, conf={**patch.conf, **record.marks(patch, lock, ships_python=self._settings.ship_python)})
 
@@ -471,7 +469,7 @@ class Captain:
     def _started(self, context: SparkContext, patch: ConfPatch) -> None:
         """Called when the context came up."""
         if self._lock is not None:
-            self._sail(context, record.Aboard(patch.python, self._lock, self._lock, self._settings.ship_python, environment=patch.environment))
+            self._live = LiveSession(context, record.Aboard(patch.python, self._lock, self._lock, self._settings.ship_python, environment=patch.environment), self._store)
         self._tell(patch.findings)
 
     # a session that runs already
@@ -501,7 +499,7 @@ class Captain:
         chunks = self._pipeline.chunks(lacking, known.lock, self.manifest, say)
         ClassicSession(context).switch(ConfPatch(known.python, environment=known.environment), {}, sql)
         self._lock, self._archive = known.lock, None
-        self._sail(context, known)
+        self._live = LiveSession(context, known, self._store)
         self._board_driver(say, chunks)
         self._tell([*takeover.not_preloaded(self._preload, known.environment), *takeover.unknown_layers(context, known)])
         if self.manifest.requirements:
@@ -512,66 +510,39 @@ class Captain:
         try:
             self._add_live(self.manifest, Manifest(), wait=10.0)
         except BoatError:
-            self._context = self._aboard = self._lock = None
+            self._live = self._lock = None
             raise
-
-    def _sail(self, context: SparkContext, aboard: record.Aboard) -> None:
-        """From now on this is the session that is meant; and keep what another process needs to go on with it."""
-        self._context, self._aboard = context, aboard
-        with suppress(StoreError):  # a store that cannot be written serves this process all the same
-            record.remember(self._store, str(context.applicationId), aboard)
 
     # while a session runs
 
     def _running(self) -> bool:
-        return self._context is not None and self._context._jsc is not None  # a stopped context has none
+        return self._live is not None and self._live.running
 
-    def _session(self) -> Session:
-        if self._context is None or not self._running():
+    def _session(self) -> LiveSession:
+        if self._live is None or not self._live.running:
             raise VerifyError("no session runs with this captain's environment", cure="captain.launch_ship(), then start a SparkContext or SparkSession, and ask again")
-        return ClassicSession(self._context)
+        return self._live
 
     def _add_live(self, wanted: Manifest, added: Manifest, wait: float) -> None:
         """Send what is missing as a layer; nothing of this captain or of the session changes before all of it is made."""
         self._pipeline.watch = watch = Stopwatch()
-        with progress() as say, self._alone():
-            aboard = self._now_aboard()
+        live = self._session()
+        with progress() as say, live.alone():
+            aboard = live.aboard()
             lock = self._pipeline.lock_more(wanted, added, aboard, say)
             lock, layer = self._pipeline.layer(lock, aboard, wanted, say)
-            session = self._session()
-            with watch.part("send"):
-                if layer is not None:
-                    session.send(ship.ship(layer, self._settings.stage))
+            if layer is not None:
+                with watch.part("send"):
+                    live.session.send(ship.ship(layer, self._settings.stage))
+                live.note(lock, layer)
             self._lock, self._archive = lock, None
             self._parts.append(added)
-            self._note(lock, layer)
             self._board_driver(say, layer.chunks if layer is not None else ())
         with watch.part("arrive"):
-            confirmed, missed, findings = verify.arrival(session, layer, deadline=wait)
+            confirmed, missed, findings = verify.arrival(live.session, layer, deadline=wait)
         new = tuple(pin for pin in lock.pins if aboard.pin(pin.name) is None)
         self._report = Arrival(new, layer, confirmed, missed, dict(watch.seconds), findings)
         self._tell([*lock.findings, *findings])
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Of several captains and processes that add to the same session one does so at a time; with a store that cannot be written, nobody else is there."""
-        with ExitStack() as stack:
-            if self._context is not None:
-                with suppress(StoreError):
-                    stack.enter_context(self._store.lock(f"session {self._context.applicationId}"))
-            yield
-
-    def _now_aboard(self) -> Lock:
-        """What the session has by now: another captain may have added to it."""
-        if self._context is None or self._aboard is None:
-            raise LaunchError("the running session's lock is not known", cure="stop the session, captain.launch_ship(), and start it again")
-        facts = takeover.facts(self._context)
-        self._aboard = record.latest(self._store, str(self._context.applicationId), facts.conf, self._aboard)
-        return self._aboard.lock
-
-    def _note(self, lock: Lock, layer: Archive | None) -> None:
-        if self._context is not None and self._aboard is not None and layer is not None:
-            self._sail(self._context, replace(self._aboard, lock=lock, layers=(*self._aboard.layers, layer.name)))
 
     # the driver
 
@@ -581,26 +552,21 @@ class Captain:
         say("making the packages importable here")
         within = {chunk.label for chunk in chunks}
         lacking = [pin for pin in driver.lacking(self._lock) if f"{pin.name} {pin.version}" in within]
-        view = driver.board(self._lock, self._pipeline.trees(chunks, self._lock, lacking))
-        self._views.append(view)
-        self._tell(view.findings)
+        self._tell(self._views.board(self._lock, self._pipeline.trees(chunks, self._lock, lacking)))
 
     def _driver_folders(self, archive: Archive, say: Say) -> tuple[str, ...]:
         """What a driver in a process of its own imports from, after all that this one has itself."""
-        if self._views:
-            return tuple(entry for view in self._views for entry in view.entries)
-        self._board_driver(say, archive.chunks)
-        folders = tuple(entry for view in self._views for entry in view.entries)
-        while self._views:
-            self._views.pop().close()
-        return folders
+        if not self._views.entries:
+            self._board_driver(say, archive.chunks)
+            with closing(self._views):
+                return self._views.entries
+        return self._views.entries
 
     def _take_hands_off(self) -> None:
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
-        while self._views:
-            self._views.pop().close()
+        self._views.close()
 
     def _tell(self, findings: Iterable[Finding]) -> None:
         """Show each finding once, on stderr."""

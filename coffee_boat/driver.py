@@ -49,6 +49,28 @@ class DriverView:
         importlib.invalidate_caches()
 
 
+class Views:
+    """All that a captain put on sys.path of this process."""
+
+    def __init__(self) -> None:
+        self._open: list[DriverView] = []
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """What was added and not taken off again, in order."""
+        return tuple(entry for view in self._open for entry in view.entries)
+
+    def board(self, lock: Lock, trees: Mapping[str, Path]) -> tuple[Finding, ...]:
+        """As the function `board`; gives what was left out, and why."""
+        self._open.append(board(lock, trees))
+        return self._open[-1].findings
+
+    def close(self) -> None:
+        """Take all of it off sys.path again."""
+        while self._open:
+            self._open.pop().close()
+
+
 def installed(path: Sequence[str] | None = None) -> dict[str, str]:
     """The driver's own distributions: normalized name -> version. The first on sys.path wins; broken metadata is passed over.
 

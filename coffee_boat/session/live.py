@@ -1,0 +1,76 @@
+"""The session that a captain's packages are aboard of: what it has, kept in step with the store and with other captains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from coffee_boat._store import Store
+from coffee_boat.errors import StoreError
+from coffee_boat.model import Archive, Lock
+from coffee_boat.session import record, takeover
+from coffee_boat.session.classic import ClassicSession
+from coffee_boat.session.record import Aboard
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+    from coffee_boat.session import Session
+
+
+class LiveSession:
+    """A running SparkContext and what is known to be aboard. A store that cannot be written serves this process all the same."""
+
+    def __init__(self, context: SparkContext, aboard: Aboard, store: Store) -> None:
+        self._context = context
+        self._store = store
+        self._aboard = aboard
+        self._remember(aboard)
+
+    @property
+    def running(self) -> bool:
+        """False once the context was stopped."""
+        return self._context._jsc is not None  # a stopped context has none
+
+    @property
+    def session(self) -> Session:
+        """What is done with it."""
+        return ClassicSession(self._context)
+
+    @property
+    def base(self) -> Lock:
+        """What it was started with."""
+        return self._aboard.base
+
+    def is_of(self, context: SparkContext) -> bool:
+        """True if it is the session of this context."""
+        return context is self._context
+
+    def aboard(self) -> Lock:
+        """What it has by now: another captain may have added to it."""
+        facts = takeover.facts(self._context)
+        self._aboard = record.latest(self._store, self._application, facts.conf, self._aboard)
+        return self._aboard.lock
+
+    def note(self, lock: Lock, layer: Archive) -> None:
+        """Keep that a layer was sent, for other processes that go on with the session."""
+        self._remember(replace(self._aboard, lock=lock, layers=(*self._aboard.layers, layer.name)))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Of several captains and processes that add to the same session one does so at a time; with a store that cannot be written, nobody else is there."""
+        with ExitStack() as stack:
+            with suppress(StoreError):
+                stack.enter_context(self._store.lock(f"session {self._application}"))
+            yield
+
+    @property
+    def _application(self) -> str:
+        return str(self._context.applicationId)
+
+    def _remember(self, aboard: Aboard) -> None:
+        self._aboard = aboard
+        with suppress(StoreError):
+            record.remember(self._store, self._application, aboard)
