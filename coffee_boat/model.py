@@ -130,15 +130,33 @@ class Indexes(_Redacted):
     offline: bool = False
 
 
+@dataclass(frozen=True, repr=False)
+class CondaRequirement(_Redacted):
+    """One conda package that was asked for, and where."""
+
+    text: str
+    """A MatchSpec in conda's words, without its channel: "numpy >=2"."""
+    name: str
+    """As conda has it, lower case."""
+    channel: str = ""
+    """The one that it must come from: a name or a URL; empty for any of the manifest's. The URL may hold credentials."""
+    origin: str = ""
+    """For people: "add_conda_packages", "environment.yml"."""
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What is wanted: canonical (sorted, merged), before anything is resolved."""
 
     requirements: tuple[Requirement, ...] = ()
+    """Of pip."""
     constraints: tuple[Requirement, ...] = ()
     indexes: Indexes = Indexes()
     """Index options met in requirements files; they add to the settings."""
     findings: tuple[Finding, ...] = ()
+    conda: tuple[CondaRequirement, ...] = ()
+    channels: tuple[str, ...] = ()
+    """Conda channels, the first one first: names or URLs, which may hold credentials. Empty: what the settings say, else conda-forge."""
 
 
 @dataclass(frozen=True)
@@ -174,18 +192,56 @@ class Pin:
 
 
 @dataclass(frozen=True)
+class CondaPin:
+    """One conda package that was chosen: a file of a channel."""
+
+    name: str
+    """As conda has it."""
+    version: str
+    build: str
+    """The build string: "py311h64a7726_0"."""
+    subdir: str
+    """"linux-64", "noarch"."""
+    channel: str
+    """The channel's name or URL, without credentials."""
+    url: str
+    """Of the file, without credentials."""
+    filename: str
+    sha256: str
+    size: int | None = None
+    """Bytes to fetch."""
+    license: str = ""
+    """As the channel says it."""
+    noarch_python: bool = False
+    """Python modules only, for any platform and Python minor."""
+    requested: bool = False
+    """Named by the user rather than needed by another."""
+    requires: tuple[str, ...] = ()
+    """Names of what it needs."""
+    provides: tuple[str, ...] = ()
+    """Normalized names (PEP 503) of the Python distributions in it, where known."""
+
+    @property
+    def identity(self) -> str:
+        """What makes two pins the same bytes."""
+        return f"{self.name}={self.version}={self.build} {self.subdir} {self.sha256}"
+
+
+@dataclass(frozen=True)
 class Lock:
     """The pins chosen for a target."""
 
     target: Target
     pins: tuple[Pin, ...] = ()
-    """Sorted by name."""
+    """Of pip; sorted by name."""
     findings: tuple[Finding, ...] = ()
+    conda: tuple[CondaPin, ...] = ()
+    """Sorted by name. With any, conda's own python is the environment's interpreter."""
 
     @property
     def digest(self) -> str:
         """sha256 of what is pinned and for whom; not of where it was fetched from."""
-        lines = [f"{self.target.minor} {self.target.platform}", *(pin.identity for pin in self.pins)]
+        lines = [f"{self.target.minor} {self.target.platform}", *(pin.identity for pin in self.pins), *(pin.identity for pin in self.conda)]
         return digest_of(lines)
 
     def pin(self, name: str) -> Pin | None:
@@ -282,6 +338,30 @@ class SparkFacts(_Redacted):
     """The driver's PYSPARK_* variables."""
     python: str = ""
     """The driver's own interpreter, absolute; empty if unknown."""
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What a node is, as far as an archive cares."""
+
+    host: str
+    architecture: str = ""
+    """As `uname -m` says it; empty if unknown."""
+    glibc: tuple[int, int] | None = None
+    """None if unknown, or if the node has another C library."""
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What a cluster said of itself before anything was sent to it."""
+
+    master: str
+    manager: str = ""
+    """Kind and version, for people: "YARN 3.4.2"."""
+    nodes: tuple[NodeFacts, ...] = ()
+    """Those that are known; empty where nothing could be asked."""
+    findings: tuple[Finding, ...] = ()
+    """What looks odd; what cannot work is a LaunchError of the probe."""
 
 
 @dataclass(frozen=True, repr=False)
