@@ -15,7 +15,7 @@ from coffee_boat.model import SENTINEL
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "coffee_boat"
 
-STAGES = {"requirements", "settings", "lock", "build", "ship", "backends", "launch", "submit", "session", "driver", "verify"}
+STAGES = {"requirements", "settings", "lock", "build", "ship", "backends", "probe", "fit", "launch", "submit", "session", "driver", "verify"}
 ON_TOP = {"__init__", "captain", "pipeline", "magic"}
 MAY_ALSO_IMPORT = {
     "verify": {"session"},  # a report is made of what a session answers

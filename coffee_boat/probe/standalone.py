@@ -1,0 +1,203 @@
+"""spark://host:port[,host:port...]: the masters' ports, and what the leading one's web UI says as JSON.
+
+A driver is told the port for applications only. The UI is looked for where Spark puts it (`spark.master.ui.port`, 8080): what is
+not found there, or is another master's, is not known. Fields: org.apache.spark.deploy.JsonProtocol.writeMasterState.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coffee_boat._run import redact
+from coffee_boat._sizes import GIB, MIB, human_bytes, spark_bytes
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
+
+_CONNECT = 3.0
+"""Seconds for a connection to the port that has to be there."""
+_ASK = 1.0
+"""Seconds for the UI, which may be elsewhere, or behind a firewall that drops what it does not let through."""
+_UI_PORT = ("spark.master.ui.port", "8080")
+
+
+def probe(facts: SparkFacts) -> ClusterFacts:
+    """Its live workers.
+
+    Raises:
+        LaunchError: no master answers, there are no workers, or an executor fits on none of them.
+    """
+    masters = _masters(facts.master)
+    _refuse_unreachable(facts.master, masters)
+    state = _state(facts, masters)
+    if state is None:
+        return ClusterFacts(facts.master, "Spark standalone")
+    workers = _workers(state)
+    _refuse_too_small(facts, workers)
+    nodes = tuple(NodeFacts(host) for host in dict.fromkeys(worker.host for worker in workers))
+    return ClusterFacts(facts.master, f"Spark standalone, {_cores(workers)}", nodes, tuple(_busy(facts, workers)))
+
+
+def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:  # noqa: ARG001  (of the protocol)
+    """What became of the workers since they were asked."""
+    try:
+        return probe(facts).findings
+    except LaunchError as error:
+        return (Finding(error.what, error.value, error.cause, error.cure, severity="error"),)
+
+
+@dataclass(frozen=True)
+class _Worker:
+    """A live one."""
+
+    host: str
+    cores: int
+    memory: int
+    """MiB."""
+    free_cores: int
+    free_memory: int
+    """MiB."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One executor."""
+
+    cores: int
+    memory: int
+    """MiB."""
+
+    def __str__(self) -> str:
+        return f"{human_bytes(self.memory * MIB)} and {_counted(self.cores, 'core')}"
+
+
+# who is there
+
+
+def _masters(master: str) -> list[tuple[str, int]]:
+    """Host and port of each: "spark://a:7077,b:7077"."""
+    places = [place.rpartition(":") for place in master.removeprefix("spark://").split(",")]
+    wrong = [place for place in places if not place[0] or not place[2].isdigit() or not 0 < int(place[2]) < 65536]
+    if wrong or "@" in master:
+        raise LaunchError("the master cannot be used", value=redact(master), cause="it is no host and port", cure="spark://host:7077")
+    return [(host.strip("[]"), int(port)) for host, _, port in places]
+
+
+def _refuse_unreachable(master: str, masters: Sequence[tuple[str, int]]) -> None:
+    refusals = []
+    for host, port in masters:
+        refusal = _refusal(host, port)
+        if refusal is None:
+            return
+        refusals.append(refusal)
+    raise LaunchError(
+        "the cluster's master cannot be reached",
+        value=redact(master),
+        cause="; ".join(refusals),
+        cure="check host and port (the page of the master's UI begins with its spark:// URL), that it runs, and that no firewall is between",
+    )
+
+
+def _refusal(host: str, port: int) -> str | None:
+    """Why nobody answers there; None if somebody does."""
+    import socket
+
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT).close()
+    except OSError as error:
+        return f"{host}:{port}: {error.strerror or error}"
+    return None
+
+
+# what it says
+
+
+def _state(facts: SparkFacts, masters: Sequence[tuple[str, int]]) -> Mapping[str, Any] | None:
+    """Of the master that leads; None if no UI tells it."""
+    port = facts.conf.get(*_UI_PORT)
+    if not port.isdigit():
+        return None
+    states = (_ask(host, int(port)) for host, _ in masters)
+    names = {f"spark://{host}:{number}" for host, number in masters}
+    return next((state for state in states if state is not None and state.get("status") == "ALIVE" and _is_one_of(names, state)), None)
+
+
+def _is_one_of(names: set[str], state: Mapping[str, Any]) -> bool:
+    """False for a master on another port of that machine. It may call itself by another name of the host."""
+    return str(state.get("url")).rpartition(":")[2] in {name.rpartition(":")[2] for name in names}
+
+
+def _ask(host: str, port: int) -> Mapping[str, Any] | None:
+    import http.client
+
+    connection = http.client.HTTPConnection(host, port, timeout=_ASK)
+    try:
+        connection.request("GET", "/json/")
+        answer = connection.getresponse()
+        said = json.loads(answer.read()) if answer.status == http.client.OK else None
+    except (OSError, http.client.HTTPException, ValueError):  # no UI there, or another program's: nothing is known
+        return None
+    finally:
+        connection.close()
+    return said if isinstance(said, Mapping) else None
+
+
+def _workers(state: Mapping[str, Any]) -> list[_Worker]:
+    live = [worker for worker in state.get("workers", ()) if worker.get("state") == "ALIVE"]
+    return [_Worker(str(w["host"]), int(w["cores"]), int(w["memory"]), int(w["coresfree"]), int(w["memoryfree"])) for w in live]
+
+
+# what does not fit
+
+
+def _wanted(facts: SparkFacts) -> _Wanted | None:
+    """None if the settings cannot be read; Spark says that itself."""
+    memory = spark_bytes(facts.conf.get("spark.executor.memory", "1g"), unit=MIB)
+    cores = facts.conf.get("spark.executor.cores", "1")
+    return _Wanted(int(cores), memory // MIB) if memory is not None and cores.isdigit() else None
+
+
+def _refuse_too_small(facts: SparkFacts, workers: Sequence[_Worker]) -> None:
+    if not workers:
+        raise LaunchError(
+            "the cluster has no live worker",
+            value=redact(facts.master),
+            cause="none is registered with this master, or they were lost: an application would wait for resources without end",
+            cure=f"start one: $SPARK_HOME/sbin/start-worker.sh {redact(facts.master)}",
+        )
+    wanted = _wanted(facts)
+    if wanted is None or any(worker.memory >= wanted.memory and worker.cores >= wanted.cores for worker in workers):
+        return
+    largest = max(workers, key=lambda worker: (worker.memory, worker.cores))
+    raise LaunchError(
+        "an executor fits on no worker",
+        value=f"spark.executor.memory and spark.executor.cores ask for {wanted}",
+        cause=f"the largest of {_counted(len(workers), 'worker')}, {largest.host}, has {human_bytes(largest.memory * MIB)} and {_counted(largest.cores, 'core')}",
+        cure=f"ask for less: spark.executor.memory={human_bytes(min(largest.memory, wanted.memory) * MIB)}, spark.executor.cores={min(largest.cores, wanted.cores)}",
+    )
+
+
+def _busy(facts: SparkFacts, workers: Sequence[_Worker]) -> list[Finding]:
+    wanted = _wanted(facts)
+    if wanted is None or any(worker.free_memory >= wanted.memory and worker.free_cores >= wanted.cores for worker in workers):
+        return []
+    free = ", ".join(f"{w.host}: {human_bytes(w.free_memory * MIB)} and {_counted(w.free_cores, 'core')}" for w in workers[:3])
+    return [
+        Finding(
+            "no worker has room for an executor now",
+            f"{wanted} wanted, free are {free}",
+            "other applications hold them: this one waits until they end",
+            "end one (a notebook that is left open counts), or ask for less: spark.executor.memory, spark.executor.cores",
+        )
+    ]
+
+
+def _cores(workers: Sequence[_Worker]) -> str:
+    memory = sum(worker.memory for worker in workers) * MIB
+    return f"{_counted(len(workers), 'worker')}, {_counted(sum(worker.cores for worker in workers), 'core')}, {memory / GIB:.1f} GiB"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

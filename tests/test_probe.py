@@ -1,0 +1,131 @@
+"""Asking a cluster before anything is sent: a master's port and UI on this machine, told what to say."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import SparkFacts
+from coffee_boat.probe import probe, waiting
+
+
+def worker(host: str = "node1", cores: int = 4, memory: int = 8192, used: int = 0, state: str = "ALIVE") -> dict[str, Any]:
+    """As JsonProtocol.writeWorkerInfo writes it; an application that uses memory has all cores, too."""
+    return {"host": host, "cores": cores, "memory": memory, "coresfree": 0 if used else cores, "memoryfree": memory - used, "state": state}
+
+
+@contextmanager
+def master(*workers: dict[str, Any], url: str | None = None, status: str = "ALIVE", page: bytes | None = None) -> Iterator[SparkFacts]:
+    """A port for applications, and a UI."""
+    with socket.create_server(("127.0.0.1", 0)) as port:
+        said = {"url": url or f"spark://localhost:{port.getsockname()[1]}", "workers": workers, "status": status}
+
+        class Page(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(page if page is not None else json.dumps(said).encode())
+
+            def log_message(self, *_: object) -> None: ...
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Page) as ui:
+            threading.Thread(target=ui.serve_forever, kwargs={"poll_interval": 0.01}).start()
+            try:
+                yield SparkFacts("4.1.1", f"spark://127.0.0.1:{port.getsockname()[1]}", conf={"spark.master.ui.port": str(ui.server_port)})
+            finally:
+                ui.shutdown()
+
+
+def with_conf(facts: SparkFacts, **conf: str) -> SparkFacts:
+    return SparkFacts(facts.version, facts.master, conf={**facts.conf, **{f"spark.executor.{key}": value for key, value in conf.items()}})
+
+
+def refused(facts: SparkFacts) -> LaunchError:
+    started = time.monotonic()
+    with pytest.raises(LaunchError) as caught:
+        probe(facts)
+    assert time.monotonic() - started < 10
+    assert all((caught.value.what, caught.value.value, caught.value.cause, caught.value.cure))
+    return caught.value
+
+
+def test_local_masters_are_this_machine() -> None:
+    for name in ("local", "local[*]", "local[2,3]", "local-cluster[2,1,1024]"):
+        found = probe(SparkFacts("4.1.1", name))
+        assert [bool(node.architecture) for node in found.nodes] == [True]
+        assert waiting(SparkFacts("4.1.1", name), None) == ()
+
+
+def test_a_kind_that_cannot_be_asked_is_taken_as_it_is() -> None:
+    assert probe(SparkFacts("4.1.1", "mesos://host:5050")).nodes == ()
+    assert waiting(SparkFacts("4.1.1", "mesos://host:5050"), None) == ()
+
+
+def test_the_live_workers_of_a_standalone_master() -> None:
+    with master(worker("node1"), worker("node2"), worker("node2"), worker("node3", state="DEAD")) as facts:
+        found = probe(facts)
+    assert (found.master, found.manager) == (facts.master, "Spark standalone, 3 workers, 12 cores, 24.0 GiB")
+    assert [node.host for node in found.nodes] == ["node1", "node2"]
+    assert found.findings == ()
+
+
+def test_nobody_at_the_masters_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    error = refused(SparkFacts("4.1.1", f"spark://127.0.0.1:{port}"))
+    assert error.what == "the cluster's master cannot be reached"
+    assert "Connection refused" in error.cause
+    assert waiting(SparkFacts("4.1.1", f"spark://127.0.0.1:{port}"), None)[0].severity == "error"
+
+
+def test_one_of_several_masters_is_enough() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        dead = taken.getsockname()[1]
+    with master(worker()) as facts:
+        both = SparkFacts("4.1.1", facts.master.replace("spark://", f"spark://127.0.0.1:{dead},"), conf=facts.conf)
+        assert [node.host for node in probe(both).nodes] == ["node1"]
+
+
+@pytest.mark.parametrize("name", ["spark://", "spark://host", "spark://host:x", "spark://host:99999", "spark://user:secret@host:7077", "spark://a:7077,,b:7077"])
+def test_what_is_no_master(name: str) -> None:
+    error = refused(SparkFacts("4.1.1", name))
+    assert error.what == "the master cannot be used"
+    assert "secret" not in str(error)
+
+
+def test_no_live_worker() -> None:
+    with master(worker(state="DEAD")) as facts:
+        assert "start-worker.sh" in refused(facts).cure
+
+
+def test_an_executor_that_fits_on_no_worker() -> None:
+    with master(worker("small", cores=1, memory=1024), worker("large", cores=2, memory=4096)) as facts:
+        error = refused(with_conf(facts, memory="5g"))
+        assert "5g and 1 core" in error.value
+        assert "large, has 4g and 2 cores" in error.cause
+        assert "spark.executor.memory=4g" in error.cure
+        assert "spark.executor.cores=2" in refused(with_conf(facts, cores="3")).cure
+        assert probe(with_conf(facts, memory="4096", cores="2")).nodes, "a number alone counts MiB"
+
+
+def test_workers_that_others_use() -> None:
+    with master(worker(used=8000)) as facts:
+        (finding,) = probe(facts).findings
+        assert finding.what == "no worker has room for an executor now"
+        assert finding.value == "1g and 1 core wanted, free are node1: 192m and 0 cores"
+        assert waiting(facts, None) == (finding,)
+
+
+@pytest.mark.parametrize("how", [{"page": b"<html>"}, {"page": b"[]"}, {"url": "spark://localhost:1"}, {"status": "STANDBY"}])
+def test_a_ui_that_does_not_tell_of_this_master_says_nothing(how: dict[str, Any]) -> None:
+    with master(worker(memory=1), **how) as facts:
+        assert probe(facts).nodes == ()
