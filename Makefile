@@ -31,7 +31,7 @@ $(VENV)/ready: setup.cfg setup.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"coffee_boat needs Python 3.10 to 3.13, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[local,notebook,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[local,conda,notebook,dev]'
 	touch $@
 
 # mypy finds packages by folder, and cli/ becomes coffee_boat.cli only when it is installed: a tree of links shows it what users get.

@@ -135,3 +135,23 @@ def no_effects_left() -> Iterator[None]:
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
+@pytest.fixture(scope="session")
+def conda_channel(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a channel with a Python of this minor that runs, and `conda_channel.small_packages()`."""
+    pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
+    import conda_channel as channels
+
+    if reason := channels.why_no_python():
+        pytest.skip(reason)
+    return channels.fill(tmp_path_factory.mktemp("conda") / "forge", channels.small_python(), channels.python_abi(), *channels.small_packages())
+
+
+@pytest.fixture(scope="session")
+def other_conda_channel(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a second channel, for priorities: newer versions of what the first has, and one package of its own."""
+    pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
+    import conda_channel as channels
+
+    return channels.fill(tmp_path_factory.mktemp("conda") / "other", channels.module("pure", "3.0"), channels.module("only-there", "1.0", license="GPL-3.0-only"))
