@@ -11,11 +11,13 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from integration.beds import BedCannotRun, BedFailed, _processes
+from integration.beds import BedCannotRun, BedFailed, _network, _processes
+from integration.beds._network import Network
 from integration.beds._processes import Process
 
 USER, UID = "sailor", 20077
@@ -48,7 +50,7 @@ class Node:
 
     name: str
     address: str
-    """An address of the host; any of 127.0.0.0/8 gives each node one of its own."""
+    """One of `network`; without, an address of the host: any of 127.0.0.0/8 gives each node one of its own."""
     folder: Path
     """On the host: the record of the process, its log, and the point where the node's files are mounted."""
     hide: tuple[Path, ...] = ()
@@ -57,6 +59,8 @@ class Node:
     """Folders of the host and where they are seen there, read-only."""
     system_python: bool = False
     """Leave the distribution's own Python there."""
+    network: Network | None = None
+    """What it is plugged into; None for the host's own network."""
     home: str = "/var/sailor"
 
     @property
@@ -80,7 +84,10 @@ def start(node: Node, program: Sequence[str], environment: Mapping[str, str]) ->
     if set(str(node.folder)) & set(",:\\"):
         raise BedCannotRun(f"a comma, colon or backslash in {node.folder}: overlayfs takes no such folder")
     (node.folder / "files").mkdir(parents=True, exist_ok=True)
-    return _processes.start(_command(node, program, environment), record=node.folder / "process", log=node.log, env=_described(node))
+    process = _processes.start(_command(node, program, environment), record=node.folder / "process", log=node.log, env=_described(node))
+    if node.network is not None:
+        _network.plug(node.network, _first_process_soon(node), node.address)
+    return process
 
 
 def stop(node: Node) -> None:
@@ -107,6 +114,24 @@ def first_process(node: Node) -> int:
     return children[0].pid
 
 
+def _first_process_soon(node: Node, seconds: float = 20.0) -> int:
+    """The node's pid 1, once it has its own network; what starts it has children of its own before."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and node.process and node.process.alive:
+        for child in node.process.children():
+            if _network_of(child.pid) not in ("", _network_of(os.getpid())):
+                return child.pid
+        time.sleep(0.02)
+    return first_process(node)
+
+
+def _network_of(pid: int) -> str:
+    try:
+        return os.readlink(f"/proc/{pid}/ns/net")
+    except OSError:  # it just ended
+        return ""
+
+
 def inside(node: Node, argv: Sequence[str], *, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
     """Run a program on a running node, as the node's user, and give its output."""
     return subprocess.run(inside_command(node, argv), capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
@@ -114,7 +139,7 @@ def inside(node: Node, argv: Sequence[str], *, timeout: float = 60.0) -> subproc
 
 def inside_command(node: Node, argv: Sequence[str]) -> list[str]:
     """The command of the host that runs a program on a running node, as the node's user."""
-    enter = ["nsenter", f"--target={first_process(node)}", "--mount", "--uts", "--pid", "--ipc", "--root", "--wd"]
+    enter = ["nsenter", f"--target={first_process(node)}", "--mount", "--uts", "--pid", "--ipc", "--net", "--root", "--wd"]
     return [*enter, *_as_user(), *_with_environment(node, {}), *argv]
 
 
@@ -150,7 +175,8 @@ def _trial() -> str:
 
 
 def _command(node: Node, program: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    return [*_UNSHARE, "bash", str(_SCRIPT), str(node.folder / "files"), *_with_environment(node, environment), *program]
+    network = ["--net"] if node.network else []
+    return [*_UNSHARE, *network, "bash", str(_SCRIPT), str(node.folder / "files"), *_with_environment(node, environment), *program]
 
 
 def _as_user() -> list[str]:
@@ -168,6 +194,7 @@ def _described(node: Node) -> dict[str, str]:
         "PATH": _tool_path(),
         "NODE_NAME": node.name,
         "NODE_ADDRESS": node.address,
+        "NODE_GATEWAY": node.network.gateway if node.network else "",
         "NODE_USER": f"{USER}:{UID}",
         "NODE_HOME": node.home,
         "NODE_HIDDEN": "\n".join(map(str, _hidden(node))),

@@ -5,6 +5,7 @@
 #
 # FOLDER is an empty folder of the host. Everything is mounted in this namespace only, so nothing is left when it ends.
 # NODE_NAME   host name              NODE_ADDRESS  what the name stands for
+# NODE_GATEWAY the host's address on the node's own network (--net), whose cable `eth0` somebody plugs in; empty: the host's network
 # NODE_USER   name:uid               NODE_HOME     the user's folder, made here
 # NODE_HIDDEN paths that do not exist on the node, a line each: canonical, none within another
 # NODE_BINDS  SOURCE TAB TARGET, a line each: host folders that are shown read-only
@@ -12,6 +13,14 @@ set -euo pipefail
 umask 022
 folder=$1; shift
 user=${NODE_USER%:*} uid=${NODE_USER#*:}
+
+if [ -n "$NODE_GATEWAY" ]; then
+  for _ in {1..600}; do ip link show eth0 >/dev/null 2>&1 && break; sleep 0.05; done
+  ip address add "$NODE_ADDRESS/24" dev eth0
+  ip link set lo up
+  ip link set eth0 up
+  ip route add default via "$NODE_GATEWAY"
+fi
 
 mount -t tmpfs -o mode=755 node "$folder"
 upper=$folder/upper root=$folder/root
@@ -42,7 +51,14 @@ done <<<"$NODE_BINDS"
 
 printf '%s:x:%s:%s::%s:/bin/sh\n' "$user" "$uid" "$uid" "$NODE_HOME" >>"$root/etc/passwd"
 printf '%s:x:%s:\n' "$user" "$uid" >>"$root/etc/group"
-printf '127.0.0.1 localhost\n%s %s\n' "$NODE_ADDRESS" "$NODE_NAME" >"$root/etc/hosts"
+named=$NODE_ADDRESS
+if [ -n "$NODE_GATEWAY" ]; then
+  named=127.0.1.1    # no address of the network has a name: Java would give that to others, who do not know it
+  # a name server that cannot be reached costs ten seconds a look-up; with none, the answer is no at once
+  rm -f "$root/etc/resolv.conf"
+  : >"$root/etc/resolv.conf"
+fi
+printf '127.0.0.1 localhost\n%s %s\n' "$named" "$NODE_NAME" >"$root/etc/hosts"
 echo "$NODE_NAME" >/proc/sys/kernel/hostname
 mkdir -p "$root$NODE_HOME"
 chown "$uid:$uid" "$root$NODE_HOME"

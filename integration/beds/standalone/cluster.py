@@ -10,23 +10,23 @@ STATE/
 
 from __future__ import annotations
 
-import fcntl
 import json
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from integration.beds import BedFailed, _namespaces, _processes
+from integration.beds._http import ask
 from integration.beds._namespaces import Node
+from integration.beds._state import locked, of_the_driver
 from integration.beds.standalone import spark
 from integration.beds.standalone.spark import Installation
 
-CHECKOUT = Path(__file__).resolve().parents[3]
+VARIABLE = "SPARK_BED_MASTER"
+"""A master that the tests take instead of starting their own."""
+
 _HOST = "127.0.0.1"
 _WORK = "work"
 """The executors' folder, in the node user's home."""
@@ -81,13 +81,23 @@ class Cluster:
 
     def workers_alive(self) -> int:
         """How many workers the master counts; 0 if it does not answer."""
-        answer = _ask(f"{self.ui_url}/json/")
+        answer = ask(f"{self.ui_url}/json/")
         return sum(worker["state"] == "ALIVE" for worker in answer.get("workers", []))
 
     @property
     def healthy(self) -> bool:
         """True if the master and all workers are there: their processes, since the master takes a while to miss one, and as the master sees them."""
         return all(node.process is not None and node.process.alive for node in self.nodes) and self.workers_alive() == self.options.workers
+
+    @property
+    def exports(self) -> dict[str, str]:
+        """What the tests take instead of a cluster of their own."""
+        return {VARIABLE: self.master_url}
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        return f"{self.master_url}, {self.workers_alive()} of {self.options.workers} workers alive; UI {self.ui_url}"
 
     def logs(self) -> list[tuple[str, Path]]:
         """What can be read, by title: the daemons' logs, then those of the executors."""
@@ -100,7 +110,7 @@ class Cluster:
             name=folder.name,
             address=f"127.0.0.{10 + number}",
             folder=folder,
-            hide=(CHECKOUT, self.state, Path.home(), *_this_python(), *map(Path, self.options.hide)),
+            hide=(*of_the_driver(self.state), *map(Path, self.options.hide)),
             show=self.installation.shown_on_nodes(pyspark_zip=self.options.pyspark_zip),
             system_python=self.options.system_python,
         )
@@ -114,7 +124,7 @@ def up(state: Path, options: Options | None = None) -> Cluster:
         BedFailed: it did not come up; nothing of it runs any more, its logs are kept.
     """
     options = options or Options()
-    with _locked(state):
+    with locked(state):
         running = current(state)
         if running and running.options == options and running.healthy:
             return running
@@ -126,7 +136,7 @@ def up(state: Path, options: Options | None = None) -> Cluster:
 def down(state: Path) -> None:
     """End the cluster, if there is one; its logs stay."""
     if state.is_dir():
-        with _locked(state):
+        with locked(state):
             _end(state)
 
 
@@ -176,11 +186,6 @@ def _from_json(told: dict[str, Any], state: Path) -> Cluster:
     return Cluster(state, options, Installation(**{**told["installation"], **paths}), master_url=told["master_url"], ui_url=told["ui_url"])
 
 
-def _this_python() -> Iterator[Path]:
-    """Where the driver's Python lies; a distribution's own is known to `_namespaces`."""
-    yield from (path for path in map(Path, (sys.prefix, sys.base_prefix)) if path != Path("/usr"))
-
-
 def _wait(cluster: Cluster, seconds: float = 90.0) -> None:
     deadline = time.monotonic() + seconds
     while not cluster.healthy:
@@ -217,21 +222,3 @@ def _executor_logs(node: Node) -> Iterator[tuple[str, Path]]:
     work = root / node.home.lstrip("/") / _WORK
     for log in sorted(work.glob("*/*/stderr")):
         yield f"{node.name}, executor {log.parent.name} of {log.parent.parent.name}", log
-
-
-def _ask(url: str) -> dict[str, Any]:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with direct.open(url, timeout=3) as answer:
-            told: dict[str, Any] = json.load(answer)
-            return told
-    except (OSError, json.JSONDecodeError):  # a young master answers with a page before it has this one
-        return {}
-
-
-@contextmanager
-def _locked(state: Path) -> Iterator[None]:
-    state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

