@@ -27,29 +27,44 @@ OPINIONATED = {
     "spark.executorEnv.PYTHONHOME": "/opt/python",
     "spark.executorEnv.PYTHONPATH": "/opt/lib",
     "spark.executorEnv.TZ": "UTC",
+    "spark.yarn.dist.archives": "hdfs:///models.tar.gz#models",
+    "spark.yarn.queue": "harbour",
+    "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON": "/opt/python/bin/python3",
+    "spark.yarn.appMasterEnv.PYTHONPATH": "/opt/lib",
+    "spark.pyspark.driver.python": "/opt/python/bin/python3",
 }
 USERS = {"plain": PLAIN, "opinionated": OPINIONATED}
-MASTERS = {"local": "local[2]", "standalone": "spark://host:7077", "local-cluster": "local-cluster[2,1,1024]"}
+MASTERS = {"local": "local[2]", "standalone": "spark://host:7077", "local-cluster": "local-cluster[2,1,1024]", "yarn": "yarn"}
+CLUSTER_MODE = ("yarn",)
+STAGES = {"": "file:///store/a.tar.gz", "-staged": "hdfs:///boats/boat-abcdefabcdef.tar.gz"}
+CASES = [(kind, "client", "") for kind in MASTERS] + [
+    (kind, mode, stage) for kind in CLUSTER_MODE for mode in ("client", "cluster") for stage in STAGES if (mode, stage) != ("client", "")
+]
+"""Master, deploy mode, and where the archive is."""
 
 
-def shipped(*, python: bool = True) -> Shipped:
+def shipped(*, python: bool = True, stage: str = "") -> Shipped:
     archive = Archive(id="abcdef" * 10 + "abcd", path="/store/a.tar.gz", size=1, chunks=(), target=Target("3.11.7"), lock_digest="0" * 64, has_python=python)
-    return Shipped(archive, "file:///store/a.tar.gz")
+    return Shipped(archive, STAGES[stage])
 
 
-def patch(master: str, conf: Mapping[str, str], *, python: bool = True) -> ConfPatch:
+def patch(master: str, conf: Mapping[str, str], *, python: bool = True, mode: str = "client", stage: str = "") -> ConfPatch:
     backend = backend_for(master)
     variables = {"PYSPARK_PYTHON": "./old/bin/python"} if conf is OPINIONATED else {"PYSPARK_PYTHON": "python3"}
-    facts = SparkFacts(version="4.1.0", master=master, conf=conf, environment=variables, python="/venv/bin/python")
-    return backend.patch(facts, shipped(python=python), environment=ENVIRONMENT if backend.needs_environment else None)
+    facts = SparkFacts(version="4.1.0", master=master, deploy_mode=mode, conf=conf, environment=variables, python="/venv/bin/python")
+    return backend.patch(facts, shipped(python=python, stage=stage), environment=ENVIRONMENT if backend.needs_environment else None)
+
+
+def golden_name(kind: str, mode: str, stage: str, python: str, user: str) -> str:
+    return f"{kind}{'-cluster' if mode == 'cluster' else ''}{stage}-{python}-{user}.json"
 
 
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("python", [True, False], ids=["ship_python", "nodes_python"])
-@pytest.mark.parametrize("kind", MASTERS)
-def test_golden(kind: str, python: bool, user: str) -> None:
-    made = json.loads(json.dumps(dataclasses.asdict(patch(MASTERS[kind], USERS[user], python=python))))
-    path = GOLDEN / f"{kind}-{'ship_python' if python else 'nodes_python'}-{user}.json"
+@pytest.mark.parametrize(("kind", "mode", "stage"), CASES)
+def test_golden(kind: str, mode: str, stage: str, python: bool, user: str) -> None:
+    made = json.loads(json.dumps(dataclasses.asdict(patch(MASTERS[kind], USERS[user], python=python, mode=mode, stage=stage))))
+    path = GOLDEN / golden_name(kind, mode, stage, "ship_python" if python else "nodes_python", user)
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", "utf-8")
     assert made == json.loads(path.read_text("utf-8"))
@@ -63,12 +78,21 @@ def test_findings_show_no_secrets_of_settings(key: str) -> None:
 
 
 def test_every_golden_file_is_of_a_case() -> None:
-    assert {p.name for p in GOLDEN.glob("*.json")} == {f"{k}-{p}-{u}.json" for k in MASTERS for p in ("ship_python", "nodes_python") for u in USERS}
+    assert {p.name for p in GOLDEN.glob("*.json")} == {golden_name(*case, python, user) for case in CASES for python in ("ship_python", "nodes_python") for user in USERS}
 
 
 @pytest.mark.parametrize(
     ("master", "needs"),
-    [("local", True), ("local[*]", True), ("local[4]", True), ("local[*,3]", True), ("local[2, 3]", True), ("spark://a:7077,b:7077", False), ("local-cluster[2, 1, 1024]", False)],
+    [
+        ("local", True),
+        ("local[*]", True),
+        ("local[4]", True),
+        ("local[*,3]", True),
+        ("local[2, 3]", True),
+        ("spark://a:7077,b:7077", False),
+        ("local-cluster[2, 1, 1024]", False),
+        ("yarn", False),
+    ],
 )
 def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bool) -> None:
     assert backend_for(master).needs_environment is needs
@@ -77,7 +101,7 @@ def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bo
 @pytest.mark.parametrize(
     ("master", "cure"),
     [
-        ("yarn", "--master yarn --archives boat.tar.gz#boat"),
+        ("yarn-cluster", "use local[*]"),
         ("k8s://https://host:443", "--master k8s://... --archives boat.tar.gz#boat"),
         ("sc://host:15002", 'spark.addArtifacts("boat.tar.gz#boat", archive=True)'),
         ("mesos://host:5050", "use local[*]"),

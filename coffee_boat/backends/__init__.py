@@ -13,11 +13,12 @@ from typing import Protocol
 from coffee_boat._run import redact
 from coffee_boat.backends.local import LocalBackend
 from coffee_boat.backends.preload import preloading
-from coffee_boat.backends.standalone import StandaloneBackend
+from coffee_boat.backends.standalone import FileServerBackend, StandaloneBackend
+from coffee_boat.backends.yarn import YarnBackend
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
-__all__ = ["Backend", "LocalBackend", "StandaloneBackend", "backend_for", "backend_under_way", "preloading"]
+__all__ = ["Backend", "LocalBackend", "StandaloneBackend", "YarnBackend", "backend_for", "backend_under_way", "preloading"]
 
 # The forms that org.apache.spark.SparkMasterRegex and SparkContext.createTaskScheduler take.
 _LOCAL = re.compile(r"local(\[(\d+|\*)(\s*,\s*\d+)?\])?")
@@ -52,12 +53,14 @@ def backend_for(master: str) -> Backend:
         return LocalBackend()
     if _STANDALONE.fullmatch(master):
         return StandaloneBackend()
+    if master == "yarn":
+        return YarnBackend()
     for prefix, cure in _by_hand().items():
         if master.startswith(prefix):
-            cause = "launch_ship serves local[*], spark:// and local-cluster[n,cores,MiB]"
+            cause = "launch_ship serves local[*], spark://, yarn and local-cluster[n,cores,MiB]"
             raise LaunchError("this kind of master is not supported yet", value=redact(master), cause=cause, cure=cure)
     cause = "a typing mistake, or a kind of master that coffee_boat does not know"
-    raise LaunchError("the master cannot be used", value=redact(master), cause=cause, cure="use local[*], spark://host:7077 or local-cluster[2,1,1024]")
+    raise LaunchError("the master cannot be used", value=redact(master), cause=cause, cure="use local[*], spark://host:7077, yarn or local-cluster[2,1,1024]")
 
 
 def backend_under_way(master: str) -> Backend:
@@ -66,7 +69,7 @@ def backend_under_way(master: str) -> Backend:
     The cluster manager has no part in that: every executor fetches the archive from the driver and unpacks it in
     SparkFiles' root, which is its working directory (org.apache.spark.executor.Executor.updateDependencies).
     """
-    return LocalBackend() if _LOCAL.fullmatch(master) else StandaloneBackend()
+    return LocalBackend() if _LOCAL.fullmatch(master) else FileServerBackend()
 
 
 def _by_hand() -> dict[str, str]:
@@ -74,11 +77,11 @@ def _by_hand() -> dict[str, str]:
     python = f"./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     # spark-submit runs the script itself with spark.pyspark.python unless the driver's is named (org.apache.spark.deploy.PythonRunner).
     submit = (
-        'captain.pack("boat.tar.gz"), then: spark-submit --master {master} --archives boat.tar.gz#boat'
+        'captain.pack("boat.tar.gz"), then: spark-submit --master k8s://... --archives boat.tar.gz#boat'
         f" --conf spark.pyspark.python={python} --conf spark.pyspark.driver.python={sys.executable or 'python3'}"
         " --conf spark.executorEnv.PYTHONNOUSERSITE=1 your_script.py"
     )
     connect = (
         f'captain.pack("boat.tar.gz"), then in the session: spark.addArtifacts("boat.tar.gz#boat", archive=True); spark.conf.set("spark.sql.execution.pyspark.python", "{python}")'
     )
-    return {"yarn": submit.format(master="yarn"), "k8s://": submit.format(master="k8s://..."), "sc://": connect}
+    return {"k8s://": submit, "sc://": connect}

@@ -74,8 +74,8 @@ def python_path(archive: Archive, root: str) -> str:
     return ":".join(f"{root}/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages))
 
 
-def merge_archives(theirs: str, ours: str) -> tuple[str, tuple[Finding, ...]]:
-    """The comma-separated value of spark.archives: theirs in their order, then ours; each once.
+def merge_archives(theirs: str, ours: str, *, key: str = "spark.archives") -> tuple[str, tuple[Finding, ...]]:
+    """The comma-separated value of a setting that names archives: theirs in their order, then ours; each once.
 
     Raises:
         LaunchError: another archive of theirs is unpacked under our name.
@@ -88,21 +88,21 @@ def merge_archives(theirs: str, ours: str) -> tuple[str, tuple[Finding, ...]]:
             raise LaunchError(
                 "another archive has the name of the shipped one",
                 value=redact(entry),
-                cause="spark.archives unpacks both into the same folder",
-                cure=f"take {redact(entry)!r} out of spark.archives, or give it another #name",
+                cause=f"{key} unpacks both into the same folder",
+                cure=f"take {redact(entry)!r} out of {key}, or give it another #name",
             )
         if alias in merged and merged[alias] != entry:
-            findings.append(_same_alias(alias, merged[alias], entry))
+            findings.append(_same_alias(key, alias, merged[alias], entry))
         elif alias in merged:
-            findings.append(Finding("an archive stands twice in spark.archives", redact(entry), "Spark takes each once", "remove one", severity="note"))
+            findings.append(Finding(f"an archive stands twice in {key}", redact(entry), "Spark takes each once", "remove one", severity="note"))
         merged.setdefault(alias, entry)
     merged[_alias(ours)] = ours
     return ",".join(merged.values()), tuple(findings)
 
 
-def _same_alias(alias: str, first: str, second: str) -> Finding:
+def _same_alias(key: str, alias: str, first: str, second: str) -> Finding:
     return Finding(
-        "two archives of spark.archives have the same name; only the first is sent",
+        f"two archives of {key} have the same name; only the first is sent",
         f"{redact(first)} and {redact(second)}",
         f"Spark would unpack the second over the first, in {alias!r}",
         "give one of them another #name",

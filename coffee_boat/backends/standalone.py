@@ -8,14 +8,13 @@ from coffee_boat.backends import _settings
 from coffee_boat.model import SQL_PYTHON, ConfPatch, Shipped, SparkFacts
 
 
-class StandaloneBackend:
+class FileServerBackend:
     """Names the archive in spark.archives, and its interpreter relative to the executor's working directory."""
 
     needs_environment = False
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
         """spark.archives with the user's own kept, and relative paths."""
-        _settings.refuse_cluster_mode(facts, "Spark's standalone clusters run no Python application in cluster mode (SparkSubmit)")
         archive = shipped.archive
         archives, findings = _settings.merge_archives(facts.conf.get("spark.archives", ""), f"{shipped.uri}#{archive.name}")
         python = f"./{archive.name}/{archive.python}" if archive.has_python else f"python{archive.target.minor}"
@@ -24,3 +23,12 @@ class StandaloneBackend:
         # Python makes relative entries of PYTHONPATH absolute when it starts (site.abs_paths), in the executor's working directory.
         packages = None if archive.has_python else _settings.python_path(archive, f"./{archive.name}")
         return _settings.patch(facts, python=python, packages=packages, conf={"spark.archives": archives, **planned}, findings=findings)
+
+
+class StandaloneBackend(FileServerBackend):
+    """The same for clusters that have no cluster mode."""
+
+    def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
+        """As FileServerBackend."""
+        _settings.refuse_cluster_mode(facts, "Spark's standalone clusters run no Python application in cluster mode (SparkSubmit)")
+        return super().patch(facts, shipped, environment=environment)

@@ -101,4 +101,3 @@ def spark_home(given: Path | None) -> Path:
     if not any(home.glob("jars/spark-core_*.jar")):
         raise BedCannotRun(f"{home} is no Spark: it has no jars/spark-core_*.jar")
     return home.resolve()
-
