@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)[^/\s'\"]+@")
+_TOKEN = re.compile(r"(?P<before>://[^\s'\"/]*/t/)[^/\s'\"]+")
+"""Of a conda server, in the path: https://host/t/TOKEN/channel."""
 _WITH_PARAMETERS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://|\?)[^\s'\"<>#]+")
 """A URL as far as its fragment; or the query alone, as messages about a connection have it ("with url: /x.whl?token=...")."""
 _PARAMETER = re.compile(r"(?P<name>[?&;][^?&;=]+=)(?:[^&;]|;(?![^&;=]+=))*[^&;).,:\]}]")
@@ -26,11 +28,12 @@ _TAIL = 40
 
 
 def redact(text: str) -> str:
-    """The text without what opens doors in the URLs in it: `user:password@` becomes `***@`, `?token=value` becomes `?token=***`.
+    """The text without what opens doors in the URLs in it: `user:password@` becomes `***@`, `?token=value` becomes `?token=***`, conda's `/t/TOKEN/` becomes `/t/***/`.
 
     All parameters lose their values: a name does not tell what is a secret (`sig`, `X-Amz-Signature`). Fragments stay.
     """
-    return _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), _CREDENTIALS.sub(r"\g<scheme>***@", text))
+    bare = _TOKEN.sub(r"\g<before>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
+    return _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
 
 
 def redact_setting(key: str, value: str) -> str:

@@ -219,7 +219,9 @@ class CondaPin:
     requires: tuple[str, ...] = ()
     """Names of what it needs."""
     provides: tuple[str, ...] = ()
-    """Normalized names (PEP 503) of the Python distributions in it, where known."""
+    """The Python distributions in it, where known: normalized name (PEP 503) and version, as "numpy==2.4.6"."""
+    record: str = field(default="", repr=False)
+    """The channel's whole record of it, JSON without credentials: what rattler installs by (_conda.record_of)."""
 
     @property
     def identity(self) -> str:
