@@ -15,7 +15,7 @@ import re
 from typing import Protocol
 
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts
-from coffee_boat.probe import local, standalone
+from coffee_boat.probe import local, standalone, yarn
 
 
 class Kind(Protocol):
@@ -45,6 +45,7 @@ class Kind(Protocol):
 _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"local(-cluster)?(\[.*)?"), local),
     (re.compile(r"spark://.*"), standalone),
+    (re.compile(r"yarn"), yarn),
 )
 """By master, the first that matches."""
 

@@ -112,7 +112,7 @@ def refused():
     """Masters and modes that are not served, and that the process is well afterwards."""
     captain = ship("edtf")
     attempts = [
-        lambda: SparkContext(master="yarn", conf=quiet()),
+        lambda: SparkContext(master="mesos://host:5050", conf=quiet()),
         lambda: SparkSession.builder.remote("sc://localhost:15002").getOrCreate(),
         lambda: SparkSession.builder.config("spark.archives", "/x.zip#boat-0").master("k8s://https://host").getOrCreate(),
     ]

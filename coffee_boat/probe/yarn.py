@@ -1,0 +1,278 @@
+"""yarn: the ResourceManager's port, what its REST says of queues and nodes, and HDFS (see hdfs.py).
+
+Where REST is not to be had (Kerberos, a firewall), what is not known is left to Spark, and a note says so. Fields: "ResourceManager
+REST API's" in Hadoop's documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coffee_boat._hadoop import Configuration, NoAnswer, Service, configuration, refused_by_all
+from coffee_boat._sizes import MIB, human_bytes, spark_bytes
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
+from coffee_boat.probe import hdfs
+
+_LEAST = 450 * MIB
+"""Spark starts no JVM with less: 1.5 times what it keeps for itself (org.apache.spark.memory.UnifiedMemoryManager)."""
+_LEAST_OVERHEAD = 384 * MIB
+_OVERHEAD_FACTOR = 0.1
+
+
+def probe(facts: SparkFacts) -> ClusterFacts:
+    """Its running nodes.
+
+    Raises:
+        LaunchError: no configuration, no ResourceManager, no such queue, memory that no node has, or an HDFS that takes no files.
+    """
+    _refuse_too_little(facts)
+    settings = configuration(facts.conf)
+    manager = _active(settings)
+    files = hdfs.probe(settings, facts.conf.get("spark.yarn.stagingDir", ""))
+    if manager is None:
+        return ClusterFacts(facts.master, "YARN", findings=(*files, _not_asked(settings)))
+    service, version = manager
+    try:
+        nodes = _nodes(service)
+        _refuse_queue(facts, service)
+    except NoAnswer as error:
+        return ClusterFacts(facts.master, f"YARN {version}", findings=(*files, _not_asked(settings, str(error))))
+    _refuse_too_much(facts, nodes, _largest_allowed(service))
+    known = tuple(NodeFacts(host) for host in dict.fromkeys(node.host for node in nodes))
+    return ClusterFacts(facts.master, f"YARN {version}, {_summary(nodes)}", known, (*files, *_busy(facts, nodes)))
+
+
+def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
+    """What the ResourceManager says of an application that waits."""
+    try:
+        settings = configuration(facts.conf)
+        manager = _active(settings)
+        return () if manager is None else tuple(_said_of(manager[0], settings.user, facts, application))
+    except NoAnswer:
+        return ()
+    except LaunchError as error:
+        return (Finding(error.what, error.value, error.cause, error.cure, severity="error"),)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """One that runs; memory in MiB."""
+
+    host: str
+    memory: int
+    free: int
+    cores: int
+
+
+@dataclass(frozen=True)
+class _Container:
+    """What Spark asks for, in bytes."""
+
+    what: str
+    setting: str
+    memory: int
+    overhead: int
+
+    @property
+    def size(self) -> int:
+        return self.memory + self.overhead
+
+
+# who is there
+
+
+def _active(settings: Configuration) -> tuple[Service, str] | None:
+    """The ResourceManager that serves, and its version; None if one is there and says nothing over HTTP."""
+    managers = settings.managers()
+    _refuse_unreachable(settings, managers)
+    told = {manager: info for manager in managers if (info := _info(manager)) is not None}
+    for manager, info in told.items():
+        if info.get("haState", "ACTIVE") == "ACTIVE":
+            return manager, str(info.get("resourceManagerVersion", ""))
+    if len(told) == len(managers):
+        raise LaunchError(
+            "no ResourceManager of YARN is active",
+            value=", ".join(f"{manager.host} is {info.get('haState')}" for manager, info in told.items()),
+            cause="they are starting, or cannot agree (ZooKeeper)",
+            cure="wait a minute and try again; yarn rmadmin -getAllServiceState shows them",
+        )
+    return None
+
+
+def _info(manager: Service) -> Mapping[str, Any] | None:
+    try:
+        return dict(manager.ask("/ws/v1/cluster/info")["clusterInfo"])
+    except (NoAnswer, KeyError, TypeError):
+        return None
+
+
+def _refuse_unreachable(settings: Configuration, managers: Sequence[Service]) -> None:
+    refusals = refused_by_all(managers)
+    if refusals:
+        raise LaunchError(
+            "YARN's ResourceManager cannot be reached",
+            value=", ".join(f"{manager.host}:{manager.port}" for manager in managers),
+            cause=refusals,
+            cure=f"check that it runs, that no firewall is between, and that {settings.folder or 'spark.hadoop.yarn.resourcemanager.*'} is this cluster's configuration",
+        )
+
+
+def _not_asked(settings: Configuration, why: str = "") -> Finding:
+    cause = why or ("the cluster wants Kerberos for it" if settings.secure else "its web port is closed from here, or wants a login")
+    return Finding("queue and memory were not looked at beforehand", settings.managers()[0].url, cause, "Spark says itself what does not fit, when it starts", severity="note")
+
+
+# queues
+
+
+@dataclass(frozen=True)
+class _Queue:
+    name: str
+    path: str
+    leaf: bool
+    state: str
+    creates: bool
+    """Queues below it come into being when they are named."""
+
+
+def _refuse_queue(facts: SparkFacts, manager: Service) -> None:
+    wanted = facts.conf.get("spark.yarn.queue", "default")
+    scheduler = manager.ask("/ws/v1/cluster/scheduler").get("scheduler", {}).get("schedulerInfo", {})
+    if scheduler.get("type") != "capacityScheduler":  # the fair scheduler makes queues that are named, and the fifo scheduler has one
+        return
+    queues = list(_queues(scheduler, "root"))
+    found = [queue for queue in queues if wanted in (queue.name, queue.path, f"{queue.path}".removeprefix("root."))]
+    leaves = ", ".join(queue.path.removeprefix("root.") for queue in queues if queue.leaf and queue.state == "RUNNING")
+    cure = f"spark.yarn.queue=NAME, with one of: {leaves}; or leave it out, if your administrator has a rule for you"
+    if not found and not any(queue.creates for queue in queues):
+        raise LaunchError("YARN has no such queue", value=f"spark.yarn.queue={wanted}", cause="a typing mistake, or another cluster's queue", cure=cure)
+    if found and not any(queue.leaf or queue.creates for queue in found):
+        raise LaunchError("applications cannot be put into this queue of YARN", value=f"spark.yarn.queue={wanted}", cause="it is a parent of other queues", cure=cure)
+    if found and all(queue.state != "RUNNING" for queue in found):
+        raise LaunchError("this queue of YARN takes no applications", value=f"spark.yarn.queue={wanted}", cause=f"its state is {found[0].state}", cure=cure)
+
+
+def _queues(told: Mapping[str, Any], path: str) -> Iterator[_Queue]:
+    """The tree below a queue, itself included. Older ResourceManagers tell no paths."""
+    below = (told.get("queues") or {}).get("queue", [])
+    creates = told.get("autoCreationEligibility", "off") != "off" or told.get("autoCreateChildQueueEnabled") in (True, "true")
+    yield _Queue(str(told.get("queueName", "")), str(told.get("queuePath", path)), not below and not creates, str(told.get("state", "RUNNING")), creates)
+    for each in below:
+        yield from _queues(each, f"{path}.{each.get('queueName', '')}")
+
+
+# memory
+
+
+def _refuse_too_little(facts: SparkFacts) -> None:
+    for key in ("spark.executor.memory", "spark.driver.memory"):
+        size = spark_bytes(facts.conf.get(key, "1g"), unit=MIB)
+        if size is not None and size < _LEAST:
+            raise LaunchError(
+                "Spark does not start with so little memory",
+                value=f"{key}={facts.conf[key]}",
+                cause=f"it keeps 300m for itself, and wants {human_bytes(_LEAST)} at least",
+                cure=f"{key}={human_bytes(_LEAST)} or more",
+            )
+
+
+def _refuse_too_much(facts: SparkFacts, nodes: Sequence[_Node], allowed: int | None) -> None:
+    largest = max((node.memory * MIB for node in nodes), default=None)
+    limits = [limit for limit in (largest, allowed) if limit is not None]
+    for container in _containers(facts):
+        if limits and container.size > min(limits):
+            cause = (
+                f"the largest node offers {human_bytes(largest)}"
+                if largest is not None and largest == min(limits)
+                else f"the cluster gives a container {human_bytes(min(limits))} at most"
+            )
+            room = min(limits) - max(_LEAST_OVERHEAD, int(min(limits) * _OVERHEAD_FACTOR))
+            raise LaunchError(
+                f"{container.what} of this size fits nowhere in this YARN",
+                value=f"{container.setting}={human_bytes(container.memory)}, {human_bytes(container.size)} with its overhead",
+                cause=f"{cause} (yarn.nodemanager.resource.memory-mb, yarn.scheduler.maximum-allocation-mb)",
+                cure=f"ask for less: {container.setting}={human_bytes(max(room, _LEAST))}",
+            )
+
+
+def _containers(facts: SparkFacts) -> Iterator[_Container]:
+    master = ("the driver", "spark.driver.memory", "1g") if facts.deploy_mode == "cluster" else ("the application master", "spark.yarn.am.memory", "512m")
+    made = (_container(facts, *wanted) for wanted in (("an executor", "spark.executor.memory", "1g"), master))
+    yield from (container for container in made if container is not None)
+
+
+def _container(facts: SparkFacts, what: str, setting: str, default: str) -> _Container | None:
+    """As org.apache.spark.deploy.yarn.Client and ResourceProfile reckon; None if the settings cannot be read: Spark says that itself."""
+    memory, said = spark_bytes(facts.conf.get(setting, default), unit=MIB), facts.conf.get(f"{setting}Overhead")
+    try:
+        share = float(facts.conf.get(f"{setting}OverheadFactor", _OVERHEAD_FACTOR))
+    except ValueError:
+        return None
+    if memory is None:
+        return None
+    overhead = max(int(memory * share), _LEAST_OVERHEAD) if said is None else spark_bytes(said, unit=MIB)
+    python = spark_bytes(facts.conf.get("spark.executor.pyspark.memory", "0"), unit=MIB) if setting == "spark.executor.memory" else 0
+    return None if overhead is None or python is None else _Container(what, setting, memory, overhead + python)
+
+
+def _largest_allowed(manager: Service) -> int | None:
+    """Bytes of the largest container that the scheduler gives; None where it does not say."""
+    try:
+        told = manager.ask("/conf", format="json", name="yarn.scheduler.maximum-allocation-mb")
+        return int(told["property"]["value"]) * MIB
+    except (NoAnswer, KeyError, TypeError, ValueError):
+        return None
+
+
+# nodes
+
+
+def _nodes(manager: Service) -> list[_Node]:
+    told = (manager.ask("/ws/v1/cluster/nodes", states="RUNNING").get("nodes") or {}).get("node", [])
+    return [
+        _Node(str(n["nodeHostName"]), int(n["usedMemoryMB"]) + int(n["availMemoryMB"]), int(n["availMemoryMB"]), int(n["usedVirtualCores"]) + int(n["availableVirtualCores"]))
+        for n in told
+    ]
+
+
+def _busy(facts: SparkFacts, nodes: Sequence[_Node]) -> Iterator[Finding]:
+    if not nodes:
+        cause = "none has started yet, or they are unhealthy: an application waits until one comes"
+        yield Finding("no node of this YARN is running", facts.master, cause, "yarn node -list -all shows them, with the reason")
+        return
+    for container in _containers(facts):
+        if all(node.free * MIB < container.size for node in nodes):
+            free = ", ".join(f"{node.host}: {human_bytes(node.free * MIB)}" for node in nodes[:3])
+            yield Finding(
+                f"no node has room for {container.what} now",
+                f"{human_bytes(container.size)} wanted, free are {free}",
+                "other applications hold the memory: this one waits until they end",
+                f"end one (yarn application -list; a notebook that is left open counts), or ask for less: {container.setting}",
+            )
+
+
+def _summary(nodes: Sequence[_Node]) -> str:
+    memory, cores = sum(node.memory for node in nodes), sum(node.cores for node in nodes)
+    return f"{len(nodes)} node{'s' * (len(nodes) != 1)}, {cores} cores, {memory / 1024:.1f} GiB"
+
+
+# an application that waits
+
+
+def _said_of(manager: Service, user: str, facts: SparkFacts, application: str | None) -> Iterator[Finding]:
+    for told in _applications(manager, user, facts, application):
+        words = str(told.get("diagnostics", "")).strip().partition("\n")[0]
+        if told.get("state") in ("SUBMITTED", "ACCEPTED") and words:
+            value = f"{told.get('id')} is {told.get('state')} in queue {told.get('queue')}"
+            yield Finding("YARN has not started the application yet", value, words, "wait; or free some room: yarn application -list, yarn application -kill ID", severity="note")
+
+
+def _applications(manager: Service, user: str, facts: SparkFacts, application: str | None) -> list[Mapping[str, Any]]:
+    if application is not None:
+        return [manager.ask(f"/ws/v1/cluster/apps/{application}").get("app", {})]
+    told = (manager.ask("/ws/v1/cluster/apps", states="SUBMITTED,ACCEPTED", user=user).get("apps") or {}).get("app", [])
+    ours = [one for one in told if one.get("name") == facts.conf.get("spark.app.name")]
+    return sorted(ours, key=lambda one: int(one.get("startedTime", 0)))[-1:]

@@ -1,0 +1,342 @@
+"""Asking YARN and HDFS before anything is sent: small daemons on this machine, told what to say, and a HADOOP_CONF_DIR that names them."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from coffee_boat._hadoop import configuration
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ClusterFacts, SparkFacts
+from coffee_boat.probe import probe, waiting
+
+INFO = {"clusterInfo": {"haState": "ACTIVE", "resourceManagerVersion": "3.4.2"}}
+BLOCK = 128 * 1024**2
+
+
+def node(host: str, memory: int = 8192, used: int = 0) -> dict[str, Any]:
+    return {"nodeHostName": host, "usedMemoryMB": used, "availMemoryMB": memory - used, "usedVirtualCores": 0, "availableVirtualCores": 4}
+
+
+def queue(name: str, *below: dict[str, Any], state: str = "RUNNING", **more: Any) -> dict[str, Any]:
+    return {"queueName": name, "state": state, **more, **({"queues": {"queue": list(below)}} if below else {})}
+
+
+def capacity(*below: dict[str, Any]) -> dict[str, Any]:
+    return {"scheduler": {"schedulerInfo": {"type": "capacityScheduler", **queue("root", *below)}}}
+
+
+@dataclass
+class Said:
+    """What the daemons answer. A path that is not here is HTTP 404; an answer that is a number is that status."""
+
+    manager: dict[str, Any] = field(
+        default_factory=lambda: {
+            "/ws/v1/cluster/info": INFO,
+            "/ws/v1/cluster/nodes": {"nodes": {"node": [node("n1"), node("n2")]}},
+            "/ws/v1/cluster/scheduler": capacity(queue("default"), queue("batch", queue("night"))),
+            "/conf": {"property": {"value": "16384"}},
+        }
+    )
+    namenode: dict[str, Any] = field(
+        default_factory=lambda: {
+            "NameNodeStatus": {"State": "active"},
+            "NameNodeInfo": {"Safemode": ""},
+            "FSNamesystemState": {"CapacityRemaining": 100 * BLOCK, "CapacityTotal": 200 * BLOCK, "NumLiveDataNodes": 3},
+            "GETFILESTATUS": {"FileStatus": {}},
+            "CHECKACCESS": {},
+            "GETCONTENTSUMMARY": {"ContentSummary": {"spaceQuota": -1, "spaceConsumed": 5}},
+        }
+    )
+
+
+@dataclass
+class Yarn:
+    """A cluster: RPC ports that accept, and web servers."""
+
+    said: Said
+    conf: Path
+
+    def probe(self, **conf: str) -> ClusterFacts:
+        return probe(self.facts(**conf))
+
+    def facts(self, **conf: str) -> SparkFacts:
+        return SparkFacts("4.1.1", "yarn", conf={f"spark.{key.replace('_', '.')}": value for key, value in conf.items()})
+
+    def refused(self, **conf: str) -> LaunchError:
+        started = time.monotonic()
+        with pytest.raises(LaunchError) as caught:
+            self.probe(**conf)
+        assert time.monotonic() - started < 10
+        assert all((caught.value.what, caught.value.value, caught.value.cause, caught.value.cure))
+        return caught.value
+
+
+@contextmanager
+def serving(answers: Mapping[str, Any]) -> Iterator[int]:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            asked = parse_qs(url.query)
+            key = asked["qry"][0].rpartition("=")[2] if "qry" in asked else asked["op"][0] if "op" in asked else url.path
+            answer = answers.get(key, 404)
+            status, body = answer if isinstance(answer, tuple) else (answer, {}) if isinstance(answer, int) else (200, answer)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps({"beans": [body]} if "qry" in asked else body).encode())
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+def write(folder: Path, name: str, settings: Mapping[str, object]) -> None:
+    said = "".join(f"<property><name>{key}</name><value>{value}</value></property>" for key, value in settings.items())
+    (folder / f"{name}-site.xml").write_text(f'<?xml version="1.0"?><configuration>{said}</configuration>')
+
+
+@pytest.fixture
+def yarn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yarn]:
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
+    monkeypatch.setenv("HADOOP_USER_NAME", "ada")
+    said = Said()
+    with serving(said.manager) as manager, serving(said.namenode) as namenode, socket.create_server(("127.0.0.1", 0)) as rpc:
+        port = rpc.getsockname()[1]
+        write(tmp_path, "core", {"fs.defaultFS": f"hdfs://127.0.0.1:{port}"})
+        write(tmp_path, "hdfs", {"dfs.namenode.http-address": f"127.0.0.1:{namenode}", "dfs.replication": 3})
+        yarn = {"hostname": "127.0.0.1", "address": f"${{yarn.resourcemanager.hostname}}:{port}", "webapp.address": f"${{yarn.resourcemanager.hostname}}:{manager}"}
+        write(tmp_path, "yarn", {f"yarn.resourcemanager.{key}": value for key, value in yarn.items()})
+        yield Yarn(said, tmp_path)
+
+
+def refusal_of_hdfs(message: str) -> tuple[int, dict[str, Any]]:
+    return 403, {"RemoteException": {"exception": "AccessControlException", "message": f"{message}\n\tat org.apache.hadoop"}}
+
+
+def dead_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+# what it is
+
+
+def test_the_running_nodes(yarn: Yarn) -> None:
+    found = yarn.probe()
+    assert (found.master, found.manager) == ("yarn", "YARN 3.4.2, 2 nodes, 8 cores, 16.0 GiB")
+    assert [node.host for node in found.nodes] == ["n1", "n2"]
+    assert found.findings == ()
+
+
+def test_the_active_one_of_two_is_asked(yarn: Yarn) -> None:
+    standby = {"/ws/v1/cluster/info": {"clusterInfo": {"haState": "STANDBY"}}}
+    with serving(standby) as other:
+        told = {key: value for key, value in configuration({}).settings.items() if key.startswith("yarn.")}
+        port, web = told["yarn.resourcemanager.address"].rpartition(":")[2], told["yarn.resourcemanager.webapp.address"].rpartition(":")[2]
+        addresses = {"rm1": ("127.0.0.1", other), "rm2": ("127.0.0.1", web)}
+        ha: dict[str, object] = {"yarn.resourcemanager.ha.enabled": "true", "yarn.resourcemanager.ha.rm-ids": "rm1, rm2"}
+        for name, (host, number) in addresses.items():
+            ha |= {f"yarn.resourcemanager.address.{name}": f"{host}:{port}", f"yarn.resourcemanager.webapp.address.{name}": f"{host}:{number}"}
+        write(yarn.conf, "yarn", ha)
+        assert len(yarn.probe().nodes) == 2
+        yarn.said.manager["/ws/v1/cluster/info"] = standby["/ws/v1/cluster/info"]
+        assert yarn.refused().what == "no ResourceManager of YARN is active"
+
+
+def test_a_name_service_has_two_namenodes(yarn: Yarn, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"dfs.ha.namenodes.harbour": "a,b", "dfs.namenode.rpc-address.harbour.a": "h1:8020", "dfs.namenode.rpc-address.harbour.b": "h2:8020"}
+    write(yarn.conf, "hdfs", {**settings, "dfs.namenode.http-address.harbour.b": "0.0.0.0:50070"})
+    write(yarn.conf, "core", {"fs.defaultFS": "hdfs://harbour"})
+    assert [(one.host, one.port, one.url) for one in configuration({}).namenodes()] == [("h1", 8020, "http://h1:9870"), ("h2", 8020, "http://h2:50070")]
+
+
+# what is not there
+
+
+def test_no_configuration(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path_factory.mktemp("empty")))
+    assert yarn.refused().what == "there is no Hadoop configuration in HADOOP_CONF_DIR"
+    monkeypatch.delenv("HADOOP_CONF_DIR")
+    monkeypatch.delenv("SPARK_HOME", raising=False)
+    monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
+    assert yarn.refused().what == "YARN cannot be found: HADOOP_CONF_DIR is not set"
+
+
+@pytest.mark.parametrize("line", ["export HADOOP_CONF_DIR={}", 'HADOOP_CONF_DIR="{}"', "export HADOOP_CONF_DIR=${{HADOOP_CONF_DIR:-{}}}"])
+def test_what_spark_env_says_is_taken(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
+    (tmp_path / "spark-env.sh").write_text(f"# HADOOP_CONF_DIR=/nowhere\n{line.format(tmp_path)}\n")
+    monkeypatch.delenv("HADOOP_CONF_DIR")
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    assert yarn.probe().nodes
+
+
+def test_sparks_own_settings_are_laid_over_the_files(yarn: Yarn) -> None:
+    conf = SparkFacts("4.1.1", "yarn", conf={"spark.hadoop.yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
+    with pytest.raises(LaunchError, match="ResourceManager cannot be reached"):
+        probe(conf)
+
+
+def test_a_file_that_is_no_xml(yarn: Yarn) -> None:
+    (yarn.conf / "yarn-site.xml").write_text("<configuration>")
+    error = yarn.refused()
+    assert error.what == "Hadoop's configuration cannot be read"
+    assert error.value.endswith("yarn-site.xml")
+
+
+def test_nobody_at_the_managers_port(yarn: Yarn) -> None:
+    write(yarn.conf, "yarn", {"yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
+    error = yarn.refused()
+    assert error.what == "YARN's ResourceManager cannot be reached"
+    assert "Connection refused" in error.cause
+    assert str(yarn.conf) in error.cure
+
+
+@pytest.mark.parametrize("answer", [401, (403, {}), [], 404])
+def test_a_manager_that_says_nothing_is_left_to_spark(yarn: Yarn, answer: object) -> None:
+    yarn.said.manager["/ws/v1/cluster/info"] = answer
+    found = yarn.probe(yarn_queue="nope", executor_memory="900g")
+    assert [finding.what for finding in found.findings] == ["queue and memory were not looked at beforehand"]
+
+
+# queues
+
+
+@pytest.mark.parametrize("name", ["default", "root.default", "batch.night", "root.batch.night", "night"])
+def test_a_queue_by_its_name_or_path(yarn: Yarn, name: str) -> None:
+    assert yarn.probe(yarn_queue=name).nodes
+
+
+def test_no_such_queue(yarn: Yarn) -> None:
+    error = yarn.refused(yarn_queue="nope")
+    assert error.what == "YARN has no such queue"
+    assert "one of: default, batch.night" in error.cure
+    assert yarn.refused(yarn_queue="batch").cause == "it is a parent of other queues"
+
+
+def test_queues_that_are_made_when_they_are_named(yarn: Yarn) -> None:
+    yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(queue("default"), queue("users", autoCreationEligibility="flexible"))
+    assert yarn.probe(yarn_queue="root.users.ada").nodes
+    yarn.said.manager["/ws/v1/cluster/scheduler"] = {"scheduler": {"schedulerInfo": {"type": "fairScheduler"}}}
+    assert yarn.probe(yarn_queue="ada").nodes
+
+
+def test_a_queue_that_was_stopped(yarn: Yarn) -> None:
+    yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(queue("default", state="STOPPED"), queue("batch"))
+    error = yarn.refused()
+    assert (error.value, error.cause) == ("spark.yarn.queue=default", "its state is STOPPED")
+
+
+# memory
+
+
+def test_less_memory_than_spark_starts_with(yarn: Yarn) -> None:
+    assert yarn.refused(executor_memory="449m").value == "spark.executor.memory=449m"
+    assert yarn.probe(executor_memory="450m").nodes
+    assert yarn.refused(driver_memory="100m").cure == "spark.driver.memory=450m or more"
+
+
+def test_more_memory_than_a_node_has(yarn: Yarn) -> None:
+    error = yarn.refused(executor_memory="8g")
+    assert error.value == "spark.executor.memory=8g, 9011m with its overhead"
+    assert error.cause.startswith("the largest node offers 8g")
+    taken = error.cure.rpartition("=")[2]
+    assert yarn.probe(executor_memory=taken).nodes, "what is advised fits"
+
+
+def test_more_memory_than_the_scheduler_gives(yarn: Yarn) -> None:
+    yarn.said.manager["/conf"] = {"property": {"value": "2048"}}
+    assert "the cluster gives a container 2g at most" in yarn.refused(executor_memory="4g").cause
+    assert yarn.refused(yarn_am_memory="2g").what.startswith("the application master")
+    with pytest.raises(LaunchError, match="the driver of this size"):
+        probe(SparkFacts("4.1.1", "yarn", deploy_mode="cluster", conf={"spark.driver.memory": "2g"}))
+    with pytest.raises(LaunchError, match="an executor of this size"):
+        probe(SparkFacts("4.1.1", "yarn", conf={"spark.executor.pyspark.memory": "1g"}))
+
+
+def test_nodes_that_others_use(yarn: Yarn) -> None:
+    yarn.said.manager["/ws/v1/cluster/nodes"] = {"nodes": {"node": [node("n1", used=7168)]}}
+    assert [finding.what for finding in yarn.probe().findings] == ["no node has room for an executor now"]
+    yarn.said.manager["/ws/v1/cluster/nodes"] = {"nodes": None}
+    assert [finding.what for finding in yarn.probe().findings] == ["no node of this YARN is running"]
+
+
+# HDFS
+
+
+def test_hdfs_that_is_not_there(yarn: Yarn) -> None:
+    write(yarn.conf, "core", {"fs.defaultFS": f"hdfs://127.0.0.1:{dead_port()}"})
+    assert yarn.refused().what == "HDFS cannot be reached"
+
+
+def test_safe_mode_in_its_own_words(yarn: Yarn) -> None:
+    yarn.said.namenode["NameNodeInfo"] = {"Safemode": "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"}
+    assert yarn.refused().cause == "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"
+
+
+def test_a_full_hdfs(yarn: Yarn) -> None:
+    yarn.said.namenode["FSNamesystemState"]["CapacityRemaining"] = BLOCK - 1
+    error = yarn.refused()
+    assert (error.what, error.value) == ("HDFS is full", "128m of 25.0 GiB are free")
+    yarn.said.namenode["FSNamesystemState"]["NumLiveDataNodes"] = 0
+    assert yarn.refused().what == "HDFS has no live DataNode"
+
+
+def test_a_quota_that_is_used_up(yarn: Yarn) -> None:
+    yarn.said.namenode["GETCONTENTSUMMARY"] = {"ContentSummary": {"spaceQuota": 3 * BLOCK + 4, "spaceConsumed": 5}}
+    assert yarn.refused().what == "your folder in HDFS is at its quota"
+    yarn.said.namenode["GETCONTENTSUMMARY"]["ContentSummary"]["spaceQuota"] += 1
+    assert yarn.probe().nodes
+
+
+def test_a_folder_that_may_not_be_made_or_written(yarn: Yarn) -> None:
+    words = 'Permission denied: user=ada, access=WRITE, inode="/user":hdfs:supergroup:drwxr-xr-x'
+    yarn.said.namenode["CHECKACCESS"] = refusal_of_hdfs(words)
+    assert yarn.refused().what == "you may not write to your folder in HDFS"
+    yarn.said.namenode["GETFILESTATUS"] = (404, {"RemoteException": {"message": "File does not exist: /user/ada"}})
+    error = yarn.refused()
+    assert (error.what, error.value, error.cause) == ("you have no folder in HDFS, and may not make it", "/user/ada", words)
+    assert "spark.yarn.stagingDir" in error.cure
+    assert yarn.probe(yarn_stagingDir="s3a://bucket/staging").nodes, "another file system's is not looked at"
+
+
+def test_with_kerberos_no_folder_is_looked_for(yarn: Yarn) -> None:
+    write(yarn.conf, "core", {**configuration({}).settings, "hadoop.security.authentication": "kerberos"})
+    yarn.said.namenode["CHECKACCESS"] = refusal_of_hdfs("Permission denied: user=dr.who")
+    assert yarn.probe().nodes
+
+
+def test_files_of_this_machines_own_disk(yarn: Yarn) -> None:
+    write(yarn.conf, "core", {"hadoop.tmp.dir": "/tmp"})
+    assert [finding.what for finding in yarn.probe().findings] == ["YARN's nodes are given files of this machine's own disk"]
+
+
+# an application that waits
+
+
+def test_why_an_application_waits(yarn: Yarn) -> None:
+    told = {"id": "application_1_0002", "name": "job", "state": "ACCEPTED", "queue": "default", "startedTime": 2, "diagnostics": "Queue's AM resource limit exceeded.\nDetails"}
+    yarn.said.manager["/ws/v1/cluster/apps"] = {"apps": {"app": [told, {**told, "startedTime": 1, "diagnostics": "older"}, {**told, "name": "other", "startedTime": 3}]}}
+    yarn.said.manager["/ws/v1/cluster/apps/application_1_0002"] = {"app": told}
+    for facts, application in ((yarn.facts(app_name="job"), None), (yarn.facts(), "application_1_0002")):
+        (finding,) = waiting(facts, application)
+        assert (finding.value, finding.cause) == ("application_1_0002 is ACCEPTED in queue default", "Queue's AM resource limit exceeded.")
+    yarn.said.manager["/ws/v1/cluster/apps"] = {"apps": None}
+    assert waiting(yarn.facts(app_name="job"), None) == ()
+    write(yarn.conf, "yarn", {"yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
+    assert waiting(yarn.facts(), None)[0].severity == "error"
