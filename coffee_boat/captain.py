@@ -261,7 +261,16 @@ class Captain:
         launch.refuse_if_running()
         self._refuse_other_minor()
         self._look_again()
-        made = launch.Launch(complete=self._complete, started=self._started, replaced=self._take_hands_off, master=master, conf=dict(conf or {}), say=say_line, store=self._store)
+        made = launch.Launch(
+            complete=self._complete,
+            started=self._started,
+            replaced=self._take_hands_off,
+            environment=self._unpacked,
+            master=master,
+            conf=dict(conf or {}),
+            say=say_line,
+            store=self._store,
+        )
         with progress() as say:
             archive = self._build(say)
             self._take_hands_off()
@@ -461,6 +470,11 @@ class Captain:
         environment = archives.unpack(shipped.archive, self._store) if backend.needs_environment else None
         patch = backend.patch(facts, shipped, environment=environment)
         return patch if self._lock is None else self._seen_from_the_driver(patch, facts, self._lock)
+
+    def _unpacked(self) -> Path:
+        """The environment on this machine, additions and all."""
+        with progress() as say:
+            return archives.unpack(self._build(say), self._store)
 
     def _seen_from_the_driver(self, patch: ConfPatch, facts: SparkFacts, lock: Lock) -> ConfPatch:
         """With what the driver's own packages make of it. What the nodes' own interpreter has is not known."""

@@ -19,13 +19,16 @@ import site
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coffee_boat._progress import say_line
 from coffee_boat._run import attach
 from coffee_boat._script import header
 from coffee_boat._store import Store
+from coffee_boat._yarn_driver import YarnDriver
 from coffee_boat.errors import LaunchError, RequirementError
 from coffee_boat.model import ConfPatch, Finding, SparkFacts, digest_of
 
@@ -229,13 +232,23 @@ def run(order: Order, script: str | Path | None = None, arguments: Sequence[str]
     Returns:
         The application's exit code; 128 + n if signal n ended it.
     """
+    driver = _driver_elsewhere(order)
     program = "pyspark" if script is None else "spark-submit"
     with tempfile.TemporaryDirectory(prefix="coffee_boat-") as folder:
         settings = Path(folder, "spark.conf")
         settings.touch(mode=0o600)
-        settings.write_text(_properties(order.complete), "ascii")
-        argv = [str(Path(order.spark.home, "bin", program)), "--properties-file", str(settings)]
-        return attach([*argv, *_application(script, arguments)], env={**_environment(order, interactive=script is None), **(environment or {})})
+        settings.write_text(_properties({**order.complete, **(driver.conf if driver else {})}), "ascii")
+        argv = [str(Path(order.spark.home, "bin", program)), "--properties-file", str(settings), *_application(script, arguments)]
+        with driver.watched(say_line) if driver else nullcontext():
+            code = attach(argv, env={**_environment(order, interactive=script is None), **(environment or {})})
+    return driver.exit_code(code, say_line) if driver else code
+
+
+def _driver_elsewhere(order: Order) -> YarnDriver | None:
+    """What knows of a driver that runs in the cluster, how it ended and what it said; None for one on this machine."""
+    if order.deploy_mode != "cluster" or order.master != "yarn":
+        return None
+    return YarnDriver(SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete))
 
 
 def _application(script: str | Path | None, arguments: Sequence[str]) -> list[str]:

@@ -84,7 +84,7 @@ def standalone_bed(name: str, options: bed.Options) -> Iterator[Lane]:
     """A cluster of our own for as long as the block lasts."""
     state = cache_folder() / "beds" / f"test-{name}-{os.getpid()}"
     try:
-        with _timed(f"{name}: up"):
+        with timed(f"{name}: up"):
             cluster = bed.up(state, options)
     except BedCannotRun as reason:
         shutil.rmtree(state, ignore_errors=True)
@@ -92,13 +92,13 @@ def standalone_bed(name: str, options: bed.Options) -> Iterator[Lane]:
     try:
         yield Lane(master=cluster.master_url, nodes=cluster.nodes)
     finally:
-        with _timed(f"{name}: down"):
+        with timed(f"{name}: down"):
             bed.down(state)
         shutil.rmtree(state)
 
 
 @contextmanager
-def _timed(what: str) -> Iterator[None]:
+def timed(what: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     _TIMES.append(f"{what} {time.monotonic() - started:.1f} s")

@@ -60,8 +60,8 @@ def test_of_two_captains_the_newest_wins_and_close_gives_the_process_back(spark_
 
 def test_what_is_refused_says_what_to_do_and_leaves_the_process_well(spark_python: SparkPython) -> None:
     answer = spark_python.checked("launching.py", "refused").result
-    yarn, connect, kubernetes, running = answer["errors"]
-    assert "--master yarn --archives" in yarn
+    mesos, connect, kubernetes, running = answer["errors"]
+    assert "the master cannot be used: mesos://host:5050" in mesos
     assert "Spark Connect is not supported yet: spark.remote=sc://localhost:15002" in connect
     assert "--master k8s://..." in kubernetes
     assert "already up" in running

@@ -17,7 +17,8 @@ from small_packages import project
 
 from coffee_boat import Captain, LaunchError, LockError, SettingsError, requirements, settings
 from coffee_boat._store import Store
-from coffee_boat.backends import LocalBackend, StandaloneBackend, backend_under_way, preloading
+from coffee_boat.backends import LocalBackend, backend_under_way, preloading
+from coffee_boat.backends.standalone import FileServerBackend
 from coffee_boat.build import archive as archives
 from coffee_boat.build import worker_files
 from coffee_boat.model import ConfPatch, Lock, Manifest, Pin, Requirement, SparkFacts, Target
@@ -131,7 +132,7 @@ def test_only_a_live_classic_session_is_boarded() -> None:
 
 def test_a_running_session_gets_its_archive_the_same_way_from_every_cluster_manager() -> None:
     assert isinstance(backend_under_way("local[2]"), LocalBackend)
-    assert all(isinstance(backend_under_way(master), StandaloneBackend) for master in ("spark://host:7077", "local-cluster[2,1,1024]", "yarn", "k8s://https://host"))
+    assert all(isinstance(backend_under_way(master), FileServerBackend) for master in ("spark://host:7077", "local-cluster[2,1,1024]", "yarn", "k8s://https://host"))
 
 
 def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:

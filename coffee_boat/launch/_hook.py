@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from coffee_boat._jvm import shared_map
@@ -45,6 +46,7 @@ class Launch:
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
         replaced: called when another launch takes this one's place.
+        environment: gives the archive unpacked on this machine, for what the driver's JVM plans in Python; called when that is needed.
     """
 
     complete: Callable[[SparkFacts], ConfPatch]
@@ -54,6 +56,7 @@ class Launch:
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = say_line
     replaced: Callable[[], None] = lambda: None
+    environment: Callable[[], Path | None] = lambda: None
 
     @property
     def defaults(self) -> dict[str, str]:
@@ -103,8 +106,8 @@ class Hook:
         self._spark = spark
         self._patches: dict[int, ConfPatch | None] = {}
         """By id of the contexts that are being made; None until their master is known."""
-        self._on_driver: Mapping[str, str] = {}
-        """As _planning.drivers_copies, of the newest context."""
+        self._on_driver: _planning.DriversCopy | None = None
+        """Of the newest context."""
         self._wraps = [
             _wrap(spark.context, "__init__", self._init),
             _wrap(spark.context, "_initialize_context", self._initialize),
@@ -166,7 +169,8 @@ class Hook:
 
     def _function(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def wrap_function(sc: Any, func: Any, returnType: Any = None) -> Any:  # noqa: N803  pyspark's names
-            python = self._on_driver.get(sc.pythonExec) if self.active and returnType is None else None  # what has a return type is not planned in Python
+            # what has a return type is not planned in Python
+            python = self._on_driver.of(sc.pythonExec) if self.active and returnType is None and self._on_driver is not None else None
             return original(sc if python is None else _planning.PlanningContext(sc, python), func, returnType)
 
         return wrap_function
@@ -190,7 +194,7 @@ class Hook:
         # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by this process read it too.
         context.pythonExec = patch.python
         try:
-            self._on_driver = _planning.drivers_copies(patch, self._spark.files.getRootDirectory())
+            self._on_driver = _planning.DriversCopy(patch, self._spark.files.getRootDirectory(), self.launch.environment)
             self.launch.started(context, patch)
         except BaseException:
             context.stop()

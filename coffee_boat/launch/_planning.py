@@ -1,7 +1,8 @@
 """Python that the driver's JVM starts itself, to plan: `analyze` of table functions, and data sources.
 
     executors       ./boat-<id>/bin/python3.X, in their working directory; a setting of SQL says so
-    driver's JVM    <SparkFiles' root>/boat-<id>/bin/python3.X: Spark unpacks archives there on the driver, too
+    driver's JVM    <SparkFiles' root>/boat-<id>/bin/python3.X: Spark unpacks what is in spark.archives there on the driver, too;
+                    where the cluster's manager unpacks it (YARN), the store's copy, which is made when it is needed first
 
 Both would start the interpreter that pyspark captured with the function, and only on executors the setting comes before it
 (org.apache.spark.sql.execution.python.PythonPlannerRunner and BasePythonUDFRunner). So these functions capture the driver's.
@@ -10,22 +11,34 @@ Both would start the interpreter that pyspark captured with the function, and on
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from coffee_boat.model import SQL_PYTHON, ConfPatch
 
 
-def drivers_copies(patch: ConfPatch, root: str) -> Mapping[str, str]:
-    """The executors' interpreter -> the same one on the driver; empty where none is needed, or there is none.
+@dataclass(frozen=True)
+class DriversCopy:
+    """The executors' interpreter on the driver."""
 
-    Args:
-        root: SparkFiles' root on the driver.
-    """
-    copy = Path(root, patch.python)  # an absolute one stays as it is
-    executors_are_told = patch.conf.get(SQL_PYTHON) == patch.python
-    return {patch.python: str(copy)} if executors_are_told and copy != Path(patch.python) and os.access(copy, os.X_OK) else {}
+    patch: ConfPatch
+    root: str
+    """SparkFiles' root on the driver."""
+    environment: Callable[[], Path | None]
+    """The archive, unpacked on this machine now; None if that cannot be had."""
+
+    def of(self, python: str) -> str | None:
+        """What the driver's JVM has to start in place of an executors' interpreter; None where it can start that, or there is no other."""
+        inside = Path(self.patch.python)
+        if python != self.patch.python or self.patch.conf.get(SQL_PYTHON) != python or inside.is_absolute():
+            return None
+        copy = Path(self.root, inside)
+        if not os.access(copy, os.X_OK):
+            environment = self.environment()
+            copy = environment.joinpath(*inside.parts[1:]) if environment is not None else copy
+        return str(copy) if os.access(copy, os.X_OK) else None
 
 
 class PlanningContext:

@@ -1,0 +1,190 @@
+"""A real YARN and HDFS, on nodes that have no Python and see nothing of the driver's files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.beds import _java, _namespaces
+from integration.beds.yarn import hadoop
+from integration.conftest import cannot_run
+from integration.running import DRIVERS, SparkPython
+from integration.venvs import SPARKS
+from integration.yarn_lane import YarnLane, pythons, yarn_lane
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def yarn() -> Iterator[YarnLane]:
+    with yarn_lane() as lane:
+        yield lane
+
+
+@pytest.fixture(scope="module")
+def told(yarn: YarnLane, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """One session in client mode: the snippet, then an addition."""
+    there = SparkPython(store=store, folder=tmp_path_factory.mktemp("yarn"))
+    return there.checked("cluster_client.py", "yarn", "plan", env=yarn.environment, timeout=550).result
+
+
+# the nodes are foreign
+
+
+@pytest.mark.parametrize("path", [sys.executable, str(CHECKOUT), str(Path.home() / ".cache"), "/usr/bin/python3", "/usr/lib/python3"])
+def test_a_node_has_no_file_of_the_drivers(yarn: YarnLane, path: str) -> None:
+    for node in yarn.ours.node_managers:
+        assert "No such file" in yarn.on_node(node, "ls", "-d", path)
+
+
+def test_a_node_has_a_network_of_its_own(yarn: YarnLane) -> None:
+    one, other = yarn.ours.node_managers
+    assert one.address in (addresses := yarn.on_node(one, "cat", "/proc/net/fib_trie"))
+    assert other.address not in addresses
+
+
+# client mode
+
+
+def test_both_packages_work_on_both_nodes(told: Any) -> None:
+    assert len({answer["host"] for answer in told["before"]}) == 2
+    assert {(answer["sum"], answer["edtf"]) for answer in told["before"]} == {(42, "1984-06?")}
+    assert told["udf"] == "2004-06/2006-08 2004"
+    assert told["ok"], told["report"]
+
+
+def test_nodes_run_the_shipped_interpreter_and_have_no_other(yarn: YarnLane, told: Any) -> None:
+    assert yarn.ours
+    for answer in told["before"]:
+        assert "/boat-" in answer["executable"]
+        assert answer["pythons"] == []
+        assert answer["user"] == _namespaces.UID
+
+
+def test_the_archive_is_localized_once_a_node(yarn: YarnLane, told: Any) -> None:
+    for answer in told["before"]:
+        assert "/filecache/" in answer["real"], "a link into what the NodeManager keeps"
+    for node in yarn.ours.node_managers:
+        found = yarn.on_node(node, "find", f"{node.home}/local", "-name", "boat.json", "-path", "*/filecache/*")
+        assert len([line for line in found.splitlines() if line.endswith("/boat.json")]) >= 1
+
+
+def test_an_addition_is_seen_by_functions_made_before(told: Any) -> None:
+    assert {answer["added"] for answer in told["before"]} == {""}
+    assert len({answer["host"] for answer in told["after"]}) == 2
+    assert all("/boat-layer-" in answer["added"] for answer in told["after"])
+    assert sorted(told["confirmed"]) == ["1", "2"]
+
+
+def test_what_the_driver_plans_runs_on_the_driver_and_on_executors(told: Any, store: Path) -> None:
+    planned, ran = told["planned"]
+    assert planned.startswith(str(store)), "the store's copy"
+    assert "/boat-" in ran
+    assert not ran.startswith(str(store))
+
+
+@pytest.mark.parametrize("spark", [spark for spark in SPARKS if spark != list(SPARKS)[-1]])
+def test_other_sparks(yarn: YarnLane, spark_python: SparkPython, spark: str) -> None:
+    python = pythons()[spark]
+    if python is None:
+        cannot_run(f"no Python {' or '.join(SPARKS[spark])} for Spark {spark} on this machine")
+    told = spark_python.checked("cluster_client.py", "yarn", python=python, env=yarn.environment_for(python), timeout=550).result
+    assert len({answer["host"] for answer in told["before"]}) == 2
+    assert all("/boat-layer-" in answer["added"] for answer in told["after"])
+    assert told["ok"], told["report"]
+
+
+def test_executors_that_come_later_have_base_and_additions(yarn: YarnLane, spark_python: SparkPython) -> None:
+    told = spark_python.checked("cluster_growing.py", "yarn", env=yarn.environment, timeout=550).result
+    assert len(told["first"]) == 1
+    assert len(told["executors"]) > 1, told["report"]
+    assert all("/boat-layer-" in file for file in told["added"])
+    assert told["ok"], told["report"]
+
+
+# cluster mode
+
+
+def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_told(yarn: YarnLane, store: Path, tmp_path: Path) -> None:
+    ended = boat(
+        *("launch", "--pip", "pyarrow", "--pip", "edtf", "--master", "yarn", "--deploy-mode", "cluster"),
+        *("--conf", "spark.executor.memory=512m", "--conf", "spark.ui.enabled=false", "--conf", "spark.yarn.queue=harbour" if yarn.cluster else "spark.app.name=job"),
+        *(str(DRIVERS / "cluster_job.py"), "7"),
+        folder=tmp_path,
+        env={**yarn.environment, "COFFEE_BOAT_STORE": str(store), "PYSPARK_DRIVER_PYTHON": "/nowhere/python", "PYSPARK_PYTHON": "./nowhere/bin/python3"},
+    )
+    assert ended.returncode == 7, ended.stderr[-4000:]
+    assert "ended with exit code 7" in ended.stderr
+    assert "the last words of the driver" in ended.stderr
+    said = ended.stderr.partition("RESULT ")[2].partition("\n")[0]
+    assert '"driver": {"host": "node' in said or yarn.cluster is None
+    assert said.count("/bin/python3") >= 3
+    assert "/nowhere" not in said
+    assert str(store) not in said
+
+
+def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))}
+    command = [str(Path(sys.executable).with_name("boat")), *arguments]
+    return subprocess.run(command, cwd=folder, env={**kept, **env}, capture_output=True, text=True, check=False, timeout=550)
+
+
+# what cannot work is said at once
+
+
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ("spark.yarn.queue=nowhere", "YARN has no such queue"),
+        ("spark.executor.memory=400m", "Spark does not start with so little memory"),
+        ("spark.executor.memory=900g", "an executor of this size fits nowhere in this YARN"),
+        ("spark.hadoop.yarn.resourcemanager.address=127.0.0.1:9", "YARN's ResourceManager cannot be reached"),
+        ("spark.hadoop.fs.defaultFS=hdfs://127.0.0.1:9", "HDFS cannot be reached"),
+    ],
+)
+def test_settings_that_do_not_fit(yarn: YarnLane, spark_python: SparkPython, setting: str, what: str) -> None:
+    refused(yarn.environment, spark_python, what, setting)
+
+
+def test_no_configuration(yarn: YarnLane, spark_python: SparkPython) -> None:
+    refused({}, spark_python, "YARN cannot be found: HADOOP_CONF_DIR is not set")
+
+
+def test_hdfs_in_safe_mode(yarn: YarnLane, spark_python: SparkPython) -> None:
+    administer(yarn, "-safemode", "enter")
+    try:
+        error = refused(yarn.environment, spark_python, "HDFS is in safe mode and takes no files")
+    finally:
+        administer(yarn, "-safemode", "leave")
+    assert "It was turned on manually" in error, "the cluster's own words"
+
+
+def test_a_full_folder(yarn: YarnLane, spark_python: SparkPython) -> None:
+    home = f"/user/{os.environ.get('USER', 'root')}"
+    administer(yarn, "-setSpaceQuota", "1m", home)
+    try:
+        refused(yarn.environment, spark_python, "your folder in HDFS is at its quota")
+    finally:
+        administer(yarn, "-clrSpaceQuota", home)
+
+
+def refused(environment: Any, spark_python: SparkPython, what: str, *settings: str) -> str:
+    """The error's text; it comes before anything is resolved or built, in seconds."""
+    told = SparkPython(store=spark_python.folder / "store", folder=spark_python.folder).checked("cluster_refused.py", "yarn", *settings, env=environment).result
+    assert told["what"] == what, told
+    assert told["seconds"] < 10
+    assert not told["built"]
+    return str(told["error"])
+
+
+def administer(yarn: YarnLane, *arguments: str) -> None:
+    """hdfs dfsadmin, as HDFS's own user."""
+    node, hadoop_folder = yarn.ours.node("namenode"), hadoop.ON_NODE
+    java = [f"{_java.ON_NODE}/bin/java", "-cp", f"{hadoop_folder}/conf:{hadoop_folder}/lib/*", "org.apache.hadoop.hdfs.tools.DFSAdmin"]
+    yarn.on_node(node, *java, *arguments)
