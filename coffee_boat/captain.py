@@ -25,8 +25,9 @@ from coffee_boat.build import archive as archives
 from coffee_boat.build import pyspark_files
 from coffee_boat.errors import BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
 from coffee_boat.lock import formats
-from coffee_boat.model import Archive, Arrival, Chunk, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
+from coffee_boat.model import Archive, Arrival, Chunk, ClusterFacts, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
 from coffee_boat.pipeline import Pipeline, Stopwatch
+from coffee_boat.preflight import Preflight, as_finding
 from coffee_boat.session import record, takeover
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.live import LiveSession
@@ -108,6 +109,7 @@ class Captain:
         self._preload: tuple[str, ...] = ()
         self._report: Report | Arrival | None = None
         self._told: set[Finding] = set()
+        self._preflight = Preflight(self._store, self._tell)
         self._adding = threading.RLock()
 
     # what is wanted
@@ -222,17 +224,18 @@ class Captain:
         """What would be locked, built, sent and set. Makes no archive and sends nothing.
 
         Args:
-            master: with it, the plan tells the Spark settings too.
+            master: with it, the plan tells the Spark settings too, and what the cluster says: a finding is an error where a launch would be refused.
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
         """
         self._look_again()
+        said = () if master is None else self._planned_cluster(master)
         with progress() as say:
             lock = self._resolve(say)
             items = self._pipeline.plan(lock)
         patch = None if master is None else self._planned_patch(master, lock)
-        return Plan(lock=lock, items=items, patch=patch, findings=(*self.manifest.findings, *lock.findings, *(patch.findings if patch else ())))
+        return Plan(lock=lock, items=items, patch=patch, findings=(*self.manifest.findings, *lock.findings, *said, *(patch.findings if patch else ())))
 
     def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
         """Write the archive to a file, for people who submit by other means.
@@ -255,15 +258,18 @@ class Captain:
             conf: Spark settings, used where the program sets none itself.
 
         Raises:
-            LaunchError: a SparkContext is already up, or this Spark does not support this Python.
+            LaunchError: a SparkContext is already up, this Spark does not support this Python, or the master's cluster cannot serve it.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
         launch.refuse_if_running()
         self._refuse_other_minor()
         self._look_again()
+        cluster = None if master is None else self._ask(self._facts(master, conf), driver_starts=True)
         made = launch.Launch(
             complete=self._complete,
             started=self._started,
+            failed=self._preflight.failed,
+            stopping=self._stopping,
             replaced=self._take_hands_off,
             environment=self._unpacked,
             master=master,
@@ -273,6 +279,8 @@ class Captain:
         )
         with progress() as say:
             archive = self._build(say)
+            if cluster is not None:
+                self._tell(self._preflight.hold(archive, cluster))
             self._take_hands_off()
             try:
                 self._hook = launch.install(made)
@@ -331,7 +339,12 @@ class Captain:
             VerifyError: no session of this captain runs, or the executors' Python cannot start.
         """
         live = self._session()
-        report = verify.verify(live.session, self._lock, base=live.base, deadline=deadline, modules=tuple(modules), ships_python=self._settings.ship_python)
+        try:
+            report = verify.verify(live.session, self._lock, base=live.base, deadline=deadline, modules=tuple(modules), ships_python=self._settings.ship_python)
+        except VerifyError as error:
+            self._preflight.look_into(error, live.context, self._archive)
+            raise
+        self._preflight.remember(live.context.master, report)
         self._report = report
         return report
 
@@ -374,10 +387,11 @@ class Captain:
         self._look_again()
         facts = submit.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
         backend_for(facts.master)  # refused before anything is built
+        cluster = self._ask(facts, driver_starts=True)
         with progress() as say:
             folders = self._driver_folders(self._build(say), say)
         facts = replace(facts, python=submit.driver_python(folders, self._store))
-        patch = self._complete(facts)
+        patch = self._patch_for(facts, cluster)
         self._tell(patch.findings)
         if self._lock is not None:
             with suppress(StoreError):  # only `board` in the submitted program needs it
@@ -435,6 +449,23 @@ class Captain:
             self._tell([*self.manifest.findings, *self._lock.findings, *self._archive.findings])
         return self._archive
 
+    def _facts(self, master: str, conf: Mapping[str, str] | None = None) -> SparkFacts:
+        """What is known of a Spark that is to start in this process."""
+        return submit.facts_of(submit.find_spark(), master=master, conf=conf, python=sys.executable)
+
+    def _ask(self, facts: SparkFacts, *, driver_starts: bool = False) -> ClusterFacts:
+        """What the cluster says, before anything is resolved or sent; what it says is told."""
+        cluster = self._preflight.ask(facts, self._pipeline.target, ships_python=self._settings.ship_python, driver_starts=driver_starts)
+        self._tell(cluster.findings)
+        return cluster
+
+    def _planned_cluster(self, master: str) -> tuple[Finding, ...]:
+        facts = SparkFacts(version=pyspark_files.driver_version(), master=master)
+        try:
+            return self._preflight.ask(facts, self._pipeline.target, ships_python=self._settings.ship_python).findings
+        except LaunchError as refusal:
+            return (as_finding(refusal),)
+
     def _planned_patch(self, master: str, lock: Lock) -> ConfPatch:
         """What would be set; where the archive is not built yet, its name is a placeholder."""
         archive = self._archive or Archive(
@@ -458,8 +489,15 @@ class Captain:
 
     def _complete(self, facts: SparkFacts) -> ConfPatch:
         """Called when the master is known. Packages that were added since launch_ship, or to an earlier session, are in the base now."""
+        patch = self._patch_for(facts, self._ask(facts))
+        self._preflight.begin_watch(replace(facts, conf={**facts.conf, **patch.conf}), self._archive)
+        return patch
+
+    def _patch_for(self, facts: SparkFacts, cluster: ClusterFacts) -> ConfPatch:
+        """What must be set, with the archive in its place."""
         with progress() as say:
             archive, lock = self._build(say), self._resolve(say)
+        self._tell(self._preflight.hold(archive, cluster))
         self._tell(self._pipeline.not_aboard(self._preload, archive))
         patch = preloading(self._patch(backend_for(facts.master), facts, ship.ship(archive, self._settings.stage)), facts, self._preload)
         with suppress(StoreError):  # as for LiveSession
@@ -482,22 +520,31 @@ class Captain:
 
     def _started(self, context: SparkContext, patch: ConfPatch) -> None:
         """Called when the context came up."""
+        self._preflight.follow(context)
         if self._lock is not None:
             self._live = LiveSession(context, record.Aboard(patch.python, self._lock, self._lock, self._settings.ship_python, environment=patch.environment), self._store)
         self._tell(patch.findings)
+
+    def _stopping(self, context: SparkContext) -> None:
+        """Called before a context stops."""
+        if self._live is not None and self._live.is_of(context):
+            self._preflight.stopping()
 
     # a session that runs already
 
     def _take_over(self, context: SparkContext, sql: SparkSession | None, facts: SparkFacts, say: Say) -> None:
         """Send the base to a session that was started without us, and switch its interpreter."""
         self._refuse_other_minor()
-        backend, shipped = backend_under_way(facts.master), ship.ship(self._build(say), self._settings.stage)
+        archive = self._build(say)
+        self._tell(self._preflight.ask_nodes(context, archive))
+        backend, shipped = backend_under_way(facts.master), ship.ship(archive, self._settings.stage)
         patch = self._patch(backend, facts, shipped)
         session = ClassicSession(context)
         if not backend.needs_environment:
             session.send(shipped)
         session.switch(patch, record.marks(patch, self._resolve(say), ships_python=self._settings.ship_python), sql)
         self._board_driver(say, shipped.archive.chunks)
+        self._preflight.begin_watch(facts, archive)
         self._started(context, patch)
         self._tell(takeover.not_reached(context, sql, ships_python=self._settings.ship_python))
         self._tell([*takeover.not_planned(patch.python, facts.version), *takeover.not_preloaded(self._preload, patch.environment)])
@@ -580,6 +627,7 @@ class Captain:
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
+        self._preflight.end_watch()
         self._views.close()
 
     def _tell(self, findings: Iterable[Finding]) -> None:

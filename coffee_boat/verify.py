@@ -6,17 +6,15 @@ real path of its interpreter, every file that is mapped into it, the lock it was
 
 from __future__ import annotations
 
-import re
 import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from coffee_boat._run import redact
+from coffee_boat import _symptoms
 from coffee_boat.errors import VerifyError
 from coffee_boat.model import Archive, ExecutorFacts, Finding, Lock, Report, Target
 from coffee_boat.session import Session, Versions
@@ -306,123 +304,7 @@ def _minor(version: str) -> tuple[str, ...]:
     return tuple(version.split(".")[:2])
 
 
-# why an executor's Python does not start
-
-
-@dataclass(frozen=True)
-class _Symptom:
-    """Words of a loader, of Python or of Spark, and what they mean. Named groups of the pattern may stand in the texts."""
-
-    pattern: str
-    what: str
-    cause: str
-    cure: str
-
-
-_UNSET = "unset PYSPARK_PYTHON and spark.pyspark.python, then captain.launch_ship() before the SparkContext"
-_SYMPTOMS = (
-    _Symptom(
-        r"error while loading shared libraries: (?P<library>[^:\s]+): [^\n]*",
-        "the executors' Python cannot start: a shared library is missing",
-        "{library} is neither in the interpreter's archive nor on the node",
-        'ship an interpreter that carries its libraries: Captain(python="3.X") without ship_python=False; not an archive of a plain venv',
-    ),
-    _Symptom(
-        r"version `?(?P<symbol>GLIBC_[\d.]+)'? not found[^\n]*",
-        "the node's glibc is too old for what was shipped",
-        "the interpreter or a wheel was built for {symbol}",
-        'Captain(platform="manylinux_2_17_x86_64", python="3.X"): a standalone build of Python, and wheels for older systems',
-    ),
-    _Symptom(
-        r"version `?(?P<symbol>(?:GLIBCXX|CXXABI)_[\d.]+)'? not found[^\n]*",
-        "the node's libstdc++ is too old for what was shipped",
-        "a wheel was built for {symbol}",
-        'Captain(platform="manylinux_2_17_x86_64"), or unset LD_LIBRARY_PATH on the node',
-    ),
-    _Symptom(
-        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?2\b[^\n]*',
-        "the executors' interpreter is not there",
-        "{program} does not exist on the node: the archive was not unpacked, or a setting names the driver's interpreter (or the node has no glibc at all, as Alpine)",
-        _UNSET,
-    ),
-    _Symptom(
-        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?13\b[^\n]*',
-        "the executors' interpreter may not be run",
-        "{program} lies on a disk mounted noexec, or lost its run bit when it was unpacked",
-        "let executors work on another disk: spark.local.dir, SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
-    ),
-    _Symptom(
-        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?8\b[^\n]*',
-        "the executors' interpreter is for another architecture",
-        "{program} was made for other processors than the node has",
-        'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
-    ),
-    _Symptom(r'Cannot run program "(?P<program>[^"]+)"[^\n]*', "the executors' interpreter cannot be run", "the node refuses to start {program}", _UNSET),
-    _Symptom(
-        r"(?:PYTHON_VERSION_MISMATCH|Python in worker has different version)[^\n]*",
-        "the executors run another Python minor version than the driver",
-        "a setting names the nodes' own interpreter",
-        _UNSET,
-    ),
-    _Symptom(
-        r"No module named '?(?P<module>pyspark|py4j)\b[^\n]*",
-        "the executors' Python has no {module}",
-        "an interpreter runs that is not the shipped one, or the archive was cut while it was sent",
-        _UNSET,
-    ),
-    _Symptom(
-        r"(?:No module named 'encodings'|init_fs_encoding|Could not find platform independent libraries)[^\n]*",
-        "the executors' Python does not find its own library",
-        "PYTHONHOME is set on the node, or the archive was cut while it was sent or unpacked",
-        "unset spark.executorEnv.PYTHONHOME, look for a full disk on the node, and start the session again",
-    ),
-    _Symptom(
-        r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in archive|Error is not recoverable: exiting now)[^\n]*",
-        "an archive cannot be unpacked on a node",
-        "it was cut while it was sent, or the disk is full",
-        "look for a full disk on the node, then captain.launch_ship() and a new SparkContext",
-    ),
-    _Symptom(r"No space left on device[^\n]*", "a disk is full", "executors unpack the archive into their working directory", "free some space there, or set spark.local.dir"),
-    _Symptom(
-        r"(?:EOFException[^\n]*daemon|Bad data in pyspark\.daemon's|Python worker failed to connect back|Failed to connect to the? ?Python daemon)[^\n]*",
-        "the executors' Python ends while it starts",
-        "the archive was cut, the node killed it (memory), or something prints to stdout when Python starts (sitecustomize)",
-        "look at the executors' stderr in the Spark UI; run the interpreter on that node by hand",
-    ),
-    _Symptom(
-        r"Python worker exited unexpectedly[^\n]*",
-        "a Python worker crashed",
-        "it ran out of memory, or a native library broke",
-        'give it more memory (spark.executor.memoryOverhead), or see where it broke: conf spark.python.worker.faulthandler.enabled="true"',
-    ),
-    _Symptom(
-        r"No module named '(?P<module>[^'.]+)[^\n]*",
-        "a module is not aboard the executors",
-        "functions are pickled with the names of the modules they use; {module} has to be there, too",
-        'a package: captain.add_pip_packages("{module}"); a file beside your notebook or script: sc.addPyFile("{module}.py")',
-    ),
-    _Symptom(
-        r"(?:stopped SparkContext|SparkContext was shut down|SparkContext has been shutdown)[^\n]*",
-        "the Spark session was stopped",
-        "somebody called stop(), or the cluster ended the application",
-        "start the SparkContext or SparkSession again",
-    ),
-)
-_NODE = re.compile(r"\((?P<node>\S+) executor (?P<executor>[\w-]+)\)")
-
-
 def explain(text: str) -> VerifyError | None:
-    """What Spark's text about a failed job means: the node, the loader's own words, the cause and the cure; None if it is not known.
-
-    Args:
-        text: a Py4JJavaError or PythonException as text, or lines of an executor's stderr.
-    """
-    for symptom in _SYMPTOMS:
-        found = re.search(symptom.pattern, text)
-        if found:
-            named = found.groupdict()
-            where = _NODE.search(text)
-            node = f" on {where['node']} (executor {where['executor']})" if where else ""
-            said = redact(found.group(0).strip())
-            return VerifyError(symptom.what.format(**named), value=said + node, cause=symptom.cause.format(**named), cure=symptom.cure.format(**named))
-    return None
+    """What Spark's text about a failed job means, as an error; None if it is not known."""
+    found = _symptoms.explain(text)
+    return None if found is None else VerifyError(found.what, value=found.value, cause=found.cause, cure=found.cure)

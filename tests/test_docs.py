@@ -13,7 +13,7 @@ from typing import Any
 import click
 import pytest
 
-from coffee_boat import Captain, LaunchError, verify
+from coffee_boat import Captain, LaunchError, _symptoms
 from coffee_boat.backends import backend_for
 from coffee_boat.settings import keys
 
@@ -167,20 +167,34 @@ def _without_minor(text: str) -> str:
 # troubleshooting
 
 TROUBLES = DOCS / "troubleshooting.md"
-ON_EXECUTORS = prose(TROUBLES).partition("# On executors")[2].partition("# On the driver")[0]
-SECTIONS = {heading.strip("` "): text for heading, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", ON_EXECUTORS, re.DOTALL | re.MULTILINE)}
 
 
-@pytest.mark.parametrize("symptom", verify._SYMPTOMS, ids=lambda symptom: symptom.what)
+def sections(begin: str, end: str) -> dict[str, str]:
+    """The headings of one part of the page -> what stands under them."""
+    part = prose(TROUBLES).partition(begin)[2].partition(end)[0]
+    return {heading.strip("` "): text for heading, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", part, re.DOTALL | re.MULTILINE)}
+
+
+ON_EXECUTORS = sections("# On executors", "# When a session starts")
+AT_START = sections("# When a session starts", "# On the driver")
+SECTIONS = {**ON_EXECUTORS, **AT_START}
+
+
+@pytest.mark.parametrize("symptom", _symptoms.ON_EXECUTORS, ids=lambda symptom: symptom.what)
 def test_what_is_explained_has_a_heading(symptom: Any) -> None:
-    assert any(re.search(symptom.pattern, heading) for heading in SECTIONS)
+    assert any(re.search(symptom.pattern, heading) for heading in ON_EXECUTORS)
 
 
-@pytest.mark.parametrize("heading", SECTIONS)
+@pytest.mark.parametrize("symptom", _symptoms.AT_START, ids=lambda symptom: symptom.what)
+def test_what_is_explained_at_the_start_has_a_heading(symptom: Any) -> None:
+    assert any(re.search(symptom.pattern, heading) for heading in AT_START)
+
+
+@pytest.mark.parametrize("heading", ON_EXECUTORS)
 def test_what_has_a_heading_is_explained_in_the_same_words(heading: str) -> None:
-    explained = verify.explain(heading)
+    explained = _symptoms.explain(heading)
     assert explained is not None
-    assert f"*{explained.what}*" in SECTIONS[heading]
+    assert f"*{explained.what}*" in ON_EXECUTORS[heading]
 
 
 @pytest.mark.parametrize("heading", SECTIONS)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "coffee_boat"
 
 STAGES = {"requirements", "settings", "lock", "build", "ship", "backends", "probe", "fit", "launch", "submit", "session", "driver", "verify"}
-ON_TOP = {"__init__", "captain", "pipeline", "magic"}
+ON_TOP = {"__init__", "captain", "pipeline", "preflight", "magic"}
 MAY_ALSO_IMPORT = {
     "verify": {"session"},  # a report is made of what a session answers
 }

@@ -16,7 +16,7 @@ from coffee_boat._jvm import shared_map
 from coffee_boat._progress import say_line
 from coffee_boat._run import redact, redact_setting
 from coffee_boat._store import Store
-from coffee_boat.errors import LaunchError
+from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.launch import _compat, _java, _planning
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
 
@@ -31,8 +31,8 @@ _CONNECT_CURE = (
 _Init = Callable[..., None]
 
 
-def _nothing(context: Any, patch: ConfPatch) -> None:  # noqa: ARG001  (the default of a callback)
-    return
+def _nothing(*_: Any) -> None:
+    """The default of callbacks."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Launch:
         complete: called when the master is known, before the context starts; what it raises comes out of SparkContext(...).
         store: where a Java shim is kept, if one is needed.
         started: called when the context is up; if it raises, the context is stopped.
+        failed: called when it did not come up; what it returns is raised in place of the error.
+        stopping: called before a context stops.
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
         replaced: called when another launch takes this one's place.
@@ -52,6 +54,8 @@ class Launch:
     complete: Callable[[SparkFacts], ConfPatch]
     store: Store = field(default_factory=Store)
     started: Callable[[Any, ConfPatch], None] = _nothing
+    failed: Callable[[BaseException], BoatError | None] = _nothing
+    stopping: Callable[[Any], None] = _nothing
     master: str | None = None
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = say_line
@@ -111,6 +115,7 @@ class Hook:
         self._wraps = [
             _wrap(spark.context, "__init__", self._init),
             _wrap(spark.context, "_initialize_context", self._initialize),
+            _wrap(spark.context, "stop", self._stop),
             _wrap(spark.session.Builder, "getOrCreate", self._session),
             *([_wrap(spark.session.Builder, "create", self._session)] if hasattr(spark.session.Builder, "create") else []),
             *[_wrap(module, "_wrap_function", self._function) for module in spark.functions],
@@ -159,6 +164,14 @@ class Hook:
 
         return initialize
 
+    def _stop(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def stop(context: Any) -> Any:
+            if self.active:
+                self.launch.stopping(context)
+            return original(context)
+
+        return stop
+
     def _session(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def session(builder: Any, *args: Any, **kwargs: Any) -> Any:
             if self.active:
@@ -184,6 +197,11 @@ class Hook:
         self._patches[id(context)] = None
         try:
             original(*given.args, **given.kwargs)
+        except BaseException as error:
+            known = self.launch.failed(error)
+            if known is not None:
+                raise known from error
+            raise
         finally:
             patch = self._patches.pop(id(context))
         for finding in findings:

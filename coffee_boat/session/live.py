@@ -35,6 +35,11 @@ class LiveSession:
         return self._context._jsc is not None  # a stopped context has none
 
     @property
+    def context(self) -> SparkContext:
+        """The context itself."""
+        return self._context
+
+    @property
     def session(self) -> Session:
         """What is done with it."""
         return ClassicSession(self._context)

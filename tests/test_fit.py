@@ -1,0 +1,105 @@
+"""What an environment needs, held against what a cluster is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from coffee_boat import fit
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import Archive, Chunk, ClusterFacts, NodeFacts, SparkFacts, Target
+
+TARGET = Target("3.11.7", "x86_64", (2, 36))
+ARCHIVE = Archive(
+    id="a" * 64,
+    path="/store/boat.tar.gz",
+    size=1,
+    chunks=(Chunk("b", 1, 1, 1, (2, 35), "python 3.11.7"), Chunk("c", 1, 1, 1, (2, 17), "numpy 2.1.0")),
+    target=TARGET,
+    lock_digest="d",
+    has_python=True,
+)
+PURE = replace(ARCHIVE, chunks=(Chunk("e", 1, 1, 1, label="edtf 5.0"),), has_python=False)
+
+
+def cluster(*nodes: NodeFacts) -> ClusterFacts:
+    return ClusterFacts("spark://host:7077", nodes=nodes)
+
+
+FITTING, OLD, ARM = NodeFacts("new1", "x86_64", (2, 36)), NodeFacts("old1", "x86_64", (2, 28)), NodeFacts("arm1", "aarch64", (2, 36))
+UNKNOWN, MUSL = NodeFacts("node1"), NodeFacts("alpine", "x86_64", None)
+
+
+@pytest.mark.parametrize("nodes", [(), (FITTING,), (UNKNOWN,), (MUSL,), (NodeFacts("a", "amd64", (2, 40)),)])
+def test_nothing_is_said_where_all_fits_or_nothing_is_known(nodes: tuple[NodeFacts, ...]) -> None:
+    assert fit.archive(ARCHIVE, cluster(*nodes)) == ()
+    assert fit.platform(TARGET, cluster(*nodes), ships_python=True) == ()
+
+
+def test_nodes_whose_glibc_is_too_old() -> None:
+    with pytest.raises(LaunchError) as caught:
+        fit.archive(ARCHIVE, cluster(OLD, replace(OLD, host="old2")))
+    assert caught.value.value == "old1, old2: glibc 2.28, python 3.11.7 needs 2.35"
+    assert 'platform="manylinux_2_28_x86_64", python="3.11"' in caught.value.cure
+
+
+def test_nodes_of_another_architecture() -> None:
+    with pytest.raises(LaunchError, match="another architecture"):
+        fit.platform(TARGET, cluster(ARM), ships_python=True)
+    with pytest.raises(LaunchError, match="arm1: aarch64, the environment: x86_64"):
+        fit.archive(ARCHIVE, cluster(ARM))
+
+
+def test_where_some_nodes_fit_the_others_are_told() -> None:
+    (architecture,) = fit.platform(TARGET, cluster(FITTING, ARM), ships_python=True)
+    (glibc,) = fit.archive(ARCHIVE, cluster(FITTING, OLD, *(replace(OLD, host=f"more{number}") for number in range(5))))
+    assert (architecture.severity, glibc.severity) == ("error", "error")
+    assert glibc.value.startswith("old1, more0, more1 + 3 others: glibc 2.28")
+
+
+def test_what_nodes_said_the_last_time_refuses_nothing() -> None:
+    (finding,) = fit.archive(ARCHIVE, cluster(OLD), remembered=True)
+    assert finding.severity == "warning"
+    assert "the last time" in finding.cause
+
+
+def test_python_files_alone_run_anywhere() -> None:
+    assert fit.archive(PURE, cluster(ARM, OLD)) == ()
+    assert fit.platform(TARGET, cluster(ARM), ships_python=False) == ()
+    with pytest.raises(LaunchError):
+        fit.archive(replace(ARCHIVE, has_python=False), cluster(ARM))
+
+
+def facts(**conf: str) -> SparkFacts:
+    return SparkFacts("4.1.1", "yarn", conf={f"spark.{key.replace('_', '.')}": value for key, value in conf.items()})
+
+
+@pytest.mark.parametrize("conf", [{}, {"executor_memory": "471859200"}, {"executor_memory": "450m"}, {"executor_memory": "1G"}, {"executor_cores": "2", "task_cpus": "2"}])
+def test_settings_that_spark_takes(conf: dict[str, str]) -> None:
+    fit.settings(facts(**conf))
+
+
+@pytest.mark.parametrize(
+    ("conf", "words"),
+    [
+        ({"executor_memory": "449m"}, "471859200"),
+        ({"executor_memory": "512"}, "counts bytes"),
+        ({"executor_memory": "1.5g"}, "cannot be read"),
+        ({"executor_memory": "2 g"}, "cannot be read"),
+        ({"executor_memory": "two"}, "cannot be read"),
+        ({"executor_cores": "1", "task_cpus": "2"}, "spark.task.cpus=2"),
+    ],
+)
+def test_settings_that_spark_refuses_with_a_stack_trace(conf: dict[str, str], words: str) -> None:
+    with pytest.raises(LaunchError) as caught:
+        fit.settings(facts(**conf))
+    assert words in str(caught.value)
+    assert caught.value.cure
+
+
+def test_the_drivers_memory_counts_where_its_jvm_is_still_to_be_started() -> None:
+    fit.settings(facts(driver_memory="128m"))
+    fit.settings(facts(driver_memory="512"), driver_starts=True)
+    with pytest.raises(LaunchError, match=r"spark\.driver\.memory=128m"):
+        fit.settings(facts(driver_memory="128m"), driver_starts=True)
