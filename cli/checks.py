@@ -1,4 +1,4 @@
-"""`boat check`: is this machine ready? Every check is tried, whatever the others say."""
+"""`boat check`: is this machine ready, and the cluster? Every check is tried, whatever the others say."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from coffee_boat import Captain, _host, _uv, launch, settings, submit
@@ -14,10 +14,12 @@ from coffee_boat._run import redact, run
 from coffee_boat._store import Store
 from coffee_boat.backends import backend_for
 from coffee_boat.build import interpreter
-from coffee_boat.cli.options import Wanted
+from coffee_boat.cli.options import Wanted, Where
 from coffee_boat.cli.render import human
 from coffee_boat.errors import BoatError, StoreError
-from coffee_boat.model import text_table
+from coffee_boat.model import Finding, Target, text_table
+from coffee_boat.pipeline import Pipeline
+from coffee_boat.preflight import Preflight
 
 _NEEDED = 2_000_000_000
 """Bytes that a common set (numpy, pandas, pyarrow, scikit-learn) takes: wheels, chunks, an archive and an unpacked copy."""
@@ -25,21 +27,21 @@ _NEEDED = 2_000_000_000
 
 @dataclass(frozen=True)
 class Checked:
-    """How one check ended."""
+    """How one check ended; or one thing that looks odd, and breaks nothing yet."""
 
     name: str
-    outcome: Literal["ok", "failed"]
+    outcome: Literal["ok", "note", "warning", "failed"]
     detail: str
     cure: str = ""
 
     @property
     def ok(self) -> bool:
         """True if nothing is wrong."""
-        return self.outcome == "ok"
+        return self.outcome != "failed"
 
 
-def check(wanted: Wanted, master: str | None = None) -> list[Checked]:
-    """Try everything that a launch needs on this machine; nothing is resolved or built.
+def check(wanted: Wanted, where: Where) -> list[Checked]:
+    """Try everything that a launch needs on this machine, and ask the master's cluster; nothing is resolved, built or sent.
 
     Raises:
         SettingsError: the settings themselves cannot be read.
@@ -57,9 +59,11 @@ def check(wanted: Wanted, master: str | None = None) -> list[Checked]:
     }
     if said.ship_python:
         checks["interpreter"] = lambda: _interpreter(said.python, offline=said.indexes.offline)
-    if master is not None:
-        checks["master"] = lambda: type(backend_for(master)).__name__.removesuffix("Backend").lower()
-    return list(_tried(checks))
+    if where.master is None:
+        return list(_tried(checks))
+    master = where.master
+    checks["master"] = lambda: type(backend_for(master)).__name__.removesuffix("Backend").lower()
+    return [*_tried(checks), *_cluster(said, store, where)]
 
 
 def listing(checked: list[Checked]) -> str:
@@ -75,7 +79,35 @@ def _one(name: str, look: Callable[[], str]) -> Checked:
     try:
         return Checked(name, "ok", look())
     except BoatError as error:
-        return Checked(name, "failed", f"{error.what}: {error.value}" if error.value else error.what, error.cure)
+        return _failed(name, error)
+
+
+def _failed(name: str, error: BoatError) -> Checked:
+    return Checked(name, "failed", str(Finding(error.what, error.value, error.cause)), error.cure)
+
+
+def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Checked]:
+    """What the cluster says of itself, with what is known of its nodes from earlier; then each finding."""
+    preflight = Preflight(store)
+    try:
+        facts = submit.facts_of(submit.find_spark(), master=where.master, deploy_mode=where.deploy_mode, conf=where.conf, python=sys.executable)
+        found = preflight.known(preflight.ask(facts, _target(said, store), ships_python=said.ship_python, driver_starts=True))
+    except BoatError as error:
+        yield _failed("cluster", error)
+        return
+    yield Checked("cluster", "ok", found.manager or "nothing is known of it before Spark starts")
+    for node in found.nodes:
+        yield Checked("node", "ok", f"{node.host}: {node.architecture or 'architecture unknown'}, " + (f"glibc {node.glibc[0]}.{node.glibc[1]}" if node.glibc else "glibc unknown"))
+    for finding in found.findings:
+        yield Checked("cluster", "failed" if finding.severity == "error" else finding.severity, str(replace(finding, cure="")), finding.cure)
+
+
+def _target(said: settings.Settings, store: Store) -> Target | None:
+    """What an environment would be made for; why it cannot be known is a check of its own."""
+    try:
+        return Pipeline(said, store).target
+    except BoatError:
+        return None
 
 
 def _platform() -> str:

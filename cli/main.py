@@ -156,14 +156,17 @@ def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
 
 @boat.command()
 @options.wanted
-@options.master
+@options.cluster
 @options.as_json
 @click.pass_obj
-def check(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> None:
-    """Look whether this machine is ready: Python, Spark, Java, the resolver, the store. Builds nothing."""
+def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
+    """Look whether this machine is ready: Python, Spark, Java, the resolver, the store. Builds nothing.
+
+    With --master the cluster is asked, too: whether it answers, what its nodes are, and whether it can give what the settings ask for.
+    """
     from coffee_boat.cli import checks
 
-    found = checks.check(wanted, master)
+    found = checks.check(wanted, where)
     place.show(found if as_json else checks.listing(found), as_json=as_json)
     _answer(all(one.ok for one in found))
 

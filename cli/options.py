@@ -98,6 +98,11 @@ def where(command: F) -> F:
     return _gathered(command, "where", Where, (master, _DEPLOY_MODE, _CONF, _PRELOAD))
 
 
+def cluster(command: F) -> F:
+    """The same for a command that only asks the cluster."""
+    return _gathered(command, "where", Where, (master, _DEPLOY_MODE, _CONF))
+
+
 def session(command: F) -> F:
     """The same for a command that starts the session itself: its driver is here."""
     return _gathered(command, "where", Where, (master, _CONF, _PRELOAD))

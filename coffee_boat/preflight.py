@@ -28,14 +28,16 @@ _PATIENCE = 10.0
 class Preflight:
     """Of one captain."""
 
-    def __init__(self, store: Store, tell: Callable[[Iterable[Finding]], None]) -> None:
+    def __init__(self, store: Store, tell: Callable[[Iterable[Finding]], None] = lambda _: None) -> None:
         """
         Args:
-            tell: shows findings, each once.
+            tell: shows findings of a session that runs, each once; what is found before is returned.
         """
         self._store = store
         self._tell = tell
         self._watch: Watch | None = None
+        self._asked: set[str] = set()
+        """Applications whose nodes said what they are."""
 
     # before
 
@@ -84,8 +86,9 @@ class Preflight:
         return () if archive is None else fit.archive(archive, ClusterFacts(context.master, nodes=found))
 
     def look_into(self, finding: Finding | BoatError, context: SparkContext, archive: Archive | None) -> None:
-        """Where what the nodes are may be the reason, ask them, and tell what does not fit."""
-        if finding.what in _symptoms.OF_A_NODE:
+        """Where what the nodes are may be the reason, ask them once, and tell what does not fit."""
+        if finding.what in _symptoms.OF_A_NODE and context.applicationId not in self._asked:
+            self._asked.add(context.applicationId)
             try:
                 self._tell(self.ask_nodes(context, archive))
             except LaunchError as misfit:

@@ -251,3 +251,14 @@ def test_check_tries_everything_and_answers_with_its_code(monkeypatch: pytest.Mo
     outcomes = {check["name"]: check["outcome"] for check in json.loads(done.stdout)}
     assert outcomes["python"] == outcomes["resolver"] == outcomes["store"] == "ok"
     assert outcomes["spark"] == outcomes["requirements"] == "failed"
+
+
+def test_check_asks_the_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    done = run("check", "--master", "local[2]", "--store", str(tmp_path), "--json")
+    rows = [(row["name"], row["outcome"]) for row in json.loads(done.stdout)]
+    assert rows[-2:] == [("cluster", "ok"), ("node", "ok")]
+    small = run("check", "--master", "local[2]", "--conf", "spark.executor.memory=100m", "--store", str(tmp_path), "--json")
+    [row] = [row for row in json.loads(small.stdout) if row["name"] == "cluster"]
+    assert (small.exit_code, row["outcome"]) == (1, "failed")
+    assert "spark.executor.memory=512m" in row["cure"]

@@ -563,6 +563,34 @@ def test_the_newest_launch_wins_and_says_so(spark: Any, home: Path) -> None:
     assert spark.Context.__init__ is original
 
 
+# the end of a context
+
+
+def test_a_context_that_does_not_come_up_is_explained_or_left_as_it_is(spark: Any, home: Path) -> None:
+    seen: list[BaseException] = []
+    Recorder(home, failed=seen.append)
+    with pytest.raises(RuntimeError, match="the JVM says no"):
+        spark.Context("broken")
+    known = LaunchError("the cluster cannot be reached")
+    Recorder(home, failed=lambda _: known)
+    with pytest.raises(LaunchError) as error:
+        spark.Context("broken")
+    assert error.value is known
+    assert str(error.value.__cause__) == str(seen[0]) == "the JVM says no"
+
+
+def test_who_launched_is_told_before_a_context_stops(spark: Any, home: Path) -> None:
+    seen: list[tuple[Any, bool]] = []
+    boat = Recorder(home, stopping=lambda context: seen.append((context, context._jsc is not None)))
+    context = spark.Context("local[2]")
+    context.stop()
+    assert seen == [(context, True)]
+    context = spark.Context("local[2]")
+    boat.hook.remove()
+    context.stop()
+    assert len(seen) == 1
+
+
 # Spark Connect
 
 

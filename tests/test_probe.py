@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import SparkFacts
-from coffee_boat.probe import probe, waiting
+from coffee_boat.model import NodeFacts, SparkFacts
+from coffee_boat.probe import nodes, probe, waiting
 
 
 def worker(host: str = "node1", cores: int = 4, memory: int = 8192, used: int = 0, state: str = "ALIVE") -> dict[str, Any]:
@@ -129,3 +132,41 @@ def test_workers_that_others_use() -> None:
 def test_a_ui_that_does_not_tell_of_this_master_says_nothing(how: dict[str, Any]) -> None:
     with master(worker(memory=1), **how) as facts:
         assert probe(facts).nodes == ()
+
+
+# nodes, by their shells
+
+
+@pytest.mark.parametrize(
+    ("line", "node"),
+    [
+        ("NODE n1 x86_64 glibc 2.36", NodeFacts("n1", "x86_64", (2, 36))),
+        ("NODE n1 aarch64 ldd (Debian GLIBC 2.36-9+deb12u10) 2.36", NodeFacts("n1", "aarch64", (2, 36))),
+        ("NODE n1 x86_64 ldd (GNU libc) 2.28", NodeFacts("n1", "x86_64", (2, 28))),
+        ("NODE alpine x86_64 musl libc (x86_64)", NodeFacts("alpine", "x86_64", None)),
+        ("NODE n1 x86_64 sh: ldd: not found", NodeFacts("n1", "x86_64", None)),
+        ("NODE n1 arm64 ", NodeFacts("n1", "aarch64", None)),
+    ],
+)
+def test_what_a_nodes_shell_says(line: str, node: NodeFacts) -> None:
+    assert nodes.read(["a banner", line, line]) == (node,)
+
+
+def test_this_machines_shell_says_it() -> None:
+    done = subprocess.run(["/bin/sh", "-c", nodes.LOOK], capture_output=True, text=True, check=True)
+    (node,) = nodes.read(done.stdout.splitlines())
+    (own,) = probe(SparkFacts("4.1.1", "local")).nodes
+    assert (node.architecture, node.glibc) == (own.architecture, own.glibc)
+
+
+def test_nodes_are_remembered_by_cluster(tmp_path: Path) -> None:
+    store, old, new = Store(tmp_path), NodeFacts("n1", "x86_64", (2, 28)), NodeFacts("n1", "x86_64", (2, 36))
+    assert nodes.recall(store, "yarn") == ()
+    nodes.remember(store, "yarn", [old, NodeFacts("n2", "aarch64", None), NodeFacts("unknown")])
+    nodes.remember(store, "yarn", [new])
+    assert set(nodes.recall(store, "yarn")) == {new, NodeFacts("n2", "aarch64", None)}
+    assert nodes.recall(store, "spark://host:7077") == ()
+    nodes.remember(store, "yarn", [NodeFacts(f"pod{number}", "x86_64", (2, 36)) for number in range(1000)])
+    assert len(nodes.recall(store, "yarn")) == 200
+    (tmp_path / "file").touch()
+    nodes.remember(Store(tmp_path / "file" / "store"), "yarn", [new])

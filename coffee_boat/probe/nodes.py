@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KEPT = 200
 """Nodes that are remembered of one cluster: pods have a new name each time."""
 _TASKS_A_SLOT = 2
-_LOOK = 'echo "NODE ${NM_HOST:-$(uname -n)} $(uname -m) $(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | sed -n 1p)"'
+LOOK = 'echo "NODE ${NM_HOST:-$(uname -n)} $(uname -m) $(getconf GNU_LIBC_VERSION 2>/dev/null || ldd --version 2>&1 | sed -n 1p)"'
 """YARN tells containers their node's name (NM_HOST). getconf says "glibc 2.36"; ldd ends its first line with the version, or with "musl libc (x86_64)"."""
 _SAID = re.compile(r"NODE (?P<host>\S+) (?P<architecture>\S+) ?(?P<library>.*)")
 _GLIBC = re.compile(r"(?:glibc|GLIBC|GNU libc|ldd \().*?(?P<major>\d+)\.(?P<minor>\d+)\s*$")
@@ -86,7 +86,7 @@ def _submit(context: Any, group: str, lines: list[str]) -> None:
         for number in range(tasks):
             numbers.add(number)
         command = context._jvm.java.util.ArrayList()
-        for word in ("/bin/sh", "-c", _LOOK):
+        for word in ("/bin/sh", "-c", LOOK):
             command.add(word)
         lines += list(context._jsc.parallelize(numbers, tasks).pipe(command).collect())
 

@@ -22,7 +22,6 @@ _PAUSE_BUSY = 0.25
 """Seconds between two looks while jobs run."""
 _PAUSE_IDLE = 1.0
 _PATIENCE = 5.0
-"""Seconds without any executor, after which the cluster is asked why; and between two questions."""
 _JOBS_READ, _TASKS_READ = 20, 20
 """The newest ones."""
 _RUNNING, _FAILED = "RUNNING", "FAILED"
@@ -32,20 +31,26 @@ class Watch:
     """Begins before the SparkContext does, and ends with it."""
 
     def __init__(
-        self, *, waiting: Callable[[str | None], Iterable[Finding]], explain: Callable[[str], Finding | None], tell: Callable[[Finding, SparkContext | None], None]
+        self,
+        *,
+        waiting: Callable[[str | None], Iterable[Finding]],
+        explain: Callable[[str], Finding | None],
+        tell: Callable[[Finding, SparkContext | None], None],
+        patience: float = _PATIENCE,
     ) -> None:
         """
         Args:
             waiting: asks the cluster why nothing of an application runs yet; None while its id is not known.
             explain: what a failed task's text means.
-            tell: takes each finding once; with the context for what a task's text means.
+            tell: takes each kind of finding once, as many nodes may say the same; with the context for what a task's text means.
+            patience: seconds without any executor, after which the cluster is asked why; and between two questions.
         """
         self._waiting, self._explain, self._tell = waiting, explain, tell
         self._context: Any = None
         self._ended = threading.Event()
-        self._asked = time.monotonic()
+        self._patience, self._asked = patience, time.monotonic()
         self._last_failed = -1
-        self._told: set[Finding] = set()
+        self._told: set[tuple[str, str]] = set()
         self._looking = threading.Lock()
         threading.Thread(target=self._run, name="coffee_boat-watch", daemon=True).start()
 
@@ -76,7 +81,7 @@ class Watch:
         pause = _PAUSE_BUSY
         while not self._ended.wait(pause) and not self._stopped():
             pause = _PAUSE_BUSY if self.look() or self._context is None else _PAUSE_IDLE
-            if time.monotonic() - self._asked >= _PATIENCE:
+            if time.monotonic() - self._asked >= self._patience:
                 self._ask_why()
                 self._asked = time.monotonic()
 
@@ -106,8 +111,9 @@ class Watch:
                     self._tell_once(finding, None)
 
     def _tell_once(self, finding: Finding, context: Any) -> None:
-        if finding not in self._told and not self._ended.is_set():
-            self._told.add(finding)
+        kind = (finding.what, finding.cause)
+        if kind not in self._told and not self._ended.is_set():
+            self._told.add(kind)
             self._tell(finding, context)
 
 
