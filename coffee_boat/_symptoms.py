@@ -63,6 +63,14 @@ ON_EXECUTORS = (
         "let executors work on another disk: spark.local.dir, SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
     ),
     _Symptom(
+        # Java hands what the kernel refuses as no program to /bin/sh (ENOEXEC, the JDK's childproc.c), which reads the ELF file as a script.
+        r"(?P<program>[^\s:]+/bin/python[\d.]*): (?:(?:line )?\d+: (?:[Ss]yntax error|[^\n]*not found)|cannot execute binary file)[^\n]*",
+        "the executors' interpreter is for another architecture",
+        "{program} was made for other processors than the node has, and a shell tried to read it",
+        'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+        of_the_node=True,
+    ),
+    _Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?8\b[^\n]*',
         "the executors' interpreter is for another architecture",
         "{program} was made for other processors than the node has",

@@ -1,9 +1,9 @@
-"""A launch whose archive was damaged on its way: what the user's own first action shows, and what verify() says.
+"""Launches whose archive was damaged on its way: what the user's own first action shows, and what verify() says.
 
-    broken.py MASTER DAMAGE [KEY=VALUE...]
+    broken.py MASTER DAMAGE[,DAMAGE...] [KEY=VALUE...]
 
 MASTER is any that launch_ship takes; KEY=VALUE are Spark settings that the cluster needs. DAMAGE is what happened to the archive
-after it was built, where nothing looks at it again:
+after it was built, where nothing looks at it again; each gets a session of its own:
 
     glibc          the interpreter asks for a version of glibc that no node has, as one from a newer system does
     architecture   the interpreter's ELF header names another machine, as one from a driver of another architecture does
@@ -12,12 +12,14 @@ after it was built, where nothing looks at it again:
     cut            the second half of the archive did not arrive
     none           nothing: the same launch, healthy
 
-Prints RESULT with: `action`, the text of what the action raised; `error`, the four parts of what verify() raised, and its class;
-`seconds` until each. What is told meanwhile goes to stderr, as for a user.
+Prints RESULT with, for each: `action`, the text of what the action raised, empty if it went well; `error`, the four parts of what
+verify() raised and its class, null if nothing; `told`, what went to stderr as `coffee_boat: error: ...` until both were over;
+`seconds` until each.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -55,13 +57,13 @@ def missing_library(binary: bytes) -> bytes:
 CHANGES = {"glibc": newer_glibc, "architecture": other_machine, "library": missing_library}
 
 
-def damage(archive: Path, kind: str) -> None:
+def damage(whole: Path, kind: str, archive: Path) -> None:
     """Write an archive of the store anew, damaged."""
-    if kind == "cut":
-        archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 2])
+    if kind in ("none", "cut"):
+        archive.write_bytes(whole.read_bytes()[: None if kind == "none" else whole.stat().st_size // 2])
         return
     made = io.BytesIO()
-    with tarfile.open(archive) as old, tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as new:
+    with tarfile.open(whole) as old, tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as new:
         for member in old:
             content = old.extractfile(member).read() if member.isfile() else b""
             if member.name == PYTHON and kind == "gone":
@@ -92,21 +94,34 @@ def verified(captain: Captain) -> dict[str, str] | None:
     return None
 
 
-def main(master: str, kind: str, *settings: str) -> None:
-    conf = dict(setting.split("=", 1) for setting in settings)
-    with tempfile.TemporaryDirectory() as store, Captain(store=store) as captain:
-        made = captain.pack(Path(store, "whole.tar.gz"))
-        if kind != "none":
-            damage(Store(store).archive_path(made.id), kind)
-        captain.launch_ship(conf=conf)
-        started = time.monotonic()
+def one(captain: Captain, master: str) -> dict[str, object]:
+    heard = io.StringIO()
+    started = time.monotonic()
+    with contextlib.redirect_stderr(heard):
         sc, action = first_action(master)
         acted = time.monotonic() - started
         try:
             error = verified(captain)
         finally:
             sc.stop()
-    print("RESULT", json.dumps({"action": action, "error": error, "seconds": {"action": acted, "verify": time.monotonic() - started}}), flush=True)
+    told = [line for line in heard.getvalue().splitlines() if line.startswith("coffee_boat: error: ")]
+    return {"action": action, "error": error, "told": told, "seconds": {"action": acted, "verify": time.monotonic() - started}}
+
+
+def main(master: str, kinds: str, *settings: str) -> None:
+    conf = dict(setting.split("=", 1) for setting in settings)
+    with tempfile.TemporaryDirectory() as folder, Captain() as captain:
+        whole = Path(folder, "whole.tar.gz")
+        archive = Store().archive_path(captain.pack(whole).id)
+        captain.launch_ship(conf=conf)
+        found = {}
+        try:
+            for kind in kinds.split(","):
+                damage(whole, kind, archive)
+                found[kind] = one(captain, master)
+        finally:
+            damage(whole, "none", archive)
+    print("RESULT", json.dumps(found), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""What a user is told when the interpreter cannot start on a node, instead of an EOFException among a hundred stack frames."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from integration.beds import _namespaces
+from integration.beds._namespaces import Node
+from integration.conftest import Lane, cannot_run
+from integration.running import SparkPython
+
+WORK = "/var/sailor/work"
+"""The executors' folder on the nodes."""
+
+DAMAGES = {
+    "glibc": ("the node's glibc is too old for what was shipped", "GLIBC_9."),
+    "architecture": ("the executors' interpreter is for another architecture", "bin/python"),
+    "library": ("the executors' Python cannot start: a shared library is missing", "gib"),
+    "gone": ("the executors' interpreter is not there", "No such file or directory"),
+    "cut": ("an archive cannot be unpacked on a node", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def broken(standalone: Lane, store: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Each damage in a session of its own, of one process; then whether a healthy launch is told anything."""
+    run = SparkPython(store=store, folder=tmp_path_factory.mktemp("broken"))
+    told: dict[str, Any] = run.checked("broken.py", standalone.master, ",".join([*DAMAGES, "none"]), timeout=900).result
+    return told
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verify_names_node_cause_and_cure(broken: dict[str, Any], damage: str) -> None:
+    what, words = DAMAGES[damage]
+    error = broken[damage]["error"]
+    assert (error["class"], error["what"]) == ("VerifyError", what)
+    assert words in error["value"]
+    assert "127.0.0.1" in error["value"], "the node's address"
+    assert error["cause"]
+    assert error["cure"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_users_own_first_action_is_explained_while_it_fails(broken: dict[str, Any], damage: str) -> None:
+    what, words = DAMAGES[damage]
+    assert broken[damage]["action"], "it failed in Spark's words"
+    [line] = [line for line in broken[damage]["told"] if what in line]
+    assert words in line
+    assert " -> " in line, "with its cure"
+
+
+def test_a_healthy_launch_is_told_nothing(broken: dict[str, Any]) -> None:
+    assert (broken["none"]["action"], broken["none"]["error"], broken["none"]["told"]) == ("", None, [])
+
+
+# disks
+
+
+@contextmanager
+def disk(nodes: tuple[Node, ...], options: str) -> Iterator[None]:
+    """Another disk under the executors' folders of the nodes."""
+    roots = [("nsenter", f"--target={_namespaces.first_process(node)}", "--mount", "--root", "--") for node in nodes]
+    for root in roots:
+        subprocess.run([*root, "mount", "-t", "tmpfs", "-o", f"mode=1777,{options}", "disk", WORK], check=True)
+    try:
+        yield
+    finally:
+        for root in roots:
+            subprocess.run([*root, "umount", "--lazy", WORK], check=True)
+
+
+@pytest.mark.parametrize(("options", "what"), [("noexec", "the executors' interpreter may not be run"), ("size=20m", "a disk is full")])
+def test_a_nodes_disk(standalone: Lane, spark_python: SparkPython, options: str, what: str) -> None:
+    if not standalone.nodes:
+        cannot_run("SPARK_BED_MASTER names a cluster whose nodes are not ours to mount disks on")
+    with disk(standalone.nodes, options):
+        told = spark_python.checked("broken.py", standalone.master, "none", timeout=600).result["none"]
+    assert told["error"]["what"] == what
+    assert "127.0.0.1" in told["error"]["value"]
+    assert [line for line in told["told"] if what in line]
