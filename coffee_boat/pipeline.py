@@ -6,6 +6,7 @@ interpreter inside; in a session it is a layer of the missing distributions.
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import time
@@ -15,14 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _host, driver, requirements, settings
+from coffee_boat import _conda, _host, driver, requirements, settings
 from coffee_boat._progress import Say
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
-from coffee_boat.build import compiled, installed, interpreter, pyspark_files, wheels, worker_files
+from coffee_boat.build import compiled, conda, conda_prefix, installed, interpreter, pyspark_files, wheels, worker_files
 from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError
 from coffee_boat.lock import pip, target
-from coffee_boat.model import Archive, Chunk, Finding, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
+from coffee_boat.model import Archive, Chunk, CondaPin, Finding, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
+from coffee_boat.settings import condarc
 
 _SECONDS_A_SOURCE = 15.0
 _SECONDS_A_FETCHED_BYTE = 1 / 20_000_000
@@ -177,8 +179,8 @@ class Pipeline:
         fetched = self._fetch(lock.pins, lock, manifest, say)
         lock = self._with_edges(lock, fetched, manifest)
         with self.watch.part("build"):
-            say(f"packing {len(lock.pins)} distributions")
-            parts = (*self._base_chunks(lock.target), *self._wheel_chunks(fetched, lock))
+            say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
+            parts = (*self._base_chunks(lock, manifest, say), *self._wheel_chunks(fetched, lock))
             return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python)
 
     def layer(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
@@ -224,7 +226,7 @@ class Pipeline:
     def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> dict[str, Path]:
         credentials = [r.url for r in manifest.requirements if r.url]
         with self.watch.part("fetch"):
-            return wheels.fetch(replace(lock, pins=pins), indexes=self._indexes(manifest), store=self._store, python=self._python, say=say, credentials=credentials)
+            return wheels.fetch(replace(lock, pins=pins), indexes=self._indexes(manifest), store=self._store, python=self._python_for(lock), say=say, credentials=credentials)
 
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}
@@ -233,29 +235,56 @@ class Pipeline:
 
     def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool) -> Archive:
         archive = archives.assemble(tuple(parts), target=lock.target, lock=lock, has_python=has_python, inputs=_inputs(manifest), store=self._store)
+        archive = replace(archive, findings=(*archive.findings, *conda.findings(archive.chunks, self._store)))
         if archive.floor > lock.target.glibc:
             raise _needs_newer_glibc(archive)
         return archive
 
-    def _base_chunks(self, where: Target) -> list[Chunk]:
-        python = [interpreter.chunk(self.interpreter, self._store)] if self._settings.ship_python else []
-        return [*python, worker_files.chunk(where, self._store), pyspark_files.chunk(where, self._store, python=self._python)]
+    def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
+        """The interpreter, conda's own where there is any conda package; our part of it; pyspark."""
+        ours = [worker_files.chunk(lock.target, self._store), pyspark_files.chunk(lock.target, self._store, python=self._python_for(lock))]
+        if lock.conda:
+            return [*self._conda_chunks(lock, manifest, say), *ours]
+        return [interpreter.chunk(self.interpreter, self._store), *ours] if self._settings.ship_python else ours
+
+    def _conda_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
+        packed = conda.conda_chunks(lock, self._store, source=self._conda_source(manifest), say=say)
+        conda.refuse_both(lock, packed, self._store)
+        python = self._python_for(lock)
+        if self._settings.bytecode == "all":
+            return [*packed, *(compiled.chunk(chunk, self._store, python=python) for chunk in packed)]
+        own = packed[[pin.name for pin in conda.in_order(lock.conda)].index("python")]
+        return [*packed, compiled.library_chunk(own, self._store, python=python, minor=lock.target.minor)]
+
+    def _conda_source(self, manifest: Manifest) -> conda_prefix.Source:
+        """Where conda packages are fetched, with the credentials of the channels that were named."""
+        configuration = condarc.load(os.environ)
+        named = [*manifest.channels, *(wanted.channel for wanted in manifest.conda if wanted.channel), *configuration.channels]
+        return conda_prefix.Source(replace(configuration, offline=configuration.offline or self._settings.indexes.offline), _conda.channels(named, configuration))
+
+    def _python_for(self, lock: Lock) -> str:
+        """An interpreter of the executors' minor version on this machine, to build and compile with; conda's own need not run here."""
+        if not lock.conda:
+            return self._python
+        if platform.python_version().startswith(f"{lock.target.minor}."):
+            return sys.executable
+        return interpreter.find(lock.target.minor, offline=self._settings.indexes.offline).executable
 
     def _wheel_chunks(self, fetched: Mapping[str, Path], lock: Lock) -> list[Chunk]:
         packed = installed.wheel_chunks(fetched, lock, self._store)
         if self._settings.bytecode == "all":
-            packed += [compiled.chunk(chunk, self._store, python=self._python) for chunk in packed]
+            packed += [compiled.chunk(chunk, self._store, python=self._python_for(lock)) for chunk in packed]
         return packed
 
     # what it would take
 
     def plan(self, lock: Lock) -> tuple[PlanItem, ...]:
         """One line a part of the base; looks at the store and makes nothing."""
-        return (*self._base_items(lock.target), *(self._pin_item(pin, lock.target) for pin in lock.pins))
+        return (*self._base_items(lock), *(self._conda_item(pin, lock.target) for pin in lock.conda), *(self._pin_item(pin, lock.target) for pin in lock.pins))
 
-    def _base_items(self, where: Target) -> list[PlanItem]:
-        spark = _item("pyspark", pyspark_files.recall(where, self._store, python=self._python), seconds=3.0, size=3_000_000)
-        if not self._settings.ship_python:
+    def _base_items(self, lock: Lock) -> list[PlanItem]:
+        spark = _item("pyspark", pyspark_files.recall(lock.target, self._store, python=self._python_for(lock)), seconds=3.0, size=3_000_000)
+        if lock.conda or not self._settings.ship_python:
             return [spark]
         python = self.interpreter
         return [_item(f"python {python.version}", interpreter.recall(python, self._store), seconds=6.0, size=17_000_000), spark]
@@ -264,9 +293,13 @@ class Pipeline:
         label, packed = f"{pin.name} {pin.version}", installed.recall_wheel(pin, where, self._store)
         if packed is not None or pin.kind != "wheel":
             return _item(label, packed, seconds=_SECONDS_A_SOURCE, size=pin.size)
-        fetch = not wheels.have(pin, self._store)
-        seconds = (pin.size or 0) * (_SECONDS_A_FETCHED_BYTE * fetch + _SECONDS_A_PACKED_BYTE)
-        return PlanItem(label=label, action="fetch" if fetch else "build", size=pin.size, seconds=seconds)
+        return _work(label, pin, fetch=not wheels.have(pin, self._store))
+
+    def _conda_item(self, pin: CondaPin, where: Target) -> PlanItem:
+        label, packed = f"{pin.name} {pin.version} ({pin.channel}, {pin.license or 'licence not said'})", conda.recall_package(pin, where, self._store)
+        if packed is not None:
+            return _item(label, packed, seconds=0.0, size=pin.size)
+        return _work(label, pin, fetch=not conda.have(pin, self._store))
 
 
 _CHANGE = "a version that is aboard would have to change"
@@ -317,6 +350,12 @@ def _item(label: str, chunk: Chunk | None, *, seconds: float, size: int | None) 
     if chunk is not None:
         return PlanItem(label=label, action="reuse", size=chunk.size, known=True)
     return PlanItem(label=label, action="build", size=size, seconds=seconds)
+
+
+def _work(label: str, pin: Pin | CondaPin, *, fetch: bool) -> PlanItem:
+    """What is neither packed nor, perhaps, here."""
+    seconds = (pin.size or 0) * (_SECONDS_A_FETCHED_BYTE * fetch + _SECONDS_A_PACKED_BYTE)
+    return PlanItem(label=label, action="fetch" if fetch else "build", size=pin.size, seconds=seconds)
 
 
 def _needs_newer_glibc(archive: Archive) -> BuildError:

@@ -30,6 +30,7 @@ from coffee_boat._version import __version__
 from coffee_boat.build.chunks import ChunkWriter, folders_of, is_inside, is_plain
 from coffee_boat.errors import BuildError
 from coffee_boat.model import SENTINEL, Archive, Chunk, Finding, Lock, Target, digest_of
+from coffee_boat.worker.prefix import settle
 
 FORMAT = 1
 """Of boat.json."""
@@ -127,6 +128,7 @@ def _manifest(chunks: Sequence[Chunk], target: Target, lock: Lock, has_python: b
         "inputs": dict(inputs),
         "lock": lock.digest,
         "pins": {pin.name: pin.version for pin in lock.pins},
+        **({"conda": {pin.name: {"version": pin.version, "build": pin.build, "channel": pin.channel, "license": pin.license} for pin in lock.conda}} if lock.conda else {}),
         "chunks": [{"id": chunk.id, "label": chunk.label} for chunk in chunks],
         "glibc": max((chunk.floor for chunk in chunks), default=(0, 0)),
         "architecture": target.architecture,
@@ -226,6 +228,7 @@ def _unpacked(source: Path, size: int, name: str, store: Store, last: str) -> Pa
                 with store.publish("trees", name) as scratch:
                     scratch.mkdir()
                     _unpack(source, size, scratch, last)
+                    settle(str(scratch), final=os.path.realpath(tree))
     return tree
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,9 @@ from coffee_boat.errors import BuildError
 
 FORMAT = 1
 """Part of the key of every chunk with bytecode: raise it when the bytes for the same sources change."""
+
+RARE = re.compile(r"/(encodings/(?!(__init__|aliases|ascii|idna|latin_1|utf_8)\.py$)|(tests?|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data)/)")
+"""Of the standard library: not worth a file of bytecode each, since nodes unpack by the file. Of a hundred encodings a process reads one, if any."""
 
 _SLICES = 4
 """Files are compiled in this many processes. A constant: which strings marshal writes as references depends on what the same process compiled before."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from coffee_boat._store import Store
@@ -16,11 +17,11 @@ from coffee_boat.build import bytecode, chunks
 from coffee_boat.model import Chunk
 
 
-def chunk(wheel: Chunk, store: Store, *, python: str) -> Chunk:
-    """The compiled modules of a wheel's chunk, at their places in the archive; made once for the same chunk and interpreter.
+def chunk(packed: Chunk, store: Store, *, python: str) -> Chunk:
+    """The compiled modules of a package's chunk, at their places in the archive; made once for the same chunk and interpreter.
 
     Args:
-        wheel: made by installed.wheel_chunk, and in the store.
+        packed: in the store.
         python: an interpreter of the target's minor version.
 
     Raises:
@@ -28,21 +29,39 @@ def chunk(wheel: Chunk, store: Store, *, python: str) -> Chunk:
         StoreError: it is not there yet, and the store cannot be written.
     """
 
+    return _chunk(packed, store, python, f"bytecode of {packed.label}", lambda _: True)
+
+
+def library_chunk(packed: Chunk, store: Store, *, python: str, minor: str) -> Chunk:
+    """The same for the standard library alone, in the chunk of an interpreter that came whole; without what is seldom read.
+
+    Raises:
+        BuildError, StoreError: as `chunk`.
+    """
+    return _chunk(packed, store, python, f"bytecode of {packed.label}, standard library", lambda name: _is_used(name, minor))
+
+
+def _is_used(name: str, minor: str) -> bool:
+    library, site = f"lib/python{minor}/", f"lib/python{minor}/site-packages/"
+    return name.startswith(library) and not name.startswith(site) and not bytecode.RARE.search(name)
+
+
+def _chunk(packed: Chunk, store: Store, python: str, label: str, keep: Callable[[str], bool]) -> Chunk:
     def fill(writer: chunks.ChunkWriter) -> None:
         with tempfile.TemporaryDirectory(prefix="boat-bytecode-") as folder:
             root = Path(folder)
-            for name in bytecode.compile_tree(python, root, _sources(store.chunk_path(wheel), root)):
+            for name in bytecode.compile_tree(python, root, _sources(store.chunk_path(packed), root, keep)):
                 writer.file(name, (root / name).read_bytes())
 
-    return chunks.make(store, ["bytecode", bytecode.FORMAT, wheel.id, bytecode.stamp(python)], f"bytecode of {wheel.label}", fill)
+    return chunks.make(store, ["bytecode", bytecode.FORMAT, packed.id, label, bytecode.stamp(python)], label, fill)
 
 
-def _sources(packed: Path, root: Path) -> list[str]:
+def _sources(packed: Path, root: Path, keep: Callable[[str], bool]) -> list[str]:
     """Write the Python files of a chunk below `root`; their names. What makes chunks has checked the names."""
     names = []
     with tarfile.open(packed) as entries:
         for entry in entries:
-            content = entries.extractfile(entry) if PurePosixPath(entry.name).suffix == ".py" else None
+            content = entries.extractfile(entry) if PurePosixPath(entry.name).suffix == ".py" and keep(entry.name) else None
             if content is not None:
                 place = root / entry.name
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,8 @@ from coffee_boat.errors import BuildError
 MAGIC = b"\x7fELF"
 
 _MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686", "EM_ARM": "armv7l", "EM_PPC64": "ppc64le", "EM_S390": "s390x", "EM_RISCV": "riscv64"}
+_NUMBERS = {"x86_64": 62, "aarch64": 183}
+"""e_machine (ELF specification) by platform.machine()."""
 _WEAK = 2
 """VER_FLG_WEAK (Linux Standard Base, symbol versioning): the loader does not insist on this version."""
 _RELR = (2, 36)
@@ -44,6 +46,17 @@ class Elf:
 def is_elf(head: bytes) -> bool:
     """True if these are the first bytes of an ELF file."""
     return head.startswith(MAGIC)
+
+
+def is_for(head: bytes, architecture: str) -> bool:
+    """True if an ELF file is for an architecture, or the architecture is not known here.
+
+    Args:
+        head: its first 20 bytes, or more.
+        architecture: as platform.machine() says it.
+    """
+    number = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
+    return _NUMBERS.get(architecture) in (None, number)
 
 
 def is_elf_file(path: Path) -> bool:

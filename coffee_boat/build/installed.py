@@ -45,8 +45,6 @@ _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _METHODS: dict[int, Callable[[bytes], bytes]] = {zipfile.ZIP_STORED: bytes, zipfile.ZIP_DEFLATED: bytes, zipfile.ZIP_BZIP2: bz2.decompress}
 """How members are read that are not copied as they are. LZMA in a zip has a header of its own, and no tool makes such wheels."""
-_MACHINES = {"x86_64": 62, "aarch64": 183}
-"""e_machine (ELF specification) by platform.machine()."""
 _OURS = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
 """Written anew, or signatures of a RECORD that is no more."""
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
@@ -358,8 +356,7 @@ class _Install:
 
     def _floor(self, archive: zipfile.ZipFile) -> tuple[int, int]:
         promised = promised_glibc(self._wheel.name, self._target.architecture)
-        machine = _MACHINES.get(self._target.architecture)
-        fitting = [info for info, head in self._binaries if machine in (None, _machine(head))]
+        fitting = [info for info, head in self._binaries if elf.is_for(head, self._target.architecture)]
         if self._binaries and not fitting:
             self._issue(self._binaries[0][0].filename, f"neither it nor another binary is for {self._target.architecture}")
             self._raise_issues()
@@ -424,11 +421,6 @@ def _is_data(name: str) -> bool:
 def _is_bytecode(name: str, members: Mapping[str, object]) -> bool:
     """Bytecode is made anew where it is wanted; a module that comes without its source stays."""
     return "__pycache__" in name.split("/")[:-1] or (name.endswith(".pyc") and name[:-1] in members)
-
-
-def _machine(head: bytes) -> int:
-    """e_machine of an ELF header."""
-    return int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
 
 
 def _base64(digest: bytes) -> str:

@@ -49,8 +49,6 @@ _SKIPPED_FILES = frozenset({"EXTERNALLY-MANAGED", "sitecustomize.py", "turtle.py
 _SKIPPED_MODULES = re.compile(r"(_test.*|_ctypes_test|_xxtestfuzz|xx(limited.*|subtype)|_tkinter|_g?dbm|readline|nis|ossaudiodev|_crypt)\.")
 """For tests; bound to a desktop; the GPL's (readline); of no use since PEP 594 and bound to the newest glibc by their libraries (nis, _crypt)."""
 _LANDMARK = "CPython knows its exec_prefix by this folder, also where all modules are built in; archives have no empty folders.\n"
-_RARE = re.compile(r"/encodings/(?!(__init__|aliases|ascii|idna|latin_1|utf_8)\.py$)")
-"""Not worth a file of bytecode each: a hundred tables of which a process reads one, if any; nodes unpack by the file."""
 
 
 @dataclass(frozen=True)
@@ -371,7 +369,7 @@ def _copy(facts: _Facts, root: Path) -> dict[str, elf.Elf]:
     for name, target in {**_links(facts), **load.links}.items():
         _link(root / name, target)
     _write_landmark(root, facts)
-    bytecode.compile_tree(str(root / load.program), root, [name for name in _names(root) if not _RARE.search(name)])
+    bytecode.compile_tree(str(root / load.program), root, [name for name in _names(root) if not bytecode.RARE.search(name)])
     _check(facts, root, load)
     return load.read
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import finder, node
+from . import activation, finder, node, prefix
 
 SENTINEL = "boat.json"
 """The last member of every archive: without it the archive was not unpacked to its end."""
@@ -24,7 +24,10 @@ def start() -> None:
     root = archive_root()
     _check_complete(root)
     if os.path.realpath(sys.prefix) == os.path.realpath(root):  # a node's own interpreter fits its node
+        for failure in prefix.settle(root):
+            sys.stderr.write(f"coffee_boat: {failure}\n")
         node.prepare(root)
+        activation.activate(os.path.realpath(root))
 
 
 def archive_root() -> str:

@@ -1,0 +1,292 @@
+"""Conda packages as chunks: one a package, as for wheels, so that environments share what they have in common.
+
+    lib/python3.11/site-packages/...   noarch python packages, too
+    bin/..., lib/..., etc/..., share/...
+    conda-meta/NAME-VERSION-BUILD.json what it is, whose channel, which licence, and which of its files hold the prefix
+
+Files are those of the package, with its own placeholder where a prefix belongs: an archive does not know where a node will put it.
+worker/prefix.py writes the real one there, once a node. Scripts for Python need none: they find it beside themselves. Bytecode is
+left out (its sources get other times when they are unpacked). Chunks stand in the order of conda's own links, a package after
+what it needs; of two that have the same file, the later one's is what executors get, as in conda.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from coffee_boat._progress import Say
+from coffee_boat._store import Store
+from coffee_boat.build import chunks, conda_prefix, elf, scripts
+from coffee_boat.build.chunks import ChunkWriter
+from coffee_boat.build.conda_prefix import CondaFile, Installed, Source
+from coffee_boat.errors import BuildError
+from coffee_boat.model import SENTINEL, START_FOLDER, Chunk, CondaPin, Finding, Lock, Target, digest_of
+
+LAYOUT = 1
+"""Part of each package's key: raise it when the bytes that it becomes change."""
+META = "conda-meta/"
+
+_SHEBANG = re.compile(rb"#!\s*(?P<program>\S+/)?bin/python[\d.]*(?=\s)")
+_GLIBC = re.compile(rb"GLIBC_(\d+)\.(\d+)")
+_PROMISE = re.compile(r"__glibc\s+>=\s*(\d+)\.(\d+)")
+_ASSIGNED = re.compile(rb"(?:^|[\s;&])(?:export\s+)?(LD_LIBRARY_PATH|LD_PRELOAD|PYTHONPATH|PYTHONHOME|PYTHONSTARTUP|PYTHONNOUSERSITE|MALLOC_ARENA_MAX)=", re.MULTILINE)
+"""What a process reads when it starts: too late for one that runs."""
+_ACTIVATION = "etc/conda/activate.d/"
+_POST_LINK = re.compile(r"bin/\.[^/]+-post-link\.sh")
+_SHOWN = 3
+
+
+def conda_chunks(lock: Lock, store: Store, *, source: Source, say: Say, only: Iterable[str] | None = None) -> list[Chunk]:
+    """The chunks of a lock's conda packages, in the order of their links; each made once for all processes and locks.
+
+    Args:
+        only: names of those that are wanted; all by default.
+
+    Raises:
+        BuildError: a package cannot be fetched or installed, is damaged, hostile, or not what was pinned.
+        StoreError: something is to be made, and the store cannot be written.
+    """
+    wanted = None if only is None else frozenset(only)
+    pins = [pin for pin in in_order(lock.conda) if wanted is None or pin.name in wanted]
+    known = _known(pins, lock.target, store)
+    if len(known) < len(pins):
+        with store.lock(f"conda {digest_of([pin.identity for pin in lock.conda])}"):
+            known = _known(pins, lock.target, store)
+            known |= _made([pin for pin in pins if pin.name not in known], lock, store, source, say)
+    return [known[pin.name] for pin in pins]
+
+
+def recall_package(pin: CondaPin, target: Target, store: Store) -> Chunk | None:
+    """The chunk of a package, if it was made before."""
+    return chunks.recall(store, _key(pin, target))
+
+
+def have(pin: CondaPin, store: Store) -> bool:
+    """True if nothing has to be fetched for it."""
+    return conda_prefix.have(pin, store)
+
+
+def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
+    """What was noticed in packages when their chunks were made."""
+    return tuple(Finding(**said) for chunk in found for said in store.recall("conda-findings", chunk.id) or ())
+
+
+def distributions(found: Iterable[Chunk], target: Target, store: Store) -> dict[str, str]:
+    """The Python distributions in some chunks: normalized name -> the chunk's label."""
+    from packaging.utils import canonicalize_name
+
+    info = re.compile(rf"{re.escape(target.site_packages)}([^/]+?)-[^/-]+\.(?:dist|egg)-info(?:/|$)")
+    names = ((chunk, name) for chunk in found for name in store.recall("listing", chunk.id) or {})
+    return {canonicalize_name(match[1]): chunk.label for chunk, name in names if (match := info.match(name))}
+
+
+def refuse_both(lock: Lock, found: Sequence[Chunk], store: Store) -> None:
+    """A distribution that conda brings and pip brings too: pip's files over conda's would be neither of the two.
+
+    Raises:
+        BuildError: there is one.
+    """
+    ours = distributions(found, lock.target, store)
+    both = [f"{pin.name} {pin.version} from pip, {ours[pin.name]} from conda" for pin in lock.pins if pin.name in ours]
+    if both:
+        raise BuildError(
+            "a package would come from conda and from pip", value="; ".join(both), cause="the two were locked apart from each other", cure="ask for it in one of the two ways"
+        )
+
+
+def in_order(pins: Sequence[CondaPin]) -> list[CondaPin]:
+    """Each after what it needs, otherwise by name. Conda packages may need each other."""
+    by_name, order = {pin.name: pin for pin in pins}, {}
+
+    def visit(pin: CondaPin, waiting: frozenset[str]) -> None:
+        for name in sorted(pin.requires):
+            if name in by_name and name not in order and name not in waiting:
+                visit(by_name[name], waiting | {name})
+        order[pin.name] = pin
+
+    for name in sorted(by_name):
+        if name not in order:
+            visit(by_name[name], frozenset({name}))
+    return list(order.values())
+
+
+def _known(pins: Sequence[CondaPin], target: Target, store: Store) -> dict[str, Chunk]:
+    return {pin.name: chunk for pin in pins if (chunk := recall_package(pin, target, store)) is not None}
+
+
+def _made(pins: Sequence[CondaPin], lock: Lock, store: Store, source: Source, say: Say) -> dict[str, Chunk]:
+    if not pins:
+        return {}
+    with conda_prefix.installed(lock.conda, store, source, say) as packages, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        say(f"packing {len(pins)} conda packages")
+        made = {pin.name: pool.submit(_chunk, packages[pin.name], lock.target, store) for pin in pins}
+        try:
+            return {name: future.result() for name, future in made.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _chunk(package: Installed, target: Target, store: Store) -> Chunk:
+    pin = package.pin
+    writing = _Package(package, target)
+    chunk = chunks.make(store, _key(pin, target), f"{pin.name} {pin.version} {pin.build}", writing.fill)
+    if writing.findings:
+        store.remember("conda-findings", chunk.id, [{"what": f.what, "value": f.value, "cause": f.cause, "cure": f.cure} for f in writing.findings])
+    return chunk
+
+
+def _key(pin: CondaPin, target: Target) -> list[object]:
+    return ["conda", LAYOUT, pin.identity, pin.channel, pin.license, target.minor, target.architecture]
+
+
+class _Package:
+    """One package being written into a chunk. What breaks the rules is collected, and raised together at the end."""
+
+    def __init__(self, package: Installed, target: Target) -> None:
+        self._package, self._target = package, target
+        self._issues: list[str] = []
+        self._prefixed: list[dict[str, str]] = []
+        self._binaries: dict[str, bytes] = {}
+        self.findings: list[Finding] = []
+
+    def fill(self, writer: ChunkWriter) -> tuple[int, int]:
+        """Write all of it; returns the glibc that it needs."""
+        names = {file.name for file in self._package.paths}
+        self._check_tree(names)
+        self._raise_issues()
+        for file in self._package.paths:
+            if not _is_bytecode(file.name, names):
+                self._write(writer, file)
+        for name, data in self._scripts():
+            writer.file(name, data, executable=True)
+        self._write_meta(writer)
+        if self._package.pin.name == "python":
+            self._check_python(names)
+        self._raise_issues()
+        return self._floor()
+
+    # files
+
+    def _write(self, writer: ChunkWriter, file: CondaFile) -> None:
+        if file.source.is_symlink():
+            writer.link(file.name, str(file.source.readlink()))
+            return
+        data = file.source.read_bytes()
+        if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
+            self._issue(file.name, "its content is not what the package says")
+        if file.name.startswith("bin/") and _is_for_python(data, file.placeholder):
+            data = scripts.relocatable(data, self._target.minor)
+        if file.placeholder and file.placeholder.encode() in data:
+            self._prefixed.append({"_path": file.name, "path_type": "hardlink", "file_mode": file.mode, "prefix_placeholder": file.placeholder})
+        if elf.is_elf(data):
+            self._binaries[file.name] = data
+        self._notice(file.name, data)
+        writer.file(file.name, data, executable=bool(file.source.stat().st_mode & 0o111))
+
+    def _scripts(self) -> Iterator[tuple[str, bytes]]:
+        """The console scripts of a noarch python package: conda makes them when it installs."""
+        if self._package.entry_points:
+            text = "[console_scripts]\n" + "\n".join(self._package.entry_points) + "\n"
+            yield from ((f"bin/{name}", data) for name, data in scripts.entry_points(text, self._label, self._target.minor))
+
+    def _write_meta(self, writer: ChunkWriter) -> None:
+        pin, index = self._package.pin, self._package.index
+        said = {
+            "name": pin.name,
+            "version": pin.version,
+            "build": pin.build,
+            "build_number": index.get("build_number", 0),
+            "subdir": pin.subdir,
+            "channel": pin.channel,
+            "license": pin.license or index.get("license") or "",
+            "depends": list(index.get("depends") or ()),
+            "fn": pin.filename,
+            "sha256": pin.sha256,
+            "paths_data": {"paths_version": 1, "paths": self._prefixed},
+        }
+        writer.file(f"{META}{pin.name}-{pin.version}-{pin.build}.json", json.dumps(said, sort_keys=True, indent=1).encode() + b"\n")
+
+    # checks
+
+    @property
+    def _label(self) -> str:
+        return self._package.pin.filename
+
+    def _check_tree(self, names: Iterable[str]) -> None:
+        files = set(names)
+        for folder in sorted(chunks.folders_of(files) & files):
+            self._issue(folder, "it is a folder and also a file or a link")
+        for name in sorted(files):
+            if not chunks.is_plain(name):
+                self._issue(name, "its name leaves the prefix or is no file name")
+            elif name == SENTINEL or name.startswith((START_FOLDER, META)):
+                self._issue(name, "this name is this program's own")
+            elif scripts.is_interpreter(name) and self._package.pin.name != "python":
+                self._issue(name, "it would replace the interpreter")
+
+    def _check_python(self, names: set[str]) -> None:
+        """That conda's python is one that starts wherever it is put, and looks for packages where they are."""
+        program, site = f"bin/python{self._target.minor}", self._package.index.get("python_site_packages_path")
+        if site not in (None, self._target.site_packages.rstrip("/")):
+            self._issue("info/index.json", f"packages lie in {site}: a free-threaded Python, which PySpark does not support")
+        if program not in self._binaries:
+            self._issue(program, f"it is no program for {self._target.architecture}, or not there" if program in names else "it is not there")
+            return
+        found = elf.parse(self._binaries[program], program)
+        absolute = [entry for entry in f"{found.rpath}:{found.runpath}".split(":") if entry.startswith("/")]
+        if absolute:
+            self._issue(program, f"it looks for its libraries in {absolute[0]}, which no node has before the prefix is written")
+
+    def _floor(self) -> tuple[int, int]:
+        """The glibc that is needed: what the package promises, unless its binaries name a newer one."""
+        promised = [(int(match[1]), int(match[2])) for text in self._package.index.get("depends") or () if (match := _PROMISE.match(text))]
+        fitting = {name: data for name, data in self._binaries.items() if elf.is_for(data, self._target.architecture)}
+        if self._binaries and not fitting and self._package.pin.subdir != "noarch":
+            self._issue(next(iter(self._binaries)), f"neither it nor another binary is for {self._target.architecture}")
+            self._raise_issues()
+        floor = max(promised, default=(0, 0))
+        for name, data in fitting.items():
+            if max(((int(major), int(minor)) for major, minor in _GLIBC.findall(data)), default=(0, 0)) > floor:
+                floor = max(floor, elf.parse(data, name).glibc)
+        return floor
+
+    def _notice(self, name: str, data: bytes) -> None:
+        if name.startswith(_ACTIVATION) and (late := sorted({found.decode() for found in _ASSIGNED.findall(data)})):
+            self._find(
+                "an activation script sets what a process reads only when it starts",
+                f"{self._label}: {', '.join(late)}",
+                "executors' Python runs already when the script does",
+                f'set it for executors: conf spark.executorEnv.{late[0]}="..."',
+            )
+        if _POST_LINK.fullmatch(name):
+            self._find("a package has a script that conda runs after linking; it is not run", f"{self._label}: {name}", "it would change the prefix of one machine", "")
+
+    def _find(self, what: str, value: str, cause: str, cure: str) -> None:
+        self.findings.append(Finding(what, value, cause, cure))
+
+    def _issue(self, name: str, reason: str) -> None:
+        self._issues.append(f"{name}: {reason}")
+
+    def _raise_issues(self) -> None:
+        if self._issues:
+            others = len(self._issues) - _SHOWN
+            cause = "; ".join(self._issues[:_SHOWN]) + (f"; + {others} others" if others > 0 else "")
+            raise BuildError("a conda package cannot be shipped", value=self._label, cause=cause, cure="leave it out, or pin another build of it: name=version=build")
+
+
+def _is_for_python(data: bytes, placeholder: str) -> bool:
+    """True for a script whose first line names the prefix's own Python."""
+    if scripts.is_for_python(data):
+        return True
+    first = data.partition(b"\n")[0] + b"\n"
+    return bool(placeholder) and placeholder.encode() in first and _SHEBANG.match(first) is not None
+
+
+def _is_bytecode(name: str, names: set[str]) -> bool:
+    """Bytecode is made anew where it is wanted; a module that comes without its source stays."""
+    return "__pycache__" in name.split("/")[:-1] or (name.endswith(".pyc") and name[:-1] in names)

@@ -1,0 +1,193 @@
+"""CondaPins -> a prefix: installed by rattler in the store's scratch, read by conda-pack, gone when its chunks are made.
+
+The prefix is exactly the lock: nothing else was ever in it, no link script ran, and nobody writes into it. So what can make an
+archive of a conda environment wrong is refused here or cannot be: files that pip replaced or removed, editable installs, a package
+cache that somebody wrote into (rattler compares every file with the package's own hashes, and unpacks it again).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from coffee_boat import _conda
+from coffee_boat._conda import Channel, Configuration
+from coffee_boat._progress import Say
+from coffee_boat._run import redact
+from coffee_boat._store import Store
+from coffee_boat.errors import BuildError, StoreError
+from coffee_boat.model import CondaPin
+
+_FULL = "(os error 28)"
+"""ENOSPC, as Rust says it."""
+_NO_NETWORK = ("error sending request", "dns error", "connect error", "status client error", "status server error", "not found")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where packages are fetched from."""
+
+    configuration: Configuration = field(default_factory=Configuration)
+    channels: tuple[Channel, ...] = ()
+    """With the credentials that pins do not hold."""
+
+
+@dataclass(frozen=True)
+class CondaFile:
+    """One file or link of a package, as it was before a prefix was written into it."""
+
+    name: str
+    """Below the prefix."""
+    source: Path
+    mode: Literal["", "text", "binary"] = ""
+    """How the placeholder in it is replaced."""
+    placeholder: str = ""
+    sha256: str = ""
+    """As the package says it; empty for a link."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One package in a prefix."""
+
+    pin: CondaPin
+    folder: Path
+    """The unpacked package."""
+    index: Mapping[str, Any]
+    """Its info/index.json."""
+    paths: tuple[CondaFile, ...]
+    """Sorted by name; without what rattler generates."""
+    entry_points: tuple[str, ...]
+    """Of a noarch python package: "name = module:attribute"."""
+
+
+def have(pin: CondaPin, store: Store) -> bool:
+    """True if nothing has to be fetched for a pin: it lies unpacked in the store. (Rattler still looks whether it is the pin's.)"""
+    return (_cache(store) / f"{pin.name}-{pin.version}-{pin.build}").is_dir()
+
+
+@contextmanager
+def installed(pins: Sequence[CondaPin], store: Store, source: Source, say: Say) -> Iterator[dict[str, Installed]]:
+    """All packages of a lock in a prefix, by name, for as long as the block lasts.
+
+    Raises:
+        BuildError: a package cannot be fetched, is damaged, or does not go into one prefix with the others.
+        StoreError: the store cannot be written, or its disk is full.
+    """
+    if source.configuration.offline:
+        _refuse_to_fetch([pin for pin in pins if not pin.url.startswith("file:") and not have(pin, store)])
+    with store.scratch() as prefix:
+        say(f"installing {len(pins)} conda packages")
+        _install(pins, prefix, store, source)
+        yield {pin.name: _read(pin, listed) for pin, listed in _listed(pins, prefix)}
+
+
+def _cache(store: Store) -> Path:
+    return store.root / "conda" / "pkgs"
+
+
+def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
+    if pins:
+        some = ", ".join(f"{pin.name} {pin.version}" for pin in pins[:3]) + (f" + {len(pins) - 3} others" if len(pins) > 3 else "")
+        raise BuildError("conda packages are not in the store, and nothing may be fetched", value=some, cause="offline is set", cure="build once with a network, or unset offline")
+
+
+# rattler
+
+
+def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
+    import rattler
+    from rattler import exceptions
+    from rattler.package_cache import PackageCache, ValidationMode
+
+    kinds = tuple(kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning))
+    records = [_conda.record_of(pin, source.channels) for pin in pins]
+    subdir = next((pin.subdir for pin in pins if pin.subdir != "noarch"), "noarch")
+
+    async def install() -> None:
+        cache = PackageCache.new_layered([_cache(store)], validation_mode=ValidationMode.full())
+        await rattler.install(
+            records,
+            target_prefix=prefix,
+            package_cache=cache,
+            platform=rattler.Subdir(subdir),
+            client=_conda.client(source.configuration),
+            execute_link_scripts=False,
+            show_progress=False,
+        )
+
+    try:
+        _conda.wait(install)
+    except kinds as error:
+        raise _not_installed(redact(str(error)), store) from error
+
+
+def _not_installed(said: str, store: Store) -> BuildError | StoreError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["rattler does not say why"]
+    cause = "; ".join(line.removeprefix("Caused by: ") for line in lines[1:]) or lines[0]
+    if _FULL in said:
+        return StoreError("the disk of the store is full", value=str(store.root), cause=cause, cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder")
+    if any(word in said.lower() for word in _NO_NETWORK):
+        return BuildError("a conda package cannot be fetched", value=lines[0], cause=cause, cure="look at the channel's URL, proxies and ssl_verify in .condarc, and try again")
+    return BuildError("conda packages cannot be installed together", value=lines[0], cause=cause, cure="captain.plan() locks anew; leave out or pin the package that is named")
+
+
+# conda-pack
+
+
+def _listed(pins: Sequence[CondaPin], prefix: Path) -> Iterator[tuple[CondaPin, tuple[dict[str, Any], list[Any]]]]:
+    """Each pin with rattler's record of it and the files that conda-pack finds to be of it."""
+    records = {record["name"]: record for record in map(_json, sorted((prefix / "conda-meta").glob("*.json")))}
+    owners = {record["link"]["source"]: name for name, record in records.items()}
+    files: dict[str, list[Any]] = {name: [] for name in records}
+    for file in _packed(prefix):
+        owner = next((owners[str(folder)] for folder in Path(file.source).parents if str(folder) in owners), None)
+        if owner is not None:  # what else lies there was generated: conda-meta, rattler's entry points, its copies of clobbered files
+            files[owner].append(file)
+    missing = [pin.name for pin in pins if pin.name not in records]
+    if missing:
+        raise BuildError("conda packages are missing from what was installed", value=", ".join(missing), cause="rattler left them out", cure="try again")
+    for pin in pins:
+        yield pin, (records[pin.name], files[pin.name])
+
+
+def _packed(prefix: Path) -> Sequence[Any]:
+    try:
+        from conda_pack import CondaEnv, CondaPackException
+    except ImportError as error:
+        raise _conda.missing_extra(error) from error
+    try:
+        return CondaEnv.from_prefix(str(prefix), on_missing_cache="raise").files  # type: ignore[no-any-return]
+    except CondaPackException as error:
+        raise BuildError(
+            "the conda packages do not make one whole environment", value=str(error).strip().splitlines()[0], cause=" ".join(str(error).split()), cure="leave out the package named"
+        ) from error
+
+
+def _read(pin: CondaPin, listed: tuple[dict[str, Any], list[Any]]) -> Installed:
+    record, files = listed
+    folder = Path(record["link"]["source"])
+    hashes = {entry["_path"]: entry.get("sha256") or "" for entry in _json(folder / "info" / "paths.json", {}).get("paths", ())}
+    link = _json(folder / "info" / "link.json", {})
+    paths = [
+        CondaFile(
+            name=file.target,
+            source=Path(file.source),
+            mode=file.file_mode or "",
+            placeholder=file.prefix_placeholder or "",
+            sha256="" if Path(file.source).is_symlink() else hashes.get(str(Path(file.source).relative_to(folder)), ""),
+        )
+        for file in files
+    ]
+    entry_points = (link.get("noarch") or {}).get("entry_points") or ()
+    return Installed(pin, folder, _json(folder / "info" / "index.json"), tuple(sorted(paths, key=lambda path: path.name)), tuple(entry_points))
+
+
+def _json(path: Path, default: Any = None) -> Any:
+    if default is not None and not path.exists():
+        return default
+    return json.loads(path.read_text("utf-8"))

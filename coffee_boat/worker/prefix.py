@@ -1,0 +1,163 @@
+"""Writes the folder that an archive was unpacked into where conda packages keep their prefix: once a node, before anything runs.
+
+Conda packages name their own folder in some files: a placeholder, which every installer replaces (conda-build's documentation, "Making
+packages relocatable"). The archive has the placeholder still, and conda-meta/*.json in it says in which files. Each file is written
+aside and renamed, so a process sees the old one or the new one, whole, and what runs already keeps the old one. Many processes may
+start at once: the first to have the lock does it. Standard library only, Python 3.9 and later.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+META = "conda-meta"
+DONE = "coffee_boat.prefix"
+"""In conda-meta: the folder that was written; last of all."""
+_LOCK = "coffee_boat.lock"
+_SHEBANG = 127
+"""The longest first line that every kernel reads whole (Linux before 5.1)."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def settle(root: str, final: str = "") -> list[str]:
+    """Replace the placeholders below `root`, unless that was done. For other archives than conda's it costs one look.
+
+    Args:
+        root: the folder that the archive was unpacked into.
+        final: the folder that it will be renamed to; by default `root` itself, links followed.
+
+    Returns:
+        What cannot be replaced, one line each: nothing else is wrong with those files.
+    """
+    folder = os.path.join(root, META)
+    final = final or os.path.realpath(root)
+    if not os.path.isdir(folder) or _done(folder) == final:
+        return []
+    try:
+        with _Alone(os.path.join(folder, _LOCK)):
+            return [] if _done(folder) == final else _settle(root, folder, final)
+    except OSError as error:
+        names = [path for path, _, _ in _prefixed(folder)]
+        return [f"{root} cannot be written ({error.strerror}): {_some(names)} still name another folder"] if names else []
+
+
+def unsettled(root: str) -> list[str]:
+    """The files below `root` whose placeholder was not replaced, for a report. `root` may be no conda environment."""
+    folder = os.path.join(root, META)
+    if not os.path.isdir(folder) or _done(folder) == os.path.realpath(root):
+        return []
+    return sorted(path for path, _, _ in _prefixed(folder))
+
+
+def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) -> bytes:
+    """The content with the prefix in place of the placeholder; of the same length if it is binary.
+
+    Raises:
+        ValueError: binary, and the prefix is longer than the placeholder.
+    """
+    if not binary:
+        return _short_shebang(data.replace(placeholder, prefix))
+    if len(prefix) > len(placeholder):
+        raise ValueError(f"the folder's name has {len(prefix)} bytes, there is room for {len(placeholder)}")
+
+    def padded(found: re.Match[bytes]) -> bytes:
+        text = found.group().replace(placeholder, prefix)
+        return text + b"\0" * (len(found.group()) - len(text))
+
+    return re.sub(re.escape(placeholder) + rb"[^\0]*\0", padded, data)
+
+
+def _settle(root: str, folder: str, final: str) -> list[str]:
+    before = _done(folder)
+    if before:
+        return [f"{root} was {before} when its files were written: unpack the archive again instead of moving the folder"]
+    failures = [_rewrite(os.path.join(root, path), os.fsencode(placeholder), os.fsencode(final), binary=mode == "binary") for path, placeholder, mode in _prefixed(folder)]
+    _write(os.path.join(folder, DONE), os.fsencode(final), 0o644)
+    return [failure for failure in failures if failure]
+
+
+def _rewrite(path: str, placeholder: bytes, prefix: bytes, *, binary: bool) -> str:
+    """Why it could not be done; empty if it was."""
+    try:
+        with open(path, "rb") as stream:
+            data = stream.read()
+        if placeholder in data:
+            _write(path, replaced(data, placeholder, prefix, binary=binary), os.stat(path).st_mode & 0o7777)
+    except FileNotFoundError:  # somebody removed it, or another package's link to nowhere took its place
+        return ""
+    except ValueError as error:
+        return f"{path} still names another folder: {error}"
+    return ""
+
+
+def _write(path: str, data: bytes, mode: int) -> None:
+    aside = f"{path}.{os.getpid()}.boat"
+    try:
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            out.write(data)
+        os.chmod(aside, mode)
+        os.replace(aside, path)
+    except BaseException:
+        if os.path.exists(aside):
+            os.unlink(aside)
+        raise
+
+
+def _short_shebang(data: bytes) -> bytes:
+    """`#!/a/very/long/path/bin/perl -w` as `#!/usr/bin/env perl -w`, which conda does, too."""
+    first, end, rest = data.partition(b"\n")
+    words = first[2:].split(None, 1)
+    if not data.startswith(b"#!") or len(first) <= _SHEBANG or not words:
+        return data
+    return b" ".join([b"#!/usr/bin/env", words[0].rpartition(b"/")[2], *words[1:]]) + end + rest
+
+
+def _prefixed(folder: str) -> Iterator[tuple[str, str, str]]:
+    """Path, placeholder and mode of each file that has a placeholder, as the packages' records say it."""
+    import json
+
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".json"):
+            with open(os.path.join(folder, name), encoding="utf-8") as stream:
+                record = json.load(stream)
+            for entry in (record.get("paths_data") or {}).get("paths") or ():
+                if entry.get("prefix_placeholder"):
+                    yield entry["_path"], entry["prefix_placeholder"], entry.get("file_mode", "text")
+
+
+def _done(folder: str) -> str:
+    try:
+        with open(os.path.join(folder, DONE), "rb") as stream:
+            return os.fsdecode(stream.read())
+    except OSError:
+        return ""
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" + {len(names) - 3} others" if len(names) > 3 else "")
+
+
+class _Alone:
+    """A lock among the processes of a node. Where a file system knows none (some NFS), each writes the same, one file at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            sys.stderr.write(f"coffee_boat: {self._path} cannot be locked: {error.strerror}\n")
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
