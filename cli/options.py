@@ -20,7 +20,11 @@ class Wanted:
 
     pip: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    conda: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
     lock: str | None = None
+    accept_conda_license: bool | None = None
     python: str | None = None
     platform: str | None = None
     index_url: str | None = None
@@ -33,7 +37,7 @@ class Wanted:
     @property
     def settings(self) -> dict[str, Any]:
         """What a Captain takes when it is made; only what was said."""
-        names = ("python", "platform", "index_url", "extra_index_urls", "find_links", "offline", "store", "ship_python")
+        names = ("accept_conda_license", "python", "platform", "index_url", "extra_index_urls", "find_links", "offline", "store", "ship_python")
         return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
 
     def captain(self) -> Captain:
@@ -52,6 +56,10 @@ class Wanted:
         """
         for path in self.requirements:
             captain.add_requirements(path)
+        for path in self.environments:
+            captain.add_environment(path, channels=self.channels or None)
+        if self.conda or (self.channels and not self.environments):
+            captain.add_conda_packages(*self.conda, channel=self.channels)
         if self.pip:
             captain.add_pip_packages(*self.pip)
         if self.lock is not None:
@@ -142,7 +150,17 @@ _WANTED = (
         type=click.Path(),
         help="A requirements.txt, a pyproject.toml, or a script with inline metadata (PEP 723). Repeatable.",
     ),
-    click.option("--lock", metavar="FILE", type=click.Path(), help="A pylock.toml (PEP 751), taken as it is."),
+    click.option("--conda", multiple=True, metavar="SPEC", help='A conda package: "numpy >=2", "conda-forge::scipy". Repeatable. Needs the extra `conda`.'),
+    click.option(
+        "--channel",
+        "channels",
+        multiple=True,
+        metavar="CHANNEL",
+        help="A conda channel, the first one first, in place of others. Repeatable. Default: .condarc's, else conda-forge.",
+    ),
+    click.option("--environment", "environments", multiple=True, metavar="FILE", type=click.Path(), help="An environment.yml of conda. Repeatable."),
+    click.option("--lock", metavar="FILE", type=click.Path(), help="A pylock.toml (PEP 751), a pixi.lock or an @EXPLICIT list of conda, taken as it is."),
+    click.option("--accept-conda-license", is_flag=True, default=None, help="Agree to the terms of Anaconda's own channels (defaults, main, r, msys2, anaconda)."),
     click.option("--python", metavar="VERSION|PATH", help='The interpreter to ship: "3.11", or a path. Default: the one that runs boat.'),
     click.option("--platform", metavar="TAG", help='What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64".'),
     click.option("--index-url", metavar="URL", help="The package index. A password in here shows in the process list; ~/.netrc and pip.conf do not."),

@@ -97,7 +97,7 @@ def _aboard(report: Report) -> list[str]:
 def _plan_table(plan: Plan) -> tuple[str, Table]:
     sizes = ["?" if item.size is None else f"{'' if item.known else '~'}{human(item.size)}" for item in plan.items]
     rows = [(item.label, item.action, size, f"{item.seconds:.1f} s") for item, size in zip(plan.items, sizes, strict=True)]
-    title = f"{len(plan.lock.pins)} distributions for Python {plan.lock.target.python} on {plan.lock.target.platform}, about {human(plan.size)}"
+    title = f"{plan.lock.summary}, about {human(plan.size)}"
     return title, table(("what", "action", "size", "time"), rows)
 
 

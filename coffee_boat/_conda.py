@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from coffee_boat._run import redact
+from coffee_boat._store import Store
 from coffee_boat.errors import RequirementError, SettingsError
 from coffee_boat.model import CondaPin
 
@@ -105,6 +106,7 @@ def rattler() -> ModuleType:
     """
     try:
         import rattler
+        import rattler.exceptions
         from rattler import Config  # noqa: F401  (new in 0.28)
     except ImportError as error:
         raise missing_extra(error) from error
@@ -257,6 +259,11 @@ def _refuse_forbidden(found: Iterable[Channel], configuration: Configuration) ->
 
 
 # rattler
+
+
+def cache(store: Store, kind: Literal["repodata", "pkgs"]) -> Path:
+    """The folder in the store that rattler keeps its own caches in: what channels list, and packages. It checks what it finds there."""
+    return store.root / "conda" / kind
 
 
 def client(configuration: Configuration) -> Client:

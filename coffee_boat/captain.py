@@ -146,6 +146,38 @@ class Captain:
         """
         return self._add(requirements.read(Path(path), extras=extras, groups=groups), wait)
 
+    def add_conda_packages(self, *specs: str, channel: str | Sequence[str] | None = None, wait: float = 10.0) -> Captain:
+        """Ask for conda packages, in conda's words: "numpy >=2", "python=3.11", "conda-forge::scipy". No conda is needed here or there.
+
+        Conda's python is then the environment's interpreter; packages of pip go on top of what conda has. Before Spark starts or while
+        a session runs, as `add_pip_packages`. Needs the extra: pip install 'coffee_boat[conda]'.
+
+        Args:
+            channel: the one that these packages must come from, a name or a URL; or several, in the order they are asked. With any
+                named here or in an environment file, no others are asked; by default those of .condarc, else conda-forge.
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose terms were not accepted.
+            LockError, BuildError: as for `add_pip_packages`.
+        """
+        tie, named = (channel, [channel]) if isinstance(channel, str) else ("", list(channel or ()))
+        wanted = tuple(requirements.parse_conda(spec, origin="add_conda_packages", channel=tie) for spec in specs)
+        return self._add(Manifest(conda=wanted, channels=tuple(named)), wait)
+
+    def add_environment(self, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0) -> Captain:
+        """Ask for what an environment.yml lists: its channels, its packages, and those of its `pip:` list.
+
+        Args:
+            channels: in place of those in the file: exported files nearly always list Anaconda's `defaults`.
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's and its terms were not accepted.
+            LockError, BuildError: as for `add_pip_packages`.
+        """
+        return self._add(requirements.read_environment(path, channels=channels), wait)
+
     def add_lock(self, path: str | Path) -> Captain:
         """Take a pylock.toml (PEP 751) as it is: nothing is resolved.
 
@@ -156,7 +188,7 @@ class Captain:
         """
         if self._running():
             raise _lock_file_while_running(Path(path))
-        if any(part.requirements for part in self._parts):
+        if any(part.requirements or part.conda for part in self._parts):
             raise _besides_a_lock(Path(path))
         self._lock = formats.read(Path(path), self._pipeline.target)
         self._locked_by_file, self._archive = Path(path).absolute(), None
@@ -369,7 +401,7 @@ class Captain:
         """
         header = submit.read_header(script) if script is not None else None
         if script is not None and header is not None:
-            submit.refuse_other_python(header, self._pipeline.target.python)
+            submit.refuse_other_python(header, self._pipeline.nodes(self.manifest).python)
             if self._locked_by_file is None:
                 self.add_requirements(script)
         made = self.order(master=master, deploy_mode=deploy_mode, conf=conf)
@@ -409,7 +441,7 @@ class Captain:
         self.close()
 
     def __repr__(self) -> str:
-        wanted = ", ".join(redact(r.text) for r in self.manifest.requirements) or "nothing yet"
+        wanted = redact(", ".join(self.manifest.texts)) or "nothing yet"
         state = "launched" if self._hook is not None else "not launched"
         return f"<Captain: {wanted}; {state}>"
 
@@ -418,10 +450,11 @@ class Captain:
     def _add(self, manifest: Manifest, wait: float) -> Captain:
         with self._adding:
             wanted = requirements.merge([*self._parts, manifest])  # what contradicts itself in the text is refused here
+            self._pipeline.check(wanted)
             if self._running():
                 self._add_live(wanted, manifest, wait)
                 return self
-            if self._locked_by_file and manifest.requirements:
+            if self._locked_by_file and (manifest.requirements or manifest.conda):
                 raise _besides_a_lock(self._locked_by_file)
             self._parts.append(manifest)
             self._look_again()
@@ -482,7 +515,11 @@ class Captain:
         return preloading(self._seen_from_the_driver(patch, facts, lock), facts, self._preload)
 
     def _refuse_other_minor(self) -> None:
-        if self._settings.ship_python:
+        if self._lock is not None and self._lock.conda:
+            _refuse_other_minor(self._lock.target.python, asked="conda's python is ")
+        elif self.manifest.conda:
+            _refuse_other_minor(self._pipeline.minor(self.manifest), asked="the conda packages are for ")
+        elif self._settings.ship_python:
             _refuse_other_minor(self._pipeline.interpreter.version, asked=f"python={self._settings.python!r} is ")
 
     # while a SparkContext is made
@@ -563,7 +600,7 @@ class Captain:
         self._live = LiveSession(context, known, self._store)
         self._board_driver(say, chunks)
         self._tell([*takeover.not_preloaded(self._preload, known.environment), *takeover.unknown_layers(context, known)])
-        if self.manifest.requirements:
+        if self.manifest.requirements or self.manifest.conda:
             self._add_wanted()
 
     def _add_wanted(self) -> None:
@@ -639,7 +676,7 @@ class Captain:
 
 
 def _refuse_other_minor(shipped: str, *, asked: str) -> None:
-    if not shipped.startswith(f"{_DRIVER_MINOR}."):
+    if not f"{shipped}.".startswith(f"{_DRIVER_MINOR}."):
         raise LaunchError(
             "the executors' Python must be of the driver's minor version",
             value=f"{asked}{shipped}, the driver is {_DRIVER_MINOR}",

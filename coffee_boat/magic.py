@@ -142,8 +142,8 @@ class Notebook:
             yield "captain", "none yet: %boat add NAME..."
         else:
             yield "captain", ", ".join(self.names_of(captain)) or repr(captain)
-            yield "asked for", ", ".join(requirement.text for requirement in captain.manifest.requirements) or "nothing yet"
-            yield "locked", f"{len(captain.lock.pins)} distributions for Python {captain.lock.target.python} on {captain.lock.target.platform}" if captain.lock else "not yet"
+            yield "asked for", ", ".join(captain.manifest.texts) or "nothing yet"
+            yield "locked", captain.lock.summary if captain.lock else "not yet"
             yield "last report", str(captain.report).splitlines()[0] if captain.report else "none: %boat verify"
         yield "session", self._told_session()
 

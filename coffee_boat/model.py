@@ -156,7 +156,12 @@ class Manifest:
     findings: tuple[Finding, ...] = ()
     conda: tuple[CondaRequirement, ...] = ()
     channels: tuple[str, ...] = ()
-    """Conda channels, the first one first: names or URLs, which may hold credentials. Empty: what the settings say, else conda-forge."""
+    """Conda channels in the order they are asked: names or URLs, which may hold credentials. With any, no others are asked; empty: those of .condarc, else conda-forge."""
+
+    @property
+    def texts(self) -> list[str]:
+        """What was asked for, for people; the texts may hold credentials."""
+        return [*(r.text for r in self.conda), *(r.text for r in self.requirements)]
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ class CondaPin:
     @property
     def identity(self) -> str:
         """What makes two pins the same bytes."""
-        return f"{self.name}={self.version}={self.build} {self.subdir} {self.sha256}"
+        return f"{self.name}={self.version}={self.build} {self.subdir} {self.sha256 or self.url}"
 
 
 @dataclass(frozen=True)
@@ -245,6 +250,12 @@ class Lock:
         """sha256 of what is pinned and for whom; not of where it was fetched from."""
         lines = [f"{self.target.minor} {self.target.platform}", *(pin.identity for pin in self.pins), *(pin.identity for pin in self.conda)]
         return digest_of(lines)
+
+    @property
+    def summary(self) -> str:
+        """For people: how much is pinned, and for whom."""
+        parts = [f"{len(self.conda)} conda packages"] * bool(self.conda) + [f"{len(self.pins)} distributions"] * bool(self.pins or not self.conda)
+        return f"{' and '.join(parts)} for Python {self.target.python} on {self.target.platform}"
 
     def pin(self, name: str) -> Pin | None:
         """The pin of a normalized name."""
@@ -417,7 +428,7 @@ class Plan:
         return [(i.label, i.action, "?" if i.size is None else f"{'' if i.known else '~'}{i.size:,}", f"{i.seconds:.1f}") for i in self.items]
 
     def __str__(self) -> str:
-        head = f"Plan: {len(self.lock.pins)} distributions for Python {self.lock.target.python} on {self.lock.target.platform}, ~{self.size:,} bytes"
+        head = f"Plan: {self.lock.summary}, ~{self.size:,} bytes"
         settings = [] if self.patch is None else self.patch.lines()
         return "\n".join([head, text_table(("what", "action", "bytes", "seconds"), self._rows()), *settings, *finding_lines(self.findings)])
 

@@ -6,8 +6,9 @@ interpreter inside; in a session it is a layer of the missing distributions.
 
 from __future__ import annotations
 
-import os
+import functools
 import platform
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,10 +22,10 @@ from coffee_boat._progress import Say
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
 from coffee_boat.build import compiled, conda, conda_prefix, installed, interpreter, pyspark_files, wheels, worker_files
-from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError
+from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError, SettingsError
+from coffee_boat.lock import conda as conda_lock
 from coffee_boat.lock import pip, target
 from coffee_boat.model import Archive, Chunk, CondaPin, Finding, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
-from coffee_boat.settings import condarc
 
 _SECONDS_A_SOURCE = 15.0
 _SECONDS_A_FETCHED_BYTE = 1 / 20_000_000
@@ -91,6 +92,29 @@ class Pipeline:
             return target.target_for(self.interpreter.version, self.interpreter.architecture, platform=self._settings.platform)
         return target.target_for(platform.python_version(), platform.machine(), platform=self._settings.platform)
 
+    @functools.cached_property
+    def condarc(self) -> _conda.Configuration:
+        """What conda's own configuration says, read when a conda package is asked for.
+
+        Raises:
+            SettingsError, RequirementError: a file of it cannot be read.
+        """
+        return settings.conda(self._settings)
+
+    def minor(self, manifest: Manifest) -> str:
+        """The minor version of the executors' Python: "3.11". With conda packages it is their python's, which is the interpreter.
+
+        Raises:
+            BuildError: the interpreter of the settings cannot be shipped.
+        """
+        if not manifest.conda:
+            return target.minor_of(self.interpreter.version if self._settings.ship_python else platform.python_version())
+        named = self._settings.python
+        if named is not None and re.fullmatch(r"3\.\d+(\.\d+)?", named):
+            return target.minor_of(named)
+        own = target.minor_of(self.interpreter.version if named is not None else platform.python_version())
+        return conda_lock.minor_asked_for(manifest, own)
+
     # what is wanted -> what is pinned
 
     def lock(self, manifest: Manifest, say: Say) -> Lock:
@@ -101,6 +125,24 @@ class Pipeline:
         """
         with self.watch.part("resolve"):
             return self._ask(manifest, self._drivers_own(), say)
+
+    def check(self, manifest: Manifest) -> None:
+        """Refuse at once what no lock could be made of, before anything is asked or fetched.
+
+        Raises:
+            RequirementError: a channel is none, or is Anaconda's and its terms were not accepted.
+            SettingsError: conda packages are asked for, and the nodes' own interpreter is to be used.
+        """
+        if not manifest.conda:
+            return
+        if not self._settings.ship_python:
+            raise SettingsError(
+                "conda packages come with their own interpreter",
+                value="ship_python=False",
+                cause="they are built for conda's python, and are found relative to it",
+                cure="leave ship_python=False out, or ask for packages of pip only",
+            )
+        _conda.refuse_unlicensed(conda_lock.channels_of(manifest, self.condarc), accepted=self._settings.accept_conda_license)
 
     def lock_more(self, manifest: Manifest, added: Manifest, aboard: Lock, say: Say) -> Lock:
         """Resolve with everything that is aboard kept as it is; it stays in the lock, wanted or not.
@@ -118,7 +160,7 @@ class Pipeline:
         with self.watch.part("resolve"):
             preferred = {**self._drivers_own(), **{pin.name: pin.version for pin in aboard.pins}}
             try:
-                lock = self._ask(limited, preferred, say)
+                lock = self._ask(limited, preferred, say, aboard=aboard)
             except (LockError, RequirementError) as refusal:
                 raise self._explained(refusal, manifest, aboard, say) from refusal
         _refuse_changes(aboard, lock, added=added)
@@ -144,13 +186,44 @@ class Pipeline:
         trees = str(self._store.path("trees", ""))
         return driver.installed([entry for entry in sys.path if not entry.startswith(trees)])
 
-    def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say) -> Lock:
-        where = self.target
+    def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say, *, aboard: Lock | None = None) -> Lock:
+        """Conda first; pip on top, with what the conda packages bring as given."""
+        below = self._ask_conda(manifest, aboard, say)
         limits = [requirements.read_constraints(path) for path in self._settings.constraints]
-        wanted = requirements.for_target(requirements.merge([manifest, *limits]), target.environment(where))
-        return pip.resolve(
-            wanted, where, python=self._python, preferred=preferred, indexes=self._indexes(manifest), store=self._store, max_age=self._settings.lock_max_age, say=say
+        wanted = requirements.for_target(requirements.merge([manifest, *limits]), target.environment(below.target))
+        lock = pip.resolve(
+            wanted,
+            below.target,
+            python=self._python_for(below),
+            preferred=preferred,
+            indexes=self._indexes(manifest),
+            store=self._store,
+            max_age=self._settings.lock_max_age,
+            say=say,
+            provided=conda_lock.provided(below.conda),
         )
+        return replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
+
+    def _ask_conda(self, manifest: Manifest, aboard: Lock | None, say: Say) -> Lock:
+        """The conda half; a Lock of nothing but the target where none is wanted or aboard."""
+        held = aboard.conda if aboard is not None else ()
+        if not manifest.conda and not held:
+            return Lock(self.target)
+        wish = self._wish(manifest, held)
+        settled = Lock(aboard.target if aboard is not None else self.target, conda=held)  # where nothing is asked of conda
+        lock = conda_lock.resolve(wish, store=self._store, max_age=self._settings.lock_max_age, say=say) if manifest.conda else settled
+        known = {pin.name: pin for pin in held}
+        lock = replace(lock, conda=tuple(known.get(pin.name, pin) for pin in lock.conda))
+        return conda_lock.with_provided(lock, wish, store=self._store) if manifest.requirements else lock
+
+    def _wish(self, manifest: Manifest, aboard: tuple[CondaPin, ...] = ()) -> conda_lock.Wish:
+        return conda_lock.Wish(manifest, self.nodes(manifest), self.minor(manifest), self.condarc, self._settings.accept_conda_license, aboard)
+
+    def nodes(self, manifest: Manifest) -> Target:
+        """What the executors are; with conda packages, of their python the minor version only, until it is chosen."""
+        if not manifest.conda:
+            return self.target
+        return self._target or target.target_for(f"{self.minor(manifest)}.0", platform.machine(), platform=self._settings.platform)
 
     def _explained(self, refusal: BoatError, manifest: Manifest, aboard: Lock, say: Say) -> BoatError:
         """The refusal itself, or, if it would go well without what is aboard, what would have to change."""
@@ -258,9 +331,7 @@ class Pipeline:
 
     def _conda_source(self, manifest: Manifest) -> conda_prefix.Source:
         """Where conda packages are fetched, with the credentials of the channels that were named."""
-        configuration = condarc.load(os.environ)
-        named = [*manifest.channels, *(wanted.channel for wanted in manifest.conda if wanted.channel), *configuration.channels]
-        return conda_prefix.Source(replace(configuration, offline=configuration.offline or self._settings.indexes.offline), _conda.channels(named, configuration))
+        return conda_prefix.Source(self.condarc, conda_lock.channels_of(manifest, self.condarc))
 
     def _python_for(self, lock: Lock) -> str:
         """An interpreter of the executors' minor version on this machine, to build and compile with; conda's own need not run here."""

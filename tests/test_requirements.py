@@ -328,7 +328,7 @@ def test_constraints_have_a_name_and_no_extras(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "cure"),
     [
-        ("environment.yml", "requirements.txt"),
+        ("environment.yml", "captain.add_environment("),
         ("pylock.toml", "add_lock"),
         ("pylock.dev.toml", "add_lock"),
         ("uv.lock", "uv export"),

@@ -56,6 +56,7 @@ def resolve(
     store: Store,
     max_age: float,
     say: Callable[[str], None],
+    provided: Mapping[str, str] | None = None,
 ) -> Lock:
     """Choose a version and a file of everything that is wanted and of all that it needs.
 
@@ -66,12 +67,13 @@ def resolve(
         indexes: all of them: the settings with those of the manifest already among them.
         max_age: seconds for which an earlier answer is taken as it is.
         say: takes one line about what is being done.
+        provided: normalized name -> version of distributions that conda packages bring: they meet what is asked for, bound it, and are not pinned.
 
     Raises:
         LockError: no set of versions serves all requirements, an index cannot be reached, a source distribution cannot say what it needs.
         StoreError: nothing is known, and the store cannot be written.
     """
-    request = _Request(manifest, target, python, preferred, indexes)
+    request = _Request(manifest, target, python, preferred, indexes, {name: version for name, version in (provided or {}).items() if name not in spark.DRIVERS_OWN})
     if not manifest.requirements:
         return Lock(target)
     key = request.key()
@@ -97,6 +99,7 @@ class _Request:
     python: str
     preferred: Mapping[str, str]
     indexes: Indexes
+    provided: Mapping[str, str]
 
     def key(self) -> dict[str, Any]:
         """What an answer is remembered under; URLs and settings enter as digests, for they may hold credentials."""
@@ -108,6 +111,7 @@ class _Request:
             "content": _content(self.manifest, self.indexes),
             "target": [self.target.python, self.target.platform],
             "indexes": digest_of([_described(self.indexes), _surroundings()]),
+            **({"provided": dict(self.provided)} if self.provided else {}),
         }
 
     def preference(self, name: str) -> str:
@@ -138,7 +142,7 @@ class _Known:
 
     def aged(self, cause: str, *, cure: str = "newer releases are looked for once the index can be reached") -> Lock:
         """The lock, with a Finding that names its age."""
-        value = f"{_duration(self.age)} old" + ("" if self.exact else ", and chosen for other versions on the driver")
+        value = f"{duration(self.age)} old" + ("" if self.exact else ", and chosen for other versions on the driver")
         finding = Finding("an earlier resolution is used as it is", value, cause=cause, cure=cure, severity="note")
         return replace(self.lock, findings=(*self.lock.findings, finding))
 
@@ -235,7 +239,7 @@ def _ask(request: _Request, key: Mapping[str, Any], store: Store, known: _Known 
 def _resolved(request: _Request) -> Lock:
     with tempfile.TemporaryDirectory(prefix="coffee_boat-lock-") as name:
         desk = _Desk(request, Path(name).resolve())
-        findings = [*desk.missing_links(), *_spark_findings(request)]
+        findings = [*desk.missing_links(), *_spark_findings(request), *_provided_findings(request)]
         if not desk.requirements():
             return Lock(request.target, findings=tuple(findings))
         ran = desk.compile(override=False)
@@ -244,9 +248,9 @@ def _resolved(request: _Request) -> Lock:
             ran = desk.compile(override=True)
             findings += [] if ran.code else [_disagrees(first)]
         if ran.code:
-            raise explain.error(desk.in_users_words(ran.tail), request.target)
+            raise _explained(desk.in_users_words(ran.tail), request)
         pins = _pins(request, desk)
-        return Lock(request.target, _wanted_only(pins), (*findings, *_dragged_in(request, pins), *_warnings(desk.in_users_words(ran.stderr))))
+        return Lock(request.target, _wanted_only(pins, request.provided), (*findings, *_dragged_in(request, pins), *_warnings(desk.in_users_words(ran.stderr))))
 
 
 class _Desk:
@@ -257,6 +261,7 @@ class _Desk:
         self._folder = folder
         self._copies = {place: folder / f"copy{number}" / place.name for number, place in enumerate(_built_folders(request.manifest))}
         self._stubs = spark.stubs(folder, request.preferred)
+        self._provided = {name: spark.stub(folder, name, version) for name, version in request.provided.items()}
         for place, copy in self._copies.items():
             copy_tree(place, copy)  # its build leaves files behind
 
@@ -270,7 +275,7 @@ class _Desk:
         # a stub whose version nobody knows would send uv back to old releases that ask for no pyspark
         forced = [name for name in self._stubs if override or name not in self._request.preferred]
         limits = [_line(r, self._copies) for r in self._request.manifest.constraints if r.name not in spark.DRIVERS_OWN]
-        limits += [f"{name} @ {path.as_uri()}" for name, path in self._stubs.items() if name not in forced]
+        limits += [f"{name} @ {path.as_uri()}" for name, path in (*self._stubs.items(), *self._provided.items()) if name not in forced]
         overrides = [f"{name}{_extras(self._extras_of(name))} @ {self._stubs[name].as_uri()}" for name in forced]
         argv = [_uv.binary(), "pip", "compile", "-", *self._options(), *self._lines("--constraints", limits), *self._lines("--overrides", overrides)]
         try:
@@ -282,6 +287,8 @@ class _Desk:
         """uv's text with the user's folders in place of our copies; redacted."""
         for place, copy in self._copies.items():
             text = text.replace(copy.as_uri(), place.as_uri()).replace(str(copy), str(place))
+        for path in self._provided.values():
+            text = text.replace(path.as_uri(), "conda").replace(path.name, "conda")
         return redact(text)
 
     def place_of(self, folder: Path) -> Path:
@@ -326,7 +333,7 @@ class _Desk:
         """uv keeps the versions of an existing output file where they still fit."""
         import tomli_w
 
-        direct = {r.name for r in self._request.manifest.requirements if r.url}
+        direct = {*(r.name for r in self._request.manifest.requirements if r.url), *self._provided}
         packages = [{"name": name, "version": version} for name, version in sorted(self._request.preferred.items()) if name not in direct and _is_version(version)]
         self.output.write_text(tomli_w.dumps({"lock-version": "1.0", "created-by": "coffee_boat", "packages": packages}), "utf-8")
 
@@ -457,8 +464,31 @@ def _same_place(url: str, pinned: str) -> bool:
     return bare(pinned) in (bare(url), bare(url).rpartition("@")[0])
 
 
-def _wanted_only(pins: Sequence[Pin]) -> tuple[Pin, ...]:
-    return tuple(pin for pin in pins if pin.name not in spark.DRIVERS_OWN)
+def _wanted_only(pins: Sequence[Pin], provided: Mapping[str, str]) -> tuple[Pin, ...]:
+    return tuple(pin for pin in pins if pin.name not in spark.DRIVERS_OWN and pin.name not in provided)
+
+
+def _explained(text: str, request: _Request) -> LockError:
+    """The error that uv's words stand for; where a conda package is one of the two sides, it says so."""
+    error = explain.error(text, request.target)
+    sides = [name for name in request.provided if re.search(rf"(?<![\w.-]){re.escape(name)}(?:[-_.]?(?=[=<>~!\s@]))", text)]
+    if not sides or isinstance(error, explain.UnreachableError):
+        return error
+    named = ", ".join(f"{name} {request.provided[name]}" for name in sides)
+    asked = [f"{r.text} ({r.origin})" for r in request.manifest.requirements if r.name in sides]
+    return LockError(
+        "what pip is asked for does not go with the conda packages",
+        value="\n".join([error.value, f"  of conda: {named}", *(f"  of pip: {redact(line)}" for line in asked)]),
+        cause="conda's packages are chosen first, and pip must not overwrite their files",
+        cure=f'bound the conda side by what pip needs, as captain.add_conda_packages("{sides[0]} <..."), loosen pip\'s side, or leave {sides[0]} to one of the two',
+    )
+
+
+def _provided_findings(request: _Request) -> Iterator[Finding]:
+    for r in request.manifest.requirements:
+        if r.name in request.provided and r.extras:
+            cause = f"{r.name} {request.provided[r.name]} is a conda package, and conda packages have no extras"
+            yield Finding("extras are not taken", f"{r.text} ({r.origin})", cause, "name what the extra stands for, with captain.add_conda_packages or add_pip_packages")
 
 
 def _spark_findings(request: _Request) -> list[Finding]:
@@ -528,7 +558,8 @@ def _surroundings() -> dict[str, Any]:
     return {"variables": variables, "files": repr(_uv.configuration())}
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """For people: "3 hours"."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

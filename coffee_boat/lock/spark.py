@@ -10,7 +10,7 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib import metadata
+from importlib import metadata as installed_metadata
 from pathlib import Path
 
 from coffee_boat.model import Finding, Requirement
@@ -64,11 +64,20 @@ def _contains(specifier: str, version: str) -> bool:
         return False
 
 
+def stub(folder: Path, name: str, version: str) -> Path:
+    """A wheel of nothing but a name and a version, which needs nothing; made in `folder`."""
+    return _wheel(folder, name, pep440(version), f"Metadata-Version: 2.1\nName: {name}\nVersion: {pep440(version)}\n")
+
+
 def _stub(folder: Path, name: str, version: str) -> Path:
+    return _wheel(folder, name, version, _metadata(name, version))
+
+
+def _wheel(folder: Path, name: str, version: str, metadata: str) -> Path:
     stem = f"{name.replace('-', '_')}-{version}"
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{stem}.dist-info/METADATA", _metadata(name, version))
+        archive.writestr(f"{stem}.dist-info/METADATA", metadata)
         archive.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: coffee_boat\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{stem}.dist-info/RECORD", "")
     return path
@@ -83,7 +92,7 @@ def _metadata(name: str, version: str) -> str:
 def _of_the_driver(name: str) -> tuple[Sequence[str], Sequence[str]]:
     """Extras and requirements of what is installed here; none where Spark came without dist-info (SPARK_HOME, a vendor's zip)."""
     try:
-        found = metadata.metadata(name)
-    except metadata.PackageNotFoundError:
+        found = installed_metadata.metadata(name)
+    except installed_metadata.PackageNotFoundError:
         return (), ()
-    return found.get_all("Provides-Extra") or (), metadata.requires(name) or ()
+    return found.get_all("Provides-Extra") or (), installed_metadata.requires(name) or ()

@@ -40,6 +40,11 @@ def target_for(version: str, architecture: str, *, platform: str | None) -> Targ
     return Target(version, *_parse(platform.strip().lower()))
 
 
+def minor_of(version: str) -> str:
+    """ "3.11" of "3.11.7"."""
+    return ".".join(version.split(".")[:2])
+
+
 def environment(target: Target) -> dict[str, str]:
     """The marker environment (PEP 508) of the executors. Kernel release and version are not known: empty."""
     return {

@@ -2,6 +2,7 @@
 
     single.py      one requirement: PEP 508, a path, a URL
     files.py       requirements.txt, as pip documents it
+    conda.py       conda's MatchSpecs and environment.yml
     project.py     pyproject.toml (PEP 621, PEP 735) and script headers (PEP 723)
     canonical.py   many manifests -> one; markers evaluated for the executors; contradictions named
 
@@ -15,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat.errors import RequirementError
-from coffee_boat.model import Manifest, Requirement
+from coffee_boat.model import CondaRequirement, Manifest, Requirement
 
-__all__ = ["for_target", "merge", "parse", "read", "read_constraints", "without"]
+__all__ = ["for_target", "merge", "parse", "parse_conda", "read", "read_constraints", "read_environment", "without"]
 
 
 def parse(text: str, *, origin: str, folder: Path | None = None) -> Requirement:
@@ -69,6 +70,35 @@ def read_constraints(path: str | Path) -> Manifest:
     return files.read(_path(path), constraint=True)
 
 
+def parse_conda(text: str, *, origin: str, channel: str = "") -> CondaRequirement:
+    """Read one requirement in conda's words (a MatchSpec): "numpy >=2", "conda-forge::numpy=1.26". Nothing is fetched.
+
+    Args:
+        origin: as for `parse`.
+        channel: the one that it must come from, where the text does not say so.
+
+    Raises:
+        RequirementError: it cannot be read, or rattler is not installed.
+    """
+    from coffee_boat.requirements import conda
+
+    return conda.parse(text, origin=origin, channel=channel)
+
+
+def read_environment(path: str | Path, *, channels: Sequence[str] | None = None) -> Manifest:
+    """Read an environment.yml of conda, its `pip:` list and all.
+
+    Args:
+        channels: in place of those that the file lists.
+
+    Raises:
+        RequirementError: the file, or a line of it, cannot be read.
+    """
+    from coffee_boat.requirements import conda
+
+    return conda.read(_path(path), channels=channels)
+
+
 def merge(manifests: Iterable[Manifest]) -> Manifest:
     """The union, in canonical order, whatever order they come in. What is asked for twice in the same words stands once.
 
@@ -112,11 +142,7 @@ def _refuse_foreign_formats(path: Path) -> None:
     from coffee_boat.errors import RequirementError
 
     if path.suffix in {".yml", ".yaml"}:
-        raise RequirementError(
-            "conda environment files are not supported yet",
-            value=str(path),
-            cure="list its packages under their PyPI names in a requirements.txt, and give that to add_requirements",
-        )
+        raise RequirementError("an environment file of conda was given where requirements of pip are read", value=str(path), cure=f"captain.add_environment({str(path)!r})")
     if path.name == "pylock.toml" or (path.name.startswith("pylock.") and path.suffix == ".toml"):
         raise RequirementError("a lock file was given where requirements are read", value=str(path), cure=f"captain.add_lock({str(path)!r})")
     if path.name == "uv.lock":
@@ -141,9 +167,16 @@ def without(manifests: Iterable[Manifest], names: Iterable[str]) -> list[Manifes
     from packaging.utils import canonicalize_name
 
     parts, gone = list(manifests), {canonicalize_name(name): name for name in names}
-    asked = {requirement.name for part in parts for requirement in part.requirements}
+    asked = {str(canonicalize_name(name)) for part in parts for name in (*(r.name for r in part.requirements), *(r.name for r in part.conda))}
     if strange := [name for canonical, name in gone.items() if canonical not in asked]:
         raise RequirementError(
             "not asked for, so it cannot be taken back", value=", ".join(strange), cause=f"asked for: {', '.join(sorted(asked)) or 'nothing'}", cure="check the spelling"
         )
-    return [replace(part, requirements=tuple(r for r in part.requirements if r.name not in gone)) for part in parts]
+    return [
+        replace(
+            part,
+            requirements=tuple(r for r in part.requirements if r.name not in gone),
+            conda=tuple(r for r in part.conda if str(canonicalize_name(r.name)) not in gone),
+        )
+        for part in parts
+    ]

@@ -11,14 +11,14 @@ from packaging.specifiers import SpecifierSet
 
 from coffee_boat._run import redact
 from coffee_boat.errors import RequirementError
-from coffee_boat.model import Finding, Indexes, Manifest, Requirement
+from coffee_boat.model import CondaRequirement, Finding, Indexes, Manifest, Requirement
 from coffee_boat.requirements import single
 
 _AND = ", "
 
 
 def merge(manifests: Iterable[Manifest]) -> Manifest:
-    """See `coffee_boat.requirements.merge`."""
+    """See `coffee_boat.requirements.merge`. Of channels the order counts: it says which one is asked first."""
     parts = list(manifests)
     requirements = _distinct(chain.from_iterable(part.requirements for part in parts))
     constraints = _distinct(chain.from_iterable(part.constraints for part in parts))
@@ -29,6 +29,8 @@ def merge(manifests: Iterable[Manifest]) -> Manifest:
         constraints=constraints,
         indexes=_merged_indexes([part.indexes for part in parts]),
         findings=tuple(findings[key] for key in sorted(findings)),
+        conda=_merged_conda(parts),
+        channels=tuple(dict.fromkeys(chain.from_iterable(part.channels for part in parts))),
     )
 
 
@@ -93,6 +95,15 @@ def _merged_indexes(parts: list[Indexes]) -> Indexes:
         only_binary=united(lambda part: part.only_binary),
         prerelease=any(part.prerelease for part in parts),
     )
+
+
+def _merged_conda(parts: list[Manifest]) -> tuple[CondaRequirement, ...]:
+    wanted = [requirement for part in parts for requirement in part.conda]
+    if not wanted:  # rattler need not be there
+        return ()
+    from coffee_boat.requirements import conda
+
+    return conda.merge(wanted)
 
 
 # markers

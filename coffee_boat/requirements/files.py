@@ -15,7 +15,7 @@ import os
 import re
 import shlex
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,10 +60,12 @@ class _Line:
     text: str
     variables: tuple[tuple[str, str], ...] = ()
     """Name and value of those that were replaced."""
+    place: str = ""
+    """For people, where it is not a line of the file."""
 
     @property
     def origin(self) -> str:
-        return f"{self.file}:{self.number}"
+        return self.place or f"{self.file}:{self.number}"
 
     def refuse(self, what: str, *, cause: str = "", cure: str = "") -> RequirementError:
         return single.refusal(what, self.written, self.origin, cause=self.masked(cause), cure=cure)
@@ -100,6 +102,26 @@ def read(path: Path, *, constraint: bool = False) -> Manifest:
     found = _Collected()
     _read_file(path, found, constraint=constraint, chain=())
     _check_hashes(found)
+    return _manifest(found)
+
+
+def read_list(lines: Sequence[str], path: Path) -> Manifest:
+    """The `pip:` list of a conda environment file: lines of a requirements.txt that would lie beside it.
+
+    Raises:
+        RequirementError: as `read`.
+    """
+    found = _Collected()
+    for number, written in enumerate(lines, 1):
+        for _, joined in _joined(written):
+            if text := _COMMENT.sub("", joined).strip():
+                line = _expanded(_Line(path, number, written=text, text=text, place=f"{path}: pip[{number}]"))
+                _read_line(line, found, constraint=False, chain=(path.resolve(),))
+    _check_hashes(found)
+    return _manifest(found)
+
+
+def _manifest(found: _Collected) -> Manifest:
     return Manifest(requirements=tuple(found.requirements), constraints=tuple(found.constraints), indexes=found.indexes, findings=tuple(found.findings))
 
 
