@@ -461,6 +461,10 @@ class ExecutorFacts:
     """Module that was to be imported -> why it could not be."""
     absent: tuple[str, ...] = ()
     """The driver's own modules that cannot be imported there."""
+    conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Name of each conda package -> its version and its channel."""
+    unsettled: tuple[str, ...] = ()
+    """Files of conda packages that name another folder than theirs: it could not be written there."""
 
 
 @dataclass(frozen=True)
@@ -502,7 +506,9 @@ class Report:
 
     def __str__(self) -> str:
         known = {name: version for e in self.executors for name, version in e.distributions.items()}
-        aboard = ", ".join(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins)
+        conda = {name: f"{version} ({channel})" for e in self.executors for name, (version, channel) in e.conda.items()}
+        asked_for = [f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins] + [f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda]
+        aboard = ", ".join(asked_for)
         verdict = "ok" if self.ok else "NOT ok"
         answered = f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered in {self.seconds:.1f} s, {self.rounds} round{'s' * (self.rounds != 1)}"
         head = f"Report: {verdict}, {answered} (Spark: driver {self.driver_spark}, JVM {self.jvm_spark})"

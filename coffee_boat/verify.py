@@ -130,7 +130,8 @@ def _place(name: str, module: ModuleType) -> Path | None:
 
 
 def _executor_facts(executor: str, said: dict[str, Any]) -> ExecutorFacts:
-    return ExecutorFacts(**{**said, "executor": executor, "foreign_files": tuple(said["foreign_files"]), "absent": tuple(said["absent"])})
+    tuples = {name: tuple(said[name]) for name in ("foreign_files", "absent", "unsettled")}
+    return ExecutorFacts(**{**said, **tuples, "executor": executor, "conda": {name: tuple(known) for name, known in said["conda"].items()}})
 
 
 # what does not fit
@@ -160,6 +161,8 @@ def _aboard(executors: Sequence[ExecutorFacts], lock: Lock, base: Lock, ships_py
     yield from _strangers(strangers)
     yield from _other_locks(fitting, base)
     yield from _distributions(fitting, lock)
+    yield from _conda_packages(fitting, lock)
+    yield from _unsettled(fitting)
     yield from _foreign_files(fitting if ships_python else ())
 
 
@@ -196,6 +199,23 @@ def _distributions(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[F
             continue
         for version, some in _grouped((e for e in executors if e.distributions.get(pin.name) != pin.version), lambda e, name=pin.name: e.distributions.get(name, "")):  # type: ignore[misc]
             yield _other_version(pin.name, pin.version, version, some) if version else _missing(pin.name, pin.version, some)
+
+
+def _conda_packages(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
+    for pin in lock.conda:
+        wanted = (pin.version, pin.channel)
+        for found, some in _grouped((e for e in executors if e.conda.get(pin.name) != wanted), lambda e, name=pin.name: e.conda.get(name)):  # type: ignore[misc]
+            yield _other_version(pin.name, " ".join(wanted), " ".join(found), some) if found else _missing(pin.name, pin.version, some)
+
+
+def _unsettled(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for files, some in _grouped((e for e in executors if e.unsettled), lambda e: e.unsettled):
+        yield Finding(
+            "files of conda packages name a folder that is not theirs",
+            f"{_some(files)} on {_who(some)}",
+            "the archive's folder cannot be written there, or its name is longer than the packages have room for; programs that read those files look elsewhere",
+            "let executors unpack into a folder of their own with a shorter name: spark.local.dir, SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
+        )
 
 
 def _missing(name: str, version: str, executors: Sequence[ExecutorFacts]) -> Finding:

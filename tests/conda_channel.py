@@ -11,7 +11,9 @@ that needs them, its own prefix written as a placeholder that installers replace
 from __future__ import annotations
 
 import asyncio
+import atexit
 import email
+import functools
 import hashlib
 import io
 import json
@@ -130,6 +132,56 @@ def fill(channel: Path, *packages: Package) -> str:
         package.write(channel)
     asyncio.run(index_fs(channel, write_zst=False, write_shards=False))
     return channel.as_uri()
+
+
+def lock_of(channels: Sequence[str], *specs: str) -> Any:
+    """A Lock of what rattler chooses from channels for this machine: what the build stage starts from."""
+    import rattler
+
+    from coffee_boat.model import CondaPin, Lock, Target
+
+    async def solve() -> Any:
+        return await rattler.solve(
+            sources=[rattler.Channel(channel) for channel in channels],
+            specs=[rattler.MatchSpec(spec) for spec in specs],
+            platforms=[NATIVE, "noarch"],
+            virtual_packages=rattler.VirtualPackage.detect(),
+            gateway=rattler.Gateway(cache_dir=Path(tempfile.mkdtemp(dir=_scratch()))),
+        )
+
+    pins = []
+    for record in asyncio.run(solve()):
+        kind = "python" if record.noarch.python else "generic" if record.noarch.generic else None
+        said = {"build_number": record.build_number, "noarch": kind, "depends": list(record.depends), "channel": record.channel}
+        pins.append(
+            CondaPin(
+                name=record.name.normalized,
+                version=str(record.version),
+                build=str(record.build),
+                subdir=str(record.subdir),
+                channel=str(record.channel),
+                url=record.url,
+                filename=record.file_name,
+                sha256=record.sha256.hex(),
+                size=record.size,
+                license=record.license or "",
+                noarch_python=kind == "python",
+                requested=any(spec.split("=")[0].split()[0] == record.name.normalized for spec in specs),
+                requires=tuple(depend.split()[0] for depend in record.depends),
+                record=json.dumps(said),
+            )
+        )
+    python = next((pin.version for pin in pins if pin.name == "python"), f"{MINOR}.0")
+    glibc = tuple(map(int, (os.confstr("CS_GNU_LIBC_VERSION") or "glibc 2.17").split()[1].split(".")[:2]))
+    return Lock(Target(python, os.uname().machine, glibc), conda=tuple(sorted(pins, key=lambda pin: pin.name)))
+
+
+@functools.cache
+def _scratch() -> str:
+    """For rattler's list of what is in a channel; gone when the tests end."""
+    folder = tempfile.TemporaryDirectory(prefix="boat-repodata-")
+    atexit.register(folder.cleanup)
+    return folder.name
 
 
 # packages that are made up

@@ -51,6 +51,8 @@ GOOD = {
     "pyspark": "4.1.1",
     "pyspark_path": "/work/0/boat-1/lib/python3.11/site-packages/pyspark",
     "absent": [],
+    "conda": {},
+    "unsettled": [],
 }
 
 

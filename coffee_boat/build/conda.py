@@ -256,6 +256,8 @@ class _Package:
         return floor
 
     def _notice(self, name: str, data: bytes) -> None:
+        if name.startswith(self._target.site_packages) and name.endswith(".pth") and (place := _absolute_line(data)):
+            self._issue(name, f"it makes Python look in {place}, which is on the machine that the package was built on: an editable install")
         if name.startswith(_ACTIVATION) and (late := sorted({found.decode() for found in _ASSIGNED.findall(data)})):
             self._find(
                 "an activation script sets what a process reads only when it starts",
@@ -285,6 +287,11 @@ def _is_for_python(data: bytes, placeholder: str) -> bool:
         return True
     first = data.partition(b"\n")[0] + b"\n"
     return bool(placeholder) and placeholder.encode() in first and _SHEBANG.match(first) is not None
+
+
+def _absolute_line(path_file: bytes) -> str:
+    """The first line of a .pth that names a folder by its absolute path; empty if none does."""
+    return next((line.strip() for line in path_file.decode("utf-8", "replace").splitlines() if line.startswith("/")), "")
 
 
 def _is_bytecode(name: str, names: set[str]) -> bool:

@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from coffee_boat import _conda
 from coffee_boat._conda import Channel, Configuration
+from coffee_boat._digest import file_digest
 from coffee_boat._progress import Say
 from coffee_boat._run import redact
 from coffee_boat._store import Store
@@ -80,6 +83,8 @@ def installed(pins: Sequence[CondaPin], store: Store, source: Source, say: Say) 
     """
     if source.configuration.offline:
         _refuse_to_fetch([pin for pin in pins if not pin.url.startswith("file:") and not have(pin, store)])
+    for pin in pins:
+        _check_local(pin)
     with store.scratch() as prefix:
         say(f"installing {len(pins)} conda packages")
         _install(pins, prefix, store, source)
@@ -94,6 +99,13 @@ def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
     if pins:
         some = ", ".join(f"{pin.name} {pin.version}" for pin in pins[:3]) + (f" + {len(pins) - 3} others" if len(pins) > 3 else "")
         raise BuildError("conda packages are not in the store, and nothing may be fetched", value=some, cause="offline is set", cure="build once with a network, or unset offline")
+
+
+def _check_local(pin: CondaPin) -> None:
+    """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
+    path = Path(url2pathname(urlsplit(pin.url).path))
+    if pin.url.startswith("file:") and pin.sha256 and path.is_file() and file_digest(path) != pin.sha256:
+        raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
 
 
 # rattler
@@ -131,9 +143,17 @@ def _not_installed(said: str, store: Store) -> BuildError | StoreError:
     cause = "; ".join(line.removeprefix("Caused by: ") for line in lines[1:]) or lines[0]
     if _FULL in said:
         return StoreError("the disk of the store is full", value=str(store.root), cause=cause, cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder")
+    if "hash mismatch" in said:
+        return _not_as_locked(cause)
     if any(word in said.lower() for word in _NO_NETWORK):
         return BuildError("a conda package cannot be fetched", value=lines[0], cause=cause, cure="look at the channel's URL, proxies and ssl_verify in .condarc, and try again")
     return BuildError("conda packages cannot be installed together", value=lines[0], cause=cause, cure="captain.plan() locks anew; leave out or pin the package that is named")
+
+
+def _not_as_locked(cause: str) -> BuildError:
+    return BuildError(
+        "a conda package is not the one that was locked", value=cause, cause="its channel has replaced it, or it was damaged on its way", cure="captain.plan() locks anew"
+    )
 
 
 # conda-pack

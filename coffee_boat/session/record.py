@@ -12,7 +12,7 @@ from typing import Any
 
 from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import ConfPatch, Lock, Pin, Target
+from coffee_boat.model import CondaPin, ConfPatch, Lock, Pin, Target
 
 LOCK = "spark.coffee_boat.lock"
 """The digest of the lock that the session was started with."""
@@ -67,7 +67,8 @@ def remember_lock(store: Store, lock: Lock) -> None:
         StoreError: the store cannot be written.
     """
     if store.recall("session-lock", lock.digest) is None:
-        store.remember("session-lock", lock.digest, {"target": asdict(lock.target), "pins": [asdict(pin) for pin in lock.pins]})
+        value = {"target": asdict(lock.target), "pins": [asdict(pin) for pin in lock.pins], "conda": [asdict(pin) for pin in lock.conda]}
+        store.remember("session-lock", lock.digest, value)
 
 
 def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | None:
@@ -106,11 +107,12 @@ def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard
 
 def _united(kept: Aboard, ours: Aboard) -> Aboard:
     pins = {pin.name: pin for pin in (*kept.lock.pins, *ours.lock.pins)}
-    if any(pins[pin.name].identity != pin.identity for pin in kept.lock.pins):
+    conda = {pin.name: pin for pin in (*kept.lock.conda, *ours.lock.conda)}
+    if any(pins[pin.name].identity != pin.identity for pin in kept.lock.pins) or any(conda[pin.name].identity != pin.identity for pin in kept.lock.conda):
         return ours
     return replace(
         ours,
-        lock=replace(ours.lock, pins=tuple(pins[name] for name in sorted(pins))),
+        lock=replace(ours.lock, pins=tuple(pins[name] for name in sorted(pins)), conda=tuple(conda[name] for name in sorted(conda))),
         layers=tuple(dict.fromkeys((*kept.layers, *ours.layers))),
         environment={**kept.environment, **ours.environment},
     )
@@ -125,7 +127,7 @@ def _lock(store: Store, digest: str) -> Lock:
             cause=f"it was started by another user or on another machine, or {store.root} was cleaned since",
             cure="name the store that it was started with: Captain(store=...) or COFFEE_BOAT_STORE; or stop the session, captain.launch_ship(), and start it again",
         )
-    return Lock(_target(value["target"]), tuple(_pin(pin) for pin in value["pins"]))
+    return Lock(_target(value["target"]), tuple(_pin(pin) for pin in value["pins"]), conda=tuple(_conda_pin(pin) for pin in value.get("conda", ())))
 
 
 def _target(value: Mapping[str, Any]) -> Target:
@@ -134,3 +136,7 @@ def _target(value: Mapping[str, Any]) -> Target:
 
 def _pin(value: Mapping[str, Any]) -> Pin:
     return Pin(**{**value, "requires": tuple(value["requires"])})
+
+
+def _conda_pin(value: Mapping[str, Any]) -> CondaPin:
+    return CondaPin(**{**value, "requires": tuple(value["requires"]), "provides": tuple(value["provides"])})

@@ -56,6 +56,8 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
         "foreign_files": foreign_files(mapped_files("/proc/self/maps"), own_folders()),
         "lock_digest": lock_digest(),
         "distributions": distributions(),
+        "conda": conda_packages(),
+        "unsettled": unsettled(),
         "pyspark": str(getattr(pyspark, "__version__", "")),
         "pyspark_path": str(Path(getattr(pyspark, "__file__", "")).parent),
         "glibc": _glibc(),
@@ -130,6 +132,29 @@ def distributions() -> dict[str, str]:
         if name and version:
             found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
     return found
+
+
+def conda_packages() -> dict[str, list[str]]:
+    """Name of each conda package in the environment and in its layers -> version and channel, as their records say."""
+    found: dict[str, list[str]] = {}
+    for root in _environments():
+        for path in sorted(root.glob("conda-meta/*.json")):
+            record = json.loads(_read(str(path)) or b"{}")
+            if record.get("name"):
+                found.setdefault(record["name"], [str(record.get("version", "")), str(record.get("channel", ""))])
+    return found
+
+
+def unsettled() -> list[str]:
+    """Files of conda packages that still have a placeholder instead of their folder."""
+    prefix: Any = sys.modules.get("coffee_boat_worker.prefix")
+    return [path for root in _environments() for path in prefix.unsettled(str(root))] if prefix else []
+
+
+def _environments() -> list[Path]:
+    """The interpreter's own folder, and the complete layers that lie here."""
+    roots = [Path.cwd(), *map(Path, _spark_files())]
+    return [Path(os.path.realpath(sys.prefix)), *sorted({path.parent for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")})]
 
 
 def _import_error(module: str) -> str:
