@@ -68,6 +68,8 @@ class Configuration:
     """Scheme ("http", "https") -> URL."""
     ssl_verify: bool | str = True
     """Whether servers must prove who they are; or the file with the authorities that are believed."""
+    retries: int = 3
+    """How often a request is tried again."""
     offline: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
     """Virtual package ("glibc", "cuda", "archspec", "linux") -> what CONDA_OVERRIDE_* says of it."""
@@ -270,7 +272,7 @@ def client(configuration: Configuration) -> Client:
     """Rattler's client: with the configuration's proxies and certificates; credentials as rattler keeps them (its own store, ~/.netrc)."""
     module = rattler()
     with _certificates(configuration):
-        made: Client = module.Client.from_config(module.Config.from_toml(_toml(configuration)))
+        made: Client = module.Client.from_config(module.Config.from_toml(_toml(configuration)), max_retries=configuration.retries)
     return made
 
 

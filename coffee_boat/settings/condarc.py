@@ -24,7 +24,7 @@ _SYSTEM = ("/etc/conda/.condarc", "/etc/conda/condarc", "/etc/conda/condarc.d", 
 _NAMES = (".condarc", "condarc", "condarc.d")
 _LISTS = ("channels", "default_channels", "allowlist_channels", "denylist_channels")
 _MAPS = ("custom_channels", "custom_multichannels", "proxy_servers")
-_SINGLE = ("channel_alias", "channel_priority", "ssl_verify", "offline")
+_SINGLE = ("channel_alias", "channel_priority", "ssl_verify", "offline", "remote_max_retries")
 _ALIASES = {"channel": "channels", "verify_ssl": "ssl_verify", "whitelist_channels": "allowlist_channels"}
 _PRIORITIES = {"strict": "strict", "flexible": "flexible", "true": "flexible", "disabled": "disabled", "false": "disabled"}
 _YES, _NO = {"1", "true", "yes", "on", "y"}, {"0", "false", "no", "off", "n", ""}
@@ -66,6 +66,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
         channel_priority=_priority(single["channel_priority"]),  # type: ignore[arg-type]
         proxy_servers={name: _text(said, environ) for name, said in maps["proxy_servers"].items() if said.value},
         ssl_verify=_verify(single["ssl_verify"], environ),
+        retries=_number(single["remote_max_retries"], default=3),
         offline=_flag(single["offline"], default=False),
         overrides={name.removeprefix("CONDA_OVERRIDE_").lower(): value for name, value in sorted(environ.items()) if name.startswith("CONDA_OVERRIDE_")},
         files=tuple(str(path) for path in reversed(paths)),
@@ -238,6 +239,14 @@ def _flag(said: _Said | None, *, default: bool) -> bool:
     if word not in _YES | _NO:
         raise _wrong(said, "true or false")
     return word in _YES
+
+
+def _number(said: _Said | None, *, default: int) -> int:
+    if said is None:
+        return default
+    if not re.fullmatch(r"\d{1,3}", str(said.value).strip()):
+        raise _wrong(said, "a number that is not below 0")
+    return int(said.value)
 
 
 def _verify(said: _Said | None, environ: Mapping[str, str]) -> bool | str:
