@@ -22,28 +22,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
 from coffee_boat._digest import file_digest
 from coffee_boat._store import Store
 from coffee_boat.build import elf, scripts
-from coffee_boat.build.chunks import ChunkWriter, folders_of, inflate, is_inside, is_plain, make, recall
+from coffee_boat.build.chunks import ChunkWriter, Content, folders_of, inflate, is_inside, is_plain, make, recall
 from coffee_boat.build.tags import check_filename, is_version, promised_glibc
 from coffee_boat.errors import BuildError
 from coffee_boat.model import SENTINEL, Chunk, Lock, Pin, Target
 
-if TYPE_CHECKING:
-    from installer.records import RecordEntry
-
-LAYOUT = 1
+LAYOUT = 2
 """Part of each wheel's key: raise it when a wheel is installed differently."""
 INSTALLER = b"coffee_boat\n"
 
 _SHOWN = 3
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENCRYPTED, _UTF8 = 0x1, 0x800
-_METHODS: dict[int, Callable[[bytes], bytes]] = {zipfile.ZIP_STORED: bytes, zipfile.ZIP_DEFLATED: bytes, zipfile.ZIP_BZIP2: bz2.decompress}
+_METHODS: dict[int, Callable[[memoryview], bytes]] = {zipfile.ZIP_STORED: bytes, zipfile.ZIP_DEFLATED: bytes, zipfile.ZIP_BZIP2: bz2.decompress}
 """How members are read that are not copied as they are. LZMA in a zip has a header of its own, and no tool makes such wheels."""
 _OURS = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
 """Written anew, or signatures of a RECORD that is no more."""
@@ -149,41 +146,11 @@ class _Place:
         return self.script or (stat.S_ISREG(self.mode) and bool(self.mode & 0o111))
 
 
-class _Content:
-    """Watches a file's content go by: its length, its first bytes, and its digest where that is not the sha256 that the chunk needs anyway."""
-
-    def __init__(self, algorithm: str) -> None:
-        self._algorithm = algorithm
-        self._hash = None if algorithm == "sha256" else hashlib.new(algorithm)
-        self._digest = b""
-        self.head = b""
-        self.size = 0
-
-    def settle(self, sha256: bytes) -> None:
-        """All of it went by, and this is its sha256."""
-        self._digest = sha256 if self._hash is None else self._hash.digest()
-
-    def __call__(self, block: bytes) -> None:
-        if self._hash is not None:
-            self._hash.update(block)
-        self.size += len(block)
-        if len(self.head) < 64:
-            self.head += block[:64]
-
-    @property
-    def hash(self) -> str:
-        """As RECORD writes it."""
-        return f"{self._algorithm}={_base64(self._digest)}"
-
-    def is_as(self, record: RecordEntry) -> bool:
-        return str(record.hash_).rstrip("=") == self.hash and record.size in (None, self.size)
-
-
 class _Install:
     """One wheel being written into a chunk. What breaks the rules is collected, and raised together at the end."""
 
     def __init__(self, wheel: Path, pin: Pin, target: Target) -> None:
-        self._wheel, self._pin, self._target = wheel, pin, target
+        self._wheel, self._pin, self._target, self._site = wheel, pin, target, target.site_packages
         self._issues: list[str] = []
         self._rows: list[tuple[str, str, str]] = []
         self._binaries: list[tuple[zipfile.ZipInfo, bytes]] = []
@@ -205,7 +172,7 @@ class _Install:
 
     def _write(self, writer: ChunkWriter, stream: BinaryIO, archive: zipfile.ZipFile, dist_info: str) -> None:
         self._check_metadata(archive, dist_info)
-        records = self._records(archive, f"{dist_info}/RECORD")
+        recorded = self._recorded(archive, f"{dist_info}/RECORD")
         generated = dict(self._generated(archive, dist_info))
         places = {place.name: place for place in self._places(archive, dist_info)}
         self._check_tree([*places, *generated])
@@ -214,9 +181,8 @@ class _Install:
                 data, executable = generated[name]
                 self._put(writer, name, data, executable=executable)
             else:
-                place = places[name]
-                self._copy(writer, stream, place, records.get(place.info.filename))
-        self._put_record(writer, f"{self._target.site_packages}{dist_info}/RECORD")
+                self._copy(writer, stream, places[name], recorded)
+        self._put_record(writer, f"{self._site}{dist_info}/RECORD")
 
     # where things go
 
@@ -232,7 +198,7 @@ class _Install:
 
     def _placed(self, info: zipfile.ZipInfo) -> Iterator[_Place]:
         if not _is_data(info.filename):
-            yield _Place(info, self._target.site_packages + info.filename)
+            yield _Place(info, self._site + info.filename)
             return
         _, scheme, *rest = info.filename.split("/", 2)
         root = self._schemes().get(scheme)
@@ -246,12 +212,12 @@ class _Install:
             yield _Place(info, root + rest[0], script=scheme == "scripts")
 
     def _schemes(self) -> dict[str, str]:
-        site, distribution = self._target.site_packages, self._wheel.name.split("-")[0]
-        return {"purelib": site, "platlib": site, "scripts": "bin/", "data": "", "headers": f"include/python{self._target.minor}/{distribution}/"}
+        distribution = self._wheel.name.split("-")[0]
+        return {"purelib": self._site, "platlib": self._site, "scripts": "bin/", "data": "", "headers": f"include/python{self._target.minor}/{distribution}/"}
 
     def _generated(self, archive: zipfile.ZipFile, dist_info: str) -> Iterator[tuple[str, tuple[bytes, bool]]]:
         """What installers add: name -> content and run bit."""
-        folder = f"{self._target.site_packages}{dist_info}/"
+        folder = f"{self._site}{dist_info}/"
         yield f"{folder}INSTALLER", (INSTALLER, False)
         if self._pin.requested:
             yield f"{folder}REQUESTED", (b"", False)
@@ -265,39 +231,33 @@ class _Install:
 
     # writing
 
-    def _copy(self, writer: ChunkWriter, stream: BinaryIO, place: _Place, record: RecordEntry | None) -> None:
-        algorithm = record.hash_.name if record is not None and record.hash_ is not None else "no hash"
-        content = _Content(algorithm if algorithm in _ALGORITHMS else "sha256")
+    def _copy(self, writer: ChunkWriter, stream: BinaryIO, place: _Place, recorded: Mapping[str, tuple[str, str]]) -> None:
+        info = place.info
         try:
-            self._write_body(writer, stream, place, content)
+            raw = _raw(stream, info)
+            content = self._write_body(writer, place, raw)
+            problem = _contradiction(info, raw, content, recorded.get(info.filename))
         except (BuildError, zipfile.BadZipFile) as error:
-            self._issue(place.info.filename, error.cause if isinstance(error, BuildError) else str(error))
-            return
-        if record is None:
-            self._issue(place.info.filename, "it is not in RECORD")
-        elif algorithm not in _ALGORITHMS:
-            self._issue(place.info.filename, f"RECORD has no sha256 of it: {algorithm}")
-        elif not content.is_as(record):
-            self._issue(place.info.filename, "its content is not what RECORD says")
-        if elf.is_elf(content.head):
-            self._binaries.append((place.info, content.head))
+            problem, content = (error.cause if isinstance(error, BuildError) else str(error)), None
+        if problem:
+            self._issue(info.filename, problem)
+        if content is not None and elf.is_elf(content.head):
+            self._binaries.append((info, content.head))
 
-    def _write_body(self, writer: ChunkWriter, stream: BinaryIO, place: _Place, content: _Content) -> None:
+    def _write_body(self, writer: ChunkWriter, place: _Place, raw: memoryview) -> Content:
         info, is_link = place.info, stat.S_ISLNK(place.mode)
-        raw = _raw(stream, info)
         if info.compress_type == zipfile.ZIP_DEFLATED and not place.script and not is_link:
-            content.settle(writer.deflated(place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable, sees=content))
-            self._row(place.name, content.hash, content.size)
-            return
+            content = writer.deflated(place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable)
+            self._row(place.name, content.sha256, info.file_size)
+            return content
         data = _body(info, raw)
-        content(data)
-        content.settle(hashlib.sha256(data).digest())
         if is_link:
             self._link(writer, place, data.decode("utf-8"))
         elif place.script and scripts.is_for_python(data):
             self._put(writer, place.name, scripts.relocatable(data, self._target.minor), executable=True)
         else:
             self._put(writer, place.name, data, executable=place.executable)
+        return Content.of(data)
 
     def _link(self, writer: ChunkWriter, place: _Place, target: str) -> None:
         if is_inside(place.name, target):
@@ -308,14 +268,13 @@ class _Install:
 
     def _put(self, writer: ChunkWriter, name: str, data: bytes, *, executable: bool) -> None:
         writer.file(name, data, executable=executable)
-        self._row(name, f"sha256={_base64(hashlib.sha256(data).digest())}", len(data))
+        self._row(name, hashlib.sha256(data).digest(), len(data))
 
-    def _row(self, name: str, digest: str, size: int) -> None:
-        self._rows.append((self._relative(name), digest, str(size)))
+    def _row(self, name: str, sha256: bytes, size: int) -> None:
+        self._rows.append((self._relative(name), f"sha256={_base64(sha256)}", str(size)))
 
     def _relative(self, name: str) -> str:
-        site = self._target.site_packages
-        return name[len(site) :] if name.startswith(site) else posixpath.relpath(name, site)
+        return name[len(self._site) :] if name.startswith(self._site) else posixpath.relpath(name, self._site)
 
     def _put_record(self, writer: ChunkWriter, name: str) -> None:
         table = io.StringIO()
@@ -343,11 +302,11 @@ class _Install:
         if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
             self._issue(f"{dist_info}/METADATA", f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}")
 
-    def _records(self, archive: zipfile.ZipFile, name: str) -> dict[str, RecordEntry]:
-        from installer.records import RecordEntry, parse_record_file
+    def _recorded(self, archive: zipfile.ZipFile, name: str) -> dict[str, tuple[str, str]]:
+        """What RECORD says: name -> hash and size, as they are written there."""
+        from installer.records import parse_record_file
 
-        rows = parse_record_file(self._text(archive, name).splitlines())
-        return {row[0]: RecordEntry.from_elements(*row) for row in rows}
+        return {path: (digest, size) for path, digest, size in parse_record_file(self._text(archive, name).splitlines())}
 
     def _check_tree(self, names: Iterable[str]) -> None:
         files = set(names)
@@ -383,24 +342,42 @@ class _Install:
         return BuildError("a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure)
 
 
-def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> bytes:
+def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
     """A member's bytes as they lie in the zip."""
+    known = _LOCAL_HEADER.size + len(info.orig_filename.encode("utf-8"))  # few local headers have more
     stream.seek(info.header_offset)
-    header = stream.read(_LOCAL_HEADER.size)
-    if len(header) < _LOCAL_HEADER.size or not header.startswith(b"PK\x03\x04"):
+    block = stream.read(known + info.compress_size)
+    if len(block) < _LOCAL_HEADER.size or not block.startswith(b"PK\x03\x04"):
         raise zipfile.BadZipFile("it has no local header")
-    *_, flags, _, _, _, _, _, _, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-    name = stream.read(name_length).decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+    *_, flags, _, _, _, _, _, _, name_length, extra_length = _LOCAL_HEADER.unpack_from(block)
+    name_end = _LOCAL_HEADER.size + name_length
+    name = block[_LOCAL_HEADER.size : name_end].decode("utf-8" if flags & _UTF8 else "cp437", "replace")
     if name != info.orig_filename:
         raise zipfile.BadZipFile(f"its local header calls it {name!r}")
-    stream.seek(extra_length, os.SEEK_CUR)
-    raw = stream.read(info.compress_size)
-    if len(raw) < info.compress_size:
+    start = name_end + extra_length
+    end = start + info.compress_size
+    if len(block) < end:
+        block += stream.read(end - len(block))
+    if len(block) < end:
         raise zipfile.BadZipFile("the wheel ends before it does")
-    return raw
+    return memoryview(block)[start:end]
 
 
-def _body(info: zipfile.ZipInfo, raw: bytes) -> bytes:
+def _contradiction(info: zipfile.ZipInfo, raw: memoryview, content: Content, recorded: tuple[str, str] | None) -> str:
+    """How a member differs from its row in RECORD; empty if it does not."""
+    if recorded is None:
+        return "it is not in RECORD"
+    written, size = recorded
+    algorithm, _, digest = written.partition("=")
+    if algorithm not in _ALGORITHMS:
+        return f"RECORD has no sha256 of it: {algorithm or 'no hash'}"
+    if size not in ("", str(info.file_size)):
+        return f"its size is not what RECORD says: {size!r}"
+    found = content.sha256 if algorithm == "sha256" else hashlib.new(algorithm, _body(info, raw)).digest()
+    return "" if digest.rstrip("=") == _base64(found) else "its content is not what RECORD says"
+
+
+def _body(info: zipfile.ZipInfo, raw: memoryview) -> bytes:
     """A member's content, checked."""
     if info.compress_type == zipfile.ZIP_DEFLATED:
         return inflate(info.filename, raw, crc=info.CRC, size=info.file_size)
