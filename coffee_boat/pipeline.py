@@ -304,7 +304,7 @@ class Pipeline:
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}
         with self.watch.part("build"):
-            return wheels.with_edges(lock, fetched, target.environment(lock.target), extras)
+            return wheels.with_edges(lock, fetched, target.environment(lock.target), extras, store=self._store)
 
     def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool) -> Archive:
         archive = archives.assemble(tuple(parts), target=lock.target, lock=lock, has_python=has_python, inputs=_inputs(manifest), store=self._store)

@@ -79,6 +79,20 @@ def test_folders_come_before_what_lies_in_them_once(store: Store) -> None:
         assert tar.getnames() == ["a", "a/b", "a/b/link", "a/x", "c"]
 
 
+@pytest.mark.parametrize("name", ["a", "a/b.py", f"{'n' * 50}/{'m' * 49}", f"{'n' * 50}/{'m' * 50}", f"{'n' * 99}/a", f"{'n' * 100}/a", "é/b"])
+def test_headers_are_those_of_tarfile(name: str) -> None:
+    out, expected = io.BytesIO(), b""
+    writer = ChunkWriter(out)
+    writer.file(name, TEXT, executable=True)
+    writer.finish()
+    entries = [(name.rpartition("/")[0], tarfile.DIRTYPE, 0)] if "/" in name else []
+    for entry, kind, size in [*entries, (name, tarfile.REGTYPE, len(TEXT))]:
+        info = tarfile.TarInfo(entry)
+        info.type, info.size, info.mode, info.mtime = kind, size, 0o755, 315532800
+        expected += info.tobuf(tarfile.PAX_FORMAT)
+    assert gzip.decompress(out.getvalue()).startswith(expected + TEXT)
+
+
 def test_the_same_key_is_filled_once_and_nothing_is_written_again(store: Store) -> None:
     chunk = make(store, {"key": 1}, "x", lambda writer: writer.file("x", b"x"))
     before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*")}

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.machinery
 import importlib.util
 import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import threading
+import time
 import zipfile
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
 from importlib.metadata import PathDistribution
 from pathlib import Path
+from random import Random
 
 import installer
 import pytest
@@ -380,3 +386,42 @@ def test_one_bad_wheel_of_many_is_named(make_wheel: MakeWheel, store: Store) -> 
     wheels = {"aa": make_wheel("aa"), "bb": make_wheel("bb", record={"bb/__init__.py": None})}
     with pytest.raises(BuildError, match=r"bb-1\.0"):
         wheel_chunks(wheels, Lock(TARGET, tuple(pin_of(wheel) for wheel in wheels.values())), store)
+
+
+def test_the_first_failure_keeps_the_others_from_being_made(make_wheel: MakeWheel, store: Store) -> None:
+    wheels = {f"good{number}": make_wheel(f"good{number}") for number in range(60)}
+    wheels["bad"] = make_wheel("bad", files={"bad.py": Random(0).randbytes(9000)}, record={"bad.py": None})  # the largest is the first
+    lock = Lock(TARGET, tuple(pin_of(wheel) for wheel in wheels.values()))
+    with pytest.raises(BuildError, match=r"bad-1\.0"):
+        wheel_chunks(wheels, lock, store)
+    assert len(list(store.path("chunks", "").glob("*.gz"))) < 60
+    assert not list(store.path("tmp", "").iterdir())
+
+
+def test_ctrl_c_leaves_the_store_whole(make_wheel: MakeWheel, tmp_path: Path, store: Store) -> None:
+    noise = {name: Random(name).randbytes(6_000_000) for name in ("aa", "bb", "cc", "dd")}
+    wheels = {name: make_wheel(name, files={f"{name}.txt": text}) for name, text in noise.items()}
+    lock = Lock(TARGET, tuple(pin_of(wheel) for wheel in wheels.values()))
+
+    def interrupt() -> None:
+        while not list(store.path("tmp", "").glob("*/entry")):
+            time.sleep(0.001)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        wheel_chunks(wheels, lock, store)
+    assert not list(store.path("tmp", "").iterdir())
+    again, elsewhere = wheel_chunks(wheels, lock, store), Store(tmp_path / "elsewhere")
+    assert again == wheel_chunks(wheels, lock, elsewhere)
+    assert [store.chunk_path(chunk).read_bytes() for chunk in again] == [elsewhere.chunk_path(chunk).read_bytes() for chunk in again]
+
+
+def test_a_record_of_other_hashes_is_held_to_it(make_wheel: MakeWheel, store: Store) -> None:
+    text = b"x = 1\n"
+    digest = urlsafe_b64encode(hashlib.sha512(text).digest()).rstrip(b"=").decode()
+    good = make_wheel("good", files={"good.py": text.decode()}, record={"good.py": f"sha512={digest},{len(text)}"})
+    assert wheel_chunk(good, pin_of(good), TARGET, store).files
+    bad = make_wheel("bad", files={"bad.py": "x = 2\n"}, record={"bad.py": f"sha512={digest},{len(text)}"})
+    with pytest.raises(BuildError, match=r"bad\.py: its content is not what RECORD says"):
+        wheel_chunk(bad, pin_of(bad), TARGET, store)

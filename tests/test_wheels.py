@@ -290,7 +290,7 @@ def test_requires_evaluates_markers_for_the_executors(tmp_path: Path) -> None:
     assert wheels.requires(file, there, ["more"]) == ("beta-two", "broken", "extra", "new")
 
 
-def test_edges_follow_extras_and_fill_versions(tmp_path: Path) -> None:
+def test_edges_follow_extras_and_fill_versions(tmp_path: Path, store: Store) -> None:
     files = {
         "alpha": wheel(tmp_path, "alpha", "1.0", ["beta[fast]"]),
         "beta": wheel(tmp_path, "beta", "2.0", ['gamma; extra == "fast"', 'delta; extra == "slow"'], extras=["fast", "slow"]),
@@ -298,9 +298,21 @@ def test_edges_follow_extras_and_fill_versions(tmp_path: Path) -> None:
     }
     lock = Lock(OWN, (Pin("alpha", ""), Pin("beta", "2.0"), Pin("gamma", "3.0")))
     there = {"sys_platform": "linux"}
-    edges = {pin.name: (pin.version, pin.requires) for pin in wheels.with_edges(lock, files, there).pins}
+    edges = {pin.name: (pin.version, pin.requires) for pin in wheels.with_edges(lock, files, there, store=store).pins}
     assert edges == {"alpha": ("1.0", ("beta",)), "beta": ("2.0", ("gamma",)), "gamma": ("3.0", ())}
-    assert wheels.with_edges(lock, files, there, {"beta": ["slow"]}).pins[1].requires == ("delta", "gamma")
+    assert wheels.with_edges(lock, files, there, {"beta": ["slow"]}, store=store).pins[1].requires == ("delta", "gamma")
+
+
+def test_what_a_wheel_needs_is_remembered_by_its_digest(tmp_path: Path, store: Store) -> None:
+    file = wheel(tmp_path, "alpha", "1.0", ["beta"])
+    lock = Lock(OWN, (Pin("alpha", "1.0", sha256=_digest.file_digest(file)),))
+    there = {"sys_platform": "linux"}
+    first = wheels.with_edges(lock, {"alpha": file}, there, store=store)
+    file.unlink()
+    assert wheels.with_edges(lock, {"alpha": file}, there, store=store) == first
+    assert first.pins[0].requires == ("beta",)
+    with pytest.raises(FileNotFoundError):
+        wheels.with_edges(replace(lock, pins=(Pin("alpha", "1.0", sha256="0" * 64),)), {"alpha": file}, there, store=store)
 
 
 @pytest.mark.parametrize("content", [b"not a zip", None])

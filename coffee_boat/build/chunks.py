@@ -12,6 +12,7 @@ import os
 import stat
 import struct
 import tarfile
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -45,14 +46,15 @@ Fill = Callable[["ChunkWriter"], "tuple[int, int] | None"]
 class Content(NamedTuple):
     """What was seen of a file's content when it was inflated."""
 
-    sha256: bytes
+    hash: str
+    """As a wheel's RECORD writes it: "sha256=" and urlsafe base64 without padding."""
     head: bytes
     """Its first bytes, enough for an ELF header; all of a shorter file."""
 
     @classmethod
     def of(cls, data: bytes) -> Content:
         """Of what is in memory whole."""
-        return cls(hashlib.sha256(data).digest(), data[:_HEAD])
+        return cls(recorded_hash("sha256", hashlib.sha256(data).digest()), data[:_HEAD])
 
 
 class ChunkWriter:
@@ -127,7 +129,7 @@ class ChunkWriter:
         self._digest.update(content.digest())
         self._member(raw, crc, size)
         self._add(_padding(size))
-        return Content(content.digest(), head)
+        return Content(recorded_hash("sha256", content.digest()), head)
 
     def end(self) -> None:
         """The end of a tar: two blocks of zeros. For the last chunk of an archive only."""
@@ -311,25 +313,32 @@ def folders_of(names: Iterable[str]) -> set[str]:
     return folders
 
 
+def recorded_hash(algorithm: str, digest: bytes) -> str:
+    """A digest as a wheel's RECORD writes it."""
+    return f"{algorithm}={urlsafe_b64encode(digest).rstrip(b'=').decode('ascii')}"
+
+
 def _encoded(name: str, kind: bytes, mode: int, *, size: int = 0, target: str = "") -> bytes:
     """An entry's header. tarfile makes it in 40 microseconds; where the fields fit, filling in one that it made takes 5."""
     shown = f"{name}/" if kind == tarfile.DIRTYPE else name
     if target or size >= _LARGE or len(shown) > tarfile.LENGTH_NAME or not name.isascii():
         return _by_tarfile(name, kind, mode, size, target)
-    header = bytearray(_blank(kind, mode))
-    header[: len(shown)] = shown.encode("ascii")
-    header[124:135] = b"%011o" % size
-    header[148:155] = b"%06o\0" % sum(header)
+    blank, checksum = _blank(kind, mode)
+    header, name_field, size_field = bytearray(blank), shown.encode("ascii"), b"%011o" % size
+    header[: len(name_field)] = name_field
+    header[124:135] = size_field
+    header[148:155] = b"%06o\0" % (checksum + sum(name_field) + sum(size_field))
     return bytes(header)
 
 
 @cache
-def _blank(kind: bytes, mode: int) -> bytes:
-    """A header without a name, and with spaces for the checksum, as they count in it (POSIX.1-2001, ustar interchange format)."""
+def _blank(kind: bytes, mode: int) -> tuple[bytes, int]:
+    """A header without name and size, and its checksum, in which its own field counts as spaces (POSIX.1-2001, ustar interchange format)."""
     header = bytearray(_by_tarfile("", kind, mode, 0, ""))
     header[: tarfile.LENGTH_NAME] = bytes(tarfile.LENGTH_NAME)
+    header[124:135] = bytes(11)
     header[148:156] = b" " * 8
-    return bytes(header)
+    return bytes(header), sum(header)
 
 
 def _by_tarfile(name: str, kind: bytes, mode: int, size: int, target: str) -> bytes:

@@ -17,9 +17,8 @@ import stat
 import struct
 import zipfile
 import zlib
-from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +27,7 @@ from urllib.parse import urlsplit, urlunsplit
 from coffee_boat._digest import file_digest
 from coffee_boat._store import Store
 from coffee_boat.build import elf, scripts
-from coffee_boat.build.chunks import ChunkWriter, Content, folders_of, inflate, is_inside, is_plain, make, recall
+from coffee_boat.build.chunks import ChunkWriter, Content, folders_of, inflate, is_inside, is_plain, make, recall, recorded_hash
 from coffee_boat.build.tags import check_filename, is_version, promised_glibc
 from coffee_boat.errors import BuildError
 from coffee_boat.model import SENTINEL, Chunk, Lock, Pin, Target
@@ -49,7 +48,9 @@ _ALGORITHMS = {"sha256", "sha384", "sha512"}
 
 
 def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[Chunk]:
-    """The chunks of all pins, in the lock's order; as many at a time as there are cores.
+    """The chunks of all pins, in the lock's order; as many at a time as there are cores: inflating and hashing let other threads run.
+
+    The first failure, or Ctrl-C, keeps those that were not begun from being made; those under way end, and stay in the store.
 
     Args:
         wheels: pin's name -> its wheel.
@@ -61,6 +62,8 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         made = {pin.name: pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store) for pin in largest_first}
         try:
+            for done in as_completed(made.values()):
+                done.result()
             return [made[pin.name].result() for pin in lock.pins]
         finally:
             pool.shutdown(cancel_futures=True)
@@ -248,7 +251,7 @@ class _Install:
         info, is_link = place.info, stat.S_ISLNK(place.mode)
         if info.compress_type == zipfile.ZIP_DEFLATED and not place.script and not is_link:
             content = writer.deflated(place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable)
-            self._row(place.name, content.sha256, info.file_size)
+            self._row(place.name, content.hash, info.file_size)
             return content
         data = _body(info, raw)
         if is_link:
@@ -268,10 +271,10 @@ class _Install:
 
     def _put(self, writer: ChunkWriter, name: str, data: bytes, *, executable: bool) -> None:
         writer.file(name, data, executable=executable)
-        self._row(name, hashlib.sha256(data).digest(), len(data))
+        self._row(name, Content.of(data).hash, len(data))
 
-    def _row(self, name: str, sha256: bytes, size: int) -> None:
-        self._rows.append((self._relative(name), f"sha256={_base64(sha256)}", str(size)))
+    def _row(self, name: str, digest: str, size: int) -> None:
+        self._rows.append((self._relative(name), digest, str(size)))
 
     def _relative(self, name: str) -> str:
         return name[len(self._site) :] if name.startswith(self._site) else posixpath.relpath(name, self._site)
@@ -344,16 +347,15 @@ class _Install:
 
 def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
     """A member's bytes as they lie in the zip."""
-    known = _LOCAL_HEADER.size + len(info.orig_filename.encode("utf-8"))  # few local headers have more
+    name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
     stream.seek(info.header_offset)
-    block = stream.read(known + info.compress_size)
+    block = stream.read(_LOCAL_HEADER.size + len(name) + info.compress_size)  # few local headers have more
     if len(block) < _LOCAL_HEADER.size or not block.startswith(b"PK\x03\x04"):
         raise zipfile.BadZipFile("it has no local header")
-    *_, flags, _, _, _, _, _, _, name_length, extra_length = _LOCAL_HEADER.unpack_from(block)
+    *_, name_length, extra_length = _LOCAL_HEADER.unpack_from(block)
     name_end = _LOCAL_HEADER.size + name_length
-    name = block[_LOCAL_HEADER.size : name_end].decode("utf-8" if flags & _UTF8 else "cp437", "replace")
-    if name != info.orig_filename:
-        raise zipfile.BadZipFile(f"its local header calls it {name!r}")
+    if block[_LOCAL_HEADER.size : name_end] != name:
+        raise zipfile.BadZipFile(f"its local header calls it {block[_LOCAL_HEADER.size : name_end]!r}")
     start = name_end + extra_length
     end = start + info.compress_size
     if len(block) < end:
@@ -368,13 +370,13 @@ def _contradiction(info: zipfile.ZipInfo, raw: memoryview, content: Content, rec
     if recorded is None:
         return "it is not in RECORD"
     written, size = recorded
-    algorithm, _, digest = written.partition("=")
+    algorithm = written.partition("=")[0]
     if algorithm not in _ALGORITHMS:
         return f"RECORD has no sha256 of it: {algorithm or 'no hash'}"
     if size not in ("", str(info.file_size)):
         return f"its size is not what RECORD says: {size!r}"
-    found = content.sha256 if algorithm == "sha256" else hashlib.new(algorithm, _body(info, raw)).digest()
-    return "" if digest.rstrip("=") == _base64(found) else "its content is not what RECORD says"
+    found = content.hash if algorithm == "sha256" else recorded_hash(algorithm, hashlib.new(algorithm, _body(info, raw)).digest())
+    return "" if written.rstrip("=") == found else "its content is not what RECORD says"
 
 
 def _body(info: zipfile.ZipInfo, raw: memoryview) -> bytes:
@@ -398,7 +400,3 @@ def _is_data(name: str) -> bool:
 def _is_bytecode(name: str, members: Mapping[str, object]) -> bool:
     """Bytecode is made anew where it is wanted; a module that comes without its source stays."""
     return "__pycache__" in name.split("/")[:-1] or (name.endswith(".pyc") and name[:-1] in members)
-
-
-def _base64(digest: bytes) -> str:
-    return urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")

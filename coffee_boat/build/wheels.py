@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from coffee_boat import _uv
 from coffee_boat._store import Store
 from coffee_boat.build._http import Downloads
 from coffee_boat.build.sources import Builder, built, local_file, local_path, offline
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Indexes, Lock, Pin
 
 _PARALLEL = 6
@@ -71,11 +72,13 @@ def requires(wheel: Path, environment: Mapping[str, str], extras: Collection[str
     Raises:
         BuildError: it is no wheel.
     """
-    return tuple(sorted(_needs(wheel, environment, frozenset(extras))))
+    return tuple(sorted(_needs(_requires_dist(wheel), environment, frozenset(extras))))
 
 
-def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str, str], extras: Mapping[str, Collection[str]] | None = None) -> Lock:
+def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str, str], extras: Mapping[str, Collection[str]] | None = None, *, store: Store) -> Lock:
     """The lock with Pin.requires filled, and the versions that only a build could tell.
+
+    What a wheel says of itself is remembered: to open all of a large environment takes longer than to concatenate it.
 
     Args:
         environment: the markers of the executors.
@@ -85,11 +88,12 @@ def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str,
         BuildError: one of the files is no wheel.
     """
     asked = {name: frozenset(wanted) for name, wanted in (extras or {}).items()}
+    said = {pin.name: _recalled(wheels[pin.name], pin, store) for pin in lock.pins if pin.name in wheels}
     edges: dict[str, dict[str, frozenset[str]]] = {}
     waiting = sorted(wheels)
     while waiting:
         name = waiting.pop()
-        edges[name] = _needs(wheels[name], environment, asked.get(name, frozenset()))
+        edges[name] = _needs(said[name], environment, asked.get(name, frozenset()))
         for needed, wanted in edges[name].items():
             if wanted - asked.get(needed, frozenset()):
                 asked[needed] = asked.get(needed, frozenset()) | wanted
@@ -143,15 +147,13 @@ def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str]
 # metadata
 
 
-def _needs(wheel: Path, environment: Mapping[str, str], extras: frozenset[str]) -> dict[str, frozenset[str]]:
+def _needs(requires_dist: Iterable[str], environment: Mapping[str, str], extras: frozenset[str]) -> dict[str, frozenset[str]]:
     """Normalized name -> the extras that are asked of it."""
-    from packaging.metadata import parse_email
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
 
     needs: dict[str, frozenset[str]] = {}
-    raw, _ = parse_email(_metadata(wheel))
-    for text in raw.get("requires_dist", []):
+    for text in requires_dist:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:  # old metadata; its name is what matters here
@@ -162,6 +164,26 @@ def _needs(wheel: Path, environment: Mapping[str, str], extras: frozenset[str]) 
             name = canonicalize_name(requirement.name)
             needs[name] = needs.get(name, frozenset()) | requirement.extras
     return needs
+
+
+def _recalled(wheel: Path, pin: Pin, store: Store) -> list[str]:
+    """As `_requires_dist`; of a wheel that is pinned by its digest, remembered."""
+    if pin.kind != "wheel" or not pin.sha256:
+        return _requires_dist(wheel)
+    known: list[str] | None = store.recall("requires", pin.sha256)
+    if known is None:
+        known = _requires_dist(wheel)
+        with suppress(StoreError):
+            store.remember("requires", pin.sha256, known)
+    return known
+
+
+def _requires_dist(wheel: Path) -> list[str]:
+    """The requirements in a wheel's metadata, as they are written there."""
+    from packaging.metadata import parse_email
+
+    raw, _ = parse_email(_metadata(wheel))
+    return raw.get("requires_dist", [])
 
 
 def _metadata(wheel: Path) -> bytes:
