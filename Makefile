@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check types clean test-unit test-integration
+.PHONY: demo test check types clean test-unit test-integration test-yarn
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -19,6 +19,10 @@ test-unit: $(VENV)/ready
 
 test-integration: $(VENV)/ready
 	$(BIN)/python -m pytest integration $(PYTEST_ARGS)
+
+# On the cluster that HADOOP_CONF_DIR names, else on one that is made here: Linux, root.
+test-yarn: $(VENV)/ready
+	$(BIN)/python -m pytest integration/test_yarn.py $(PYTEST_ARGS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -22,6 +22,8 @@ _EXIT = (re.compile(r"User application exited with status (\d+)"), re.compile(r"
 """In YARN's diagnostics: Spark's own word (org.apache.spark.deploy.yarn.ApplicationMaster), else the container's."""
 _CHATTER = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) ")
 """As Spark's default log4j configuration begins a line."""
+_CONTEXT = re.compile(r"^={60,}$.*?^={60,}$\n?", re.DOTALL | re.MULTILINE)
+"""How an executor is started, on a hundred lines; said by the application master at INFO."""
 _CONTENTS = re.compile(r"LogContents:\n(.*?)\n?End of LogType:", re.DOTALL)
 _BYTES, _LINES = "65536", 40
 
@@ -110,5 +112,5 @@ def log_tail(page: str, stream: str) -> str:
         raise NoAnswer("YARN names no container of the driver: it was not started")
     said = get(f"{url.scheme}://{url.netloc}/ws/v1/node/containers/{container}/logs/{stream}", size=f"-{_BYTES}").decode("utf-8", "replace")
     found = _CONTENTS.search(said)
-    lines = (found[1] if found else said).splitlines()
+    lines = _CONTEXT.sub("", found[1] if found else said).splitlines()
     return "\n".join([line for line in lines if not _CHATTER.match(line)][-_LINES:]).strip("\n")

@@ -18,6 +18,8 @@ from integration.running import DRIVERS, SparkPython
 from integration.venvs import SPARKS
 from integration.yarn_lane import YarnLane, pythons, yarn_lane
 
+pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -31,7 +33,7 @@ def yarn() -> Iterator[YarnLane]:
 def told(yarn: YarnLane, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """One session in client mode: the snippet, then an addition."""
     there = SparkPython(store=store, folder=tmp_path_factory.mktemp("yarn"))
-    return there.checked("cluster_client.py", "yarn", "plan", env=yarn.environment, timeout=550).result
+    return there.checked("cluster_client.py", "yarn", "plan", env=yarn.environment, timeout=1100).result
 
 
 # the nodes are foreign
@@ -94,14 +96,14 @@ def test_other_sparks(yarn: YarnLane, spark_python: SparkPython, spark: str) -> 
     python = pythons()[spark]
     if python is None:
         cannot_run(f"no Python {' or '.join(SPARKS[spark])} for Spark {spark} on this machine")
-    told = spark_python.checked("cluster_client.py", "yarn", python=python, env=yarn.environment_for(python), timeout=550).result
+    told = spark_python.checked("cluster_client.py", "yarn", python=python, env=yarn.environment_for(python), timeout=1100).result
     assert len({answer["host"] for answer in told["before"]}) == 2
     assert all("/boat-layer-" in answer["added"] for answer in told["after"])
     assert told["ok"], told["report"]
 
 
 def test_executors_that_come_later_have_base_and_additions(yarn: YarnLane, spark_python: SparkPython) -> None:
-    told = spark_python.checked("cluster_growing.py", "yarn", env=yarn.environment, timeout=550).result
+    told = spark_python.checked("cluster_growing.py", "yarn", env=yarn.environment, timeout=1100).result
     assert len(told["first"]) == 1
     assert len(told["executors"]) > 1, told["report"]
     assert all("/boat-layer-" in file for file in told["added"])
@@ -132,7 +134,7 @@ def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_to
 def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))}
     command = [str(Path(sys.executable).with_name("boat")), *arguments]
-    return subprocess.run(command, cwd=folder, env={**kept, **env}, capture_output=True, text=True, check=False, timeout=550)
+    return subprocess.run(command, cwd=folder, env={**kept, **env}, capture_output=True, text=True, check=False, timeout=1100)
 
 
 # what cannot work is said at once

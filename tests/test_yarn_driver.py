@@ -24,6 +24,10 @@ LogAggregationType: LOCAL
 LogType:{stream}
 LogLength:9
 LogContents:
+26/11/26 07:44:35 INFO ApplicationMaster:
+{rule}
+Default YARN executor launch context:
+{rule}
 26/11/26 07:44:36 INFO SparkContext: Invoking stop()
 {text}
 End of LogType:{stream}.
@@ -47,7 +51,7 @@ class Cluster:
             return json.dumps({"apps": {"app": [self.application]} if self.application else None}).encode()
         stream = url.path.rpartition("/")[2]
         if url.path.startswith(f"/ws/v1/node/containers/{CONTAINER}/logs/") and stream in self.logs:
-            return LOG.format(container=CONTAINER, stream=stream, text=self.logs[stream]).encode()
+            return LOG.format(rule="=" * 79, container=CONTAINER, stream=stream, text=self.logs[stream]).encode()
         return None
 
 
