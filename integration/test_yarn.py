@@ -144,7 +144,7 @@ def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.Compl
     ("setting", "what"),
     [
         ("spark.yarn.queue=nowhere", "YARN has no such queue"),
-        ("spark.executor.memory=400m", "Spark does not start with so little memory"),
+        ("spark.executor.memory=400m", "Spark needs more memory than it was given"),
         ("spark.executor.memory=900g", "an executor of this size fits nowhere in this YARN"),
         ("spark.hadoop.yarn.resourcemanager.address=127.0.0.1:9", "YARN's ResourceManager cannot be reached"),
         ("spark.hadoop.fs.defaultFS=hdfs://127.0.0.1:9", "HDFS cannot be reached"),
@@ -190,3 +190,12 @@ def administer(yarn: YarnLane, *arguments: str) -> None:
     node, hadoop_folder = yarn.ours.node("namenode"), hadoop.ON_NODE
     java = [f"{_java.ON_NODE}/bin/java", "-cp", f"{hadoop_folder}/conf:{hadoop_folder}/lib/*", "org.apache.hadoop.hdfs.tools.DFSAdmin"]
     yarn.on_node(node, *java, *arguments)
+
+
+# what cannot start is explained
+
+
+def test_a_damaged_archive_is_explained(yarn: YarnLane, spark_python: SparkPython) -> None:
+    told = spark_python.checked("broken.py", "yarn", "library", "spark.executor.memory=512m", env=yarn.environment, timeout=1100).result["library"]
+    assert told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
+    assert any(told["error"]["what"] in line for line in told["told"])

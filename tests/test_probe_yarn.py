@@ -245,12 +245,6 @@ def test_a_queue_that_was_stopped(yarn: Yarn) -> None:
 # memory
 
 
-def test_less_memory_than_spark_starts_with(yarn: Yarn) -> None:
-    assert yarn.refused(executor_memory="449m").value == "spark.executor.memory=449m"
-    assert yarn.probe(executor_memory="450m").nodes
-    assert yarn.refused(driver_memory="100m").cure == "spark.driver.memory=450m or more"
-
-
 def test_more_memory_than_a_node_has(yarn: Yarn) -> None:
     error = yarn.refused(executor_memory="8g")
     assert error.value == "spark.executor.memory=8g, 9011m with its overhead"

@@ -16,8 +16,8 @@ from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
 from coffee_boat.probe import hdfs
 
-_LEAST = 450 * MIB
-"""Spark starts no JVM with less: 1.5 times what it keeps for itself (org.apache.spark.memory.UnifiedMemoryManager)."""
+_LEAST = 512 * MIB
+"""Advised at least: below 450 MiB Spark does not start."""
 _LEAST_OVERHEAD = 384 * MIB
 _OVERHEAD_FACTOR = 0.1
 
@@ -28,7 +28,6 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     Raises:
         LaunchError: no configuration, no ResourceManager, no such queue, memory that no node has, or an HDFS that takes no files.
     """
-    _refuse_too_little(facts)
     settings = configuration(facts.conf)
     manager = _active(settings)
     files = hdfs.probe(settings, facts.conf.get("spark.yarn.stagingDir", ""))
@@ -165,18 +164,6 @@ def _queues(told: Mapping[str, Any], path: str) -> Iterator[_Queue]:
 
 
 # memory
-
-
-def _refuse_too_little(facts: SparkFacts) -> None:
-    for key in ("spark.executor.memory", "spark.driver.memory"):
-        size = spark_bytes(facts.conf.get(key, "1g"), unit=MIB)
-        if size is not None and size < _LEAST:
-            raise LaunchError(
-                "Spark does not start with so little memory",
-                value=f"{key}={facts.conf[key]}",
-                cause=f"it keeps 300m for itself, and wants {human_bytes(_LEAST)} at least",
-                cure=f"{key}={human_bytes(_LEAST)} or more",
-            )
 
 
 def _refuse_too_much(facts: SparkFacts, nodes: Sequence[_Node], allowed: int | None) -> None:
