@@ -110,6 +110,19 @@ def test_executors_that_come_later_have_base_and_additions(yarn: YarnLane, spark
     assert told["ok"], told["report"]
 
 
+def test_a_second_application_uploads_and_localizes_nothing(yarn: YarnLane, spark_python: SparkPython) -> None:
+    stage = f"hdfs:///tmp/boats-{os.getpid()}"
+    first, second = spark_python.checked("cluster_staged.py", "yarn", stage, env=yarn.environment, timeout=1100).result["applications"]
+    assert first["id"] != second["id"]
+    assert len(first["stage"]) == 1
+    assert second["stage"] == first["stage"], "the same file, of the same time"
+    assert second["archives"] == first["archives"]
+    assert second["archives"].startswith("hdfs://")
+    assert len(first["nodes"]) == 2
+    assert second["nodes"] == first["nodes"], "the same folder, inode and time on each node"
+    assert all("/usercache/" not in folder for folder, *_ in first["nodes"].values()), "kept for every user"
+
+
 # cluster mode
 
 

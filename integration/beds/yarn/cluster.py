@@ -42,6 +42,8 @@ class Options:
     """SPARK_HOMEs whose jars the nodes have, so that no application uploads them."""
     cache: str
     """Where Hadoop's jars are kept."""
+    system_python: bool = False
+    """Nodes keep the distribution's Python."""
     hide: tuple[str, ...] = ()
     """Further paths that nodes do not have."""
 
@@ -80,6 +82,7 @@ class Cluster:
             folder=self.state / name,
             hide=(*of_the_driver(self.state), *map(Path, self.options.hide)),
             show=self._shown_on(name),
+            system_python=self.options.system_python,
             network=self.network,
         )
 
