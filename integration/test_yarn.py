@@ -15,8 +15,7 @@ from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
 from integration.conftest import cannot_run
 from integration.running import DRIVERS, SparkPython
-from integration.venvs import SPARKS
-from integration.yarn_lane import YarnLane, pythons, yarn_lane
+from integration.yarn_lane import OTHER_SPARKS, YarnLane, pythons, yarn_lane
 
 pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too
 
@@ -91,11 +90,11 @@ def test_what_the_driver_plans_runs_on_the_driver_and_on_executors(told: Any, st
     assert not ran.startswith(str(store))
 
 
-@pytest.mark.parametrize("spark", [spark for spark in SPARKS if spark != list(SPARKS)[-1]])
+@pytest.mark.parametrize("spark", OTHER_SPARKS)
 def test_other_sparks(yarn: YarnLane, spark_python: SparkPython, spark: str) -> None:
     python = pythons()[spark]
     if python is None:
-        cannot_run(f"no Python {' or '.join(SPARKS[spark])} for Spark {spark} on this machine")
+        cannot_run(f"no Python {' or '.join(OTHER_SPARKS[spark])} for Spark {spark} on this machine")
     told = spark_python.checked("cluster_client.py", "yarn", python=python, env=yarn.environment_for(python), timeout=1100).result
     assert len({answer["host"] for answer in told["before"]}) == 2
     assert all("/boat-layer-" in answer["added"] for answer in told["after"])

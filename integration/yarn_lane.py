@@ -16,6 +16,8 @@ from integration.beds.standalone.spark import spark_home
 from integration.conftest import cannot_run, timed
 from integration.venvs import SPARKS, NoInterpreterError, cache_folder, find_interpreter, venv_for
 
+OTHER_SPARKS = {spark: minors for spark, minors in SPARKS.items() if spark != list(SPARKS)[-1]}
+"""Besides the newest, which this virtual environment has."""
 _OF_THE_USER = ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_USER_NAME", "SPARK_CONF_DIR", "SPARK_LOCAL_IP", "KRB5CCNAME")
 
 
@@ -69,7 +71,7 @@ def yarn_lane() -> Iterator[YarnLane]:
 
 def pythons() -> dict[str, Path | None]:
     """Spark's version -> the interpreter of a virtual environment with it, of the newest Python that is here; None if there is none."""
-    return {spark: next(filter(None, (_venv_python(python, spark) for python in reversed(minors))), None) for spark, minors in SPARKS.items()}
+    return {spark: next(filter(None, (_venv_python(python, spark) for python in reversed(minors))), None) for spark, minors in OTHER_SPARKS.items()}
 
 
 def _venv_python(python: str, spark: str) -> Path | None:
