@@ -460,6 +460,23 @@ def test_an_interpreter_that_is_not_known_to_have_a_copy_stays(spark: Any, home:
     assert [module._wrap_function(context, len)[0] for module in spark.functions] == [context.pythonExec] * 2
 
 
+def test_where_spark_unpacks_nothing_on_the_driver_the_store_does_when_it_is_needed(spark: Any, home: Path) -> None:
+    copy, asked = drivers_copy(spark, home), []
+    spark.Files.root = "/no/files"
+
+    def environment() -> Path:
+        asked.append(1)
+        return copy.parent.parent
+
+    hook = launch.install(Launch(complete=lambda facts: PLANNED, store=Store(home / "store"), environment=environment))
+    context = spark.Context("yarn")
+    assert spark.functions[0]._wrap_function(context, len, "int")[0] == "./boat/bin/python3"
+    assert asked == []
+    assert spark.functions[0]._wrap_function(context, len)[0] == str(copy)
+    assert asked == [1]
+    hook.remove()
+
+
 def test_without_a_copy_on_the_driver_nothing_changes(spark: Any, home: Path) -> None:
     drivers_copy(spark, home).unlink()
     Recorder(home, patch=PLANNED)

@@ -32,7 +32,7 @@ class DriversCopy:
     def of(self, python: str) -> str | None:
         """What the driver's JVM has to start in place of an executors' interpreter; None where it can start that, or there is no other."""
         inside = Path(self.patch.python)
-        if python != self.patch.python or self.patch.conf.get(SQL_PYTHON) != python or inside.is_absolute():
+        if python != self.patch.python or self.patch.conf.get(SQL_PYTHON) != python or inside.is_absolute() or len(inside.parts) == 1:
             return None
         copy = Path(self.root, inside)
         if not os.access(copy, os.X_OK):
