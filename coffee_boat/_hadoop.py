@@ -11,12 +11,13 @@ import json
 import os
 import re
 import socket
-import xml.etree.ElementTree as ET  # the user's own files
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from xml.etree import ElementInclude
 
 from coffee_boat.errors import LaunchError
 
@@ -81,6 +82,7 @@ def get(url: str, **parameters: str) -> bytes:
     Raises:
         NoAnswer: it is not there, or refuses; with its own words.
     """
+    import http.client
     import urllib.error
     import urllib.parse
     import urllib.request
@@ -92,7 +94,7 @@ def get(url: str, **parameters: str) -> bytes:
             body: bytes = answer.read()
     except urllib.error.HTTPError as error:
         raise NoAnswer(f"{url}: HTTP {error.code} {_words(error.read())}".strip()) from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise NoAnswer(f"{url}: {error}") from error
     return body
 
@@ -207,10 +209,19 @@ def _properties(path: Path) -> Iterator[tuple[str, str]]:
         root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
     except (ET.ParseError, OSError) as error:
         raise LaunchError("Hadoop's configuration cannot be read", value=str(path), cause=str(error), cure="mend the file, or let HADOOP_CONF_DIR name another folder") from error
+    _include(root, path)
     for each in root.iter("property"):
         name, value = each.findtext("name"), each.findtext("value")
         if name and value is not None:
             yield name.strip(), value
+
+
+def _include(root: ET.Element, path: Path) -> None:
+    """Put in what the file includes (XInclude); what is wrong with that, Hadoop's own client says."""
+    try:
+        ElementInclude.include(root, base_url=str(path))
+    except (ET.ParseError, OSError, SyntaxError):
+        return
 
 
 def _nothing_there(folder: str) -> LaunchError:

@@ -199,6 +199,22 @@ def test_a_file_that_is_no_xml(yarn: Yarn) -> None:
     assert error.value.endswith("yarn-site.xml")
 
 
+def test_a_file_that_includes_another(yarn: Yarn) -> None:
+    (yarn.conf / "yarn-site.xml").rename(yarn.conf / "common.xml")
+    include = '<configuration xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="{}"/></configuration>'
+    (yarn.conf / "yarn-site.xml").write_text(include.format("common.xml"))
+    assert yarn.probe().nodes
+    (yarn.conf / "yarn-site.xml").write_text(include.format("gone.xml"))
+    assert configuration({}).get("fs.defaultFS").startswith("hdfs://")
+
+
+def test_a_web_port_that_speaks_another_language(yarn: Yarn) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0\n"), daemon=True).start()
+        conf = {"spark.hadoop.yarn.resourcemanager.webapp.address": f"127.0.0.1:{server.getsockname()[1]}"}
+        assert [finding.severity for finding in probe(SparkFacts("4.1.1", "yarn", conf=conf)).findings] == ["note"]
+
+
 def test_nobody_at_the_managers_port(yarn: Yarn) -> None:
     write(yarn.conf, "yarn", {"yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
     error = yarn.refused()
