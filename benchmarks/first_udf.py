@@ -1,11 +1,14 @@
 """Session start and the time to the first UDF result, with and without coffee_boat, and what the difference is made of.
 
-    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N]
+    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--master MASTER [--stage URL]]
 
 Each row is a process of its own, with a JVM of its own: the session is started, a UDF that needs no package runs on two partitions,
 then the same query once more. On local-cluster executors unpack the archive in every session; on local[2] the store has the
 environment unpacked after the first one. All chunks, locks and archives are in the store. Medians over the processes; the clock
 starts when SparkSession is asked for, `launch` comes before it. Steps are told by process and file times of this machine's kernel.
+
+With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the driver's minor version, which pyspark alone
+runs: `python -m integration.beds.yarn up --with-system-python`. With --stage once more, with what another application left there.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,19 @@ ROWS = (
     (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacking", LOCAL, "unpack", PACKAGES),
     (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacked before", LOCAL, "ours", PACKAGES),
 )
+
+
+def on_cluster(master: str, stage: str | None) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
+    """The rows of a cluster that was started by other means."""
+    name = " ".join(PACKAGES)
+    rows = (
+        (f"{master}, pyspark alone", master, "plain", ()),
+        (f"{master}, coffee_boat, no packages", master, "ours", ()),
+        (f"{master}, coffee_boat, {name}", master, "ours", PACKAGES),
+    )
+    return rows if stage is None else (*rows, (f"{master}, coffee_boat, {name}, staged before", master, f"staged={stage}", PACKAGES))
+
+
 STEPS = ("executor's JVM", "archive, first file", "archive, last file", "Python daemon", "UDF's first row")
 
 
@@ -67,10 +84,11 @@ def unpacked() -> dict[str, float]:
 def session(master: str, way: str, store: str, packages: list[str]) -> dict[str, float]:
     """One process's figures."""
     launched = time.perf_counter()
+    foreign = not master.startswith("local")
     if way == "plain":
-        os.environ["PYSPARK_PYTHON"] = sys.executable
+        os.environ["PYSPARK_PYTHON"] = f"python{sys.version_info.major}.{sys.version_info.minor}" if foreign else sys.executable
     else:
-        launch(master, store, packages)
+        launch(master, store, packages, stage=way.partition("=")[2] or None)
     launch_time = time.perf_counter() - launched
     if way == "build":
         return {"launch": launch_time}
@@ -89,17 +107,20 @@ def session(master: str, way: str, store: str, packages: list[str]) -> dict[str,
     again = time.perf_counter()
     query.collect()
     second = time.perf_counter() - again
-    cluster = master.startswith("local-cluster")
-    rows += on_each(spark.sparkContext, 2, unpacked) if cluster else []
+    cluster = foreign or master.startswith("local-cluster")
+    if foreign:  # nodes share no folder to meet in
+        rows += spark.sparkContext.parallelize(range(8), 8).map(lambda _: unpacked()).collect()
+    elif cluster:
+        rows += on_each(spark.sparkContext, 2, unpacked)
     spark.stop()
     steps = {step: min(row[step] for row in rows if step in row) - epoch for step in STEPS if any(step in row for row in rows) and (cluster or step != "executor's JVM")}
     return {"launch": launch_time, "start": start_time, "first": first, "second": second, **steps}
 
 
-def launch(master: str, store: str, packages: list[str]) -> None:
+def launch(master: str, store: str, packages: list[str], *, stage: str | None) -> None:
     from coffee_boat import Captain
 
-    captain = Captain(store=store, install_local=False)
+    captain = Captain(store=store, install_local=False, stage=stage)
     captain.add_pip_packages(*packages)
     captain.launch_ship(master)
 
@@ -112,6 +133,8 @@ def forget_unpacked(store: Path) -> None:
 def main() -> None:
     parser = arguments(__doc__, repeat=3)
     parser.add_argument("--session", nargs="+", metavar="WORD", help="MASTER plain|build|unpack|ours STORE [PACKAGE...]: one process only; its figures as JSON")
+    parser.add_argument("--master", help="of a cluster that runs; default: local-cluster and local")
+    parser.add_argument("--stage", metavar="URL", help="with --master: a stage in the cluster's file system")
     given = parser.parse_args()
     if given.session:
         master, way, store, *packages = given.session
@@ -120,9 +143,10 @@ def main() -> None:
     shop = Workshop(given.cache)
     os.environ["UV_CACHE_DIR"] = str(shop.path("uv-cache"))
     store, found = shop.path("store"), []
-    for _, master, _, packages in ROWS[1:3]:  # makes what shall be in the store
-        shop.child(__file__, "--session", master, "build", store, *packages)
-    for label, master, way, packages in ROWS:
+    wanted = on_cluster(given.master, given.stage) if given.master else ROWS
+    for _, master, way, packages in [*wanted[1:3], *(row for row in wanted if "=" in row[2])]:  # makes what shall be in the store, and in the stage
+        shop.child(__file__, "--session", master, way if "=" in way else "build", store, *packages)
+    for label, master, way, packages in wanted:
         runs = []
         for _ in range(given.repeat):
             if way == "unpack":
@@ -130,19 +154,19 @@ def main() -> None:
             runs.append(shop.child(__file__, "--session", master, way, store, *packages))
         print(f"  {label}: first result {shown(run['first'] for run in runs)} s", file=sys.stderr, flush=True)
         found.append({name: median(run[name] for run in runs) for name in runs[0]})
-    show(found, given.repeat)
+    show(wanted, found, given.repeat)
 
 
-def show(found: list[dict[str, Any]], repeat: int) -> None:
+def show(wanted: Sequence[tuple[str, str, str, tuple[str, ...]]], found: list[dict[str, Any]], repeat: int) -> None:
     print(f"\n{versions('coffee_boat', 'pyspark')}; medians of {repeat} processes; seconds\n")
-    plain = {master: found[place]["first"] for place, (_, master, way, _) in enumerate(ROWS) if way == "plain"}
+    plain = {master: found[place]["first"] for place, (_, master, way, _) in enumerate(wanted) if way == "plain"}
     rows = []
-    for (label, master, _, _), run in zip(ROWS, found, strict=True):
+    for (label, master, _, _), run in zip(wanted, found, strict=True):
         whole = run["launch"] + run["first"]
         rows.append([label, run["launch"], run["start"], run["first"], whole, f"{whole / plain[master]:.2f}", run["second"]])
     print(table(("", "launch", "session", "first result", "with launch", "x alone", "second query"), rows))
     print("\nwhen things happened, in seconds since the session was asked for, on the executor that was first")
-    print(table(("", *STEPS, "result"), [[label, *(run.get(step) for step in STEPS), run["first"]] for (label, *_), run in zip(ROWS, found, strict=True)]))
+    print(table(("", *STEPS, "result"), [[label, *(run.get(step) for step in STEPS), run["first"]] for (label, *_), run in zip(wanted, found, strict=True)]))
 
 
 if __name__ == "__main__":
