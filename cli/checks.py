@@ -91,7 +91,7 @@ def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Ch
     preflight = Preflight(store)
     try:
         facts = submit.facts_of(submit.find_spark(), master=where.master, deploy_mode=where.deploy_mode, conf=where.conf, python=sys.executable)
-        found = preflight.known(preflight.ask(facts, _target(said, store), ships_python=said.ship_python, driver_starts=True))
+        found = preflight.known(preflight.ask(facts, lambda: _target(said, store), ships_python=said.ship_python, driver_starts=True))
     except BoatError as error:
         yield _failed("cluster", error)
         return

@@ -132,6 +132,13 @@ ON_EXECUTORS = (
 
 AT_START = (
     _Symptom(
+        r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in archive|Error is not recoverable: exiting now)[^\n]*",
+        "the archive cannot be unpacked on the driver",
+        "it was cut or changed where it lies (the store, or the stage), or the driver's disk is full",
+        "look for a full disk at spark.local.dir (/tmp); then boat cache clear, and captain.launch_ship() again",
+    ),
+    _Symptom(r"No space left on device[^\n]*", "the driver's disk is full", "Spark unpacks archives at its side too", "free some space there, or set spark.local.dir"),
+    _Symptom(
         r"(?:Executor|System) memory (?P<size>\d+) must be at least (?P<least>\d+)[^\n]*",
         "Spark needs more memory than it was given",
         "{size} bytes are below Spark's minimum of {least}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -262,7 +262,7 @@ class Captain:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
         """
         self._look_again()
-        said = () if master is None else self._planned_cluster(master)
+        said = () if master is None else self._said_or_refused(SparkFacts(version=pyspark_files.driver_version(), master=master)).findings
         with progress() as say:
             lock = self._resolve(say)
             items = self._pipeline.plan(lock)
@@ -294,9 +294,9 @@ class Captain:
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
         launch.refuse_if_running()
+        cluster = None if master is None else self._ask(self._facts(master, conf))
         self._refuse_other_minor()
         self._look_again()
-        cluster = None if master is None else self._ask(self._facts(master, conf), driver_starts=True)
         made = launch.Launch(
             complete=self._complete,
             started=self._started,
@@ -404,22 +404,27 @@ class Captain:
             submit.refuse_other_python(header, self._pipeline.nodes(self.manifest).python)
             if self._locked_by_file is None:
                 self.add_requirements(script)
-        made = self.order(master=master, deploy_mode=deploy_mode, conf=conf)
+        made = self._order(master, deploy_mode, conf, ask=self._ask)
         return submit.run(made, script, args, environment=launch.java_environment(self._store, made.spark.home))
 
     def order(self, *, master: str | None = None, deploy_mode: str | None = None, conf: Mapping[str, str] | None = None) -> Order:
         """Build the environment and tell the Spark settings that use it, for people who submit by other means.
 
+        They may do so from elsewhere: what the cluster cannot do, as seen from here, is told and refuses nothing.
+
         Raises:
             BoatError: as `submit`.
         """
+        return self._order(master, deploy_mode, conf, ask=self._ask_gently)
+
+    def _order(self, master: str | None, deploy_mode: str | None, conf: Mapping[str, str] | None, *, ask: Callable[[SparkFacts], ClusterFacts]) -> Order:
         spark = submit.find_spark()
         launch.compatible(spark.version, sys.version_info[:2])
         self._refuse_other_minor()
         self._look_again()
         facts = submit.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
         backend_for(facts.master)  # refused before anything is built
-        cluster = self._ask(facts, driver_starts=True)
+        cluster = ask(facts)
         with progress() as say:
             folders = self._driver_folders(self._build(say), say)
         facts = replace(facts, python=submit.driver_python(folders, self._store))
@@ -486,18 +491,30 @@ class Captain:
         """What is known of a Spark that is to start in this process."""
         return submit.facts_of(submit.find_spark(), master=master, conf=conf, python=sys.executable)
 
-    def _ask(self, facts: SparkFacts, *, driver_starts: bool = False) -> ClusterFacts:
-        """What the cluster says, before anything is resolved or sent; what it says is told."""
-        cluster = self._preflight.ask(facts, self._pipeline.target, ships_python=self._settings.ship_python, driver_starts=driver_starts)
+    def _ask(self, facts: SparkFacts, *, driver_starts: bool = True) -> ClusterFacts:
+        """What the cluster says, before anything is resolved or sent; what it says is told.
+
+        Args:
+            driver_starts: the driver's JVM is still to be started.
+
+        Raises:
+            LaunchError: it cannot serve.
+        """
+        cluster = self._preflight.ask(facts, lambda: self._pipeline.target, ships_python=self._settings.ship_python, driver_starts=driver_starts)
         self._tell(cluster.findings)
         return cluster
 
-    def _planned_cluster(self, master: str) -> tuple[Finding, ...]:
-        facts = SparkFacts(version=pyspark_files.driver_version(), master=master)
+    def _ask_gently(self, facts: SparkFacts) -> ClusterFacts:
+        """The same, where nothing is refused."""
+        cluster = self._said_or_refused(facts)
+        self._tell(cluster.findings)
+        return cluster
+
+    def _said_or_refused(self, facts: SparkFacts) -> ClusterFacts:
         try:
-            return self._preflight.ask(facts, self._pipeline.target, ships_python=self._settings.ship_python).findings
+            return self._preflight.ask(facts, lambda: self._pipeline.target, ships_python=self._settings.ship_python)
         except LaunchError as refusal:
-            return (as_finding(refusal),)
+            return ClusterFacts(facts.master, findings=(as_finding(refusal),))
 
     def _planned_patch(self, master: str, lock: Lock) -> ConfPatch:
         """What would be set; where the archive is not built yet, its name is a placeholder."""
@@ -526,7 +543,7 @@ class Captain:
 
     def _complete(self, facts: SparkFacts) -> ConfPatch:
         """Called when the master is known. Packages that were added since launch_ship, or to an earlier session, are in the base now."""
-        patch = self._patch_for(facts, self._ask(facts))
+        patch = self._patch_for(facts, self._ask(facts, driver_starts=False))
         self._preflight.begin_watch(replace(facts, conf={**facts.conf, **patch.conf}), self._archive)
         return patch
 

@@ -41,11 +41,11 @@ class Preflight:
 
     # before
 
-    def ask(self, facts: SparkFacts, target: Target | None = None, *, ships_python: bool = True, driver_starts: bool = False) -> ClusterFacts:
+    def ask(self, facts: SparkFacts, target: Callable[[], Target | None], *, ships_python: bool = True, driver_starts: bool = False) -> ClusterFacts:
         """What the cluster says of itself, its findings among it; what cannot work there is refused.
 
         Args:
-            target: what the environment is to be made for.
+            target: what the environment is to be made for; asked after the cluster, as it may take a download to know. None if nobody knows.
             driver_starts: the driver's JVM is still to be started, with this memory.
 
         Raises:
@@ -53,7 +53,8 @@ class Preflight:
         """
         fit.settings(facts, driver_starts=driver_starts)
         cluster = probe(facts)
-        misfits = () if target is None else fit.platform(target, cluster, ships_python=ships_python)
+        made_for = target() if any(node.architecture for node in cluster.nodes) else None
+        misfits = () if made_for is None else fit.platform(made_for, cluster, ships_python=ships_python)
         return replace(cluster, findings=(*cluster.findings, *misfits))
 
     def hold(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:

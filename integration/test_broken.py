@@ -22,7 +22,6 @@ DAMAGES = {
     "architecture": ("the executors' interpreter is for another architecture", "bin/python"),
     "library": ("the executors' Python cannot start: a shared library is missing", "gib"),
     "gone": ("the executors' interpreter is not there", "No such file or directory"),
-    "cut": ("an archive cannot be unpacked on a node", ""),
 }
 
 
@@ -30,7 +29,7 @@ DAMAGES = {
 def broken(standalone: Lane, store: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Each damage in a session of its own, of one process; then whether a healthy launch is told anything."""
     run = SparkPython(store=store, folder=tmp_path_factory.mktemp("broken"))
-    told: dict[str, Any] = run.checked("broken.py", standalone.master, ",".join([*DAMAGES, "none"]), timeout=900).result
+    told: dict[str, Any] = run.checked("broken.py", standalone.master, ",".join([*DAMAGES, "cut", "none"]), timeout=900).result
     return told
 
 
@@ -52,6 +51,12 @@ def test_the_users_own_first_action_is_explained_while_it_fails(broken: dict[str
     [line] = [line for line in broken[damage]["told"] if what in line]
     assert words in line
     assert " -> " in line, "with its cure"
+
+
+def test_an_archive_that_was_cut_is_refused_where_the_driver_unpacks_it(broken: dict[str, Any]) -> None:
+    error = broken["cut"]["error"]
+    assert (error["class"], error["what"]) == ("LaunchError", "the archive cannot be unpacked on the driver")
+    assert error["cure"]
 
 
 def test_a_healthy_launch_is_told_nothing(broken: dict[str, Any]) -> None:

@@ -95,6 +95,35 @@ def test_a_plan_makes_no_archive(captain: Captain, tmp_path: Path) -> None:
     assert "alpha 1.0" in str(plan)
 
 
+NOBODY = "spark://127.0.0.1:1"
+"""A master that nobody is."""
+
+
+def test_a_plan_tells_what_a_launch_would_be_refused_for(captain: Captain) -> None:
+    [finding] = captain.add_pip_packages("alpha").plan(master=NOBODY).findings
+    assert (finding.what, finding.severity) == ("the cluster's master cannot be reached", "error")
+
+
+def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(captain: Captain, tmp_path: Path) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    captain.add_pip_packages("no-such-package")
+    with pytest.raises(LaunchError, match="cannot be reached"):
+        captain.launch_ship(master=NOBODY)
+    with pytest.raises(LaunchError, match="cannot be reached"):
+        captain.submit(master=NOBODY)
+    with pytest.raises(LaunchError, match="Spark needs more memory"):
+        captain.launch_ship(master="local[2]", conf={"spark.executor.memory": "100m"})
+    with pytest.raises(LaunchError, match=r"spark\.driver\.memory=128m"):
+        captain.submit(master="local[2]", conf={"spark.driver.memory": "128m"})
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_order_for_elsewhere_is_made_all_the_same(captain: Captain, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    assert captain.add_pip_packages("alpha").order(master=NOBODY).master == NOBODY
+    assert "error: the cluster's master cannot be reached" in capsys.readouterr().err
+
+
 def test_a_plan_knows_what_is_there_already(captain: Captain, tmp_path: Path) -> None:
     captain.add_pip_packages("alpha").pack(tmp_path / "env.tar.gz")
     assert {item.action for item in captain.plan().items} == {"reuse"}

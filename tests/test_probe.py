@@ -27,10 +27,10 @@ def worker(host: str = "node1", cores: int = 4, memory: int = 8192, used: int = 
 
 
 @contextmanager
-def master(*workers: dict[str, Any], url: str | None = None, status: str = "ALIVE", page: bytes | None = None) -> Iterator[SparkFacts]:
+def master(*workers: dict[str, Any], apps: tuple[dict[str, Any], ...] = (), url: str | None = None, status: str = "ALIVE", page: bytes | None = None) -> Iterator[SparkFacts]:
     """A port for applications, and a UI."""
     with socket.create_server(("127.0.0.1", 0)) as port:
-        said = {"url": url or f"spark://localhost:{port.getsockname()[1]}", "workers": workers, "status": status}
+        said = {"url": url or f"spark://localhost:{port.getsockname()[1]}", "workers": workers, "activeapps": apps, "status": status}
 
         class Page(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -87,7 +87,7 @@ def test_nobody_at_the_masters_port() -> None:
     error = refused(SparkFacts("4.1.1", f"spark://127.0.0.1:{port}"))
     assert error.what == "the cluster's master cannot be reached"
     assert "Connection refused" in error.cause
-    assert waiting(SparkFacts("4.1.1", f"spark://127.0.0.1:{port}"), None)[0].severity == "error"
+    assert waiting(SparkFacts("4.1.1", f"spark://127.0.0.1:{port}"), None) == (), "Spark says that itself"
 
 
 def test_one_of_several_masters_is_enough() -> None:
@@ -121,11 +121,19 @@ def test_an_executor_that_fits_on_no_worker() -> None:
 
 
 def test_workers_that_others_use() -> None:
-    with master(worker(used=8000)) as facts:
+    apps = ({"id": "app-1", "state": "WAITING", "duration": 9000}, {"id": "app-2", "state": "RUNNING", "duration": 9000}, {"id": "app-3", "state": "RUNNING", "duration": 90_000})
+    with master(worker(used=8000), apps=apps) as facts:
         (finding,) = probe(facts).findings
         assert finding.what == "no worker has room for an executor now"
         assert finding.value == "1g and 1 core wanted, free are node1: 192m and 0 cores"
-        assert waiting(facts, None) == (finding,)
+        assert waiting(facts, "app-1") == (finding,)
+        assert waiting(facts, "app-2") == waiting(facts, None) == (), "it may be the application itself that uses them"
+        assert "spark.driver.host" in waiting(facts, "app-3")[0].cure
+
+
+def test_workers_that_went_away_while_an_application_starts() -> None:
+    with master(worker(state="DEAD")) as facts:
+        assert [finding.severity for finding in waiting(facts, None)] == ["error"]
 
 
 @pytest.mark.parametrize("how", [{"page": b"<html>"}, {"page": b"[]"}, {"url": "spark://localhost:1"}, {"status": "STANDBY"}])

@@ -20,6 +20,13 @@ _CONNECT = 3.0
 """Seconds for a connection to the port that has to be there."""
 _ASK = 1.0
 """Seconds for the UI, which may be elsewhere, or behind a firewall that drops what it does not let through."""
+_UNHEARD_AFTER = 60_000
+"""Milliseconds that an application may have executors which do not report: their JVMs start."""
+_UNHEARD = Finding(
+    "executors were started on workers and do not report to the driver",
+    cause="they cannot reach the driver: its address is one that only this machine knows, or a firewall is between; or they end at once",
+    cure="spark.driver.host=<an address that nodes reach>, and let spark.driver.port and spark.blockManager.port through; an executor's stderr in the worker's UI says more",
+)
 _UI_PORT = ("spark.master.ui.port", "8080")
 
 
@@ -40,12 +47,20 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     return ClusterFacts(facts.master, f"Spark standalone, {_cores(workers)}", nodes, tuple(_busy(facts, workers)))
 
 
-def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:  # noqa: ARG001  (of the protocol)
-    """What became of the workers since they were asked."""
+def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
+    """What became of the workers, and what the master did for the application."""
+    state = _state(facts, _masters(facts.master))
+    if state is None:
+        return ()
+    workers = _workers(state)
     try:
-        return probe(facts).findings
+        _refuse_too_small(facts, workers)
     except LaunchError as error:
         return (Finding(error.what, error.value, error.cause, error.cure, severity="error"),)
+    ours = next((app for app in state.get("activeapps", ()) if app.get("id") == application), {})
+    if ours.get("state") == "WAITING":
+        return tuple(_busy(facts, workers))
+    return (_UNHEARD,) if ours.get("duration", 0) > _UNHEARD_AFTER else ()
 
 
 @dataclass(frozen=True)

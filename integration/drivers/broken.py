@@ -13,8 +13,8 @@ after it was built, where nothing looks at it again; each gets a session of its 
     none           nothing: the same launch, healthy
 
 Prints RESULT with, for each: `action`, the text of what the action raised, empty if it went well; `error`, the four parts of what
-verify() raised and its class, null if nothing; `told`, what went to stderr as `coffee_boat: error: ...` until both were over;
-`seconds` until each.
+verify() raised and its class, null if nothing; or both of SparkContext(...), where that refuses; `told`, what went to stderr as
+`coffee_boat: error: ...`; `seconds` until all was over.
 """
 
 from __future__ import annotations
@@ -77,35 +77,44 @@ def damage(whole: Path, kind: str, archive: Path) -> None:
     archive.write_bytes(made.getvalue())
 
 
-def first_action(master: str) -> tuple[SparkContext, str]:
-    sc = SparkContext(master=master)
+def first_action(sc: SparkContext) -> str:
     try:
         sc.parallelize(range(2), 2).map(lambda number: number + 1).collect()
     except Exception as error:  # noqa: BLE001  whatever a user would meet
-        return sc, str(error)
-    return sc, ""
+        return str(error)
+    return ""
+
+
+def parts(error: BoatError) -> dict[str, str]:
+    return {"class": type(error).__name__, "what": error.what, "value": error.value, "cause": error.cause, "cure": error.cure}
 
 
 def verified(captain: Captain) -> dict[str, str] | None:
     try:
         captain.verify(deadline=90)
     except BoatError as error:
-        return {"class": type(error).__name__, "what": error.what, "value": error.value, "cause": error.cause, "cure": error.cure}
+        return parts(error)
     return None
+
+
+def session(captain: Captain, master: str) -> tuple[str, dict[str, str] | None, float]:
+    started = time.monotonic()
+    try:
+        sc = SparkContext(master=master)
+    except BoatError as error:
+        return str(error), parts(error), time.monotonic() - started
+    try:
+        return first_action(sc), verified(captain), time.monotonic() - started
+    finally:
+        sc.stop()
 
 
 def one(captain: Captain, master: str) -> dict[str, object]:
     heard = io.StringIO()
-    started = time.monotonic()
     with contextlib.redirect_stderr(heard):
-        sc, action = first_action(master)
-        acted = time.monotonic() - started
-        try:
-            error = verified(captain)
-        finally:
-            sc.stop()
+        action, error, seconds = session(captain, master)
     told = [line for line in heard.getvalue().splitlines() if line.startswith("coffee_boat: error: ")]
-    return {"action": action, "error": error, "told": told, "seconds": {"action": acted, "verify": time.monotonic() - started}}
+    return {"action": action, "error": error, "told": told, "seconds": seconds}
 
 
 def main(master: str, kinds: str, *settings: str) -> None:
