@@ -1,0 +1,59 @@
+"""What a standalone cluster cannot do is said in seconds, before anything is made for it; and what it says of itself is right."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import pytest
+
+from integration.beds import standalone as bed
+from integration.conftest import Lane, cannot_run
+from integration.running import SparkPython
+
+
+@pytest.fixture
+def ui(standalone: Lane) -> str:
+    """The setting with the port of the master's UI, which a bed chooses."""
+    if not standalone.nodes:
+        cannot_run("SPARK_BED_MASTER names a cluster whose UI is not known")
+    cluster = bed.current(standalone.nodes[0].folder.parent)
+    assert cluster is not None
+    return f"spark.master.ui.port={cluster.ui_url.rpartition(':')[2]}"
+
+
+def refused(spark_python: SparkPython, *arguments: str) -> dict[str, Any]:
+    own = SparkPython(store=spark_python.folder / "store", folder=spark_python.folder)
+    told: dict[str, Any] = own.checked("cluster_refused.py", *arguments).result
+    assert not told["built"]
+    assert told["seconds"] < 30, "on a busy machine; it takes far less"
+    return told
+
+
+def test_nobody_is_there(spark_python: SparkPython) -> None:
+    assert refused(spark_python, "spark://127.0.0.1:1")["what"] == "the cluster's master cannot be reached"
+
+
+def test_an_executor_that_fits_on_no_worker(standalone: Lane, ui: str, spark_python: SparkPython) -> None:
+    error = refused(spark_python, standalone.master, ui, "spark.executor.memory=64g")["error"]
+    assert "an executor fits on no worker" in error
+    assert "spark.executor.memory=2g" in error
+
+
+def test_less_memory_than_spark_takes(standalone: Lane, spark_python: SparkPython) -> None:
+    assert refused(spark_python, standalone.master, "spark.executor.memory=100m")["what"] == "Spark needs more memory than it was given"
+
+
+def test_what_the_cluster_and_its_nodes_say(standalone: Lane, ui: str, spark_python: SparkPython, capsys: pytest.CaptureFixture[str]) -> None:
+    told = spark_python.checked("probing.py", standalone.master, ui).result
+    assert told["manager"].startswith("Spark standalone, 2 workers, 2 cores")
+    assert told["nodes"] == [node.address for node in standalone.nodes]
+    [busy] = told["findings"]
+    assert busy.startswith("no worker has room for an executor now")
+    assert told["waiting"] == [], "this session itself is who uses them"
+    glibc = [int(part) for part in os.confstr("CS_GNU_LIBC_VERSION").split()[1].split(".")[:2]]
+    assert told["asked"], "without Python"
+    assert all(answer in [[node.name, platform.machine(), glibc] for node in standalone.nodes] for answer in told["asked"])
+    with capsys.disabled():
+        print(f"\na standalone cluster was asked in {told['seconds']:.3f} s")
