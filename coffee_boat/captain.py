@@ -590,7 +590,8 @@ class Captain:
         """Send the base to a session that was started without us, and switch its interpreter."""
         self._refuse_other_minor()
         archive = self._build(say)
-        self._tell(self._preflight.ask_nodes(context, archive))
+        if ClassicSession(context).executors():
+            self._tell(self._preflight.ask_nodes(context, archive))
         backend, shipped = backend_under_way(facts.master), ship.ship(archive, self._settings.stage)
         patch = self._patch(backend, facts, shipped)
         session = ClassicSession(context)

@@ -21,8 +21,8 @@ from coffee_boat.session.watch import Watch
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-_PATIENCE = 10.0
-"""Seconds for the nodes to say what they are: once an interpreter did not start there, or before one is sent to a session that runs."""
+_PATIENCE, _SHORT = 10.0, 3.0
+"""Seconds for the nodes to say what they are, once an interpreter did not start there; and before one is sent to a session that runs."""
 
 
 class Preflight:
@@ -76,13 +76,13 @@ class Preflight:
 
     # a session that runs
 
-    def ask_nodes(self, context: SparkContext, archive: Archive | None) -> tuple[Finding, ...]:
+    def ask_nodes(self, context: SparkContext, archive: Archive | None, *, deadline: float = _SHORT) -> tuple[Finding, ...]:
         """Ask the nodes of a running session, without Python, and hold the archive against what they say.
 
         Raises:
             LaunchError: it can start on none of them.
         """
-        found = nodes.ask(context, deadline=_PATIENCE)
+        found = nodes.ask(context, deadline=deadline)
         nodes.remember(self._store, context.master, found)
         return () if archive is None else fit.archive(archive, ClusterFacts(context.master, nodes=found))
 
@@ -91,7 +91,7 @@ class Preflight:
         if finding.what in _symptoms.OF_A_NODE and context.applicationId not in self._asked:
             self._asked.add(context.applicationId)
             try:
-                self._tell(self.ask_nodes(context, archive))
+                self._tell(self.ask_nodes(context, archive, deadline=_PATIENCE))
             except LaunchError as misfit:
                 self._tell([as_finding(misfit)])
 
@@ -116,8 +116,9 @@ class Preflight:
             self._watch.follow(context)
 
     def failed(self, error: BaseException) -> BoatError | None:
-        """The context did not come up: what its text means, None if it is not known, or is ours already."""
-        self.end_watch()
+        """The context did not come up: what its text means, None if it is not known, or is ours already. Another one may be up, and is watched on."""
+        if self._watch is not None and not self._watch.follows:
+            self.end_watch()
         found = None if isinstance(error, BoatError) else _symptoms.explain_start(redact(str(error)))
         return None if found is None else LaunchError(found.what, value=found.value, cause=found.cause, cure=found.cure)
 

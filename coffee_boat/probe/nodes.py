@@ -77,9 +77,9 @@ def recall(store: Store, master: str) -> tuple[NodeFacts, ...]:
 
 def _submit(context: Any, group: str, lines: list[str]) -> None:
     """As many tasks as reach every slot of an idle cluster: Spark has no way to address an executor. Never fails: what is not said is not known."""
-    from py4j.protocol import Py4JError, Py4JNetworkError
+    from py4j.protocol import Py4JError
 
-    with suppress(Py4JError, Py4JNetworkError):
+    with suppress(Py4JError, OSError, AttributeError):  # the job was cancelled, or the context stopped meanwhile
         context.setJobGroup(group, "coffee_boat: asks the nodes what they are, without Python")
         tasks = max(context.defaultParallelism * _TASKS_A_SLOT, 1)
         numbers = context._jvm.java.util.ArrayList()

@@ -18,8 +18,8 @@ from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
 
 _CONNECT = 3.0
 """Seconds for a connection to the port that has to be there."""
-_ASK = 1.0
-"""Seconds for the UI, which may be elsewhere, or behind a firewall that drops what it does not let through."""
+_FIND, _READ = 0.2, 2.0
+"""Seconds for a connection to the UI, which may be elsewhere, or behind a firewall that drops what it does not let through; and for each read from it."""
 _UNHEARD_AFTER = 60_000
 """Milliseconds that an application may have executors which do not report: their JVMs start."""
 _UNHEARD = Finding(
@@ -57,7 +57,7 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
         _refuse_too_small(facts, workers)
     except LaunchError as error:
         return (Finding(error.what, error.value, error.cause, error.cure, severity="error"),)
-    ours = next((app for app in state.get("activeapps", ()) if app.get("id") == application), {})
+    ours: Mapping[str, Any] = next((app for app in state.get("activeapps", ()) if app.get("id") == application), {})
     if ours.get("state") == "WAITING":
         return tuple(_busy(facts, workers))
     return (_UNHEARD,) if ours.get("duration", 0) > _UNHEARD_AFTER else ()
@@ -147,8 +147,10 @@ def _is_one_of(names: set[str], state: Mapping[str, Any]) -> bool:
 def _ask(host: str, port: int) -> Mapping[str, Any] | None:
     import http.client
 
-    connection = http.client.HTTPConnection(host, port, timeout=_ASK)
+    connection = http.client.HTTPConnection(host, port, timeout=_FIND)
     try:
+        connection.connect()
+        connection.sock.settimeout(_READ)
         connection.request("GET", "/json/")
         answer = connection.getresponse()
         said = json.loads(answer.read()) if answer.status == http.client.OK else None

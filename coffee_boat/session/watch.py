@@ -49,6 +49,7 @@ class Watch:
         self._context: Any = None
         self._ended = threading.Event()
         self._patience, self._asked = patience, time.monotonic()
+        self._wanted: Any = None
         self._last_failed = -1
         self._told: set[tuple[str, str]] = set()
         self._looking = threading.Lock()
@@ -58,6 +59,11 @@ class Watch:
         """The context is up. A script's last failure is its end: the last look is then."""
         self._context = context
         atexit.register(self.look)
+
+    @property
+    def follows(self) -> bool:
+        """True if its context is up."""
+        return self._context is not None and not self._stopped()
 
     def end(self) -> None:
         """Look no more."""
@@ -91,7 +97,9 @@ class Watch:
     # what the driver knows
 
     def _look(self, context: Any) -> bool:
-        jobs = _jobs(context)
+        if self._wanted is None:
+            self._wanted = _wanted(context)
+        jobs = _jobs(context, self._wanted)
         running = [job for job in jobs if job.status().toString() == _RUNNING]
         failed = [job for job in jobs if job.status().toString() == _FAILED and job.jobId() > self._last_failed]
         self._last_failed = max([self._last_failed, *(int(job.jobId()) for job in failed)])
@@ -129,11 +137,15 @@ def _while_it_lasts() -> Iterator[None]:
 # Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a public API.
 
 
-def _jobs(context: Any) -> list[Any]:
-    """The newest jobs that run or failed, but for those that ask executors what they are: who asks is told."""
+def _wanted(context: Any) -> Any:
     wanted = context._jvm.java.util.ArrayList()
     for status in (_RUNNING, _FAILED):
         wanted.add(context._jvm.org.apache.spark.JobExecutionStatus.valueOf(status))
+    return wanted
+
+
+def _jobs(context: Any, wanted: Any) -> list[Any]:
+    """The newest jobs that run or failed, but for those that ask executors what they are: who asks is told."""
     found = context._jsc.sc().statusStore().jobsList(wanted)
     jobs = [found.apply(index) for index in range(min(int(found.size()), _JOBS_READ))]
     return [job for job in jobs if not _said(job.jobGroup()).startswith("coffee_boat-")]
