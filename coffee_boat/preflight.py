@@ -108,7 +108,13 @@ class Preflight:
             if context is not None:
                 self.look_into(finding, context, archive)
 
-        self._watch = Watch(waiting=lambda application: waiting(facts, application), explain=_symptoms.explain, tell=tell)
+        def why(application: str | None) -> tuple[Finding, ...]:
+            try:
+                return waiting(facts, application)
+            except BoatError as error:
+                return (as_finding(error),)
+
+        self._watch = Watch(waiting=why, explain=_symptoms.explain, tell=tell)
 
     def follow(self, context: SparkContext) -> None:
         """The context is up."""

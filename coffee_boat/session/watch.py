@@ -79,9 +79,13 @@ class Watch:
         context = self._context
         if self._ended.is_set() or context is None or self._stopped():
             return False
+        found: list[Finding] = []
+        running = False
         with _while_it_lasts(), self._looking:
-            return self._look(context)
-        return False
+            running = self._look(context, found)
+        for finding in found:
+            self._tell_once(finding, context)
+        return running
 
     def _run(self) -> None:
         pause = _PAUSE_BUSY
@@ -96,27 +100,28 @@ class Watch:
 
     # what the driver knows
 
-    def _look(self, context: Any) -> bool:
+    def _look(self, context: Any, into: list[Finding]) -> bool:
         if self._wanted is None:
             self._wanted = _wanted(context)
         jobs = _jobs(context, self._wanted)
         running = [job for job in jobs if job.status().toString() == _RUNNING]
         failed = [job for job in jobs if job.status().toString() == _FAILED and job.jobId() > self._last_failed]
         self._last_failed = max([self._last_failed, *(int(job.jobId()) for job in failed)])
-        for text in (*_failing_tasks(context, running), *_reasons(context, failed)):
-            found = self._explain(text)
-            if found is not None:
-                self._tell_once(found, context)
+        texts = (*_failing_tasks(context, running), *_reasons(context, failed))
+        into += [found for text in texts if (found := self._explain(text)) is not None]
         return bool(running)
 
     # what the cluster knows
 
     def _ask_why(self) -> None:
         context = self._context
-        with _while_it_lasts():
-            if context is None or _starved(context):
-                for finding in self._waiting(None if context is None else str(context.applicationId)):
-                    self._tell_once(finding, None)
+        starved = context is None
+        if context is not None:
+            with _while_it_lasts():
+                starved = _starved(context)
+        if starved:
+            for finding in self._waiting(None if context is None else str(context.applicationId)):
+                self._tell_once(finding, None)
 
     def _tell_once(self, finding: Finding, context: Any) -> None:
         kind = (finding.what, finding.cause)
