@@ -28,7 +28,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -318,8 +318,9 @@ def small_python() -> Package:
 
 
 def python_package() -> Package:
-    """The `python` package with all of the standard library but tests, tkinter and its kin."""
-    return _python(lambda name: True, strip=False)
+    """The `python` package with all of the standard library but tests, tkinter and its kin; it needs `system_libraries()`."""
+    whole = _python(lambda name: True, strip=True)
+    return replace(whole, depends=(*whole.depends, "system-libraries"))
 
 
 def python_abi() -> Package:
@@ -368,7 +369,8 @@ def _python_file(prefix: Path, name: str, *, strip: bool) -> File:
     data = path.read_bytes()
     executable = os.access(path, os.X_OK)
     if data.startswith(_ELF):
-        return File(_relative(_stripped(path) if strip else data, prefix, name), executable)
+        moved = _relative(_stripped(path) if strip else data, prefix, name)
+        return File(_inherited(moved) if name.startswith("bin/") else moved, executable)
     if str(prefix).encode() in data and b"\0" not in data:
         return File(data.replace(str(prefix).encode(), PLACEHOLDER.encode()), executable, "text")
     return File(data, executable)
@@ -379,6 +381,17 @@ def _relative(data: bytes, prefix: Path, name: str) -> bytes:
     old = f"{prefix}/lib".encode() + b"\0"
     new = b"$ORIGIN/" + os.path.relpath("lib", os.path.dirname(name)).encode()
     return data.replace(old, new.ljust(len(old), b"\0")) if len(new) < len(old) else data
+
+
+def _inherited(program: bytes) -> bytes:
+    """A program's RUNPATH as an RPATH, which serves what its libraries need, too: so conda-build links (and so conda's python finds libssl)."""
+    from elftools.elf.elffile import ELFFile
+
+    dynamic = ELFFile(io.BytesIO(program)).get_section_by_name(".dynamic")
+    places = [dynamic["sh_offset"] + number * dynamic["sh_entsize"] for number, tag in enumerate(dynamic.iter_tags()) if tag.entry.d_tag == "DT_RUNPATH"]
+    for place in places:
+        program = program[:place] + (15).to_bytes(8, "little") + program[place + 8 :]  # DT_RPATH (ELF specification)
+    return program
 
 
 def _stripped(path: Path) -> bytes:

@@ -70,7 +70,7 @@ class Installed:
 
 def have(pin: CondaPin, store: Store) -> bool:
     """True if nothing has to be fetched for a pin: it lies unpacked in the store. (Rattler still looks whether it is the pin's.)"""
-    return (_cache(store) / f"{pin.name}-{pin.version}-{pin.build}").is_dir()
+    return (_conda.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}").is_dir()
 
 
 @contextmanager
@@ -121,7 +121,7 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
     subdir = next((pin.subdir for pin in pins if pin.subdir != "noarch"), "noarch")
 
     async def install() -> None:
-        cache = PackageCache.new_layered([_cache(store)], validation_mode=ValidationMode.full())
+        cache = PackageCache.new_layered([_conda.cache(store, "pkgs")], validation_mode=ValidationMode.full())
         await rattler.install(
             records,
             target_prefix=prefix,

@@ -1,0 +1,84 @@
+"""Conda packages with one of pip on top, then packages of conda that come aboard while the session runs.
+
+conda.py MASTER CHANNEL PYTHON      PYTHON is the minor version, as "3.11"
+"""
+
+import json
+import sys
+import time
+
+MASTER, CHANNEL, PYTHON = sys.argv[1:]
+
+from pyspark import SparkContext  # noqa: E402
+from pyspark.sql import SparkSession  # noqa: E402
+from pyspark.sql.functions import udf  # noqa: E402
+
+from coffee_boat import Captain  # noqa: E402
+
+captain = Captain()
+captain.add_conda_packages(f"python={PYTHON}", "numpy", "edtf", "activated", channel=CHANNEL).add_pip_packages("humanize")
+captain.launch_ship()
+sc = SparkContext(master=MASTER)
+spark = SparkSession(sc)
+
+
+@udf("string")
+def use_all(number):
+    import edtf
+    import humanize
+    import numpy
+
+    return f"{numpy.sqrt(number):.0f} {edtf.parse_edtf('1984-06?')} {humanize.intcomma(1234567)}"
+
+
+def look(_):
+    """Where a task runs, with what, and what activation and prefixes came to."""
+    import os
+    import shutil
+    import socket
+    import subprocess
+    import sys
+    import time
+
+    time.sleep(0.2)
+    prefix = os.path.realpath(sys.prefix)
+    program = os.path.join(prefix, "bin", "native-tool")
+    return [
+        {
+            "host": socket.gethostname(),
+            "inside": os.path.realpath(sys.executable).startswith(os.path.realpath(os.getcwd()) + "/"),
+            "prefix": prefix,
+            "pid": os.getpid(),
+            "conda": shutil.which("conda") or "",
+            "home": os.environ.get("ACTIVATED_HOME", ""),
+            "mode": os.environ.get("ACTIVATED_MODE", ""),
+            "text": [line.partition("=")[2] for line in open(os.path.join(prefix, "etc", "native.conf")) if line.startswith("home=")][0].strip(),
+            "binary": open(os.path.join(prefix, "share", "native", "native.bin"), "rb").read()[2:].partition(b"\0")[0].decode(),
+            "script": subprocess.run([program], capture_output=True, text=True, check=False).stdout.strip(),
+        }
+    ]
+
+
+def everywhere(rdd, hosts):
+    """Answers until enough hosts are among them: a session starts with fewer executors than it will have."""
+    seen, end = {}, time.monotonic() + 60
+    while len(seen) < hosts and time.monotonic() < end:
+        seen |= {answer["host"]: answer for answer in rdd.collect()}
+    return list(seen.values())
+
+
+looking = sc.parallelize(range(4), 4).mapPartitions(look)
+answers = [row[0] for row in spark.range(4, 5).select(use_all("id")).collect()]
+nodes = everywhere(looking, 2 if MASTER.startswith("spark:") else 1)
+report = captain.verify(modules=["numpy", "edtf", "humanize"])
+print(report, file=sys.stderr)
+result = {
+    "answers": answers,
+    "nodes": nodes,
+    "ok": report.ok,
+    "report": str(report),
+    "conda": [dict(executor.conda) for executor in report.executors],
+    "pip": [executor.distributions.get("humanize") for executor in report.executors],
+}
+print("RESULT", json.dumps(result), flush=True)
+sc.stop()
