@@ -640,25 +640,39 @@ class Captain:
         return self._live
 
     def _add_live(self, wanted: Manifest, added: Manifest, wait: float) -> None:
-        """Send what is missing as a layer; nothing of this captain or of the session changes before all of it is made."""
+        """Send what is missing, as a layer or a new base; nothing of this captain or of the session changes before all of it is made."""
         self._pipeline.watch = watch = Stopwatch()
         live = self._session()
         with progress() as say, live.alone():
             aboard = live.aboard()
             lock = self._pipeline.lock_more(wanted, added, aboard, say)
-            lock, layer = self._pipeline.layer(lock, aboard, wanted, say)
-            if layer is not None:
+            new = aboard.lacks(lock)
+            lock, archive = self._pipeline.addition(lock, aboard, wanted, say)
+            if archive is not None:
                 with watch.part("send"):
-                    live.session.send(ship.ship(layer, self._settings.stage))
-                live.note(lock, layer)
+                    self._send(live, lock, archive)
             self._lock, self._archive = lock, None
             self._parts.append(added)
-            self._board_driver(say, layer.chunks if layer is not None else ())
+            self._board_driver(say, archive.chunks if archive is not None else ())
         with watch.part("arrive"):
-            confirmed, missed, findings = verify.arrival(live.session, layer, deadline=wait)
-        new = tuple(pin for pin in lock.pins if aboard.pin(pin.name) is None)
-        self._report = Arrival(new, layer, confirmed, missed, dict(watch.seconds), findings)
+            confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
+        self._report = Arrival((*new.conda, *new.pins), archive, confirmed, missed, dict(watch.seconds), findings)
         self._tell([*lock.findings, *findings])
+
+    def _send(self, live: LiveSession, lock: Lock, archive: Archive) -> None:
+        """A layer is only sent; a new base is what everything runs in from then on, also functions that were made before."""
+        shipped = ship.ship(archive, self._settings.stage)
+        if archive.layer:
+            live.session.send(shipped)
+            live.note(lock, archive)
+            return
+        facts = takeover.facts(live.context)
+        backend = backend_under_way(facts.master)
+        patch = self._patch(backend, facts, shipped)
+        self._tell([*archive.findings, takeover.new_base(archive, lock)])
+        if not backend.needs_environment:
+            live.session.send(shipped)
+        live.switch(lock, patch)
 
     # the driver
 

@@ -130,7 +130,7 @@ def arrow(lock: Lock, facts: SparkFacts) -> Iterator[Finding]:
     spark = tuple(map(int, re.findall(r"\d+", facts.version)[:2]))
     default = "true" if spark >= _ARROW_BY_DEFAULT else "false"
     used = [key for key in _ARROW_SETTINGS if facts.conf.get(key, default).lower() == "true"]
-    lacking = [name for name in ("pyarrow", "pandas")[: 1 if spark >= _ARROW_WITHOUT_PANDAS else 2] if lock.pin(name) is None]
+    lacking = [name for name in ("pyarrow", "pandas")[: 1 if spark >= _ARROW_WITHOUT_PANDAS else 2] if not lock.has(name)]
     if used and lacking and {"pandas", "pyarrow"} <= installed().keys():
         yield _sent_as_arrow(facts.version, used, lacking)
 

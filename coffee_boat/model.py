@@ -261,6 +261,15 @@ class Lock:
         """The pin of a normalized name."""
         return next((pin for pin in self.pins if pin.name == name), None)
 
+    def has(self, name: str) -> bool:
+        """True if a distribution of a normalized name is in it, from pip or, as far as that is known, from conda."""
+        return self.pin(name) is not None or any(name in (pin.name, *(given.partition("==")[0] for given in pin.provides)) for pin in self.conda)
+
+    def lacks(self, other: Lock) -> Lock:
+        """What another lock has that this one has not, by name."""
+        ours = {pin.name for pin in self.pins}, {pin.name for pin in self.conda}
+        return Lock(other.target, tuple(pin for pin in other.pins if pin.name not in ours[0]), conda=tuple(pin for pin in other.conda if pin.name not in ours[1]))
+
 
 @dataclass(frozen=True)
 class Interpreter:
@@ -522,10 +531,10 @@ class Report:
 class Arrival:
     """How packages came aboard a running session."""
 
-    added: tuple[Pin, ...]
+    added: tuple[Pin | CondaPin, ...]
     """What was missing and is aboard now; empty if all of it was there."""
     archive: Archive | None
-    """The layer that was sent."""
+    """The layer that was sent; or a new base, with all that was aboard before."""
     confirmed: tuple[str, ...]
     """Ids of executors that were seen to have it."""
     missed: tuple[str, ...]
@@ -541,7 +550,7 @@ class Arrival:
 
     def __str__(self) -> str:
         what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
-        size = f", {self.archive.size:,} bytes" if self.archive else ""
+        size = f", {self.archive.size:,} bytes{'' if self.archive.layer else ' as a new base'}" if self.archive else ""
         seen = f"confirmed by {len(self.confirmed)} of {len(self.confirmed) + len(self.missed)} executors"
         parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
         return "\n".join([f"Arrival: {what}{size}; {seen} ({parts})", *finding_lines(self.findings)])

@@ -256,21 +256,36 @@ class Pipeline:
             parts = (*self._base_chunks(lock, manifest, say), *self._wheel_chunks(fetched, lock))
             return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python)
 
-    def layer(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
+    def addition(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
         """The archive of what is not aboard yet, None if nothing is missing; and the lock with what only the wheels could tell.
+
+        A layer, unless conda packages are among it that have more than modules: they belong into the interpreter's own folder, so
+        the archive is a new base then, with all that is aboard.
 
         Raises:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has.
         """
-        new = tuple(pin for pin in lock.pins if aboard.pin(pin.name) is None)
-        if not new:
+        new = aboard.lacks(lock)
+        if not new.pins and not new.conda:
             return lock, None
-        fetched = self._fetch(new, lock, manifest, say)
-        lock = self._with_edges(lock, fetched, manifest)
-        missing = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name in fetched))
         with self.watch.part("build"):
-            parts = self._wheel_chunks(fetched, missing)
+            packed = self._layered(lock, new, manifest, say)
+        if packed is None:
+            return self.base(lock, manifest, say)
+        fetched = self._fetch(new.pins, lock, manifest, say)
+        lock = self._with_edges(lock, fetched, manifest)
+        missing = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name in fetched), conda=new.conda)
+        with self.watch.part("build"):
+            parts = (*packed, *self._wheel_chunks(fetched, missing))
             return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
+
+    def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
+        """The chunks of new conda packages, None if one of them cannot be in a layer."""
+        if not all(pin.noarch_python for pin in new.conda):
+            return None
+        names = [pin.name for pin in new.conda]
+        packed = conda.conda_chunks(lock, self._store, source=self._conda_source(manifest), say=say, only=names) if names else []
+        return packed if all(conda.fits_a_layer(chunk, lock.target, self._store) for chunk in packed) else None
 
     def chunks(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> tuple[Chunk, ...]:
         """What some pins of a lock become.

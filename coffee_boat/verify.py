@@ -65,24 +65,24 @@ def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modul
     )
 
 
-def arrival(session: Session, layer: Archive | None, *, deadline: float) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
-    """Wait until the live executors have a layer. It was sent: what goes wrong here is told, not raised.
+def arrival(session: Session, sent: Archive | None, *, deadline: float) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
+    """Wait until the live executors have a layer, or run a new base. It was sent: what goes wrong here is told, not raised.
 
     Args:
-        layer: None if nothing was sent.
+        sent: None if nothing was sent.
         deadline: seconds.
 
     Returns:
         Ids of the executors that were seen to have it, of those that were not seen in time, and what is odd.
     """
-    if layer is None:
+    if sent is None:
         return (), (), ()
     try:
-        answers = session.ask(facts.layers, deadline=deadline)
+        answers = session.ask(facts.boats, deadline=deadline)
     except VerifyError as error:
         why = explain(error.cause) or error
         return (), (), (Finding("executors could not be asked whether they have the added packages", why.what, why.cause, why.cure),)
-    having = tuple(sorted(name for name, seen in answers.by_executor.items() if layer.name in seen))
+    having = tuple(sorted(name for name, seen in answers.by_executor.items() if (sent.name if sent.layer else sent.lock_digest) in seen))
     missed = (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
     return having, missed, _not_seen(missed, deadline)
 

@@ -23,7 +23,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import tempfile
 import zipfile
@@ -405,7 +404,7 @@ def _stripped(path: Path) -> bytes:
 
 def system_libraries() -> Package:
     """The distribution's libraries that the standard library and wheels link (libssl, libffi, libstdc++...), without glibc's: nodes may have none of them."""
-    extensions = Path(sysconfig.get_path("platstdlib")).glob("lib-dynload/*.so")
+    extensions = Path(sys.base_prefix, f"lib/python{MINOR}/lib-dynload").glob("*.so")
     wanted = [str(path) for path in extensions if not _LEFT_OUT.fullmatch(f"lib/python{MINOR}/lib-dynload/{path.name}")]
     told = subprocess.run(["ldd", *wanted], capture_output=True, text=True, check=False).stdout
     found = {name: path for name, path in re.findall(r"^\s+(\S+) => (/\S+)", told, re.MULTILINE) if not _GLIBC.match(name)}

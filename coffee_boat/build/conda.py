@@ -85,6 +85,11 @@ def distributions(found: Iterable[Chunk], target: Target, store: Store) -> dict[
     return {canonicalize_name(match[1]): chunk.label for chunk, name in names if (match := info.match(name))}
 
 
+def fits_a_layer(chunk: Chunk, target: Target, store: Store) -> bool:
+    """True if all of a package is found from any folder: modules and scripts. What lies in share/ or etc/ is looked for beside the interpreter."""
+    return all(name.startswith((target.site_packages, "bin/", META)) for name in store.recall("listing", chunk.id) or {})
+
+
 def refuse_both(lock: Lock, found: Sequence[Chunk], store: Store) -> None:
     """A distribution that conda brings and pip brings too: pip's files over conda's would be neither of the two.
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from coffee_boat._store import Store
 from coffee_boat.errors import StoreError
-from coffee_boat.model import Archive, Lock
+from coffee_boat.model import Archive, ConfPatch, Lock
 from coffee_boat.session import record, takeover
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.record import Aboard
+from coffee_boat.worker import startup
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -62,6 +63,21 @@ class LiveSession:
     def note(self, lock: Lock, layer: Archive) -> None:
         """Keep that a layer was sent, for other processes that go on with the session."""
         self._remember(replace(self._aboard, lock=lock, layers=(*self._aboard.layers, layer.name)))
+
+    def switch(self, lock: Lock, patch: ConfPatch) -> None:
+        """Let everything that starts from now on run in a new base, which was sent: also functions that were made before.
+
+        Their interpreter stays the first base's, which becomes the new one's when it starts (worker/startup.py): the variables are
+        part of what keys Python workers, so Spark starts fresh ones.
+
+        Args:
+            lock: of the new base, which has all that is aboard.
+            patch: its interpreter and its variables.
+        """
+        environment = {**self._aboard.environment, **patch.environment, startup.BASE: patch.python}
+        started = self._aboard.started or self._aboard.base.digest
+        ClassicSession(self._context).switch(ConfPatch(self._aboard.python, environment=environment), {})
+        self._remember(replace(self._aboard, base=lock, lock=lock, environment=environment, generation=self._aboard.generation + 1, started=started))
 
     @contextmanager
     def alone(self) -> Iterator[None]:

@@ -27,7 +27,7 @@ class Aboard:
     """What a running session has."""
 
     python: str
-    """The executors' interpreter: absolute, or relative to the executor's working directory."""
+    """The executors' interpreter: absolute, or relative to the executor's working directory. Of the first base, which becomes that of the newest (worker/startup.py)."""
     base: Lock
     """What the session was started with."""
     lock: Lock
@@ -38,6 +38,10 @@ class Aboard:
     """Names of the archives that were added, in order."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables of the executors' Python."""
+    generation: int = 1
+    """How many bases it had."""
+    started: str = ""
+    """Digest of the lock that it was started with, as its conf has it, where it got another base since."""
 
 
 def marks(patch: ConfPatch, lock: Lock, *, ships_python: bool) -> dict[str, str]:
@@ -56,7 +60,14 @@ def remember(store: Store, application: str, aboard: Aboard) -> None:
     """
     for lock in (aboard.base, aboard.lock):
         remember_lock(store, lock)
-    value = {"base": aboard.base.digest, "lock": aboard.lock.digest, "layers": list(aboard.layers), "environment": dict(aboard.environment)}
+    value = {
+        "started": aboard.started or aboard.base.digest,
+        "base": aboard.base.digest,
+        "lock": aboard.lock.digest,
+        "layers": list(aboard.layers),
+        "environment": dict(aboard.environment),
+        "generation": aboard.generation,
+    }
     store.remember("session", application, value)
 
 
@@ -84,11 +95,18 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | 
     if not digest:
         return None
     said = store.recall("session", application) or {}
-    if said.get("base") != digest:  # ids are unique within one cluster only
+    if said.get("started") != digest:  # ids are unique within one cluster only
         said = {}
-    base, lock = _lock(store, digest), _lock(store, said.get("lock", digest))
-    ships_python = conf.get(SHIPS_PYTHON, "true") == "true"
-    return Aboard(conf.get(PYTHON, ""), base, lock, ships_python, tuple(said.get("layers", ())), said.get("environment", {}))
+    return Aboard(
+        python=conf.get(PYTHON, ""),
+        base=_lock(store, said.get("base", digest)),
+        lock=_lock(store, said.get("lock", digest)),
+        ships_python=conf.get(SHIPS_PYTHON, "true") == "true",
+        layers=tuple(said.get("layers", ())),
+        environment=said.get("environment", {}),
+        generation=said.get("generation", 1),
+        started=digest,
+    )
 
 
 def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard) -> Aboard:
@@ -99,6 +117,8 @@ def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard
     """
     with suppress(LaunchError):
         kept = recall(store, application, conf)
+        if kept is not None and kept.generation != ours.generation:  # a new base has all that was aboard before
+            return max(kept, ours, key=lambda aboard: aboard.generation)
         if kept is None or set(kept.layers) <= set(ours.layers):
             return ours
         return kept if set(kept.layers) > set(ours.layers) else _united(kept, ours)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import Finding, SparkFacts
+from coffee_boat.model import Archive, Finding, Lock, SparkFacts
 from coffee_boat.session.record import Aboard
 from coffee_boat.worker import daemon
 from coffee_boat.worker import facts as facts_of_worker
@@ -134,6 +134,18 @@ def not_preloaded(modules: Sequence[str], environment: Mapping[str, str]) -> Ite
     if late:
         cause = "executors were told how to start Python when they started"
         yield Finding("modules are not preloaded", ", ".join(late), cause, "stop the session, captain.launch_ship(), and start it again")
+
+
+def new_base(archive: Archive, lock: Lock) -> Finding:
+    """What is said where packages that are added cannot be a layer."""
+    native = [pin.name for pin in lock.conda if not pin.noarch_python]
+    return Finding(
+        "the session gets a new base, in which everything runs from its next job on",
+        f"{archive.name}, {archive.size:,} bytes",
+        f"conda packages that have more than modules belong into the interpreter's own folder ({len(native)} of {len(lock.conda)})",
+        "packages of modules only, and those of pip, are sent alone",
+        severity="note",
+    )
 
 
 def this_session_only() -> Finding:

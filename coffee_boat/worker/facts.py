@@ -67,6 +67,11 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
     }
 
 
+def boats() -> list[str]:
+    """What is here of ours: the digest of the lock that the interpreter came with, and the names of layers."""
+    return [lock_digest(), *layers()]
+
+
 def layers() -> list[str]:
     """Names of the complete layers that lie here, whether or not anything was imported from them; sorted."""
     roots = [Path.cwd(), *map(Path, _spark_files())]

@@ -10,6 +10,8 @@ import sys
 
 from . import activation, finder, node, prefix
 
+BASE = "COFFEE_BOAT_BASE"
+"""The variable with the interpreter of the base that counts now, where a running session got a new one: absolute, or relative to the executor's working directory."""
 SENTINEL = "boat.json"
 """The last member of every archive: without it the archive was not unpacked to its end."""
 
@@ -20,6 +22,7 @@ def start() -> None:
     What fails in here is shown on stderr by site.py, which reads the .pth; the interpreter goes on. The finder comes first,
     so that it is there whatever the node is like.
     """
+    change_base()
     finder.install()
     root = archive_root()
     _check_complete(root)
@@ -28,6 +31,25 @@ def start() -> None:
             sys.stderr.write(f"coffee_boat: {failure}\n")
         node.prepare(root)
         activation.activate(os.path.realpath(root))
+
+
+def change_base() -> None:
+    """Be the interpreter of the base that counts now, with the same arguments.
+
+    A session that got a new base names the first one's interpreter still: functions captured it. The variables that reach it are
+    those of now. Files and pipes stay open; nothing was read from them yet. A relative name is made absolute for what this process
+    starts in another working directory. The driver's JVM starts Python in its own, and has the bases beside each other elsewhere.
+    """
+    named = os.environ.get(BASE)
+    if not named:
+        return
+    places = (os.path.abspath(named), os.path.join(os.path.dirname(archive_root()), os.path.normpath(named)))
+    wanted = next((place for place in places if os.access(place, os.X_OK)), None)
+    if wanted is None:
+        return
+    os.environ[BASE] = wanted
+    if os.path.realpath(wanted) != os.path.realpath(sys.executable):
+        os.execv(wanted, [wanted, *sys.orig_argv[1:]])  # noqa: S606  (a list, no shell)
 
 
 def archive_root() -> str:

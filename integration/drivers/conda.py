@@ -52,7 +52,7 @@ def look(_):
             "conda": shutil.which("conda") or "",
             "home": os.environ.get("ACTIVATED_HOME", ""),
             "mode": os.environ.get("ACTIVATED_MODE", ""),
-            "text": [line.partition("=")[2] for line in open(os.path.join(prefix, "etc", "native.conf")) if line.startswith("home=")][0].strip(),
+            "text": next(line.partition("=")[2] for line in open(os.path.join(prefix, "etc", "native.conf")) if line.startswith("home=")).strip(),
             "binary": open(os.path.join(prefix, "share", "native", "native.bin"), "rb").read()[2:].partition(b"\0")[0].decode(),
             "script": subprocess.run([program], capture_output=True, text=True, check=False).stdout.strip(),
         }
@@ -80,5 +80,51 @@ result = {
     "conda": [dict(executor.conda) for executor in report.executors],
     "pip": [executor.distributions.get("humanize") for executor in report.executors],
 }
+
+
+def version(name):
+    try:
+        return __import__(name).VERSION
+    except ImportError:
+        return ""
+
+
+def have(_):
+    """What a function that was made before the packages came finds of them, in which worker and which base."""
+    import os
+    import sys
+    import time
+
+    time.sleep(0.2)
+    found = {"pid": os.getpid(), "prefix": os.path.realpath(sys.prefix), "host": os.uname().nodename}
+    return [{**found, **{name: version(name) for name in ("pure", "late")}}]
+
+
+@udf("string")
+def late_version(_):
+    import late
+
+    return late.VERSION + " " + late.home()
+
+
+made_before = sc.parallelize(range(4), 4).mapPartitions(have)
+result["before"] = made_before.collect()
+
+captain.add_conda_packages("pure")  # modules only
+result["layer"] = {"archive": captain.report.archive.name, "report": str(captain.report), "answers": made_before.collect(), "ok": captain.verify().ok}
+
+captain.add_conda_packages("late")  # for this platform, with a prefix in it
+base = captain.report.archive
+result["base"] = {"archive": base.name, "layer": base.layer, "size": base.size, "report": str(captain.report), "answers": made_before.collect()}
+result["base"]["udf"] = [row[0] for row in spark.range(1).select(late_version("id")).collect()]
+result["base"]["again"] = [row[0] for row in spark.range(4, 5).select(use_all("id")).collect()]
+report = captain.verify(modules=["late", "pure", "numpy", "humanize"])
+result["base"] |= {"ok": report.ok, "verify": str(report), "prefixes": sorted({executor.prefix for executor in report.executors})}
+
+captain.close()
+other = Captain()  # as a restarted kernel would
+other.board(spark)
+other.add_pip_packages("cowsay")
+result["boarded"] = {"report": str(other.report), "layer": other.report.archive.layer, "ok": other.verify(modules=["cowsay", "late"]).ok}
 print("RESULT", json.dumps(result), flush=True)
 sc.stop()
