@@ -265,7 +265,7 @@ def _refuse_forbidden(found: Iterable[Channel], configuration: Configuration) ->
 
 def cache(store: Store, kind: Literal["repodata", "pkgs"]) -> Path:
     """The folder in the store that rattler keeps its own caches in: what channels list, and packages. It checks what it finds there."""
-    return store.root / "conda" / kind
+    return store.root / "rattler" / kind
 
 
 def client(configuration: Configuration) -> Client:

@@ -6,10 +6,12 @@
         archives/<name>.tar.gz     finished archives
         wheels/<sha256>/<name>.whl fetched or built wheels, by the digest of what they were made from
         trees/<name>/              unpacked: interpreters, environments for local[*], packages for the driver
+        rattler/pkgs/<package>/    conda packages, unpacked; looked after by py-rattler, which compares each file before it is used
+        rattler/repodata/          what conda channels list, the same
         locks/<name>.lock          one writer at a time
         tmp/                       unfinished work; nothing here is ever read
 
-Every entry is immutable: written under tmp/, published by one rename, never changed. A reader needs no lock, so a
+Every entry but rattler's is immutable: written under tmp/, published by one rename, never changed. A reader needs no lock, so a
 read-only store serves all that it has. A killed process leaves only tmp/ behind.
 """
 
@@ -251,6 +253,7 @@ _NAMES = {
     "archives": re.compile(r"[0-9a-f]{64}"),
     "wheels": re.compile(r"[0-9a-f]{64}"),
     "trees": re.compile(r"([a-z]+-)?[0-9a-f]{12,64}"),
+    "rattler/pkgs": re.compile(r"(?!\.).+-[^-]+-[^-]+(?<!\.lock)"),
     "tmp": re.compile(r"tmp\w{8}"),
 }
 """What our own entries are called. A root that is named by mistake (a home folder) holds files that are not ours to remove."""

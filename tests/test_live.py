@@ -21,7 +21,7 @@ from coffee_boat.backends import LocalBackend, backend_under_way, preloading
 from coffee_boat.backends.standalone import FileServerBackend
 from coffee_boat.build import archive as archives
 from coffee_boat.build import worker_files
-from coffee_boat.model import ConfPatch, Lock, Manifest, Pin, Requirement, SparkFacts, Target
+from coffee_boat.model import CondaPin, ConfPatch, Lock, Manifest, Pin, Requirement, SparkFacts, Target
 from coffee_boat.pipeline import Pipeline
 from coffee_boat.session import record, takeover
 
@@ -73,6 +73,18 @@ def test_what_another_captain_added_since_is_seen_and_a_store_that_lags_is_not_b
     record.remember(store, "app-1", one)
     assert record.latest(store, "app-1", conf, two) == two
     assert record.latest(Store(store.root / "cleaned"), "app-1", conf, two) == two
+
+
+def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_layers_of_the_old_one(store: Store) -> None:
+    conf = record.marks(PATCH, LOCK, ships_python=True)
+    more = replace(LOCK, conda=(CondaPin("python", "3.11.9", "h_0", "linux-64", "forge", "https://forge/python.conda", "python.conda", "e" * 64, record="{}"),))
+    renewed = aboard(base=more, lock=more, generation=2, started=LOCK.digest, environment={"COFFEE_BOAT_BASE": "./boat-2/bin/python3.11"})
+    record.remember(store, "app-1", renewed)
+    assert record.recall(store, "app-1", conf) == renewed
+    behind = aboard(layers=("boat-layer-1", "boat-layer-2"))
+    assert record.latest(store, "app-1", conf, behind) == renewed
+    record.remember(store, "app-1", behind)
+    assert record.latest(store, "app-1", conf, renewed) == renewed
 
 
 def test_what_two_captains_added_at_once_is_united(store: Store) -> None:

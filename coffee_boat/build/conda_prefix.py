@@ -91,10 +91,6 @@ def installed(pins: Sequence[CondaPin], store: Store, source: Source, say: Say) 
         yield {pin.name: _read(pin, listed) for pin, listed in _listed(pins, prefix)}
 
 
-def _cache(store: Store) -> Path:
-    return store.root / "conda" / "pkgs"
-
-
 def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
     if pins:
         some = ", ".join(f"{pin.name} {pin.version}" for pin in pins[:3]) + (f" + {len(pins) - 3} others" if len(pins) > 3 else "")

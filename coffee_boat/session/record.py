@@ -105,7 +105,7 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | 
         layers=tuple(said.get("layers", ())),
         environment=said.get("environment", {}),
         generation=said.get("generation", 1),
-        started=digest,
+        started="" if said.get("base", digest) == digest else digest,
     )
 
 

@@ -42,7 +42,7 @@ def settle(root: str, final: str = "") -> list[str]:
         with _Alone(os.path.join(folder, _LOCK)):
             return [] if _done(folder) == final else _settle(root, folder, final)
     except OSError as error:
-        names = [path for path, _, _ in _prefixed(folder)]
+        names = sorted(path for path, _, _ in _prefixed(folder))
         return [f"{root} cannot be written ({error.strerror}): {_some(names)} still name another folder"] if names else []
 
 
