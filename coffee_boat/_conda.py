@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import posixpath
+import re
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ _ANACONDAS_HOSTS = {"repo.anaconda.com", "repo.anaconda.cloud", "repo.continuum.
 _MIRRORING_HOSTS = {"conda.anaconda.org", "anaconda.org", "api.anaconda.org"}
 """Anybody's channels, and among them Anaconda's own under these names:"""
 _ANACONDAS_NAMES = {"main", "r", "msys2", "anaconda", "defaults", "free", "pro", "archive", "mro", "mro-archive", "pkgs"}
+_TOKEN = re.compile(r"/t/[A-Za-z0-9_-]+(?=/|$)")
 _SUBDIRS = {"noarch", "linux-64", "linux-32", "linux-aarch64", "linux-armv6l", "linux-armv7l", "linux-ppc64le", "linux-riscv64", "linux-s390x", "osx-64", "osx-arm64", "win-64"}
 
 
@@ -184,13 +186,13 @@ def refuse_unlicensed(found: Iterable[Channel], *, accepted: bool) -> None:
 def without_secrets(url: str) -> str:
     """The URL without user, password and token (`/t/TOKEN/`)."""
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=without_token(parts.path)))
+    path = parts.path if parts.scheme == "file" else without_token(parts.path)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path))
 
 
 def without_token(path: str) -> str:
     """A path without conda's `/t/TOKEN`."""
-    steps = path.split("/")
-    return "/".join(["", *steps[3:]]) if steps[:2] == ["", "t"] and len(steps) > 2 else path
+    return _TOKEN.sub("", path, count=1)
 
 
 def with_secrets(url: str, found: Iterable[Channel]) -> str:
@@ -202,10 +204,10 @@ def with_secrets(url: str, found: Iterable[Channel]) -> str:
 
 
 def _urls(asked: str, configuration: Configuration) -> tuple[str, ...]:
-    if not asked or any(letter.isspace() for letter in asked):
-        raise RequirementError("not a channel", value=repr(redact(asked)), cure='name it as conda does: "conda-forge", a URL, or a path that begins with / or ./')
     if "://" in asked or asked.startswith(("/", "./", "../", "~")) or asked in (".", ".."):
         return (_placed(asked),)
+    if not asked or any(letter.isspace() for letter in asked):
+        raise RequirementError("not a channel", value=repr(redact(asked)), cure='name it as conda does: "conda-forge", a URL, or a path that begins with / or ./')
     name = _bare(asked)
     multi = {"defaults": configuration.default_channels, **configuration.custom_multichannels}
     if name in multi:

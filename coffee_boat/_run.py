@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)[^/\s'\"]+@")
-_TOKEN = re.compile(r"(?P<before>://[^\s'\"/]*/t/)[^/\s'\"]+")
+_TOKEN = re.compile(r"(?P<before>https?://[^\s'\"]*?/t/)[^/\s'\"]+")
 """Of a conda server, in the path: https://host/t/TOKEN/channel."""
 _WITH_PARAMETERS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://|\?)[^\s'\"<>#]+")
 """A URL as far as its fragment; or the query alone, as messages about a connection have it ("with url: /x.whl?token=...")."""

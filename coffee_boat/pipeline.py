@@ -194,7 +194,7 @@ class Pipeline:
         lock = pip.resolve(
             wanted,
             below.target,
-            python=self._python_for(below),
+            python=self._python_for(below) if wanted.requirements else sys.executable,
             preferred=preferred,
             indexes=self._indexes(manifest),
             store=self._store,
@@ -348,13 +348,13 @@ class Pipeline:
         """Where conda packages are fetched, with the credentials of the channels that were named."""
         return conda_prefix.Source(self.condarc, conda_lock.channels_of(manifest, self.condarc))
 
-    def _python_for(self, lock: Lock) -> str:
+    def _python_for(self, lock: Lock, *, fetch: bool = True) -> str:
         """An interpreter of the executors' minor version on this machine, to build and compile with; conda's own need not run here."""
         if not lock.conda:
             return self._python
         if platform.python_version().startswith(f"{lock.target.minor}."):
             return sys.executable
-        return interpreter.find(lock.target.minor, offline=self._settings.indexes.offline).executable
+        return interpreter.find(lock.target.minor, offline=self._settings.indexes.offline or not fetch).executable
 
     def _wheel_chunks(self, fetched: Mapping[str, Path], lock: Lock) -> list[Chunk]:
         packed = installed.wheel_chunks(fetched, lock, self._store)
@@ -369,11 +369,18 @@ class Pipeline:
         return (*self._base_items(lock), *(self._conda_item(pin, lock.target) for pin in lock.conda), *(self._pin_item(pin, lock.target) for pin in lock.pins))
 
     def _base_items(self, lock: Lock) -> list[PlanItem]:
-        spark = _item("pyspark", pyspark_files.recall(lock.target, self._store, python=self._python_for(lock)), seconds=3.0, size=3_000_000)
+        spark = _item("pyspark", self._known_pyspark(lock), seconds=3.0, size=3_000_000)
         if lock.conda or not self._settings.ship_python:
             return [spark]
         python = self.interpreter
         return [_item(f"python {python.version}", interpreter.recall(python, self._store), seconds=6.0, size=17_000_000), spark]
+
+    def _known_pyspark(self, lock: Lock) -> Chunk | None:
+        try:
+            python = self._python_for(lock, fetch=False)
+        except BuildError:  # there is none of that minor version here: a plan can do without
+            return None
+        return pyspark_files.recall(lock.target, self._store, python=python)
 
     def _pin_item(self, pin: Pin, where: Target) -> PlanItem:
         label, packed = f"{pin.name} {pin.version}", installed.recall_wheel(pin, where, self._store)

@@ -11,6 +11,7 @@ from coffee_boat._run import redact, redact_setting
     ("text", "shown"),
     [
         ("https://me:SECRET@host/x.whl", "https://***@host/x.whl"),
+        ("GET https://host/t/SECRET/channel/x.conda, https://host/api/t/SECRET", "GET https://host/t/***/channel/x.conda, https://host/api/t/***"),
         ("https://host/x.whl?token=SECRET", "https://host/x.whl?token=***"),
         ("https://me:SECRET@host/x.whl?sv=2022&sig=SEC%2BRET%3D", "https://***@host/x.whl?sv=***&sig=***"),
         (

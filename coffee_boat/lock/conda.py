@@ -338,7 +338,8 @@ async def _spec(name: str, wish: Wish, gateway: Gateway, platforms: Sequence[Sub
     if len(places) > 1:
         module = _conda.rattler()
         listed = await gateway.query([module.Channel(place.url) for place in places], platforms, [name], recursive=False, channel_relations="disabled")
-        places = tuple(place for place, records in zip(places, listed, strict=True) if records) or places
+        having = {_conda.without_secrets(str(record.channel)) for records in listed for record in records}
+        places = tuple(place for place in places if place.public in having) or places
     return f"{places[0].url.rstrip('/')}::{name}"
 
 

@@ -471,7 +471,7 @@ def _wanted_only(pins: Sequence[Pin], provided: Mapping[str, str]) -> tuple[Pin,
 def _explained(text: str, request: _Request) -> LockError:
     """The error that uv's words stand for; where a conda package is one of the two sides, it says so."""
     error = explain.error(text, request.target)
-    sides = [name for name in request.provided if re.search(rf"(?<![\w.-]){re.escape(name)}(?:[-_.]?(?=[=<>~!\s@]))", text)]
+    sides = [name for name in request.provided if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text)]
     if not sides or isinstance(error, explain.UnreachableError):
         return error
     named = ", ".join(f"{name} {request.provided[name]}" for name in sides)
