@@ -80,14 +80,17 @@ def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> Non
 
 @boat.command()
 @options.wanted
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True), default="pylock.toml", show_default=True, help="Where to; - is stdout.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True), help="Where to; - is stdout. Default: pylock.toml, with conda packages pixi.lock."
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 if FILE is not what would be written.")
 @click.pass_obj
-def lock(place: Place, wanted: Wanted, output: str, check: bool) -> None:
-    """Choose versions for the executors, and write them with their hashes (pylock.toml, PEP 751)."""
+def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
+    """Choose versions for the executors, and write them with their hashes: a pylock.toml (PEP 751), with conda packages a pixi.lock."""
     from coffee_boat.cli import locking
 
     made = place.captain(wanted).plan()
+    output = output or locking.default_name(made.lock)
     if check:
         _answer(locking.is_current(made.lock, output))
     locking.write(made.lock, output)

@@ -24,7 +24,6 @@ from coffee_boat.backends import Backend, backend_for, backend_under_way, preloa
 from coffee_boat.build import archive as archives
 from coffee_boat.build import pyspark_files
 from coffee_boat.errors import BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
-from coffee_boat.lock import formats
 from coffee_boat.model import Archive, Arrival, Chunk, ClusterFacts, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
 from coffee_boat.pipeline import Pipeline, Stopwatch
 from coffee_boat.preflight import Preflight, as_finding
@@ -179,18 +178,18 @@ class Captain:
         return self._add(requirements.read_environment(path, channels=channels), wait)
 
     def add_lock(self, path: str | Path) -> Captain:
-        """Take a pylock.toml (PEP 751) as it is: nothing is resolved.
+        """Take a lock as it is: a pylock.toml (PEP 751), a pixi.lock, or an @EXPLICIT list of conda. Nothing is resolved.
 
         Raises:
-            LockError: the file is no pylock.toml, or holds nothing for the executors' platform.
-            RequirementError: packages were asked for already.
+            LockError: the file is none of them, or holds nothing for the executors' platform.
+            RequirementError: packages were asked for already, or one in it is Anaconda's and its terms were not accepted.
             LaunchError: a session already runs with this captain's environment.
         """
         if self._running():
             raise _lock_file_while_running(Path(path))
         if any(part.requirements or part.conda for part in self._parts):
             raise _besides_a_lock(Path(path))
-        self._lock = formats.read(Path(path), self._pipeline.target)
+        self._lock = self._pipeline.read_lock(Path(path).expanduser())
         self._locked_by_file, self._archive = Path(path).absolute(), None
         return self
 
@@ -401,7 +400,7 @@ class Captain:
         """
         header = submit.read_header(script) if script is not None else None
         if script is not None and header is not None:
-            submit.refuse_other_python(header, self._pipeline.nodes(self.manifest).python)
+            submit.refuse_other_python(header, (self._lock.target if self._lock else self._pipeline.nodes(self.manifest)).python)
             if self._locked_by_file is None:
                 self.add_requirements(script)
         made = self._order(master, deploy_mode, conf, ask=self._ask)

@@ -24,7 +24,7 @@ from coffee_boat.build import archive as archives
 from coffee_boat.build import compiled, conda, conda_prefix, installed, interpreter, pyspark_files, wheels, worker_files
 from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError, SettingsError
 from coffee_boat.lock import conda as conda_lock
-from coffee_boat.lock import pip, target
+from coffee_boat.lock import conda_files, formats, pip, target
 from coffee_boat.model import Archive, Chunk, CondaPin, Finding, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
 
 _SECONDS_A_SOURCE = 15.0
@@ -135,14 +135,29 @@ class Pipeline:
         """
         if not manifest.conda:
             return
+        self._refuse_nodes_own("conda packages")
+        _conda.refuse_unlicensed(conda_lock.channels_of(manifest, self.condarc), accepted=self._settings.accept_conda_license)
+
+    def _refuse_nodes_own(self, asked: str) -> None:
         if not self._settings.ship_python:
             raise SettingsError(
                 "conda packages come with their own interpreter",
-                value="ship_python=False",
+                value=f"ship_python=False, and {asked}",
                 cause="they are built for conda's python, and are found relative to it",
                 cure="leave ship_python=False out, or ask for packages of pip only",
             )
-        _conda.refuse_unlicensed(conda_lock.channels_of(manifest, self.condarc), accepted=self._settings.accept_conda_license)
+
+    def read_lock(self, path: Path) -> Lock:
+        """A pylock.toml, a pixi.lock or an @EXPLICIT list, taken as it is.
+
+        Raises:
+            LockError: it cannot be read, or holds nothing for the executors' platform.
+            RequirementError: a package of it is Anaconda's, and the terms were not accepted.
+        """
+        if not conda_files.holds_conda(path):
+            return formats.read(path, self.target)
+        self._refuse_nodes_own("a lock with conda packages")
+        return conda_files.read(path, self.target, configuration=self.condarc, accepted=self._settings.accept_conda_license, store=self._store)
 
     def lock_more(self, manifest: Manifest, added: Manifest, aboard: Lock, say: Say) -> Lock:
         """Resolve with everything that is aboard kept as it is; it stays in the lock, wanted or not.
@@ -210,8 +225,10 @@ class Pipeline:
         if not manifest.conda and not held:
             return Lock(self.target)
         wish = self._wish(manifest, held)
-        settled = Lock(aboard.target if aboard is not None else self.target, conda=held)  # where nothing is asked of conda
-        lock = conda_lock.resolve(wish, store=self._store, max_age=self._settings.lock_max_age, say=say) if manifest.conda else settled
+        if manifest.conda:
+            lock = conda_lock.resolve(wish, store=self._store, max_age=self._settings.lock_max_age, say=say)
+        else:  # nothing is asked of conda: what is aboard is what there is
+            lock = replace(aboard or Lock(self.target), pins=(), findings=())
         known = {pin.name: pin for pin in held}
         lock = replace(lock, conda=tuple(known.get(pin.name, pin) for pin in lock.conda))
         return conda_lock.with_provided(lock, wish, store=self._store) if manifest.requirements else lock

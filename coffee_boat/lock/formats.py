@@ -54,10 +54,14 @@ def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> L
 
 
 def write(lock: Lock) -> str:
-    """The lock as a valid pylock.toml, the same text for the same lock. `read` of it gives the pins back.
+    """The lock as a valid pylock.toml, the same text for the same lock. `read` of it gives the pins back. With conda packages, as a pixi.lock (conda_files).
 
     Holds no credentials, and of URLs that were asked for no query, which may be a token: who fetches must have them from elsewhere.
     """
+    if lock.conda:
+        from coffee_boat.lock import conda_files
+
+        return conda_files.write(lock)
     import tomli_w
     from packaging.markers import Marker
     from packaging.pylock import Pylock
