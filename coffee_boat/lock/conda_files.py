@@ -1,7 +1,8 @@
 """Locks that hold conda packages: rattler's format (pixi.lock, versions 6 and 7 of it), read and written, and conda's @EXPLICIT lists, read.
 
-A pixi.lock holds packages of pip as well; a file's sha256 stands behind its URL (`#sha256=...`), where pip and uv look for it too; rattler drops it from a file on this machine, which is hashed when the lock is read. What the nodes
-are stands with its platform, as virtual packages. What was named by the user is what nothing else in the lock needs, as far as it can be told.
+A pixi.lock holds packages of pip as well; a file's sha256 stands behind its URL (`#sha256=...`), where pip and uv look for it too. Of a file on
+this machine rattler drops that: it is hashed when the lock is read. What the nodes are stands with the platform, as a virtual package. What was
+named by the user is what nothing else in the lock needs, as far as it can be told.
 """
 
 from __future__ import annotations
