@@ -1,4 +1,4 @@
-"""What the benchmarks of a running session share: contestants' environments, one job that reaches each executor, tables."""
+"""What the benchmarks share: contestants' environments, one job that reaches each executor, tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Workshop:
 
     def __init__(self, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # executors of this machine would inherit it, and compile at each import
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # children and executors would inherit it, and compile at each import
         self.cache = cache.resolve()
 
     def path(self, name: str) -> Path:
@@ -68,6 +68,15 @@ def arguments(doc: str | None, *, repeat: int) -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, default=CHECKOUT / ".cache" / "benchmarks", help="environments and caches; kept for the next run")
     parser.add_argument("--repeat", type=int, default=repeat, metavar="N")
     return parser
+
+
+def stop(context: Any) -> None:
+    """Stop a SparkContext, and remove what the workers of local-cluster leave in SPARK_HOME: an unpacked environment an executor."""
+    import pyspark
+
+    left = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "work" / context.applicationId
+    context.stop()
+    shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager

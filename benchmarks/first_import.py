@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _common import QUIET, Workshop, arguments, median, on_each, shown, table, versions
+from _common import QUIET, Workshop, arguments, median, on_each, shown, stop, table, versions
 
 PACKAGES = ("pandas", "pyarrow", "scikit-learn")
 MODULES = ("pandas", "pyarrow", "sklearn.ensemble")
@@ -67,7 +67,7 @@ def session(store: str, preload: str) -> dict[str, Any]:
         imports += on_each(context, 1, timed_import)
         jobs.append(time.perf_counter() - started)
     found = {**on_each(context, 1, unpacked)[0], "size": archive.size, "files": sum(chunk.files for chunk in archive.chunks)}
-    context.stop()
+    stop(context)
     return {**found, "first import": imports[0], "first job": jobs[0], "later import": median(imports[1:]), "later job": median(jobs[1:])}
 
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from _common import QUIET, Workshop, arguments, median, on_each, shown, table, versions
+from _common import QUIET, Workshop, arguments, median, on_each, shown, stop, table, versions
 
 PACKAGES = ("pandas", "pyarrow", "scikit-learn")
 CLUSTER, LOCAL = "local-cluster[2,1,1024]", "local[2]"
@@ -112,7 +112,7 @@ def session(master: str, way: str, store: str, packages: list[str]) -> dict[str,
         rows += spark.sparkContext.parallelize(range(8), 8).map(lambda _: unpacked()).collect()
     elif cluster:
         rows += on_each(spark.sparkContext, 2, unpacked)
-    spark.stop()
+    stop(spark.sparkContext)
     steps = {step: min(row[step] for row in rows if step in row) - epoch for step in STEPS if any(step in row for row in rows) and (cluster or step != "executor's JVM")}
     return {"launch": launch_time, "start": start_time, "first": first, "second": second, **steps}
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from _common import QUIET, Workshop, arguments, median, on_each, table, versions
+from _common import QUIET, Workshop, arguments, median, on_each, stop, table, versions
 
 KINDS = ("pure", "native", "large")
 MASTER, EXECUTORS = "local-cluster[2,1,1024]", 2
@@ -91,7 +91,7 @@ class HotAdd:
         self.context = self.captain.start().sparkContext
 
     def leave(self) -> None:
-        self.context.stop()
+        stop(self.context)
         self.captain.close()
 
     def relaunch(self, package: str) -> None:
@@ -141,7 +141,7 @@ class HotAdd:
     def venv_pack(self, home: Path, package: str) -> None:
         from pyspark.sql import SparkSession
 
-        self.context.stop()
+        stop(self.context)
         self.shop.run(home / "bin/python", "-m", "pip", "install", "--quiet", package)
         made = self.shop.path("venv.tar.gz")
         self.shop.run(self.tools.with_name("venv-pack"), "--quiet", "--force", "--prefix", home, "-o", made)
@@ -212,7 +212,7 @@ class HotAdd:
         with self.times.measure("venv-pack", "fetched before", "pure"):
             self.venv_pack(home, package)
             self.imported(module)
-        self.context.stop()
+        stop(self.context)
 
     def warm(self) -> Path:
         """Fetch all that counts as fetched, for everyone; add once what counts as added before. Returns the environment for venv-pack."""

@@ -10,22 +10,22 @@ removed, and it is timed. The best of N runs counts. coffee_boat's archive also 
 
 from __future__ import annotations
 
-import argparse
+import ensurepip
 import json
 import os
 import platform
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from _common import CHECKOUT, Workshop, arguments
+
 PACKAGES = ("numpy", "pandas", "pyarrow", "scikit-learn")
 ONE_MORE = "idna"
-CHECKOUT = Path(__file__).resolve().parent.parent
 MADE_ONCE = ("python ", "pyspark ", "coffee_boat ")
 """Labels of the chunks that a machine makes once, whatever is asked for."""
 OURS = """
@@ -84,41 +84,19 @@ def processor_time() -> float:
 
 
 class Bench:
-    """The cache folder with the contestants' environments, and what was measured."""
+    """What was measured, and the workshop it is made in."""
 
-    def __init__(self, cache: Path, repeat: int, only: str, driver: str | None) -> None:
-        self.cache, self.repeat, self.only, self.driver = cache, repeat, only, driver
+    def __init__(self, shop: Workshop, repeat: int, only: str, driver: str | None) -> None:
+        self.shop, self.repeat, self.only, self.driver = shop, repeat, only, driver
+        self.path, self.run, self.environment, self.version = shop.path, shop.run, shop.environment, shop.version
         self.rows: list[Row] = []
         self.commands: dict[str, str] = {}
         self.last_parts: dict[str, float] = {}
-
-    def path(self, name: str) -> Path:
-        return self.cache / name
 
     def gone(self, name: str) -> Path:
         shutil.rmtree(self.path(name), ignore_errors=True)
         self.path(name).unlink(missing_ok=True)
         return self.path(name)
-
-    def run(self, *argv: object, **more: str) -> str:
-        words = [str(word) for word in argv]
-        done = subprocess.run(words, env={**os.environ, **more}, capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"{shlex.join(words)[:300]}\nfailed:\n{done.stderr[-3000:]}")
-        return done.stdout
-
-    def environment(self, name: str, *packages: object) -> Path:
-        """The bin folder of a virtual environment with some packages; made once."""
-        home = self.path(f"venv-{name}")
-        if not (home / "ready").exists():
-            shutil.rmtree(home, ignore_errors=True)
-            self.run(sys.executable, "-m", "venv", home)
-            self.run(home / "bin/python", "-m", "pip", "install", "--quiet", *packages)
-            (home / "ready").touch()
-        return home / "bin"
-
-    def version(self, python: Path, name: str) -> str:
-        return f"{name} {self.run(python, '-c', f'import importlib.metadata as m; print(m.version({name!r}))').strip()}"
 
     def measure(self, label: str, warm: str, work: Callable[[], Path], *, before: Callable[[], object] = lambda: None) -> None:
         """Time a contestant; `work` returns what it made, `before` removes what shall not be warm."""
@@ -145,7 +123,7 @@ class Ours:
 
     def __init__(self, bench: Bench) -> None:
         self.bench, self.store, self.out = bench, bench.path("store"), bench.path("ours.tar.gz")
-        self.python = Path(bench.driver) if bench.driver else bench.environment("coffee_boat", "pyspark", "--editable", CHECKOUT) / "python"
+        self.python = Path(bench.driver) if bench.driver else bench.environment("coffee_boat", "pyspark", "--editable", CHECKOUT)
 
     def child(self, code: str, *packages: str) -> dict[str, float]:
         said = self.bench.run(self.python, "-c", code, self.store, self.out, *packages, PYTHONPATH=str(CHECKOUT))
@@ -174,7 +152,7 @@ class Ours:
 def coffee_boat(bench: Bench) -> None:
     ours = Ours(bench)
     bench.commands["coffee_boat"] = f"Captain(store=...).add_pip_packages{PACKAGES}.pack(path); {bench.version(ours.python, 'pyspark')}"
-    made_here = "wheels; uv's cache; chunks of interpreter and pyspark"
+    made_here = "wheels and what they need; uv's cache; chunks of interpreter and pyspark"
     bench.measure("ours, chunks cold", made_here, lambda: ours.pack(*PACKAGES), before=lambda: ours.forget_chunks(lambda label: not label.startswith(MADE_ONCE)))
     bench.measure("ours, chunks warm", "lock, wheels, all chunks", lambda: ours.pack(*PACKAGES), before=ours.forget_archives)
     bench.measure("ours, nothing to do", "the archive itself: it is copied", lambda: ours.pack(*PACKAGES))
@@ -186,13 +164,11 @@ def coffee_boat(bench: Bench) -> None:
 
 
 def uv_and_igzip(bench: Bench) -> None:
-    tools = bench.environment("uv", "uv", "isal")
+    python = bench.environment("uv", "uv", "isal")
     out = bench.path("uv.tar.gz")
-    install = [tools / "uv", "pip", "install", "--quiet", "--cache-dir", bench.path("uv-cache"), "--python", sys.executable]
-    pipe = f"tar -C {shlex.quote(str(bench.path('uv-target')))} -cf - . | {shlex.quote(str(tools / 'python'))} -m isal.igzip -1 > {shlex.quote(str(out))}"
-    bench.commands["uv + igzip"] = (
-        f"uv pip install --target DIR ...; tar -cf - | python -m isal.igzip -1; {bench.version(tools / 'python', 'uv')}, {bench.version(tools / 'python', 'isal')}"
-    )
+    install = [python.with_name("uv"), "pip", "install", "--quiet", "--cache-dir", bench.path("uv-cache"), "--python", sys.executable]
+    pipe = f"tar -C {shlex.quote(str(bench.path('uv-target')))} -cf - . | {shlex.quote(str(python))} -m isal.igzip -1 > {shlex.quote(str(out))}"
+    bench.commands["uv + igzip"] = f"uv pip install --target DIR ...; tar -cf - | python -m isal.igzip -1; {bench.version(python, 'uv')}, {bench.version(python, 'isal')}"
 
     def work() -> Path:
         bench.run(*install, "--target", bench.path("uv-target"), *PACKAGES)
@@ -205,12 +181,12 @@ def uv_and_igzip(bench: Bench) -> None:
 
 def pex(bench: Bench) -> None:
     """pex's own pip lives in PEX_ROOT too: what it was after a first small pex is kept aside, and put back; pip's cache of downloads stays."""
-    tools, root, seed = bench.environment("pex", "pex"), bench.path("pex-root"), bench.path("pex-seed")
-    bench.commands["pex"] = f"pex ... --layout zipapp|packed -o OUT; {bench.version(tools / 'python', 'pex')}"
+    python, root, seed = bench.environment("pex", "pex"), bench.path("pex-root"), bench.path("pex-seed")
+    bench.commands["pex"] = f"pex ... --layout zipapp|packed -o OUT; {bench.version(python, 'pex')}"
     flags = ["--pex-root", root, "--runtime-pex-root", root, "--python", sys.executable]
     if not seed.exists():
         bench.gone("pex-root")
-        bench.run(tools / "pex", ONE_MORE, "-o", bench.gone("small.pex"), *flags)
+        bench.run(python.with_name("pex"), ONE_MORE, "-o", bench.gone("small.pex"), *flags)
         shutil.copytree(root, seed, symlinks=True)
 
     def forget_built() -> None:
@@ -223,7 +199,7 @@ def pex(bench: Bench) -> None:
 
         def work(layout: str = layout) -> Path:
             made = bench.gone(f"pex-{layout}.pex")
-            bench.run(tools / "pex", *PACKAGES, "--layout", layout, "-o", made, *flags)
+            bench.run(python.with_name("pex"), *PACKAGES, "--layout", layout, "-o", made, *flags)
             return made
 
         bench.measure(f"pex {layout}", "pip's cache in PEX_ROOT", work, before=forget_built)
@@ -231,16 +207,14 @@ def pex(bench: Bench) -> None:
 
 
 def venv_pack(bench: Bench) -> None:
-    tools, out = bench.environment("venv-pack", "venv-pack", "setuptools<81"), bench.path("venv.tar.gz")
-    bench.commands["venv-pack"] = (
-        f"python -m venv; pip install --quiet ...; venv-pack -o OUT; {bench.version(tools / 'python', 'venv-pack')}, {bench.version(tools / 'python', 'pip')}"
-    )
+    python, out = bench.environment("venv-pack", "venv-pack", "setuptools<81"), bench.path("venv.tar.gz")
+    bench.commands["venv-pack"] = f"python -m venv; pip install --quiet ...; venv-pack -o OUT; {bench.version(python, 'venv-pack')}, pip {ensurepip.version()}"
 
     def work() -> Path:
         home, made = bench.gone("venv-packed"), bench.gone(out.name)
         bench.run(sys.executable, "-m", "venv", home)
         bench.run(home / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--cache-dir", bench.path("pip-cache"), *PACKAGES)
-        bench.run(tools / "venv-pack", "--quiet", "--prefix", home, "-o", made)
+        bench.run(python.with_name("venv-pack"), "--quiet", "--prefix", home, "-o", made)
         return made
 
     bench.measure("venv + pip + venv-pack", "pip's cache", work)
@@ -263,14 +237,11 @@ def show(bench: Bench) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=CHECKOUT / ".cache" / "benchmarks", help="environments, caches and results; kept for the next run")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser = arguments(__doc__, repeat=3)
     parser.add_argument("--only", default="", metavar="WORD", help="only rows with this word: ours, uv, pex, venv")
     parser.add_argument("--driver", metavar="PYTHON", help="an interpreter that has coffee_boat's dependencies and pyspark, instead of a new environment")
     given = parser.parse_args()
-    given.cache.mkdir(parents=True, exist_ok=True)
-    bench = Bench(given.cache.resolve(), given.repeat, given.only, given.driver)
+    bench = Bench(Workshop(given.cache), given.repeat, given.only, given.driver)
     for contestant, word in ((coffee_boat, "ours"), (uv_and_igzip, "uv"), (pex, "pex"), (venv_pack, "venv")):
         if given.only in word or word in given.only:
             contestant(bench)
