@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -16,3 +19,18 @@ def shared_map(jvm: Any, variables: Mapping[str, str]) -> Any:
     for name, value in variables.items():
         shared.put(name, value)
     return shared
+
+
+@dataclass(frozen=True)
+class Hadoop:
+    """Spark's own Hadoop: a JVM that has it, and the settings it is used with."""
+
+    jvm: Callable[[], AbstractContextManager[Any]]
+    """Gives py4j's view of a JVM, for as long as the block lasts: this process's own, or one that is started for it."""
+    conf: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Spark's settings; spark.hadoop.* among them are Hadoop's."""
+
+
+def running() -> Any | None:
+    """The JVM of this process's pyspark, if it was started. Imports nothing."""
+    return getattr(getattr(sys.modules.get("pyspark"), "SparkContext", None), "_jvm", None)

@@ -60,7 +60,7 @@ class Captain:
         index_url, extra_index_urls, find_links: as pip's options. pip's and uv's own settings are honoured without them.
         offline: use nothing but the store and local folders.
         install_local: make the packages importable on the driver too, after its own. Default True.
-        stage: a folder that the executors can read, as "file:///shared" or "s3://bucket/boats". Default: Spark's own file server.
+        stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or "s3://bucket/boats". Default: Spark's own file server.
         store: the folder for what was built. Default: COFFEE_BOAT_STORE or the user's cache folder.
 
     Raises:
@@ -552,10 +552,15 @@ class Captain:
             archive, lock = self._build(say), self._resolve(say)
         self._tell(self._preflight.hold(archive, cluster))
         self._tell(self._pipeline.not_aboard(self._preload, archive))
-        patch = preloading(self._patch(backend_for(facts.master), facts, ship.ship(archive, self._settings.stage)), facts, self._preload)
+        patch = preloading(self._patch(backend_for(facts.master), facts, self._ship(archive, facts.conf)), facts, self._preload)
         with suppress(StoreError):  # as for LiveSession
             record.remember_lock(self._store, lock)
         return replace(patch, conf={**patch.conf, **record.marks(patch, lock, ships_python=self._settings.ship_python)})
+
+    def _ship(self, archive: Archive, conf: Mapping[str, str]) -> Shipped:
+        shipped = ship.ship(archive, self._settings.stage, hadoop=launch.hadoop(self._store, conf))
+        self._tell(shipped.findings)
+        return shipped
 
     def _patch(self, backend: Backend, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
         environment = archives.unpack(shipped.archive, self._store) if backend.needs_environment else None
@@ -591,7 +596,7 @@ class Captain:
         archive = self._build(say)
         if ClassicSession(context).executors():
             self._tell(self._preflight.ask_nodes(context, archive))
-        backend, shipped = backend_under_way(facts.master), ship.ship(archive, self._settings.stage)
+        backend, shipped = backend_under_way(facts.master), self._ship(archive, facts.conf)
         patch = self._patch(backend, facts, shipped)
         session = ClassicSession(context)
         if not backend.needs_environment:
@@ -660,7 +665,7 @@ class Captain:
 
     def _send(self, live: LiveSession, lock: Lock, archive: Archive) -> None:
         """A layer is only sent; a new base is what everything runs in from then on, also functions that were made before."""
-        shipped = ship.ship(archive, self._settings.stage)
+        shipped = self._ship(archive, live.conf)
         if archive.layer:
             live.session.send(shipped)
             live.note(lock, archive)

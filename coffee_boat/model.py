@@ -344,6 +344,7 @@ class Shipped:
     archive: Archive
     uri: str
     """What spark.archives takes, without the #fragment."""
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)

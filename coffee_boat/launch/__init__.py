@@ -9,7 +9,8 @@ Hook.remove()                     takes all of it back
 """
 
 from coffee_boat.launch._compat import compatible, elsewhere, refuse_if_running
+from coffee_boat.launch._gateway import hadoop, java_vm
 from coffee_boat.launch._hook import Hook, Launch, install, start
 from coffee_boat.launch._java import java_environment
 
-__all__ = ["Hook", "Launch", "compatible", "elsewhere", "install", "java_environment", "refuse_if_running", "start"]
+__all__ = ["Hook", "Launch", "compatible", "elsewhere", "hadoop", "install", "java_environment", "java_vm", "refuse_if_running", "start"]

@@ -1,0 +1,95 @@
+"""Archive + place -> Shipped: puts an archive where executors fetch it from.
+
+    places        what a stage is, and how its URL is read
+    by_fsspec     shared folders, object stores, WebHDFS
+    by_hadoop     HDFS, by Spark's own Hadoop
+    trust         who else could change what executors will run
+    uses          when an archive was used last, and which can go
+    failures      what drivers raise, in words that help
+
+An archive is kept in a stage as boat-<12 digits of its id>-<12 digits of the file's own sha256>.tar.gz: two people who have the same packages use one file, and where
+another compressor made other bytes of them, nobody has to replace what sessions of others still need.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from coffee_boat._jvm import Hadoop
+from coffee_boat.errors import ShipError
+from coffee_boat.model import Archive, Finding, Shipped
+from coffee_boat.ship import trust, uses
+from coffee_boat.ship.failures import explained
+from coffee_boat.ship.places import Place, Status, opened, url_of
+from coffee_boat.ship.uses import Leftover, Pruned, leftovers, prune
+
+__all__ = ["Leftover", "Pruned", "leftovers", "prune", "ship"]
+
+
+def ship(archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None) -> Shipped:
+    """Make the archive readable for executors.
+
+    Args:
+        archive: a finished archive on this machine.
+        stage: a folder: a path, or a URL (file:///shared, hdfs:///boats, s3://bucket/boats); the archive is uploaded there under a content-addressed name, unless
+            it is there already. None leaves it where it is: Spark's own file server sends it (SparkContext.addArchive of a local file).
+        hadoop: reaches hdfs:// and what else only a JVM can.
+
+    Raises:
+        ShipError: the stage cannot be reached or written, or holds something else under that name.
+        LaunchError: a JVM is needed, and none can be started.
+    """
+    local = Path(archive.path)
+    if not local.is_file():
+        raise ShipError("the archive is not there any more", value=archive.path, cause="the store was cleaned since it was built", cure="call launch_ship again")
+    if stage is None:
+        return Shipped(archive, local.as_uri())
+    url = url_of(stage)
+    with explained(url), opened(url, hadoop) as place:
+        return _put(archive, local, place)
+
+
+def _put(archive: Archive, local: Path, place: Place) -> Shipped:
+    digest = _sha256(local)
+    name = f"{archive.name}-{digest[:12]}.tar.gz"
+    there = place.status(name)
+    if there is None and place.put(local, name):
+        odd = trust.findings(None, place.folders(), place.user)
+        return Shipped(archive, place.uri(name), tuple(odd))
+    there = there or place.status(name)
+    noted = _note(place, there)  # first, so that nobody removes it while it is read
+    _check(there, place, local, digest, place.uri(name))
+    return Shipped(archive, place.uri(name), (*trust.findings(there, place.folders(), place.user), *noted))
+
+
+def _check(there: Status | None, place: Place, local: Path, digest: str, uri: str) -> None:
+    """Refuse what has our name and other bytes. The name says what it must hold, so nobody meant to change it."""
+    if there is None or not there.is_file or there.size != local.stat().st_size or place.sha256(there.name) != digest:
+        owner = f" by its owner, {there.owner}" if there is not None and there.owner else ""
+        raise ShipError(
+            "the stage holds something else under the archive's name",
+            value=uri,
+            cause=f"a copy that broke, or was changed{owner}",
+            cure=f"ask who may write there; then delete {uri} and call launch_ship again",
+        )
+
+
+def _note(place: Place, there: Status | None) -> tuple[Finding, ...]:
+    if there is None:
+        return ()
+    try:
+        with explained(""):
+            uses.note(place, there)
+    except ShipError as error:
+        cause, cure = f"you may not write there, and `boat cache prune --stage` goes by such notes: {error.cause}", "ask its owner to keep archives longer than sessions last"
+        return (Finding("the stage could not note that its archive is in use", there.name, cause, cure, severity="note"),)
+    return ()
+
+
+def _sha256(local: Path) -> str:
+    with local.open("rb") as stream:
+        digest = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

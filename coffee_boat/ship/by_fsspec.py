@@ -1,0 +1,223 @@
+"""Stages that Python's own drivers reach: shared folders, object stores, WebHDFS."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import grp
+import hashlib
+import os
+import pwd
+import stat
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from coffee_boat import _jvm
+from coffee_boat._jvm import Hadoop
+from coffee_boat.errors import ShipError
+from coffee_boat.ship import by_hadoop
+from coffee_boat.ship.places import OBJECT_STORES, Place, Status, local_path, scheme_of
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+_BLOCK = 1 << 20
+_DRIVERS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "oss": "ossfs", "oci": "ocifs"}
+"""The package of PyPI that has the scheme's driver."""
+_HADOOPS_NAME = {"gcs": "gs"}
+"""Where fsspec knows a scheme that Hadoop has another name for."""
+_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "created")
+"""When it was written, in the words of: local files, s3fs, adlfs, gcsfs, webhdfs, memory."""
+_READABLE = "644"
+
+
+@contextmanager
+def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
+    """The stage by the driver that fsspec has for its scheme.
+
+    Raises:
+        ShipError: fsspec knows no such scheme, or its driver is not installed.
+    """
+    files, folder = _driver(url)
+    files.invalidate_cache()  # instances and their listings are kept for the whole process, and other people change what is there
+    yield FsspecPlace(files, folder, _seen_by_spark(url, hadoop), scheme_of(url))
+
+
+class FsspecPlace:
+    """A folder on an fsspec file system."""
+
+    def __init__(self, files: AbstractFileSystem, folder: str, uri: str, scheme: str) -> None:
+        self._files, self._folder, self._uri, self._scheme = files, folder.rstrip("/"), uri, scheme
+        self.user = _our_name(scheme)
+
+    def uri(self, name: str) -> str:
+        """As Spark's Hadoop writes it."""
+        return f"{self._uri}/{name}"
+
+    def status(self, name: str) -> Status | None:
+        """By the driver's `info`."""
+        self._files.invalidate_cache()
+        return self._status(self._path(name))
+
+    def listing(self) -> list[Status]:
+        """By the driver's `ls`."""
+        self._files.invalidate_cache()
+        try:
+            found = self._files.ls(self._folder, detail=True)
+        except FileNotFoundError:
+            return []
+        return [_status(info) for info in found]
+
+    def folders(self) -> list[Status]:
+        """Of shared folders and WebHDFS."""
+        if self._scheme not in {"file", "webhdfs", "swebhdfs"}:
+            return []
+        path = PurePosixPath(self._folder or "/")
+        found = [(str(each), self._status(str(each))) for each in (path, *path.parents)]
+        return [replace(status, name=name) for name, status in found if status is not None]
+
+    def sha256(self, name: str) -> str:
+        """Read here."""
+        digest = hashlib.sha256()
+        with self._files.open(self._path(name), "rb") as there:
+            while block := there.read(_BLOCK):
+                digest.update(block)
+        return digest.hexdigest()
+
+    def put(self, local: Path, name: str) -> bool:
+        """By the driver's `put_file`."""
+        how = {"permissions": _READABLE} if self._scheme in {"webhdfs", "swebhdfs"} else {}  # its own default is 0511
+        self._publish(name, lambda path: self._files.put_file(str(local), path, **how), local.stat().st_size)
+        return True
+
+    def mark(self, name: str) -> None:
+        """An empty file."""
+        self._publish(name, lambda path: self._files.pipe_file(path, b""), 0)
+
+    def remove(self, name: str) -> None:
+        """By the driver's `rm_file`."""
+        with contextlib.suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._folder}/{name}"
+
+    def _status(self, path: str) -> Status | None:
+        try:
+            return _status(self._files.info(path))
+        except FileNotFoundError:
+            return None
+
+    def _publish(self, name: str, write: Callable[[str], None], size: int) -> None:
+        if self._scheme in OBJECT_STORES:
+            write(self._path(name))
+        else:
+            self._write_aside(name, write, size)
+        found = self.status(name)
+        if found is None or found.size != size:
+            raise _incomplete(self.uri(name))
+
+    def _write_aside(self, name: str, write: Callable[[str], None], size: int) -> None:
+        """Under a temporary name, then moved: nobody reads half an archive."""
+        self._files.makedirs(self._folder or "/", exist_ok=True)
+        unfinished = self._path(f".{name}.{uuid.uuid4().hex}")
+        try:
+            write(unfinished)
+            if self._files.info(unfinished)["size"] != size:
+                raise _incomplete(self.uri(name))
+            self._files.mv(unfinished, self._path(name))
+        except BaseException:
+            with contextlib.suppress(Exception):  # the first error is the one to tell; what is left has a name that `prune` knows
+                self._files.rm_file(unfinished)
+            raise
+
+
+def _incomplete(uri: str) -> ShipError:
+    return ShipError("the upload is not complete", value=uri, cause="a full disk or a connection that broke", cure="free some space there and call launch_ship again")
+
+
+def _driver(url: str) -> tuple[AbstractFileSystem, str]:
+    import fsspec
+
+    scheme = scheme_of(url)
+    try:
+        if scheme == "file":
+            return fsspec.filesystem("file"), os.path.realpath(local_path(url))
+        files, path = fsspec.core.url_to_fs(url, **_as_hadoop_does(scheme))
+    except ImportError as error:
+        package = _DRIVERS.get(scheme, "what it names")
+        cure = f"pip install {package}, or stage to a folder that all nodes mount: file:///shared; without stage= Spark sends the archive itself ({scheme}:// is then not needed)"
+        raise ShipError("the driver for the stage is not installed", value=url, cause=f"fsspec reaches {scheme}:// by {package}: {error}", cure=cure) from error
+    except ValueError as error:  # a scheme that fsspec does not know, or a driver that lacks an account
+        cure = "use a URL such as file:///shared, s3://bucket/boats or hdfs:///boats; the driver's own settings are read from its variables and from ~/.config/fsspec"
+        raise ShipError("the stage cannot be used", value=url, cause=str(error), cure=cure) from error
+    return files, path
+
+
+def _as_hadoop_does(scheme: str) -> dict[str, Any]:
+    """Without Kerberos, WebHDFS believes the name that it is told; fsspec tells none, which is the user dr.who."""
+    import fsspec
+
+    configured: Mapping[str, Any] = fsspec.config.conf.get(scheme, {})
+    if scheme not in {"webhdfs", "swebhdfs"} or {"user", "kerberos", "token"} & set(configured):
+        return {}
+    return {"user": _our_name(scheme)}
+
+
+def _our_name(scheme: str) -> str:
+    return _user(os.geteuid()) if scheme == "file" else os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+
+
+def _seen_by_spark(url: str, hadoop: Hadoop | None) -> str:
+    """Apache's Hadoop has no s3://, which is s3a:// there; a JVM that runs already is asked, since a vendor's may have one (Amazon's EMR)."""
+    scheme = scheme_of(url)
+    if scheme == "file":
+        return Path(os.path.realpath(local_path(url))).as_uri()
+    if scheme == "s3":
+        served = hadoop is not None and _jvm.running() is not None and by_hadoop.serves("s3", hadoop)
+        return url if served else f"s3a{url[2:]}"
+    return f"{_HADOOPS_NAME.get(scheme, scheme)}{url[len(scheme) :]}"
+
+
+def _status(info: Mapping[str, Any]) -> Status:
+    return Status(
+        name=str(info["name"]).rstrip("/").rpartition("/")[2],
+        size=int(info["size"] or 0),
+        modified=_modified(info),
+        is_file=info["type"] == "file" and not info.get("islink"),
+        owner=_user(info["uid"]) if "uid" in info else str(info.get("owner", "")) if "permission" in info else "",
+        group=_group(info["gid"]) if "gid" in info else str(info.get("group", "")),
+        mode=stat.S_IMODE(info["mode"]) if "uid" in info else int(info["permission"], 8) if "permission" in info else None,
+    )
+
+
+def _modified(info: Mapping[str, Any]) -> float:
+    for key in _TIMES:
+        value = info.get(key)
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
+        if value is not None:
+            return float(value) / (1000 if key == "modificationTime" else 1)
+    return time.time()  # unknown is new: nothing is removed for its age
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _group(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

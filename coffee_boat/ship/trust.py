@@ -1,0 +1,45 @@
+"""Who could change what executors will run: owners and permissions of a stage, as findings."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator, Sequence
+
+from coffee_boat.model import Finding
+from coffee_boat.ship.places import Status
+
+_ADMINISTRATORS = {"root", "hdfs", "hadoop"}
+"""They can change everything anyway."""
+
+
+def findings(archive: Status | None, folders: Sequence[Status], user: str) -> Iterator[Finding]:
+    """What is odd about a stage.
+
+    Args:
+        archive: the one that is there already, with our bytes.
+        folders: as `Place.folders`.
+        user: who we are there.
+    """
+    if archive is not None and archive.owner and archive.owner not in {user, *_ADMINISTRATORS}:
+        yield Finding(
+            f"the archive in the stage belongs to {archive.owner}",
+            archive.name,
+            "it holds what you would have put there, and its owner can change it before an executor fetches it",
+            "fine among people who trust each other; a stage of your own otherwise",
+            severity="note",
+        )
+    open_to = next((found for folder in folders if (found := _who_may_replace(folder, user))), None)
+    if open_to is not None:
+        yield open_to
+
+
+def _who_may_replace(folder: Status, user: str) -> Finding | None:
+    """Without the sticky bit, who may write a folder may also move away what others put there, and put something else in its place."""
+    if folder.mode is None or folder.mode & stat.S_ISVTX:
+        return None
+    cause, cure = "without the sticky bit they can replace archives of other people, and so run code on their executors", f"its owner {folder.owner}: chmod +t on it"
+    if folder.mode & stat.S_IWOTH:
+        return Finding("everybody may write the stage's folder", folder.name or "/", cause, f"{cure}, or take the right away: chmod o-w")
+    if folder.mode & stat.S_IWGRP and folder.group not in {folder.owner, user}:  # a group of one is what many systems give each user
+        return Finding(f"the group {folder.group} may write the stage's folder", folder.name or "/", cause, cure, severity="note")
+    return None
