@@ -1,17 +1,17 @@
-"""`boat cache`: what the local store holds, and how to free its space."""
+"""`boat cache`: what the local store holds, and how to free its space and a stage's."""
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import click
 
-from coffee_boat import settings
+from coffee_boat import launch, settings, ship
 from coffee_boat._store import Entry, Store
 from coffee_boat.cli import render
-from coffee_boat.model import text_table
+from coffee_boat.model import Finding, text_table
 
 _DAY = 86400.0
 _UNFINISHED = "tmp"
@@ -39,11 +39,24 @@ def list_(store: str | None, as_json: bool) -> None:
 
 @cache.command()
 @_store
-@click.option("--days", type=click.FloatRange(min=0), default=30, show_default=True, help="Keep what was used within this many days.")
-def prune(store: str | None, days: float) -> None:
-    """Remove what was not used for a while; what is being made stays."""
+@click.option("--stage", metavar="URL", help="Free this stage instead of the store. Asks first.")
+@click.option("--days", "--older-than", "days", metavar="DAYS", type=click.FloatRange(min=0), help="Keep what was used within so many days. Default: 30, in a stage 90.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def prune(store: str | None, stage: str | None, days: float | None, dry_run: bool, yes: bool) -> None:
+    """Remove what was not used for a while; what is being made stays.
+
+    Executors that join a session late fetch its archive from the stage again: keep a stage's archives for longer than sessions last.
+    """
     opened, now = _open(store), time.time()
-    _remove(opened, [entry for entry in opened.entries() if _stale(entry, now, days)])
+    if stage is not None:
+        _prune_stage(opened, stage, 90 if days is None else days, dry_run=dry_run, yes=yes)
+        return
+    doomed = [entry for entry in opened.entries() if _stale(entry, now, 30 if days is None else days)]
+    if dry_run:
+        click.echo("\n".join([f"would remove {_summary(doomed)} from {opened.root}", *sorted(f"  {entry.kind}/{entry.name}" for entry in doomed)]))
+    else:
+        _remove(opened, doomed)
 
 
 @cache.command()
@@ -56,6 +69,22 @@ def clear(store: str | None, yes: bool) -> None:
     if doomed and not yes:
         click.confirm(f"Remove {_summary(doomed)} from {opened.root}? Spark sessions that run from it lose their files", abort=True, err=True)
     _remove(opened, doomed)
+
+
+def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: bool) -> None:
+    hadoop = launch.hadoop(store, {})
+    doomed = ship.leftovers(stage, days, hadoop=hadoop)
+    rows = [(each.name, render.human(each.size), time.strftime("%Y-%m-%d", time.localtime(each.used)), each.owner) for each in doomed]
+    if not doomed or dry_run:
+        click.echo("\n".join([f"would remove {_summary(doomed)} from {stage}", *([text_table(("archive", "size", "last used", "owner"), rows)] if rows else [])]))
+        return
+    click.echo(text_table(("archive", "size", "last used", "owner"), rows), err=True)
+    if not yes:
+        click.confirm(f"Remove {_summary(doomed)} from {stage}? Sessions that still need one lose executors that join later", abort=True, err=True)
+    done = ship.prune(stage, doomed, hadoop=hadoop)
+    for leftover, reason in done.kept:
+        render.tell(Finding("could not be removed", leftover.name, reason, "ask its owner to"))
+    click.echo(f"removed {_summary(done.removed)} from {stage}")
 
 
 def _open(store: str | None) -> Store:
@@ -75,7 +104,7 @@ def _remove(store: Store, doomed: Iterable[Entry]) -> None:
     click.echo(f"removed {_summary(removed)} from {store.root}")
 
 
-def _summary(entries: list[Entry]) -> str:
+def _summary(entries: Sequence[Entry | ship.Leftover]) -> str:
     things = "entry" if len(entries) == 1 else "entries"
     return f"{len(entries)} {things}, {render.human(sum(entry.size for entry in entries))}"
 

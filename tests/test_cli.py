@@ -204,6 +204,32 @@ def test_prune_keeps_what_was_used_lately_and_what_is_being_made(tmp_path: Path)
     assert store.recall("lock", "key") == 1
 
 
+def test_prune_of_the_store_can_be_tried(tmp_path: Path) -> None:
+    entry = aged(Store(tmp_path / "store"), "trees", "a" * 64, 40)
+    done = run("cache", "prune", "--dry-run")
+    assert (done.exit_code, entry.exists()) == (0, True)
+    assert f"trees/{'a' * 64}" in done.stdout
+
+
+def test_prune_of_a_stage_asks_and_leaves_what_was_used_and_what_is_not_ours(tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    old, new, other = (stage / name for name in (f"boat-{'a' * 12}-{'b' * 12}.tar.gz", f"boat-layer-{'c' * 12}-{'d' * 12}.tar.gz", "letters.tar.gz"))
+    for file, days in ((old, 91), (new, 89), (other, 900)):
+        file.write_bytes(b"x" * 1000)
+        os.utime(file, (time.time() - days * 86400,) * 2)
+    tried = run("cache", "prune", "--stage", stage.as_uri(), "--dry-run")
+    assert (tried.exit_code, tried.stdout.splitlines()[0]) == (0, f"would remove 1 entry, 1.0 kB from {stage.as_uri()}")
+    assert (old.name in tried.stdout, new.name in tried.stdout) == (True, False)
+    assert run("cache", "prune", "--stage", stage.as_uri(), input="n\n").exit_code == 1
+    assert old.exists()
+    done = run("cache", "prune", "--stage", stage.as_uri(), "--yes")
+    assert (done.exit_code, done.stdout) == (0, f"removed 1 entry, 1.0 kB from {stage.as_uri()}\n")
+    assert sorted(stage.iterdir()) == sorted([new, other])
+    run("cache", "prune", "--stage", str(stage), "--older-than", "80", "--yes")
+    assert list(stage.iterdir()) == [other]
+
+
 def test_clear_asks_first(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     entry = aged(store, "trees", "a" * 64, 0)
