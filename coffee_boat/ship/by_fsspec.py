@@ -45,7 +45,6 @@ def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
         ShipError: fsspec knows no such scheme, or its driver is not installed.
     """
     files, folder = _driver(url)
-    files.invalidate_cache()  # instances and their listings are kept for the whole process, and other people change what is there
     yield FsspecPlace(files, folder, _seen_by_spark(url, hadoop), scheme_of(url))
 
 
@@ -149,7 +148,7 @@ def _driver(url: str) -> tuple[AbstractFileSystem, str]:
     try:
         if scheme == "file":
             return fsspec.filesystem("file"), os.path.realpath(local_path(url))
-        files, path = fsspec.core.url_to_fs(url, **_as_hadoop_does(scheme))
+        files, path = fsspec.core.url_to_fs(url, skip_instance_cache=True, **_as_hadoop_does(scheme))  # a kept one has the credentials and listings of its first use
     except ImportError as error:
         package = _DRIVERS.get(scheme, "what it names")
         cure = f"pip install {package}, or stage to a folder that all nodes mount: file:///shared; without stage= Spark sends the archive itself ({scheme}:// is then not needed)"
