@@ -23,7 +23,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from coffee_boat._kubernetes_driver import KubernetesDriver
 from coffee_boat._progress import say_line
 from coffee_boat._run import attach
 from coffee_boat._script import header
@@ -36,6 +38,7 @@ _DRIVER_PYTHON = "spark.pyspark.driver.python"
 _PYTHON = "spark.pyspark.python"
 _MASTER = "spark.master"
 _DEPLOY_MODE = "spark.submit.deployMode"
+_UPLOAD = "spark.kubernetes.file.upload.path"
 
 
 @dataclass(frozen=True)
@@ -231,7 +234,11 @@ def run(order: Order, script: str | Path | None = None, arguments: Sequence[str]
 
     Returns:
         The application's exit code; 128 + n if signal n ended it.
+
+    Raises:
+        LaunchError: the script is on this machine, and the driver's pod cannot read it.
     """
+    _refuse_unreadable(order, script)
     driver = _driver_elsewhere(order)
     program = "pyspark" if script is None else "spark-submit"
     with tempfile.TemporaryDirectory(prefix="coffee_boat-") as folder:
@@ -244,11 +251,29 @@ def run(order: Order, script: str | Path | None = None, arguments: Sequence[str]
     return driver.exit_code(code, say_line) if driver else code
 
 
-def _driver_elsewhere(order: Order) -> YarnDriver | None:
+def _is_on_kubernetes(order: Order) -> bool:
+    """True if the driver is to be a pod."""
+    return order.master.startswith("k8s://") and order.deploy_mode == "cluster"
+
+
+def _driver_elsewhere(order: Order) -> YarnDriver | KubernetesDriver | None:
     """What knows of a driver that runs in the cluster, how it ended and what it said; None for one on this machine."""
-    if order.deploy_mode != "cluster" or order.master != "yarn":
-        return None
-    return YarnDriver(SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete))
+    facts = SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete)
+    if _is_on_kubernetes(order):
+        return KubernetesDriver(facts)
+    return YarnDriver(facts) if order.deploy_mode == "cluster" and order.master == "yarn" else None
+
+
+def _refuse_unreadable(order: Order, script: str | Path | None) -> None:
+    """A pod sees nothing of this machine; spark-submit uploads a script, if it is told where to."""
+    if script is None or not _is_on_kubernetes(order) or urlsplit(str(script)).scheme not in ("", "file") or order.complete.get(_UPLOAD):
+        return
+    raise LaunchError(
+        "the driver's pod cannot read the script",
+        value=str(script),
+        cause=f"it lies on this machine, and {_UPLOAD} is not set",
+        cure=f"--conf {_UPLOAD}=s3a://bucket/uploads: a place that pods can read and you can write; or name the script by a URL that pods can read, or local:///path in the image",
+    )
 
 
 def _application(script: str | Path | None, arguments: Sequence[str]) -> list[str]:

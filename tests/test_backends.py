@@ -32,10 +32,14 @@ OPINIONATED = {
     "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON": "/opt/python/bin/python3",
     "spark.yarn.appMasterEnv.PYTHONPATH": "/opt/lib",
     "spark.pyspark.driver.python": "/opt/python/bin/python3",
+    "spark.kubernetes.driverEnv.PYTHONPATH": "/opt/lib",
+    "spark.kubernetes.driverEnv.PYTHONHOME": "/opt/python",
+    "spark.kubernetes.driver.podTemplateFile": "template.yaml",
+    "spark.kubernetes.namespace": "harbour",
 }
 USERS = {"plain": PLAIN, "opinionated": OPINIONATED}
-MASTERS = {"local": "local[2]", "standalone": "spark://host:7077", "local-cluster": "local-cluster[2,1,1024]", "yarn": "yarn"}
-CLUSTER_MODE = ("yarn",)
+MASTERS = {"local": "local[2]", "standalone": "spark://host:7077", "local-cluster": "local-cluster[2,1,1024]", "yarn": "yarn", "kubernetes": "k8s://https://host:6443"}
+CLUSTER_MODE = ("yarn", "kubernetes")
 STAGES = {"": "file:///store/a.tar.gz", "-staged": "hdfs:///boats/boat-abcdefabcdef.tar.gz"}
 CASES = [(kind, "client", "") for kind in MASTERS] + [
     (kind, mode, stage) for kind in CLUSTER_MODE for mode in ("client", "cluster") for stage in STAGES if (mode, stage) != ("client", "")
@@ -51,7 +55,8 @@ def shipped(*, python: bool = True, stage: str = "") -> Shipped:
 def patch(master: str, conf: Mapping[str, str], *, python: bool = True, mode: str = "client", stage: str = "") -> ConfPatch:
     backend = backend_for(master)
     variables = {"PYSPARK_PYTHON": "./old/bin/python"} if conf is OPINIONATED else {"PYSPARK_PYTHON": "python3"}
-    facts = SparkFacts(version="4.1.0", master=master, deploy_mode=mode, conf=conf, environment=variables, python="/venv/bin/python")
+    uploads = {"spark.kubernetes.file.upload.path": "s3a://bucket/uploads"} if mode == "cluster" and not stage else {}
+    facts = SparkFacts(version="4.1.0", master=master, deploy_mode=mode, conf={**conf, **uploads}, environment=variables, python="/venv/bin/python")
     return backend.patch(facts, shipped(python=python, stage=stage), environment=ENVIRONMENT if backend.needs_environment else None)
 
 
@@ -92,6 +97,7 @@ def test_every_golden_file_is_of_a_case() -> None:
         ("spark://a:7077,b:7077", False),
         ("local-cluster[2, 1, 1024]", False),
         ("yarn", False),
+        ("k8s://https://host:6443", False),
     ],
 )
 def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bool) -> None:
@@ -102,7 +108,7 @@ def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bo
     ("master", "cure"),
     [
         ("yarn-cluster", "use local[*]"),
-        ("k8s://https://host:443", "--master k8s://... --archives boat.tar.gz#boat"),
+        ("kubernetes", "k8s://https://host:6443"),
         ("sc://host:15002", 'spark.addArtifacts("boat.tar.gz#boat", archive=True)'),
         ("mesos://host:5050", "use local[*]"),
         ("local[two]", "use local[*]"),
@@ -139,6 +145,27 @@ def test_cluster_mode_is_refused_where_spark_has_none(master: str) -> None:
     facts = SparkFacts(version="4.1.4", master=master, deploy_mode="cluster")
     with pytest.raises(LaunchError, match="cluster deploy mode"):
         backend_for(master).patch(facts, shipped(), environment=Path("/store/tree"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "conf", "refused"),
+    [
+        ("file:///store/a.tar.gz", {}, "spark.kubernetes.file.upload.path=s3a://bucket/uploads"),
+        ("file:///store/a.tar.gz", {"spark.kubernetes.file.upload.path": "file:///shared"}, ""),
+        ("local:///opt/a.tar.gz", {"spark.kubernetes.file.upload.path": "file:///shared"}, "by file:"),
+        ("http://host/a.tar.gz", {}, ""),
+        ("hdfs:///boats/a.tar.gz", {}, ""),
+    ],
+)
+def test_in_cluster_mode_on_kubernetes_pods_must_be_able_to_read_the_archive(uri: str, conf: dict[str, str], refused: str) -> None:
+    facts = SparkFacts(version="4.1.4", master="k8s://https://host:6443", deploy_mode="cluster", conf=conf)
+    place = dataclasses.replace(shipped(), uri=uri)
+    if refused:
+        with pytest.raises(LaunchError) as caught:
+            backend_for(facts.master).patch(facts, place, environment=None)
+        assert refused in caught.value.cure
+    else:
+        assert backend_for(facts.master).patch(facts, place, environment=None).conf["spark.archives"] == f"{uri}#{place.archive.name}"
 
 
 def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:

@@ -146,7 +146,7 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
 # settings by hand
 
 
-@pytest.mark.parametrize(("page", "master"), [("kubernetes", "k8s://https://host:6443"), ("connect", "sc://host:15002")])
+@pytest.mark.parametrize(("page", "master"), [("connect", "sc://host:15002")])
 def test_a_cluster_that_is_refused_has_a_page_with_the_cure(page: str, master: str) -> None:
     with pytest.raises(LaunchError) as refused:
         backend_for(master)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coffee_boat._run import redact
+from coffee_boat.backends.kubernetes import KubernetesBackend
 from coffee_boat.backends.local import LocalBackend
 from coffee_boat.backends.preload import preloading
 from coffee_boat.backends.standalone import FileServerBackend, StandaloneBackend
@@ -18,7 +19,7 @@ from coffee_boat.backends.yarn import YarnBackend
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
-__all__ = ["Backend", "LocalBackend", "StandaloneBackend", "YarnBackend", "backend_for", "backend_under_way", "preloading"]
+__all__ = ["Backend", "KubernetesBackend", "LocalBackend", "StandaloneBackend", "YarnBackend", "backend_for", "backend_under_way", "preloading"]
 
 # The forms that org.apache.spark.SparkMasterRegex and SparkContext.createTaskScheduler take.
 _LOCAL = re.compile(r"local(\[(\d+|\*)(\s*,\s*\d+)?\])?")
@@ -55,12 +56,16 @@ def backend_for(master: str) -> Backend:
         return StandaloneBackend()
     if master == "yarn":
         return YarnBackend()
+    if master.startswith("k8s://"):
+        return KubernetesBackend()
     for prefix, cure in _by_hand().items():
         if master.startswith(prefix):
-            cause = "launch_ship serves local[*], spark://, yarn and local-cluster[n,cores,MiB]"
+            cause = "launch_ship serves local[*], spark://, yarn, k8s:// and local-cluster[n,cores,MiB]"
             raise LaunchError("this kind of master is not supported yet", value=redact(master), cause=cause, cure=cure)
     cause = "a typing mistake, or a kind of master that coffee_boat does not know"
-    raise LaunchError("the master cannot be used", value=redact(master), cause=cause, cure="use local[*], spark://host:7077, yarn or local-cluster[2,1,1024]")
+    raise LaunchError(
+        "the master cannot be used", value=redact(master), cause=cause, cure="use local[*], spark://host:7077, yarn, k8s://https://host:6443 or local-cluster[2,1,1024]"
+    )
 
 
 def backend_under_way(master: str) -> Backend:
@@ -75,13 +80,7 @@ def backend_under_way(master: str) -> Backend:
 def _by_hand() -> dict[str, str]:
     """What works without us, by the beginning of the master: Spark's own settings with a packed archive."""
     python = f"./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    # spark-submit runs the script itself with spark.pyspark.python unless the driver's is named (org.apache.spark.deploy.PythonRunner).
-    submit = (
-        'captain.pack("boat.tar.gz"), then: spark-submit --master k8s://... --archives boat.tar.gz#boat'
-        f" --conf spark.pyspark.python={python} --conf spark.pyspark.driver.python={sys.executable or 'python3'}"
-        " --conf spark.executorEnv.PYTHONNOUSERSITE=1 your_script.py"
-    )
     connect = (
         f'captain.pack("boat.tar.gz"), then in the session: spark.addArtifacts("boat.tar.gz#boat", archive=True); spark.conf.set("spark.sql.execution.pyspark.python", "{python}")'
     )
-    return {"k8s://": submit, "sc://": connect}
+    return {"sc://": connect}

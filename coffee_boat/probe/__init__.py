@@ -15,7 +15,7 @@ import re
 from typing import Protocol
 
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts
-from coffee_boat.probe import local, standalone, yarn
+from coffee_boat.probe import kubernetes, local, standalone, yarn
 
 
 class Kind(Protocol):
@@ -46,6 +46,7 @@ _KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"local(-cluster)?(\[.*)?"), local),
     (re.compile(r"spark://.*"), standalone),
     (re.compile(r"yarn"), yarn),
+    (re.compile(r"k8s://.*"), kubernetes),
 )
 """By master, the first that matches."""
 

@@ -54,6 +54,8 @@ class Bed:
     current: Callable[[Path], Cluster | None]
     add_options: Callable[[argparse.ArgumentParser], None]
     options: Callable[[argparse.Namespace], Any]
+    build: Callable[[argparse.Namespace], str] | None = None
+    """What takes long and needs no cluster, with the options of `up`; gives a line for people."""
 
 
 def main(bed: Bed, arguments: Sequence[str] | None = None) -> int:
@@ -73,6 +75,13 @@ def _up(bed: Bed, given: argparse.Namespace) -> int:
     _talk(f"up after {time.monotonic() - started:.1f} s: {cluster.summary}; state {given.state}")
     for name, value in cluster.exports.items():
         print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _build(bed: Bed, given: argparse.Namespace) -> int:
+    started = time.monotonic()
+    built = bed.build(given) if bed.build else ""
+    _talk(f"built after {time.monotonic() - started:.1f} s: {built}")
     return 0
 
 
@@ -120,6 +129,8 @@ def _talk(text: str) -> None:
 def _parser(bed: Bed) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m integration.beds.{bed.name}", description=bed.about)
     verbs = parser.add_subparsers(metavar="VERB", required=True)
+    if bed.build:
+        bed.add_options(_verb(bed, verbs, "build", _build, "make all that takes long, unless it is there; starts nothing"))
     bed.add_options(_verb(bed, verbs, "up", _up, "start it, unless it runs already; print what to export"))
     _verb(bed, verbs, "down", _down, "end it; nothing is left but its logs")
     _verb(bed, verbs, "status", _status, "say what runs; exit code 1 unless all of it does")

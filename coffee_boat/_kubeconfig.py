@@ -1,0 +1,216 @@
+"""How to get into a Kubernetes cluster: the credentials that Spark's own client would find, in the order in which it looks (fabric8's Config.autoConfigure).
+
+A small reader, since the official client takes seconds to import, which a healthy launch would pay, and lighter ones lack exec plugins of version 1.
+What it cannot use raises `Unusable`: the cluster is then not asked, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from coffee_boat._run import run
+
+_IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_EXEC_SECONDS = 60.0
+"""A plugin may open a browser; most take less than one second."""
+
+
+class Unusable(Exception):  # noqa: N818  (a state of the settings)
+    """The credentials cannot be used by us; Spark's own client may do better."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Everything to talk to an apiserver. Files are absolute; contents come before files."""
+
+    server: str
+    ca_file: str = ""
+    ca: str = ""
+    """PEM."""
+    certificate_file: str = ""
+    certificate: str = field(default="", repr=False)
+    key_file: str = ""
+    key: str = field(default="", repr=False)
+    token_file: str = ""
+    token: str = field(default="", repr=False)
+    basic: str = field(default="", repr=False)
+    """As user:password."""
+    verify: bool = True
+    server_name: str = ""
+    """What the server's certificate is for, if it is not the host of `server`."""
+    proxy: str = ""
+    origin: str = ""
+    """Where it was found, for people."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request says of who sends it. A token's file is read each time: tokens of service accounts are changed every hour."""
+        token = Path(self.token_file).read_text("utf-8").strip() if self.token_file else self.token
+        if token:
+            return {"Authorization": f"Bearer {token}"}
+        return {"Authorization": f"Basic {base64.b64encode(self.basic.encode()).decode()}"} if self.basic else {}
+
+    def tls(self) -> ssl.SSLContext:
+        """The server's CA and our certificate.
+
+        Raises:
+            Unusable: one of them cannot be read.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file or None, cadata=self.ca or None)
+            if not self.verify:
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if self.certificate or self.certificate_file:
+                with _file(self.certificate, self.certificate_file) as certificate, _file(self.key, self.key_file) as key:
+                    context.load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise Unusable(f"{self.origin}: a certificate or key cannot be read: {error}") from error
+        return context
+
+
+def find(master: str, conf: Mapping[str, str], *, submission: bool) -> Access:
+    """The credentials for a master, as Spark would find them.
+
+    Args:
+        master: as Spark takes it: "k8s://https://host:6443".
+        conf: Spark's settings: spark.kubernetes.context and spark.kubernetes.authenticate.* are looked at.
+        submission: for spark-submit in cluster mode, rather than for a driver here.
+
+    Raises:
+        Unusable: a kubeconfig cannot be read, or has what we do not know.
+    """
+    server = master.removeprefix("k8s://")
+    server = server if "://" in server else f"https://{server}"
+    found = _from_kubeconfig(conf.get("spark.kubernetes.context", "")) or _from_pod() or {}
+    return Access(**{**found, "server": server, **_from_settings(conf, submission=submission)})
+
+
+# Spark's settings
+
+
+def _from_settings(conf: Mapping[str, str], *, submission: bool) -> dict[str, str]:
+    prefix = "spark.kubernetes.authenticate.submission." if submission else "spark.kubernetes.authenticate."
+    names = {"oauthToken": "token", "oauthTokenFile": "token_file", "caCertFile": "ca_file", "clientCertFile": "certificate_file", "clientKeyFile": "key_file"}
+    said = {ours: conf[prefix + theirs] for theirs, ours in names.items() if conf.get(prefix + theirs)}
+    over = {"token": {"token_file": ""}, "token_file": {"token": ""}, "ca_file": {"ca": ""}, "certificate_file": {"certificate": ""}, "key_file": {"key": ""}}
+    return {**{key: value for name in said for key, value in over[name].items() if key not in said}, **said}
+
+
+# a pod's service account
+
+
+def _from_pod() -> dict[str, Any] | None:
+    if not (_IN_POD / "token").is_file():
+        return None
+    return {"token_file": str(_IN_POD / "token"), "ca_file": str(_IN_POD / "ca.crt"), "origin": "the pod's service account"}
+
+
+# kubeconfig
+
+
+def _from_kubeconfig(context: str) -> dict[str, Any] | None:
+    paths = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path] or [Path.home() / ".kube" / "config"]
+    files = [(path, _read(path)) for path in paths if path.is_file()]
+    if not files:
+        return None
+    name = context or next((str(file["current-context"]) for _, file in files if file.get("current-context")), "")
+    if not name:
+        return None
+    origin = f"context {name!r} of {os.pathsep.join(str(path) for path, _ in files)}"
+    chosen, _ = _named(files, "contexts", name, "context", origin)
+    cluster, beside_cluster = _named(files, "clusters", str(chosen.get("cluster", "")), "cluster", origin)
+    user, beside_user = _named(files, "users", str(chosen["user"]), "user", origin) if chosen.get("user") else ({}, Path())
+    return {**_of_cluster(cluster, beside_cluster), **_of_user(user, beside_user, origin), "origin": origin}
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        told = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise Unusable(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    if not isinstance(told, Mapping):
+        raise Unusable(f"{path} is no kubeconfig")
+    return told
+
+
+def _named(files: list[tuple[Path, Mapping[str, Any]]], kind: str, name: str, key: str, origin: str) -> tuple[Mapping[str, Any], Path]:
+    """An entry by its name, and the folder that its files are relative to; of several files the first that has it, as kubectl does."""
+    for path, file in files:
+        for entry in file.get(kind) or ():
+            if entry.get("name") == name:
+                return entry.get(key) or {}, path.absolute().parent
+    raise Unusable(f"{origin}: there is no {key} {name!r}")
+
+
+def _of_cluster(cluster: Mapping[str, Any], beside: Path) -> dict[str, Any]:
+    return {
+        "ca": _decoded(cluster.get("certificate-authority-data")),
+        "ca_file": _absolute(cluster.get("certificate-authority"), beside),
+        "verify": not cluster.get("insecure-skip-tls-verify"),
+        "server_name": cluster.get("tls-server-name") or "",
+        "proxy": cluster.get("proxy-url") or "",
+    }
+
+
+def _of_user(user: Mapping[str, Any], beside: Path, origin: str) -> dict[str, Any]:
+    unknown = sorted({"auth-provider", "as", "as-user-extra", "impersonate"}.intersection(user))
+    if unknown:
+        raise Unusable(f"{origin}: its user has {', '.join(unknown)}, which is not looked at")
+    if user.get("exec"):
+        return _of_plugin(user["exec"], beside, origin)
+    return {
+        "certificate": _decoded(user.get("client-certificate-data")),
+        "certificate_file": _absolute(user.get("client-certificate"), beside),
+        "key": _decoded(user.get("client-key-data")),
+        "key_file": _absolute(user.get("client-key"), beside),
+        "token": user.get("token") or "",
+        "token_file": _absolute(user.get("tokenFile"), beside),
+        "basic": f"{user['username']}:{user.get('password', '')}" if user.get("username") else "",
+    }
+
+
+def _of_plugin(plugin: Mapping[str, Any], beside: Path, origin: str) -> dict[str, str]:
+    """What an exec plugin gives (client.authentication.k8s.io: ExecCredential): a token, or a certificate with its key."""
+    command = str(plugin.get("command", ""))
+    program = str(beside / command) if "/" in command and not Path(command).is_absolute() else command
+    info = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
+    variables = {str(entry["name"]): str(entry["value"]) for entry in plugin.get("env") or ()}
+    try:
+        done = run([program, *map(str, plugin.get("args") or ())], env={**variables, "KUBERNETES_EXEC_INFO": json.dumps(info)}, timeout=_EXEC_SECONDS)
+        status = json.loads(done.stdout)["status"]
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        raise Unusable(f"{origin}: {command} gives no credentials: {error}") from error
+    return {"token": status.get("token", ""), "certificate": status.get("clientCertificateData", ""), "key": status.get("clientKeyData", "")}
+
+
+def _decoded(text: object) -> str:
+    return base64.b64decode(str(text)).decode("ascii", "replace") if text else ""
+
+
+def _absolute(path: object, beside: Path) -> str:
+    return str(beside / str(path)) if path else ""
+
+
+@contextmanager
+def _file(content: str, path: str) -> Iterator[str]:
+    """A file with this content, which only we can read, for as long as the block lasts: OpenSSL takes certificates from files only."""
+    if not content:
+        yield path
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="ascii", prefix="coffee_boat-") as file:
+        file.write(content)
+        file.flush()
+        yield file.name
