@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check types clean test-unit test-integration test-yarn
+.PHONY: demo test check types clean test-unit test-integration test-yarn test-kubernetes
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -23,6 +23,10 @@ test-integration: $(VENV)/ready
 # On the cluster that HADOOP_CONF_DIR names, else on one that is made here: Linux, root.
 test-yarn: $(VENV)/ready
 	$(BIN)/python -m pytest integration/test_yarn.py $(PYTEST_ARGS)
+
+# On the cluster that KUBECONFIG names, else on one of two nodes that is made here, compiled once: Linux, root.
+test-kubernetes: $(VENV)/ready
+	$(BIN)/python -m pytest integration/test_kubernetes.py $(PYTEST_ARGS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -14,9 +14,12 @@ from typing import Any, NoReturn
 
 import pytest
 
+from integration import kubernetes_lane
 from integration.beds import BedCannotRun
+from integration.beds import kubernetes as kubernetes_bed
 from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
+from integration.kubernetes_lane import KubernetesLane
 from integration.running import SparkPython
 from integration.venvs import cache_folder
 
@@ -97,11 +100,42 @@ def standalone_bed(name: str, options: bed.Options) -> Iterator[Lane]:
         shutil.rmtree(state)
 
 
+@pytest.fixture(scope="session")
+def kubernetes() -> Iterator[KubernetesLane]:
+    """Two nodes, and an image without Python; or the user's cluster in KUBECONFIG."""
+    theirs = kubernetes_lane.of_the_user()
+    if isinstance(theirs, str):
+        cannot_run(theirs)
+    if theirs is not None:
+        yield theirs
+        return
+    state = cache_folder() / "beds" / f"test-kubernetes-{os.getpid()}"
+    try:
+        with timed("kubernetes: build"):
+            kubernetes_bed.build()
+        with timed("kubernetes: up"):
+            cluster = kubernetes_bed.up(state)
+    except BedCannotRun as reason:
+        shutil.rmtree(state, ignore_errors=True)
+        cannot_run(str(reason))
+    try:
+        yield kubernetes_lane.of_the_bed(cluster)
+    finally:
+        with timed("kubernetes: down"):
+            kubernetes_bed.down(state)
+        shutil.rmtree(state)
+
+
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     _TIMES.append(f"{what} {time.monotonic() - started:.1f} s")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kubernetes last: it may still be being compiled."""
+    items.sort(key=lambda item: item.path.name == "test_kubernetes.py")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

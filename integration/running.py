@@ -93,7 +93,7 @@ class SparkPython:
         shell = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
         before = _local_clusters(python)
         try:
-            return _run([*wrap, *commands[way]], cwd=self.folder, env={**_plain_environment(python, self.store), **shell, **(env or {})}, typed=typed, timeout=timeout)
+            return _run([*wrap, *commands[way]], cwd=self.folder, env={**plain_environment(python, self.store), **shell, **(env or {})}, typed=typed, timeout=timeout)
         finally:
             for folder in _local_clusters(python) - before:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -116,7 +116,8 @@ def _run(argv: list[str], *, cwd: Path, env: dict[str, str], typed: str | None, 
     return Ended(process.returncode, stdout, stderr)
 
 
-def _plain_environment(python: Path, store: Path) -> dict[str, str]:
+def plain_environment(python: Path, store: Path) -> dict[str, str]:
+    """This process's, with nothing of Spark in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     # Spark looks for python3 on PATH; the loopback address spares each JVM the search for another one, and serves without a network
     return {**kept, "PATH": f"{python.parent}:{kept['PATH']}", "COFFEE_BOAT_STORE": str(store), "SPARK_LOCAL_IP": "127.0.0.1"}

@@ -1,0 +1,242 @@
+"""A real Kubernetes whose pods have no Python: client mode outside and inside, cluster mode, additions, and what goes wrong said in seconds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integration.conftest import cannot_run
+from integration.kubernetes_lane import KubernetesLane
+from integration.running import DRIVERS, Ended, SparkPython, plain_environment
+from integration.test_hot_add import write_projects
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SECONDS = 25.0
+"""That a message may take on a busy machine; the watch asks after 5."""
+
+Drive = Callable[..., Ended]
+
+
+@pytest.fixture
+def drive(kubernetes: KubernetesLane, spark_python: SparkPython, tmp_path: Path) -> Drive:
+    """Runs a program of `drivers/` with an administrator's settings, over which a test puts its own."""
+
+    def run(script: str, *arguments: object, wait: float = 300.0, env: dict[str, str] | None = None, **settings: str) -> Ended:
+        environment = kubernetes.environment(tmp_path / "conf", kubernetes.settings(**settings))
+        return spark_python.run(script, *arguments, env={**environment, **(env or {})}, timeout=wait)
+
+    return run
+
+
+def checked(ended: Ended) -> Any:
+    assert ended.code == 0, ended.tail
+    return ended.result
+
+
+def test_the_image_has_no_python(kubernetes: KubernetesLane) -> None:
+    name = f"look-{time.time_ns()}"
+    look = ["bash", "-c", "find / -name 'python*' -not -path '/proc/*' | grep . || echo none; ls /opt/spark"]
+    kubernetes.kubectl("run", name, f"--image={kubernetes.image}", "--image-pull-policy=IfNotPresent", "--restart=Never", "--command", "--", *look)
+    try:
+        kubernetes.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s")
+        assert kubernetes.kubectl("logs", name).split()[0] == "none"
+    finally:
+        kubernetes.kubectl("delete", "pod", name, "--wait=false")
+
+
+# client mode
+
+
+def test_the_snippet_on_both_nodes(kubernetes: KubernetesLane, drive: Drive) -> None:
+    answer = checked(drive("snippet.py", kubernetes.master))
+    (told,) = answer["rounds"]
+    assert answer["ok"], answer["report"]
+    assert all(one["inside"] and one["sum"] == 42 and one["edtf"] == "1984-06?" for one in told["rdd"])
+    assert told["udf"] == ["2004-06/2006-08 2004"]
+    nodes = kubernetes.nodes_of_pods()
+    hosts = {one["host"] for one in told["rdd"]}
+    assert len(hosts) == 2
+    assert len({nodes[host] for host in hosts}) == 2, "each executor is on a node of its own"
+
+
+def test_an_addition_is_seen_by_an_rdd_that_was_made_before(kubernetes: KubernetesLane, drive: Drive, tmp_path: Path) -> None:
+    write_projects(tmp_path)
+    told = checked(drive("hot_add.py", kubernetes.master, tmp_path, spark__executor__cores="2"))
+    assert {file for *_, file in told["before"]} == {""}
+    assert all("/boat-layer-" in file for *_, file in (*told["after"], *told["later"]))
+    assert len({host for host, *_ in told["after"]}) == 2
+    assert {(host, pid) for host, pid, _ in told["before"]} & {(host, pid) for host, pid, _ in told["after"]}, "workers that ran before serve after"
+    assert sorted(told["confirmed"]) == ["1", "2"]
+    assert told["ok"], told["report"]
+
+
+def test_executors_that_start_after_an_addition_have_it(kubernetes: KubernetesLane, drive: Drive) -> None:
+    dynamic = {"enabled": "true", "shuffleTracking__enabled": "true", "minExecutors": "1", "initialExecutors": "1", "maxExecutors": "2"}
+    settings = {f"spark__dynamicAllocation__{name}": value for name, value in dynamic.items()}
+    told = checked(drive("late_executors.py", kubernetes.master, **{**settings, "spark__executor__instances": "1"}))
+    assert (told["before"], told["after"]) == (1, 2)
+    assert len({host for host, _ in told["seen"]}) == 2
+    assert all("/boat-layer-" in file for _, file in told["seen"])
+    assert told["ok"], told["report"]
+    assert told["answered"] == 2
+
+
+def test_an_image_with_another_python_runs_the_shipped_one(kubernetes: KubernetesLane, drive: Drive) -> None:
+    if not kubernetes.image_with_python:
+        cannot_run("KUBERNETES_IMAGE_WITH_PYTHON names no image")
+    answer = checked(drive("snippet.py", kubernetes.master, spark__kubernetes__container__image=kubernetes.image_with_python))
+    assert answer["ok"], answer["report"]
+    assert all(one["inside"] for one in answer["rounds"][0]["rdd"])
+
+
+@pytest.fixture
+def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Runs a program of `drivers/` in a pod, as a notebook server is one: with a Python that has pyspark and coffee_boat, here by volumes of this machine."""
+    if not kubernetes.own:
+        cannot_run("the driver's Python is mounted from this machine, which a cluster of one's own does not see")
+    name = f"harbour-{time.time_ns()}"
+    folders = sorted({str(path) for path in (Path(sys.prefix), Path(sys.base_prefix), CHECKOUT, store)})
+    settings = kubernetes.environment(tmp_path / "conf", kubernetes.settings(spark__kubernetes__driver__pod__name=name))
+    folders.append(settings["SPARK_CONF_DIR"])
+
+    def run(script: str, *arguments: str) -> str:
+        variables = {"SPARK_CONF_DIR": settings["SPARK_CONF_DIR"], "COFFEE_BOAT_STORE": str(store), "HOME": "/tmp", "COFFEE_BOAT_OFFLINE": "true"}
+        container = {
+            "name": "driver",
+            "image": kubernetes.image_with_python,
+            "imagePullPolicy": "IfNotPresent",
+            "command": [sys.executable, str(DRIVERS / script), *arguments],
+            "env": [{"name": key, "value": value} for key, value in variables.items()],
+            "securityContext": {"runAsUser": 0},
+            "volumeMounts": [{"name": f"v{number}", "mountPath": folder} for number, folder in enumerate(folders)],
+        }
+        spec = {
+            "restartPolicy": "Never",
+            "serviceAccountName": kubernetes.service_account,
+            "containers": [container],
+            "volumes": [{"name": f"v{number}", "hostPath": {"path": folder}} for number, folder in enumerate(folders)],
+        }
+        kubernetes.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}))
+        kubernetes.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=150s", check=False)
+        return kubernetes.kubectl("logs", name)
+
+    yield run
+    kubernetes.kubectl("delete", "pod", name, "--wait=false")
+
+
+def test_a_driver_in_a_pod(kubernetes: KubernetesLane, pod_with_us: Callable[..., str]) -> None:
+    said = pod_with_us("snippet.py", "k8s://https://kubernetes.default.svc")
+    answer = Ended(0, said, "").result
+    assert answer["ok"], answer["report"]
+    assert all(one["inside"] for one in answer["rounds"][0]["rdd"])
+
+
+# cluster mode
+
+
+@pytest.fixture
+def launch(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`boat launch` of a program of `drivers/`; uploads go to a folder that the driver's pod sees."""
+    if not kubernetes.own:
+        cannot_run("scripts are uploaded to a folder of this machine, which a cluster of one's own does not see")
+    uploads = tmp_path / "uploads"
+    uploads.mkdir()
+    volume = "spark.kubernetes.driver.volumes.hostPath.uploads"
+    shared = {f"{volume}.mount.path": str(uploads), f"{volume}.options.path": str(uploads), "spark.kubernetes.file.upload.path": uploads.as_uri()}
+
+    def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        given = {**kubernetes.settings(spark__kubernetes__authenticate__driver__serviceAccountName=kubernetes.service_account), **shared}
+        given |= {name.replace("__", "."): value for name, value in settings.items()}
+        environment = kubernetes.environment(tmp_path / "conf", {name: value for name, value in given.items() if value})
+        command = [sys.executable, "-m", "coffee_boat.cli", "launch", "--pip", "pyarrow", "--pip", "edtf", "--master", kubernetes.master, "--deploy-mode", "cluster"]
+        env = {**plain_environment(Path(sys.executable), store), **environment}
+        return subprocess.run([*command, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=400, stdin=subprocess.DEVNULL)
+
+    return run
+
+
+Launch = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def log_of(kubernetes: KubernetesLane, name: str) -> str:
+    return kubernetes.kubectl("logs", "-l", f"spark-role=driver,spark-app-name={name}", "--tail=-1")
+
+
+def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter(kubernetes: KubernetesLane, launch: Launch) -> None:
+    done = launch("--conf", "spark.app.name=well", str(DRIVERS / "on_cluster.py"), "0")
+    assert done.returncode == 0, done.stderr[-4000:]
+    told = Ended(0, log_of(kubernetes, "well"), "").result
+    assert told["executable"].startswith(f"{told['folder']}/boat-")
+    assert (told["edtf"], told["sum"], told["nousersite"]) == ("1984-06?", 42, "1")
+    assert len({host for host, *_ in told["seen"]}) == 2
+    for _, executable, folder, total, _ in told["seen"]:
+        assert executable.startswith(f"{folder}/boat-")
+        assert total == 42
+
+
+def test_a_driver_that_fails_in_its_pod_is_a_launch_that_failed(kubernetes: KubernetesLane, launch: Launch) -> None:
+    done = launch("--conf", "spark.app.name=ill", str(DRIVERS / "on_cluster.py"), "7")
+    assert done.returncode == 7, done.stderr[-4000:]
+    assert "ended with exit code 7" in done.stderr
+    assert "ValueError: the sea is rough" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "what", "words"),
+    [
+        ("spark__kubernetes__file__upload__path", "", "the driver's pod cannot read the archive", "spark.kubernetes.file.upload.path"),
+        ("spark__kubernetes__authenticate__driver__serviceAccountName", "", "the driver's service account is forbidden", "create rolebinding"),
+        ("spark__kubernetes__authenticate__driver__serviceAccountName", "nobody", "there is no such service account", "kubectl create serviceaccount nobody"),
+        ("spark__kubernetes__namespace", "nowhere", "there is no such namespace", "kubectl get namespaces"),
+        ("spark__kubernetes__container__image", "", "no image is named for the pods", "spark.kubernetes.container.image="),
+    ],
+)
+def test_what_cluster_mode_lacks_is_said_before_anything_is_sent(launch: Launch, setting: str, value: str, what: str, words: str) -> None:
+    done = launch(str(DRIVERS / "on_cluster.py"), "0", **{setting: value})
+    assert done.returncode == 3, done.stderr[-4000:]
+    assert what in done.stderr
+    assert words in done.stderr
+
+
+# what goes wrong
+
+
+def test_an_apiserver_that_does_not_answer(kubernetes: KubernetesLane, drive: Drive) -> None:
+    nobody = f"k8s://https://{kubernetes.driver_host}:1"
+    (seconds, text), *_ = checked(drive("stuck.py", nobody, 60))["lines"]
+    assert "the apiserver cannot be reached" in text
+    assert "Connection refused" in text
+    assert seconds < SECONDS
+
+
+def test_a_service_account_that_may_not_make_pods(kubernetes: KubernetesLane, drive: Drive) -> None:
+    token = kubernetes.kubectl("create", "token", "default").strip()
+    ended = drive("stuck.py", kubernetes.master, 60, spark__kubernetes__authenticate__oauthToken=token)
+    (seconds, text), *_ = checked(ended)["lines"]
+    assert "the cluster forbids what Spark needs" in text
+    assert "create pods" in text
+    assert seconds < SECONDS
+    assert token not in ended.stdout + ended.stderr
+
+
+def test_an_image_that_cannot_be_pulled(kubernetes: KubernetesLane, drive: Drive) -> None:
+    lines = checked(drive("stuck.py", kubernetes.master, 60, spark__kubernetes__container__image="registry.invalid/spark:none"))["lines"]
+    seconds, text = lines[-1]
+    assert "an image cannot be pulled" in text
+    assert "registry.invalid/spark:none" in text
+    assert seconds < SECONDS
+
+
+def test_a_pod_that_no_node_takes(kubernetes: KubernetesLane, drive: Drive) -> None:
+    lines = checked(drive("stuck.py", kubernetes.master, 60, spark__executor__memory="900g"))["lines"]
+    seconds, text = lines[-1]
+    assert "a pod stays Pending" in text
+    assert "nodes are available" in text
+    assert seconds < SECONDS
