@@ -39,7 +39,7 @@ def jars(cache: Path) -> Path:
     with locked(folder.parent):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                _fetch(Path(scratch, "jars"))
+                _fetch(Path(scratch, "jars"), repository=cache / "hadoop" / "maven")
                 Path(scratch, "jars").rename(folder)
     return folder
 
@@ -67,10 +67,11 @@ def _version() -> str:
     return found[1]
 
 
-def _fetch(into: Path) -> None:
+def _fetch(into: Path, *, repository: Path) -> None:
     if shutil.which("mvn") is None:
         raise BedCannotRun("Hadoop's jars are fetched by Maven, and there is no mvn (Debian: apt-get install maven)")
-    argv = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress", "--file", str(_POM), "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={into}"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=1200, cwd=into.parent)
+    maven = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress", "--file", str(_POM), f"-Dmaven.repo.local={repository}"]
+    argv = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={into}"]
+    done = subprocess.run([*maven, *argv], capture_output=True, text=True, check=False, timeout=1200, cwd=into.parent)
     if done.returncode != 0:
         raise BedCannotRun(f"Hadoop's jars cannot be fetched: {(done.stdout + done.stderr).strip()[-1500:]}")
