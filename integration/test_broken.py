@@ -63,6 +63,14 @@ def test_a_healthy_launch_is_told_nothing(broken: dict[str, Any]) -> None:
     assert (broken["none"]["action"], broken["none"]["error"], broken["none"]["told"]) == ("", None, [])
 
 
+@pytest.mark.parametrize("arguments", [(), ("stop",)], ids=["uncaught", "stopped"])
+def test_a_script_that_ends_with_its_first_failure_is_explained_too(spark_python: SparkPython, arguments: tuple[str, ...]) -> None:
+    ended = spark_python.run("uncaught.py", *arguments)
+    assert ended.code == 1
+    assert "Traceback" in ended.stderr
+    assert "coffee_boat: error: the executors' interpreter is not there" in ended.stderr
+
+
 # disks
 
 
