@@ -77,7 +77,7 @@ def test_a_script_that_ends_with_its_first_failure_is_explained_too(spark_python
 @contextmanager
 def disk(nodes: tuple[Node, ...], options: str) -> Iterator[None]:
     """Another disk under the executors' folders of the nodes."""
-    roots = [("nsenter", f"--target={_namespaces.first_process(node)}", "--mount", "--root", "--") for node in nodes]
+    roots = [("nsenter", f"--target={_namespaces.first_process(node)}", "--mount", "--pid", "--root", "--") for node in nodes]
     for root in roots:
         subprocess.run([*root, "mount", "-t", "tmpfs", "-o", f"mode=1777,{options}", "disk", WORK], check=True)
     try:
