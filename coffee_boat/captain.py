@@ -615,7 +615,7 @@ class Captain:
             raise _lock_file_while_running(self._locked_by_file)
         self._settings = replace(self._settings, ship_python=known.ships_python, platform=known.base.target.platform)
         self._pipeline = Pipeline(self._settings, self._store, target=known.base.target)
-        lacking = driver.lacking(known.lock) if self._settings.install_local else ()
+        lacking = driver.lacking(known.lock) if self._settings.install_local else Lock(known.lock.target)
         chunks = self._pipeline.chunks(lacking, known.lock, self.manifest, say)
         ClassicSession(context).switch(ConfPatch(known.python, environment=known.environment), {}, sql)
         self._lock, self._archive = known.lock, None
@@ -684,9 +684,7 @@ class Captain:
         if not self._settings.install_local or self._lock is None or not chunks:
             return
         say("making the packages importable here")
-        within = {chunk.label for chunk in chunks}
-        lacking = [pin for pin in driver.lacking(self._lock) if f"{pin.name} {pin.version}" in within]
-        self._tell(self._views.board(self._lock, self._pipeline.trees(chunks, self._lock, lacking)))
+        self._tell(self._views.board(self._lock, self._pipeline.trees(chunks, driver.lacking(self._lock))))
 
     def _driver_folders(self, archive: Archive, say: Say) -> tuple[str, ...]:
         """What a driver in a process of its own imports from, after all that this one has itself."""

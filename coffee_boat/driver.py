@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat.model import Finding, Lock, Pin, SparkFacts
+from coffee_boat.model import CondaPin, Finding, Lock, SparkFacts
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -95,10 +95,11 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
     return fields.get("Name", ""), fields.get("Version", "")
 
 
-def lacking(lock: Lock) -> tuple[Pin, ...]:
-    """The pins that the driver has in no version of its own."""
+def lacking(lock: Lock) -> Lock:
+    """What the driver has in no version of its own, and could import: of conda's packages those that are modules only."""
     own = installed()
-    return tuple(pin for pin in lock.pins if pin.name not in own)
+    pins = tuple(pin for pin in lock.pins if pin.name not in own)
+    return Lock(lock.target, pins, conda=tuple(pin for pin in lock.conda if pin.noarch_python and _distributions(pin).keys() - own.keys()))
 
 
 def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
@@ -114,7 +115,7 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
     entries = tuple(folders[name] for name in taken if folders[name] not in sys.path)
     sys.path.extend(entries)
     importlib.invalidate_caches()
-    return DriverView(entries, (*_other_versions(lock, own), *findings))
+    return DriverView(entries, (*_other_versions(lock, own), *_native(lock, own), *findings))
 
 
 def arrow(lock: Lock, facts: SparkFacts) -> Iterator[Finding]:
@@ -241,15 +242,35 @@ def _quoted(need: Requirement) -> str:
 
 
 def _other_versions(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
-    for pin in lock.pins:
-        have = own.get(pin.name)
-        if have is not None and have != pin.version:
+    there = {pin.name: (pin.version, "add_pip_packages") for pin in lock.pins}
+    there |= {name: (version, "add_conda_packages") for pin in lock.conda for name, version in _distributions(pin).items()}
+    for name, (version, ask) in there.items():
+        have = own.get(name)
+        if have is not None and have != version:
             yield Finding(
                 "the driver has another version than the executors",
-                f"{pin.name}: {have} here, {pin.version} there",
+                f"{name}: {have} here, {version} there",
                 "what is pickled on one side may not load on the other",
-                f'pip install "{pin.name}=={pin.version}" for the driver, or captain.add_pip_packages("{pin.name}=={have}")',
+                f'pip install "{name}=={version}" for the driver, or captain.{ask}("{name}=={have}")',
             )
+
+
+def _native(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
+    """Conda's packages with libraries, which load what lies in their environment only."""
+    names = sorted(name for pin in lock.conda if pin.requested and not pin.noarch_python for name in _distributions(pin) if name not in own and name != "python")
+    if names:
+        yield Finding(
+            "conda packages are on the executors only",
+            ", ".join(names),
+            "their libraries are found in conda's own environment, which is not the driver's",
+            f"import them inside of functions; where the driver needs them: pip install {' '.join(names)}",
+            severity="note",
+        )
+
+
+def _distributions(pin: CondaPin) -> dict[str, str]:
+    """Normalized name -> version of what a conda package has, as far as that is known."""
+    return {name: version for name, _, version in (said.partition("==") for said in pin.provides)}
 
 
 def _sent_as_arrow(spark: str, settings: Sequence[str], lacking: Sequence[str]) -> Finding:

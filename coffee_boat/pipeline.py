@@ -271,6 +271,7 @@ class Pipeline:
         with self.watch.part("build"):
             say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
             parts = (*self._base_chunks(lock, manifest, say), *self._wheel_chunks(fetched, lock))
+            lock = conda.with_provided(lock, self._store)
             return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python)
 
     def addition(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
@@ -294,6 +295,7 @@ class Pipeline:
         missing = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name in fetched), conda=new.conda)
         with self.watch.part("build"):
             parts = (*packed, *self._wheel_chunks(fetched, missing))
+            lock = conda.with_provided(lock, self._store)
             return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
 
     def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
@@ -304,14 +306,16 @@ class Pipeline:
         packed = conda.conda_chunks(lock, self._store, source=self._conda_source(manifest), say=say, only=names) if names else []
         return packed if all(conda.fits_a_layer(chunk, lock.target, self._store) for chunk in packed) else None
 
-    def chunks(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> tuple[Chunk, ...]:
+    def chunks(self, some: Lock, lock: Lock, manifest: Manifest, say: Say) -> tuple[Chunk, ...]:
         """What some pins of a lock become.
 
         Raises:
             BuildError: one of them cannot be fetched or made.
         """
-        fetched = self._fetch(pins, lock, manifest, say)
-        return tuple(installed.wheel_chunks(fetched, replace(lock, pins=pins), self._store))
+        fetched = self._fetch(some.pins, lock, manifest, say)
+        names = [pin.name for pin in some.conda]
+        packed = conda.conda_chunks(lock, self._store, source=self._conda_source(manifest), say=say, only=names) if names else []
+        return (*packed, *installed.wheel_chunks(fetched, replace(lock, pins=some.pins), self._store))
 
     def not_aboard(self, modules: Iterable[str], archive: Archive) -> Iterator[Finding]:
         """Modules that neither the archive nor Python itself has."""
@@ -323,10 +327,12 @@ class Pipeline:
                     "a module to preload is not aboard", module, "no distribution in the lock has it", f'captain.add_pip_packages("{package}"), or leave it out of preload'
                 )
 
-    def trees(self, chunks: Iterable[Chunk], lock: Lock, pins: Iterable[Pin]) -> dict[str, Path]:
-        """The site-packages of some pins, unpacked in the store: normalized name -> folder."""
+    def trees(self, chunks: Iterable[Chunk], some: Lock) -> dict[str, Path]:
+        """The site-packages of those pins whose chunks these are, unpacked in the store: normalized name of a distribution -> folder."""
         packed = {chunk.label: chunk for chunk in chunks}
-        return {pin.name: archives.unpack_chunk(packed[f"{pin.name} {pin.version}"], self._store) / lock.target.site_packages for pin in pins}
+        wanted = {pin.name: f"{pin.name} {pin.version}" for pin in some.pins}
+        wanted |= {said.partition("==")[0]: conda.label(pin) for pin in some.conda for said in pin.provides}
+        return {name: archives.unpack_chunk(packed[label], self._store) / some.target.site_packages for name, label in wanted.items() if label in packed}
 
     def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> dict[str, Path]:
         credentials = [r.url for r in manifest.requirements if r.url]

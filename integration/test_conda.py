@@ -42,7 +42,7 @@ def late() -> channels.Package:
 def told(request: pytest.FixtureRequest, forge: str, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What the driver program said, and how many hosts its cluster has."""
     lane: Lane | None = request.getfixturevalue("standalone") if request.param == "standalone" else None
-    ended = SparkPython(store=store, folder=tmp_path_factory.mktemp("conda-driver")).checked("conda.py", lane.master if lane else "local[2]", forge, MINOR)
+    ended = SparkPython(store=store, folder=tmp_path_factory.mktemp("conda-driver")).checked("conda.py", lane.master if lane else "local[2]", forge, MINOR, timeout=900.0)
     return {**ended.result, "hosts": 2 if lane else 1, "foreign": lane is not None, "forge": forge}
 
 

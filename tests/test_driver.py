@@ -159,7 +159,7 @@ def test_installed_passes_over_broken_metadata_and_the_first_on_the_path_wins(tm
 def test_lacking_is_what_the_driver_has_in_no_version(own: Path) -> None:
     dist(own, "boat-a", "1.0")
     lock = Lock(Target("3.11.7"), (Pin("boat-a", "2.0"), Pin("boat-b", "1.0")))
-    assert [pin.name for pin in driver.lacking(lock)] == ["boat-b"]
+    assert [pin.name for pin in driver.lacking(lock).pins] == ["boat-b"]
 
 
 # what pyspark makes of the driver's packages

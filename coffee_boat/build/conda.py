@@ -18,6 +18,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from coffee_boat._progress import Say
 from coffee_boat._store import Store
@@ -78,11 +79,27 @@ def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
 
 def distributions(found: Iterable[Chunk], target: Target, store: Store) -> dict[str, str]:
     """The Python distributions in some chunks: normalized name -> the chunk's label."""
-    from packaging.utils import canonicalize_name
-
     info = re.compile(rf"{re.escape(target.site_packages)}([^/]+?)-[^/-]+\.(?:dist|egg)-info(?:/|$)")
     names = ((chunk, name) for chunk in found for name in store.recall("listing", chunk.id) or {})
-    return {canonicalize_name(match[1]): chunk.label for chunk, name in names if (match := info.match(name))}
+    return {_normal(match[1]): chunk.label for chunk, name in names if (match := info.match(name))}
+
+
+def label(pin: CondaPin) -> str:
+    """What its chunk is called, as conda calls the package."""
+    return f"{pin.name} {pin.version} {pin.build}"
+
+
+def with_provided(lock: Lock, store: Store) -> Lock:
+    """The lock with the Python distributions of those conda packages whose chunks are there."""
+    info = re.compile(rf"{re.escape(lock.target.site_packages)}([^/]+?)-([^/-]+)\.dist-info/METADATA")
+
+    def told(pin: CondaPin) -> CondaPin:
+        chunk = recall_package(pin, lock.target, store)
+        names = sorted(store.recall("listing", chunk.id) or ()) if chunk is not None else ()
+        found = tuple(f"{_normal(match[1])}=={match[2]}" for name in names if (match := info.fullmatch(name)))
+        return replace(pin, provides=found) if found else pin
+
+    return replace(lock, conda=tuple(map(told, lock.conda)))
 
 
 def fits_a_layer(chunk: Chunk, target: Target, store: Store) -> bool:
@@ -139,7 +156,7 @@ def _made(pins: Sequence[CondaPin], lock: Lock, store: Store, source: Source, sa
 def _chunk(package: Installed, target: Target, store: Store) -> Chunk:
     pin = package.pin
     writing = _Package(package, target)
-    chunk = chunks.make(store, _key(pin, target), f"{pin.name} {pin.version} {pin.build}", writing.fill)
+    chunk = chunks.make(store, _key(pin, target), label(pin), writing.fill)
     if writing.findings:
         store.remember("conda-findings", chunk.id, [{"what": f.what, "value": f.value, "cause": f.cause, "cure": f.cure} for f in writing.findings])
     return chunk
@@ -292,6 +309,12 @@ def _is_for_python(data: bytes, placeholder: str) -> bool:
         return True
     first = data.partition(b"\n")[0] + b"\n"
     return bool(placeholder) and placeholder.encode() in first and _SHEBANG.match(first) is not None
+
+
+def _normal(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
 
 
 def _absolute_line(path_file: bytes) -> str:
