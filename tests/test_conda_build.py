@@ -29,7 +29,7 @@ from coffee_boat.build import archive as archives
 from coffee_boat.build import compiled, conda, installed, worker_files
 from coffee_boat.build.conda_prefix import Source
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Archive, Chunk, Lock, Pin
+from coffee_boat.model import Archive, Chunk, CondaPin, Lock, Pin
 
 SITE = f"lib/python{MINOR}/site-packages/"
 
@@ -163,6 +163,27 @@ def test_what_a_starting_process_reads_and_scripts_that_are_not_run_are_told(sma
     told = conda.findings(chunks_of(lock, store), store)
     assert [finding.value for finding in told] == ["late-1.0-0.conda: bin/.late-post-link.sh", "late-1.0-0.conda: LD_LIBRARY_PATH"]
     assert conda.findings(chunks_of(lock, store), store) == told, "also when its chunk was there"
+
+
+def test_modules_and_scripts_fit_a_layer_and_what_is_looked_for_beside_the_interpreter_does_not(conda_channel: str, small_channel: Callable[..., str], warm: Store) -> None:
+    data = replace(module("with-data", "1.0"), files={**module("with-data", "1.0").files, "share/with-data/table.txt": File(b"1\n")})
+    lock = lock_of([small_channel(data), conda_channel], f"python={MINOR}", "pure", "with-data", "native")
+    fits = {chunk.label.partition(" ")[0]: conda.fits_a_layer(chunk, lock.target, warm) for chunk in chunks_of(lock, warm)}
+    assert fits == {"python": False, "python_abi": True, "pure": True, "with-data": False, "native": False}
+    only = chunks_of(lock, warm, only=["pure"])
+    assert [chunk.label for chunk in only] == ["pure 2.0 pyh_0"]
+
+
+def test_what_distributions_a_package_has_is_read_from_its_chunk(small_channel: Callable[..., str], conda_channel: str, warm: Store) -> None:
+    lock = lock_of([small_channel(module("conda-name", "1.0", distribution="Pypi.Name")), conda_channel], f"python={MINOR}", "conda-name", "native")
+    chunks_of(lock, warm)
+    provided = {pin.name: pin.provides for pin in conda.with_provided(lock, warm).conda}
+    assert provided == {"conda-name": ("pypi-name==1.0",), "native": ("native==2.0",), "python": (), "python_abi": ()}
+
+
+def test_packages_stand_after_what_they_need_also_where_they_need_each_other() -> None:
+    pins = [CondaPin(name, "1", "0", "noarch", "", "", "", "", requires=requires) for name, requires in (("a", ("c",)), ("b", ("c", "b")), ("c", ("d",)), ("d", ("c", "__glibc")))]
+    assert [pin.name for pin in conda.in_order(pins)] == ["d", "c", "a", "b"]
 
 
 # what would make a wrong archive
