@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coffee_boat import driver, launch, requirements, settings, ship, submit, verify
 from coffee_boat._progress import Say, progress, say_line
@@ -110,6 +110,26 @@ class Captain:
         self._told: set[Finding] = set()
         self._preflight = Preflight(self._store, self._tell)
         self._adding = threading.RLock()
+
+    @classmethod
+    def from_environment(cls, environment: str | Path | None = None, **settings: Any) -> Captain:
+        """A Captain that wants what an environment has: every package of it in its version, from where it came.
+
+        The environment is described and built anew from a lock, never copied. What that cannot bring back is named in the findings of
+        `plan`: editable installs, packages from nowhere, files that were changed by hand. Needs the network, or a store that knows the packages.
+
+        Args:
+            environment: the folder of a conda environment or of a virtual one, the name of a conda environment; by default the driver's own.
+            settings: as for Captain.
+
+        Raises:
+            RequirementError: it is not there, is none, or has packages from Anaconda's channels whose terms were not accepted.
+            SettingsError: as for Captain.
+        """
+        described = requirements.describe(environment)
+        if described.python is not None:
+            settings.setdefault("python", described.python)
+        return cls(**settings)._add(described.manifest, wait=0.0)
 
     # what is wanted
 

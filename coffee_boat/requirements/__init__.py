@@ -4,6 +4,7 @@
     files.py       requirements.txt, as pip documents it
     conda.py       conda's MatchSpecs and environment.yml
     project.py     pyproject.toml (PEP 621, PEP 735) and script headers (PEP 723)
+    environments.py   what is installed somewhere
     canonical.py   many manifests -> one; markers evaluated for the executors; contradictions named
 
 The functions here are the door. They import the rest when called, so that `import coffee_boat` does not load packaging.
@@ -14,11 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Manifest, Requirement
 
-__all__ = ["for_target", "merge", "parse", "parse_conda", "read", "read_constraints", "read_environment", "without"]
+if TYPE_CHECKING:
+    from coffee_boat.requirements.environments import Described
+
+__all__ = ["describe", "for_target", "merge", "parse", "parse_conda", "read", "read_constraints", "read_environment", "without"]
 
 
 def parse(text: str, *, origin: str, folder: Path | None = None) -> Requirement:
@@ -97,6 +102,20 @@ def read_environment(path: str | Path, *, channels: Sequence[str] | None = None)
     from coffee_boat.requirements import conda
 
     return conda.read(_path(path), channels=channels)
+
+
+def describe(environment: str | Path | None) -> Described:
+    """What an environment is made of: each package as it stands there, from where it came. What cannot be brought back is named in findings.
+
+    Args:
+        environment: the folder of a conda environment or of a virtual one, the name of a conda environment, or None for the driver's own.
+
+    Raises:
+        RequirementError: it is not there, is none, or is damaged.
+    """
+    from coffee_boat.requirements import environments
+
+    return environments.describe(_path(environment) if isinstance(environment, Path) else environment)
 
 
 def merge(manifests: Iterable[Manifest]) -> Manifest:
