@@ -10,7 +10,6 @@ from anywhere, also where a notebook's event loop runs.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import posixpath
@@ -292,6 +291,8 @@ def gateway(configuration: Configuration, cache: Path) -> Gateway:
 
 def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end; in a thread of its own where an event loop runs already, as in a notebook."""
+    import asyncio
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

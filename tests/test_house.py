@@ -96,6 +96,12 @@ def test_importing_coffee_boat_loads_nothing_heavy() -> None:
     assert not {"pyspark", "py4j", "rattler", "rich", "requests", "uv", "fsspec", "elftools", "isal", "click", "numpy"} & set(loaded)
 
 
+def test_nothing_is_loaded_for_a_network_before_it_is_used() -> None:
+    script = "import coffee_boat.captain, sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
+    assert not {"asyncio", "http.client", "ssl", "requests", "isal.igzip", "elftools"} & set(loaded)
+
+
 def test_importing_coffee_boat_takes_less_than_100_ms() -> None:
     # The processor's time: a busy machine makes the clock on the wall say nothing.
     script = "import time; t = time.process_time(); import coffee_boat; print(time.process_time() - t)"

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from coffee_boat import _conda
 from coffee_boat._conda import Channel, Configuration
@@ -99,6 +98,8 @@ def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
 
 def _check_local(pin: CondaPin) -> None:
     """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
+    from urllib.request import url2pathname
+
     path = Path(url2pathname(urlsplit(pin.url).path))
     if pin.url.startswith("file:") and pin.sha256 and path.is_file() and file_digest(path) != pin.sha256:
         raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from coffee_boat import _host, _uv
 from coffee_boat._credentials import git_environment
@@ -164,6 +163,8 @@ def local_file(pin: Pin) -> Path:
 
 def local_path(url: str) -> Path:
     """The path of a `file:` URL."""
+    from urllib.request import url2pathname
+
     return Path(url2pathname(urlsplit(url).path))
 
 

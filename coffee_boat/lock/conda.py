@@ -10,7 +10,6 @@ The python that is chosen becomes the environment's interpreter, and its version
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import json
 import re
@@ -173,6 +172,8 @@ def distributions(files: Iterable[str]) -> tuple[str, ...]:
 
 async def _listed(pins: Sequence[CondaPin], wish: Wish, store: Store) -> dict[str, list[str] | None]:
     """Name -> the paths in each package; None where they could not be read."""
+    import asyncio
+
     module, client, places = _conda.rattler(), _conda.client(wish.configuration), wish.channels
     limit = asyncio.Semaphore(16)
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from coffee_boat._credentials import without_credentials
 from coffee_boat._digest import tree_digest
@@ -264,6 +263,8 @@ def _source(pin: Pin) -> dict[str, Any]:
         kind, _, place = url.partition("+")
         return {"vcs": PackageVcs(type=kind, url=place, commit_id=pin.commit, subdirectory=subdirectory)}
     if pin.kind == "directory":
+        from urllib.request import url2pathname
+
         return {"directory": PackageDirectory(path=url2pathname(urlsplit(url).path), editable=pin.editable or None, subdirectory=subdirectory)}
     if pin.direct:
         return {"archive": PackageArchive(url=url, size=pin.size, hashes=hashes, subdirectory=subdirectory)}

@@ -23,7 +23,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from coffee_boat import _uv
 from coffee_boat._credentials import git_environment, without_credentials
@@ -363,7 +362,11 @@ def _location(requirement: Requirement) -> str:
 
 def _local(url: str) -> Path | None:
     parts = urlsplit(url)
-    return Path(url2pathname(parts.path)).resolve() if parts.scheme == "file" else None
+    if parts.scheme != "file":
+        return None
+    from urllib.request import url2pathname
+
+    return Path(url2pathname(parts.path)).resolve()
 
 
 def _extras(extras: Sequence[str]) -> str:

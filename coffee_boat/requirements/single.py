@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
-from urllib.request import url2pathname
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement
@@ -294,6 +293,8 @@ def _name_in(filename: str, source: _Source) -> str:
 
 
 def _path_of(source: _Source) -> str:
+    from urllib.request import url2pathname
+
     split = urlsplit(source.place)
     if split.netloc not in {"", "localhost"}:
         raise source.refuse("a file URL names another machine", cause=f"{split.netloc} is read as a host", cure=f"write file:///{split.netloc}{split.path}")
