@@ -572,13 +572,15 @@ class Captain:
             archive, lock = self._build(say), self._resolve(say)
         self._tell(self._preflight.hold(archive, cluster))
         self._tell(self._pipeline.not_aboard(self._preload, archive))
-        patch = preloading(self._patch(backend_for(facts.master), facts, self._ship(archive, facts.conf)), facts, self._preload)
+        patch = preloading(self._patch(backend_for(facts.master), facts, self._ship(archive, facts)), facts, self._preload)
         with suppress(StoreError):  # as for LiveSession
             record.remember_lock(self._store, lock)
         return replace(patch, conf={**patch.conf, **record.marks(patch, lock, ships_python=self._settings.ship_python)})
 
-    def _ship(self, archive: Archive, conf: Mapping[str, str]) -> Shipped:
-        shipped = ship.ship(archive, self._settings.stage, hadoop=launch.hadoop(self._store, conf))
+    def _ship(self, archive: Archive, facts: SparkFacts) -> Shipped:
+        """Where the executor is this process's own JVM, it needs no stage."""
+        stage = None if backend_under_way(facts.master).needs_environment else self._settings.stage
+        shipped = ship.ship(archive, stage, hadoop=launch.hadoop(self._store, facts.conf))
         self._tell(shipped.findings)
         return shipped
 
@@ -616,7 +618,7 @@ class Captain:
         archive = self._build(say)
         if ClassicSession(context).executors():
             self._tell(self._preflight.ask_nodes(context, archive))
-        backend, shipped = backend_under_way(facts.master), self._ship(archive, facts.conf)
+        backend, shipped = backend_under_way(facts.master), self._ship(archive, facts)
         patch = self._patch(backend, facts, shipped)
         session = ClassicSession(context)
         if not backend.needs_environment:
@@ -685,12 +687,12 @@ class Captain:
 
     def _send(self, live: LiveSession, lock: Lock, archive: Archive) -> None:
         """A layer is only sent; a new base is what everything runs in from then on, also functions that were made before."""
-        shipped = self._ship(archive, live.conf)
+        facts = takeover.facts(live.context)
+        shipped = self._ship(archive, facts)
         if archive.layer:
             live.session.send(shipped)
             live.note(lock, archive)
             return
-        facts = takeover.facts(live.context)
         backend = backend_under_way(facts.master)
         patch = self._patch(backend, facts, shipped)
         self._tell([*archive.findings, takeover.new_base(archive, lock)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -49,11 +49,6 @@ class LiveSession:
     def base(self) -> Lock:
         """What it was started with."""
         return self._aboard.base
-
-    @property
-    def conf(self) -> Mapping[str, str]:
-        """Its Spark settings."""
-        return takeover.facts(self._context).conf
 
     def is_of(self, context: SparkContext) -> bool:
         """True if it is the session of this context."""

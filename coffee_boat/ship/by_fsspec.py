@@ -11,8 +11,7 @@ import pwd
 import stat
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
@@ -30,22 +29,32 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 20
 _DRIVERS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "oss": "ossfs", "oci": "ocifs"}
 """The package of PyPI that has the scheme's driver."""
-_HADOOPS_NAME = {"gcs": "gs"}
-"""Where fsspec knows a scheme that Hadoop has another name for."""
+_HADOOPS_NAMES = {"gcs": ("gs",), "s3": ("s3", "s3a")}
+"""Where fsspec knows a scheme that Hadoop has another name for. Apache's Hadoop has no s3://, which is s3a:// there; a vendor's may have one (Amazon's EMR)."""
+_JARS = {
+    "s3a": "hadoop-aws, of the version of the hadoop-client-api there, with AWS's SDK",
+    "gs": "gcs-connector",
+    "abfs": "hadoop-azure, of the version of the hadoop-client-api there",
+    "abfss": "hadoop-azure, of the version of the hadoop-client-api there",
+}
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "created")
 """When it was written, in the words of: local files, s3fs, adlfs, gcsfs, webhdfs, memory."""
 _READABLE = "644"
 
 
-@contextmanager
-def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
+class NoDriverError(ShipError):
+    """Python has no driver for the stage here."""
+
+
+def place(url: str, hadoop: Hadoop | None) -> Place:
     """The stage by the driver that fsspec has for its scheme.
 
     Raises:
-        ShipError: fsspec knows no such scheme, or its driver is not installed.
+        NoDriverError: fsspec knows no such scheme, or its driver is not installed.
+        ShipError: the JVM that runs has no driver for it.
     """
     files, folder = _driver(url)
-    yield FsspecPlace(files, folder, _seen_by_spark(url, hadoop), scheme_of(url))
+    return FsspecPlace(files, folder, _seen_by_spark(url, hadoop), scheme_of(url))
 
 
 class FsspecPlace:
@@ -152,10 +161,10 @@ def _driver(url: str) -> tuple[AbstractFileSystem, str]:
     except ImportError as error:
         package = _DRIVERS.get(scheme, "what it names")
         cure = f"pip install {package}, or stage to a folder that all nodes mount: file:///shared; without stage= Spark sends the archive itself ({scheme}:// is then not needed)"
-        raise ShipError("the driver for the stage is not installed", value=url, cause=f"fsspec reaches {scheme}:// by {package}: {error}", cure=cure) from error
+        raise NoDriverError("the driver for the stage is not installed", value=url, cause=f"fsspec reaches {scheme}:// by {package}: {error}", cure=cure) from error
     except ValueError as error:  # a scheme that fsspec does not know, or a driver that lacks an account
         cure = "use a URL such as file:///shared, s3://bucket/boats or hdfs:///boats; the driver's own settings are read from its variables and from ~/.config/fsspec"
-        raise ShipError("the stage cannot be used", value=url, cause=str(error), cure=cure) from error
+        raise NoDriverError("the stage cannot be used", value=url, cause=str(error), cure=cure) from error
     return files, path
 
 
@@ -174,14 +183,23 @@ def _our_name(scheme: str) -> str:
 
 
 def _seen_by_spark(url: str, hadoop: Hadoop | None) -> str:
-    """Apache's Hadoop has no s3://, which is s3a:// there; a JVM that runs already is asked, since a vendor's may have one (Amazon's EMR)."""
+    """With the scheme that Spark's Hadoop has; a JVM that runs already is asked."""
     scheme = scheme_of(url)
     if scheme == "file":
         return Path(os.path.realpath(local_path(url))).as_uri()
-    if scheme == "s3":
-        served = hadoop is not None and _jvm.running() is not None and by_hadoop.serves("s3", hadoop)
-        return url if served else f"s3a{url[2:]}"
-    return f"{_HADOOPS_NAME.get(scheme, scheme)}{url[len(scheme) :]}"
+    names = _HADOOPS_NAMES.get(scheme, (scheme,))
+    if hadoop is None or _jvm.running() is None:
+        return f"{names[-1]}{url[len(scheme) :]}"
+    served = next((name for name in names if by_hadoop.serves(name, hadoop)), None)
+    if served is None:
+        raise _no_driver(url, names[-1])
+    return f"{served}{url[len(scheme) :]}"
+
+
+def _no_driver(url: str, scheme: str) -> ShipError:
+    jar = _JARS.get(scheme, "its jar")
+    cure = f"put {jar} where Spark's own jars are, on the driver and on the nodes, or name it in spark.driver.extraClassPath and spark.executor.extraClassPath"
+    return ShipError("Spark's Hadoop has no driver for the stage", value=url, cause=f"executors could not read {scheme}://: Spark does not bring {jar}", cure=cure)
 
 
 def _status(info: Mapping[str, Any]) -> Status:

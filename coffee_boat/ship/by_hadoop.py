@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._jvm import Hadoop
+from coffee_boat.ship.failures import explained
 from coffee_boat.ship.places import OBJECT_STORES, Place, Status, scheme_of
 
 _AT_ONCE = OBJECT_STORES - {"abfs", "abfss"}
@@ -26,7 +27,7 @@ _HASTE = {"ipc.client.connect.max.retries": "3", "ipc.client.connect.max.retries
 @contextmanager
 def opened(url: str, hadoop: Hadoop) -> Iterator[Place]:
     """The stage by the FileSystem that Hadoop's configuration names for it; one of its own, closed at the end."""
-    with hadoop.jvm() as jvm:
+    with hadoop.jvm() as jvm, explained(url):  # while the JVM is there to say what its exceptions mean
         path = jvm.org.apache.hadoop.fs.Path(url)
         files = jvm.org.apache.hadoop.fs.FileSystem.newInstance(path.toUri(), _configuration(jvm, hadoop.conf))
         try:

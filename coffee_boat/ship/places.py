@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -128,21 +128,26 @@ def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
     Raises:
         ShipError: no driver is installed for the scheme.
     """
-    with _place(url, hadoop) as place:
+    from coffee_boat.ship import by_hadoop
+
+    place = None if scheme_of(url) in _JAVA_ONLY else _by_python(url, hadoop)
+    if place is not None:
         yield place
+    elif hadoop is not None:
+        with by_hadoop.opened(url, hadoop) as place:
+            yield place
+    else:
+        cause = "it is reached by Spark's own Hadoop, in a JVM, and there is none"
+        raise ShipError("the stage cannot be reached from here", value=url, cause=cause, cure="use WebHDFS: webhdfs://namenode:9870/boats")
 
 
-def _place(url: str, hadoop: Hadoop | None) -> AbstractContextManager[Place]:
+def _by_python(url: str, hadoop: Hadoop | None) -> Place | None:
+    """None if fsspec cannot, and Hadoop can."""
     from coffee_boat.ship import by_fsspec, by_hadoop
 
-    if scheme_of(url) in _JAVA_ONLY:
-        if hadoop is None:
-            cause = "it is reached by Spark's own Hadoop, in a JVM, and there is none"
-            raise ShipError("the stage cannot be reached from here", value=url, cause=cause, cure="use WebHDFS: webhdfs://namenode:9870/boats")
-        return by_hadoop.opened(url, hadoop)
     try:
-        return by_fsspec.opened(url, hadoop)
-    except ShipError:
+        return by_fsspec.place(url, hadoop)
+    except by_fsspec.NoDriverError:
         if hadoop is None or not by_hadoop.serves(scheme_of(url), hadoop):
             raise
-        return by_hadoop.opened(url, hadoop)
+        return None
