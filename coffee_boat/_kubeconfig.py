@@ -9,16 +9,18 @@ from __future__ import annotations
 import base64
 import json
 import os
-import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coffee_boat._run import run
+
+if TYPE_CHECKING:
+    import ssl
 
 _IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _EXEC_SECONDS = 60.0
@@ -66,6 +68,8 @@ class Access:
         Raises:
             Unusable: one of them cannot be read.
         """
+        import ssl
+
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None, cadata=self.ca or None)
             if not self.verify:

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from coffee_boat import _conda
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._digest import file_digest
+from coffee_boat._files import local_path_or_none
 from coffee_boat._progress import Say
 from coffee_boat._run import redact
 from coffee_boat._store import Store
@@ -98,10 +98,8 @@ def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
 
 def _check_local(pin: CondaPin) -> None:
     """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
-    from urllib.request import url2pathname
-
-    path = Path(url2pathname(urlsplit(pin.url).path))
-    if pin.url.startswith("file:") and pin.sha256 and path.is_file() and file_digest(path) != pin.sha256:
+    path = local_path_or_none(pin.url)
+    if path is not None and pin.sha256 and path.is_file() and file_digest(path) != pin.sha256:
         raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
 
 

@@ -15,11 +15,11 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from coffee_boat import _host, _uv
 from coffee_boat._credentials import git_environment
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
+from coffee_boat._files import local_path
 from coffee_boat._run import Ran, run
 from coffee_boat._store import Store
 from coffee_boat.build._http import Downloads
@@ -159,13 +159,6 @@ def local_file(pin: Pin) -> Path:
             cure="make the lock again",
         )
     return path
-
-
-def local_path(url: str) -> Path:
-    """The path of a `file:` URL."""
-    from urllib.request import url2pathname
-
-    return Path(url2pathname(urlsplit(url).path))
 
 
 def offline(pins: list[Pin]) -> BuildError:

@@ -14,9 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat import _uv
+from coffee_boat._files import local_path
 from coffee_boat._store import Store
 from coffee_boat.build._http import Downloads
-from coffee_boat.build.sources import Builder, built, local_file, local_path, offline
+from coffee_boat.build.sources import Builder, built, local_file, offline
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Indexes, Lock, Pin
 

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
-from urllib.request import url2pathname
 
 from coffee_boat import _conda
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._credentials import without_credentials
 from coffee_boat._digest import file_digest, tree_digest
+from coffee_boat._files import local_path, local_path_or_none
 from coffee_boat._store import Store
 from coffee_boat.errors import LockError
 from coffee_boat.lock import conda, spark
@@ -171,7 +171,7 @@ def _channel_url(pin: CondaPin) -> str:
 
 def _location(pin: Pin) -> str:
     if pin.kind == "directory":
-        return url2pathname(urlsplit(pin.url).path)
+        return str(local_path(pin.url))
     if pin.kind == "vcs":
         return f"{without_credentials(pin.url)}#{pin.commit}"
     return f"{urldefrag(without_credentials(pin.url)).url}#sha256={pin.sha256}"
@@ -184,7 +184,7 @@ def _pin(package: Any, path: Path) -> Pin:
         url, commit = urldefrag(location)
         return Pin(**common, kind="vcs", url=without_credentials(url), commit=commit, direct=True)
     url, fragment = urldefrag(location if "://" in location else (path.parent / location).resolve().as_uri())
-    place = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
+    place = local_path_or_none(url)
     if place is not None and place.is_dir():
         return Pin(**common, kind="directory", url=url, sha256=tree_digest(place), direct=True)
     sha256 = _sha256(package) or parse_qs(fragment).get("sha256", [""])[0] or (file_digest(place) if place is not None and place.is_file() else "")

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from coffee_boat._credentials import without_credentials
 from coffee_boat._digest import tree_digest
+from coffee_boat._files import local_path
 from coffee_boat.errors import LockError
 from coffee_boat.lock import spark
 from coffee_boat.lock.target import environment, tags
@@ -263,9 +264,7 @@ def _source(pin: Pin) -> dict[str, Any]:
         kind, _, place = url.partition("+")
         return {"vcs": PackageVcs(type=kind, url=place, commit_id=pin.commit, subdirectory=subdirectory)}
     if pin.kind == "directory":
-        from urllib.request import url2pathname
-
-        return {"directory": PackageDirectory(path=url2pathname(urlsplit(url).path), editable=pin.editable or None, subdirectory=subdirectory)}
+        return {"directory": PackageDirectory(path=str(local_path(url)), editable=pin.editable or None, subdirectory=subdirectory)}
     if pin.direct:
         return {"archive": PackageArchive(url=url, size=pin.size, hashes=hashes, subdirectory=subdirectory)}
     if pin.kind == "wheel":

@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 from coffee_boat import _uv
 from coffee_boat._credentials import git_environment, without_credentials
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
+from coffee_boat._files import local_path_or_none
 from coffee_boat._run import Ran, redact, run
 from coffee_boat._store import Store
 from coffee_boat.errors import LockError, SettingsError, StoreError
@@ -361,12 +362,8 @@ def _location(requirement: Requirement) -> str:
 
 
 def _local(url: str) -> Path | None:
-    parts = urlsplit(url)
-    if parts.scheme != "file":
-        return None
-    from urllib.request import url2pathname
-
-    return Path(url2pathname(parts.path)).resolve()
+    path = local_path_or_none(url)
+    return None if path is None else path.resolve()
 
 
 def _extras(extras: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from packaging.utils import canonicalize_name
 
 from coffee_boat import _conda, _home
 from coffee_boat._digest import file_digest
+from coffee_boat._files import local_path_or_none
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Finding, Manifest
 from coffee_boat.model import Requirement as Wanted
@@ -275,7 +276,7 @@ def _take(name: str, one: Distribution, found: _Found) -> None:
     url = str(said.get("url", ""))
     label = f"{name} {one.version}"
     if "dir_info" in said:
-        folder = _path_of(url)
+        folder = local_path_or_none(url)
         kind = "editable installs" if said["dir_info"].get("editable") else "packages that were installed from a folder"
         found.lost(f"{kind} are not taken", [f"{label} ({folder or url})"], "what lies in a folder may be another thing by now", f"captain.add_pip_packages({str(folder)!r})")
         return
@@ -297,16 +298,9 @@ def _text(name: str, one: Distribution, said: Mapping[str, Any], url: str) -> st
     if "vcs_info" in said:
         return f"{name} @ {said['vcs_info']['vcs']}+{url}@{said['vcs_info']['commit_id']}{below}"
     if "archive_info" in said:
-        local = _path_of(url)
+        local = local_path_or_none(url)
         return f"{name} @ {url}" if local is None or local.exists() else None
     return f"{name}=={one.version}"
-
-
-def _path_of(url: str) -> Path | None:
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
-
-    return Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
 
 
 def _linked(one: Distribution) -> Path | None:
