@@ -96,13 +96,13 @@ ON_EXECUTORS = (
         "PYTHONHOME is set on the node, or the archive was cut while it was sent or unpacked",
         "unset spark.executorEnv.PYTHONHOME, look for a full disk on the node, and start the session again",
     ),
+    _Symptom(r"No space left on device[^\n]*", "a disk is full", "executors unpack the archive into their working directory", "free some space there, or set spark.local.dir"),
     _Symptom(
         r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in archive|Error is not recoverable: exiting now)[^\n]*",
         "an archive cannot be unpacked on a node",
         "it was cut while it was sent, or the disk is full",
         "look for a full disk on the node, then captain.launch_ship() and a new SparkContext",
     ),
-    _Symptom(r"No space left on device[^\n]*", "a disk is full", "executors unpack the archive into their working directory", "free some space there, or set spark.local.dir"),
     _Symptom(
         r"(?:EOFException[^\n]*daemon|Bad data in pyspark\.daemon's|Python worker failed to connect back|Failed to connect to the? ?Python daemon)[^\n]*",
         "the executors' Python ends while it starts",
@@ -131,13 +131,13 @@ ON_EXECUTORS = (
 )
 
 AT_START = (
+    _Symptom(r"No space left on device[^\n]*", "the driver's disk is full", "Spark unpacks archives at its side too", "free some space there, or set spark.local.dir"),
     _Symptom(
         r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in archive|Error is not recoverable: exiting now)[^\n]*",
         "the archive cannot be unpacked on the driver",
         "it was cut or changed where it lies (the store, or the stage), or the driver's disk is full",
         "look for a full disk at spark.local.dir (/tmp); then boat cache clear, and captain.launch_ship() again",
     ),
-    _Symptom(r"No space left on device[^\n]*", "the driver's disk is full", "Spark unpacks archives at its side too", "free some space there, or set spark.local.dir"),
     _Symptom(
         r"(?:Executor|System) memory (?P<size>\d+) must be at least (?P<least>\d+)[^\n]*",
         "Spark needs more memory than it was given",

@@ -27,7 +27,9 @@ def worker(host: str = "node1", cores: int = 4, memory: int = 8192, used: int = 
 
 
 @contextmanager
-def master(*workers: dict[str, Any], apps: tuple[dict[str, Any], ...] = (), url: str | None = None, status: str = "ALIVE", page: bytes | None = None) -> Iterator[SparkFacts]:
+def master(
+    *workers: dict[str, Any], apps: tuple[dict[str, Any], ...] = (), url: str | None = None, status: str = "ALIVE", page: bytes | None = None, log: bytes = b""
+) -> Iterator[SparkFacts]:
     """A port for applications, and a UI."""
     with socket.create_server(("127.0.0.1", 0)) as port:
         said = {"url": url or f"spark://localhost:{port.getsockname()[1]}", "workers": workers, "activeapps": apps, "status": status}
@@ -36,11 +38,14 @@ def master(*workers: dict[str, Any], apps: tuple[dict[str, Any], ...] = (), url:
             def do_GET(self) -> None:
                 self.send_response(200)
                 self.end_headers()
-                self.wfile.write(page if page is not None else json.dumps(said).encode())
+                self.wfile.write(log if self.path.startswith("/log/?appId=app-4&executorId=7&logType=stderr") else page if page is not None else json.dumps(said).encode())
 
             def log_message(self, *_: object) -> None: ...
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Page) as ui:
+            for each in workers:  # their UIs are this one, too
+                each["webuiaddress"] = f"http://127.0.0.1:{ui.server_port}"
+            said["finishedexecutors"] = ({"appid": "other", "id": 1}, {"appid": "app-4", "id": 7})
             threading.Thread(target=ui.serve_forever, kwargs={"poll_interval": 0.01}).start()
             try:
                 yield SparkFacts("4.1.1", f"spark://127.0.0.1:{port.getsockname()[1]}", conf={"spark.master.ui.port": str(ui.server_port)})
@@ -129,6 +134,15 @@ def test_workers_that_others_use() -> None:
         assert waiting(facts, "app-1") == (finding,)
         assert waiting(facts, "app-2") == waiting(facts, None) == (), "it may be the application itself that uses them"
         assert "spark.driver.host" in waiting(facts, "app-3")[0].cure
+
+
+def test_executors_that_end_while_they_start_are_explained_by_their_stderr() -> None:
+    log = b"WARN Utils: ...\ntar: boat-0123/lib/libx.so: Cannot write: No space left on device\ntar: Error is not recoverable: exiting now\n"
+    with master(worker(), apps=({"id": "app-4", "state": "RUNNING", "duration": 9000},), log=log) as facts:
+        (finding,) = waiting(facts, "app-4")
+        assert finding.what == "a disk is full"
+        assert finding.value == "No space left on device on node1 (executor 7)"
+        assert waiting(facts, "app-5") == ()
 
 
 def test_workers_that_went_away_while_an_application_starts() -> None:

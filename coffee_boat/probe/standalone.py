@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
+from coffee_boat import _symptoms
 from coffee_boat._run import redact
 from coffee_boat._sizes import GIB, MIB, human_bytes, spark_bytes
 from coffee_boat.errors import LaunchError
@@ -20,6 +22,7 @@ _CONNECT = 3.0
 """Seconds for a connection to the port that has to be there."""
 _FIND, _READ = 0.2, 2.0
 """Seconds for a connection to the UI, which may be elsewhere, or behind a firewall that drops what it does not let through; and for each read from it."""
+_LOG_BYTES = 65536
 _UNHEARD_AFTER = 60_000
 """Milliseconds that an application may have executors which do not report: their JVMs start."""
 _UNHEARD = Finding(
@@ -60,6 +63,9 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     ours: Mapping[str, Any] = next((app for app in state.get("activeapps", ()) if app.get("id") == application), {})
     if ours.get("state") == "WAITING":
         return tuple(_busy(facts, workers))
+    ended = next((finding for worker in workers if (finding := _ended(worker, str(application))) is not None), None)
+    if ended is not None:
+        return (ended,)
     return (_UNHEARD,) if ours.get("duration", 0) > _UNHEARD_AFTER else ()
 
 
@@ -74,6 +80,8 @@ class _Worker:
     free_cores: int
     free_memory: int
     """MiB."""
+    ui: str = ""
+    """Host and port of its own web UI."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def _state(facts: SparkFacts, masters: Sequence[tuple[str, int]]) -> Mapping[str
     port = facts.conf.get(*_UI_PORT)
     if not port.isdigit():
         return None
-    states = (_ask(host, int(port)) for host, _ in masters)
+    states = (_json(_page(f"{host}:{port}", "/json/")) for host, _ in masters)
     names = {f"spark://{host}:{number}" for host, number in masters}
     return next((state for state in states if state is not None and state.get("status") == "ALIVE" and _is_one_of(names, state)), None)
 
@@ -144,26 +152,45 @@ def _is_one_of(names: set[str], state: Mapping[str, Any]) -> bool:
     return str(state.get("url")).rpartition(":")[2] in {name.rpartition(":")[2] for name in names}
 
 
-def _ask(host: str, port: int) -> Mapping[str, Any] | None:
+def _page(ui: str, path: str) -> bytes | None:
+    """What a web UI shows; None if nobody answers, or another program does."""
     import http.client
 
-    connection = http.client.HTTPConnection(host, port, timeout=_FIND)
+    connection = http.client.HTTPConnection(ui, timeout=_FIND)
     try:
         connection.connect()
         connection.sock.settimeout(_READ)
-        connection.request("GET", "/json/")
+        connection.request("GET", path)
         answer = connection.getresponse()
-        said = json.loads(answer.read()) if answer.status == http.client.OK else None
-    except (OSError, http.client.HTTPException, ValueError):  # no UI there, or another program's: nothing is known
+        return answer.read() if answer.status == http.client.OK else None
+    except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()
+
+
+def _json(page: bytes | None) -> Mapping[str, Any] | None:
+    try:
+        said = json.loads(page or b"null")
+    except ValueError:
+        return None
     return said if isinstance(said, Mapping) else None
 
 
 def _workers(state: Mapping[str, Any]) -> list[_Worker]:
     live = [worker for worker in state.get("workers", ()) if worker.get("state") == "ALIVE"]
-    return [_Worker(str(w["host"]), int(w["cores"]), int(w["memory"]), int(w["coresfree"]), int(w["memoryfree"])) for w in live]
+    return [_Worker(str(w["host"]), int(w["cores"]), int(w["memory"]), int(w["coresfree"]), int(w["memoryfree"]), urlsplit(w.get("webuiaddress", "")).netloc) for w in live]
+
+
+def _ended(worker: _Worker, application: str) -> Finding | None:
+    """Why the application's latest executor on a worker ended while it started, by its stderr; None if none did, or its words are not known."""
+    said = _json(_page(worker.ui, "/json/")) or {}
+    executors = [executor["id"] for executor in said.get("finishedexecutors", ()) if executor.get("appid") == application]
+    if not executors:
+        return None
+    log = _page(worker.ui, f"/log/?{urlencode({'appId': application, 'executorId': executors[-1], 'logType': 'stderr', 'byteLength': _LOG_BYTES})}")
+    found = _symptoms.explain((log or b"").decode("utf-8", "replace"))
+    return None if found is None else replace(found, value=f"{found.value} on {worker.host} (executor {executors[-1]})")
 
 
 # what does not fit
