@@ -82,6 +82,15 @@ def standalone_with_python() -> Iterator[Lane]:
         yield lane
 
 
+@pytest.fixture(scope="session")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a conda channel that is made here: Python, numpy, edtf, and packages that are hard to move."""
+    pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
+    from integration import conda_lane
+
+    return conda_lane.forge(tmp_path_factory.mktemp("conda"))
+
+
 @contextmanager
 def standalone_bed(name: str, options: bed.Options) -> Iterator[Lane]:
     """A cluster of our own for as long as the block lasts."""

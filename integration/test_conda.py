@@ -1,10 +1,9 @@
-"""Conda packages on nodes that have neither conda nor the driver's files: from a channel that is made here, of PyPI's wheels and this CPython."""
+"""Conda packages on nodes that have neither conda nor the driver's files: launched, added to, gone on with."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,76 +13,48 @@ pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat
 
 import conda_channel as channels
 
+from coffee_boat import Captain
+from integration import conda_lane, offline
+from integration.beds import _namespaces
 from integration.conftest import Lane, cannot_run
 from integration.running import SparkPython
 
-MINOR = channels.MINOR
-
-
-@pytest.fixture(scope="session")
-def forge(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URL of a channel with all of Python, numpy, edtf and what they need, and packages that are hard to move."""
-    if reason := channels.why_no_python():
-        cannot_run(reason)
-    folder = tmp_path_factory.mktemp("conda")
-    subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", str(folder / "wheels"), "numpy", "edtf"], check=True)
-    wheels = map(channels.from_wheel, sorted((folder / "wheels").glob("*.whl")))
-    python = (channels.python_package(), channels.system_libraries(), channels.python_abi())
-    return channels.fill(folder / "forge", *python, *wheels, *channels.small_packages(), late())
-
-
-def late() -> channels.Package:
-    """For this platform and minor; it knows where it lies by the prefix that is written into its data."""
-    text = "import os, sys\n\n\ndef home():\n    with open(os.path.join(sys.prefix, 'etc', 'late.conf')) as stream:\n        return stream.read()\n"
-    return channels.native_module("late", "1.0", text=text, files={"etc/late.conf": channels.File(channels.PLACEHOLDER.encode(), prefix="text")})
+pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too
 
 
 @pytest.fixture(scope="module", params=["standalone", "local"])
 def told(request: pytest.FixtureRequest, forge: str, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What the driver program said, and how many hosts its cluster has."""
-    lane: Lane | None = request.getfixturevalue("standalone") if request.param == "standalone" else None
-    ended = SparkPython(store=store, folder=tmp_path_factory.mktemp("conda-driver")).checked("conda.py", lane.master if lane else "local[2]", forge, MINOR, timeout=900.0)
-    return {**ended.result, "hosts": 2 if lane else 1, "foreign": lane is not None, "forge": forge}
+    there = SparkPython(store=store, folder=tmp_path_factory.mktemp("conda-driver"))
+    if request.param == "local":
+        return {**conda_lane.told(there, "local[2]", forge, hosts=1), "foreign": False}
+    lane: Lane = request.getfixturevalue("standalone")
+    return {**conda_lane.told(there, lane.master, forge, hosts=2), "foreign": True}
 
 
 def test_a_function_uses_packages_of_conda_and_of_pip_and_every_executor_tells_their_channels(told: Any) -> None:
-    assert shutil.which("conda") is None
-    assert told["answers"] == ["2 1984-06? 1,234,567"]
-    assert told["ok"], told["report"]
-    assert len(told["nodes"]) == told["hosts"]
-    for node in told["nodes"]:
-        assert node["conda"] == ""
-        assert node["inside"] or not told["foreign"]
-        assert node["home"] == f"{node['prefix']}/share/activated"
-        assert node["mode"] == "on"
-        assert node["text"] == node["binary"] == f"{node['prefix']}/share/native"
-        assert node["script"] == "native 2.0"
-    for packages in told["conda"]:
-        assert {packages[name][1] for name in ("python", "numpy", "edtf", "activated")} == {told["forge"]}
-    assert all(told["pip"])
+    assert shutil.which("conda") is None, "this proves nothing where a conda is at hand"
+    conda_lane.check_launch(told)
+    assert all(node["inside"] for node in told["nodes"]) or not told["foreign"]
 
 
-def test_modules_of_conda_come_aboard_as_a_layer_of_the_same_workers(told: Any) -> None:
-    assert {answer["pure"] for answer in told["before"]} == {""}
-    layer = told["layer"]
-    assert layer["archive"].startswith("boat-layer-")
-    assert {answer["pure"] for answer in layer["answers"]} == {"2.0"}
-    assert {answer["prefix"] for answer in layer["answers"]} <= {answer["prefix"] for answer in told["before"]}
-    assert layer["ok"]
+def test_modules_of_conda_come_aboard_as_a_layer(told: Any) -> None:
+    conda_lane.check_layer(told)
 
 
 def test_a_native_package_of_conda_brings_a_new_base_to_functions_that_were_made_before(told: Any) -> None:
-    base = told["base"]
-    assert not base["layer"]
-    assert "as a new base" in base["report"]
-    assert {answer["late"] for answer in base["answers"]} == {"1.0"}
-    assert {answer["pure"] for answer in base["answers"]} == {"2.0"}
-    assert {answer["prefix"] for answer in base["answers"]}.isdisjoint(answer["prefix"] for answer in told["before"])
-    assert {f"1.0 {prefix}" for prefix in base["prefixes"]} >= set(base["udf"])
-    assert base["again"] == told["answers"]
-    assert base["ok"], base["verify"]
+    conda_lane.check_new_base(told)
 
 
-def test_another_captain_goes_on_with_the_new_base(told: Any) -> None:
-    assert told["boarded"]["layer"]
-    assert told["boarded"]["ok"]
+def test_where_the_folder_cannot_be_written_python_runs_and_what_keeps_its_placeholder_is_named(forge: str, store: Path, tmp_path: Path) -> None:
+    if reason := _namespaces.why_not():
+        cannot_run(reason)
+    packed = Captain(store=store).add_conda_packages(f"python={channels.MINOR}", "numpy", "activated", channel=forge).pack(tmp_path / "env.tar.gz")
+    root = tmp_path / "root"
+    root.mkdir()
+    subprocess.run(["tar", "-xzf", packed.path, "-C", str(root)], check=True)
+    program = "import numpy, os, sys; from coffee_boat_worker import prefix; print(numpy.arange(3).sum(), os.environ['ACTIVATED_HOME'], prefix.unsettled(sys.prefix))"
+    ran = subprocess.run([*offline.command(root), str(root / packed.python), "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.startswith(f"3 {root}/share/activated [")
+    assert "'etc/native.conf'" in ran.stdout
+    assert f"{root} cannot be written" in ran.stderr
+    assert "still name another folder" in ran.stderr

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from integration import conda_lane
 from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
 from integration.conftest import cannot_run
@@ -81,6 +82,13 @@ def test_an_addition_is_seen_by_functions_made_before(told: Any) -> None:
     assert len({answer["host"] for answer in told["after"]}) == 2
     assert all("/boat-layer-" in answer["added"] for answer in told["after"])
     assert sorted(told["confirmed"]) == ["1", "2"]
+
+
+def test_conda_packages_run_on_both_nodes_and_come_aboard(yarn: YarnLane, forge: str, store: Path, tmp_path: Path) -> None:
+    said = conda_lane.told(SparkPython(store=store, folder=tmp_path), "yarn", forge, hosts=2, env=yarn.environment)
+    conda_lane.check_launch(said)
+    conda_lane.check_layer(said)
+    conda_lane.check_new_base(said)
 
 
 def test_what_the_driver_plans_runs_on_the_driver_and_on_executors(told: Any, store: Path) -> None:

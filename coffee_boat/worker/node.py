@@ -48,15 +48,15 @@ def use_fallback_libraries(prefix: str) -> None:
 
 
 def use_certificates(prefix: str) -> None:
-    """Point OpenSSL to this node's CA certificates, or to certifi's if it has none.
+    """Point OpenSSL to this node's CA certificates, or to certifi's or those of conda's ca-certificates if it has none.
 
     The place that is compiled into OpenSSL is that of the machine where the interpreter was made. What the user set stays.
     """
     if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
         return
     version = "python{}.{}".format(*sys.version_info[:2])
-    carried = os.path.join(prefix, "lib", version, "site-packages", "certifi", "cacert.pem")
-    for bundle in (*BUNDLES, carried):
+    carried = (os.path.join(prefix, "lib", version, "site-packages", "certifi", "cacert.pem"), os.path.join(prefix, "ssl", "cacert.pem"))
+    for bundle in (*BUNDLES, *carried):
         if os.path.exists(bundle):
             os.environ["SSL_CERT_FILE"] = bundle
             return

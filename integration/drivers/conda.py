@@ -1,15 +1,15 @@
 """Conda packages with one of pip on top, then packages of conda that come aboard while the session runs.
 
-conda.py MASTER CHANNEL PYTHON      PYTHON is the minor version, as "3.11"
+conda.py MASTER CHANNEL PYTHON HOSTS      PYTHON is the minor version, as "3.11"; HOSTS is how many have executors
 """
 
 import json
 import sys
 import time
 
-MASTER, CHANNEL, PYTHON = sys.argv[1:]
+MASTER, CHANNEL, PYTHON, HOSTS = sys.argv[1:]
 
-from pyspark import SparkContext  # noqa: E402
+from pyspark import SparkConf, SparkContext  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
 from pyspark.sql.functions import udf  # noqa: E402
 
@@ -18,7 +18,7 @@ from coffee_boat import Captain  # noqa: E402
 captain = Captain()
 captain.add_conda_packages(f"python={PYTHON}", "numpy", "edtf", "activated", channel=CHANNEL).add_pip_packages("humanize")
 captain.launch_ship()
-sc = SparkContext(master=MASTER)
+sc = SparkContext(master=MASTER, conf=SparkConf().set("spark.ui.showConsoleProgress", "false"))
 spark = SparkSession(sc)
 
 
@@ -69,7 +69,7 @@ def everywhere(rdd, hosts):
 
 looking = sc.parallelize(range(4), 4).mapPartitions(look)
 answers = [row[0] for row in spark.range(4, 5).select(use_all("id")).collect()]
-nodes = everywhere(looking, 2 if MASTER.startswith("spark:") else 1)
+nodes = everywhere(looking, int(HOSTS))
 report = captain.verify(modules=["numpy", "edtf", "humanize"])
 print(report, file=sys.stderr)
 result = {
