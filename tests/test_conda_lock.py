@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import platform
+import shutil
+import ssl
+import subprocess
+from base64 import b64encode
 from collections.abc import Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,10 +24,13 @@ import small_packages
 from conda_metadata import channel, pythons, record
 from small_proxy import proxying
 
-from coffee_boat import BoatError, Captain, LockError, RequirementError, SettingsError
+from coffee_boat import BoatError, Captain, LockError, RequirementError, SettingsError, settings
+from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
 from coffee_boat.lock.conda import distributions, virtual_packages
-from coffee_boat.model import Lock, Plan, Target
+from coffee_boat.model import Lock, Manifest, Plan, Target
+from coffee_boat.pipeline import Pipeline
+from coffee_boat.requirements import parse, parse_conda
 
 MINOR = ".".join(platform.python_version_tuple()[:2])
 OTHER = "3.12" if MINOR != "3.12" else "3.11"
@@ -347,22 +355,36 @@ def test_the_default_channel_is_conda_forge(tmp_path: Path, monkeypatch: pytest.
 
 
 class serving:  # noqa: N801  (a context manager)
-    """A folder over http."""
+    """A folder over http, or with a certificate over https; to those only who know the login or the token."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, login: str = "", token: str = "", certificate: Path | None = None) -> None:
         class Handler(SimpleHTTPRequestHandler):
             def __init__(self, *args: Any) -> None:
                 super().__init__(*args, directory=str(folder))
+
+            def do_GET(self) -> None:
+                if login and self.headers.get("Authorization") != f"Basic {b64encode(login.encode()).decode()}":
+                    self.send_error(401)
+                elif not self.path.startswith(f"/t/{token}/" if token else "/"):
+                    self.send_error(403)
+                else:
+                    self.path = self.path.removeprefix(f"/t/{token}") if token else self.path
+                    super().do_GET()
 
             def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     def __enter__(self) -> str:
         self._thread.start()
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
@@ -404,6 +426,102 @@ def test_it_solves_where_an_event_loop_runs_already(tmp_path: Path, forge: str) 
         return versions(plan(tmp_path, "numpy", channel=[forge]).lock)
 
     assert asyncio.run(cell())["numpy"] == "2.4.6"
+
+
+# while a session runs
+
+
+def more(tmp_path: Path, aboard: Lock, *specs: str, channel: str, pip: Sequence[str] = (), wheels: Path | None = None) -> Lock:
+    chosen, _ = settings.load({"store": str(tmp_path / "store"), "offline": bool(pip) or None, "find_links": [str(wheels)] if wheels else None})
+    asked = tuple(parse_conda(spec, origin="add_conda_packages") for spec in specs)
+    wanted = Manifest(conda=asked, channels=(channel,), requirements=tuple(parse(text, origin="add_pip_packages") for text in pip))
+    return Pipeline(chosen, Store(tmp_path / "store"), target=aboard.target).lock_more(wanted, wanted, aboard, lambda _line: None)
+
+
+def test_what_is_aboard_stays_as_it_is(tmp_path: Path, forge: str) -> None:
+    aboard = plan(tmp_path, "numpy <2", channel=[forge]).lock
+    assert versions(more(tmp_path, aboard, "scipy", "numpy", channel=forge)) == {"numpy": "1.26.4", "python": f"{MINOR}.4", "scipy": "1.11.0"}
+
+
+def test_what_is_aboard_need_not_be_listed_any_more(tmp_path: Path, forge: str, lower: str) -> None:
+    aboard = plan(tmp_path, "numpy <2", channel=[forge]).lock
+    added = more(tmp_path, aboard, "only-there", channel=lower)
+    assert versions(added) == {**versions(aboard), "only-there": "1.0"}
+    assert [pin for pin in added.conda if pin.name != "only-there"] == list(aboard.conda)
+
+
+def test_a_change_of_what_is_aboard_is_refused_and_named(tmp_path: Path, forge: str) -> None:
+    aboard = plan(tmp_path, "numpy <2", channel=[forge]).lock
+    with pytest.raises(LockError, match="a version that is aboard would have to change") as caught:
+        more(tmp_path, aboard, "pandas", channel=forge)
+    assert "numpy 1.26.4 py_a (aboard the running session)" in caught.value.value
+    assert "pandas (add_conda_packages)" in caught.value.value
+
+
+def test_pip_goes_on_top_of_what_conda_brought_aboard(tmp_path: Path, wheels: Path, conda_channel: str) -> None:
+    aboard = plan(tmp_path, "pure=1", channel=[conda_channel]).lock
+    added = more(tmp_path, aboard, channel=conda_channel, pip=["on-top"], wheels=wheels)
+    assert [pin.name for pin in added.pins] == ["helper", "on-top"]
+    assert versions(added) == versions(aboard)
+    assert added.target == aboard.target
+    with pytest.raises(LockError, match="does not go with the conda packages"):
+        more(tmp_path, aboard, channel=conda_channel, pip=["wants-new"], wheels=wheels)
+
+
+# credentials
+
+
+def test_credentials_are_taken_from_where_rattler_keeps_them(tmp_path: Path, forge: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDA_REMOTE_MAX_RETRIES", "0")
+    with serving(Path(forge.removeprefix("file://")).parent, login="me:hidden") as url:
+        with pytest.raises(LockError, match="refused the credentials") as caught:
+            plan(tmp_path, "numpy", channel=[f"{url}/forge"])
+        assert "netrc" in caught.value.cure
+        with pytest.raises(LockError, match="refused the credentials") as caught:
+            plan(tmp_path, "numpy", channel=[url.replace("//", "//me:WRONG@") + "/forge"])
+        assert "WRONG" not in str(caught.value)
+        (tmp_path / "home/.netrc").write_text("machine 127.0.0.1 login me password hidden\n")
+        assert versions(plan(tmp_path, "numpy", channel=[f"{url}/forge"]).lock)["numpy"] == "2.4.6"
+
+
+def test_a_token_in_a_channels_path_is_used_and_hidden(tmp_path: Path, forge: str) -> None:
+    with serving(Path(forge.removeprefix("file://")).parent, token="SECRET") as url:
+        made = plan(tmp_path, "numpy", channel=[f"{url}/t/SECRET/forge"])
+    assert versions(made.lock)["numpy"] == "2.4.6"
+    assert {pin.url.partition("/forge")[0] for pin in made.lock.conda} == {url}
+    assert "SECRET" not in f"{made}{made!r}"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_authorities_of_a_company_are_believed_where_condarc_says_so(tmp_path: Path, forge: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "PIP_CERT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("CONDA_REMOTE_MAX_RETRIES", "0")
+    authority = tmp_path / "authority.pem"
+    with serving(Path(forge.removeprefix("file://")).parent, certificate=certificate(tmp_path, authority)) as url:
+        with pytest.raises(LockError, match="certificate of a channel is not trusted") as caught:
+            plan(tmp_path, "numpy", channel=[f"{url}/forge"])
+        assert "ssl_verify" in caught.value.cure
+        for said in (str(authority), "false"):
+            (tmp_path / "home/.condarc").write_text(f"ssl_verify: {said}\n")
+            assert versions(captain(tmp_path / said.strip("/")).add_conda_packages("numpy", channel=f"{url}/forge").plan().lock)["numpy"] == "2.4.6"
+
+
+def certificate(folder: Path, authority: Path) -> Path:
+    """Key and certificate of 127.0.0.1 in one file, signed by an authority that nobody knows."""
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+    (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\n")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "authority.key", "-out", str(authority), "-days", "2", "-subj", "/CN=authority")
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
+    signed = ["-CA", str(authority), "-CAkey", "authority.key", "-CAcreateserial", "-days", "2", "-extfile", "extensions", "-out", "server.pem"]
+    openssl("x509", "-req", "-in", "server.csr", *signed)
+    both = folder / "both.pem"
+    both.write_text((folder / "server.key").read_text() + (folder / "server.pem").read_text())
+    return both
 
 
 # conda below, pip on top

@@ -320,6 +320,7 @@ async def _solve(wish: Wish, places: Sequence[Channel], gateway: Gateway, *, fle
         sources=sources,
         specs=[await _spec(name, wish, gateway, platforms) for name in sorted({"python", *(r.name for r in wish.requirements), *(pin.name for pin in wish.aboard)})],
         constraints=list(_constraints(wish)),
+        pinned_packages=[_conda.record_of(pin, places) for pin in wish.aboard],  # wherever they came from: no channel need list them now
         gateway=gateway,
         platforms=platforms,
         virtual_packages=_virtual(wish),
@@ -347,7 +348,6 @@ async def _spec(name: str, wish: Wish, gateway: Gateway, platforms: Sequence[Sub
 def _constraints(wish: Wish) -> Iterator[str]:
     yield wish.python
     yield from (r.text for r in wish.requirements if r.text != r.name)
-    yield from (f"{pin.name} =={pin.version} {pin.build}" for pin in wish.aboard)
 
 
 def _virtual(wish: Wish) -> list[GenericVirtualPackage]:
@@ -491,15 +491,15 @@ def _reason(told: str, wish: Wish, gateway: Gateway) -> tuple[str, str, str]:
             return "the channels have no python", "conda's python is the environment's interpreter", "name a channel that has it too: --channel conda-forge"
         cause = "the name is misspelt, or it lies in another channel, or has no build for these nodes"
         return "no such conda package", cause, f"check the name; name its channel; or, if PyPI has it, captain.add_pip_packages({found[1].split('[')[0]!r})"
-    if wish.configuration.channel_priority == "strict" and (lower := _if_flexible(wish, gateway)):
-        cause = f"a name is taken from the first channel that has it (strict channel priority); a lower one would serve: {lower}"
-        return "no set of conda packages serves all requirements", cause, "put that channel first, or set CONDA_CHANNEL_PRIORITY=flexible (or channel_priority in .condarc)"
-    if wish.aboard and "cannot be fulfilled" in told and any(pin.name in told for pin in wish.aboard):
+    if "is locked, but another version is required" in told:
         return (
             "a version that is aboard would have to change",
             "a live session keeps what its workers have imported",
             "ask for what goes with what is aboard; or start the session anew",
         )
+    if wish.configuration.channel_priority == "strict" and (lower := _if_flexible(wish, gateway)):
+        cause = f"a name is taken from the first channel that has it (strict channel priority); a lower one would serve: {lower}"
+        return "no set of conda packages serves all requirements", cause, "put that channel first, or set CONDA_CHANNEL_PRIORITY=flexible (or channel_priority in .condarc)"
     return "no set of conda packages serves all requirements", "two of them exclude each other", "loosen one of those that the text above names"
 
 
