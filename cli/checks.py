@@ -7,9 +7,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import metadata
 from typing import Literal
 
-from coffee_boat import Captain, _host, _uv, launch, settings, submit
+from coffee_boat import Captain, _conda, _host, _uv, launch, settings, submit
 from coffee_boat._run import redact, run
 from coffee_boat._store import Store
 from coffee_boat.backends import backend_for
@@ -55,8 +56,10 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
         "java": lambda: _java(store),
         "resolver": _resolver,
         "store": lambda: _space(store),
-        "requirements": lambda: f"{len(wanted.add_to(Captain(**wanted.settings)).manifest.requirements)} requirements can be read",
+        "requirements": lambda: f"{len(wanted.add_to(Captain(**wanted.settings)).manifest.texts)} requirements can be read",
     }
+    if wanted.conda or wanted.environments:
+        checks["conda"] = lambda: _rattler(said)
     if said.ship_python:
         checks["interpreter"] = lambda: _interpreter(said.python, offline=said.indexes.offline)
     if where.master is None:
@@ -117,6 +120,13 @@ def _platform() -> str:
 
 def _resolver() -> str:
     return run([_uv.binary(), "--version"], timeout=30).stdout.strip()
+
+
+def _rattler(said: settings.Settings) -> str:
+    _conda.rattler()
+    configuration = settings.conda(said)
+    channels = ", ".join(redact(name) for name in configuration.channels) or _conda.DEFAULT
+    return f"py-rattler {metadata.version('py-rattler')}, channels {channels}" + (f" ({', '.join(configuration.files)})" if configuration.files else "")
 
 
 def _spark() -> str:

@@ -203,7 +203,7 @@ class Pipeline:
 
     def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say, *, aboard: Lock | None = None) -> Lock:
         """Conda first; pip on top, with what the conda packages bring as given."""
-        below = self._ask_conda(manifest, aboard, say)
+        below = self._ask_conda(manifest, preferred, aboard, say)
         limits = [requirements.read_constraints(path) for path in self._settings.constraints]
         wanted = requirements.for_target(requirements.merge([manifest, *limits]), target.environment(below.target))
         lock = pip.resolve(
@@ -219,12 +219,12 @@ class Pipeline:
         )
         return replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
 
-    def _ask_conda(self, manifest: Manifest, aboard: Lock | None, say: Say) -> Lock:
+    def _ask_conda(self, manifest: Manifest, preferred: Mapping[str, str], aboard: Lock | None, say: Say) -> Lock:
         """The conda half; a Lock of nothing but the target where none is wanted or aboard."""
         held = aboard.conda if aboard is not None else ()
         if not manifest.conda and not held:
             return Lock(self.target)
-        wish = self._wish(manifest, held)
+        wish = conda_lock.Wish(manifest, self.nodes(manifest), self.minor(manifest), self.condarc, accepted=self._settings.accept_conda_license, aboard=held, preferred=preferred)
         if manifest.conda:
             lock = conda_lock.resolve(wish, store=self._store, max_age=self._settings.lock_max_age, say=say)
         else:  # nothing is asked of conda: what is aboard is what there is
@@ -232,9 +232,6 @@ class Pipeline:
         known = {pin.name: pin for pin in held}
         lock = replace(lock, conda=tuple(known.get(pin.name, pin) for pin in lock.conda))
         return conda_lock.with_provided(lock, wish, store=self._store) if manifest.requirements else lock
-
-    def _wish(self, manifest: Manifest, aboard: tuple[CondaPin, ...] = ()) -> conda_lock.Wish:
-        return conda_lock.Wish(manifest, self.nodes(manifest), self.minor(manifest), self.condarc, self._settings.accept_conda_license, aboard)
 
     def nodes(self, manifest: Manifest) -> Target:
         """What the executors are; with conda packages, of their python the minor version only, until it is chosen."""

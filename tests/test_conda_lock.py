@@ -12,6 +12,7 @@ import subprocess
 from base64 import b64encode
 from collections.abc import Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import metadata
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -142,6 +143,19 @@ def test_no_secret_is_shown_or_kept(tmp_path: Path, forge: str, monkeypatch: pyt
     assert versions(made.lock)["numpy"] == "2.4.6"
     assert "hidden" not in f"{made} {made!r} {made.lock!r} {caught.value}"
     assert not [path for path in (tmp_path / "store" / "keys").rglob("*.json") if "hidden" in path.read_text()]
+
+
+# what the driver has
+
+
+def test_the_drivers_own_versions_are_preferred_where_they_may_be(tmp_path: Path, forge: str) -> None:
+    own = metadata.version("click")
+    click = [record("click", version, ["python"], subdir="noarch") for version in ("1.0", own, "99.0")]
+    there = channel(tmp_path / "clicks", *pythons(f"{MINOR}.4"), *click)
+    assert versions(plan(tmp_path, "click", channel=[there]).lock)["click"] == own
+    assert versions(plan(tmp_path, "click >=99", channel=[there]).lock)["click"] == "99.0"
+    below = channel(tmp_path / "below", *pythons(f"{MINOR}.4"), record("click", "98.0", ["python"]))
+    assert versions(plan(tmp_path, "click", channel=[below, there]).lock)["click"] == "98.0", "it gets around no priority"
 
 
 # Python's minor version
@@ -609,6 +623,17 @@ def test_pyspark_of_conda_is_not_taken(tmp_path: Path, forge: str) -> None:
 
 
 # the doors
+
+
+def test_boat_check_tells_what_conda_needs(tmp_path: Path, forge: str) -> None:
+    from click.testing import CliRunner
+
+    from coffee_boat.cli.main import boat
+
+    (tmp_path / "home/.condarc").write_text(f"channels: [{forge}]\n")
+    done = CliRunner().invoke(boat, ["check", "--conda", "numpy", "--store", str(tmp_path / "store")])
+    assert f"channels {forge}" in done.stdout
+    assert "1 requirements can be read" in done.stdout
 
 
 def test_the_command_line_has_the_same_words(tmp_path: Path, forge: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rattler.platform.subdir import SubdirLiteral
 
 _INFO = re.compile(r"(?:^|/)site-packages/(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>\d[^-/]*)(?:\.dist-info|(?:-py3[^/]*)?\.egg-info)(?:/|$)")
-_LAYOUT = 1
+_LAYOUT = 2
 """Of what is remembered: another number forgets all."""
 _TIMEOUT = datetime.timedelta(minutes=10)
 _SUBDIRS = {"x86_64": "linux-64", "i686": "linux-32", "armv7l": "linux-armv7l"}
@@ -58,6 +58,8 @@ class Wish:
     """True if Anaconda's terms of service were accepted."""
     aboard: tuple[CondaPin, ...] = ()
     """What must stay as it is."""
+    preferred: Mapping[str, str] = field(default_factory=dict)
+    """Normalized name -> version that the driver runs; taken where the requirements allow it, since objects are pickled from one to the other."""
 
     @property
     def requirements(self) -> tuple[CondaRequirement, ...]:
@@ -120,7 +122,7 @@ def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], No
     _conda.refuse_unlicensed(wish.channels, accepted=wish.accepted)
     key = wish.key()
     known = _recall(store, key, wish)
-    if known is not None and (known.age <= max_age or wish.configuration.offline):
+    if known is not None and known.exact and (known.age <= max_age or wish.configuration.offline):
         return known.lock if known.age <= max_age else known.aged("offline")
     try:
         with store.lock(f"solve {digest_of(key)}"):
@@ -240,6 +242,8 @@ class _Known:
     lock: Lock
     made: float
     """Seconds since the epoch."""
+    exact: bool
+    """False if the driver has other versions now: the answer serves, but is not the one that would be given today."""
 
     @property
     def age(self) -> float:
@@ -258,7 +262,8 @@ def _recall(store: Store, key: Mapping[str, Any], wish: Wish) -> _Known | None:
     if value is None:
         return None
     pins = tuple(pin_of(said) for said in value["pins"])
-    return _Known(_locked(pins, wish, tuple(Finding(**said) for said in value["findings"])), value["made"])
+    exact = all(wish.preferred.get(pin.name, "") in (value["preferred"].get(pin.name, ""), pin.version) for pin in pins)
+    return _Known(_locked(pins, wish, tuple(Finding(**said) for said in value["findings"])), value["made"], exact)
 
 
 def pin_of(said: Mapping[str, Any]) -> CondaPin:
@@ -274,7 +279,8 @@ def _ask(wish: Wish, key: Mapping[str, Any], store: Store, known: _Known | None,
         if known is None:
             raise
         return known.aged(error.what)
-    value = {"made": time.time(), "pins": [asdict(pin) for pin in lock.conda], "findings": [vars(finding) for finding in lock.findings]}
+    preferred = {pin.name: wish.preferred[pin.name] for pin in lock.conda if pin.name in wish.preferred}
+    value = {"made": time.time(), "preferred": preferred, "pins": [asdict(pin) for pin in lock.conda], "findings": [vars(finding) for finding in lock.findings]}
     with suppress(StoreError):
         store.remember("conda-lock", key, value)
     return lock
@@ -296,7 +302,7 @@ def _solved(wish: Wish, store: Store) -> Lock:
     gateway = _conda.gateway(wish.configuration, _conda.cache(store, "repodata"))
     places = wish.channels
     try:
-        records = _conda.wait(lambda: _solve(wish, places, gateway))
+        records = _conda.wait(lambda: _chosen(wish, places, gateway))
     except module.exceptions.SolverError as error:
         raise _unsolvable(str(error), wish, gateway) from error
     except module.exceptions.GatewayError as error:
@@ -311,15 +317,23 @@ def _locked(pins: tuple[CondaPin, ...], wish: Wish, findings: tuple[Finding, ...
     return Lock(replace(wish.target, python=python_of(pins).version), conda=pins, findings=findings)
 
 
-async def _solve(wish: Wish, places: Sequence[Channel], gateway: Gateway, *, flexible: bool = False) -> list[RepoDataRecord]:
+async def _chosen(wish: Wish, places: Sequence[Channel], gateway: Gateway) -> list[RepoDataRecord]:
+    """The newest that goes together; then once more with the driver's own versions preferred, if what was chosen has others."""
+    records = await _solve(wish, places, gateway)
+    preferred = await _preferred(wish, records, places[0], gateway)
+    return await _solve(wish, places, gateway, preferred=preferred) if preferred else records
+
+
+async def _solve(wish: Wish, places: Sequence[Channel], gateway: Gateway, *, preferred: Sequence[RepoDataRecord] = (), flexible: bool = False) -> list[RepoDataRecord]:
     module = _conda.rattler()
     priority = "Flexible" if flexible else wish.configuration.channel_priority.capitalize()
     sources = [module.Channel(place.url) for place in places]
-    platforms: list[SubdirLiteral] = [subdir(wish.target), "noarch"]  # type: ignore[list-item]
+    platforms = _platforms(wish)
     found: list[RepoDataRecord] = await module.solve(
         sources=sources,
         specs=[await _spec(name, wish, gateway, platforms) for name in sorted({"python", *(r.name for r in wish.requirements), *(pin.name for pin in wish.aboard)})],
         constraints=list(_constraints(wish)),
+        locked_packages=preferred,
         pinned_packages=[_conda.record_of(pin, places) for pin in wish.aboard],  # wherever they came from: no channel need list them now
         gateway=gateway,
         platforms=platforms,
@@ -343,6 +357,30 @@ async def _spec(name: str, wish: Wish, gateway: Gateway, platforms: Sequence[Sub
         having = {_conda.without_secrets(str(record.channel)) for records in listed for record in records}
         places = tuple(place for place in places if place.public in having) or places
     return f"{places[0].url.rstrip('/')}::{name}"
+
+
+async def _preferred(wish: Wish, records: Sequence[RepoDataRecord], first: Channel, gateway: Gateway) -> list[RepoDataRecord]:
+    """What the first channel has in the driver's own versions of what was chosen. Of another channel it would get around the priorities."""
+    settled = {"python", *(pin.name for pin in wish.aboard), *(r.name for r in wish.requirements if r.channel)}
+    names = {name: version for record in records if (version := wish.preferred.get(name := record.name.normalized)) not in (None, str(record.version)) and name not in settled}
+    if not names:
+        return []
+    module = _conda.rattler()
+    specs = [module.MatchSpec(f"{name} =={version}") for name, version in names.items()]
+    listed = await gateway.query([module.Channel(first.url)], _platforms(wish), specs, recursive=False, channel_relations="disabled")
+    fitting = [record for found in listed for record in found if str(record.version) == names.get(record.name.normalized) and _is_for(record, wish.minor)]
+    return list({record.name.normalized: record for record in sorted(fitting, key=lambda record: record.build_number)}.values())
+
+
+def _is_for(record: RepoDataRecord, minor: str) -> bool:
+    """True if a package goes with a minor version of Python, as far as it says."""
+    module = _conda.rattler()
+    bounds = [bound for text in record.depends if text.split(" ")[0] == "python" and (bound := module.MatchSpec(text).version)]
+    return all(module.VersionSpec(bound).matches(module.Version(f"{minor}.99")) for bound in bounds)
+
+
+def _platforms(wish: Wish) -> list[SubdirLiteral]:
+    return [subdir(wish.target), "noarch"]  # type: ignore[list-item]
 
 
 def _constraints(wish: Wish) -> Iterator[str]:
