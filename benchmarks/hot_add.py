@@ -50,10 +50,10 @@ CONDITIONS = {"fetched before": FETCHED, "first time": NEW, "added before": SEEN
 
 @dataclass
 class Times:
-    """Seconds, by contestant, condition and kind of package; and the parts that coffee_boat tells."""
+    """Seconds, by contestant, condition and kind of package; and the parts of those that have some."""
 
     total: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
-    parts: dict[tuple[str, str], list[dict[str, float]]] = field(default_factory=dict)
+    parts: dict[tuple[str, str, str], list[dict[str, float]]] = field(default_factory=dict)
 
     def of(self, contestant: str, condition: str, kind: str) -> float | None:
         return median(self.total.get((contestant, condition, kind), ()))
@@ -76,6 +76,8 @@ class HotAdd:
         self.pip = shop.version(self.tools, "pip").replace(" ", "==")
         self.base = base
         self.times = Times()
+        self.steps: dict[str, float] = {}
+        """What the addition that was made last consists of, as far as its contestant tells."""
         self.loads: list[float] = []
         self.context: Any = None
         self.captain: Any = None
@@ -100,6 +102,7 @@ class HotAdd:
 
     def coffee_boat(self, package: str, _: str) -> None:
         self.captain.add_pip_packages(package)
+        self.steps = dict(self.captain.report.seconds)
 
     def forget(self, package: str) -> None:
         """All that was made of a package: locks with it, and its chunk."""
@@ -121,11 +124,15 @@ class HotAdd:
         """As gresearch.spark.install_pip_package does it."""
         name = f"spark-extension-pip-pkgs-{time.time()}"
         target = tempfile.mkdtemp(prefix=name)
+        started = time.perf_counter()
         subprocess.check_call([self.tools, "-m", "pip", "install", "--quiet", *_caching(condition), package, "--target", target])
+        installed = time.perf_counter()
         made = shutil.make_archive(target, "zip", target)
         shutil.rmtree(target)
+        zipped = time.perf_counter()
         self.context._jsc.sc().addArchive(f"{made}#{name}")
         self.context._python_includes.append(name)
+        self.steps = {"resolve": installed - started, "build": zipped - installed, "send": time.perf_counter() - zipped}
 
     def foreach_pip(self, package: str, condition: str) -> None:
         words = ["-m", "pip", "install", "--quiet", "--root-user-action=ignore", *_caching(condition), package]
@@ -168,18 +175,15 @@ class HotAdd:
             sys.exit(f"{module} was not imported on {EXECUTORS} executors: {found}")
 
     def add(self, contestant: str, add: Callable[[str, str], None], condition: str, kind: str, package: str) -> None:
+        self.steps = {}
         with self.times.measure(contestant, condition, kind):
             add(package, condition)
             called = time.perf_counter()
             self.imported(CONDITIONS[condition][kind][package])
             job = time.perf_counter() - called
-        if contestant == "coffee_boat":
-            self.tell_parts(condition, kind, job)
-
-    def tell_parts(self, condition: str, kind: str, job: float) -> None:
-        told = dict(self.captain.report.seconds)
-        rest = self.times.total["coffee_boat", condition, kind][-1] - job - sum(told.values())
-        self.times.parts.setdefault((condition, kind), []).append({**told, "rest of the call": rest, "import job": job})
+        if self.steps:
+            rest = self.times.total[contestant, condition, kind][-1] - job - sum(self.steps.values())
+            self.times.parts.setdefault((contestant, condition, kind), []).append({**self.steps, "rest of the call": rest, "import job": job})
 
     # a round
 
@@ -253,11 +257,9 @@ def show(bench: HotAdd, repeat: int) -> None:
     task = times.of("one task on each executor", "", "") or 0.0
     print(f"\none task on each executor that imports nothing new: {task:.2f} s")
     parts = list(dict.fromkeys(part for runs in times.parts.values() for run in runs for part in run))
-    rows = [
-        [f"{condition}, {kind}", *(median(run.get(part, 0.0) for run in runs) for part in parts), times.of("coffee_boat", condition, kind)]
-        for (condition, kind), runs in times.parts.items()
-    ]
-    print(f"\nparts of coffee_boat (arrive is one job on each executor)\n{table(('', *parts, 'all'), rows)}")
+    rows = [[", ".join(key), *(median(run[part] for run in runs if part in run) for part in parts), times.of(*key)] for key, runs in times.parts.items()]
+    print("\nparts. arrive is one job on each executor, by which coffee_boat knows that they have it: spark-extension does not ask.")
+    print(f"spark-extension's pip resolves, fetches and installs at once.\n{table(('', *parts, 'all'), rows)}")
     for kind in KINDS:
         mine, theirs = times.of("coffee_boat", "fetched before", kind), times.of("spark-extension", "fetched before", kind)
         if mine and theirs:

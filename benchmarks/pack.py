@@ -233,7 +233,8 @@ def show(bench: Bench) -> None:
         print(f"{row.label:36}{min(row.runs):>8.2f}{spent:>8}{row.size / 1e6:>6.0f}{ratios}  {row.warm}")
     for row in bench.rows:
         if row.parts:
-            print(f"parts of {row.label}: {', '.join(f'{name} {seconds:.2f} s' for name, seconds in row.parts.items())}; the rest is start, imports and the copy to the path")
+            parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in row.parts.items() if seconds)
+            print(f"parts of {row.label}: {parts}; the rest is start, imports and the copy to the path")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ Sources: PEP 425 (tags), PEP 600 (manylinux_x_y), PEP 508 (markers).
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from coffee_boat import _host
@@ -62,7 +63,8 @@ def environment(target: Target) -> dict[str, str]:
     }
 
 
-def tags(target: Target) -> list[Tag]:
+@cache
+def tags(target: Target) -> tuple[Tag, ...]:
     """The wheel tags that fit the target, best first. Never musllinux: executors run glibc."""
     from packaging.tags import compatible_tags, cpython_tags
 
@@ -70,7 +72,7 @@ def tags(target: Target) -> list[Tag]:
     interpreter = f"cp3{version[1]}"
     names = _platforms(target)
     # the abi is named, since packaging would take it from the driver's own build
-    return [*cpython_tags(version, abis=[interpreter], platforms=names), *compatible_tags(version, interpreter, names)]
+    return (*cpython_tags(version, abis=[interpreter], platforms=names), *compatible_tags(version, interpreter, names))
 
 
 def _platforms(target: Target) -> list[str]:
