@@ -139,9 +139,10 @@ class Ours:
             shutil.rmtree(self.store / folder, ignore_errors=True)
 
     def forget_chunks(self, wanted: Callable[[str], bool]) -> None:
-        """And the lock: adding to what is asked for resolves anew."""
+        """And the lock, as adding to what is asked for resolves anew; and what was read from wheels."""
         self.forget_archives()
-        shutil.rmtree(self.store / "keys/lock", ignore_errors=True)
+        for folder in ("keys/lock", "keys/requires"):
+            shutil.rmtree(self.store / folder, ignore_errors=True)
         for key in (self.store / "keys/chunk").iterdir():
             chunk = json.loads(key.read_text())
             if wanted(chunk["label"]):
@@ -152,7 +153,7 @@ class Ours:
 def coffee_boat(bench: Bench) -> None:
     ours = Ours(bench)
     bench.commands["coffee_boat"] = f"Captain(store=...).add_pip_packages{PACKAGES}.pack(path); {bench.version(ours.python, 'pyspark')}"
-    made_here = "wheels and what they need; uv's cache; chunks of interpreter and pyspark"
+    made_here = "wheels; uv's cache; chunks of interpreter and pyspark"
     bench.measure("ours, chunks cold", made_here, lambda: ours.pack(*PACKAGES), before=lambda: ours.forget_chunks(lambda label: not label.startswith(MADE_ONCE)))
     bench.measure("ours, chunks warm", "lock, wheels, all chunks", lambda: ours.pack(*PACKAGES), before=ours.forget_archives)
     bench.measure("ours, nothing to do", "the archive itself: it is copied", lambda: ours.pack(*PACKAGES))
