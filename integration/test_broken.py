@@ -15,6 +15,9 @@ from integration.beds._namespaces import Node
 from integration.conftest import Lane, cannot_run
 from integration.running import SparkPython
 
+pytestmark = pytest.mark.timeout(1800)
+"""Six sessions in one fixture, most of which wait for Spark to try four times."""
+
 WORK = "/var/sailor/work"
 """The executors' folder on the nodes."""
 
