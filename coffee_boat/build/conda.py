@@ -144,7 +144,9 @@ def _known(pins: Sequence[CondaPin], target: Target, store: Store) -> dict[str, 
 def _made(pins: Sequence[CondaPin], lock: Lock, store: Store, source: Source, say: Say) -> dict[str, Chunk]:
     if not pins:
         return {}
-    with conda_prefix.installed(lock.conda, store, source, say) as packages, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    # What is packed already need not be there, but python: without it rattler does not know where modules go, and conda-pack does not look at them.
+    python = [pin for pin in lock.conda if pin.name == "python" and pin not in pins]
+    with conda_prefix.installed([*pins, *python], store, source, say) as packages, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         say(f"packing {len(pins)} conda packages")
         made = {pin.name: pool.submit(_chunk, packages[pin.name], lock.target, store) for pin in pins}
         try:

@@ -1,6 +1,6 @@
 """CondaPins -> a prefix: installed by rattler in the store's scratch, read by conda-pack, gone when its chunks are made.
 
-The prefix is exactly the lock: nothing else was ever in it, no link script ran, and nobody writes into it. So what can make an
+The prefix is what is locked and not packed yet: nothing else was ever in it, no link script ran, and nobody writes into it. So what can make an
 archive of a conda environment wrong is refused here or cannot be: files that pip replaced or removed, editable installs, a package
 cache that somebody wrote into (rattler compares every file with the package's own hashes, and unpacks it again).
 """
@@ -74,7 +74,7 @@ def have(pin: CondaPin, store: Store) -> bool:
 
 @contextmanager
 def installed(pins: Sequence[CondaPin], store: Store, source: Source, say: Say) -> Iterator[dict[str, Installed]]:
-    """All packages of a lock in a prefix, by name, for as long as the block lasts.
+    """Packages in a prefix, by name, for as long as the block lasts.
 
     Raises:
         BuildError: a package cannot be fetched, is damaged, or does not go into one prefix with the others.
