@@ -44,7 +44,7 @@ _ANACONDAS_HOSTS = {"repo.anaconda.com", "repo.anaconda.cloud", "repo.continuum.
 _MIRRORING_HOSTS = {"conda.anaconda.org", "anaconda.org", "api.anaconda.org"}
 """Anybody's channels, and among them Anaconda's own under these names:"""
 _ANACONDAS_NAMES = {"main", "r", "msys2", "anaconda", "defaults", "free", "pro", "archive", "mro", "mro-archive", "pkgs"}
-_TOKEN = re.compile(r"/t/[A-Za-z0-9_-]+(?=/|$)")
+_TOKEN = re.compile(r"/t/[^/]+(?=/|$)")
 _SUBDIRS = {"noarch", "linux-64", "linux-32", "linux-aarch64", "linux-armv6l", "linux-armv7l", "linux-ppc64le", "linux-riscv64", "linux-s390x", "osx-64", "osx-arm64", "win-64"}
 
 
@@ -157,7 +157,8 @@ def is_anacondas(url: str) -> bool:
     host = (parts.hostname or "").rstrip(".").lower()
     if host in _ANACONDAS_HOSTS:
         return True
-    steps = [step for step in posixpath.normpath(unquote(without_token(parts.path))).split("/") if step]
+    steps = [step for step in posixpath.normpath(unquote(parts.path)).split("/") if step]
+    steps = steps[2:] if steps[:1] == ["t"] else steps
     return host in _MIRRORING_HOSTS and bool(steps) and steps[0].lower() in _ANACONDAS_NAMES
 
 
@@ -230,7 +231,7 @@ def _placed(place: str) -> str:
     """A channel's URL: absolute, dots resolved, without a platform at its end, with a slash."""
     if "://" not in place:
         place = Path(os.path.normpath(Path(place).expanduser().absolute())).as_uri()
-    parts = urlsplit(place)
+    parts = urlsplit(place.replace("\\", "/"))  # as rattler reads it
     if parts.scheme not in ("http", "https", "file", "s3", "oci", "gcs") or (parts.scheme != "file" and not parts.hostname):
         raise RequirementError("not a channel", value=redact(place), cause="a channel lies at https://, http://, file://, s3:// or oci://", cure="correct the URL")
     path = "/" + posixpath.normpath(parts.path).strip("/.") if parts.path else "/"

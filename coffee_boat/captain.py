@@ -24,7 +24,7 @@ from coffee_boat.backends import Backend, backend_for, backend_under_way, preloa
 from coffee_boat.build import archive as archives
 from coffee_boat.build import pyspark_files
 from coffee_boat.errors import BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
-from coffee_boat.model import Archive, Arrival, Chunk, ClusterFacts, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts
+from coffee_boat.model import Archive, Arrival, Chunk, ClusterFacts, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts, Target
 from coffee_boat.pipeline import Pipeline, Stopwatch
 from coffee_boat.preflight import Preflight, as_finding
 from coffee_boat.session import record, takeover
@@ -420,7 +420,7 @@ class Captain:
         """
         header = submit.read_header(script) if script is not None else None
         if script is not None and header is not None:
-            submit.refuse_other_python(header, (self._lock.target if self._lock else self._pipeline.nodes(self.manifest)).python)
+            submit.refuse_other_python(header, self._nodes().python)
             if self._locked_by_file is None:
                 self.add_requirements(script)
         made = self._order(master, deploy_mode, conf, ask=self._ask)
@@ -519,9 +519,13 @@ class Captain:
         Raises:
             LaunchError: it cannot serve.
         """
-        cluster = self._preflight.ask(facts, lambda: self._pipeline.target, ships_python=self._settings.ship_python, driver_starts=driver_starts)
+        cluster = self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python, driver_starts=driver_starts)
         self._tell(cluster.findings)
         return cluster
+
+    def _nodes(self) -> Target:
+        """What the executors are, as far as it is known before anything is resolved."""
+        return self._lock.target if self._lock is not None else self._pipeline.nodes(self.manifest)
 
     def _ask_gently(self, facts: SparkFacts) -> ClusterFacts:
         """The same, where nothing is refused."""
@@ -531,7 +535,7 @@ class Captain:
 
     def _said_or_refused(self, facts: SparkFacts) -> ClusterFacts:
         try:
-            return self._preflight.ask(facts, lambda: self._pipeline.target, ships_python=self._settings.ship_python)
+            return self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python)
         except LaunchError as refusal:
             return ClusterFacts(facts.master, findings=(as_finding(refusal),))
 

@@ -237,7 +237,8 @@ class Pipeline:
         """What the executors are; with conda packages, of their python the minor version only, until it is chosen."""
         if not manifest.conda:
             return self.target
-        return self._target or target.target_for(f"{self.minor(manifest)}.0", platform.machine(), platform=self._settings.platform)
+        minor, own = self.minor(manifest), platform.python_version()
+        return self._target or target.target_for(own if target.minor_of(own) == minor else f"{minor}.0", platform.machine(), platform=self._settings.platform)
 
     def _explained(self, refusal: BoatError, manifest: Manifest, aboard: Lock, say: Say) -> BoatError:
         """The refusal itself, or, if it would go well without what is aboard, what would have to change."""

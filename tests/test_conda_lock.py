@@ -594,6 +594,15 @@ def test_the_names_in_the_packages_count(tmp_path: Path, wheels: Path) -> None:
     assert next(pin for pin in ours.plan().lock.conda if pin.name == "conda-name").provides == ("pypi-name==1.0",)
 
 
+def test_packages_of_a_server_are_looked_into_without_keeping_them(tmp_path: Path, wheels: Path, conda_channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_NO_INDEX", "1")
+    with serving(Path(conda_channel.removeprefix("file://"))) as url:
+        ours = captain(tmp_path, find_links=[str(wheels)]).add_conda_packages("pure=1", channel=url).add_pip_packages("on-top")
+        made = ours.plan()
+    assert next(pin for pin in made.lock.conda if pin.name == "pure").provides == ("pure==1.1",)
+    assert not [f for f in made.findings if "same name" in f.what]
+
+
 def test_a_package_that_cannot_be_looked_into_is_taken_by_its_name(tmp_path: Path, wheels: Path, forge: str) -> None:
     made = mixed(tmp_path, ["pure"], ["on-top"], channel=forge).plan()
     assert [pin.name for pin in made.lock.pins] == ["helper", "on-top"]
@@ -612,8 +621,9 @@ def test_distributions_are_read_off_their_folders() -> None:
         f"{below}Old.Name-1.0-py3.11.egg-info/PKG-INFO",
         "site-packages/x_y-2.0.dist-info/RECORD",
         f"{below}numpy/__init__.py",
+        f"{below}of-old-3.0+cu121.dist-info/METADATA",
     ]
-    assert distributions(paths) == ("old-name==1.0", "scikit-learn==1.5.0", "x-y==2.0")
+    assert distributions(paths) == ("of-old==3.0+cu121", "old-name==1.0", "scikit-learn==1.5.0", "x-y==2.0")
 
 
 def test_pyspark_of_conda_is_not_taken(tmp_path: Path, forge: str) -> None:

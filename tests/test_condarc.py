@@ -175,6 +175,8 @@ def test_credentials_are_kept_for_fetching_only() -> None:
         "https://repo.anaconda.cloud/repo/main",
         "https://conda.anaconda.org/main",
         "https://conda.anaconda.org/t/TOKEN/anaconda",
+        "https://conda.anaconda.org/t/TOKEN.x/main",
+        "https://conda.anaconda.org\\main",
         "https://conda.anaconda.org/m%61in",
         "https://conda.anaconda.org//main",
         "https://conda.anaconda.org/conda-forge/../main",

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, RepoDataRecord
     from rattler.platform.subdir import SubdirLiteral
 
-_INFO = re.compile(r"(?:^|/)site-packages/(?P<name>[A-Za-z0-9][\w.]*?)-(?P<version>\d[^-/]*)(?:\.dist-info|(?:-py3[^/]*)?\.egg-info)(?:/|$)")
+_INFO = re.compile(r"(?:^|/)site-packages/(?P<name>[A-Za-z0-9][\w.-]*?)-(?P<version>\d[^-/]*)(?:\.dist-info|(?:-py3[^/]*)?\.egg-info)(?:/|$)")
 _LAYOUT = 2
 """Of what is remembered: another number forgets all."""
 _TIMEOUT = datetime.timedelta(minutes=10)

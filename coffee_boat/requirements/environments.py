@@ -214,17 +214,15 @@ def _read_distributions(places: Sequence[Path], found: _Found) -> None:
 
 def _is_condas(one: Distribution, found: _Found) -> bool:
     folder = _info_folder(one)
-    return folder is not None and any(f"{folder.relative_to(found.prefix)}/{name}" in found.owned for name in ("METADATA", "PKG-INFO")) if _below(folder, found.prefix) else False
+    if folder is None or not folder.is_relative_to(found.prefix):
+        return False
+    return any(f"{folder.relative_to(found.prefix)}/{name}" in found.owned for name in ("METADATA", "PKG-INFO"))
 
 
 def _info_folder(one: Distribution) -> Path | None:
     """Where its metadata lies."""
     place = getattr(one, "_path", None)
     return Path(str(place)) if place is not None else None
-
-
-def _below(path: Path | None, prefix: Path) -> bool:
-    return path is not None and path.is_relative_to(prefix)
 
 
 def _overlaid(ours: dict[str, Distribution], found: _Found) -> None:
