@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,3 +204,15 @@ def test_an_environment_file_in_place_of_requirements_is_sent_to_its_door(tmp_pa
     with pytest.raises(RequirementError) as caught:
         read(environment(tmp_path, "dependencies: [numpy]\n"))
     assert "captain.add_environment(" in caught.value.cure
+
+
+# without the extra
+
+
+@pytest.mark.parametrize("module", ["rattler", "ruamel.yaml"])
+def test_without_the_libraries_it_says_what_to_install(tmp_path: Path, module: str) -> None:
+    path = environment(tmp_path, "channels: [c]\ndependencies: [numpy]\n")
+    script = f"import sys; sys.modules[{module!r}] = None\nfrom coffee_boat import Captain\nCaptain(store={str(tmp_path)!r}).add_environment({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "cure:  pip install 'coffee_boat[conda]'" in done.stderr
