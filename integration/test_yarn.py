@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,85 @@ def administer(yarn: YarnLane, *arguments: str) -> None:
     node, hadoop_folder = yarn.ours.node("namenode"), hadoop.ON_NODE
     java = [f"{_java.ON_NODE}/bin/java", "-cp", f"{hadoop_folder}/conf:{hadoop_folder}/lib/*", "org.apache.hadoop.hdfs.tools.DFSAdmin"]
     yarn.on_node(node, *java, *arguments)
+
+
+# a stage that several users share
+
+ADMIN = _namespaces.USER
+STORY = {
+    "opened": f"be {ADMIN} mode 1777",
+    "alice": "be alice ship one",
+    "once": "times . ship one times .",
+    "bob": "be bob ship one",
+    "planted": "plant two be alice ship two",
+    "old": f"be {ADMIN} age 100 be alice leftovers 90",
+    "used": "be bob ship one be alice leftovers 90 times .",
+    "pruned": "prune 90 times .",
+    "open": f"be {ADMIN} mode 777 be alice ship three",
+    "safe mode": f"be {ADMIN} safemode ENTER be alice ship four be {ADMIN} safemode LEAVE",
+    "full": f"be {ADMIN} quota 1000000 be alice ship five be {ADMIN} quota 0",
+    "closed": "mode 755 be bob ship six times .",
+}
+
+
+@pytest.fixture(scope="module")
+def story(yarn: YarnLane, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]:
+    """What each step of each chapter gave, but for `be`."""
+    assert yarn.ours.healthy
+    there = SparkPython(store=store, folder=tmp_path_factory.mktemp("stage"))
+    words = {chapter: text.split() for chapter, text in STORY.items()}
+    given = iter(there.checked("staging.py", f"hdfs:///shared-{os.getpid()}", *(word for each in words.values() for word in each), env=yarn.environment).result["steps"])
+    steps = {chapter: [(what, next(given)) for what in each[::2]] for chapter, each in words.items()}
+    return {chapter: [outcome for what, outcome in each if what != "be"] for chapter, each in steps.items()}
+
+
+def test_an_archive_in_hdfs_is_uploaded_once_for_all(story: Mapping[str, list[Any]]) -> None:
+    (alices,), (before, again, after), (bobs,) = story["alice"], story["once"], story["bob"]
+    assert alices["uri"].startswith("hdfs://")
+    assert alices["uri"].count(":") == 2, "with the NameNode's address: executors need no default"
+    assert alices["findings"] == again["findings"] == []
+    assert {alices["uri"], again["uri"], bobs["uri"]} == {alices["uri"]}
+    assert list(before.items()) == list(after.items()) == [(alices["uri"].rpartition("/")[2], next(iter(before.values())))]
+    assert bobs["findings"] == ["the archive in the stage belongs to alice"]
+
+
+def test_an_archive_that_another_user_planted_is_refused(story: Mapping[str, list[Any]]) -> None:
+    _, refused_ = story["planted"]
+    assert refused_["error"] == "the stage holds something else under the archive's name"
+    assert "its owner, bob" in refused_["cause"]
+
+
+def test_an_archive_that_somebody_used_stays_and_the_others_go(story: Mapping[str, list[Any]]) -> None:
+    (name,) = story["once"][0]
+    _, old = story["old"]
+    assert name in old
+    _, left, times = story["used"]
+    assert name not in left
+    assert any(each.startswith(f".{name}.used-bob") for each in times)
+    done, after = story["pruned"]
+    assert sorted(after) == sorted(each for each in times if name in each) or done["kept"], "bob's file in a folder with the sticky bit"
+    assert name in after
+
+
+def test_a_folder_that_everybody_may_write_is_named(story: Mapping[str, list[Any]]) -> None:
+    assert story["open"][-1]["findings"] == ["everybody may write the stage's folder"]
+
+
+@pytest.mark.parametrize(
+    ("chapter", "step", "what", "words"),
+    [
+        ("safe mode", 1, "HDFS is in safe mode and takes no files", "It was turned on manually"),
+        ("full", 1, "there is no space in the stage", "DiskSpace quota"),
+        ("closed", 1, "the stage may not be read or written by you", "user=bob"),
+    ],
+)
+def test_what_hdfs_refuses_is_told_in_its_own_words_and_leaves_nothing(story: Mapping[str, list[Any]], chapter: str, step: int, what: str, words: str) -> None:
+    error = story[chapter][step]
+    assert error["error"] == what
+    assert words in error["cause"]
+    assert "\tat " not in error["cause"]
+    assert error["cure"]
+    assert not any(re.fullmatch(r".+\.[0-9a-f]{32}", name) for name in story["closed"][-1]), "an upload that broke off"
 
 
 # what cannot start is explained
