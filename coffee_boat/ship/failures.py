@@ -63,6 +63,7 @@ _KINDS = (
         "the stage cannot be reached",
         "check the host in the URL, HADOOP_CONF_DIR or the endpoint's variable, and that this machine may connect to it",
     ),
+    _Kind("FileNotFound", "there is no such bucket or folder", "create it, or correct the stage; coffee_boat makes folders, never buckets"),
 )
 _ELSE = _Kind("", "the stage cannot be read or written", "check that the folder exists and that you may write there")
 _LINES = 3
