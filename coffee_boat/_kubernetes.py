@@ -15,9 +15,9 @@ from coffee_boat.model import Finding, SparkFacts
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
-_CONNECT, _READ = 3.0, 10.0
-"""Seconds for a connection, and without an answer."""
-_TAIL = 40
+_CONNECT, _READ = 5.0, 15.0
+"""Seconds for a connection with its TLS handshake, and without an answer. Each is tried twice: a busy apiserver is no reason to refuse a launch."""
+_TAIL = 400
 """Lines of a log."""
 
 LABEL = "coffee-boat"
@@ -146,7 +146,7 @@ class Apiserver:
 def _pool(access: _kubeconfig.Access) -> Any:
     import urllib3
 
-    options: dict[str, Any] = {"timeout": urllib3.Timeout(connect=_CONNECT, read=_READ), "retries": False}
+    options: dict[str, Any] = {"timeout": urllib3.Timeout(connect=_CONNECT, read=_READ), "retries": urllib3.Retry(1, redirect=False, raise_on_status=False)}
     if access.server.startswith("https://"):
         options["ssl_context"] = access.tls()
     if access.server_name:

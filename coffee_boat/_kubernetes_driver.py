@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,9 @@ _RUN = "coffee-boat-run"
 """A label that only the pod of this submission has: Spark chooses its name."""
 _WAIT = "spark.kubernetes.submission.waitAppCompletion"
 _INTERRUPTED = 130
+_CHATTER = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) ")
+"""As Spark's default log4j configuration begins a line."""
+_LINES = 40
 
 Say = Callable[[str], None]
 
@@ -79,7 +83,7 @@ class KubernetesDriver:
         if ended.code != 0:
             name = pod["metadata"]["name"]
             say(f"the driver's pod {name} ended with exit code {ended.code} ({ended.reason}); the end of its log (kubectl logs {name} -n {cluster.namespace}):")
-            say(redact(cluster.log_tail(pod, ended.container)))
+            say("\n" + _tail(cluster.log_tail(pod, ended.container)))
         return ended.code
 
     @staticmethod
@@ -123,3 +127,8 @@ class KubernetesDriver:
         if pod is not None and pod.get("status", {}).get("phase") in ("Pending", "Running"):
             name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "default")
             say(f"note: {Finding('the driver goes on', name, 'spark-submit was interrupted, not its pod', f'kubectl delete pod {name} -n {namespace} ends it')}")
+
+
+def _tail(log: str) -> str:
+    """The last lines that say something."""
+    return redact("\n".join([line for line in log.splitlines() if not _CHATTER.match(line)][-_LINES:]))

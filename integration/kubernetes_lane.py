@@ -12,10 +12,15 @@ from typing import Any
 
 from integration.beds.kubernetes import Cluster
 
-VARIABLES = ("KUBECONFIG", "KUBERNETES_MASTER", "KUBERNETES_IMAGE", "KUBERNETES_IMAGE_WITH_PYTHON", "KUBERNETES_DRIVER_HOST", "KUBERNETES_SERVICE_ACCOUNT")
+VARIABLES = ("KUBECONFIG", "KUBERNETES_MASTER", "KUBERNETES_IMAGE", "KUBERNETES_IMAGE_WITH_PYTHON", "KUBERNETES_DRIVER_HOST", "KUBERNETES_SERVICE_ACCOUNT", "KUBERNETES_BED")
 """What `python -m integration.beds.kubernetes up` prints."""
 
+_QUICK = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+"""A start counts more than the speed of a long run."""
+
 SMALL = {
+    "spark.driver.extraJavaOptions": _QUICK,
+    "spark.executor.extraJavaOptions": _QUICK,
     "spark.executor.instances": "2",
     "spark.executor.memory": "600m",
     "spark.executor.memoryOverhead": "400m",
@@ -86,5 +91,5 @@ def of_the_user() -> KubernetesLane | str | None:
         said["KUBERNETES_IMAGE_WITH_PYTHON"],
         said["KUBERNETES_DRIVER_HOST"],
         said["KUBERNETES_SERVICE_ACCOUNT"] or "default",
-        own=False,
+        own=bool(said["KUBERNETES_BED"]),
     )

@@ -21,6 +21,8 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS = 25.0
 """That a message may take on a busy machine; the watch asks after 5."""
 
+pytestmark = pytest.mark.timeout(900)  # of a session that takes half a minute where nothing else runs
+
 Drive = Callable[..., Ended]
 
 
@@ -28,7 +30,7 @@ Drive = Callable[..., Ended]
 def drive(kubernetes: KubernetesLane, spark_python: SparkPython, tmp_path: Path) -> Drive:
     """Runs a program of `drivers/` with an administrator's settings, over which a test puts its own."""
 
-    def run(script: str, *arguments: object, wait: float = 300.0, env: dict[str, str] | None = None, **settings: str) -> Ended:
+    def run(script: str, *arguments: object, wait: float = 800.0, env: dict[str, str] | None = None, **settings: str) -> Ended:
         environment = kubernetes.environment(tmp_path / "conf", kubernetes.settings(**settings))
         return spark_python.run(script, *arguments, env={**environment, **(env or {})}, timeout=wait)
 
@@ -42,7 +44,7 @@ def checked(ended: Ended) -> Any:
 
 def test_the_image_has_no_python(kubernetes: KubernetesLane) -> None:
     name = f"look-{time.time_ns()}"
-    look = ["bash", "-c", "find / -name 'python*' -not -path '/proc/*' | grep . || echo none; ls /opt/spark"]
+    look = ["bash", "-c", "find / -path /proc -prune -o -name 'python*' -print 2>/dev/null | grep . || echo none"]
     kubernetes.kubectl("run", name, f"--image={kubernetes.image}", "--image-pull-policy=IfNotPresent", "--restart=Never", "--command", "--", *look)
     try:
         kubernetes.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s")
@@ -157,7 +159,7 @@ def launch(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Callable[
         environment = kubernetes.environment(tmp_path / "conf", {name: value for name, value in given.items() if value})
         command = [sys.executable, "-m", "coffee_boat.cli", "launch", "--pip", "pyarrow", "--pip", "edtf", "--master", kubernetes.master, "--deploy-mode", "cluster"]
         env = {**plain_environment(Path(sys.executable), store), **environment}
-        return subprocess.run([*command, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=400, stdin=subprocess.DEVNULL)
+        return subprocess.run([*command, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=800, stdin=subprocess.DEVNULL)
 
     return run
 

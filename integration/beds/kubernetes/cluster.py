@@ -111,6 +111,7 @@ class Cluster:
             "KUBERNETES_IMAGE_WITH_PYTHON": self.image_with_python,
             "KUBERNETES_DRIVER_HOST": self.host_address,
             "KUBERNETES_SERVICE_ACCOUNT": self.service_account,
+            "KUBERNETES_BED": "1",  # its nodes are this machine
         }
 
     nodes: ClassVar[tuple[()]] = ()
