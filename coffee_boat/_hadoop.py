@@ -175,9 +175,11 @@ def configuration(spark: Mapping[str, str]) -> Configuration:
         LaunchError: there are none, or a file cannot be read.
     """
     over = {key.removeprefix(_SPARK): value for key, value in spark.items() if key.startswith(_SPARK)}
-    folder = next((named for name in _FOLDERS if (named := os.environ.get(name))), "") or _said_by_spark()
-    if folder:
-        read = {name: value for file in _FILES for name, value in _properties(Path(folder, file))}
+    named = [folder for name in _FOLDERS if (folder := os.environ.get(name))] or [found for found in [_said_by_spark()] if found]
+    if named:
+        folder = os.pathsep.join(dict.fromkeys(named))  # both are on the class path, in this order: of each file the first counts
+        files = [next((path for path in (Path(each, file) for each in named) if path.is_file()), None) for file in _FILES]
+        read = {name: value for path in files if path is not None for name, value in _properties(path)}
         if not read:
             raise _nothing_there(folder)
         return Configuration(folder, {**read, **over})
@@ -203,8 +205,6 @@ def _said_by_spark() -> str:
 
 
 def _properties(path: Path) -> Iterator[tuple[str, str]]:
-    if not path.is_file():
-        return
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
     except (ET.ParseError, OSError) as error:

@@ -166,6 +166,15 @@ def test_a_name_service_has_two_namenodes(yarn: Yarn, monkeypatch: pytest.Monkey
     assert [(one.host, one.port, one.url) for one in configuration({}).namenodes()] == [("h1", 8020, "http://h1:9870"), ("h2", 8020, "http://h2:50070")]
 
 
+def test_both_folders_are_read_and_the_first_that_has_a_file_counts(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    other = tmp_path_factory.mktemp("yarn")
+    (yarn.conf / "yarn-site.xml").rename(other / "yarn-site.xml")
+    write(other, "core", {"fs.defaultFS": "hdfs://other:8020"})
+    monkeypatch.setenv("YARN_CONF_DIR", str(other))
+    assert yarn.probe().nodes
+    assert configuration({}).namenodes()[0].host == "127.0.0.1"
+
+
 # what is not there
 
 
@@ -243,6 +252,12 @@ def test_no_such_queue(yarn: Yarn) -> None:
     assert error.what == "YARN has no such queue"
     assert "one of: default, batch.night" in error.cure
     assert yarn.refused(yarn_queue="batch").cause == "it is a parent of other queues"
+
+
+def test_who_names_no_queue_is_placed_by_the_administrators_rules(yarn: Yarn) -> None:
+    yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(queue("batch"))
+    assert yarn.probe().nodes
+    assert yarn.refused(yarn_queue="nope").what == "YARN has no such queue"
 
 
 def test_queues_that_are_made_when_they_are_named(yarn: Yarn) -> None:

@@ -146,6 +146,8 @@ def _refuse_queue(facts: SparkFacts, manager: Service) -> None:
     found = [queue for queue in queues if wanted in (queue.name, queue.path, f"{queue.path}".removeprefix("root."))]
     leaves = ", ".join(queue.path.removeprefix("root.") for queue in queues if queue.leaf and queue.state == "RUNNING")
     cure = f"spark.yarn.queue=NAME, with one of: {leaves}; or leave it out, if your administrator has a rule for you"
+    if not found and wanted == "default":  # nothing was asked for: an administrator's rules place users and groups (yarn.scheduler.capacity.queue-mappings)
+        return
     if not found and not any(queue.creates for queue in queues):
         raise LaunchError("YARN has no such queue", value=f"spark.yarn.queue={wanted}", cause="a typing mistake, or another cluster's queue", cure=cure)
     if found and not any(queue.leaf or queue.creates for queue in found):
