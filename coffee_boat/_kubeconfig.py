@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat._run import run
+from coffee_boat._run import redact, run
 
 if TYPE_CHECKING:
     import ssl
@@ -56,8 +56,15 @@ class Access:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request says of who sends it. A token's file is read each time: tokens of service accounts are changed every hour."""
-        token = Path(self.token_file).read_text("utf-8").strip() if self.token_file else self.token
+        """What a request says of who sends it. A token's file is read each time: tokens of service accounts are changed every hour.
+
+        Raises:
+            Unusable: it cannot be read.
+        """
+        try:
+            token = Path(self.token_file).read_text("utf-8").strip() if self.token_file else self.token
+        except (OSError, UnicodeDecodeError) as error:
+            raise Unusable(f"{self.origin or self.token_file}: the token's file cannot be read: {error}") from error
         if token:
             return {"Authorization": f"Bearer {token}"}
         return {"Authorization": f"Basic {base64.b64encode(self.basic.encode()).decode()}"} if self.basic else {}
@@ -194,14 +201,23 @@ def _of_plugin(plugin: Mapping[str, Any], beside: Path, origin: str) -> dict[str
     variables = {str(entry["name"]): str(entry["value"]) for entry in plugin.get("env") or ()}
     try:
         done = run([program, *map(str, plugin.get("args") or ())], env={**variables, "KUBERNETES_EXEC_INFO": json.dumps(info)}, timeout=_EXEC_SECONDS)
-        status = json.loads(done.stdout)["status"]
-    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-        raise Unusable(f"{origin}: {command} gives no credentials: {error}") from error
+    except subprocess.TimeoutExpired as error:  # its own text has the arguments
+        raise Unusable(f"{origin}: {command} gives no credentials within {_EXEC_SECONDS:.0f} s") from error
+    except OSError as error:
+        raise Unusable(f"{origin}: {command} gives no credentials: {error.strerror or error}") from error
+    try:
+        status = dict(json.loads(done.stdout)["status"])
+    except (ValueError, KeyError, TypeError) as error:
+        words = done.stderr.strip() if done.code else "it prints no ExecCredential"  # what it printed may be a secret
+        raise Unusable(f"{origin}: {command} gives no credentials: {redact(words) or f'exit code {done.code}'}") from error
     return {"token": status.get("token", ""), "certificate": status.get("clientCertificateData", ""), "key": status.get("clientKeyData", "")}
 
 
 def _decoded(text: object) -> str:
-    return base64.b64decode(str(text)).decode("ascii", "replace") if text else ""
+    try:
+        return base64.b64decode(str(text)).decode("ascii", "replace") if text else ""
+    except ValueError as error:
+        raise Unusable(f"a certificate or key in the kubeconfig is not base64: {error}") from error
 
 
 def _absolute(path: object, beside: Path) -> str:

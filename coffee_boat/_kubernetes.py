@@ -51,6 +51,7 @@ class Apiserver:
         self.access = _kubeconfig.find(facts.master, facts.conf, submission=facts.deploy_mode == "cluster")
         self.namespace = facts.conf.get("spark.kubernetes.namespace") or "default"
         self._pool = _pool(self.access)
+        _ = self.access.headers  # a token that cannot be read is said now
 
     def version(self) -> str:
         """As "v1.34.4"."""
@@ -155,7 +156,10 @@ def _pool(access: _kubeconfig.Access) -> Any:
         options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     proxy = access.proxy or _proxy_of_environment(access.server)
-    return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    try:
+        return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+    except urllib3.exceptions.HTTPError as error:
+        raise _kubeconfig.Unusable(f"the proxy {redact(proxy)} is of a kind that is not used here: {error}") from error
 
 
 def _proxy_of_environment(server: str) -> str:

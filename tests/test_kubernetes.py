@@ -348,6 +348,21 @@ def test_a_plugin_gives_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         find()
 
 
+@pytest.mark.parametrize(
+    ("prints", "said"),
+    [
+        ("import sys; sys.exit('log in again: sso --password=x https://me:hunter2@sso')", "log in again"),
+        ("print('null')", "prints no ExecCredential"),
+        ("print('{\"status\": null}')", "prints no ExecCredential"),
+    ],
+)
+def test_a_plugin_that_fails_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prints: str, said: str) -> None:
+    write_kubeconfig(tmp_path, monkeypatch, {"exec": {"command": sys.executable, "args": ["-c", prints]}})
+    with pytest.raises(Unusable, match=said) as caught:
+        find()
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["{", "- a list", "\tx: y"])
 def test_a_broken_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     (tmp_path / "kubeconfig").write_text(text)
@@ -360,3 +375,16 @@ def test_a_certificate_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.M
     write_kubeconfig(tmp_path, monkeypatch, {"client-certificate": "gone.crt", "client-key": "gone.key"})
     with pytest.raises(Unusable, match="cannot be read"):
         _kubernetes.Apiserver(SparkFacts("4.1.4", "k8s://https://master"))
+
+
+@pytest.mark.parametrize("user", [{"tokenFile": "gone"}, {"client-certificate-data": "YWE"}])
+def test_a_token_or_certificate_that_is_damaged_is_no_bug_of_ours(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: dict[str, str]) -> None:
+    write_kubeconfig(tmp_path, monkeypatch, user)
+    assert [finding.what for finding in probe(cluster.facts()).findings] == ["the cluster was not asked what it is"]
+
+
+def test_a_proxy_of_a_kind_that_is_not_spoken(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_kubeconfig(tmp_path, monkeypatch, {}, **{"proxy-url": "socks5://me:hunter2@bastion:1080"})
+    (finding,) = probe(cluster.facts()).findings
+    assert "bastion:1080" in finding.value
+    assert "hunter2" not in str(finding)
