@@ -4,13 +4,17 @@ import hashlib
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from coffee_boat.errors import ShipError
+from coffee_boat._jvm import Hadoop
+from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Archive, Target
 from coffee_boat.ship import leftovers, prune, ship
 
@@ -340,3 +344,14 @@ def test_a_mark_follows_no_link(archive: Archive, tmp_path: Path) -> None:
 def test_a_stage_that_does_not_exist_has_no_leftovers(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
     assert leftovers(str(tmp_path / "none"), 0) == []
     assert leftovers("memory://none", 0) == []
+
+
+def test_why_no_jvm_starts_is_not_taken_for_the_stages_fault(archive: Archive) -> None:
+    @contextmanager
+    def jvm() -> Iterator[Any]:
+        raise LaunchError("Spark's JVM cannot be started", value="/spark", cause="no Java", cure="JAVA_HOME")
+        yield
+
+    with pytest.raises(LaunchError, match="JVM cannot be started") as caught:
+        ship(archive, "hdfs:///boats", hadoop=Hadoop(jvm))
+    assert caught.value.cure == "JAVA_HOME"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from coffee_boat._run import redact
-from coffee_boat.errors import ShipError
+from coffee_boat.errors import BoatError, ShipError
 
 
 class _Kind(NamedTuple):
@@ -71,11 +71,11 @@ _LINES = 3
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """While it lasts, what a driver raises becomes a ShipError; a bug of ours stays one."""
+    """While it lasts, what a driver raises becomes a ShipError; a bug of ours stays one, and so does an error that has its cure already."""
     try:
         yield
     except Exception as error:
-        if isinstance(error, ShipError) or not _of_a_driver(error):
+        if isinstance(error, BoatError) or not _of_a_driver(error):
             raise
         words = _words(error)
         kind = next((kind for kind in _KINDS if re.search(kind.pattern, words, re.IGNORECASE)), _ELSE)
