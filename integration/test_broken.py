@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from integration.beds import _namespaces
-from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
 from integration.conftest import Lane, cannot_run
 from integration.running import SparkPython
@@ -97,18 +96,6 @@ def test_a_nodes_disk_that_is_mounted_noexec(standalone: Lane, spark_python: Spa
     assert told["error"]["what"] == "the executors' interpreter may not be run"
     assert "127.0.0.1" in told["error"]["value"]
     assert [line for line in told["told"] if told["error"]["what"] in line]
-
-
-def test_a_nodes_disk_that_is_full(standalone: Lane, spark_python: SparkPython) -> None:
-    """Executors end before they take a task: what they said is in the worker's UI, and after some attempts the master ends the application."""
-    nodes = our_nodes(standalone)
-    cluster = bed.current(nodes[0].folder.parent)
-    assert cluster is not None
-    with disk(nodes, "size=20m"):
-        told = spark_python.checked("broken.py", standalone.master, "none", f"spark.master.ui.port={cluster.ui_url.rpartition(':')[2]}", timeout=600).result["none"]
-    assert told["error"]["cure"]
-    [line] = [line for line in told["told"] if "a disk is full" in line]
-    assert "on 127.0.0.1" in line
 
 
 def our_nodes(lane: Lane) -> tuple[Node, ...]:
