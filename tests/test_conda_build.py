@@ -140,6 +140,20 @@ def test_the_standard_library_is_compiled_and_packages_bytecode_is_not_shipped(c
     assert not any("site-packages" in name for name in found)
 
 
+def test_links_odd_names_and_run_bits_are_taken_as_they_are(small_channel: Callable[..., str], store: Store) -> None:
+    files = {
+        "share/real/data.txt": File(b"1\n"),
+        "share/link": File(link="real"),
+        "share/long " + "n" * 120 + "é.txt": File(b"2\n"),
+        "bin/run.sh": File(b"#!/bin/sh\n", executable=True),
+    }
+    chunk = chunks_of(lock_of([small_channel(Package("odd", "1.0", noarch="generic", files=files))], "odd"), store)[0]
+    root = archives.unpack_chunk(chunk, store)
+    assert (root / "share/link/data.txt").read_text() == "1\n"
+    assert next(root.glob("share/long*é.txt")).read_text() == "2\n"
+    assert (root / "bin/run.sh").stat().st_mode & 0o777 == 0o755
+
+
 def test_of_two_packages_with_one_file_the_later_ones_is_taken_and_both_are_named(conda_channel: str, warm: Store, tmp_path: Path) -> None:
     archive = archive_of(lock_of([conda_channel], f"python={MINOR}", "first", "second"), warm)
     clash = [finding for finding in archive.findings if "share/clobbered.txt" in finding.value]
