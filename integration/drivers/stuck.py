@@ -35,6 +35,7 @@ from pyspark import SparkContext  # noqa: E402
 
 from coffee_boat import BoatError, Captain  # noqa: E402
 
+SparkContext._ensure_initialized()  # a JVM's start is not what is measured
 captain = Captain()
 captain.add_pip_packages("edtf")
 captain.launch_ship()
