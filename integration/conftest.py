@@ -143,8 +143,9 @@ def timed(what: str) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Kubernetes last: it may still be being compiled."""
-    items.sort(key=lambda item: item.path.name == "test_kubernetes.py")
+    """Last what may still be being compiled (.ci/run begins with that), the smaller first."""
+    compiled = ("test_s3.py", "test_kubernetes.py")
+    items.sort(key=lambda item: compiled.index(item.path.name) if item.path.name in compiled else -1)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -10,15 +10,19 @@ from pathlib import Path
 from integration.beds import _command_line
 from integration.beds._command_line import Bed
 from integration.beds._state import cache_folder
-from integration.beds.s3 import server
+from integration.beds.s3 import programs, server
 from integration.beds.s3.server import Options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """See `_command_line.main`."""
     about = "A server that speaks S3, over a folder. Needs Go to be built once."
-    bed = Bed("s3", about, server.up, server.down, server.current, _up_options, _options)
+    bed = Bed("s3", about, server.up, server.down, server.current, _up_options, _options, build=_build)
     return _command_line.main(bed, arguments)
+
+
+def _build(given: argparse.Namespace) -> str:
+    return str(programs.server(given.cache.absolute()))
 
 
 def _options(given: argparse.Namespace) -> Options:
