@@ -64,7 +64,7 @@ def look(_):
 rdd = sc.parallelize(range(4), 4).map(look)
 
 
-def on_all(hosts=2, seconds=90):
+def on_all(hosts=2, seconds=240):
     """Answers of that many hosts: a session starts before all of its executors are there."""
     seen, deadline = {}, time.monotonic() + seconds
     while len(seen) < hosts and time.monotonic() < deadline:

@@ -39,7 +39,7 @@ def application(captain):
     started = time.monotonic()
     sc = SparkContext(master=MASTER)
     up = time.monotonic()
-    seen, deadline = {}, time.monotonic() + 90
+    seen, deadline = {}, time.monotonic() + 240
     while len(seen) < 2 and time.monotonic() < deadline:
         seen |= {host: rest for host, *rest in sc.parallelize(range(4), 4).map(look).collect()}
     told = {"id": sc.applicationId, "nodes": seen, "stage": staged(sc), "archives": sc.getConf().get("spark.yarn.dist.archives"), "seconds": [up - started, time.monotonic() - up]}
