@@ -21,7 +21,8 @@ _TAIL = 400
 """Lines of a log."""
 
 LABEL = "coffee-boat"
-"""A label of our pods, whose value is the archive's name."""
+SESSION = "coffee-boat-session"
+"""Labels of our pods: the archive's name, and what tells one session from another before Spark says its application's id."""
 APPLICATION = "spark-app-selector"
 ROLE = "spark-role"
 """Labels that Spark gives its pods: the application's id, and "driver" or "executor" (org.apache.spark.deploy.k8s.Constants)."""

@@ -195,11 +195,13 @@ def test_credentials_that_we_do_not_know_change_nothing(cluster: Cluster, tmp_pa
 # waiting
 
 
-@pytest.mark.parametrize(("application", "asked"), [("spark-1", "spark-app-selector%3Dspark-1"), (None, "coffee-boat%3Dboat-1")])
+@pytest.mark.parametrize(("application", "asked"), [("spark-1", "spark-app-selector%3Dspark-1"), (None, "coffee-boat%3Dboat-1%2Ccoffee-boat-session%3D17")])
 def test_what_keeps_pods_from_running_is_said_once_in_the_clusters_words(cluster: Cluster, application: str | None, asked: str) -> None:
     cluster.answers[PODS] = (200, {"items": [PULL, PENDING, {**PENDING, "metadata": {**PENDING["metadata"], "name": "job-exec-2"}}, pod(phase="Running")]})
     cluster.answers["/api/v1/namespaces/default/events"] = (200, {"items": [{"message": "Failed to pull image", "lastTimestamp": "1"}, {"message": "Scheduled"}]})
-    image, pending = waiting(cluster.facts(**{"spark__kubernetes__executor__label__coffee-boat": "boat-1"}), application)
+    image, pending = waiting(
+        cluster.facts(**{"spark__kubernetes__executor__label__coffee-boat": "boat-1", "spark__kubernetes__executor__label__coffee-boat-session": "17"}), application
+    )
     assert any(asked in path for path, _ in cluster.seen)
     assert (image.what, image.severity) == ("an image cannot be pulled", "error")
     assert "registry/spark:4.1" in image.value

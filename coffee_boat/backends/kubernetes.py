@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from coffee_boat._kubernetes import LABEL
+from coffee_boat._kubernetes import LABEL, SESSION
 from coffee_boat._run import redact, redact_setting
 from coffee_boat.backends.standalone import FileServerBackend
 from coffee_boat.errors import LaunchError
@@ -23,6 +23,8 @@ from coffee_boat.model import ConfPatch, Finding, Shipped, SparkFacts
 _UPLOAD = "spark.kubernetes.file.upload.path"
 _DRIVER_ENV = "spark.kubernetes.driverEnv."
 _DRIVER_PYTHON = "spark.pyspark.driver.python"
+_SUBMITTED = "spark.app.submitTime"
+"""Set by spark-submit, which starts every driver's JVM: milliseconds."""
 _LABELS = ("spark.kubernetes.driver.label.", "spark.kubernetes.executor.label.")
 
 
@@ -36,11 +38,19 @@ class KubernetesBackend(FileServerBackend):
             LaunchError: in cluster mode, if pods can read the archive nowhere.
         """
         made = super().patch(facts, shipped, environment=environment)
-        made = replace(made, conf={**made.conf, **{f"{prefix}{LABEL}": shipped.archive.name for prefix in _LABELS}})
+        made = replace(made, conf={**made.conf, **_labels(facts, shipped.archive.name)})
         if facts.deploy_mode != "cluster":
             return made
         _refuse_unreadable(facts, shipped.uri)
         return _with_driver(replace(made, conf={**made.conf, **_upload_path(facts, shipped.uri)}), facts)
+
+
+def _labels(facts: SparkFacts, archive: str) -> dict[str, str]:
+    """What pods run, and of which session they are: two may run the same."""
+    labels = {LABEL: archive}
+    if facts.conf.get(_SUBMITTED):
+        labels[SESSION] = facts.conf[_SUBMITTED]
+    return {f"{prefix}{name}": value for prefix in _LABELS for name, value in labels.items()}
 
 
 def _with_driver(made: ConfPatch, facts: SparkFacts) -> ConfPatch:

@@ -11,7 +11,7 @@ from typing import Any
 
 from coffee_boat import _host, _kubernetes
 from coffee_boat._kubeconfig import Unusable
-from coffee_boat._kubernetes import APPLICATION, LABEL, ROLE, Apiserver, Refused, Unreachable
+from coffee_boat._kubernetes import APPLICATION, LABEL, ROLE, SESSION, Apiserver, Refused, Unreachable
 from coffee_boat._run import redact
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
@@ -20,7 +20,7 @@ _IMAGE = "spark.kubernetes.container.image"
 _NO_CONFIG_MAP = "spark.kubernetes.executor.disableConfigMap"
 _ACCOUNT = "spark.kubernetes.authenticate.driver.serviceAccountName"
 _SELECTORS = ("spark.kubernetes.node.selector.", "spark.kubernetes.executor.node.selector.")
-_LABEL_SETTING = f"spark.kubernetes.executor.label.{LABEL}"
+_EXECUTOR_LABEL = "spark.kubernetes.executor.label."
 
 
 def probe(facts: SparkFacts) -> ClusterFacts:
@@ -47,8 +47,9 @@ def probe(facts: SparkFacts) -> ClusterFacts:
 
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     """What keeps the application's executors from running."""
-    ours = {APPLICATION: application} if application else {LABEL: facts.conf.get(_LABEL_SETTING, "")}
-    if not all(ours.values()):
+    named = {name: facts.conf[_EXECUTOR_LABEL + name] for name in (LABEL, SESSION) if _EXECUTOR_LABEL + name in facts.conf}
+    ours = {APPLICATION: application} if application else named
+    if not ours:
         return ()
     try:
         cluster = Apiserver(facts)
