@@ -15,7 +15,7 @@ import pytest
 from coffee_boat import launch
 from coffee_boat._store import Store
 from coffee_boat.errors import BoatError, LaunchError, ShipError
-from coffee_boat.launch import Hook, Launch
+from coffee_boat.launch import Hook, Launch, _gateway
 from coffee_boat.model import SQL_PYTHON, ConfPatch, SparkFacts
 
 PYSPARK = {
@@ -706,3 +706,14 @@ def test_a_gateway_that_runs_already_needs_no_java(spark: Any, no_java: Path, mo
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     Recorder(no_java)
     assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
+
+
+@pytest.mark.parametrize("theirs", [True, False])
+def test_only_a_jvm_of_our_own_is_ended(theirs: bool) -> None:
+    """With PYSPARK_GATEWAY_PORT the gateway is spark-submit's, and its SparkContext is still to come."""
+    did: list[str] = []
+    process = None if theirs else subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    gateway = SimpleNamespace(proc=process, close=lambda: did.append("close"), shutdown=lambda: did.append("shutdown"))
+    _gateway._end(gateway)
+    assert did == (["close"] if theirs else ["shutdown"])
+    assert process is None or process.returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -73,11 +74,13 @@ def _start(store: Store, said: IO[bytes]) -> Any:
 
 
 def _end(gateway: Any) -> None:
+    if gateway.proc is None:  # the one of PYSPARK_GATEWAY_PORT: whoever started it goes on with it
+        gateway.close()
+        return
     gateway.shutdown()
-    if gateway.proc is not None:  # else it is the one of PYSPARK_GATEWAY_PORT, and not ours
-        gateway.proc.stdin.close()  # PythonGatewayServer ends with its standard input
-        try:
-            gateway.proc.wait(_SECONDS_TO_END)
-        except Exception:
-            gateway.proc.kill()
-            raise
+    gateway.proc.stdin.close()  # PythonGatewayServer ends with its standard input
+    try:
+        gateway.proc.wait(_SECONDS_TO_END)
+    except subprocess.TimeoutExpired:  # it did what it was started for
+        gateway.proc.kill()
+        gateway.proc.wait()
