@@ -22,7 +22,6 @@ from coffee_boat._run import redact
 from coffee_boat._store import Store
 from coffee_boat.backends import Backend, backend_for, backend_under_way, preloading
 from coffee_boat.build import archive as archives
-from coffee_boat.build import pyspark_files
 from coffee_boat.errors import BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
 from coffee_boat.model import Archive, Arrival, Chunk, ClusterFacts, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts, Target
 from coffee_boat.pipeline import Pipeline, Stopwatch
@@ -279,13 +278,15 @@ class Captain:
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
+            LaunchError: with a master: there is no Spark.
         """
         self._look_again()
-        said = () if master is None else self._said_or_refused(SparkFacts(version=pyspark_files.driver_version(), master=master)).findings
+        facts = None if master is None else self._facts(master)
+        said = () if facts is None else self._said_or_refused(facts).findings
         with progress() as say:
             lock = self._resolve(say)
             items = self._pipeline.plan(lock)
-        patch = None if master is None else self._planned_patch(master, lock)
+        patch = None if facts is None else self._planned_patch(facts, lock)
         return Plan(lock=lock, items=items, patch=patch, findings=(*self.manifest.findings, *lock.findings, *said, *(patch.findings if patch else ())))
 
     def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
@@ -539,7 +540,7 @@ class Captain:
         except LaunchError as refusal:
             return ClusterFacts(facts.master, findings=(as_finding(refusal),))
 
-    def _planned_patch(self, master: str, lock: Lock) -> ConfPatch:
+    def _planned_patch(self, facts: SparkFacts, lock: Lock) -> ConfPatch:
         """What would be set; where the archive is not built yet, its name is a placeholder."""
         archive = self._archive or Archive(
             id="not-built",
@@ -550,8 +551,7 @@ class Captain:
             lock_digest=lock.digest,
             has_python=self._settings.ship_python,
         )
-        facts = SparkFacts(version=pyspark_files.driver_version(), master=master)
-        patch = backend_for(master).patch(facts, Shipped(archive, Path(archive.path).as_uri()), environment=self._store.environment_path(archive))
+        patch = backend_for(facts.master).patch(facts, Shipped(archive, Path(archive.path).as_uri()), environment=self._store.environment_path(archive))
         return preloading(self._seen_from_the_driver(patch, facts, lock), facts, self._preload)
 
     def _refuse_other_minor(self) -> None:

@@ -104,6 +104,16 @@ def test_a_plan_tells_what_a_launch_would_be_refused_for(captain: Captain) -> No
     assert (finding.what, finding.severity) == ("the cluster's master cannot be reached", "error")
 
 
+def test_a_plan_goes_by_the_settings_that_a_launch_would_have(captain: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    (tmp_path / "spark-defaults.conf").write_text("spark.executor.memory 100m\nspark.archives hdfs:///theirs.zip#theirs\n")
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    plan = captain.add_pip_packages("alpha").plan(master="local-cluster[1,1,1024]")
+    assert [finding.what for finding in plan.findings if finding.severity == "error"] == ["Spark needs more memory than it was given"]
+    assert plan.patch is not None
+    assert plan.patch.conf["spark.archives"].startswith("hdfs:///theirs.zip#theirs,")
+
+
 def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(captain: Captain, tmp_path: Path) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     captain.add_pip_packages("no-such-package")
