@@ -172,6 +172,7 @@ def test_what_does_not_take_effect_is_named_without_its_value(tmp_path: Path) ->
     made = read_environment(environment(tmp_path, "channels: [c]\ndependencies: [numpy]\nvariables:\n  API_KEY: hidden\nflavour: x\n"))
     assert [f.value.partition(": ")[2] for f in made.findings] == ["API_KEY", "flavour"]
     assert "hidden" not in str(made.findings)
+    assert "activate" not in made.findings[0].cause, "executors do activate what packages bring"
 
 
 @pytest.mark.parametrize(

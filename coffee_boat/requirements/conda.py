@@ -206,7 +206,7 @@ def _oddities(said: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     variables = said.get("variables")
     if isinstance(variables, dict) and variables:
         names = ", ".join(sorted(map(str, variables)))
-        cause = "conda sets them when an environment is activated; executors activate nothing"
+        cause = "conda keeps them in the environment that it makes of the file; here packages alone are taken from it"
         yield Finding("variables of an environment file are not set on executors", f"{path}: {names}", cause, 'captain.launch_ship(conf={"spark.executorEnv.NAME": "value"})')
     strange = sorted(set(map(str, said)) - _KNOWN)
     if strange:
