@@ -79,6 +79,8 @@ class Access:
 
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None, cadata=self.ca or None)
+            # Python 3.13 asks more of an authority's certificate (RFC 5280) than Java and kubectl, and than those of many clusters have.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             if not self.verify:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             if self.certificate or self.certificate_file:
@@ -103,7 +105,8 @@ def find(master: str, conf: Mapping[str, str], *, submission: bool) -> Access:
     server = master.removeprefix("k8s://")
     server = server if "://" in server else f"https://{server}"
     found = _from_kubeconfig(conf.get("spark.kubernetes.context", "")) or _from_pod() or {}
-    return Access(**{**found, "server": server, **_from_settings(conf, submission=submission)})
+    trusting = {"verify": False} if conf.get("spark.kubernetes.trust.certificates", "").lower() == "true" else {}
+    return Access(**{**found, "server": server, **_from_settings(conf, submission=submission), **trusting})
 
 
 # Spark's settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Iterator
@@ -383,6 +384,13 @@ def test_a_certificate_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.M
 def test_a_token_or_certificate_that_is_damaged_is_no_bug_of_ours(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: dict[str, str]) -> None:
     write_kubeconfig(tmp_path, monkeypatch, user)
     assert [finding.what for finding in probe(cluster.facts()).findings] == ["the cluster was not asked what it is"]
+
+
+def test_certificates_are_believed_as_spark_believes_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert find().tls().verify_mode is ssl.CERT_REQUIRED
+    assert not find().tls().verify_flags & ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
+    assert find({"spark.kubernetes.trust.certificates": "true"}).tls().verify_mode is ssl.CERT_NONE
 
 
 def test_a_proxy_of_a_kind_that_is_not_spoken(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
