@@ -197,3 +197,21 @@ def test_each_package_is_told_with_its_channel_those_of_layers_too(tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "prefix", str(environment))
     assert facts.conda_packages() == {"one": ["1.0", "forge"], "added": ["1.0", "forge"]}
+
+
+def test_what_no_shell_knows_stays(environment: Path) -> None:
+    """dash passes on nothing that is no name of its own: `spark.executorEnv.a.b`, functions that bash exported."""
+    (environment / "etc/conda/activate.d").mkdir(parents=True)
+    (environment / "etc/conda/activate.d" / "a.sh").write_text("export SET=1\nunset GONE\n")
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import activation; activation._SHELLS = ('/bin/sh',); activation.activate(sys.argv[2]);"
+        "print([os.environ.get(name) for name in ('SET', 'GONE', 'a.b', 'BASH_FUNC_f%%')])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent.parent), str(environment)],
+        env={**os.environ, "GONE": "x", "a.b": "dotted", "BASH_FUNC_f%%": "() { :; }"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.strip() == str(["1", None, "dotted", "() { :; }"])

@@ -76,7 +76,8 @@ def _run_scripts(root: str) -> None:
 def _take_over(after: dict[str, str]) -> None:
     """Make os.environ what the shell's was."""
     for name in set(os.environ) - set(after) - set(_OF_THE_SHELL):
-        del os.environ[name]
+        if name.isidentifier():  # others are no variables to a shell, and some (dash) pass them on to nobody
+            del os.environ[name]
     for name, value in after.items():
         if name not in _OF_THE_SHELL and os.environ.get(name) != value:
             os.environ[name] = value
