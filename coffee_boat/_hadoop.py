@@ -47,7 +47,7 @@ class Service:
         try:
             with socket.create_connection((self.host, self.port), timeout=_CONNECT):
                 return ""
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter for what cannot be a host's name, as one that begins with a dot
             return str(error)
 
     def ask(self, path: str, **parameters: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def get(url: str, **parameters: str) -> bytes:
             body: bytes = answer.read()
     except urllib.error.HTTPError as error:
         raise NoAnswer(f"{url}: HTTP {error.code} {_words(error.read())}".strip()) from error
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
         raise NoAnswer(f"{url}: {error}") from error
     return body
 

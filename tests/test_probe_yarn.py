@@ -239,6 +239,11 @@ def test_a_manager_that_says_nothing_is_left_to_spark(yarn: Yarn, answer: object
     assert [finding.what for finding in found.findings] == ["queue and memory were not looked at beforehand"]
 
 
+def test_what_is_no_name_of_a_host_is_told_as_one_that_nobody_has(yarn: Yarn) -> None:
+    error = yarn.refused(hadoop_yarn_resourcemanager_address=".example.org:8032")
+    assert error.what == "YARN's ResourceManager cannot be reached"
+
+
 # queues
 
 
