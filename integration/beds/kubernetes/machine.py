@@ -165,13 +165,18 @@ def _hierarchies() -> list[Path]:
 def _remove_cgroups(machine: Machine) -> None:
     """From the deepest up: a cgroup with another in it cannot be removed, nor one whose last process is just ending."""
     deadline = time.monotonic() + 5
-    while folders := [Path(folder) for hierarchy in _hierarchies() for node in hierarchy.glob(f"{machine.name}-node*") for folder, _, _ in os.walk(node, topdown=False)]:
+    while folders := [Path(folder) for node in _node_cgroups(machine) for folder, _, _ in os.walk(node, topdown=False)]:
         for folder in folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         if time.monotonic() > deadline:
             return
         time.sleep(0.02)
+
+
+def _node_cgroups(machine: Machine) -> list[Path]:
+    """In every hierarchy: runc makes them in `unified` too, beside those of cgroup v1."""
+    return [*_CGROUPS.glob(f"{machine.name}-node*"), *_CGROUPS.glob(f"*/{machine.name}-node*")]
 
 
 def _free_network(state: Path) -> Machine:
