@@ -32,6 +32,10 @@ class Unreachable(Exception):  # noqa: N818  (a state of the cluster)
     """Nobody answers as an apiserver does; with the reason."""
 
 
+class Untrusted(Unreachable):
+    """Its certificate is by nobody that Python knows; Java has a list of its own, and may know them."""
+
+
 class Refused(Exception):  # noqa: N818
     """The apiserver said no: `code` is HTTP's, the text its own."""
 
@@ -133,13 +137,18 @@ class Apiserver:
         return told
 
     def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> BaseHTTPResponse:
+        import ssl
+
         from urllib3.exceptions import HTTPError
 
         headers = {**self.access.headers, "Accept": "application/json, */*", "Content-Type": "application/json"}
         try:
             answer: BaseHTTPResponse = self._pool.request(method, f"{self.access.server.rstrip('/')}{path}", headers=headers, body=None if body is None else json.dumps(body))
         except (HTTPError, OSError) as error:
-            raise Unreachable(_reason(error)) from error
+            last = _last(error)
+            raise (Untrusted if isinstance(last, ssl.SSLCertVerificationError) else Unreachable)(_words(last)) from error
+        if answer.status == 401:
+            _kubeconfig.forget()
         if answer.status >= 400:
             raise Refused(answer.status, _said(answer))
         return answer
@@ -169,11 +178,15 @@ def _proxy_of_environment(server: str) -> str:
     return select_proxy(server, get_environ_proxies(server)) or ""
 
 
-def _reason(error: BaseException) -> str:
-    """The words of the last cause, which says more than the wrapping around it."""
+def _last(error: BaseException) -> BaseException:
+    """The last cause, which says more than the wrapping around it."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
-    return redact(str(getattr(error, "strerror", None) or error))
+    return error
+
+
+def _words(error: BaseException) -> str:
+    return redact(str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error))
 
 
 def _said(answer: BaseHTTPResponse) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import ssl
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -79,7 +83,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cluster
 
 
 @contextmanager
-def served(cluster: Cluster) -> Iterator[Cluster]:
+def served(cluster: Cluster, tls: ssl.SSLContext | None = None) -> Iterator[Cluster]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             cluster.seen.append((self.path, self.headers.get("Authorization", "")))
@@ -99,9 +103,12 @@ def served(cluster: Cluster) -> Iterator[Cluster]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # who does not trust us hangs up
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    cluster.url = f"http://127.0.0.1:{server.server_port}"
+    cluster.url = f"http{'s' * (tls is not None)}://127.0.0.1:{server.server_port}"
     try:
         yield cluster
     finally:
@@ -349,6 +356,74 @@ def test_a_plugin_gives_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     write_kubeconfig(tmp_path, monkeypatch, {"exec": {**plugin, "command": "./gone"}})
     with pytest.raises(Unusable, match="gives no credentials"):
         find()
+
+
+def counting(folder: Path, monkeypatch: pytest.MonkeyPatch, prints: str) -> Path:
+    """A plugin that leaves a line for each of its runs."""
+    runs = folder / "runs"
+    write_kubeconfig(folder, monkeypatch, {"exec": {"command": sys.executable, "args": ["-c", f"open({str(runs)!r}, 'a').write('ran\\n'); {prints}"]}})
+    return runs
+
+
+@pytest.mark.parametrize(("end", "ran"), [(None, 1), (3600, 1), (-5, 3), ("tomorrow", 1)])
+def test_a_plugins_credentials_are_kept_until_they_run_out(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: int | str | None, ran: int) -> None:
+    said = datetime.fromtimestamp(time.time() + end, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(end, int) else end
+    status = {"token": "mine", **({"expirationTimestamp": said} if said else {})}
+    runs = counting(tmp_path, monkeypatch, f"print({json.dumps({'status': status})!r})")
+    cluster.answers[PODS] = (200, {"items": []})
+    probe(cluster.facts())
+    for _ in range(2):
+        assert waiting(cluster.facts(), "spark-1") == ()
+    assert {said for _, said in cluster.seen} == {"Bearer mine"}
+    assert runs.read_text().count("ran") == ran
+
+
+def test_credentials_that_are_not_accepted_are_asked_for_anew(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = counting(tmp_path, monkeypatch, """print('{"status": {"token": "mine"}}')""")
+    well, cluster.answers["/version"] = cluster.answers["/version"], (401, {"message": "Unauthorized"})
+    with pytest.raises(LaunchError, match="does not know us"):
+        probe(cluster.facts())
+    cluster.answers["/version"] = well
+    assert probe(cluster.facts()).nodes
+    assert runs.read_text().count("ran") == 2
+
+
+def test_a_plugin_that_fails_is_not_run_again_at_once(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = counting(tmp_path, monkeypatch, "raise SystemExit('log in again')")
+    assert "log in again" in probe(cluster.facts()).findings[0].value
+    assert waiting(cluster.facts(), "spark-1") == ()
+    assert runs.read_text().count("ran") == 1
+
+
+def test_a_plugin_that_waits_for_somebody_is_not_waited_for(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_kubeconfig, "_EXEC_SECONDS", 0.5)
+    counting(tmp_path, monkeypatch, "import time; time.sleep(20)")
+    (finding,) = probe(cluster.facts()).findings
+    assert "log in" in finding.value
+
+
+@pytest.mark.parametrize("told", [{"contexts": ["here"]}, {"contexts": [{"name": "here", "context": "one"}]}, {"users": [{"name": "me", "user": {"exec": "aws"}}]}])
+def test_what_is_no_entry_of_a_kubeconfig(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: dict[str, Any]) -> None:
+    path = write_kubeconfig(tmp_path, monkeypatch, {})
+    path.write_text(json.dumps({**json.loads(path.read_text()), **told}))
+    (finding,) = probe(cluster.facts()).findings
+    assert "kubeconfigs have" in finding.value
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_a_certificate_that_java_may_trust_refuses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=company"]
+    subprocess.run(["openssl", *made, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with served(Cluster(), context) as cluster:
+        (finding,) = probe(cluster.facts()).findings
+        assert finding.severity == "note"
+        assert "self" in finding.cause
+        assert "caCertFile" in finding.cure
+        assert probe(cluster.facts(spark__kubernetes__authenticate__caCertFile=certificate)).nodes
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any
 
 from coffee_boat import _host, _kubernetes
 from coffee_boat._kubeconfig import Unusable
-from coffee_boat._kubernetes import APPLICATION, LABEL, ROLE, SESSION, Apiserver, Refused, Unreachable
+from coffee_boat._kubernetes import APPLICATION, LABEL, ROLE, SESSION, Apiserver, Refused, Unreachable, Untrusted
 from coffee_boat._run import redact
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
@@ -34,12 +34,19 @@ def probe(facts: SparkFacts) -> ClusterFacts:
         cluster = Apiserver(facts)
     except Unusable as unusable:
         return ClusterFacts(facts.master, "Kubernetes", findings=(_not_asked(str(unusable)),))
+    try:
+        return _told(facts, cluster)
+    except Untrusted as untrusted:
+        return ClusterFacts(facts.master, "Kubernetes", findings=(_not_trusted(facts, cluster, str(untrusted)),))
+    except Unreachable as error:
+        raise _unreachable(facts, cluster, str(error)) from error
+
+
+def _told(facts: SparkFacts, cluster: Apiserver) -> ClusterFacts:
     version = _version(facts, cluster)
     try:
         _refuse_missing(facts, cluster)
         nodes = tuple(NodeFacts(str(node["metadata"]["name"]), _architecture(node)) for node in cluster.nodes() if _is_for_us(node, facts))
-    except Unreachable as error:
-        raise _unreachable(facts, cluster, str(error)) from error
     except Refused as refused:  # of what only looks: an apiserver that tells less than others
         return ClusterFacts(facts.master, f"Kubernetes {version}", findings=(_not_asked(str(refused)),))
     return ClusterFacts(facts.master, f"Kubernetes {version}", nodes)
@@ -88,8 +95,6 @@ def _refuse_no_image(facts: SparkFacts) -> None:
 def _version(facts: SparkFacts, cluster: Apiserver) -> str:
     try:
         return cluster.version()
-    except Unreachable as error:
-        raise _unreachable(facts, cluster, str(error)) from error
     except Refused as refused:
         if refused.code != 401:
             return ""  # it is there, and tells its version to others only
@@ -190,3 +195,14 @@ def _architecture(node: Mapping[str, Any]) -> str:
 
 def _not_asked(reason: str) -> Finding:
     return Finding("the cluster was not asked what it is", reason, "what it lacks or forbids shows when Spark starts", "", severity="note")
+
+
+def _not_trusted(facts: SparkFacts, cluster: Apiserver, reason: str) -> Finding:
+    """No refusal: Java's own list (cacerts, javax.net.ssl.trustStore) may have who signed it."""
+    return Finding(
+        "the cluster was not asked what it is: its certificate is not trusted here",
+        f"{redact(facts.master)}, with {cluster.access.origin or 'no kubeconfig'}",
+        f"{reason}; Spark's Java goes by a list of its own, and may trust it",
+        "name who signed it: certificate-authority in the kubeconfig, spark.kubernetes.authenticate.caCertFile, or SSL_CERT_FILE for Python",
+        severity="note",
+    )
