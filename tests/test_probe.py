@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -154,6 +155,29 @@ def test_workers_that_went_away_while_an_application_starts() -> None:
 def test_a_ui_that_does_not_tell_of_this_master_says_nothing(how: dict[str, Any]) -> None:
     with master(worker(memory=1), **how) as facts:
         assert probe(facts).nodes == ()
+
+
+@pytest.mark.parametrize("wrong", [{"workers": [{"state": "ALIVE"}]}, {"workers": None}, {"activeapps": ["app-1"]}, {"workers": [{**worker(), "cores": "many"}]}])
+def test_a_master_that_tells_in_another_way_is_left_to_spark(wrong: dict[str, Any]) -> None:
+    said: dict[str, Any] = {"status": "ALIVE", "workers": [worker()], "activeapps": [], **wrong}
+    with master() as facts:
+        page = json.dumps({**said, "url": facts.master}).encode()
+    with master(page=page, url=facts.master) as other:
+        here = other.master.rpartition(":")[2]
+        with master(page=page.replace(facts.master.rpartition(":")[2].encode(), here.encode())) as ui:
+            asked = SparkFacts("4.1.1", other.master, conf=ui.conf)
+            assert probe(asked).nodes == ()
+            assert waiting(asked, "app-1") == ()
+
+
+@pytest.mark.parametrize("ui", ["", "http://", "http://node1:x", "http://.node1:8081", None])
+def test_a_worker_whose_ui_is_not_known_says_nothing(ui: str | None) -> None:
+    with master(worker(), apps=({"id": "app-4", "state": "RUNNING", "duration": 9000},)) as facts:
+        page = json.loads(urlopen(f"http://127.0.0.1:{facts.conf['spark.master.ui.port']}/json/").read())
+    page["workers"][0]["webuiaddress"] = ui
+    with master(page=json.dumps(page).encode()) as facts:
+        asked = SparkFacts("4.1.1", page["url"], conf=facts.conf)
+        assert waiting(asked, "app-4") == ()
 
 
 # nodes, by their shells

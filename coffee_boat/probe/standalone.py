@@ -44,7 +44,7 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     state = _state(facts, masters)
     if state is None:
         return ClusterFacts(facts.master, "Spark standalone")
-    workers = _workers(state)
+    workers = state.workers
     _refuse_too_small(facts, workers)
     nodes = tuple(NodeFacts(host) for host in dict.fromkeys(worker.host for worker in workers))
     return ClusterFacts(facts.master, f"Spark standalone, {_cores(workers)}", nodes, tuple(_busy(facts, workers)))
@@ -55,18 +55,18 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     state = _state(facts, _masters(facts.master))
     if state is None:
         return ()
-    workers = _workers(state)
+    workers = state.workers
     try:
         _refuse_too_small(facts, workers)
     except LaunchError as error:
         return (Finding(error.what, error.value, error.cause, error.cure, severity="error"),)
-    ours: Mapping[str, Any] = next((app for app in state.get("activeapps", ()) if app.get("id") == application), {})
-    if ours.get("state") == "WAITING":
+    ours = next((one for one in state.applications if one.id == application), _Application())
+    if ours.state == "WAITING":
         return tuple(_busy(facts, workers))
     ended = next((finding for worker in workers if (finding := _ended(worker, str(application))) is not None), None)
     if ended is not None:
         return (ended,)
-    return (_UNHEARD,) if ours.get("duration", 0) > _UNHEARD_AFTER else ()
+    return (_UNHEARD,) if ours.duration > _UNHEARD_AFTER else ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,22 @@ class _Worker:
     """MiB."""
     ui: str = ""
     """Host and port of its own web UI."""
+
+
+@dataclass(frozen=True)
+class _Application:
+    id: str = ""
+    state: str = ""
+    duration: int = 0
+    """Milliseconds."""
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a master says."""
+
+    workers: tuple[_Worker, ...]
+    applications: tuple[_Application, ...]
 
 
 @dataclass(frozen=True)
@@ -137,14 +153,15 @@ def _refusal(host: str, port: int) -> str | None:
 # what it says
 
 
-def _state(facts: SparkFacts, masters: Sequence[tuple[str, int]]) -> Mapping[str, Any] | None:
+def _state(facts: SparkFacts, masters: Sequence[tuple[str, int]]) -> _State | None:
     """Of the master that leads; None if no UI tells it."""
     port = facts.conf.get(*_UI_PORT)
     if not port.isdigit():
         return None
     states = (_json(_page(f"{host}:{port}", "/json/")) for host, _ in masters)
     names = {f"spark://{host}:{number}" for host, number in masters}
-    return next((state for state in states if state is not None and state.get("status") == "ALIVE" and _is_one_of(names, state)), None)
+    leading = next((state for state in states if state is not None and state.get("status") == "ALIVE" and _is_one_of(names, state)), None)
+    return None if leading is None else _read(leading)
 
 
 def _is_one_of(names: set[str], state: Mapping[str, Any]) -> bool:
@@ -155,18 +172,19 @@ def _is_one_of(names: set[str], state: Mapping[str, Any]) -> bool:
 def _page(ui: str, path: str) -> bytes | None:
     """What a web UI shows; None if nobody answers, or another program does."""
     import http.client
+    from contextlib import closing
 
-    connection = http.client.HTTPConnection(ui, timeout=_FIND)
-    try:
-        connection.connect()
-        connection.sock.settimeout(_READ)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.read() if answer.status == http.client.OK else None
-    except (OSError, http.client.HTTPException):
+    if not ui:
         return None
-    finally:
-        connection.close()
+    try:
+        with closing(http.client.HTTPConnection(ui, timeout=_FIND)) as connection:
+            connection.connect()
+            connection.sock.settimeout(_READ)
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.read() if answer.status == http.client.OK else None
+    except (OSError, UnicodeError, http.client.HTTPException):  # the second for what cannot be a host's name
+        return None
 
 
 def _json(page: bytes | None) -> Mapping[str, Any] | None:
@@ -177,15 +195,24 @@ def _json(page: bytes | None) -> Mapping[str, Any] | None:
     return said if isinstance(said, Mapping) else None
 
 
-def _workers(state: Mapping[str, Any]) -> list[_Worker]:
-    live = [worker for worker in state.get("workers", ()) if worker.get("state") == "ALIVE"]
-    return [_Worker(str(w["host"]), int(w["cores"]), int(w["memory"]), int(w["coresfree"]), int(w["memoryfree"]), urlsplit(w.get("webuiaddress", "")).netloc) for w in live]
+def _read(said: Mapping[str, Any]) -> _State | None:
+    """Its live workers and its applications; None if it tells them in another way than we know."""
+    try:
+        live = [worker for worker in said["workers"] if worker["state"] == "ALIVE"]
+        workers = (_Worker(str(w["host"]), int(w["cores"]), int(w["memory"]), int(w["coresfree"]), int(w["memoryfree"]), urlsplit(w.get("webuiaddress", "")).netloc) for w in live)
+        applications = (_Application(str(app["id"]), str(app["state"]), int(app["duration"])) for app in said["activeapps"])
+        return _State(tuple(workers), tuple(applications))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _ended(worker: _Worker, application: str) -> Finding | None:
     """Why the application's latest executor on a worker ended while it started, by its stderr; None if none did, or its words are not known."""
     said = _json(_page(worker.ui, "/json/")) or {}
-    executors = [executor["id"] for executor in said.get("finishedexecutors", ()) if executor.get("appid") == application]
+    try:
+        executors = [int(executor["id"]) for executor in said.get("finishedexecutors", ()) if executor["appid"] == application]
+    except (KeyError, TypeError, ValueError):
+        return None
     if not executors:
         return None
     log = _page(worker.ui, f"/log/?{urlencode({'appId': application, 'executorId': executors[-1], 'logType': 'stderr', 'byteLength': _LOG_BYTES})}")
