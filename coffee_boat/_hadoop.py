@@ -13,17 +13,21 @@ import re
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from xml.etree import ElementInclude
+from urllib.parse import unquote, urlsplit
 
+from coffee_boat._run import redact
 from coffee_boat.errors import LaunchError
+from coffee_boat.model import Finding
 
 _FILES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml")
 _FOLDERS = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
 _SPARK = "spark.hadoop."
+_FACTORY = "hadoop.rpc.socket.factory.class."
+_INCLUDE, _FALLBACK = (f"{{http://www.w3.org/2001/XInclude}}{name}" for name in ("include", "fallback"))
 _REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
 _CONNECT, _ANSWER = 3.0, 5.0
 """Seconds: a daemon that is there accepts at once."""
@@ -65,15 +69,33 @@ class Service:
         return told
 
 
-def refused_by_all(services: Sequence[Service]) -> str:
-    """Why none of these can be reached; empty if one can."""
+@contextmanager
+def shaped(what: str) -> Iterator[None]:
+    """For where an answer becomes values: one of another shape is none.
+
+    Raises:
+        NoAnswer: something in it is not there, or of another kind.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NoAnswer(f"{what} are told in a way that is not known here: {type(error).__name__} {error}") from error
+
+
+def refuse_unreachable(services: Sequence[Service], what: str, *, cure: str) -> None:
+    """One of them is enough.
+
+    Raises:
+        LaunchError: no port of theirs accepts.
+    """
     refusals: dict[str, None] = {}
     for service in services:
         refusal = service.reachable()
         if not refusal:
-            return ""
+            return
         refusals[refusal] = None
-    return "; ".join(refusals)
+    if refusals:
+        raise LaunchError(what, value=", ".join(f"{service.host}:{service.port}" for service in services), cause="; ".join(refusals), cure=cure)
 
 
 def get(url: str, **parameters: str) -> bytes:
@@ -106,6 +128,8 @@ class Configuration:
     folder: str
     """Where they were read; empty if the user's Spark settings hold all of them."""
     settings: Mapping[str, str]
+    findings: tuple[Finding, ...] = ()
+    """What of the files could not be read."""
 
     def get(self, name: str, default: str = "") -> str:
         """A setting, with the other settings that it refers to put in."""
@@ -123,9 +147,18 @@ class Configuration:
         return self.get("hadoop.security.authentication", "simple").lower() == "kerberos"
 
     @property
+    def detour(self) -> str:
+        """The class that Hadoop connects with, where it does not connect directly (SOCKS): its ports need not be open to us. Else empty."""
+        classes = (self.get(name) for name in self.settings if name.startswith(_FACTORY))
+        return next((name for name in classes if name and not name.endswith(".StandardSocketFactory")), "")
+
+    @property
     def user(self) -> str:
-        """Who we are to a cluster without Kerberos."""
-        return os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+        """Who we are to a cluster without Kerberos; empty for one whom this machine has no name for."""
+        try:
+            return os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+        except (KeyError, OSError):
+            return ""
 
     def managers(self) -> tuple[Service, ...]:
         """The ResourceManagers, of which one is active."""
@@ -138,7 +171,8 @@ class Configuration:
         if root.scheme != "hdfs" or not root.hostname:
             return ()
         ids = self._listed(f"dfs.ha.namenodes.{root.netloc}")
-        return tuple(self._namenode(self.get(f"dfs.namenode.rpc-address.{root.netloc}.{one}"), f".{root.netloc}.{one}") for one in ids) or (self._namenode(root.netloc, ""),)
+        addresses = {f".{root.netloc}.{one}": self.get(f"dfs.namenode.rpc-address.{root.netloc}.{one}") for one in ids} or {"": root.netloc}
+        return tuple(self._namenode(address, suffix) for suffix, address in addresses.items() if address)
 
     def _manager(self, suffix: str) -> Service:
         host = self.get(f"yarn.resourcemanager.hostname{suffix}", self.get("yarn.resourcemanager.hostname", "0.0.0.0"))  # noqa: S104 - yarn-default.xml's
@@ -179,10 +213,11 @@ def configuration(spark: Mapping[str, str]) -> Configuration:
     if named:
         folder = os.pathsep.join(dict.fromkeys(named))  # both are on the class path, in this order: of each file the first counts
         files = [next((path for path in (Path(each, file) for each in named) if path.is_file()), None) for file in _FILES]
-        read = {name: value for path in files if path is not None for name, value in _properties(path)}
+        odd: list[Finding] = []
+        read = {name: value for path in files if path is not None for name, value in _properties(path, odd)}
         if not read:
             raise _nothing_there(folder)
-        return Configuration(folder, {**read, **over})
+        return Configuration(folder, {**read, **over}, tuple(odd))
     if any(key.startswith("yarn.resourcemanager.") for key in over):
         return Configuration("", over)
     raise LaunchError(
@@ -200,28 +235,57 @@ def _said_by_spark() -> str:
     script = Path(folder, "spark-env.sh") if folder else None
     if script is None or not script.is_file():
         return ""
-    found = re.search(r"^[^#\n]*\b(?:HADOOP|YARN)_CONF_DIR=[\"']?(?:\$\{\w+:-)?(/[^\"'}\s;]+)", script.read_text("utf-8", "replace"), re.MULTILINE)
+    try:
+        text = script.read_text("utf-8", "replace")
+    except OSError:  # Spark's own script says it, or another user's settings do not count
+        return ""
+    found = re.search(r"^[^#\n]*\b(?:HADOOP|YARN)_CONF_DIR=[\"']?(?:\$\{\w+:-)?(/[^\"'}\s;]+)", text, re.MULTILINE)
     return found[1] if found else ""
 
 
-def _properties(path: Path) -> Iterator[tuple[str, str]]:
+def _properties(path: Path, odd: list[Finding]) -> Iterator[tuple[str, str]]:
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
     except (ET.ParseError, OSError) as error:
         raise LaunchError("Hadoop's configuration cannot be read", value=str(path), cause=str(error), cure="mend the file, or let HADOOP_CONF_DIR name another folder") from error
-    _include(root, path)
-    for each in root.iter("property"):
-        name, value = each.findtext("name"), each.findtext("value")
-        if name and value is not None:
-            yield name.strip(), value
+    yield from _said_in(root, (path.resolve(),), odd)
 
 
-def _include(root: ET.Element, path: Path) -> None:
-    """Put in what the file includes (XInclude); what is wrong with that, Hadoop's own client says."""
-    try:
-        ElementInclude.include(root, base_url=str(path))
-    except (ET.ParseError, OSError, SyntaxError):
+def _said_in(element: ET.Element, files: tuple[Path, ...], odd: list[Finding]) -> Iterator[tuple[str, str]]:
+    """Names and values in a file's order, those of included files in their place.
+
+    Args:
+        files: the one that this is in, last, and those that include it.
+        odd: takes what cannot be included; the rest counts.
+    """
+    for child in element:
+        if child.tag == "property":
+            name, value = child.findtext("name"), child.findtext("value")
+            if name and value is not None:
+                yield name.strip(), value
+        elif child.tag == _INCLUDE:
+            yield from _included(child, files, odd)
+        else:
+            yield from _said_in(child, files, odd)
+
+
+def _included(include: ET.Element, files: tuple[Path, ...], odd: list[Finding]) -> Iterator[tuple[str, str]]:
+    """As Hadoop's own client does it (Configuration.Parser): a file that is not there has a fallback. ElementInclude of Python's knows none."""
+    href = urlsplit(include.get("href", ""))
+    path = files[-1].parent / unquote(href.path)
+    fallback = include.find(_FALLBACK)
+    if href.scheme in ("", "file") and fallback is not None and not path.is_file():
+        yield from _said_in(fallback, files, odd)
         return
+    try:
+        if href.scheme not in ("", "file") or path.resolve() in files:
+            raise OSError("it is not on this machine" if href.scheme not in ("", "file") else "it includes itself")
+        root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
+    except (ET.ParseError, OSError) as error:
+        cure = f"mend the xi:include in {files[-1]}; an xi:fallback in it is for a file that may be missing"
+        odd.append(Finding("a part of Hadoop's configuration cannot be read", redact(include.get("href", "")), str(error), cure))
+        return
+    yield from _said_in(root, (*files, path.resolve()), odd)
 
 
 def _nothing_there(folder: str) -> LaunchError:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -217,6 +220,95 @@ def test_a_file_that_includes_another(yarn: Yarn) -> None:
     assert configuration({}).get("fs.defaultFS").startswith("hdfs://")
 
 
+def included(*includes: str, more: str = "") -> str:
+    parts = "".join(f'<xi:include href="{href}">{fallback}</xi:include>' for href, _, fallback in (include.partition(" ") for include in includes))
+    return f'<configuration xmlns:xi="http://www.w3.org/2001/XInclude">{parts}{more}</configuration>'
+
+
+def test_an_include_that_fails_takes_no_other_with_it(yarn: Yarn) -> None:
+    (yarn.conf / "yarn-site.xml").rename(yarn.conf / "common.xml")
+    (yarn.conf / "broken.xml").write_text("<configuration>")
+    (yarn.conf / "itself.xml").write_text(included("itself.xml"))
+    (yarn.conf / "yarn-site.xml").write_text(included("gone.xml", "broken.xml", "http://example.org/x.xml", "itself.xml", "common.xml"))
+    found = yarn.probe()
+    assert len(found.nodes) == 2
+    assert [finding.value for finding in found.findings] == ["gone.xml", "broken.xml", "http://example.org/x.xml", "itself.xml"]
+    assert all(finding.cause and finding.cure for finding in found.findings)
+
+
+def test_what_is_included_falls_back_and_goes_as_deep_as_it_goes(yarn: Yarn) -> None:
+    (yarn.conf / "yarn-site.xml").rename(yarn.conf / "9.xml")
+    for number in range(1, 9):
+        (yarn.conf / f"{number}.xml").write_text(included(f"{number + 1}.xml"))
+    fallback = '<xi:fallback><property><name>yarn.a</name><value>1</value></property><xi:include href="1.xml"/></xi:fallback>'
+    (yarn.conf / "yarn-site.xml").write_text(included(f"gone.xml {fallback}", more="<property><name>yarn.b</name><value>2</value></property>"))
+    found = yarn.probe()
+    assert (len(found.nodes), found.findings) == (2, ())
+    assert (configuration({}).get("yarn.a"), configuration({}).get("yarn.b")) == ("1", "2")
+    (yarn.conf / "gone.xml").write_text(included(more="<property><name>yarn.a</name><value>3</value></property>"))
+    assert configuration({}).get("yarn.a") == "3"
+
+
+@pytest.mark.parametrize("name", ["default", "ClientProtocol"])
+def test_where_hadoop_goes_through_a_proxy_no_port_is_tried(yarn: Yarn, name: str) -> None:
+    factory = {f"hadoop.rpc.socket.factory.class.{name}": "org.apache.hadoop.net.SocksSocketFactory", "hadoop.socks.server": "localhost:1080"}
+    write(yarn.conf, "core", {"fs.defaultFS": f"hdfs://127.0.0.1:{dead_port()}", **factory})
+    write(yarn.conf, "yarn", {"yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
+    (finding,) = yarn.probe().findings
+    assert "SocksSocketFactory" in finding.cause
+    assert waiting(yarn.facts(), "application_1_0002") == ()
+    write(yarn.conf, "core", {**factory, f"hadoop.rpc.socket.factory.class.{name}": "org.apache.hadoop.net.StandardSocketFactory"})
+    assert yarn.refused().what == "YARN's ResourceManager cannot be reached"
+
+
+def test_a_namenode_that_has_no_address_is_not_asked_here(yarn: Yarn) -> None:
+    write(yarn.conf, "core", {"fs.defaultFS": "hdfs://harbour"})
+    write(yarn.conf, "hdfs", {"dfs.ha.namenodes.harbour": "a,b", "dfs.namenode.rpc-address.harbour.b": "h2:8020"})
+    assert [one.host for one in configuration({}).namenodes()] == ["h2"]
+    write(yarn.conf, "hdfs", {"dfs.ha.namenodes.harbour": "a,b"})
+    assert configuration({}).namenodes() == ()
+    assert yarn.probe().nodes
+
+
+def test_a_spark_env_that_cannot_be_read(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "spark-env.sh").symlink_to("/proc/self/mem")  # a file that not even root reads from its beginning
+    monkeypatch.delenv("HADOOP_CONF_DIR")
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    assert yarn.refused().what == "YARN cannot be found: HADOOP_CONF_DIR is not set"
+
+
+def test_a_user_whom_this_machine_has_no_name_for(yarn: Yarn) -> None:
+    asks = "import encodings.idna, http.client, os, urllib.request; from coffee_boat import _hadoop, model, probe"  # before its own files cannot be read
+    script = "os.setuid(54321); print(repr(_hadoop.configuration({}).user), len(probe.probe(model.SparkFacts('4.1.1', 'yarn')).nodes))"
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    for folder in (yarn.conf, *yarn.conf.parents[:2]):
+        folder.chmod(0o755)
+    nameless = {name: value for name, value in os.environ.items() if name not in ("HADOOP_USER_NAME", "LOGNAME", "USER", "LNAME", "USERNAME")}
+    done = subprocess.run([sys.executable, "-c", f"{asks}; {script}"], env=nameless, capture_output=True, text=True, check=False)
+    assert done.stdout == "'' 2\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/ws/v1/cluster/nodes", {"nodes": {"node": [{"nodeHostName": "n1"}]}}),
+        ("/ws/v1/cluster/nodes", {"nodes": {"node": [{**node("n1"), "availMemoryMB": "much"}]}}),
+        ("/ws/v1/cluster/nodes", {"nodes": ["n1"]}),
+        ("/ws/v1/cluster/scheduler", {"scheduler": ["default"]}),
+    ],
+)
+def test_a_manager_that_tells_in_another_way_is_left_to_spark(yarn: Yarn, path: str, answer: dict[str, Any]) -> None:
+    yarn.said.manager[path] = answer
+    assert [finding.what for finding in yarn.probe(yarn_queue="nope", executor_memory="900g").findings] == ["queue and memory were not looked at beforehand"]
+
+
+@pytest.mark.parametrize("answer", [{"apps": {"app": ["one"]}}, {"apps": ["one"]}, {"app": "one"}, {"apps": {"app": [{"name": "job", "startedTime": "now"}]}}])
+def test_an_application_that_is_told_in_another_way_ends_no_watch(yarn: Yarn, answer: dict[str, Any]) -> None:
+    yarn.said.manager |= {"/ws/v1/cluster/apps": answer, "/ws/v1/cluster/apps/application_1_0002": answer}
+    assert waiting(yarn.facts(app_name="job"), None) == waiting(yarn.facts(), "application_1_0002") == ()
+
+
 def test_a_web_port_that_speaks_another_language(yarn: Yarn) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0\n"), daemon=True).start()
@@ -297,6 +389,33 @@ def test_more_memory_than_the_scheduler_gives(yarn: Yarn) -> None:
         probe(SparkFacts("4.1.1", "yarn", deploy_mode="cluster", conf={"spark.driver.memory": "2g"}))
     with pytest.raises(LaunchError, match="an executor of this size"):
         probe(SparkFacts("4.1.1", "yarn", conf={"spark.executor.pyspark.memory": "1g"}))
+
+
+@pytest.mark.parametrize(
+    ("version", "conf", "size"),
+    [
+        ("4.1.1", {"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": "7g"}, "8576m"),
+        ("3.5.9", {"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": str(7 * 1024**3)}, "8576m"),
+        ("4.1.1", {"spark.executor.minMemoryOverhead": "8g"}, "9g"),
+        ("4.1.1", {"spark.executor.memory": "6g", "spark.executor.memoryOverheadFactor": "0.5"}, "9g"),
+    ],
+)
+def test_memory_is_reckoned_as_this_spark_does(yarn: Yarn, version: str, conf: dict[str, str], size: str) -> None:
+    with pytest.raises(LaunchError, match="an executor of this size") as caught:
+        probe(SparkFacts(version, "yarn", conf=conf))
+    assert caught.value.value.endswith(f"{size} with its overhead")
+
+
+@pytest.mark.parametrize(
+    ("version", "conf"),
+    [
+        ("4.1.1", {"spark.memory.offHeap.enabled": "false", "spark.memory.offHeap.size": "7g"}),
+        ("3.5.9", {"spark.executor.minMemoryOverhead": "8g"}),
+        ("4.1.1", {"spark.yarn.am.memoryOverheadFactor": "20", "spark.yarn.am.minMemoryOverhead": "8g"}),
+    ],
+)
+def test_what_this_spark_does_not_look_at_does_not_count(yarn: Yarn, version: str, conf: dict[str, str]) -> None:
+    assert probe(SparkFacts(version, "yarn", conf=conf)).nodes
 
 
 def test_nodes_that_others_use(yarn: Yarn) -> None:

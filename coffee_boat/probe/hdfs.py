@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from coffee_boat._hadoop import Configuration, NoAnswer, Service, refused_by_all
+from coffee_boat._hadoop import Configuration, NoAnswer, Service, refuse_unreachable, shaped
 from coffee_boat._sizes import GIB, human_bytes, spark_bytes
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Finding
@@ -30,14 +30,15 @@ def probe(settings: Configuration, staging: str) -> tuple[Finding, ...]:
     namenodes = settings.namenodes()
     if not namenodes:
         return tuple(_other_file_system(settings))
-    _refuse_unreachable(settings, namenodes)
+    where = settings.folder or "spark.hadoop.*"
+    refuse_unreachable(namenodes, "HDFS cannot be reached", cure=f"check that the NameNode runs, that no firewall is between, and fs.defaultFS in {where}")
     active = _active(namenodes)
     if active is None:
         return ()
     _refuse_safe_mode(active)
     _refuse_full(settings, active)
     home = urlsplit(staging or f"/user/{settings.user}")
-    if not settings.secure and (not home.scheme or home.netloc in ("", urlsplit(settings.get("fs.defaultFS")).netloc)):
+    if settings.user and not settings.secure and (not home.scheme or home.netloc in ("", urlsplit(settings.get("fs.defaultFS")).netloc)):
         _refuse_closed(settings, active, home.path.rstrip("/") or "/")
     return ()
 
@@ -65,21 +66,10 @@ def _active(namenodes: Sequence[Service]) -> Service | None:
 def _bean(namenode: Service, name: str) -> Mapping[str, Any]:
     """One of the NameNode's groups of metrics; empty if it does not tell."""
     try:
-        beans = namenode.ask("/jmx", qry=f"{_BEANS}{name}").get("beans") or [{}]
+        with shaped("metrics"):
+            return dict((namenode.ask("/jmx", qry=f"{_BEANS}{name}").get("beans") or [{}])[0])
     except NoAnswer:
         return {}
-    return dict(beans[0])
-
-
-def _refuse_unreachable(settings: Configuration, namenodes: Sequence[Service]) -> None:
-    refusals = refused_by_all(namenodes)
-    if refusals:
-        raise LaunchError(
-            "HDFS cannot be reached",
-            value=", ".join(f"{namenode.host}:{namenode.port}" for namenode in namenodes),
-            cause=refusals,
-            cure=f"check that the NameNode runs, that no firewall is between, and fs.defaultFS in {settings.folder or 'spark.hadoop.*'}",
-        )
 
 
 # whether it takes files
@@ -147,10 +137,11 @@ def _refuse_not_allowed(settings: Configuration, namenode: Service, home: str, f
 
 def _refuse_quota(settings: Configuration, namenode: Service, home: str) -> None:
     try:
-        told = _webhdfs(settings, namenode, home, "GETCONTENTSUMMARY").get("ContentSummary", {})
+        with shaped("quotas"):
+            told = _webhdfs(settings, namenode, home, "GETCONTENTSUMMARY").get("ContentSummary", {})
+            quota, used = int(told.get("spaceQuota", -1)), int(told.get("spaceConsumed", 0))
     except NoAnswer:
         return
-    quota, used = int(told.get("spaceQuota", -1)), int(told.get("spaceConsumed", 0))
     block = _block(settings) * int(settings.get("dfs.replication", "3"))
     if 0 <= quota < used + block:
         raise LaunchError(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coffee_boat._hadoop import Configuration, NoAnswer, Service, configuration, refused_by_all
+from coffee_boat._hadoop import Configuration, NoAnswer, Service, configuration, refuse_unreachable, shaped
 from coffee_boat._sizes import MIB, human_bytes, spark_bytes
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
@@ -29,16 +29,19 @@ def probe(facts: SparkFacts) -> ClusterFacts:
         LaunchError: no configuration, no ResourceManager, no such queue, memory that no node has, or an HDFS that takes no files.
     """
     settings = configuration(facts.conf)
+    if settings.detour:
+        return ClusterFacts(facts.master, "YARN", findings=(*settings.findings, _not_asked(settings, f"Hadoop connects by {settings.detour}, and we cannot")))
     manager = _active(settings)
-    files = hdfs.probe(settings, facts.conf.get("spark.yarn.stagingDir", ""))
+    files = (*settings.findings, *hdfs.probe(settings, facts.conf.get("spark.yarn.stagingDir", "")))
     if manager is None:
         return ClusterFacts(facts.master, "YARN", findings=(*files, _not_asked(settings)))
     service, version = manager
     try:
         nodes = _nodes(service)
-        _refuse_queue(facts, service)
+        queues = _queues(service)
     except NoAnswer as error:
         return ClusterFacts(facts.master, f"YARN {version}", findings=(*files, _not_asked(settings, str(error))))
+    _refuse_queue(facts, queues)
     _refuse_too_much(facts, nodes, _largest_allowed(service))
     known = tuple(NodeFacts(host) for host in dict.fromkeys(node.host for node in nodes))
     return ClusterFacts(facts.master, f"YARN {version}, {_summary(nodes)}", known, (*files, *_busy(facts, nodes)))
@@ -48,7 +51,7 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     """What the ResourceManager says of an application that waits."""
     try:
         settings = configuration(facts.conf)
-        manager = _active(settings)
+        manager = None if settings.detour else _active(settings)
         return () if manager is None else tuple(_said_of(manager[0], settings.user, facts, application))
     except NoAnswer:
         return ()
@@ -74,10 +77,12 @@ class _Container:
     setting: str
     memory: int
     overhead: int
+    beside: int = 0
+    """For Python, and outside of the heap."""
 
     @property
     def size(self) -> int:
-        return self.memory + self.overhead
+        return self.memory + self.overhead + self.beside
 
 
 # who is there
@@ -85,8 +90,9 @@ class _Container:
 
 def _active(settings: Configuration) -> tuple[Service, str] | None:
     """The ResourceManager that serves, and its version; None if one is there and says nothing over HTTP."""
-    managers = settings.managers()
-    _refuse_unreachable(settings, managers)
+    managers, where = settings.managers(), settings.folder or "spark.hadoop.yarn.resourcemanager.*"
+    cure = f"check that it runs, that no firewall is between, and that {where} is this cluster's configuration"
+    refuse_unreachable(managers, "YARN's ResourceManager cannot be reached", cure=cure)
     told = {manager: info for manager in managers if (info := _info(manager)) is not None}
     for manager, info in told.items():
         if info.get("haState", "ACTIVE") == "ACTIVE":
@@ -103,20 +109,10 @@ def _active(settings: Configuration) -> tuple[Service, str] | None:
 
 def _info(manager: Service) -> Mapping[str, Any] | None:
     try:
-        return dict(manager.ask("/ws/v1/cluster/info")["clusterInfo"])
-    except (NoAnswer, KeyError, TypeError):
+        with shaped("managers"):
+            return dict(manager.ask("/ws/v1/cluster/info")["clusterInfo"])
+    except NoAnswer:
         return None
-
-
-def _refuse_unreachable(settings: Configuration, managers: Sequence[Service]) -> None:
-    refusals = refused_by_all(managers)
-    if refusals:
-        raise LaunchError(
-            "YARN's ResourceManager cannot be reached",
-            value=", ".join(f"{manager.host}:{manager.port}" for manager in managers),
-            cause=refusals,
-            cure=f"check that it runs, that no firewall is between, and that {settings.folder or 'spark.hadoop.yarn.resourcemanager.*'} is this cluster's configuration",
-        )
 
 
 def _not_asked(settings: Configuration, why: str = "") -> Finding:
@@ -137,12 +133,10 @@ class _Queue:
     """Queues below it come into being when they are named."""
 
 
-def _refuse_queue(facts: SparkFacts, manager: Service) -> None:
+def _refuse_queue(facts: SparkFacts, queues: Sequence[_Queue]) -> None:
     wanted = facts.conf.get("spark.yarn.queue", "default")
-    scheduler = manager.ask("/ws/v1/cluster/scheduler").get("scheduler", {}).get("schedulerInfo", {})
-    if scheduler.get("type") != "capacityScheduler":  # the fair scheduler makes queues that are named, and the fifo scheduler has one
+    if not queues:
         return
-    queues = list(_queues(scheduler, "root"))
     found = [queue for queue in queues if wanted in (queue.name, queue.path, f"{queue.path}".removeprefix("root."))]
     leaves = ", ".join(queue.path.removeprefix("root.") for queue in queues if queue.leaf and queue.state == "RUNNING")
     cure = f"spark.yarn.queue=NAME, with one of: {leaves}; or leave it out, if your administrator has a rule for you"
@@ -156,13 +150,20 @@ def _refuse_queue(facts: SparkFacts, manager: Service) -> None:
         raise LaunchError("this queue of YARN takes no applications", value=f"spark.yarn.queue={wanted}", cause=f"its state is {found[0].state}", cure=cure)
 
 
-def _queues(told: Mapping[str, Any], path: str) -> Iterator[_Queue]:
+@shaped("queues")
+def _queues(manager: Service) -> list[_Queue]:
+    """All queues; none of other schedulers': the fair one makes queues that are named, and the fifo one has one."""
+    told = manager.ask("/ws/v1/cluster/scheduler").get("scheduler", {}).get("schedulerInfo", {})
+    return list(_queues_below(told, "root")) if told.get("type") == "capacityScheduler" else []
+
+
+def _queues_below(told: Mapping[str, Any], path: str) -> Iterator[_Queue]:
     """The tree below a queue, itself included. Older ResourceManagers tell no paths."""
     below = (told.get("queues") or {}).get("queue", [])
     creates = told.get("autoCreationEligibility", "off") != "off" or told.get("autoCreateChildQueueEnabled") in (True, "true")
     yield _Queue(str(told.get("queueName", "")), str(told.get("queuePath", path)), not below and not creates, str(told.get("state", "RUNNING")), creates)
     for each in below:
-        yield from _queues(each, f"{path}.{each.get('queueName', '')}")
+        yield from _queues_below(each, f"{path}.{each.get('queueName', '')}")
 
 
 # memory
@@ -178,47 +179,68 @@ def _refuse_too_much(facts: SparkFacts, nodes: Sequence[_Node], allowed: int | N
                 if largest is not None and largest == min(limits)
                 else f"the cluster gives a container {human_bytes(min(limits))} at most"
             )
-            room = min(limits) - max(_LEAST_OVERHEAD, int(min(limits) * _OVERHEAD_FACTOR))
+            room = min(limits) - container.beside - (_overhead(facts, container.setting, min(limits)) or 0)
+            less = f"{container.setting}={human_bytes(max(room, _LEAST))}"
             raise LaunchError(
                 f"{container.what} of this size fits nowhere in this YARN",
                 value=f"{container.setting}={human_bytes(container.memory)}, {human_bytes(container.size)} with its overhead",
                 cause=f"{cause} (yarn.nodemanager.resource.memory-mb, yarn.scheduler.maximum-allocation-mb)",
-                cure=f"ask for less: {container.setting}={human_bytes(max(room, _LEAST))}",
+                cure=f"ask for less: {less}" + (", spark.executor.pyspark.memory, spark.memory.offHeap.size" if container.beside else ""),
             )
 
 
 def _containers(facts: SparkFacts) -> Iterator[_Container]:
-    master = ("the driver", "spark.driver.memory", "1g") if facts.deploy_mode == "cluster" else ("the application master", "spark.yarn.am.memory", "512m")
+    """As org.apache.spark.resource.ResourceProfile and deploy.yarn.Client reckon. What cannot be read is left out: Spark says that itself."""
+    client = facts.deploy_mode != "cluster"
+    master = ("the application master", "spark.yarn.am.memory", "512m") if client else ("the driver", "spark.driver.memory", "1g")
     made = (_container(facts, *wanted) for wanted in (("an executor", "spark.executor.memory", "1g"), master))
     yield from (container for container in made if container is not None)
 
 
 def _container(facts: SparkFacts, what: str, setting: str, default: str) -> _Container | None:
-    """As org.apache.spark.deploy.yarn.Client and ResourceProfile reckon; None if the settings cannot be read: Spark says that itself."""
-    memory, said = spark_bytes(facts.conf.get(setting, default), unit=MIB), facts.conf.get(f"{setting}Overhead")
+    memory = spark_bytes(facts.conf.get(setting, default), unit=MIB)
+    overhead = None if memory is None else _overhead(facts, setting, memory)
+    beside = _beside_the_heap(facts) if setting == "spark.executor.memory" else 0
+    return None if memory is None or overhead is None or beside is None else _Container(what, setting, memory, overhead, beside)
+
+
+def _overhead(facts: SparkFacts, setting: str, memory: int) -> int | None:
+    """As it is said, or a share of the memory with a minimum; both can be set for executors and drivers, the minimum from Spark 4 on."""
+    said = facts.conf.get(f"{setting}Overhead")
+    if said is not None:
+        return spark_bytes(said, unit=MIB)
+    settable = setting != "spark.yarn.am.memory"
     try:
-        share = float(facts.conf.get(f"{setting}OverheadFactor", _OVERHEAD_FACTOR))
+        share = float(facts.conf.get(f"{setting}OverheadFactor", _OVERHEAD_FACTOR)) if settable else _OVERHEAD_FACTOR
     except ValueError:
         return None
-    if memory is None:
-        return None
-    overhead = max(int(memory * share), _LEAST_OVERHEAD) if said is None else spark_bytes(said, unit=MIB)
-    python = spark_bytes(facts.conf.get("spark.executor.pyspark.memory", "0"), unit=MIB) if setting == "spark.executor.memory" else 0
-    return None if overhead is None or python is None else _Container(what, setting, memory, overhead + python)
+    minimum = facts.conf.get(f"{setting.removesuffix('memory')}minMemoryOverhead") if settable and not facts.version.startswith("3.") else None
+    least = _LEAST_OVERHEAD if minimum is None else spark_bytes(minimum, unit=MIB)
+    return None if least is None else max(int(memory * share), least)
+
+
+def _beside_the_heap(facts: SparkFacts) -> int | None:
+    """What an executor's container has for Python and outside of the heap: bytes."""
+    python = spark_bytes(facts.conf.get("spark.executor.pyspark.memory", "0"), unit=MIB)
+    enabled = facts.conf.get("spark.memory.offHeap.enabled", "").strip().lower() == "true"
+    outside = spark_bytes(facts.conf.get("spark.memory.offHeap.size", "0"), unit=1) if enabled else 0
+    return None if python is None or outside is None else python + outside
 
 
 def _largest_allowed(manager: Service) -> int | None:
     """Bytes of the largest container that the scheduler gives; None where it does not say."""
     try:
-        told = manager.ask("/conf", format="json", name="yarn.scheduler.maximum-allocation-mb")
-        return int(told["property"]["value"]) * MIB
-    except (NoAnswer, KeyError, TypeError, ValueError):
+        with shaped("limits"):
+            told = manager.ask("/conf", format="json", name="yarn.scheduler.maximum-allocation-mb")
+            return int(told["property"]["value"]) * MIB
+    except NoAnswer:
         return None
 
 
 # nodes
 
 
+@shaped("nodes")
 def _nodes(manager: Service) -> list[_Node]:
     told = (manager.ask("/ws/v1/cluster/nodes", states="RUNNING").get("nodes") or {}).get("node", [])
     return [
@@ -259,9 +281,11 @@ def _said_of(manager: Service, user: str, facts: SparkFacts, application: str | 
             yield Finding("YARN has not started the application yet", value, words, "wait; or free some room: yarn application -list, yarn application -kill ID", severity="note")
 
 
+@shaped("applications")
 def _applications(manager: Service, user: str, facts: SparkFacts, application: str | None) -> list[Mapping[str, Any]]:
     if application is not None:
-        return [manager.ask(f"/ws/v1/cluster/apps/{application}").get("app", {})]
-    told = (manager.ask("/ws/v1/cluster/apps", states="SUBMITTED,ACCEPTED", user=user).get("apps") or {}).get("app", [])
+        return [dict(manager.ask(f"/ws/v1/cluster/apps/{application}").get("app", {}))]
+    ours_only = {"user": user} if user else {}
+    told = (manager.ask("/ws/v1/cluster/apps", states="SUBMITTED,ACCEPTED", **ours_only).get("apps") or {}).get("app", [])
     ours = [one for one in told if one.get("name") == facts.conf.get("spark.app.name")]
     return sorted(ours, key=lambda one: int(one.get("startedTime", 0)))[-1:]
