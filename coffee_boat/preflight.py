@@ -131,7 +131,7 @@ class Preflight:
     def stopping(self) -> None:
         """A context is about to stop: look once more."""
         if self._watch is not None:
-            self._watch.look()
+            self._watch.leave()
 
     def end_watch(self) -> None:
         """Look no more."""

@@ -608,6 +608,17 @@ def test_who_launched_is_told_before_a_context_stops(spark: Any, home: Path) -> 
     assert len(seen) == 1
 
 
+def test_a_context_stops_whatever_happens_before(spark: Any, home: Path) -> None:
+    def stopping(_: Any) -> None:
+        raise TypeError("'JavaPackage' object is not callable")
+
+    Recorder(home, stopping=stopping)
+    context = spark.Context("local[2]")
+    with pytest.raises(TypeError):
+        context.stop()
+    assert (context._jsc, spark.Context._active_spark_context) == (None, None)
+
+
 # Spark Connect
 
 

@@ -166,9 +166,12 @@ class Hook:
 
     def _stop(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def stop(context: Any) -> Any:
-            if self.active:
-                self.launch.stopping(context)
-            return original(context)
+            try:
+                if self.active:
+                    self.launch.stopping(context)
+            finally:
+                stopped = original(context)
+            return stopped
 
         return stop
 

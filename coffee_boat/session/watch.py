@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat._run import redact
 from coffee_boat.model import Finding
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _PAUSE_BUSY = 0.25
 """Seconds between two looks while jobs run."""
 _PAUSE_IDLE = 1.0
 _PATIENCE = 5.0
+_MOMENT, _LONGEST = 2.0, 15.0
+"""Seconds that who leaves waits for the last look; and for what is told of it, once the JVM has answered."""
 _JOBS_READ, _TASKS_READ = 20, 20
 """The newest ones."""
 _RUNNING, _FAILED = "RUNNING", "FAILED"
@@ -53,12 +56,14 @@ class Watch:
         self._last_failed = -1
         self._told: set[tuple[str, str]] = set()
         self._looking = threading.Lock()
-        threading.Thread(target=self._run, name="coffee_boat-watch", daemon=True).start()
+        self._leaving, self._seen, self._left = threading.Event(), threading.Event(), threading.Event()
+        self._start(self._run)
 
     def follow(self, context: SparkContext) -> None:
         """The context is up. A script's last failure is its end: the last look is then."""
         self._context = context
-        atexit.register(self.look)
+        self._start(self._wait_to_leave)  # now: a process that ends starts no more threads
+        atexit.register(self.leave)
 
     @property
     def follows(self) -> bool:
@@ -67,25 +72,63 @@ class Watch:
 
     def end(self) -> None:
         """Look no more."""
-        atexit.unregister(self.look)
+        atexit.unregister(self.leave)
         self._ended.set()
+        self._leaving.set()
+
+    def leave(self) -> None:
+        """Look once more before the context stops or the process ends, since what its store knows goes with it.
+
+        Another thread looks: a call to a JVM that hangs never returns, and nobody is to wait for it longer than a moment.
+        """
+        self._leaving.set()
+        if self.follows and self._seen.wait(_MOMENT):
+            self._left.wait(_LONGEST)
 
     def look(self) -> bool:
-        """Tell what is new; before a context stops, too, since what its store knows goes with it.
+        """Tell what is new.
 
         Returns:
             True if jobs run.
         """
-        context = self._context
-        if self._ended.is_set() or context is None or self._stopped():
-            return False
-        found: list[Finding] = []
-        running = False
-        with _while_it_lasts(), self._looking:
-            running = self._look(context, found)
+        running, found = self._news()
         for finding in found:
-            self._tell_once(finding, context)
+            self._tell_once(finding, self._context)
         return running
+
+    def _news(self) -> tuple[bool, list[Finding]]:
+        context, found, running = self._context, list[Finding](), False
+        if not self._ended.is_set() and context is not None and not self._stopped():
+            with _while_it_lasts(), self._looking:
+                running = self._look(context, found)
+        return running, found
+
+    def _start(self, work: Callable[[], None]) -> None:
+        """A thread whose failure costs the user nothing but what it would have told."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  a Spark that is not as we know it may answer in any way
+                self._give_up(error)
+
+        threading.Thread(target=guarded, name="coffee_boat-watch", daemon=True).start()
+
+    def _give_up(self, error: Exception) -> None:
+        if not self._leaving.is_set():
+            self._tell_once(_not_watched(error), None)
+        self.end()
+
+    def _wait_to_leave(self) -> None:
+        self._leaving.wait()
+        try:
+            _, found = self._news()
+            self._seen.set()
+            for finding in found:
+                self._tell_once(finding, self._context)
+        finally:
+            self._seen.set()
+            self._left.set()
 
     def _run(self) -> None:
         pause = _PAUSE_BUSY
@@ -137,6 +180,16 @@ def _while_it_lasts() -> Iterator[None]:
 
     with suppress(Py4JError, OSError, AttributeError):
         yield
+
+
+def _not_watched(error: Exception) -> Finding:
+    return Finding(
+        "this session is not watched",
+        redact(f"{type(error).__name__}: {error}"),
+        "this Spark keeps what it knows of its jobs in another way (py4j says of a class that is not there: 'JavaPackage' object is not callable)",
+        "where tasks fail, look at the executors' stderr in the Spark UI, or captain.verify()",
+        severity="note",
+    )
 
 
 # Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a public API.
