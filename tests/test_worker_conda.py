@@ -119,9 +119,10 @@ def test_other_archives_are_left_alone(tmp_path: Path) -> None:
 # activation
 
 
-def activated(root: Path, **environ: str) -> dict[str, str]:
+def activated(root: Path, *, shell: str = "/bin/bash", seconds: int = 60, **environ: str) -> dict[str, str]:
     program = (
-        "import json, os, sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import activation; activation.activate(sys.argv[2]); print(json.dumps(dict(os.environ)))"
+        "import json, os, sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import activation; "
+        f"activation._SHELLS, activation._SECONDS = ({shell!r},), {seconds}; activation.activate(sys.argv[2]); print(json.dumps(dict(os.environ)))"
     )
     checkout = str(Path(__file__).resolve().parent.parent)
     ran = subprocess.run([sys.executable, "-I", "-c", program, checkout, str(root)], env={"PATH": "/usr/bin:/bin", **environ}, capture_output=True, text=True, check=True)
@@ -152,11 +153,32 @@ def test_scripts_and_variables_take_effect_in_condas_order(environment: Path, sc
     assert found["stderr"] == "noise\n"
 
 
-def test_a_script_that_breaks_is_told_and_the_interpreter_goes_on(environment: Path, script: Callable[..., None]) -> None:
-    script("a.sh", "exit 3\n")
-    found = activated(environment)
-    assert "did not run to their end" in found["stderr"]
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
+@pytest.mark.parametrize("breaks", ["exit 3", "set -e\nfalse", "trap : EXIT\nset -u\nexit 3"])
+def test_a_script_that_ends_the_shell_is_named_and_what_was_set_holds(environment: Path, script: Callable[..., None], breaks: str, shell: str) -> None:
+    script("a.sh", "export FIRST=1\n")
+    script("b.sh", f"export SECOND=2\n{breaks}\n")
+    script("c.sh", "export THIRD=3\n")
+    found = activated(environment, shell=shell)
+    assert f"did not run to their end: the last that ran is {environment}/etc/conda/activate.d/b.sh; " in found["stderr"]
+    assert len(found["stderr"].splitlines()) == 1
     assert found["CONDA_PREFIX"] == str(environment)
+    if not breaks.startswith("trap"):  # it took our own away
+        assert (found["FIRST"], found["SECOND"], "THIRD" in found) == ("1", "2", False)
+
+
+def test_a_trap_of_a_script_takes_nothing_away_from_those_after_it(environment: Path, script: Callable[..., None]) -> None:
+    script("a.sh", "export FIRST=1\ntrap : EXIT\n")
+    script("b.sh", "export SECOND=2\nexit\n")
+    found = activated(environment)
+    assert (found["FIRST"], found["SECOND"]) == ("1", "2")
+
+
+def test_a_script_that_hangs_is_named(environment: Path, script: Callable[..., None]) -> None:
+    script("a.sh", "export FIRST=1\n")
+    script("b.sh", "sleep 3\n")
+    found = activated(environment, seconds=1)
+    assert f"did not run to their end within 1 s: the last that ran is {environment}/etc/conda/activate.d/b.sh; nothing" in found["stderr"]
 
 
 def test_it_is_done_once_for_a_process_and_its_children(environment: Path, script: Callable[..., None]) -> None:

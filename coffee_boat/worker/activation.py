@@ -17,12 +17,21 @@ _VARIABLES = os.path.join("etc", "conda", "env_vars.d")
 _SHELLS = ("/bin/bash", "/usr/bin/bash", "/bin/sh")
 _SECONDS = 60
 _SOURCE = """\
+_coffee_boat_tell() {
+    trap - EXIT
+    unset COFFEE_BOAT_SCRIPTS script
+    exec "$COFFEE_BOAT_PYTHON" -I -S -c 'import json, os; print(json.dumps(dict(os.environ)))'
+}
 for script in "$COFFEE_BOAT_SCRIPTS"/*.sh; do
-    [ -f "$script" ] && . "$script" >&2
+    [ -f "$script" ] || continue
+    printf '%s\\n' "$script"
+    trap _coffee_boat_tell EXIT
+    . "$script" >&2
 done
-unset COFFEE_BOAT_SCRIPTS script
-exec "$COFFEE_BOAT_PYTHON" -I -S -c 'import json, os; print(json.dumps(dict(os.environ)))'
+echo end
+_coffee_boat_tell
 """
+"""Prints the path of each script that begins, `end` after the last one, and the variables, on a line each: also where a script ends the shell."""
 _OF_THE_SHELL = ("_", "SHLVL", "PWD", "OLDPWD", "COFFEE_BOAT_PYTHON", "COFFEE_BOAT_SCRIPTS")
 
 
@@ -65,12 +74,19 @@ def _run_scripts(root: str) -> None:
         return
     environ = {**os.environ, "COFFEE_BOAT_PYTHON": sys.executable, "COFFEE_BOAT_SCRIPTS": os.path.join(root, _SCRIPTS)}
     try:
-        ran = subprocess.run([shell, "-c", _SOURCE], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_SECONDS, check=False)
-        after = json.loads(ran.stdout)
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        _say(f"the activation scripts of {root} did not run to their end: {error}")
-        return
-    _take_over(after)
+        said, reason = subprocess.run([shell, "-c", _SOURCE], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_SECONDS, check=False).stdout, ""
+    except subprocess.TimeoutExpired as error:
+        said, reason = error.stdout or b"", f" within {_SECONDS} s"
+    except OSError as error:
+        said, reason = b"", f": {error}"
+    lines = os.fsdecode(said).split("\n")
+    after = next((json.loads(line) for line in lines if line.startswith("{")), None)
+    if after is None or "end" not in lines:
+        last = next((line for line in reversed(lines) if line.startswith("/")), "none")
+        kept = "nothing of them holds" if after is None else "what was set until then holds (look for exit, or set -e and a command that failed)"
+        _say(f"the activation scripts of {root} did not run to their end{reason}: the last that ran is {last}; {kept}")
+    if after is not None:
+        _take_over(after)
 
 
 def _take_over(after: dict[str, str]) -> None:
