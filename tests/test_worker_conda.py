@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -108,6 +109,27 @@ def test_many_processes_that_start_at_once_see_whole_files_only(environment: Pat
     processes = [subprocess.Popen([sys.executable, "-I", "-c", program, checkout, str(environment)], stdout=subprocess.PIPE, text=True) for _ in range(6)]
     said = {process.communicate(timeout=60)[0] for process in processes}
     assert said == {f"[]\n{environment} {len(big) + len(str(environment)) + 1}\n"}
+
+
+@pytest.mark.parametrize("damaged", ["", '{"paths_data": {"paths"', "[1]", '{"paths_data": {"paths": [{"prefix_placeholder": "/x"}]}}'])
+def test_a_damaged_record_is_named_and_keeps_nothing_from_the_others(environment: Path, monkeypatch: pytest.MonkeyPatch, damaged: str) -> None:
+    path = environment / "conda-meta/broken-1.0-0.json"
+    path.write_text(damaged)
+    assert prefix.unsettled(str(environment)) == ["bin/tool", "etc/conf", "lib/data.bin"]
+    [failure] = prefix.settle(str(environment))
+    assert failure.startswith(f"{path} cannot be read")
+    assert PLACEHOLDER not in (environment / "etc/conf").read_text()
+    monkeypatch.chdir(environment.parent)
+    monkeypatch.setattr(sys, "prefix", str(environment))
+    assert facts.conda_packages() == {"one": ["1.0", "forge"]}
+
+
+def test_a_lock_that_nobody_gives_back_is_waited_for_no_longer_than_said(environment: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with (environment / "conda-meta/coffee_boat.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert prefix.settle(str(environment), patience=0.2) == []
+    assert PLACEHOLDER not in (environment / "etc/conf").read_text()
+    assert "coffee_boat.lock cannot be locked: another process holds it" in capfd.readouterr().err
 
 
 def test_other_archives_are_left_alone(tmp_path: Path) -> None:

@@ -140,12 +140,15 @@ def distributions() -> dict[str, str]:
 
 
 def conda_packages() -> dict[str, list[str]]:
-    """Name of each conda package in the environment and in its layers -> version and channel, as their records say."""
+    """Name of each conda package in the environment and in its layers -> version and channel, as their records say; broken ones are passed over."""
     found: dict[str, list[str]] = {}
     for root in _environments():
         for path in sorted(root.glob("conda-meta/*.json")):
-            record = json.loads(_read(str(path)) or b"{}")
-            if record.get("name"):
+            try:
+                record = json.loads(_read(str(path)))
+            except ValueError:
+                continue
+            if isinstance(record, dict) and record.get("name"):
                 found.setdefault(record["name"], [str(record.get("version", "")), str(record.get("channel", ""))])
     return found
 

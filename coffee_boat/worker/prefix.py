@@ -16,33 +16,33 @@ META = "conda-meta"
 DONE = "coffee_boat.prefix"
 """In conda-meta: the folder that was written; last of all."""
 _LOCK = "coffee_boat.lock"
+_PATIENCE, _PAUSE = 60.0, 0.05
+"""Seconds that a start waits for another process; and between two tries."""
+_HELD = "another process holds it"
 _SHEBANG = 127
 """The longest first line that every kernel reads whole (Linux before 5.1)."""
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-
-def settle(root: str, final: str = "") -> list[str]:
+def settle(root: str, final: str = "", *, patience: float = _PATIENCE) -> list[str]:
     """Replace the placeholders below `root`, unless that was done. For other archives than conda's it costs one look.
 
     Args:
         root: the folder that the archive was unpacked into.
         final: the folder that it will be renamed to; by default `root` itself, links followed.
+        patience: seconds that another process may take for it; then it is done here, too.
 
     Returns:
-        What cannot be replaced, one line each: nothing else is wrong with those files.
+        What cannot be replaced, one line each: nothing else is wrong with those files. Never fails.
     """
     folder = os.path.join(root, META)
     final = final or os.path.realpath(root)
     if not os.path.isdir(folder) or _done(folder) == final:
         return []
     try:
-        with _Alone(os.path.join(folder, _LOCK)):
+        with _Alone(os.path.join(folder, _LOCK), patience):
             return [] if _done(folder) == final else _settle(root, folder, final)
     except OSError as error:
-        names = sorted(path for path, _, _ in _prefixed(folder))
+        names = unsettled(root)
         return [f"{root} cannot be written ({error.strerror}): {_some(names)} still name another folder"] if names else []
 
 
@@ -51,7 +51,7 @@ def unsettled(root: str) -> list[str]:
     folder = os.path.join(root, META)
     if not os.path.isdir(folder) or _done(folder) == os.path.realpath(root):
         return []
-    return sorted(path for path, _, _ in _prefixed(folder))
+    return sorted(path for name in _records(folder) for path, _, _ in _prefixed(os.path.join(folder, name))[0])
 
 
 def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) -> bytes:
@@ -76,7 +76,11 @@ def _settle(root: str, folder: str, final: str) -> list[str]:
     before = _done(folder)
     if before:
         return [f"{root} was {before} when its files were written: unpack the archive again instead of moving the folder"]
-    failures = [_rewrite(os.path.join(root, path), os.fsencode(placeholder), os.fsencode(final), binary=mode == "binary") for path, placeholder, mode in _prefixed(folder)]
+    failures: list[str] = []
+    for name in _records(folder):
+        prefixed, failure = _prefixed(os.path.join(folder, name))
+        failures.append(failure)
+        failures += [_rewrite(os.path.join(root, path), os.fsencode(placeholder), os.fsencode(final), binary=mode == "binary") for path, placeholder, mode in prefixed]
     _write(os.path.join(folder, DONE), os.fsencode(final), 0o644)
     return [failure for failure in failures if failure]
 
@@ -118,17 +122,23 @@ def _short_shebang(data: bytes) -> bytes:
     return b" ".join([b"#!/usr/bin/env", words[0].rpartition(b"/")[2], *words[1:]]) + end + rest
 
 
-def _prefixed(folder: str) -> Iterator[tuple[str, str, str]]:
-    """Path, placeholder and mode of each file that has a placeholder, as the packages' records say it."""
+def _records(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if name.endswith(".json"))
+    except OSError:
+        return []
+
+
+def _prefixed(record: str) -> tuple[list[tuple[str, str, str]], str]:
+    """Path, placeholder and mode of each file of a package that has a placeholder, as its record says it; and why the record cannot be read."""
     import json
 
-    for name in sorted(os.listdir(folder)):
-        if name.endswith(".json"):
-            with open(os.path.join(folder, name), encoding="utf-8") as stream:
-                record = json.load(stream)
-            for entry in (record.get("paths_data") or {}).get("paths") or ():
-                if entry.get("prefix_placeholder"):
-                    yield entry["_path"], entry["prefix_placeholder"], entry.get("file_mode", "text")
+    try:
+        with open(record, encoding="utf-8") as stream:
+            entries = (json.load(stream).get("paths_data") or {}).get("paths") or ()
+        return [(entry["_path"], entry["prefix_placeholder"], entry.get("file_mode", "text")) for entry in entries if entry.get("prefix_placeholder")], ""
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+        return [], f"{record} cannot be read, so the files of this package may name another folder: {type(error).__name__}: {error}"
 
 
 def _done(folder: str) -> str:
@@ -146,18 +156,37 @@ def _some(names: list[str]) -> str:
 class _Alone:
     """A lock among the processes of a node. Where a file system knows none (some NFS), each writes the same, one file at a time."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, patience: float) -> None:
         self._path = path
+        self._patience = patience
         self._descriptor = -1
 
     def __enter__(self) -> None:
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        if reason := self._why_not():
+            sys.stderr.write(f"coffee_boat: {self._path} cannot be locked: {reason}; going on without it\n")
+
+    def _why_not(self) -> str:
+        """Empty once it is locked. flock has no limit of its own, and the file system may be one that hangs."""
+        import time
+
+        end = time.monotonic() + self._patience
+        reason = self._try()
+        while reason == _HELD and time.monotonic() < end:
+            time.sleep(_PAUSE)
+            reason = self._try()
+        return reason
+
+    def _try(self) -> str:
         import fcntl
 
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _HELD
         except OSError as error:
-            sys.stderr.write(f"coffee_boat: {self._path} cannot be locked: {error.strerror}\n")
+            return str(error.strerror)
+        return ""
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
