@@ -16,11 +16,11 @@ import posixpath
 import re
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from coffee_boat._run import redact
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from rattler import Client, Gateway, RepoDataRecord
 
 T = TypeVar("T")
+
+_GRACE = 10.0
+"""Seconds that what was cancelled gets to end."""
 
 ALIAS = "https://conda.anaconda.org"
 """What a channel's name is looked up under, unless `channel_alias` says otherwise (conda's DEFAULT_CHANNEL_ALIAS)."""
@@ -234,7 +237,7 @@ def _placed(place: str) -> str:
     parts = urlsplit(place.replace("\\", "/"))  # as rattler reads it
     if parts.scheme not in ("http", "https", "file", "s3", "oci", "gcs") or (parts.scheme != "file" and not parts.hostname):
         raise RequirementError("not a channel", value=redact(place), cause="a channel lies at https://, http://, file://, s3:// or oci://", cure="correct the URL")
-    path = "/" + posixpath.normpath(parts.path).strip("/.") if parts.path else "/"
+    path = "/" + posixpath.normpath(parts.path).strip("/") if parts.path else "/"
     path = _bare(path)
     return urlunsplit(parts._replace(path=path.rstrip("/") + "/", query="", fragment=""))
 
@@ -291,28 +294,72 @@ def gateway(configuration: Configuration, cache: Path) -> Gateway:
 
 
 def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end; in a thread of its own where an event loop runs already, as in a notebook."""
+    """Run a coroutine to its end; in a thread of its own where an event loop runs already, as in a notebook.
+
+    Ctrl-C cancels it, and goes on when it has ended: nothing writes into a folder that the caller then removes.
+    """
     import asyncio
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(started())
-    result: list[T] = []
-    failure: list[BaseException] = []
+    work = _Work(started)
+    threading.Thread(target=work.run, name="coffee_boat-rattler", daemon=True).start()
+    try:
+        work.ended.wait()
+    except BaseException:
+        work.cancel()
+        work.ended.wait(_GRACE)
+        raise
+    return work.result()
 
-    def work() -> None:
+
+class _Work(Generic[T]):
+    """A coroutine for a thread, with an event loop of its own."""
+
+    def __init__(self, started: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.ended = threading.Event()
+        """Not Thread.join, which takes a thread for ended once it was interrupted (Python before 3.13)."""
+        self._started = started
+        self._cancelled = threading.Event()
+        self._cancel: list[Callable[[], object]] = []
+        self._result: list[T] = []
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Run it to its end."""
+        import asyncio
+
         try:
-            result.append(asyncio.run(started()))
+            self._result.append(asyncio.run(self._cancellable()))
         except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
-            failure.append(error)
+            self._failure = error
+        finally:
+            self.ended.set()
 
-    thread = threading.Thread(target=work, name="coffee_boat-rattler", daemon=True)
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return result[0]
+    def result(self) -> T:
+        """What the coroutine returned; what it raised is raised."""
+        if self._failure is not None:
+            raise self._failure
+        return self._result[0]
+
+    def cancel(self) -> None:
+        """From another thread, before it began or while it runs."""
+        self._cancelled.set()
+        for cancel in self._cancel:
+            with suppress(RuntimeError):  # its loop has ended meanwhile
+                cancel()
+
+    async def _cancellable(self) -> T:
+        import asyncio
+
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            self._cancel.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        if self._cancelled.is_set():
+            raise asyncio.CancelledError
+        return await self._started()
 
 
 def record_of(pin: CondaPin, found: Iterable[Channel] = ()) -> RepoDataRecord:

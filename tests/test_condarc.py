@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("ruamel.yaml", reason="needs ruamel.yaml: pip install coffee_boat[conda]")
 
 from coffee_boat import _conda
 from coffee_boat._conda import Channel, Configuration, channels, is_anacondas, refuse_unlicensed, with_secrets, without_secrets
@@ -152,6 +152,11 @@ def test_credentials_are_kept_for_fetching_only() -> None:
     assert without_secrets("file:///home/t/corp") == "file:///home/t/corp"
 
 
+@pytest.mark.parametrize("place", ["file:///.chan/x", "file:///.chan/./y/../x/", "/.chan/x"])
+def test_a_folder_that_begins_with_a_dot_keeps_it(place: str) -> None:
+    assert urls(place) == ["file:///.chan/x/"]
+
+
 # whose it is
 
 
@@ -226,3 +231,50 @@ def test_defaults_that_are_a_companys_own_mirror_need_nothing() -> None:
 def test_a_record_that_lies_elsewhere_is_seen() -> None:
     assert is_anacondas("https://repo.anaconda.com/pkgs/main/linux-64/numpy-1.0-0.conda")
     assert not is_anacondas(Channel("x", "https://mirror/", "x").url)
+
+
+# rattler's coroutines
+
+INTERRUPTED = """
+import asyncio, os, signal, sys, threading, time
+from coffee_boat import _conda
+
+async def work():
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        await asyncio.sleep(60)
+    finally:
+        time.sleep(0.3)  # it ends what it is at
+        print("the coroutine has ended", flush=True)
+
+async def cell():
+    try:
+        _conda.wait(work)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+
+asyncio.new_event_loop().run_until_complete(cell())  # as a notebook's kernel: asyncio.run has a SIGINT of its own
+"""
+
+
+def test_ctrl_c_in_a_notebook_goes_on_when_what_it_interrupted_has_ended() -> None:
+    root = Path(__file__).resolve().parent.parent
+    ran = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=root, capture_output=True, text=True, timeout=30, check=True)
+    assert ran.stdout.splitlines() == ["the coroutine has ended", "interrupted"]
+
+
+def test_a_coroutine_gives_its_result_and_its_error_also_where_a_loop_runs() -> None:
+    import asyncio
+
+    async def three() -> int:
+        return 3
+
+    async def fails() -> int:
+        raise RequirementError("no such package")
+
+    async def cell() -> int:
+        with pytest.raises(RequirementError, match="no such package"):
+            _conda.wait(fails)
+        return _conda.wait(three)
+
+    assert (asyncio.run(cell()), _conda.wait(three)) == (3, 3)
