@@ -584,7 +584,7 @@ class Captain:
     def _ship(self, archive: Archive, facts: SparkFacts) -> Shipped:
         """Where the executor is this process's own JVM, it needs no stage."""
         stage = None if backend_under_way(facts.master).needs_environment else self._settings.stage
-        shipped = ship.ship(archive, stage, hadoop=launch.hadoop(self._store, facts.conf))
+        shipped = ship.ship(archive, stage, hadoop=launch.hadoop(self._store, facts.conf), store=self._store)
         self._tell(shipped.findings)
         return shipped
 

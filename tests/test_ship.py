@@ -4,9 +4,11 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import fsspec
@@ -14,6 +16,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from coffee_boat._jvm import Hadoop
+from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Archive, Target
 from coffee_boat.ship import leftovers, prune, ship
@@ -101,7 +104,7 @@ def test_half_an_upload_is_refused_and_taken_away(archive: Archive, memory: fssp
     fsspec.register_implementation("fulldisk", FullDisk, clobber=True)
     with pytest.raises(ShipError, match="upload is not complete"):
         ship(archive, "fulldisk://boats")
-    assert memory.find("/") == []
+    assert memory.store == {}
 
 
 def test_a_missing_driver_names_what_to_install(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,6 +170,129 @@ def test_hdfs_without_a_jvm_names_webhdfs(archive: Archive) -> None:
     with pytest.raises(ShipError, match="cannot be reached from here") as error:
         ship(archive, "hdfs:///boats")
     assert "webhdfs://" in error.value.cure
+
+
+# what was compared already
+
+
+def bytes_read(act: Callable[[], object]) -> int:
+    """What this process read meanwhile, as the kernel counts it."""
+    before = _rchar()
+    act()
+    return _rchar() - before
+
+
+def _rchar() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+def reads_the_stage(archive: Archive, stage: Path, store: Store) -> bool:
+    """The archive itself is read each time, for its digest."""
+    return bytes_read(lambda: ship(archive, str(stage), store=store)) > 1.5 * len(BYTES)
+
+
+def test_what_we_uploaded_is_not_read_by_the_next_launch(archive: Archive, tmp_path: Path, store: Store) -> None:
+    shipped = ship(archive, str(tmp_path / "stage"), store=store)
+    assert not reads_the_stage(archive, tmp_path / "stage", store)
+    assert ship(archive, str(tmp_path / "stage"), store=store) == shipped
+
+
+def test_what_was_compared_once_is_not_read_again(archive: Archive, tmp_path: Path, store: Store) -> None:
+    ship(archive, str(tmp_path / "stage"))
+    assert [reads_the_stage(archive, tmp_path / "stage", store) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("how", ["written", "moved there"])
+def test_a_file_that_was_changed_since_is_found_though_its_size_and_time_are_the_same(archive: Archive, tmp_path: Path, store: Store, how: str) -> None:
+    there = tmp_path / "stage" / NAME
+    ship(archive, str(tmp_path / "stage"), store=store)
+    before = there.stat()
+    target = there if how == "written" else tmp_path / "other"
+    target.write_bytes(BYTES[:-1] + b"X")
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+    target.rename(there)
+    with pytest.raises(ShipError, match="holds something else"):
+        ship(archive, str(tmp_path / "stage"), store=store)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_belongs_to_others_is_read_each_time(archive: Archive, tmp_path: Path, store: Store) -> None:
+    ship(archive, str(tmp_path / "stage"), store=store)
+    os.chown(tmp_path / "stage" / NAME, 1, 1)
+    assert all(reads_the_stage(archive, tmp_path / "stage", store) for _ in range(2))
+
+
+def test_what_others_may_write_is_read_each_time(archive: Archive, tmp_path: Path, store: Store) -> None:
+    ship(archive, str(tmp_path / "stage"), store=store)
+    (tmp_path / "stage" / NAME).chmod(0o666)
+    assert all(reads_the_stage(archive, tmp_path / "stage", store) for _ in range(2))
+
+
+def test_a_stage_that_names_no_version_is_read_each_time(archive: Archive, memory: fsspec.AbstractFileSystem, store: Store) -> None:
+    ship(archive, "memory://boats", store=store)
+    memory.pipe_file(f"/boats/{NAME}", BYTES[:-1] + b"X")
+    with pytest.raises(ShipError, match="holds something else"):
+        ship(archive, "memory://boats", store=store)
+
+
+def test_a_store_that_cannot_be_written_keeps_nobody_from_shipping(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    store = Store(tmp_path / "file" / "store")
+    assert ship(archive, str(tmp_path / "stage"), store=store).uri == ship(archive, str(tmp_path / "stage"), store=store).uri
+
+
+# several at the same moment
+
+
+def test_of_several_uploads_at_the_same_moment_one_stays(archive: Archive, tmp_path: Path) -> None:
+    """YARN refuses a file whose time changed since an application named it, so nobody's file may be replaced."""
+    stage, together = tmp_path / "stage", Barrier(4)
+
+    def launch(_: int) -> tuple[int, int]:
+        together.wait()
+        ship(archive, str(stage))
+        found = (stage / NAME).stat()
+        return found.st_ino, found.st_mtime_ns
+
+    with ThreadPoolExecutor(4) as threads:
+        assert len(set(threads.map(launch, range(4)))) == 1
+    assert [path.name for path in stage.iterdir()] == [NAME]
+
+
+theirs: list[object] = []
+
+
+class Faster(MemoryFileSystem):  # type: ignore[misc]
+    """While something is uploaded, somebody else puts the same archive there."""
+
+    protocol = "faster"
+
+    def put_file(self, lpath: str, rpath: str, **how: object) -> None:
+        super().put_file(lpath, rpath)
+        self.pipe_file(f"faster://boats/{NAME}", Path(lpath).read_bytes())
+        theirs.append(self.store[f"faster://boats/{NAME}"])
+
+
+def test_what_another_uploaded_meanwhile_is_not_replaced(archive: Archive, memory: fsspec.AbstractFileSystem) -> None:
+    fsspec.register_implementation("faster", Faster, clobber=True)
+    ship(archive, "faster://boats")
+    assert memory.store == {f"faster://boats/{NAME}": theirs[-1]}
+
+
+class Refusing(MemoryFileSystem):  # type: ignore[misc]
+    """Says nothing of what it does not move, as fsspec's WebHDFS."""
+
+    protocol = "refusing"
+
+    def mv(self, path1: str, path2: str, **how: object) -> None:
+        pass
+
+
+def test_a_move_that_was_refused_in_silence_is_told_and_leaves_nothing(archive: Archive, memory: fsspec.AbstractFileSystem) -> None:
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    with pytest.raises(ShipError, match="upload is not complete"):
+        ship(archive, "refusing://boats")
+    assert memory.store == {}
 
 
 # who may change it
@@ -265,7 +391,7 @@ def test_what_fails_is_told_in_the_storages_words_and_leaves_nothing(
         ship(archive, "failing://boats")
     assert str(raised) in error.value.cause
     assert cure in error.value.cure
-    assert memory.find("/") == []
+    assert memory.store == {}
 
 
 def test_a_bug_is_not_dressed_up(archive: Archive, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:

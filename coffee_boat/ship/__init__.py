@@ -4,6 +4,7 @@
     by_fsspec     shared folders, object stores, WebHDFS
     by_hadoop     HDFS, by Spark's own Hadoop
     trust         who else could change what executors will run
+    compared      which files were read and compared already
     uses          when an archive was used last, and which can go
     failures      what drivers raise, in words that help
 
@@ -17,9 +18,10 @@ import hashlib
 from pathlib import Path
 
 from coffee_boat._jvm import Hadoop
+from coffee_boat._store import Store
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Finding, Shipped
-from coffee_boat.ship import trust, uses
+from coffee_boat.ship import compared, trust, uses
 from coffee_boat.ship.failures import explained
 from coffee_boat.ship.places import Place, Status, opened, url_of
 from coffee_boat.ship.uses import Leftover, Pruned, leftovers, prune
@@ -27,7 +29,7 @@ from coffee_boat.ship.uses import Leftover, Pruned, leftovers, prune
 __all__ = ["Leftover", "Pruned", "leftovers", "prune", "ship"]
 
 
-def ship(archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None) -> Shipped:
+def ship(archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None, store: Store | None = None) -> Shipped:
     """Make the archive readable for executors.
 
     Args:
@@ -35,6 +37,7 @@ def ship(archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None) -
         stage: a folder: a path, or a URL (file:///shared, hdfs:///boats, s3://bucket/boats); the archive is uploaded there under a content-addressed name, unless
             it is there already. None leaves it where it is: Spark's own file server sends it (SparkContext.addArchive of a local file).
         hadoop: reaches hdfs:// and what else only a JVM can.
+        store: remembers which files there hold our bytes; without one each call reads what is there.
 
     Raises:
         ShipError: the stage cannot be reached or written, or holds something else under that name.
@@ -47,20 +50,28 @@ def ship(archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None) -
         return Shipped(archive, local.as_uri())
     url = url_of(stage)
     with explained(url), opened(url, hadoop) as place:
-        return _put(archive, local, place)
+        return _put(archive, local, place, store)
 
 
-def _put(archive: Archive, local: Path, place: Place) -> Shipped:
+def _put(archive: Archive, local: Path, place: Place, store: Store | None) -> Shipped:
     digest = _sha256(local)
     name = f"{archive.name}-{digest[:12]}.tar.gz"
     there = place.status(name)
     if there is None and place.put(local, name):
+        _remember_upload(place.status(name), place, local, digest, store)
         odd = trust.findings(None, place.folders(), place.user)
         return Shipped(archive, place.uri(name), tuple(odd))
     there = there or place.status(name)
     noted = _note(place, there)  # first, so that nobody removes it while it is read
-    _check(there, place, local, digest, place.uri(name))
+    if there is None or not compared.known(store, place, there, digest):
+        _check(there, place, local, digest, place.uri(name))
+        compared.note(store, place, there, digest)
     return Shipped(archive, place.uri(name), (*trust.findings(there, place.folders(), place.user), *noted))
+
+
+def _remember_upload(there: Status | None, place: Place, local: Path, digest: str, store: Store | None) -> None:
+    if there is not None and there.size == local.stat().st_size:
+        compared.note(store, place, there, digest)
 
 
 def _check(there: Status | None, place: Place, local: Path, digest: str, uri: str) -> None:

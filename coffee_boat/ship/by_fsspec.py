@@ -39,6 +39,8 @@ _JARS = {
 }
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "created")
 """When it was written, in the words of: local files, s3fs, adlfs, gcsfs, webhdfs, memory."""
+_VERSIONS = ("VersionId", "generation", "ETag", "etag")
+"""What an object store gives each object that is written, in the words of: s3fs, gcsfs, s3fs and ossfs, adlfs."""
 _READABLE = "644"
 
 
@@ -101,49 +103,81 @@ class FsspecPlace:
     def put(self, local: Path, name: str) -> bool:
         """By the driver's `put_file`."""
         how = {"permissions": _READABLE} if self._scheme in {"webhdfs", "swebhdfs"} else {}  # its own default is 0511
-        self._publish(name, lambda path: self._files.put_file(str(local), path, **how), local.stat().st_size)
+        size = local.stat().st_size
+
+        def write(path: str) -> None:
+            self._files.put_file(str(local), path, **how)
+
+        if self._scheme not in OBJECT_STORES:
+            return self._write_aside(name, write, size, self._publish)
+        write(self._path(name))
+        found = self.status(name)
+        if found is None or found.size != size:
+            raise _incomplete(self.uri(name))
         return True
 
     def mark(self, name: str) -> None:
-        """An empty file."""
-        self._publish(name, lambda path: self._files.pipe_file(path, b""), 0)
+        """An empty file. In a shared folder it takes the place of what is there, which may be a link to somewhere else."""
+        if self._scheme == "file":
+            self._write_aside(name, self._touch, 0, self._replace)
+        else:
+            self._touch(self._path(name))
 
     def remove(self, name: str) -> None:
         """By the driver's `rm_file`."""
         with contextlib.suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
 
+    def _touch(self, path: str) -> None:
+        self._files.pipe_file(path, b"")
+
+    def _replace(self, unfinished: str, name: str) -> bool:
+        Path(unfinished).replace(self._path(name))
+        return True
+
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"
 
     def _status(self, path: str) -> Status | None:
         try:
-            return _status(self._files.info(path))
+            info = self._files.info(path)
+            return replace(_status(info), identity=_identity(info, self._scheme))
         except FileNotFoundError:
             return None
 
-    def _publish(self, name: str, write: Callable[[str], None], size: int) -> None:
-        if self._scheme in OBJECT_STORES:
-            write(self._path(name))
-        else:
-            self._write_aside(name, write, size)
-        found = self.status(name)
-        if found is None or found.size != size:
-            raise _incomplete(self.uri(name))
-
-    def _write_aside(self, name: str, write: Callable[[str], None], size: int) -> None:
-        """Under a temporary name, then moved: nobody reads half an archive."""
+    def _write_aside(self, name: str, write: Callable[[str], None], size: int, publish: Callable[[str, str], bool]) -> bool:
+        """Under a temporary name, then published: nobody reads half an archive."""
         self._files.makedirs(self._folder or "/", exist_ok=True)
         unfinished = self._path(f".{name}.{uuid.uuid4().hex}")
         try:
             write(unfinished)
             if self._files.info(unfinished)["size"] != size:
                 raise _incomplete(self.uri(name))
-            self._files.mv(unfinished, self._path(name))
-        except BaseException:
-            with contextlib.suppress(Exception):  # the first error is the one to tell; what is left has a name that `prune` knows
+            return publish(unfinished, name)
+        finally:
+            with contextlib.suppress(Exception):  # moved; or the first error is the one to tell, and what is left has a name that `prune` knows
                 self._files.rm_file(unfinished)
-            raise
+
+    def _publish(self, unfinished: str, name: str) -> bool:
+        """Without replacing what is there: YARN refuses a file whose time changed since an application named it. False if something is there."""
+        if self._scheme == "file":
+            with contextlib.suppress(OSError):  # no hard links on some shared folders
+                return _linked(unfinished, self._path(name))
+        if self.status(name) is not None:
+            return False
+        self._files.mv(unfinished, self._path(name))  # fsspec's WebHDFS does not say that the NameNode refused
+        if self.status(name) is None:
+            raise _incomplete(self.uri(name))
+        return self.status(unfinished.rpartition("/")[2]) is None
+
+
+def _linked(unfinished: str, path: str) -> bool:
+    """Give a file its second name in one step, unless that is taken."""
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        return False
+    return True
 
 
 def _incomplete(uri: str) -> ShipError:
@@ -212,6 +246,21 @@ def _status(info: Mapping[str, Any]) -> Status:
         group=_group(info["gid"]) if "gid" in info else str(info.get("group", "")),
         mode=stat.S_IMODE(info["mode"]) if "uid" in info else int(info["permission"], 8) if "permission" in info else None,
     )
+
+
+def _identity(info: Mapping[str, Any], scheme: str) -> str:
+    if scheme == "file":
+        return _inode(info)
+    words = ("fileId",) if scheme in {"webhdfs", "swebhdfs"} else _VERSIONS if scheme in OBJECT_STORES else ()
+    return " ".join(f"{word}={info[word]}" for word in words if info.get(word))
+
+
+def _inode(info: Mapping[str, Any]) -> str:
+    """With the time of the last change, which the kernel sets; nobody else can."""
+    found = os.lstat(info["name"])
+    if (found.st_ino, found.st_uid, found.st_gid, found.st_mode) != tuple(info[word] for word in ("ino", "uid", "gid", "mode")):
+        return ""  # another file since the moment before
+    return f"{found.st_ino} {found.st_ctime_ns}"
 
 
 def _modified(info: Mapping[str, Any]) -> float:

@@ -116,11 +116,23 @@ class HadoopPlace:
         from py4j.protocol import Py4JJavaError
 
         try:
-            return _status(self._files.getFileStatus(path))
+            found = self._files.getFileStatus(path)
+            return replace(_status(found), identity=self._identity(found))
         except Py4JJavaError as error:
             if error.java_exception.getClass().getName() == "java.io.FileNotFoundException":
                 return None
             raise
+
+    def _identity(self, found: Any) -> str:
+        """HDFS's number of a file, which no other file ever gets; who may not write the file cannot set its time either. Other file systems tell none here."""
+        from py4j.protocol import Py4JError
+
+        if self._files.getUri().getScheme() != "hdfs" or not found.isFile():
+            return ""
+        try:
+            return str(found.getFileId())
+        except Py4JError:  # a file system of that scheme which is not Apache's
+            return ""
 
 
 def _configuration(jvm: Any, conf: Mapping[str, str]) -> Any:

@@ -38,6 +38,8 @@ class Status:
     group: str = ""
     mode: int | None = None
     """Its permissions, where the store has them."""
+    identity: str = ""
+    """Another one as soon as a file was written anew, by whom its permissions keep from it at least; empty where the store has nothing of the kind."""
 
 
 class Place(Protocol):

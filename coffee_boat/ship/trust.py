@@ -33,6 +33,16 @@ def findings(archive: Status | None, folders: Sequence[Status], user: str) -> It
         yield open_to
 
 
+def only_ours(archive: Status, user: str) -> bool:
+    """True if nobody else may write that file. A store without permissions has no files that anybody writes to: an object is replaced, and then has another identity."""
+    return archive.mode is None or (archive.owner == user and not archive.mode & stat.S_IWOTH and not (archive.mode & stat.S_IWGRP and _of_many(archive.group, user)))
+
+
+def _of_many(group: str, *users: str) -> bool:
+    """A group of one is what many systems give each user."""
+    return group not in users
+
+
 def _who_may_replace(folder: Status, user: str) -> Finding | None:
     """Without the sticky bit, who may write a folder may also move away what others put there, and put something else in its place."""
     if folder.mode is None or folder.mode & stat.S_ISVTX:
@@ -40,6 +50,6 @@ def _who_may_replace(folder: Status, user: str) -> Finding | None:
     cause, cure = "without the sticky bit they can replace archives of other people, and so run code on their executors", f"its owner {folder.owner}: chmod +t on it"
     if folder.mode & stat.S_IWOTH:
         return Finding("everybody may write the stage's folder", folder.name or "/", cause, f"{cure}, or take the right away: chmod o-w")
-    if folder.mode & stat.S_IWGRP and folder.group not in {folder.owner, user}:  # a group of one is what many systems give each user
+    if folder.mode & stat.S_IWGRP and _of_many(folder.group, folder.owner, user):
         return Finding(f"the group {folder.group} may write the stage's folder", folder.name or "/", cause, cure, severity="note")
     return None
