@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import conda_channel as channels
+from lanes import cannot_run
 
-from integration.conftest import cannot_run
 from integration.running import SparkPython
 
 

@@ -9,10 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
+from lanes import cannot_run
 
 from integration import kubernetes_lane
 from integration.beds import BedCannotRun
@@ -34,13 +36,6 @@ class Lane:
     master: str
     nodes: tuple[Node, ...]
     """Empty for a cluster that is not ours."""
-
-
-def cannot_run(reason: str) -> NoReturn:
-    """End the test: what this machine lacks is a skip for a person and a failure in CI."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"this lane has to run in CI: {reason}")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +80,8 @@ def standalone_with_python() -> Iterator[Lane]:
 @pytest.fixture(scope="session")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> str:
     """URL of a conda channel that is made here: Python, numpy, edtf, and packages that are hard to move."""
-    pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
+    if find_spec("rattler") is None:
+        cannot_run("needs py-rattler: pip install coffee_boat[conda]")
     from integration import conda_lane
 
     return conda_lane.forge(tmp_path_factory.mktemp("conda"))

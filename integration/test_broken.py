@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from lanes import cannot_run
 
 from integration.beds import _namespaces
 from integration.beds._namespaces import Node
-from integration.conftest import Lane, cannot_run
+from integration.conftest import Lane
 from integration.running import SparkPython
 
 pytestmark = pytest.mark.timeout(1800)

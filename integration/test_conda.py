@@ -12,11 +12,12 @@ import pytest
 pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
 
 import conda_channel as channels
+from lanes import cannot_run
 
 from coffee_boat import Captain
 from integration import conda_lane, offline
 from integration.beds import _namespaces
-from integration.conftest import Lane, cannot_run
+from integration.conftest import Lane
 from integration.running import SparkPython
 
 pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import cannot_run
 
-from integration.conftest import cannot_run
 from integration.kubernetes_lane import KubernetesLane
 from integration.running import DRIVERS, Ended, SparkPython, plain_environment
 from integration.test_hot_add import write_projects

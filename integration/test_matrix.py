@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from lanes import cannot_run
 
-from integration.conftest import cannot_run
 from integration.running import SparkPython
 from integration.venvs import SPARKS, NoInterpreterError, find_interpreter, venv_for
 

@@ -7,9 +7,10 @@ import platform
 from typing import Any
 
 import pytest
+from lanes import cannot_run
 
 from integration.beds import standalone as bed
-from integration.conftest import Lane, cannot_run
+from integration.conftest import Lane
 from integration.running import SparkPython
 
 

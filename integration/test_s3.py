@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import cannot_run
 
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Target
@@ -18,7 +19,7 @@ from coffee_boat.ship import leftovers, prune, ship
 from integration.beds import BedCannotRun
 from integration.beds import s3 as bed
 from integration.beds.standalone.spark import spark_home
-from integration.conftest import cannot_run, timed
+from integration.conftest import timed
 from integration.running import SparkPython
 from integration.venvs import cache_folder
 

@@ -13,12 +13,13 @@ import time
 from pathlib import Path
 
 import pytest
+from lanes import cannot_run
 
 from integration import offline
 from integration.beds import _namespaces
 from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
-from integration.conftest import Lane, cannot_run
+from integration.conftest import Lane
 from integration.running import SparkPython, Way
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import cannot_run
 
 from integration import conda_lane
 from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
-from integration.conftest import cannot_run
 from integration.running import DRIVERS, SparkPython
 from integration.yarn_lane import OTHER_SPARKS, YarnLane, pythons, yarn_lane
 

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lanes import cannot_run
+
 from integration.beds import BedCannotRun, _namespaces
 from integration.beds import yarn as bed
 from integration.beds._namespaces import Node
 from integration.beds.standalone.spark import spark_home
-from integration.conftest import cannot_run, timed
+from integration.conftest import timed
 from integration.venvs import SPARKS, NoInterpreterError, cache_folder, find_interpreter, venv_for
 
 OTHER_SPARKS = {spark: minors for spark, minors in SPARKS.items() if spark != list(SPARKS)[-1]}

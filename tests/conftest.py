@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from lanes import cannot_run, require_installed
 
 from coffee_boat._store import Store
+
+
+def pytest_configure() -> None:
+    require_installed()
 
 
 class MakeWheel(Protocol):
@@ -144,7 +149,7 @@ def conda_channel(tmp_path_factory: pytest.TempPathFactory) -> str:
     import conda_channel as channels
 
     if reason := channels.why_no_python():
-        pytest.skip(reason)
+        cannot_run(reason)
     return channels.fill(tmp_path_factory.mktemp("conda") / "forge", channels.small_python(), channels.python_abi(), *channels.small_packages())
 
 

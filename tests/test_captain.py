@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeWheel
+from lanes import cannot_run
 from small_packages import project
 
 import coffee_boat
@@ -231,7 +232,7 @@ def test_a_python_that_the_driver_is_not_is_refused_at_launch(tmp_path: Path) ->
     own = f"python{sys.version_info.major}.{sys.version_info.minor}"
     others = [path for path in Path(sys._base_executable).parents[2].glob("*/bin/python3.1[0-3]") if path.name != own]  # type: ignore[attr-defined]
     if not others:
-        pytest.skip("no Python of another minor version lies beside this one")
+        cannot_run("no Python of another minor version lies beside this one")
     with pytest.raises(LaunchError, match="minor version"):
         Captain(python=str(others[0]), offline=True, store=tmp_path / "store").launch_ship()
 
