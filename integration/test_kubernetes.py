@@ -242,3 +242,11 @@ def test_a_pod_that_no_node_takes(kubernetes: KubernetesLane, drive: Drive) -> N
     assert "a pod stays Pending" in text
     assert "nodes are available" in text
     assert seconds < SECONDS
+
+
+def test_a_damaged_archive_is_explained(kubernetes: KubernetesLane, drive: Drive) -> None:
+    told = checked(drive("broken.py", kubernetes.master, "library"))["library"]
+    assert told["action"], "it failed in Spark's words"
+    assert told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
+    assert "gib" in told["error"]["value"]
+    assert any(told["error"]["what"] in line for line in told["told"])

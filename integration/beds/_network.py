@@ -22,6 +22,9 @@ _SUBNETS = [f"10.77.{number}" for number in range(1, 250)]
 _LOCK = Path(tempfile.gettempdir(), "coffee_boat-beds.lock")
 """Held while a subnet is chosen: two beds that start at once must not take the same."""
 
+_HARDWARE = "02:00:00:00:00:01"
+"""Every bridge's hardware address. Without one it takes the lowest of its cables', and with the end of that node the others miss the host for half a minute."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -52,6 +55,7 @@ def make(state: Path) -> Network:
     with _alone():
         network = Network(bridge, _free_subnet())
         _ip("link", "add", bridge, "type", "bridge")
+        _ip("link", "set", bridge, "address", _HARDWARE)
         _ip("address", "add", f"{network.gateway}/24", "dev", bridge)
         _ip("link", "set", bridge, "up")
     return network

@@ -18,6 +18,8 @@ mkdir -p /run/netns /run/lock
 ip link set lo up
 # One bridge holds the gateway, the nodes' own addresses and the pods: nothing depends on this machine's own network.
 ip link add "$bridge" type bridge
+# An address of its own: it would take the lowest of its ports' otherwise, so that with the end of a pod nobody finds the gateway for half a minute.
+ip link set "$bridge" address 02:00:00:00:00:01
 for address; do ip address add "$address" dev "$bridge"; done
 ip link set "$bridge" up
 echo 1 >/proc/sys/net/ipv4/ip_forward
