@@ -91,7 +91,7 @@ def _failed(name: str, error: BoatError) -> Checked:
 
 def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Checked]:
     """What the cluster says of itself, with what is known of its nodes from earlier; then each finding."""
-    preflight = Preflight(store)
+    preflight = Preflight(store, refuses=said.preflight == "refuse")
     try:
         facts = submit.facts_of(submit.find_spark(), master=where.master, deploy_mode=where.deploy_mode, conf=where.conf, python=sys.executable)
         found = preflight.known(preflight.ask(facts, lambda: _target(said, store), ships_python=said.ship_python, driver_starts=True))

@@ -107,7 +107,7 @@ class Captain:
         self._preload: tuple[str, ...] = ()
         self._report: Report | Arrival | None = None
         self._told: set[Finding] = set()
-        self._preflight = Preflight(self._store, self._tell)
+        self._preflight = Preflight(self._store, self._tell, refuses=self._settings.preflight == "refuse")
         self._adding = threading.RLock()
 
     @classmethod

@@ -17,6 +17,7 @@ from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, SparkFa
 _LEAST = 471_859_200
 """Bytes: 1.5 times what Spark reserves for itself (org.apache.spark.memory.UnifiedMemoryManager.getMaxMemory)."""
 _SHOWN = 3
+_ALL_THE_SAME = "; COFFEE_BOAT_PREFLIGHT=warn launches all the same, where other nodes come when they are needed"
 
 # what Spark refuses
 
@@ -115,7 +116,7 @@ def _refuse_or_tell(finding: Finding, nodes: Sequence[NodeFacts], cluster: Clust
     """Where other nodes fit, the user may have a reason: labels, selectors, a queue."""
     if len(nodes) < len(cluster.nodes):
         return (finding,)
-    raise LaunchError(finding.what, value=finding.value, cause=finding.cause, cure=finding.cure)
+    raise LaunchError(finding.what, value=finding.value, cause=finding.cause, cure=f"{finding.cure}{_ALL_THE_SAME}")
 
 
 def _as_remembered(finding: Finding) -> Finding:

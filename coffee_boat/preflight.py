@@ -6,9 +6,10 @@ SparkContext --watch--> Findings                                                
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from coffee_boat import _symptoms, fit
 from coffee_boat._run import redact
@@ -28,11 +29,13 @@ _PATIENCE, _SHORT = 10.0, 3.0
 class Preflight:
     """Of one captain."""
 
-    def __init__(self, store: Store, tell: Callable[[Iterable[Finding]], None] = lambda _: None) -> None:
+    def __init__(self, store: Store, tell: Callable[[Iterable[Finding]], None] = lambda _: None, *, refuses: bool = True) -> None:
         """
         Args:
             tell: shows findings of a session that runs, each once; what is found before is returned.
+            refuses: False makes a warning of what would be refused: the user knows better, as of nodes that come when they are needed.
         """
+        self._refuses = refuses
         self._store = store
         self._tell = tell
         self._watch: Watch | None = None
@@ -51,11 +54,16 @@ class Preflight:
         Raises:
             LaunchError: the settings or the cluster cannot serve it.
         """
-        fit.settings(facts, driver_starts=driver_starts)
-        cluster = probe(facts)
+        odd: list[Finding] = []
+        cluster = ClusterFacts(facts.master)
+        with self._refusing(odd):
+            fit.settings(facts, driver_starts=driver_starts)
+        with self._refusing(odd):
+            cluster = probe(facts)
         made_for = target() if any(node.architecture for node in cluster.nodes) else None
-        misfits = () if made_for is None else fit.platform(made_for, cluster, ships_python=ships_python)
-        return replace(cluster, findings=(*cluster.findings, *misfits))
+        with self._refusing(odd):
+            odd += () if made_for is None else fit.platform(made_for, cluster, ships_python=ships_python)
+        return replace(cluster, findings=(*cluster.findings, *odd))
 
     def hold(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:
         """What the archive needs and nodes do not have: as they say now, or if they say nothing, as they said the last time.
@@ -63,10 +71,26 @@ class Preflight:
         Raises:
             LaunchError: it can start on none of them.
         """
-        findings = fit.archive(archive, cluster)
+        findings = self._held(archive, cluster)
         if any(node.glibc is not None for node in cluster.nodes):
             return findings
         return (*findings, *fit.archive(archive, replace(cluster, nodes=nodes.recall(self._store, cluster.master)), remembered=True))
+
+    def _held(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:
+        odd: list[Finding] = []
+        with self._refusing(odd):
+            odd += fit.archive(archive, cluster)
+        return tuple(odd)
+
+    @contextmanager
+    def _refusing(self, odd: list[Finding]) -> Iterator[None]:
+        """What the block refuses is refused, or where nothing is to be, a warning among what is odd."""
+        try:
+            yield
+        except LaunchError as refusal:
+            if self._refuses:
+                raise
+            odd.append(as_finding(refusal, severity="warning"))
 
     def known(self, cluster: ClusterFacts) -> ClusterFacts:
         """With what its nodes said of themselves the last time."""
@@ -84,7 +108,7 @@ class Preflight:
         """
         found = nodes.ask(context, deadline=deadline)
         nodes.remember(self._store, context.master, found)
-        return () if archive is None else fit.archive(archive, ClusterFacts(context.master, nodes=found))
+        return () if archive is None else self._held(archive, ClusterFacts(context.master, nodes=found))
 
     def look_into(self, finding: Finding | BoatError, context: SparkContext, archive: Archive | None) -> None:
         """Where what the nodes are may be the reason, ask them once, and tell what does not fit."""
@@ -140,9 +164,9 @@ class Preflight:
             self._watch = None
 
 
-def as_finding(error: BoatError) -> Finding:
+def as_finding(error: BoatError, *, severity: Literal["warning", "error"] = "error") -> Finding:
     """The same, for where nothing is refused."""
-    return Finding(error.what, error.value, error.cause, error.cure, severity="error")
+    return Finding(error.what, error.value, error.cause, error.cure, severity=severity)
 
 
 def _filled(now: NodeFacts | None, before: NodeFacts | None) -> NodeFacts:

@@ -105,6 +105,22 @@ def test_a_plan_tells_what_a_launch_would_be_refused_for(captain: Captain) -> No
     assert (finding.what, finding.severity) == ("the cluster's master cannot be reached", "error")
 
 
+@pytest.mark.parametrize("conf", [{}, {"spark.executor.memory": "100m"}])
+def test_what_would_be_refused_is_a_warning_where_the_user_knows_better(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], conf: dict[str, str]
+) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    said = "Spark needs more memory than it was given" if conf else "the cluster's master cannot be reached"
+    monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "warn")
+    with Captain(store=tmp_path / "store", find_links=[str(wheels)], offline=True, ship_python=False) as captain:
+        captain.add_pip_packages("alpha").launch_ship(master=NOBODY, conf=conf)
+        assert f"warning: {said}" in capsys.readouterr().err
+        assert {finding.severity for finding in captain.plan(master=NOBODY).findings} == {"warning"}
+    monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "refuse")
+    with Captain(store=tmp_path / "store", find_links=[str(wheels)], offline=True, ship_python=False) as captain, pytest.raises(LaunchError, match=said):
+        captain.add_pip_packages("alpha").launch_ship(master=NOBODY, conf=conf)
+
+
 def test_a_plan_goes_by_the_settings_that_a_launch_would_have(captain: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     (tmp_path / "spark-defaults.conf").write_text("spark.executor.memory 100m\nspark.archives hdfs:///theirs.zip#theirs\n")

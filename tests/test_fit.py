@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from coffee_boat import fit
+from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, Chunk, ClusterFacts, NodeFacts, SparkFacts, Target
+from coffee_boat.preflight import Preflight
 
 TARGET = Target("3.11.7", "x86_64", (2, 36))
 ARCHIVE = Archive(
@@ -42,13 +45,22 @@ def test_nodes_whose_glibc_is_too_old() -> None:
         fit.archive(ARCHIVE, cluster(OLD, replace(OLD, host="old2")))
     assert caught.value.value == "old1, old2: glibc 2.28, python 3.11.7 needs 2.35"
     assert 'platform="manylinux_2_28_x86_64", python="3.11"' in caught.value.cure
+    assert "COFFEE_BOAT_PREFLIGHT=warn" in caught.value.cure
 
 
 def test_nodes_of_another_architecture() -> None:
-    with pytest.raises(LaunchError, match="another architecture"):
+    with pytest.raises(LaunchError, match="another architecture") as caught:
         fit.platform(TARGET, cluster(ARM), ships_python=True)
+    assert "COFFEE_BOAT_PREFLIGHT=warn" in caught.value.cure
     with pytest.raises(LaunchError, match="arm1: aarch64, the environment: x86_64"):
         fit.archive(ARCHIVE, cluster(ARM))
+
+
+def test_what_does_not_fit_is_told_only_where_the_user_knows_better(tmp_path: Path) -> None:
+    told = Preflight(Store(tmp_path), refuses=False).hold(ARCHIVE, cluster(ARM))
+    assert [(finding.what, finding.severity) for finding in told] == [("nodes are of another architecture than the environment", "warning")]
+    with pytest.raises(LaunchError, match="another architecture"):
+        Preflight(Store(tmp_path)).hold(ARCHIVE, cluster(ARM))
 
 
 def test_where_some_nodes_fit_the_others_are_told() -> None:

@@ -53,6 +53,8 @@ class Settings:
     """A folder or URL that executors can read; None: Spark's own file server."""
     bytecode: Literal["base", "all"] = "base"
     """What is compiled beforehand: the standard library and pyspark, or every package too."""
+    preflight: Literal["refuse", "warn"] = "refuse"
+    """What becomes of a launch that its cluster cannot serve, as far as we know."""
     lock_max_age: float = 86400.0
     """Seconds that a resolution is taken as it is, before the index is asked again."""
     accept_conda_license: bool = False

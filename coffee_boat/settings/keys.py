@@ -19,6 +19,7 @@ KEYS: Mapping[str, Callable[[Said], Any]] = {
     "install_local": values.flag,
     "stage": values.place,
     "bytecode": values.bytecode,
+    "preflight": values.preflight,
     "lock_max_age": values.seconds,
     "accept_conda_license": values.flag,
     "constraints": values.files,

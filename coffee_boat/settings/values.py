@@ -126,6 +126,13 @@ def bytecode(said: Said) -> str:
     return str(said.value)
 
 
+def preflight(said: Said) -> str:
+    """What becomes of what does not fit a cluster."""
+    if said.value not in ("refuse", "warn"):
+        raise said.wrong('"refuse" or "warn"')
+    return str(said.value)
+
+
 def interpreter(said: Said) -> str:
     """A version, or a path."""
     if isinstance(said.value, float):
