@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -41,6 +42,32 @@ def patch(facts: SparkFacts, *, python: str, packages: str | None, conf: Mapping
         environment=environment,
         findings=(*findings, *_replaced_pythons(facts, python), *_replaced_variables(facts), *_shadowing(facts, packages)),
     )
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """How an executor's working directory has the archive."""
+
+    python: str
+    packages: str | None
+    """For the workers' PYTHONPATH; None where the interpreter comes along."""
+    planned: Mapping[str, str]
+    """Settings that name the interpreter to executors."""
+
+
+def unpacked(archive: Archive) -> Unpacked:
+    """For clusters that unpack the archive below its name.
+
+    Raises:
+        LaunchError: as `python_path`.
+    """
+    root = f"./{archive.name}"
+    if not archive.has_python:
+        # Python makes relative entries of PYTHONPATH absolute when it starts (site.abs_paths), in the executor's working directory.
+        return Unpacked(f"python{archive.target.minor}", python_path(archive, root), {})
+    python = f"{root}/{archive.python}"
+    # What the driver's JVM plans captures the driver's copy of the interpreter (launch): executors have to be told of theirs.
+    return Unpacked(python, None, {SQL_PYTHON: python})
 
 
 def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from coffee_boat.backends import _settings
-from coffee_boat.model import SQL_PYTHON, ConfPatch, Shipped, SparkFacts
+from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
 
 class FileServerBackend:
@@ -15,14 +15,9 @@ class FileServerBackend:
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
         """spark.archives with the user's own kept, and relative paths."""
-        archive = shipped.archive
-        archives, findings = _settings.merge_archives(facts.conf.get("spark.archives", ""), f"{shipped.uri}#{archive.name}")
-        python = f"./{archive.name}/{archive.python}" if archive.has_python else f"python{archive.target.minor}"
-        # What the driver's JVM plans captures the driver's copy of the interpreter (launch): executors have to be told of theirs.
-        planned = {SQL_PYTHON: python} if archive.has_python else {}
-        # Python makes relative entries of PYTHONPATH absolute when it starts (site.abs_paths), in the executor's working directory.
-        packages = None if archive.has_python else _settings.python_path(archive, f"./{archive.name}")
-        return _settings.patch(facts, python=python, packages=packages, conf={"spark.archives": archives, **planned}, findings=findings)
+        there = _settings.unpacked(shipped.archive)
+        archives, findings = _settings.merge_archives(facts.conf.get("spark.archives", ""), f"{shipped.uri}#{shipped.archive.name}")
+        return _settings.patch(facts, python=there.python, packages=there.packages, conf={"spark.archives": archives, **there.planned}, findings=findings)
 
 
 class StandaloneBackend(FileServerBackend):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from coffee_boat._run import redact_setting
 from coffee_boat.backends import _settings
-from coffee_boat.model import SQL_PYTHON, ConfPatch, Finding, Shipped, SparkFacts
+from coffee_boat.model import ConfPatch, Finding, Shipped, SparkFacts
 
 _ARCHIVES = "spark.yarn.dist.archives"
 _MASTER_ENV = "spark.yarn.appMasterEnv."
@@ -29,16 +29,12 @@ class YarnBackend:
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
         """spark.yarn.dist.archives with the user's own kept, and relative paths; in cluster mode the driver's variables too."""
-        archive = shipped.archive
-        ours = f"{shipped.uri}#{archive.name}"
+        there, ours = _settings.unpacked(shipped.archive), f"{shipped.uri}#{shipped.archive.name}"
         archives, findings = _settings.merge_archives(facts.conf.get(_ARCHIVES, ""), ours, key=_ARCHIVES)
         # What stands in spark.archives is unpacked into the same folder, by spark-submit's merging or by each executor.
         _settings.merge_archives(facts.conf.get("spark.archives", ""), ours)
-        python = f"./{archive.name}/{archive.python}" if archive.has_python else f"python{archive.target.minor}"
-        planned = {SQL_PYTHON: python} if archive.has_python else {}  # as for standalone clusters
-        packages = None if archive.has_python else _settings.python_path(archive, f"./{archive.name}")
-        made = _settings.patch(facts, python=python, packages=packages, conf={_ARCHIVES: archives, **planned}, findings=findings)
-        return made if facts.deploy_mode != "cluster" else _with_driver(made, facts, packages)
+        made = _settings.patch(facts, python=there.python, packages=there.packages, conf={_ARCHIVES: archives, **there.planned}, findings=findings)
+        return made if facts.deploy_mode != "cluster" else _with_driver(made, facts, there.packages)
 
 
 def _with_driver(made: ConfPatch, facts: SparkFacts, packages: str | None) -> ConfPatch:
