@@ -208,6 +208,7 @@ class _Plugin:
 
     argv: tuple[str, ...] = field(repr=False)
     variables: tuple[tuple[str, str], ...] = field(repr=False)
+    """This process's among them: AWS_PROFILE makes somebody else of us."""
     name: str
 
 
@@ -245,7 +246,7 @@ def _plugin(told: Mapping[str, Any], beside: Path, origin: str) -> _Plugin:
         command = str(told.get("command", ""))
         program = str(beside / command) if "/" in command and not Path(command).is_absolute() else command
         info = {"apiVersion": told.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
-        variables = {str(entry["name"]): str(entry["value"]) for entry in told.get("env") or ()}
+        variables = {**os.environ, **{str(entry["name"]): str(entry["value"]) for entry in told.get("env") or ()}}
         arguments = [str(argument) for argument in told.get("args") or ()]
     except (AttributeError, KeyError, TypeError) as error:
         raise Unusable(f"{origin}: its user's exec is not as kubeconfigs have it") from error

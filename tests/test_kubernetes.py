@@ -378,6 +378,13 @@ def test_a_plugins_credentials_are_kept_until_they_run_out(cluster: Cluster, tmp
     assert runs.read_text().count("ran") == ran
 
 
+def test_another_profile_has_credentials_of_its_own(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counting(tmp_path, monkeypatch, """import os; print('{"status": {"token": "%s"}}' % os.environ['AWS_PROFILE'])""")
+    for profile in ("one", "two"):
+        monkeypatch.setenv("AWS_PROFILE", profile)
+        assert find().token == profile
+
+
 def test_credentials_that_are_not_accepted_are_asked_for_anew(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = counting(tmp_path, monkeypatch, """print('{"status": {"token": "mine"}}')""")
     well, cluster.answers["/version"] = cluster.answers["/version"], (401, {"message": "Unauthorized"})
