@@ -10,7 +10,7 @@ def local_path(url: str) -> Path:
     """The path of a `file:` URL."""
     from urllib.request import url2pathname  # brings an HTTP client along
 
-    return Path(url2pathname(urlsplit(url).path))
+    return Path(url2pathname(urlsplit(url).path or "/"))
 
 
 def local_path_or_none(url: str) -> Path | None:

@@ -142,6 +142,7 @@ def test_an_archive_that_was_cleaned_away(archive: Archive) -> None:
         ("s3://bucket/x?versionId=1", "leave out"),
         ("s3://bucket/my boats", "letters"),
         ("://x", "file:///shared"),
+        ("s3://[x", "s3://bucket/boats"),
     ],
 )
 def test_a_slip_of_the_pen_is_named_with_its_cure(archive: Archive, stage: str, cure: str) -> None:

@@ -155,11 +155,9 @@ def _clash(first: CondaRequirement, second: CondaRequirement) -> str:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-    except ImportError as error:
-        raise _conda.missing_extra(error) from error
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         table = YAML(typ="safe", pure=True).load(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:

@@ -112,11 +112,9 @@ def _root(environ: Mapping[str, str]) -> Path | None:
 
 
 def _file(path: Path) -> dict[str, _Said]:
-    try:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import YAMLError
-    except ImportError as error:
-        raise _conda.missing_extra(error) from error
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
     try:
         table = YAML(typ="rt").load(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:

@@ -18,10 +18,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat import _jvm
+from coffee_boat._files import local_path
 from coffee_boat._jvm import Hadoop
 from coffee_boat.errors import ShipError
 from coffee_boat.ship import by_hadoop
-from coffee_boat.ship.places import OBJECT_STORES, Place, Status, local_path, scheme_of
+from coffee_boat.ship.places import OBJECT_STORES, Place, Status, scheme_of
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem

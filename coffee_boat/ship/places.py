@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from coffee_boat._jvm import Hadoop
 from coffee_boat._run import redact
@@ -88,7 +88,10 @@ def url_of(stage: str) -> str:
             raise _unusable(stage, "a URL has //", f"write {typed['scheme'].lower()}:///{typed['rest']}, or ./{stage} for a folder of that name")
         return Path(stage).expanduser().absolute().as_uri()
     url = stage.rstrip("/")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise _unusable(stage, str(error), "write it like s3://bucket/boats; [ and ] belong around the numbers of an IPv6 address only") from error
     if parts.password is not None:  # a name alone is no secret: abfss://container@account
         cure = "put them where the storage's own library looks (environment variables, a credentials file, the node's role)"
         raise ShipError("the stage's URL holds credentials", value=redact(stage), cause="it would show in Spark's settings, UI and event log", cure=cure)
@@ -110,11 +113,6 @@ def _unusable(stage: str, cause: str, cure: str) -> ShipError:
 def scheme_of(url: str) -> str:
     """In lower case."""
     return urlsplit(url).scheme
-
-
-def local_path(url: str) -> str:
-    """The path of a file:/// URL."""
-    return unquote(urlsplit(url).path) or "/"
 
 
 @contextmanager
