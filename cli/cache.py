@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from coffee_boat import launch, settings, ship
+from coffee_boat import launch, settings, ship, submit
 from coffee_boat._store import Entry, Store
 from coffee_boat.cli import render
+from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Finding, text_table
 
 _DAY = 86400.0
@@ -72,7 +73,7 @@ def clear(store: str | None, yes: bool) -> None:
 
 
 def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: bool) -> None:
-    hadoop = launch.hadoop(store, {})
+    hadoop = launch.hadoop(store, _spark_settings())
     doomed = ship.leftovers(stage, days, hadoop=hadoop)
     rows = [(each.name, render.human(each.size), time.strftime("%Y-%m-%d", time.localtime(each.used)), each.owner) for each in doomed]
     if not doomed or dry_run:
@@ -84,7 +85,19 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
     done = ship.prune(stage, doomed, hadoop=hadoop)
     for leftover, reason in done.kept:
         render.tell(Finding("could not be removed", leftover.name, reason, "ask its owner to"))
+    for leftover in done.used:
+        render.tell(Finding("not removed", leftover.name, "it was used a moment ago", severity="note"))
     click.echo(f"removed {_summary(done.removed)} from {stage}")
+    if done.kept and not done.removed:
+        raise ShipError("nothing could be removed from the stage", value=stage, cause=done.kept[0][1], cure="run it as somebody who may write there")
+
+
+def _spark_settings() -> Mapping[str, str]:
+    """spark-defaults.conf, by which archives were put there: endpoints and name services. None where there is no Spark."""
+    try:
+        return submit.facts_of(submit.find_spark()).conf
+    except LaunchError:
+        return {}
 
 
 def _open(store: str | None) -> Store:

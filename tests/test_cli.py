@@ -7,12 +7,16 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+import fsspec
 import pytest
 from click.testing import CliRunner, Result
+from fsspec.implementations.memory import MemoryFileSystem
 from small_packages import wheel
 
+from coffee_boat import launch
 from coffee_boat._store import Store
 from coffee_boat.cli.main import boat
 
@@ -228,6 +232,37 @@ def test_prune_of_a_stage_asks_and_leaves_what_was_used_and_what_is_not_ours(tmp
     assert sorted(stage.iterdir()) == sorted([new, other])
     run("cache", "prune", "--stage", str(stage), "--older-than", "80", "--yes")
     assert list(stage.iterdir()) == [other]
+
+
+class NobodyRemoves(MemoryFileSystem):  # type: ignore[misc]
+    """A store whose files are somebody else's."""
+
+    protocol = "theirs"
+
+    def rm_file(self, path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+
+def test_prune_of_a_stage_where_nothing_can_be_removed_fails_and_says_so() -> None:
+    fsspec.register_implementation("theirs", NobodyRemoves, clobber=True)
+    name = f"boat-{'a' * 12}-{'b' * 12}.tar.gz"
+    fsspec.filesystem("theirs").pipe_file(f"theirs://boats/{name}", b"x")
+    done = run("cache", "prune", "--stage", "theirs://boats", "--days", "0", "--yes")
+    assert done.exit_code == 3
+    assert f"could not be removed: {name}" in done.stderr
+    assert "nothing could be removed from the stage: theirs://boats" in done.stderr
+
+
+def test_a_stage_is_pruned_with_the_settings_that_it_was_filled_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    (tmp_path / "spark-defaults.conf").write_text("spark.hadoop.fs.s3a.endpoint http://storage:9000\n")
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    told: list[Mapping[str, str]] = []
+    monkeypatch.setattr(launch, "hadoop", lambda _, conf: told.append(conf))
+    assert run("cache", "prune", "--stage", str(tmp_path), "--dry-run").exit_code == 0
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    assert run("cache", "prune", "--stage", str(tmp_path), "--dry-run").exit_code == 0
+    assert told == [{"spark.hadoop.fs.s3a.endpoint": "http://storage:9000"}, {}]
 
 
 def test_clear_asks_first(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ class Pruned:
 
     removed: tuple[Leftover, ...] = ()
     kept: tuple[tuple[Leftover, str], ...] = ()
-    """Each with the reason."""
+    """Each with the reason why it could not be removed."""
+    used: tuple[Leftover, ...] = ()
+    """Those that were used since they were found."""
 
 
 def note(place: Place, archive: Status) -> None:
@@ -81,16 +83,18 @@ def prune(stage: str, doomed: Iterable[Leftover], *, hadoop: Hadoop | None = Non
         ShipError: the stage cannot be reached.
     """
     url = url_of(stage)
-    removed, kept = [], []
+    removed, kept, used = [], [], []
     with explained(url), opened(url, hadoop) as place:
         now = {each.name: each for each in _stale(place.listing(), 0)}
         for leftover in doomed:
-            reason = _remove(place, leftover, now.get(leftover.name), url)
-            if reason:
+            there = now.get(leftover.name)
+            if there is not None and there.used > leftover.used:
+                used.append(leftover)
+            elif there is not None and (reason := _remove(place, leftover, url)):
                 kept.append((leftover, reason))
-            else:
+            else:  # or somebody else removed it
                 removed.append(leftover)
-    return Pruned(tuple(removed), tuple(kept))
+    return Pruned(tuple(removed), tuple(kept), tuple(used))
 
 
 def _stale(listing: Sequence[Status], days: float) -> list[Leftover]:
@@ -112,11 +116,8 @@ def _leftover(status: Status, marks: Sequence[Status]) -> Leftover:
     return Leftover(status.name, status.size, used, status.owner, tuple(sorted(mark.name for mark in marks)))
 
 
-def _remove(place: Place, leftover: Leftover, now: Leftover | None, url: str) -> str:
-    if now is None:
-        return ""  # somebody else removed it
-    if now.used > leftover.used:
-        return "it was used a moment ago"
+def _remove(place: Place, leftover: Leftover, url: str) -> str:
+    """Why it could not be done; empty if it was."""
     try:
         with explained(url):
             for name in (leftover.name, *leftover.marks):
