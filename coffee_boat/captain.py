@@ -278,6 +278,7 @@ class Captain:
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
+            BuildError, SettingsError: the interpreter cannot be shipped, or the platform is none: what the executors are is not known then, with a master or without.
             LaunchError: with a master: there is no Spark.
         """
         self._look_again()
@@ -535,6 +536,7 @@ class Captain:
         return cluster
 
     def _said_or_refused(self, facts: SparkFacts) -> ClusterFacts:
+        """A refusal of the cluster is a finding. An interpreter that cannot be shipped is none: nothing can be resolved for it either."""
         try:
             return self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python)
         except LaunchError as refusal:

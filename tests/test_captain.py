@@ -121,6 +121,14 @@ def test_what_would_be_refused_is_a_warning_where_the_user_knows_better(
         captain.add_pip_packages("alpha").launch_ship(master=NOBODY, conf=conf)
 
 
+@pytest.mark.parametrize("master", [None, "local-cluster[2,1,1024]"])
+def test_a_plan_for_executors_that_nobody_can_make_fails_alike_with_a_cluster_and_without(tmp_path: Path, master: str | None) -> None:
+    with pytest.raises(BuildError, match="no such interpreter"):
+        Captain(python="/no/such/python", store=tmp_path / "store").plan(master=master)
+    with pytest.raises(SettingsError, match="not supported"):
+        Captain(platform="windows", store=tmp_path / "store").plan(master=master)
+
+
 def test_a_plan_goes_by_the_settings_that_a_launch_would_have(captain: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     (tmp_path / "spark-defaults.conf").write_text("spark.executor.memory 100m\nspark.archives hdfs:///theirs.zip#theirs\n")
