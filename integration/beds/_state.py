@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+_RECORD = "cluster.json"
+
+
+class Started(Protocol):
+    """What can be taken instead of starting another one."""
+
+    @property
+    def options(self) -> Any:
+        """What it was to be."""
+
+    @property
+    def healthy(self) -> bool:
+        """True if all of it is there."""
+
+
+_Options = TypeVar("_Options")
+_Started = TypeVar("_Started", bound=Started)
 
 
 def cache_folder() -> Path:
@@ -24,6 +46,42 @@ def locked(folder: Path) -> Iterator[None]:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def started(state: Path, options: _Options, *, current: Callable[[Path], _Started | None], end: Callable[[Path], None], start: Callable[[Path, _Options], _Started]) -> _Started:
+    """What runs already with the same options, or a new one; what a killed run left is removed first."""
+    with locked(state):
+        running = current(state)
+        if running and running.options == options and running.healthy:
+            return running
+        end(state)
+        return start(state, options)
+
+
+def ended(state: Path, end: Callable[[Path], None]) -> None:
+    """End what was started in this folder, if anything was."""
+    if state.is_dir():
+        with locked(state):
+            end(state)
+
+
+def record(state: Path, cluster: Any) -> None:
+    """Write down a dataclass with what was started, but for its folder."""
+    (state / _RECORD).write_text(json.dumps({name: value for name, value in asdict(cluster).items() if name != "state"}, indent=1, default=str))
+
+
+def recorded(state: Path) -> dict[str, Any] | None:
+    """What was written down, as JSON has it; None if nothing was started here, or it was ended."""
+    try:
+        told: dict[str, Any] = json.loads((state / _RECORD).read_text())
+    except FileNotFoundError:
+        return None
+    return told
+
+
+def forget(state: Path) -> None:
+    """It was ended."""
+    (state / _RECORD).unlink(missing_ok=True)
 
 
 def of_the_driver(state: Path) -> tuple[Path, ...]:

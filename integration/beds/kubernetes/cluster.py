@@ -13,19 +13,18 @@ STATE/
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
 
-from integration.beds import BedCannotRun, BedFailed, _packages, _processes
-from integration.beds._state import cache_folder, locked
+from integration.beds import BedCannotRun, BedFailed, _packages, _processes, _state
+from integration.beds._state import cache_folder
 from integration.beds.kubernetes import binary, image
 from integration.beds.kubernetes import machine as machines
 from integration.beds.kubernetes.image import Images
@@ -186,31 +185,18 @@ def up(state: Path, options: Options | None = None) -> Cluster:
         BedCannotRun: this machine lacks something.
         BedFailed: it did not come up; nothing of it runs any more, its logs are kept.
     """
-    options = options or Options()
-    with locked(state):
-        running = current(state)
-        if running and running.options == options and running.healthy:
-            return running
-        _end(state)
-        _require()
-        images = build(options)
-        return _start(state, binary.build(_cache(options)), images, options)
+    return _state.started(state, options or Options(), current=current, end=_end, start=_start)
 
 
 def down(state: Path) -> None:
     """End the cluster, if there is one; the parts' logs stay."""
-    if state.is_dir():
-        with locked(state):
-            _end(state)
+    _state.ended(state, _end)
 
 
 def current(state: Path) -> Cluster | None:
     """The cluster that was started in this folder and not ended since, healthy or not."""
-    try:
-        told = json.loads((state / "cluster.json").read_text())
-    except FileNotFoundError:
-        return None
-    return Cluster(state, **{**told, "options": Options(**told["options"])})
+    told = _state.recorded(state)
+    return None if told is None else Cluster(state, **{**told, "options": Options(**told["options"])})
 
 
 def _require() -> None:
@@ -219,11 +205,14 @@ def _require() -> None:
     _packages.require(_PROGRAMS)
 
 
-def _start(state: Path, binaries: Path, images: Images, options: Options) -> Cluster:
+def _start(state: Path, options: Options) -> Cluster:
+    _require()
+    images = build(options)
+    binaries = binary.build(_cache(options))
     machine = machines.start(state, options.nodes)
     cluster = Cluster(state, options, machine.number, images.spark, images.python)
     try:
-        (state / "cluster.json").write_text(json.dumps({name: value for name, value in asdict(cluster).items() if name != "state"}, indent=1))
+        _state.record(state, cluster)
         control = Control(binaries, state, machine, Keys(state / "keys"))
         nodes = [Node(number, control) for number in range(1, options.nodes + 1)]
         _start_parts(cluster, control, nodes, images.archive)
@@ -312,5 +301,5 @@ def _end(state: Path) -> None:
         machines.stop(machine)
     for folder in (*state.glob("node*/"), *(state / name for name in ("keys", "etcd", "apiserver", "controller-manager", "scheduler", "volume-plugins"))):
         shutil.rmtree(folder, ignore_errors=True)
-    for name in ("cluster.json", "kubeconfig"):
-        (state / name).unlink(missing_ok=True)
+    (state / "kubeconfig").unlink(missing_ok=True)
+    _state.forget(state)

@@ -2,25 +2,23 @@
 
 STATE/
   lock          held while somebody changes the server
-  server.json   options and port, written before it starts
+  cluster.json  options and port, written before it starts
   server        record of the process; server.log: what it said
   data/         a folder for each bucket; emptied by `down`
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from integration.beds import BedFailed, _processes
+from integration.beds import BedFailed, _processes, _state
 from integration.beds._namespaces import Node
-from integration.beds._state import locked
 from integration.beds.s3 import programs
 
 BUCKET = "boats"
@@ -125,42 +123,36 @@ def up(state: Path, options: Options) -> Server:
         BedCannotRun: this machine lacks something.
         BedFailed: it did not come up; its log is kept.
     """
-    with locked(state):
-        running = current(state)
-        if running and running.options == options and running.healthy:
-            return running
-        _end(state)
-        programs.server(Path(options.cache))
-        server = Server(state, options, _processes.free_ports(1)[0])
-        (state / "server.json").write_text(json.dumps({"options": asdict(options), "port": server.port}))
-        try:
-            server.start()
-        except BaseException:
-            _end(state)
-            raise
-        return server
+    return _state.started(state, options, current=current, end=_end, start=_start)
 
 
 def down(state: Path) -> None:
     """End the server, if there is one, and remove its data; its log stays."""
-    if state.is_dir():
-        with locked(state):
-            _end(state)
+    _state.ended(state, _end)
 
 
 def current(state: Path) -> Server | None:
     """The server that was started in this folder and not ended since, healthy or not."""
+    told = _state.recorded(state)
+    return None if told is None else Server(state, Options(**told["options"]), told["port"])
+
+
+def _start(state: Path, options: Options) -> Server:
+    programs.server(Path(options.cache))
+    server = Server(state, options, _processes.free_ports(1)[0])
+    _state.record(state, server)
     try:
-        told = json.loads((state / "server.json").read_text())
-    except FileNotFoundError:
-        return None
-    return Server(state, Options(**told["options"]), told["port"])
+        server.start()
+    except BaseException:
+        _end(state)
+        raise
+    return server
 
 
 def _end(state: Path) -> None:
     process = _processes.recorded(state / "server")
     if process is not None:
         process.kill()
-    for name in ("server", "server.json"):
-        (state / name).unlink(missing_ok=True)
+    (state / "server").unlink(missing_ok=True)
+    _state.forget(state)
     shutil.rmtree(state / "data", ignore_errors=True)

@@ -10,17 +10,16 @@ STATE/
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integration.beds import BedFailed, _namespaces, _processes
+from integration.beds import BedFailed, _namespaces, _processes, _state
 from integration.beds._http import ask
 from integration.beds._namespaces import Node
-from integration.beds._state import locked, of_the_driver
+from integration.beds._state import of_the_driver
 from integration.beds.standalone import spark
 from integration.beds.standalone.spark import Installation
 
@@ -123,37 +122,26 @@ def up(state: Path, options: Options | None = None) -> Cluster:
         BedCannotRun: this machine lacks something.
         BedFailed: it did not come up; nothing of it runs any more, its logs are kept.
     """
-    options = options or Options()
-    with locked(state):
-        running = current(state)
-        if running and running.options == options and running.healthy:
-            return running
-        _end(state)
-        _namespaces.require()
-        return _start(state, options)
+    return _state.started(state, options or Options(), current=current, end=_end, start=_start)
 
 
 def down(state: Path) -> None:
     """End the cluster, if there is one; its logs stay."""
-    if state.is_dir():
-        with locked(state):
-            _end(state)
+    _state.ended(state, _end)
 
 
 def current(state: Path) -> Cluster | None:
     """The cluster that was started in this folder and not ended since, healthy or not."""
-    try:
-        told = json.loads((state / "cluster.json").read_text())
-    except FileNotFoundError:
-        return None
-    return _from_json(told, state)
+    told = _state.recorded(state)
+    return None if told is None else _from_json(told, state)
 
 
 def _start(state: Path, options: Options) -> Cluster:
+    _namespaces.require()
     installation = spark.find(Path(options.spark_home) if options.spark_home else None)
     port, ui_port = _processes.free_ports(2)
     cluster = Cluster(state, options, installation, master_url=f"spark://{_HOST}:{port}", ui_url=f"http://{_HOST}:{ui_port}")
-    (state / "cluster.json").write_text(_to_json(cluster))
+    _state.record(state, cluster)
     try:
         _start_master(cluster, port, ui_port)
         for node in cluster.nodes:
@@ -174,10 +162,6 @@ def _start_worker(cluster: Cluster, node: Node) -> None:
     spark_there, offer = cluster.installation.on_node(), cluster.options
     command = spark_there.worker(cluster.master_url, node.address, cores=offer.cores, memory_mb=offer.memory_mb, folder=f"{node.home}/{_WORK}")
     _namespaces.start(node, command, spark_there.environment(node.address))
-
-
-def _to_json(cluster: Cluster) -> str:
-    return json.dumps({name: value for name, value in asdict(cluster).items() if name != "state"}, indent=1, default=str)
 
 
 def _from_json(told: dict[str, Any], state: Path) -> Cluster:
@@ -211,7 +195,7 @@ def _end(state: Path) -> None:
     if master is not None:
         master.kill()
     (state / "master").unlink(missing_ok=True)
-    (state / "cluster.json").unlink(missing_ok=True)
+    _state.forget(state)
 
 
 def _executor_logs(node: Node) -> Iterator[tuple[str, Path]]:

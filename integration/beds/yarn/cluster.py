@@ -11,20 +11,19 @@ STATE/
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from integration.beds import BedFailed, _java, _namespaces, _network, _packages
+from integration.beds import BedFailed, _java, _namespaces, _network, _packages, _state
 from integration.beds._http import ask, put
 from integration.beds._namespaces import Node
 from integration.beds._network import Network
-from integration.beds._state import cache_folder, locked, of_the_driver
+from integration.beds._state import cache_folder, of_the_driver
 from integration.beds.yarn import hadoop, settings
 
 _NODE_MANAGERS = ("node1", "node2")
@@ -181,28 +180,18 @@ def up(state: Path, options: Options) -> Cluster:
         BedCannotRun: this machine lacks something.
         BedFailed: it did not come up; nothing of it runs any more, its logs are kept.
     """
-    with locked(state):
-        running = current(state)
-        if running and running.options == options and running.healthy:
-            return running
-        _end(state)
-        return _start(state, options)
+    return _state.started(state, options, current=current, end=_end, start=_start)
 
 
 def down(state: Path) -> None:
     """End the cluster, if there is one; its daemons' logs stay."""
-    if state.is_dir():
-        with locked(state):
-            _end(state)
+    _state.ended(state, _end)
 
 
 def current(state: Path) -> Cluster | None:
     """The cluster that was started in this folder and not ended since, healthy or not."""
-    try:
-        told = json.loads((state / "cluster.json").read_text())
-    except FileNotFoundError:
-        return None
-    return _from_json(told, state)
+    told = _state.recorded(state)
+    return None if told is None else _from_json(told, state)
 
 
 def default_cache() -> Path:
@@ -216,7 +205,7 @@ def _start(state: Path, options: Options) -> Cluster:
     _network.require()
     hadoop.jars(Path(options.cache))
     cluster = Cluster(state, options, _network.make(state), _java.home())
-    (state / "cluster.json").write_text(_to_json(cluster))
+    _state.record(state, cluster)
     try:
         cluster.start()
     except BaseException:
@@ -233,11 +222,7 @@ def _end(state: Path) -> None:
             shutil.rmtree(state / name / _CONF, ignore_errors=True)
     if shutil.which("ip"):
         _network.remove(state)
-    (state / "cluster.json").unlink(missing_ok=True)
-
-
-def _to_json(cluster: Cluster) -> str:
-    return json.dumps({name: value for name, value in asdict(cluster).items() if name != "state"}, indent=1, default=str)
+    _state.forget(state)
 
 
 def _from_json(told: Mapping[str, Any], state: Path) -> Cluster:
