@@ -32,9 +32,25 @@ def yarn() -> Iterator[YarnLane]:
 
 @pytest.fixture(scope="module")
 def told(yarn: YarnLane, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One session in client mode: the snippet, then an addition."""
+    """One session in client mode: the snippet, then an addition; and what each of our nodes has localized since."""
     there = SparkPython(store=store, folder=tmp_path_factory.mktemp("yarn"))
-    return there.checked("cluster_client.py", "yarn", "plan", env=yarn.environment, timeout=1100).result
+    before = localized(yarn)
+    told = there.checked("cluster_client.py", "yarn", "plan", env=yarn.environment, timeout=1100).result
+    return {**told, "localized": {node: found - before[node] for node, found in localized(yarn).items()}}
+
+
+def localized(yarn: YarnLane) -> Mapping[str, set[tuple[str, str]]]:
+    """Inode and path of each archive that a NodeManager keeps unpacked, by node; empty for a cluster that is not ours."""
+    nodes = yarn.cluster.node_managers if yarn.cluster else ()
+    return {node.name: set(_found(yarn.on_node(node, "find", f"{node.home}/local", "-name", "boat.json", "-path", "*/filecache/*", "-printf", "%i %h\\n"))) for node in nodes}
+
+
+def _found(said: str) -> Iterator[tuple[str, str]]:
+    """Lines of `find`, without what it says of folders that went meanwhile."""
+    for line in said.splitlines():
+        inode, _, folder = line.partition(" ")
+        if inode.isdigit():
+            yield inode, folder
 
 
 # the nodes are foreign
@@ -74,8 +90,9 @@ def test_the_archive_is_localized_once_a_node(yarn: YarnLane, told: Any) -> None
     for answer in told["before"]:
         assert "/filecache/" in answer["real"], "a link into what the NodeManager keeps"
     for node in yarn.ours.node_managers:
-        found = yarn.on_node(node, "find", f"{node.home}/local", "-name", "boat.json", "-path", "*/filecache/*")
-        assert len([line for line in found.splitlines() if line.endswith("/boat.json")]) >= 1
+        ((_, folder),) = told["localized"][node.name]  # one for the whole application
+        ran = {answer["real"] for answer in told["before"] if answer["host"] == node.name}
+        assert {Path(real).is_relative_to(folder) for real in ran} == {True}, (ran, folder)
 
 
 def test_an_addition_is_seen_by_functions_made_before(told: Any) -> None:
