@@ -8,11 +8,12 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lanes import cannot_run
+from small_proxy import relaying
 
+from coffee_boat._store import Store
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Target
 from coffee_boat.ship import leftovers, prune, ship
@@ -103,16 +104,42 @@ def test_what_is_wrong_is_told_in_the_storages_words(s3: bed.Server, archive: Ar
 
 
 def test_an_upload_that_is_interrupted_leaves_nothing(s3: bed.Server, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line breaks after the upload was begun: it is aborted, and no object appears."""
+    """The line breaks in the middle of it, and for good: no object appears, and nothing is in the way of the next attempt."""
+    with relaying(s3.port, breaks_after=len(BYTES) / 2) as relay:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", relay.url)
+        with pytest.raises(ShipError, match="cannot be"):
+            ship(archive, f"s3://{bed.BUCKET}/broken")
+        assert relay.broken
+    assert put(s3, "broken") == []
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
+    ship(archive, f"s3://{bed.BUCKET}/broken")
+    assert [path.stat().st_size for path in put(s3, "broken")] == [len(BYTES)]
+
+
+def test_the_next_launch_fetches_nothing_of_what_is_known(s3: bed.Server, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, store = f"s3://{bed.BUCKET}/known", Store(tmp_path / "store")
+
+    def fetched(store: Store | None) -> int:
+        before = relay.back
+        ship(archive, stage, store=store)
+        return relay.back - before
+
+    with relaying(s3.port) as relay:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", relay.url)
+        ship(archive, stage, store=store)
+        assert fetched(store) < 1 << 16
+        assert fetched(None) >= len(BYTES)
+
+
+def test_an_object_that_was_replaced_since_is_found(s3: bed.Server, archive: Archive, tmp_path: Path) -> None:
     import s3fs
 
-    def half(self: Any, *_: Any, **__: Any) -> None:
-        raise ConnectionResetError("the line broke")
-
-    monkeypatch.setattr(s3fs.S3FileSystem, "_upload_file_part_concurrent", half)
-    with pytest.raises(ShipError, match="cannot be"):
-        ship(archive, f"s3://{bed.BUCKET}/broken")
-    assert put(s3, "broken") == []
+    stage, store = f"s3://{bed.BUCKET}/replaced", Store(tmp_path / "store")
+    for _ in range(2):
+        shipped = ship(archive, stage, store=store)
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(shipped.uri, BYTES[:-1] + b"X")
+    with pytest.raises(ShipError, match="holds something else"):
+        ship(archive, stage, store=store)
 
 
 def test_what_nobody_needs_can_go(s3: bed.Server, archive: Archive) -> None:
