@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import os
+import shutil
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,6 +61,37 @@ class MakeWheel(Protocol):
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def _pyspark_packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with the chunks that every archive has, and nothing else: making them takes longer than most tests."""
+    from coffee_boat import Captain
+
+    folder = tmp_path_factory.mktemp("packed")
+    with Captain(ship_python=False, offline=True, store=folder / "all") as captain:
+        captain.pack(folder / "none.tar.gz")
+    for kind in ("chunks", "keys/chunk"):
+        shutil.copytree(folder / "all" / kind, folder / "store" / kind)
+    return folder / "store"
+
+
+@pytest.fixture
+def pyspark_is_packed(_pyspark_packed: Path, tmp_path: Path) -> None:
+    """For tests that are not about Spark's own files: tmp_path / "store" has them. By links: entries of a store are never changed."""
+    shutil.copytree(_pyspark_packed, tmp_path / "store", copy_function=os.link)
+
+
+@pytest.fixture(scope="session")
+def interpreter_packed(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with the driver's own interpreter as a chunk."""
+    from coffee_boat.build import interpreter
+
+    store = Store(tmp_path_factory.mktemp("interpreter") / "store")
+    found = interpreter.find()
+    assert interpreter.recall(found, store) is None
+    interpreter.chunk(found, store)
+    return store
 
 
 @pytest.fixture

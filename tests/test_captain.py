@@ -18,6 +18,9 @@ from small_packages import project
 
 import coffee_boat
 from coffee_boat import BoatError, BuildError, Captain, LaunchError, LockError, RequirementError, SettingsError
+from coffee_boat._store import Store
+
+pytestmark = pytest.mark.usefixtures("pyspark_is_packed")
 
 
 @pytest.fixture
@@ -150,7 +153,8 @@ def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(captain:
         captain.launch_ship(master="local[2]", conf={"spark.executor.memory": "100m"})
     with pytest.raises(LaunchError, match=r"spark\.driver\.memory=128m"):
         captain.submit(master="local[2]", conf={"spark.driver.memory": "128m"})
-    assert not (tmp_path / "store").exists()
+    made = {path.relative_to(tmp_path / "store").as_posix() for path in (tmp_path / "store").glob("*/*") if path.is_dir()}
+    assert made == {"keys/chunk"}, "what was there before"
 
 
 def test_an_order_for_elsewhere_is_made_all_the_same(captain: Captain, capsys: pytest.CaptureFixture[str]) -> None:
@@ -261,9 +265,9 @@ def test_a_python_that_the_driver_is_not_is_refused_at_launch(tmp_path: Path) ->
         Captain(python=str(others[0]), offline=True, store=tmp_path / "store").launch_ship()
 
 
-def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(tmp_path: Path) -> None:
+def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(interpreter_packed: Store, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="glibc") as refused:
-        Captain(platform="manylinux_2_17_x86_64", offline=True, store=tmp_path / "store").pack(tmp_path / "env.tar.gz")
+        Captain(platform="manylinux_2_17_x86_64", offline=True, store=interpreter_packed.root).pack(tmp_path / "env.tar.gz")
     assert "python 3" in refused.value.value
     assert not (tmp_path / "env.tar.gz").exists()
 

@@ -36,11 +36,9 @@ class Aboard:
 
 
 @pytest.fixture(scope="module")
-def aboard(tmp_path_factory: pytest.TempPathFactory) -> Aboard:
+def aboard(interpreter_packed: Store, tmp_path_factory: pytest.TempPathFactory) -> Aboard:
     """The driver's own interpreter as a chunk, unpacked as a node does it."""
-    store = Store(tmp_path_factory.mktemp("store"))
-    found = interpreter.find()
-    assert interpreter.recall(found, store) is None
+    store, found = interpreter_packed, interpreter.find()
     chunk = interpreter.chunk(found, store)
     place = tmp_path_factory.mktemp("node") / "filecache"
     with tarfile.open(store.chunk_path(chunk)) as archive:
