@@ -105,18 +105,22 @@ def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iter
     if not kubernetes.own:
         cannot_run("the driver's Python is mounted from this machine, which a cluster of one's own does not see")
     name = f"harbour-{time.time_ns()}"
-    folders = sorted({str(path) for path in (Path(sys.prefix), Path(sys.base_prefix), CHECKOUT, store)})
+    wheels = tmp_path / "wheels"  # nothing outside of the cluster is reached from its pods
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheels), "pyarrow", "edtf"], check=True, timeout=300)
+    folders = sorted({str(path) for path in (Path(sys.prefix), Path(sys.base_prefix), CHECKOUT, store, wheels)})
     settings = kubernetes.environment(tmp_path / "conf", kubernetes.settings(spark__kubernetes__driver__pod__name=name))
     folders.append(settings["SPARK_CONF_DIR"])
 
     def run(script: str, *arguments: str) -> str:
-        variables = {"SPARK_CONF_DIR": settings["SPARK_CONF_DIR"], "COFFEE_BOAT_STORE": str(store), "HOME": "/tmp", "COFFEE_BOAT_OFFLINE": "true"}
+        ours = {"COFFEE_BOAT_STORE": str(store), "COFFEE_BOAT_FIND_LINKS": str(wheels), "COFFEE_BOAT_OFFLINE": "true"}
+        variables = {"SPARK_CONF_DIR": settings["SPARK_CONF_DIR"], "HOME": "/tmp", **ours}
+        address = {"name": "SPARK_LOCAL_HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
         container = {
             "name": "driver",
             "image": kubernetes.image_with_python,
             "imagePullPolicy": "IfNotPresent",
             "command": [sys.executable, str(DRIVERS / script), *arguments],
-            "env": [{"name": key, "value": value} for key, value in variables.items()],
+            "env": [{"name": key, "value": value} for key, value in variables.items()] + [address],
             "securityContext": {"runAsUser": 0},
             "volumeMounts": [{"name": f"v{number}", "mountPath": folder} for number, folder in enumerate(folders)],
         }
@@ -127,7 +131,10 @@ def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iter
             "volumes": [{"name": f"v{number}", "hostPath": {"path": folder}} for number, folder in enumerate(folders)],
         }
         kubernetes.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}))
-        kubernetes.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=150s", check=False)
+        deadline = time.monotonic() + 800
+        while (phase := kubernetes.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase}")) in ("", "Pending", "Running"):
+            assert time.monotonic() < deadline, f"the pod is {phase}: {kubernetes.kubectl('logs', name, check=False)}"
+            time.sleep(1)
         return kubernetes.kubectl("logs", name)
 
     yield run
