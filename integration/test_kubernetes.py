@@ -91,14 +91,6 @@ def test_executors_that_start_after_an_addition_have_it(kubernetes: KubernetesLa
     assert told["answered"] == 2
 
 
-def test_an_image_with_another_python_runs_the_shipped_one(kubernetes: KubernetesLane, drive: Drive) -> None:
-    if not kubernetes.image_with_python:
-        cannot_run("KUBERNETES_IMAGE_WITH_PYTHON names no image")
-    answer = checked(drive("snippet.py", kubernetes.master, spark__kubernetes__container__image=kubernetes.image_with_python))
-    assert answer["ok"], answer["report"]
-    assert all(one["inside"] for one in answer["rounds"][0]["rdd"])
-
-
 @pytest.fixture
 def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
     """Runs a program of `drivers/` in a pod, as a notebook server is one: with a Python that has pyspark and coffee_boat, here by volumes of this machine."""
@@ -108,7 +100,8 @@ def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iter
     wheels = tmp_path / "wheels"  # nothing outside of the cluster is reached from its pods
     subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheels), "pyarrow", "edtf"], check=True, timeout=300)
     folders = sorted({str(path) for path in (Path(sys.prefix), Path(sys.base_prefix), CHECKOUT, store, wheels)})
-    settings = kubernetes.environment(tmp_path / "conf", kubernetes.settings(spark__kubernetes__driver__pod__name=name))
+    more = {"spark__kubernetes__container__image": kubernetes.image_with_python}
+    settings = kubernetes.environment(tmp_path / "conf", kubernetes.settings(spark__kubernetes__driver__pod__name=name, **more))
     folders.append(settings["SPARK_CONF_DIR"])
 
     def run(script: str, *arguments: str) -> str:
@@ -141,7 +134,7 @@ def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iter
     kubernetes.kubectl("delete", "pod", name, "--wait=false")
 
 
-def test_a_driver_in_a_pod(kubernetes: KubernetesLane, pod_with_us: Callable[..., str]) -> None:
+def test_a_driver_in_a_pod_and_executors_whose_image_has_another_python(kubernetes: KubernetesLane, pod_with_us: Callable[..., str]) -> None:
     said = pod_with_us("snippet.py", "k8s://https://kubernetes.default.svc")
     answer = Ended(0, said, "").result
     assert answer["ok"], answer["report"]
