@@ -24,6 +24,10 @@ class Terminal:
         """A new Captain."""
         return wanted.captain()
 
+    def plan(self, wanted: Wanted, master: str | None) -> Plan:
+        """Of a new Captain."""
+        return self.captain(wanted).plan(master)
+
     def show(self, value: Any, *, as_json: bool = False) -> None:
         """Print it."""
         render.show(value, as_json=as_json)
@@ -75,7 +79,7 @@ def boat(ctx: click.Context) -> None:
 @click.pass_obj
 def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> None:
     """Show what would be locked, built, sent and set. Builds and sends nothing."""
-    place.show(place.captain(wanted).plan(master=master), as_json=as_json)
+    place.show(place.plan(wanted, master), as_json=as_json)
 
 
 @boat.command()

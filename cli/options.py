@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from coffee_boat import Captain
+from coffee_boat import Captain, Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +39,11 @@ class Wanted:
         """What a Captain takes when it is made; only what was said."""
         names = ("accept_conda_license", "python", "platform", "index_url", "extra_index_urls", "find_links", "offline", "store", "ship_python")
         return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no package is asked for."""
+        return not (self.pip or self.requirements or self.conda or self.channels or self.environments or self.lock)
 
     def captain(self) -> Captain:
         """A new Captain that wants this.
@@ -72,6 +77,9 @@ class Place(Protocol):
 
     def captain(self, wanted: Wanted) -> Captain:
         """The Captain that the command works on, with `wanted` added."""
+
+    def plan(self, wanted: Wanted, master: str | None) -> Plan:
+        """What that Captain would do; in a running session, what it would do with `wanted`."""
 
     def show(self, value: Any, *, as_json: bool = False) -> None:
         """Give out the command's product."""

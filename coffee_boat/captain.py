@@ -204,7 +204,7 @@ class Captain:
             RequirementError: packages were asked for already, or one in it is Anaconda's and its terms were not accepted.
             LaunchError: a session already runs with this captain's environment.
         """
-        if self._running():
+        if self.running:
             raise _lock_file_while_running(Path(path))
         if any(part.requirements or part.conda for part in self._parts):
             raise _besides_a_lock(Path(path))
@@ -219,7 +219,7 @@ class Captain:
             RequirementError: one was not asked for.
             LaunchError: a session already runs with this captain's environment.
         """
-        if self._running():
+        if self.running:
             raise LaunchError("packages cannot be taken out of a running session", value=", ".join(names), cure="stop the session, captain.forget(...), and start it again")
         with self._adding:
             self._parts = requirements.without(self._parts, names)
@@ -245,7 +245,7 @@ class Captain:
             raise SettingsError(
                 "not the name of a module", value=", ".join(map(repr, wrong)), cause="preload imports modules, not packages of an index", cure='preload("sklearn.ensemble")'
             )
-        if self._running():
+        if self.running:
             cause = "executors were told how to start Python when they started"
             raise LaunchError(
                 "modules cannot be preloaded in a running session", value=", ".join(modules), cause=cause, cure="stop the session, captain.preload(...), and start it again"
@@ -268,19 +268,30 @@ class Captain:
         """What the executors said last: a Report by `verify`, an Arrival after packages were added to a running session."""
         return self._report
 
+    @property
+    def running(self) -> bool:
+        """True while a session runs with this captain's environment: what is asked for now is sent at once."""
+        return self._live is not None and self._live.running
+
     # what is done with it
 
-    def plan(self, master: str | None = None) -> Plan:
+    def plan(self, master: str | None = None, *, adding: Captain | None = None) -> Plan:
         """What would be locked, built, sent and set. Makes no archive and sends nothing.
+
+            captain.plan(adding=Captain().add_conda_packages("r-base"))     # a layer, or a new base? How many bytes?
 
         Args:
             master: with it, the plan tells the Spark settings too, and what the cluster says: a finding is an error where a launch would be refused.
+            adding: while a session runs: a captain that wants what may be added to it. The plan is of that addition alone; neither captain changes.
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
             BuildError, SettingsError: the interpreter cannot be shipped, or the platform is none: what the executors are is not known then, with a master or without.
             LaunchError: with a master: there is no Spark.
+            VerifyError: with `adding`: no session runs.
         """
+        if adding is not None:
+            return self._plan_addition(adding)
         self._look_again()
         facts = None if master is None else self._facts(master)
         said = () if facts is None else self._said_or_refused(facts).findings
@@ -477,7 +488,7 @@ class Captain:
         with self._adding:
             wanted = requirements.merge([*self._parts, manifest])  # what contradicts itself in the text is refused here
             self._pipeline.check(wanted)
-            if self._running():
+            if self.running:
                 self._add_live(wanted, manifest, wait)
                 return self
             if self._locked_by_file and (manifest.requirements or manifest.conda):
@@ -489,7 +500,7 @@ class Captain:
 
     def _look_again(self) -> None:
         """Forget what was chosen and built: folders, branches and indexes change. The store makes it cheap where they did not."""
-        if not self._running():
+        if not self.running:
             self._archive = None
             self._lock = self._lock if self._locked_by_file else None
 
@@ -663,13 +674,23 @@ class Captain:
 
     # while a session runs
 
-    def _running(self) -> bool:
-        return self._live is not None and self._live.running
-
     def _session(self) -> LiveSession:
-        if self._live is None or not self._live.running:
+        if self._live is None or not self.running:
             raise VerifyError("no session runs with this captain's environment", cure="captain.launch_ship(), then start a SparkContext or SparkSession, and ask again")
         return self._live
+
+    def _plan_addition(self, other: Captain) -> Plan:
+        """What `_add_live` would make, nothing being changed."""
+        aboard = self._session().aboard()
+        if other._locked_by_file:
+            raise _lock_file_while_running(other._locked_by_file)
+        added = other.manifest
+        wanted = requirements.merge([*self._parts, added])
+        self._pipeline.check(wanted)
+        with progress() as say:
+            lock = self._pipeline.lock_more(wanted, added, aboard, say)
+        new, items, note = self._pipeline.plan_addition(lock, aboard)
+        return Plan(lock=new, items=items, findings=(*added.findings, *lock.findings, note))
 
     def _add_live(self, wanted: Manifest, added: Manifest, wait: float) -> None:
         """Send what is missing, as a layer or a new base; nothing of this captain or of the session changes before all of it is made."""

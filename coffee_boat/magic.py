@@ -77,6 +77,17 @@ class Notebook:
         Raises:
             SettingsError: there are several, `captain` is something else, or settings come too late.
         """
+        return wanted.add_to(self._own(wanted))
+
+    def plan(self, wanted: Wanted, master: str | None) -> Plan:
+        """Of the notebook's Captain with more to want; of the addition alone where its session runs, which gets nothing by that."""
+        captain = self._own(wanted)
+        if not captain.running or wanted.is_empty:
+            return wanted.add_to(captain).plan(master)
+        asked = Captain(accept_conda_license=True)  # it only collects: `captain` knows whether they are accepted
+        return captain.plan(adding=wanted.add_to(asked))
+
+    def _own(self, wanted: Wanted) -> Captain:
         found = self._find()
         if found is None:
             found = Captain(**wanted.settings)
@@ -86,7 +97,7 @@ class Notebook:
             raise SettingsError(
                 "the notebook has its Captain already", value=given, cause="settings are given when it is made", cure=f"captain.close(); captain = Captain({given})"
             )
-        return wanted.add_to(found)
+        return found
 
     def show(self, value: Any, *, as_json: bool = False) -> None:
         """Tables become the value of the line; text is printed."""

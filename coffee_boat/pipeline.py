@@ -389,6 +389,28 @@ class Pipeline:
         """One line a part of the base; looks at the store and makes nothing."""
         return (*self._base_items(lock), *(self._conda_item(pin, lock.target) for pin in lock.conda), *(self._pin_item(pin, lock.target) for pin in lock.pins))
 
+    def plan_addition(self, lock: Lock, aboard: Lock) -> tuple[Lock, tuple[PlanItem, ...], Finding]:
+        """What `addition` would make of a lock: what of it would be sent, one line a part, and in which way."""
+        new = aboard.lacks(lock)
+        if not new.pins and not new.conda:
+            return new, (), Finding("nothing would be sent", "all of it is aboard", severity="note")
+        if self._would_be_a_layer(new):
+            items = (*(self._conda_item(pin, lock.target) for pin in new.conda), *(self._pin_item(pin, lock.target) for pin in new.pins))
+            return (
+                new,
+                items,
+                Finding("a layer would be sent", f"~{_bytes(items):,} bytes", "modules only: workers find them beside the base, and keep their state", severity="note"),
+            )
+        items = self.plan(lock)
+        cause = "conda packages that have more than modules belong into the interpreter's own folder"
+        cure = "packages of modules only, and those of pip, are sent alone"
+        return lock, items, Finding("a new base would be sent, in which everything runs from its next job on", f"~{_bytes(items):,} bytes", cause, cure, severity="note")
+
+    def _would_be_a_layer(self, new: Lock) -> bool:
+        """As `_layered` decides, as far as it is known without making anything."""
+        made = [conda.recall_package(pin, new.target, self._store) for pin in new.conda]
+        return all(pin.noarch_python for pin in new.conda) and all(chunk is None or conda.fits_a_layer(chunk, new.target, self._store) for chunk in made)
+
     def _base_items(self, lock: Lock) -> list[PlanItem]:
         spark = _item("pyspark", self._known_pyspark(lock), seconds=3.0, size=3_000_000)
         if lock.conda or not self._settings.ship_python:
@@ -414,6 +436,10 @@ class Pipeline:
         if packed is not None:
             return _item(label, packed, seconds=0.0, size=pin.size)
         return _work(label, pin, fetch=not conda.have(pin, self._store))
+
+
+def _bytes(items: Iterable[PlanItem]) -> int:
+    return sum(item.size or 0 for item in items)
 
 
 _CHANGE = "a version that is aboard would have to change"

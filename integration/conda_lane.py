@@ -51,6 +51,18 @@ def check_launch(said: Any) -> None:
     assert all(said["pip"])
 
 
+def check_plans(said: Any) -> None:
+    """What each addition would be was told beforehand, and nothing came of it."""
+    pure, late = said["planned"]["pure"], said["planned"]["late"]
+    assert "a layer would be sent" in pure["plan"]
+    assert [label.split()[0] for label in pure["items"]] == ["pure"]
+    assert "a new base would be sent" in late["plan"]
+    assert {"python", "late", "humanize"} <= {label.split()[0] for label in late["items"]}
+    assert late["size"] > 10 * pure["size"] > 0
+    assert {pure["aboard"], late["aboard"]} == {said["lock"]}
+    assert {(answer["pure"], answer["late"]) for answer in said["before"]} == {("", "")}
+
+
 def check_layer(said: Any) -> None:
     """Modules of conda came as a layer to the interpreters that ran."""
     assert {answer["pure"] for answer in said["before"]} == {""}

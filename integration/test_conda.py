@@ -38,6 +38,10 @@ def test_a_function_uses_packages_of_conda_and_of_pip_and_every_executor_tells_t
     assert all(node["inside"] for node in told["nodes"]) or not told["foreign"]
 
 
+def test_a_plan_tells_what_an_addition_would_be(told: Any) -> None:
+    conda_lane.check_plans(told)
+
+
 def test_modules_of_conda_come_aboard_as_a_layer(told: Any) -> None:
     conda_lane.check_layer(told)
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import MakeWheel
 from small_packages import project
 
-from coffee_boat import Captain, LaunchError, LockError, SettingsError, requirements, settings
+from coffee_boat import Captain, LaunchError, LockError, SettingsError, VerifyError, requirements, settings
 from coffee_boat._store import Store
 from coffee_boat.backends import LocalBackend, backend_under_way, preloading
 from coffee_boat.backends.standalone import FileServerBackend
@@ -191,6 +191,25 @@ def test_another_version_of_what_is_aboard_is_refused_with_both_named(make_wheel
             pipeline.lock_more(added, added, have, print)
         assert refused.value.value == "beta 1.0 -> 2.0"
         assert text.partition("=")[0] in refused.value.cause
+
+
+def test_a_plan_of_an_addition_is_of_what_is_missing(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+    make_wheel("alpha", "1.0", folder=tmp_path)
+    make_wheel("gamma", "1.0", requires=["alpha"], folder=tmp_path)
+    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    pipeline = Pipeline(chosen, store)
+    have = pipeline.lock(Manifest((Requirement("alpha", "alpha"),)), print)
+    added = Manifest((Requirement("gamma", "gamma"),))
+    new, items, note = pipeline.plan_addition(pipeline.lock_more(added, added, have, print), have)
+    assert [pin.name for pin in new.pins] == ["gamma"]
+    assert [item.label for item in items] == ["gamma 1.0"]
+    assert "a layer would be sent" in str(note)
+    assert pipeline.plan_addition(have, have)[1] == ()
+
+
+def test_an_addition_is_planned_for_a_session_that_runs() -> None:
+    with pytest.raises(VerifyError, match="no session runs"):
+        Captain().plan(adding=Captain().add_pip_packages("six"))
 
 
 # preload: what is set

@@ -107,7 +107,15 @@ def late_version(_):
     return late.VERSION + " " + late.home()
 
 
+def planned(package):
+    """What an addition would be, and the lock of the session afterwards, which it must not have changed."""
+    plan = captain.plan(adding=Captain().add_conda_packages(package))
+    return {"plan": str(plan), "size": plan.size, "items": [item.label for item in plan.items], "aboard": captain.lock.digest}
+
+
 made_before = sc.parallelize(range(4), 4).mapPartitions(have)
+result["lock"] = captain.lock.digest
+result["planned"] = {"pure": planned("pure"), "late": planned("late")}
 result["before"] = made_before.collect()
 
 captain.add_conda_packages("pure")  # modules only
