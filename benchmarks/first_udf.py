@@ -1,6 +1,6 @@
 """Session start and the time to the first UDF result, with and without coffee_boat, and what the difference is made of.
 
-    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--master MASTER [--stage URL]]
+    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--master MASTER [--conf KEY=VALUE]... [--stage URL]]
 
 Each row is a process of its own, with a JVM of its own: the session is started, a UDF that needs no package runs on two partitions,
 then the same query once more. On local-cluster executors unpack the archive in every session; on local[2] the store has the
@@ -8,7 +8,8 @@ environment unpacked after the first one. All chunks, locks and archives are in 
 starts when SparkSession is asked for, `launch` comes before it. Steps are told by process and file times of this machine's kernel.
 
 With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the driver's minor version, which pyspark alone
-runs: `python -m integration.beds.yarn up --with-system-python`. With --stage once more, with what another application left there.
+runs: `python -m integration.beds.yarn up --with-system-python`, or Kubernetes with an image that has one (--conf
+spark.kubernetes.container.image=...). With --stage once more, with what another application left there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +82,14 @@ def unpacked() -> dict[str, float]:
     return {"archive, first file": min(born), "archive, last file": os.stat(os.path.join(root, "boat.json")).st_ctime}
 
 
-def session(master: str, way: str, store: str, packages: list[str]) -> dict[str, float]:
+def session(master: str, way: str, store: str, packages: list[str], conf: Mapping[str, str]) -> dict[str, float]:
     """One process's figures."""
     launched = time.perf_counter()
     foreign = not master.startswith("local")
     if way == "plain":
         os.environ["PYSPARK_PYTHON"] = f"python{sys.version_info.major}.{sys.version_info.minor}" if foreign else sys.executable
     else:
-        launch(master, store, packages, stage=way.partition("=")[2] or None)
+        launch(master, store, packages, conf, stage=way.partition("=")[2] or None)
     launch_time = time.perf_counter() - launched
     if way == "build":
         return {"launch": launch_time}
@@ -97,7 +98,7 @@ def session(master: str, way: str, store: str, packages: list[str]) -> dict[str,
 
     epoch, started = time.time(), time.perf_counter()
     builder = SparkSession.builder.master(master)
-    for key, value in QUIET.items():
+    for key, value in {**QUIET, **conf}.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     start_time = time.perf_counter() - started
@@ -117,12 +118,12 @@ def session(master: str, way: str, store: str, packages: list[str]) -> dict[str,
     return {"launch": launch_time, "start": start_time, "first": first, "second": second, **steps}
 
 
-def launch(master: str, store: str, packages: list[str], *, stage: str | None) -> None:
+def launch(master: str, store: str, packages: list[str], conf: Mapping[str, str], *, stage: str | None) -> None:
     from coffee_boat import Captain
 
     captain = Captain(store=store, install_local=False, stage=stage)
     captain.add_pip_packages(*packages)
-    captain.launch_ship(master)
+    captain.launch_ship(master, conf)
 
 
 def forget_unpacked(store: Path) -> None:
@@ -134,24 +135,25 @@ def main() -> None:
     parser = arguments(__doc__, repeat=3)
     parser.add_argument("--session", nargs="+", metavar="WORD", help="MASTER plain|build|unpack|ours STORE [PACKAGE...]: one process only; its figures as JSON")
     parser.add_argument("--master", help="of a cluster that runs; default: local-cluster and local")
+    parser.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="with --master: a setting of Spark's, as often as needed")
     parser.add_argument("--stage", metavar="URL", help="with --master: a stage in the cluster's file system")
     given = parser.parse_args()
     if given.session:
         master, way, store, *packages = given.session
-        print(json.dumps(session(master, way, store, packages)))
+        print(json.dumps(session(master, way, store, packages, dict(setting.split("=", 1) for setting in given.conf))))
         return
-    shop = Workshop(given.cache)
+    shop, conf = Workshop(given.cache), [f"--conf={setting}" for setting in given.conf]
     os.environ["UV_CACHE_DIR"] = str(shop.path("uv-cache"))
     store, found = shop.path("store"), []
     wanted = on_cluster(given.master, given.stage) if given.master else ROWS
     for _, master, way, packages in [*wanted[1:3], *(row for row in wanted if "=" in row[2])]:  # makes what shall be in the store, and in the stage
-        shop.child(__file__, "--session", master, way if "=" in way else "build", store, *packages)
+        shop.child(__file__, "--session", master, way if "=" in way else "build", store, *packages, *conf)
     for label, master, way, packages in wanted:
         runs = []
         for _ in range(given.repeat):
             if way == "unpack":
                 forget_unpacked(store)
-            runs.append(shop.child(__file__, "--session", master, way, store, *packages))
+            runs.append(shop.child(__file__, "--session", master, way, store, *packages, *conf))
         print(f"  {label}: first result {shown(run['first'] for run in runs)} s", file=sys.stderr, flush=True)
         found.append({name: median(run[name] for run in runs) for name in runs[0]})
     show(wanted, found, given.repeat)
