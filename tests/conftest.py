@@ -64,7 +64,7 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture(scope="session")
-def _pyspark_packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pyspark_packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with the chunks that every archive has, and nothing else: making them takes longer than most tests."""
     from coffee_boat import Captain
 
@@ -77,9 +77,16 @@ def _pyspark_packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def pyspark_is_packed(_pyspark_packed: Path, tmp_path: Path) -> None:
-    """For tests that are not about Spark's own files: tmp_path / "store" has them. By links: entries of a store are never changed."""
-    shutil.copytree(_pyspark_packed, tmp_path / "store", copy_function=os.link)
+def pyspark_is_packed(pyspark_packed: Path, tmp_path: Path) -> None:
+    """For tests that are not about Spark's own files: tmp_path / "store" has them."""
+    with_chunks_of(pyspark_packed, tmp_path / "store")
+
+
+def with_chunks_of(made: Path, store: Path) -> Path:
+    """A store with the chunks that another one has. By links: entries of a store are never changed."""
+    for kind in ("chunks", "keys"):
+        shutil.copytree(made / kind, store / kind, copy_function=os.link, dirs_exist_ok=True)
+    return store
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +165,8 @@ def no_effects_left() -> Iterator[None]:
     """A test that changes the working directory or the environment breaks others: it fails, and the next ones start clean."""
     folder, environment = Path.cwd(), _environment()
     yield
-    left = {name for name in {*environment, *_environment()} if environment.get(name) != _environment().get(name)}
+    after = _environment()
+    left = {name for name in {*environment, *after} if environment.get(name) != after.get(name)}
     moved = Path.cwd() != folder
     os.chdir(folder)
     for name in left:

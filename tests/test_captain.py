@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import MakeWheel
+from conftest import MakeWheel, with_chunks_of
 from lanes import cannot_run
 from small_packages import project
 
@@ -200,13 +200,14 @@ def test_a_file_that_is_there_is_not_overwritten(captain: Captain, tmp_path: Pat
     assert "boat.json" in names_in(tmp_path / "env.tar.gz")
 
 
-def test_a_lock_file_is_taken_as_it_is(captain: Captain, wheels: Path, tmp_path: Path) -> None:
+def test_a_lock_file_is_taken_as_it_is(captain: Captain, pyspark_packed: Path, tmp_path: Path) -> None:
     from coffee_boat.lock import formats
 
     captain.add_pip_packages("beta<2").plan()
     assert captain.lock is not None
     (tmp_path / "pylock.toml").write_text(formats.write(captain.lock))
-    other = Captain(ship_python=False, offline=True, store=tmp_path / "other").add_lock(tmp_path / "pylock.toml")
+    store = with_chunks_of(pyspark_packed, tmp_path / "other")
+    other = Captain(ship_python=False, offline=True, store=store).add_lock(tmp_path / "pylock.toml")
     assert [(pin.name, pin.version) for pin in other.pack(tmp_path / "env.tar.gz") and other.lock.pins] == [("beta", "1.0")]  # type: ignore[union-attr]
     with pytest.raises(RequirementError, match="lock file"):
         other.add_pip_packages("alpha")
@@ -266,8 +267,9 @@ def test_a_python_that_the_driver_is_not_is_refused_at_launch(tmp_path: Path) ->
 
 
 def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(interpreter_packed: Store, tmp_path: Path) -> None:
+    store = with_chunks_of(interpreter_packed.root, tmp_path / "store")
     with pytest.raises(BuildError, match="glibc") as refused:
-        Captain(platform="manylinux_2_17_x86_64", offline=True, store=interpreter_packed.root).pack(tmp_path / "env.tar.gz")
+        Captain(platform="manylinux_2_17_x86_64", offline=True, store=store).pack(tmp_path / "env.tar.gz")
     assert "python 3" in refused.value.value
     assert not (tmp_path / "env.tar.gz").exists()
 

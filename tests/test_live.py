@@ -160,6 +160,7 @@ def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it
     assert [(pin.name, pin.version) for pin in more.pins] == [("alpha", "1.0"), ("beta", "1.0"), ("gamma", "1.0")]
 
 
+@pytest.mark.usefixtures("pyspark_is_packed")
 def test_a_folder_that_was_edited_stays_as_it_is_aboard_unless_it_is_asked_for_again(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
     make_wheel("gamma", "1.0", folder=tmp_path)
     mine = project(tmp_path / "mine", "mine", "1.0")
@@ -239,6 +240,7 @@ def test_without_a_daemon_there_is_nothing_to_preload_in() -> None:
     assert finding.what == "modules are not preloaded"
 
 
+@pytest.mark.usefixtures("pyspark_is_packed")
 def test_the_captain_takes_modules_and_shows_them_in_the_plan(make_wheel: MakeWheel, tmp_path: Path) -> None:
     wheel = make_wheel("alpha", "1.0", folder=tmp_path)
     captain = Captain(ship_python=False, offline=True, store=tmp_path / "store").add_pip_packages(str(wheel))
