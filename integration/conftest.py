@@ -17,12 +17,12 @@ import pytest
 from lanes import cannot_run
 
 from integration import kubernetes_lane
-from integration.beds import BedCannotRun
+from integration.beds import BedCannotRun, _java
 from integration.beds import kubernetes as kubernetes_bed
 from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
 from integration.kubernetes_lane import KubernetesLane
-from integration.running import SparkPython
+from integration.running import QUICK_JAVA, SparkPython
 from integration.venvs import cache_folder
 
 _TIMES: list[str] = []
@@ -36,6 +36,14 @@ class Lane:
     master: str
     nodes: tuple[Node, ...]
     """Empty for a cluster that is not ours."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_java() -> Iterator[None]:
+    """For all JVMs here, those of drivers, daemons and executors: left alone, they spend half of their time on optimizing what runs once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(_java.OPTIONS, f"{QUICK_JAVA} {os.environ.get(_java.OPTIONS, '')}".strip())
+        yield
 
 
 @pytest.fixture(scope="session")

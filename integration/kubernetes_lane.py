@@ -11,16 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from integration.beds.kubernetes import Cluster
+from integration.running import QUICK_JAVA
 
 VARIABLES = ("KUBECONFIG", "KUBERNETES_MASTER", "KUBERNETES_IMAGE", "KUBERNETES_IMAGE_WITH_PYTHON", "KUBERNETES_DRIVER_HOST", "KUBERNETES_SERVICE_ACCOUNT", "KUBERNETES_BED")
 """What `python -m integration.beds.kubernetes up` prints."""
 
-_QUICK = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
-"""A start counts more than the speed of a long run."""
-
 SMALL = {
-    "spark.driver.extraJavaOptions": _QUICK,
-    "spark.executor.extraJavaOptions": _QUICK,
+    "spark.driver.extraJavaOptions": QUICK_JAVA,
+    "spark.executor.extraJavaOptions": QUICK_JAVA,
     "spark.executor.instances": "2",
     "spark.executor.memory": "600m",
     "spark.executor.memoryOverhead": "400m",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from integration.conftest import Lane
+from integration.running import plain_environment
 
 MASTER = "local-cluster[2,1,1024]"
 SMALL = "local-cluster[1,1,1024]"
@@ -73,10 +73,7 @@ def wanted(tmp_path: Path) -> list[str]:
 def run(store: Path, tmp_path: Path) -> Boat:
     """Runs a program with nothing of Spark or Python in the environment."""
     (tmp_path / "job.py").write_text(JOB, "utf-8")
-    foreign = ("SPARK_", "PYSPARK_", "COFFEE_BOAT_", "PYTHON", "VIRTUAL_ENV")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    # a plain spark-submit looks for its pyspark with the python3 on PATH
-    environment |= {"COFFEE_BOAT_STORE": str(store), "SPARK_LOCAL_IP": "127.0.0.1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment = plain_environment(Path(sys.executable), store)
 
     def runner(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(list(argv), cwd=tmp_path, env={**environment, **variables}, capture_output=True, text=True, check=False, timeout=400, stdin=subprocess.DEVNULL)

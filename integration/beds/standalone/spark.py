@@ -50,8 +50,8 @@ class Installation:
         return ((self.home / "jars", f"{_HOME_ON_NODE}/jars"), *python, *_java.shown_on_nodes(self.java, vector=self.vector))
 
     def environment(self, host: str) -> dict[str, str]:
-        """What a daemon needs to know."""
-        return {"SPARK_HOME": str(self.home), "JAVA_HOME": str(self.java), "SPARK_SCALA_VERSION": self.scala, "SPARK_LOCAL_IP": host}
+        """What a daemon needs to know; its executors get it too."""
+        return {"SPARK_HOME": str(self.home), "JAVA_HOME": str(self.java), "SPARK_SCALA_VERSION": self.scala, "SPARK_LOCAL_IP": host, **_java.handed_on()}
 
     def on_node(self) -> Installation:
         """The same, as a node sees it: at places that say nothing of the host's."""

@@ -127,7 +127,7 @@ class Cluster:
         """Write its configuration, start its nodes, and wait until they serve."""
         self._configure()
         for node in self.nodes:
-            _namespaces.start(node, hadoop.daemon("nodemanager" if node.name in _NODE_MANAGERS else node.name), {"JAVA_HOME": str(_java.ON_NODE)})
+            _namespaces.start(node, hadoop.daemon("nodemanager" if node.name in _NODE_MANAGERS else node.name), {"JAVA_HOME": str(_java.ON_NODE), **_java.handed_on()})
         self._wait()
         self._make_folders()
 

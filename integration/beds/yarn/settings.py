@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from integration.beds import _java
+
 Settings = Mapping[str, object]
 
 NODE_MB = 2800
@@ -91,6 +93,7 @@ def _yarn(manager: str, home: str) -> Settings:
         "yarn.scheduler.maximum-allocation-mb": NODE_MB,
         "yarn.nodemanager.resource.memory-mb": NODE_MB,
         "yarn.nodemanager.resource.cpu-vcores": 8,
+        "yarn.nodemanager.env-whitelist": f"JAVA_HOME,PATH,LANG,TZ,{_java.OPTIONS}",  # what containers get of the NodeManager's environment
         "yarn.nodemanager.pmem-check-enabled": "false",
         "yarn.nodemanager.vmem-check-enabled": "false",
         "yarn.nodemanager.disk-health-checker.enable": "false",  # the node's disk is this machine's memory
