@@ -240,7 +240,6 @@ def test_without_a_daemon_there_is_nothing_to_preload_in() -> None:
     assert finding.what == "modules are not preloaded"
 
 
-@pytest.mark.usefixtures("pyspark_is_packed")
 def test_the_captain_takes_modules_and_shows_them_in_the_plan(make_wheel: MakeWheel, tmp_path: Path) -> None:
     wheel = make_wheel("alpha", "1.0", folder=tmp_path)
     captain = Captain(ship_python=False, offline=True, store=tmp_path / "store").add_pip_packages(str(wheel))
