@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -145,6 +146,17 @@ def test_a_deflate_stream_must_be_what_it_promises(raw: bytes, crc: int, size: i
         ChunkWriter(io.BytesIO()).deflated("file", raw, crc=crc, size=size)
     assert caught.value.value == "file"
     assert any(word in caught.value.cause for word in cause.split("|"))
+
+
+def test_no_more_of_a_stream_is_inflated_than_it_promises() -> None:
+    raw, writer = deflate(bytes(50_000_000)), ChunkWriter(io.BytesIO())
+    tracemalloc.start()
+    try:
+        with pytest.raises(BuildError, match="length"):
+            writer.deflated("lib/bomb", raw, crc=0, size=10_000)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_tree_is_written_sorted_with_run_bits_and_links(store: Store, tmp_path: Path) -> None:
