@@ -307,10 +307,11 @@ class Captain:
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and `overwrite` is not given.
         """
+        place = archives.Place(Path(path), overwrite)
+        place.check()
         self._look_again()
         with progress() as say:
-            archive = self._build(say)
-        return archives.copy_to(archive, Path(path), overwrite=overwrite)
+            return self._base(say, place) if self._archive is None else archives.copy_to(self._archive, place)
 
     def launch_ship(self, master: str | None = None, conf: Mapping[str, str] | None = None) -> Captain:
         """Build the environment now; the next SparkContext or SparkSession of this process has it, and each after that.
@@ -515,9 +516,13 @@ class Captain:
 
     def _build(self, say: Say) -> Archive:
         if self._archive is None:
-            self._lock, self._archive = self._pipeline.base(self._resolve(say), self.manifest, say)
-            self._tell([*self.manifest.findings, *self._lock.findings, *self._archive.findings])
+            self._archive = self._base(say)
         return self._archive
+
+    def _base(self, say: Say, place: archives.Place | None = None) -> Archive:
+        self._lock, archive = self._pipeline.base(self._resolve(say), self.manifest, say, place=place)
+        self._tell([*self.manifest.findings, *self._lock.findings, *archive.findings])
+        return archive
 
     def _facts(self, master: str, conf: Mapping[str, str] | None = None) -> SparkFacts:
         """What is known of a Spark that is to start in this process."""

@@ -258,11 +258,14 @@ class Pipeline:
 
     # what is pinned -> what is sent
 
-    def base(self, lock: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive]:
+    def base(self, lock: Lock, manifest: Manifest, say: Say, *, place: archives.Place | None = None) -> tuple[Lock, Archive]:
         """The archive of everything, the interpreter inside; and the lock with what only the wheels could tell.
 
+        Args:
+            place: where it is written instead of the store.
+
         Raises:
-            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has.
+            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has; or `place` cannot be written.
         """
         fetched = self._fetch(lock.pins, lock, manifest, say)
         lock = self._with_edges(lock, fetched, manifest)
@@ -270,7 +273,7 @@ class Pipeline:
             say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
             parts = (*self._base_chunks(lock, manifest, say), *self._wheel_chunks(fetched, lock))
             lock = conda.with_provided(lock, self._store)
-            return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python)
+            return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python, place=place)
 
     def addition(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
         """The archive of what is not aboard yet, None if nothing is missing; and the lock with what only the wheels could tell.
@@ -342,12 +345,11 @@ class Pipeline:
         with self.watch.part("build"):
             return wheels.with_edges(lock, fetched, target.environment(lock.target), extras, store=self._store)
 
-    def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool) -> Archive:
-        archive = archives.assemble(tuple(parts), target=lock.target, lock=lock, has_python=has_python, inputs=_inputs(manifest), store=self._store)
-        archive = replace(archive, findings=(*archive.findings, *conda.findings(archive.chunks, self._store)))
-        if archive.floor > lock.target.glibc:
-            raise _needs_newer_glibc(archive)
-        return archive
+    def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool, place: archives.Place | None = None) -> Archive:
+        chunks = tuple(parts)
+        _refuse_newer_glibc(chunks, lock.target)
+        archive = archives.assemble(chunks, target=lock.target, lock=lock, has_python=has_python, inputs=_inputs(manifest), store=self._store, place=place)
+        return replace(archive, findings=(*archive.findings, *conda.findings(archive.chunks, self._store)))
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
         """The interpreter, conda's own where there is any conda package; our part of it; pyspark."""
@@ -498,15 +500,17 @@ def _work(label: str, pin: Pin | CondaPin, *, fetch: bool) -> PlanItem:
     return PlanItem(label=label, action="fetch" if fetch else "build", size=pin.size, seconds=seconds)
 
 
-def _needs_newer_glibc(archive: Archive) -> BuildError:
+def _refuse_newer_glibc(chunks: Iterable[Chunk], nodes: Target) -> None:
+    highest = max(chunks, key=lambda chunk: chunk.floor, default=None)
+    if highest is None or highest.floor <= nodes.glibc:
+        return
     dotted: Callable[[tuple[int, int]], str] = lambda version: ".".join(map(str, version))  # noqa: E731
-    highest = next(chunk for chunk in archive.chunks if chunk.floor == archive.floor)
-    return BuildError(
+    raise BuildError(
         "the environment needs a newer glibc than the platform has",
-        value=f"{highest.label} needs {dotted(highest.floor)}, {archive.target.platform} has {dotted(archive.target.glibc)}",
+        value=f"{highest.label} needs {dotted(highest.floor)}, {nodes.platform} has {dotted(nodes.glibc)}",
         cause="what was built on this machine needs this machine's glibc",
         cure=(
-            f'for the interpreter: python="{archive.target.minor}", which takes a standalone build that uv fetches, '
+            f'for the interpreter: python="{nodes.minor}", which takes a standalone build that uv fetches, '
             "or ship_python=False where the nodes have their own; for a package: a wheel built for that platform"
         ),
     )

@@ -16,7 +16,7 @@ import pytest
 from conftest import MakeWheel
 
 from coffee_boat._store import Store
-from coffee_boat.build.archive import assemble, copy_to, unpack, unpack_chunk
+from coffee_boat.build.archive import Place, assemble, copy_to, unpack, unpack_chunk
 from coffee_boat.build.chunks import ChunkWriter, fill_from_tree, make
 from coffee_boat.build.installed import wheel_chunk
 from coffee_boat.errors import BuildError
@@ -164,23 +164,43 @@ def test_what_was_damaged_in_the_store_is_told(store: Store, chunks: tuple[Chunk
 def test_copies(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
     archive = archive_of(store, *chunks)
     path = tmp_path / "my boat.tar.gz"
-    copied = copy_to(archive, path)
+    copied = copy_to(archive, Place(path))
     assert copied.path == str(path)
     assert path.read_bytes() == Path(archive.path).read_bytes()
     path.write_bytes(b"mine")
     with pytest.raises(BuildError, match="already"):
-        copy_to(archive, path)
+        copy_to(archive, Place(path))
     assert path.read_bytes() == b"mine"
-    copy_to(archive, path, overwrite=True)
+    copy_to(archive, Place(path, overwrite=True))
     assert path.read_bytes() == Path(archive.path).read_bytes()
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")] == [path.name]
     for wrong in ("boat.zip", "boat"):
         with pytest.raises(BuildError, match="called") as caught:
-            copy_to(archive, tmp_path / wrong)
+            copy_to(archive, Place(tmp_path / wrong))
         assert "boat.tar.gz" in caught.value.cure
     with pytest.raises(BuildError, match="written") as caught:
-        copy_to(archive, tmp_path / "no" / "boat.tgz")
+        copy_to(archive, Place(tmp_path / "no" / "boat.tgz"))
     assert "mkdir" in caught.value.cure
+
+
+def test_an_archive_for_a_place_is_the_same_and_is_whole_or_not_there(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
+    path = tmp_path / "boat.tar.gz"
+
+    def packed() -> Archive:
+        return assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs={"requirements": ["one"]}, store=store, place=Place(path, overwrite=True))
+
+    at_place = packed()
+    assert at_place.path == str(path)
+    assert not (store.root / "archives").exists()
+    in_store = archive_of(store, *chunks)
+    assert replace(in_store, path=str(path)) == at_place
+    assert Path(in_store.path).read_bytes() == path.read_bytes()
+    store.chunk_path(chunks[1]).unlink()
+    before = path.read_bytes()
+    with pytest.raises(BuildError, match="gone"):
+        packed()
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")] == [path.name]
 
 
 BUILD = """

@@ -19,8 +19,8 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -28,7 +28,7 @@ from typing import Any, BinaryIO, cast
 from coffee_boat._store import Store
 from coffee_boat._version import __version__
 from coffee_boat.build.chunks import ChunkWriter, folders_of, is_inside, is_plain
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import SENTINEL, Archive, Chunk, Finding, Lock, Target, digest_of
 from coffee_boat.worker.prefix import settle
 
@@ -41,23 +41,61 @@ _NO_COPY_IN_KERNEL = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP,
 _SUFFIXES = (".tar.gz", ".tgz")
 
 
-def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store) -> Archive:
+@dataclass(frozen=True)
+class Place:
+    """Where a user wants an archive."""
+
+    path: Path
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be the archive's place, before anything is made for it.
+
+        Raises:
+            BuildError: it exists and `overwrite` is not given, or is not called .tar.gz or .tgz.
+        """
+        path = self.path
+        if not path.name.endswith(_SUFFIXES):
+            cause = "Spark looks at the file's name to know how to unpack it"
+            raise BuildError("an archive cannot be called so", value=str(path), cause=cause, cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz")
+        if path.is_dir() or (path.exists() and not self.overwrite):
+            raise BuildError("there is a file already", value=str(path), cause="nothing is overwritten unasked", cure="name another file, remove it, or give overwrite=True")
+
+    @contextmanager
+    def written(self) -> Iterator[BinaryIO]:
+        """An unbuffered file, which has its name when the block ends well.
+
+        Raises:
+            BuildError: as `check`; or it cannot be written.
+        """
+        self.check()
+        with _beside(self.path) as scratch:
+            with scratch.open("wb", buffering=0) as out:
+                yield out
+            scratch.replace(self.path)
+
+
+def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store, place: Place | None = None) -> Archive:
     """The archive of some chunks, in this order; where two hold the same file, the later one wins when it is unpacked.
 
     Args:
         inputs: a JSON value for boat.json: what was asked for. No paths of this machine, no secrets.
+        place: where it is written, whole or not at all, instead of the store.
 
     Raises:
-        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder where another has a file.
+        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder where another has a file; or `place` cannot be written.
         StoreError: the archive is not there yet, and the store cannot be written.
     """
     tail, tail_id = _tail(_manifest(chunks, target, lock, has_python, inputs))
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
-    path = store.archive_path(archive_id)
-    if not path.exists():
+    findings = _clashes(archive_id, chunks, store)
+    path = store.archive_path(archive_id) if place is None else place.path.absolute()
+    if place is not None:
+        with place.written() as out:
+            _concatenate(chunks, tail, out, store)
+    elif not path.exists():
         with store.lock(f"archive {archive_id}"):
             if not path.exists():
-                store.remember("clashes", archive_id, [asdict(finding) for finding in _find_clashes(chunks, store)])
                 _publish(chunks, tail, archive_id, store)
     return Archive(
         id=archive_id,
@@ -67,28 +105,22 @@ def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python:
         target=target,
         lock_digest=lock.digest,
         has_python=has_python,
-        findings=_clashes(archive_id, chunks, store),
+        findings=findings,
     )
 
 
-def copy_to(archive: Archive, path: Path, *, overwrite: bool = False) -> Archive:
-    """Put a copy of the archive at `path`, whole or not at all.
+def copy_to(archive: Archive, place: Place) -> Archive:
+    """Put a copy of the archive somewhere, whole or not at all.
 
     Returns:
-        The archive as it lies at `path`.
+        The archive as it lies there.
 
     Raises:
-        BuildError: `path` exists and `overwrite` is not given, is not called .tar.gz or .tgz, or cannot be written.
+        BuildError: it cannot be written there.
     """
-    if not path.name.endswith(_SUFFIXES):
-        cause = "Spark looks at the file's name to know how to unpack it"
-        raise BuildError("an archive cannot be called so", value=str(path), cause=cause, cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz")
-    _refuse_to_overwrite(path, overwrite=overwrite)
-    with _beside(path) as scratch:
-        with scratch.open("wb", buffering=0) as out:
-            _append(Path(archive.path), archive.size, out)
-        scratch.replace(path)
-    return replace(archive, path=str(path.absolute()))
+    with place.written() as out:
+        _append(Path(archive.path), archive.size, out)
+    return replace(archive, path=str(place.path.absolute()))
 
 
 def unpack(archive: Archive, store: Store) -> Path:
@@ -150,9 +182,13 @@ def _tail(manifest: bytes) -> tuple[bytes, str]:
 def _publish(chunks: Sequence[Chunk], tail: bytes, archive_id: str, store: Store) -> None:
     final = store.archive_path(archive_id)
     with store.publish("archives", f"{archive_id}/{final.name}") as scratch, scratch.open("wb", buffering=0) as out:
-        for chunk in chunks:
-            _append(store.chunk_path(chunk), chunk.size, out)
-        out.write(tail)
+        _concatenate(chunks, tail, out, store)
+
+
+def _concatenate(chunks: Sequence[Chunk], tail: bytes, out: BinaryIO, store: Store) -> None:
+    for chunk in chunks:
+        _append(store.chunk_path(chunk), chunk.size, out)
+    out.write(tail)
 
 
 def _append(path: Path, size: int, out: BinaryIO) -> None:
@@ -188,9 +224,14 @@ def _gone(path: Path, cause: str) -> BuildError:
 
 
 def _clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Finding, ...]:
-    """What was found when the archive was made: looking takes longer than concatenating."""
+    """Remembered: looking takes longer than concatenating."""
     known = store.recall("clashes", archive_id)
-    return tuple(_find_clashes(chunks, store)) if known is None else tuple(Finding(**value) for value in known)
+    if known is not None:
+        return tuple(Finding(**value) for value in known)
+    found = tuple(_find_clashes(chunks, store))
+    with suppress(StoreError):
+        store.remember("clashes", archive_id, [asdict(finding) for finding in found])
+    return found
 
 
 def _find_clashes(chunks: Sequence[Chunk], store: Store) -> Iterator[Finding]:
@@ -290,8 +331,3 @@ def _beside(path: Path) -> Iterator[Path]:
     except OSError as error:
         cure = f"mkdir -p {path.absolute().parent}" if isinstance(error, FileNotFoundError) else "free some space, or name another folder"
         raise BuildError("a copy of the archive cannot be written", value=str(path), cause=error.strerror or str(error), cure=cure) from error
-
-
-def _refuse_to_overwrite(path: Path, *, overwrite: bool) -> None:
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise BuildError("there is a file already", value=str(path), cause="nothing is overwritten unasked", cure="name another file, remove it, or give overwrite=True")
