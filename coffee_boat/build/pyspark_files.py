@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks
@@ -215,8 +215,8 @@ def _assigned(source: str) -> Iterator[str]:
 
 
 def _belongs(name: str, package: str) -> bool:
-    parts = PurePosixPath(name).parts
-    if parts[:1] != (package,) or len(parts) < 2 or name.endswith(("/", ".pyc", ".pyi")):
+    parts = name.split("/")
+    if parts[0] != package or len(parts) < 2 or name.endswith(("/", ".pyc", ".pyi")):
         return False
     return "__pycache__" not in parts and "tests" not in parts and parts[1] not in _NOT_PYTHON
 
