@@ -71,7 +71,7 @@ class Pipeline:
             BuildError: there is none, or it cannot be shipped.
         """
         if self._interpreter is None:
-            self._interpreter = interpreter.find(self._settings.python, offline=self._settings.indexes.offline, portable=self._nodes_are_older())
+            self._interpreter = interpreter.find(self._settings.python, offline=self._settings.indexes.offline, portable=self._nodes_are_older(), store=self._store)
         return self._interpreter
 
     def _nodes_are_older(self) -> bool:

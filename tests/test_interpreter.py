@@ -127,6 +127,22 @@ def test_a_program_for_another_loader_is_refused(tmp_path: Path, loader: str, wh
         interpreter.find(str(fake_python(tmp_path)))
 
 
+def test_what_a_program_says_of_itself_is_remembered_until_it_changes(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    program = shutil.copy(interpreter.find().executable, tmp_path / f"bin/python{MINOR}")
+    fake = str(fake_python(tmp_path))
+    first = interpreter.find(fake, store=store)
+    remembered = sorted((store.root / "keys/elf").iterdir())
+    assert interpreter.find(fake, store=store) == first == interpreter.find(fake)
+    assert sorted((store.root / "keys/elf").iterdir()) == remembered
+    state = Path(program).stat()
+    data = Path(program).read_bytes()
+    Path(program).write_bytes(data.replace(b"/lib64/ld-linux-x86-64.so.2", b"/nix64/ld-linux-x86-64.so.2").replace(b"/lib/ld-linux-aarch64.so.1", b"/nix/ld-linux-aarch64.so.1"))
+    os.utime(program, ns=(state.st_atime_ns, state.st_mtime_ns))  # in its own place, of the same size, and with its old time
+    with pytest.raises(BuildError, match="loader of its own"):
+        interpreter.find(fake, store=store)
+
+
 @pytest.mark.parametrize(("mirror", "offline"), [("file:///no/such/mirror", False), ("http://ann:secret@127.0.0.1:9/", False), ("http://ann:secret@127.0.0.1:9/", True)])
 def test_a_python_that_uv_cannot_fetch_names_mirror_and_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str, offline: bool) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

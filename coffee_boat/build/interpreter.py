@@ -20,14 +20,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from coffee_boat import _run
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks, elf, libraries
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Interpreter, digest_of
 
 FORMAT = 1
@@ -86,7 +87,7 @@ class Floor:
     """The files that set it, relative to the archive's root."""
 
 
-def find(python: str | None = None, *, offline: bool = False, portable: bool = False) -> Interpreter:
+def find(python: str | None = None, *, offline: bool = False, portable: bool = False, store: Store | None = None) -> Interpreter:
     """The interpreter that is meant.
 
     Args:
@@ -95,6 +96,7 @@ def find(python: str | None = None, *, offline: bool = False, portable: bool = F
             Of a virtual environment the base is taken.
         offline: fetch nothing.
         portable: a version means a standalone build (python-build-standalone, by uv), which needs glibc 2.17 only: the nodes are older than this machine.
+        store: remembers what the program's file says of itself.
 
     Raises:
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
@@ -103,7 +105,7 @@ def find(python: str | None = None, *, offline: bool = False, portable: bool = F
     facts = _probed(path)
     _refuse(facts, path)
     program = facts.program
-    found = _binary(program)
+    found = _binary(program, store)
     return Interpreter(str(program), facts.version, found.machine, digest_of(_key(facts, program)))
 
 
@@ -304,9 +306,24 @@ def _refuse_version(parts: tuple[int, ...], value: str) -> None:
         raise BuildError("this version of Python is not supported", value=value, cause="PySpark 3.5 to 4.1 run on Python 3.10 to 3.13", cure='use python="3.11", on the driver too')
 
 
-def _binary(program: Path) -> elf.Elf:
+def _read(program: Path, store: Store | None) -> elf.Elf:
+    """As `elf.read`; remembered as long as the file is the same: to load the library that reads it takes longer than all else here."""
+    if store is None:
+        return elf.read(program)
+    state = program.stat()
+    key = [[field.name for field in fields(elf.Elf)], str(program), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+    known: dict[str, Any] | None = store.recall("elf", key)
+    if known is not None:
+        return elf.Elf(**{**known, "needed": tuple(known["needed"]), "glibc": tuple(known["glibc"])})
+    found = elf.read(program)
+    with suppress(StoreError):
+        store.remember("elf", key, asdict(found))
+    return found
+
+
+def _binary(program: Path, store: Store | None) -> elf.Elf:
     try:
-        found = elf.read(program)
+        found = _read(program, store)
     except BuildError as error:
         raise BuildError(
             "the interpreter is not a program of its own", value=str(program), cause="a script or wrapper that starts another program", cure="name what it starts; " + _STANDALONE
