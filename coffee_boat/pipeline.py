@@ -11,7 +11,7 @@ import platform
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -268,11 +268,11 @@ class Pipeline:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has; or `place` cannot be written.
         """
         fetched = self._fetch(lock.pins, lock, manifest, say)
-        lock = self._with_edges(lock, fetched, manifest)
         with self.watch.part("build"):
             say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
+            lock = wheels.with_versions(lock, fetched)
             parts = (*self._base_chunks(lock, manifest, say), *self._wheel_chunks(fetched, lock))
-            lock = conda.with_provided(lock, self._store)
+            lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
             return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python, place=place)
 
     def addition(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
@@ -292,11 +292,11 @@ class Pipeline:
         if packed is None:
             return self.base(lock, manifest, say)
         fetched = self._fetch(new.pins, lock, manifest, say)
-        lock = self._with_edges(lock, fetched, manifest)
-        missing = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name in fetched), conda=new.conda)
         with self.watch.part("build"):
-            parts = (*packed, *self._wheel_chunks(fetched, missing))
-            lock = conda.with_provided(lock, self._store)
+            lock = wheels.with_versions(lock, fetched)
+            parts = (*packed, *self._wheel_chunks(fetched, replace(lock, pins=_of(lock, fetched), conda=new.conda)))
+            lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
+            missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
             return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
 
     def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
@@ -342,8 +342,7 @@ class Pipeline:
 
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}
-        with self.watch.part("build"):
-            return wheels.with_edges(lock, fetched, target.environment(lock.target), extras, store=self._store)
+        return wheels.with_edges(lock, fetched, target.environment(lock.target), extras, store=self._store)
 
     def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool, place: archives.Place | None = None) -> Archive:
         chunks = tuple(parts)
@@ -438,6 +437,10 @@ class Pipeline:
         if packed is not None:
             return _item(label, packed, seconds=0.0, size=pin.size)
         return _work(label, pin, fetch=not conda.have(pin, self._store))
+
+
+def _of(lock: Lock, names: Collection[str]) -> tuple[Pin, ...]:
+    return tuple(pin for pin in lock.pins if pin.name in names)
 
 
 def _bytes(items: Iterable[PlanItem]) -> int:

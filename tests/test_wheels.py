@@ -17,7 +17,7 @@ from small_packages import Index, files_below, project, sdist, serving, sha256, 
 from coffee_boat import _digest, _host
 from coffee_boat._credentials import git_environment, without_credentials
 from coffee_boat._store import Store
-from coffee_boat.build import wheels
+from coffee_boat.build import installed, wheels
 from coffee_boat.errors import BoatError, BuildError
 from coffee_boat.model import Indexes, Lock, Pin, Target
 
@@ -290,6 +290,15 @@ def test_requires_evaluates_markers_for_the_executors(tmp_path: Path) -> None:
     assert wheels.requires(file, there, ["more"]) == ("beta-two", "broken", "extra", "new")
 
 
+def test_what_a_wheel_needs_is_known_once_it_was_packed(tmp_path: Path, store: Store) -> None:
+    path = wheel(tmp_path, "alpha", "1.0", ["beta>=2", 'gamma; python_version < "3"'])
+    pin = Pin("alpha", "1.0", url=path.as_uri(), sha256=sha256(path))
+    installed.wheel_chunk(path, pin, OWN, store)
+    path.unlink()
+    lock = wheels.with_edges(Lock(OWN, (pin,)), {"alpha": path}, {"python_version": "3.11"}, store=store)
+    assert lock.pins[0].requires == ("beta",)
+
+
 def test_edges_follow_extras_and_fill_versions(tmp_path: Path, store: Store) -> None:
     files = {
         "alpha": wheel(tmp_path, "alpha", "1.0", ["beta[fast]"]),
@@ -298,7 +307,7 @@ def test_edges_follow_extras_and_fill_versions(tmp_path: Path, store: Store) -> 
     }
     lock = Lock(OWN, (Pin("alpha", ""), Pin("beta", "2.0"), Pin("gamma", "3.0")))
     there = {"sys_platform": "linux"}
-    edges = {pin.name: (pin.version, pin.requires) for pin in wheels.with_edges(lock, files, there, store=store).pins}
+    edges = {pin.name: (pin.version, pin.requires) for pin in wheels.with_edges(wheels.with_versions(lock, files), files, there, store=store).pins}
     assert edges == {"alpha": ("1.0", ("beta",)), "beta": ("2.0", ("gamma",)), "gamma": ("3.0", ())}
     assert wheels.with_edges(lock, files, there, {"beta": ["slow"]}, store=store).pins[1].requires == ("delta", "gamma")
 

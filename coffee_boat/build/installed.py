@@ -29,6 +29,7 @@ from coffee_boat._store import Store
 from coffee_boat.build import elf, scripts
 from coffee_boat.build.chunks import ChunkWriter, Content, folders_of, inflate, is_inside, is_plain, make, recall, recorded_hash
 from coffee_boat.build.tags import check_filename, is_version, promised_glibc
+from coffee_boat.build.wheels import remember_requires
 from coffee_boat.errors import BuildError
 from coffee_boat.model import SENTINEL, Chunk, Lock, Pin, Target
 
@@ -82,7 +83,10 @@ def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
         raise BuildError("a wheel is not there", value=str(wheel), cause="it was removed or moved since it was fetched", cure="try again: it is then fetched anew")
     digest = pin.sha256 if _is_pinned_file(pin) else file_digest(wheel)
     install = _Install(wheel, pin, target)
-    return make(store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill)
+    made = make(store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill)
+    if install.requires is not None:
+        remember_requires(pin, install.requires, store)
+    return made
 
 
 def recall_wheel(pin: Pin, target: Target, store: Store) -> Chunk | None:
@@ -157,6 +161,8 @@ class _Install:
         self._issues: list[str] = []
         self._rows: list[tuple[str, str, str]] = []
         self._binaries: list[tuple[zipfile.ZipInfo, bytes]] = []
+        self.requires: list[str] | None = None
+        """Each Requires-Dist of its metadata, once that was read."""
 
     def fill(self, writer: ChunkWriter) -> tuple[int, int]:
         """Write all that an installer would; returns the glibc that the wheel needs."""
@@ -302,6 +308,7 @@ class _Install:
         if version.split(".")[0] != "1":
             self._issue(f"{dist_info}/WHEEL", f"Wheel-Version is {version or 'missing'}, only 1.x is known")
         metadata = parse_metadata_file(self._text(archive, f"{dist_info}/METADATA"))
+        self.requires = [str(text) for text in metadata.get_all("Requires-Dist", [])]
         if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
             self._issue(f"{dist_info}/METADATA", f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}")
 

@@ -76,8 +76,20 @@ def requires(wheel: Path, environment: Mapping[str, str], extras: Collection[str
     return tuple(sorted(_needs(_requires_dist(wheel), environment, frozenset(extras))))
 
 
+def with_versions(lock: Lock, wheels: Mapping[str, Path]) -> Lock:
+    """The lock with the versions that only a build could tell."""
+    return replace(lock, pins=tuple(replace(pin, version=pin.version or _version(wheels[pin.name])) if pin.name in wheels else pin for pin in lock.pins))
+
+
+def remember_requires(pin: Pin, requires_dist: list[str], store: Store) -> None:
+    """Keep what a wheel says that it needs, for whoever has read its metadata anyway: `with_edges` does not open it again."""
+    if pin.kind == "wheel" and pin.sha256:
+        with suppress(StoreError):
+            store.remember("requires", pin.sha256, requires_dist)
+
+
 def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str, str], extras: Mapping[str, Collection[str]] | None = None, *, store: Store) -> Lock:
-    """The lock with Pin.requires filled, and the versions that only a build could tell.
+    """The lock with Pin.requires filled.
 
     What a wheel says of itself is remembered: to open all of a large environment takes longer than to concatenate it.
 
@@ -99,8 +111,7 @@ def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str,
             if wanted - asked.get(needed, frozenset()):
                 asked[needed] = asked.get(needed, frozenset()) | wanted
                 waiting += [needed] if needed in wheels else []
-    pins = (replace(pin, version=pin.version or _version(wheels[pin.name]), requires=tuple(sorted(edges[pin.name]))) if pin.name in wheels else pin for pin in lock.pins)
-    return replace(lock, pins=tuple(pins))
+    return replace(lock, pins=tuple(replace(pin, requires=tuple(sorted(edges[pin.name]))) if pin.name in wheels else pin for pin in lock.pins))
 
 
 # files
@@ -174,8 +185,7 @@ def _recalled(wheel: Path, pin: Pin, store: Store) -> list[str]:
     known: list[str] | None = store.recall("requires", pin.sha256)
     if known is None:
         known = _requires_dist(wheel)
-        with suppress(StoreError):
-            store.remember("requires", pin.sha256, known)
+        remember_requires(pin, known, store)
     return known
 
 
