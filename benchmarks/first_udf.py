@@ -138,6 +138,8 @@ def main() -> None:
     parser.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="with --master: a setting of Spark's, as often as needed")
     parser.add_argument("--stage", metavar="URL", help="with --master: a stage in the cluster's file system")
     given = parser.parse_args()
+    if any("=" not in setting for setting in given.conf) or (given.conf and not (given.master or given.session)):
+        parser.error("--conf is KEY=VALUE, and goes with --master")
     if given.session:
         master, way, store, *packages = given.session
         print(json.dumps(session(master, way, store, packages, dict(setting.split("=", 1) for setting in given.conf))))

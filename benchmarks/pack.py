@@ -173,6 +173,7 @@ def uv_and_igzip(bench: Bench) -> None:
     bench.commands["uv + igzip"] = f"uv pip install --target DIR ...; tar -cf - | python -m isal.igzip -1; {bench.version(python, 'uv')}, {bench.version(python, 'isal')}"
 
     def work() -> Path:
+        bench.gone(out.name)
         bench.run(*install, "--target", bench.path("uv-target"), *PACKAGES)
         bench.run("sh", "-c", pipe)
         return out

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from coffee_boat import Captain, Plan
+from coffee_boat import Captain, Plan, requirements
+from coffee_boat.model import Manifest
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,11 +41,6 @@ class Wanted:
         names = ("accept_conda_license", "python", "platform", "index_url", "extra_index_urls", "find_links", "offline", "store", "ship_python")
         return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
 
-    @property
-    def is_empty(self) -> bool:
-        """True if no package is asked for."""
-        return not (self.pip or self.requirements or self.conda or self.channels or self.environments or self.lock)
-
     def captain(self) -> Captain:
         """A new Captain that wants this.
 
@@ -52,6 +48,17 @@ class Wanted:
             BoatError: as the Captain's own functions.
         """
         return self.add_to(Captain(**self.settings))
+
+    def manifest(self) -> Manifest:
+        """All of it but a lock.
+
+        Raises:
+            RequirementError: it cannot be read, or contradicts itself.
+        """
+        files = [requirements.read(path) for path in self.requirements]
+        files += [requirements.read_environment(path, channels=self.channels or None) for path in self.environments]
+        named = [requirements.conda_packages(self.conda, origin="--conda", channel=self.channels), requirements.pip_packages(self.pip, origin="--pip")]
+        return requirements.merge([*files, *named])
 
     def add_to(self, captain: Captain) -> Captain:
         """Ask a Captain for the packages.
@@ -79,7 +86,7 @@ class Place(Protocol):
         """The Captain that the command works on, with `wanted` added."""
 
     def plan(self, wanted: Wanted, master: str | None) -> Plan:
-        """What that Captain would do; in a running session, what it would do with `wanted`."""
+        """What would be done; nothing is asked for by that."""
 
     def show(self, value: Any, *, as_json: bool = False) -> None:
         """Give out the command's product."""

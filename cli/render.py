@@ -79,6 +79,8 @@ def _show_table(value: Plan | Report) -> None:
     console = Console(highlight=False)
     title, drawn = _plan_table(value) if isinstance(value, Plan) else _report_table(value)
     console.print(f"[bold]{_escaped(title)}[/]", soft_wrap=True)
+    if isinstance(value, Plan) and value.addition:
+        console.print(_escaped(value.addition), soft_wrap=True)
     console.print(drawn)
     for line in _settings(value) if isinstance(value, Plan) else _aboard(value):
         console.print(_escaped(redact(line)), soft_wrap=True)

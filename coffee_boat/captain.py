@@ -146,8 +146,7 @@ class Captain:
             RequirementError: one of them cannot be read.
             LockError, BuildError: while a session runs: they cannot be had, or a version that is aboard would have to change.
         """
-        parsed = tuple(requirements.parse(package, origin="add_pip_packages") for package in packages)
-        return self._add(Manifest(requirements=parsed), wait)
+        return self._add(requirements.pip_packages(packages, origin="add_pip_packages"), wait)
 
     def add_requirements(self, path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] = (), wait: float = 10.0) -> Captain:
         """Ask for what a requirements.txt or a pyproject.toml lists; before Spark starts or while a session runs.
@@ -179,9 +178,7 @@ class Captain:
             RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose terms were not accepted.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        tie, named = (channel, [channel]) if isinstance(channel, str) else ("", list(channel or ()))
-        wanted = tuple(requirements.parse_conda(spec, origin="add_conda_packages", channel=tie) for spec in specs)
-        return self._add(Manifest(conda=wanted, channels=tuple(named)), wait)
+        return self._add(requirements.conda_packages(specs, origin="add_conda_packages", channel=channel), wait)
 
     def add_environment(self, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0) -> Captain:
         """Ask for what an environment.yml lists: its channels, its packages, and those of its `pip:` list.
@@ -275,31 +272,60 @@ class Captain:
 
     # what is done with it
 
-    def plan(self, master: str | None = None, *, adding: Captain | None = None) -> Plan:
-        """What would be locked, built, sent and set. Makes no archive and sends nothing.
+    def plan(self, master: str | None = None, *, pip: Sequence[str] = (), conda: Sequence[str] = (), channel: str | Sequence[str] | None = None) -> Plan:
+        """What would be locked, built, sent and set. Makes no archive, sends nothing, and asks for nothing: the captain stays as it is.
 
-            captain.plan(adding=Captain().add_conda_packages("r-base"))     # a layer, or a new base? How many bytes?
+            captain.plan(conda=["r-base"])      # in a running session: would it be a layer, or a new base? How many bytes?
 
         Args:
             master: with it, the plan tells the Spark settings too, and what the cluster says: a finding is an error where a launch would be refused.
-            adding: while a session runs: a captain that wants what may be added to it. The plan is of that addition alone; neither captain changes.
+            pip, conda, channel: packages besides those that were asked for, as for `add_pip_packages` and `add_conda_packages`. While a session
+                runs the plan is of their addition alone.
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
             BuildError, SettingsError: the interpreter cannot be shipped, or the platform is none: what the executors are is not known then, with a master or without.
-            LaunchError: with a master: there is no Spark.
-            VerifyError: with `adding`: no session runs.
+            LaunchError: with a master: there is no Spark; or packages are given, and a session runs already, on a master of its own.
         """
-        if adding is not None:
-            return self._plan_addition(adding)
+        return self.plan_with(requirements.merge([requirements.pip_packages(pip, origin="plan"), requirements.conda_packages(conda, origin="plan", channel=channel)]), master)
+
+    def plan_with(self, more: Manifest, master: str | None = None) -> Plan:
+        """As `plan`, with all that a manifest wants besides.
+
+        Raises:
+            BoatError: as `plan`.
+        """
+        with self._adding:
+            wanted = requirements.merge([*self._parts, more])
+            self._pipeline.check(wanted)
+            if more.requirements or more.conda:
+                return self._plan_addition(wanted, more, master) if self.running else self._plan_launch(self._besides(wanted), master)
+            return self._plan_launch(None, master)
+
+    def _besides(self, wanted: Manifest) -> Manifest:
+        if self._locked_by_file:
+            raise _besides_a_lock(self._locked_by_file)
+        return wanted
+
+    def _plan_launch(self, wanted: Manifest | None, master: str | None) -> Plan:
+        """Of what was asked for, or of another manifest, which is not remembered."""
         self._look_again()
         facts = None if master is None else self._facts(master)
         said = () if facts is None else self._said_or_refused(facts).findings
         with progress() as say:
-            lock = self._resolve(say)
+            lock = self._resolve(say) if wanted is None else self._pipeline.lock(wanted, say)
             items = self._pipeline.plan(lock)
         patch = None if facts is None else self._planned_patch(facts, lock)
-        return Plan(lock=lock, items=items, patch=patch, findings=(*self.manifest.findings, *lock.findings, *said, *(patch.findings if patch else ())))
+        return Plan(lock=lock, items=items, patch=patch, findings=(*(wanted or self.manifest).findings, *lock.findings, *said, *(patch.findings if patch else ())))
+
+    def _plan_addition(self, wanted: Manifest, added: Manifest, master: str | None) -> Plan:
+        """What `_add_live` would make; nothing is changed."""
+        if master is not None:
+            raise LaunchError("a session runs already", value=f"master={master!r}", cause="what is added goes to it", cure="leave the master out; or stop the session first")
+        with progress() as say:
+            aboard = self._session().aboard()
+            lock = self._pipeline.lock_more(wanted, added, aboard, say)
+        return replace(self._pipeline.plan_addition(lock, aboard), findings=(*added.findings, *lock.findings))
 
     def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
         """Write the archive to a file, for people who submit by other means.
@@ -307,11 +333,11 @@ class Captain:
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and `overwrite` is not given.
         """
-        place = archives.Place(Path(path), overwrite)
-        place.check()
+        destination = archives.Destination(Path(path), overwrite)
+        destination.check()
         self._look_again()
         with progress() as say:
-            return self._base(say, place) if self._archive is None else archives.copy_to(self._archive, place)
+            return self._base(say, destination) if self._archive is None else archives.copy_to(self._archive, destination)
 
     def launch_ship(self, master: str | None = None, conf: Mapping[str, str] | None = None) -> Captain:
         """Build the environment now; the next SparkContext or SparkSession of this process has it, and each after that.
@@ -519,8 +545,8 @@ class Captain:
             self._archive = self._base(say)
         return self._archive
 
-    def _base(self, say: Say, place: archives.Place | None = None) -> Archive:
-        self._lock, archive = self._pipeline.base(self._resolve(say), self.manifest, say, place=place)
+    def _base(self, say: Say, to: archives.Destination | None = None) -> Archive:
+        self._lock, archive = self._pipeline.base(self._resolve(say), self.manifest, say, to=to)
         self._tell([*self.manifest.findings, *self._lock.findings, *archive.findings])
         return archive
 
@@ -683,19 +709,6 @@ class Captain:
         if self._live is None or not self.running:
             raise VerifyError("no session runs with this captain's environment", cure="captain.launch_ship(), then start a SparkContext or SparkSession, and ask again")
         return self._live
-
-    def _plan_addition(self, other: Captain) -> Plan:
-        """What `_add_live` would make, nothing being changed."""
-        aboard = self._session().aboard()
-        if other._locked_by_file:
-            raise _lock_file_while_running(other._locked_by_file)
-        added = other.manifest
-        wanted = requirements.merge([*self._parts, added])
-        self._pipeline.check(wanted)
-        with progress() as say:
-            lock = self._pipeline.lock_more(wanted, added, aboard, say)
-        new, items, note = self._pipeline.plan_addition(lock, aboard)
-        return Plan(lock=new, items=items, findings=(*added.findings, *lock.findings, note))
 
     def _add_live(self, wanted: Manifest, added: Manifest, wait: float) -> None:
         """Send what is missing, as a layer or a new base; nothing of this captain or of the session changes before all of it is made."""

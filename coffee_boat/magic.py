@@ -80,12 +80,9 @@ class Notebook:
         return wanted.add_to(self._own(wanted))
 
     def plan(self, wanted: Wanted, master: str | None) -> Plan:
-        """Of the notebook's Captain with more to want; of the addition alone where its session runs, which gets nothing by that."""
+        """Of what the notebook's Captain has and of `wanted`, which it is not asked for by that; where its session runs, of `wanted` alone."""
         captain = self._own(wanted)
-        if not captain.running or wanted.is_empty:
-            return wanted.add_to(captain).plan(master)
-        asked = Captain(accept_conda_license=True)  # it only collects: `captain` knows whether they are accepted
-        return captain.plan(adding=wanted.add_to(asked))
+        return wanted.add_to(captain).plan(master) if wanted.lock else captain.plan_with(wanted.manifest(), master)
 
     def _own(self, wanted: Wanted) -> Captain:
         found = self._find()

@@ -25,7 +25,7 @@ from coffee_boat.build import compiled, conda, conda_prefix, installed, interpre
 from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError, SettingsError
 from coffee_boat.lock import conda as conda_lock
 from coffee_boat.lock import conda_files, formats, pip, target
-from coffee_boat.model import Archive, Chunk, CondaPin, Finding, Indexes, Interpreter, Lock, Manifest, Pin, PlanItem, Requirement, Target
+from coffee_boat.model import Archive, Chunk, CondaPin, Finding, Indexes, Interpreter, Lock, Manifest, Pin, Plan, PlanItem, Requirement, Target
 
 _SECONDS_A_SOURCE = 15.0
 _SECONDS_A_FETCHED_BYTE = 1 / 20_000_000
@@ -258,14 +258,14 @@ class Pipeline:
 
     # what is pinned -> what is sent
 
-    def base(self, lock: Lock, manifest: Manifest, say: Say, *, place: archives.Place | None = None) -> tuple[Lock, Archive]:
+    def base(self, lock: Lock, manifest: Manifest, say: Say, *, to: archives.Destination | None = None) -> tuple[Lock, Archive]:
         """The archive of everything, the interpreter inside; and the lock with what only the wheels could tell.
 
         Args:
-            place: where it is written instead of the store.
+            to: where it is written instead of the store.
 
         Raises:
-            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has; or `place` cannot be written.
+            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has; or `to` cannot be written.
         """
         fetched = self._fetch(lock.pins, lock, manifest, say)
         with self.watch.part("build"):
@@ -273,7 +273,7 @@ class Pipeline:
             lock = wheels.with_versions(lock, fetched)
             parts = (*self._base_chunks(lock, manifest, say), *self._wheel_chunks(fetched, lock))
             lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
-            return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python, place=place)
+            return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python, to=to)
 
     def addition(self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say) -> tuple[Lock, Archive | None]:
         """The archive of what is not aboard yet, None if nothing is missing; and the lock with what only the wheels could tell.
@@ -344,10 +344,10 @@ class Pipeline:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}
         return wheels.with_edges(lock, fetched, target.environment(lock.target), extras, store=self._store)
 
-    def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool, place: archives.Place | None = None) -> Archive:
+    def _assemble(self, parts: Iterable[Chunk], lock: Lock, manifest: Manifest, *, has_python: bool, to: archives.Destination | None = None) -> Archive:
         chunks = tuple(parts)
         _refuse_newer_glibc(chunks, lock.target)
-        archive = archives.assemble(chunks, target=lock.target, lock=lock, has_python=has_python, inputs=_inputs(manifest), store=self._store, place=place)
+        archive = archives.assemble(chunks, target=lock.target, lock=lock, has_python=has_python, inputs=_inputs(manifest), store=self._store, to=to)
         return replace(archive, findings=(*archive.findings, *conda.findings(archive.chunks, self._store)))
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
@@ -376,7 +376,7 @@ class Pipeline:
             return self._python
         if platform.python_version().startswith(f"{lock.target.minor}."):
             return sys.executable
-        return interpreter.find(lock.target.minor, offline=self._settings.indexes.offline or not fetch).executable
+        return interpreter.find(lock.target.minor, offline=self._settings.indexes.offline or not fetch, store=self._store).executable
 
     def _wheel_chunks(self, fetched: Mapping[str, Path], lock: Lock) -> list[Chunk]:
         packed = installed.wheel_chunks(fetched, lock, self._store)
@@ -390,24 +390,20 @@ class Pipeline:
         """One line a part of the base; looks at the store and makes nothing."""
         return (*self._base_items(lock), *(self._conda_item(pin, lock.target) for pin in lock.conda), *(self._pin_item(pin, lock.target) for pin in lock.pins))
 
-    def plan_addition(self, lock: Lock, aboard: Lock) -> tuple[Lock, tuple[PlanItem, ...], Finding]:
-        """What `addition` would make of a lock: what of it would be sent, one line a part, and in which way."""
+    def plan_addition(self, lock: Lock, aboard: Lock) -> Plan:
+        """What `addition` would make of a lock. The plan's lock is what would be sent: what is missing, or all for a new base."""
         new = aboard.lacks(lock)
         if not new.pins and not new.conda:
-            return new, (), Finding("nothing would be sent", "all of it is aboard", severity="note")
-        if self._would_be_a_layer(new):
-            items = (*(self._conda_item(pin, lock.target) for pin in new.conda), *(self._pin_item(pin, lock.target) for pin in new.pins))
-            return (
-                new,
-                items,
-                Finding("a layer would be sent", f"~{_bytes(items):,} bytes", "modules only: workers find them beside the base, and keep their state", severity="note"),
-            )
-        items = self.plan(lock)
-        cause = "conda packages that have more than modules belong into the interpreter's own folder"
-        cure = "packages of modules only, and those of pip, are sent alone"
-        return lock, items, Finding("a new base would be sent, in which everything runs from its next job on", f"~{_bytes(items):,} bytes", cause, cure, severity="note")
+            return Plan(new, (), addition="nothing would be sent: all of it is aboard")
+        if not self._fits_a_layer(new):
+            why = "conda packages that have more than modules are among it"
+            return Plan(lock, self.plan(lock), addition=f"a new base would be sent, in which everything runs from its next job on: {why}")
+        items = (*(self._conda_item(pin, lock.target) for pin in new.conda), *(self._pin_item(pin, lock.target) for pin in new.pins))
+        unseen = [pin.name for pin in new.conda if conda.recall_package(pin, lock.target, self._store) is None]
+        unless = f", unless files outside of site-packages are in {', '.join(unseen)}: then a new base with all that is aboard" if unseen else ""
+        return Plan(new, items, addition=f"a layer would be sent{unless}")
 
-    def _would_be_a_layer(self, new: Lock) -> bool:
+    def _fits_a_layer(self, new: Lock) -> bool:
         """As `_layered` decides, as far as it is known without making anything."""
         made = [conda.recall_package(pin, new.target, self._store) for pin in new.conda]
         return all(pin.noarch_python for pin in new.conda) and all(chunk is None or conda.fits_a_layer(chunk, new.target, self._store) for chunk in made)
@@ -441,10 +437,6 @@ class Pipeline:
 
 def _of(lock: Lock, names: Collection[str]) -> tuple[Pin, ...]:
     return tuple(pin for pin in lock.pins if pin.name in names)
-
-
-def _bytes(items: Iterable[PlanItem]) -> int:
-    return sum(item.size or 0 for item in items)
 
 
 _CHANGE = "a version that is aboard would have to change"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 DRIVERS = Path(__file__).with_name("drivers")
-QUICK_JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData"
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 """Options of a JVM that lives for seconds: a start counts more than the speed of a long run."""
 _FOREIGN = ("SPARK_", "PYSPARK_", "COFFEE_BOAT_", "PYTHON", "HADOOP_", "VIRTUAL_ENV")
 """Prefixes of variables that would change what a driver does."""

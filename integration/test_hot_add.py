@@ -65,6 +65,15 @@ def test_a_function_made_before_sees_it_in_the_same_workers(told: Any) -> None:
     assert workers(told["before"]) & workers(told["after"]), "workers that ran before the add serve after it"
 
 
+def test_a_plan_of_it_sends_and_asks_for_nothing(told: Any) -> None:
+    planned = told["planned"]
+    assert "a layer would be sent" in planned["text"]
+    assert "and what is not known yet" in planned["text"], "a folder has no size before it is built"
+    assert [label.split()[0] for label in planned["items"]] == ["brew-extra", "humanize", "rapidfuzz"]
+    assert not any("humanize" in text for text in planned["wanted"])
+    assert set(planned["seen"]) == {""}
+
+
 def test_a_task_that_was_running_sees_it(told: Any) -> None:
     [[_, started, seen, file]] = told["running"]
     assert started < told["sent"] < seen

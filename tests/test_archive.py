@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import pickle
+import resource
 import subprocess
 import sys
 import tarfile
@@ -16,10 +18,10 @@ import pytest
 from conftest import MakeWheel
 
 from coffee_boat._store import Store
-from coffee_boat.build.archive import Place, assemble, copy_to, unpack, unpack_chunk
+from coffee_boat.build.archive import Destination, assemble, copy_to, unpack, unpack_chunk
 from coffee_boat.build.chunks import ChunkWriter, fill_from_tree, make
 from coffee_boat.build.installed import wheel_chunk
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Archive, Chunk, Lock, Pin, Target
 
 TARGET = Target("3.11.7", glibc=(2, 28))
@@ -164,30 +166,47 @@ def test_what_was_damaged_in_the_store_is_told(store: Store, chunks: tuple[Chunk
 def test_copies(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
     archive = archive_of(store, *chunks)
     path = tmp_path / "my boat.tar.gz"
-    copied = copy_to(archive, Place(path))
+    copied = copy_to(archive, Destination(path))
     assert copied.path == str(path)
     assert path.read_bytes() == Path(archive.path).read_bytes()
     path.write_bytes(b"mine")
     with pytest.raises(BuildError, match="already"):
-        copy_to(archive, Place(path))
+        copy_to(archive, Destination(path))
     assert path.read_bytes() == b"mine"
-    copy_to(archive, Place(path, overwrite=True))
+    copy_to(archive, Destination(path, overwrite=True))
     assert path.read_bytes() == Path(archive.path).read_bytes()
     assert [entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")] == [path.name]
     for wrong in ("boat.zip", "boat"):
         with pytest.raises(BuildError, match="called") as caught:
-            copy_to(archive, Place(tmp_path / wrong))
+            copy_to(archive, Destination(tmp_path / wrong))
         assert "boat.tar.gz" in caught.value.cure
     with pytest.raises(BuildError, match="written") as caught:
-        copy_to(archive, Place(tmp_path / "no" / "boat.tgz"))
+        copy_to(archive, Destination(tmp_path / "no" / "boat.tgz"))
     assert "mkdir" in caught.value.cure
+
+
+def test_a_disk_that_takes_less_than_it_is_given_is_noticed(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
+    """A limit on a file's size cuts the last write short, without an error."""
+    inputs = {"requirements": [hashlib.sha256(str(number).encode()).hexdigest() for number in range(500)]}
+    whole = assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs=inputs, store=store, to=Destination(tmp_path / "whole.tar.gz"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (whole.size - 200, limits[1]))
+    try:
+        with pytest.raises(BuildError, match="cannot be written"):
+            assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs=inputs, store=store, to=Destination(tmp_path / "cut.tar.gz"))
+        with pytest.raises(StoreError):
+            assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs=inputs, store=store)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in tmp_path.glob("*.tar.gz")] == ["whole.tar.gz"]
+    assert not [*(store.root / "archives").rglob("*.tar.gz")]
 
 
 def test_an_archive_for_a_place_is_the_same_and_is_whole_or_not_there(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
     path = tmp_path / "boat.tar.gz"
 
     def packed() -> Archive:
-        return assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs={"requirements": ["one"]}, store=store, place=Place(path, overwrite=True))
+        return assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs={"requirements": ["one"]}, store=store, to=Destination(path, overwrite=True))
 
     at_place = packed()
     assert at_place.path == str(path)

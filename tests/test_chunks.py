@@ -139,6 +139,7 @@ def test_links_that_lead_out(target: str) -> None:
         (deflate(b"small") + b"!", zlib.crc32(b"small"), 5, "follow"),
         (deflate(bytes(50_000_000)), 0, 10, "length"),
         (b"", 0, 0, "no end"),
+        (deflate(TEXT), zlib.crc32(TEXT), 2**63 - 1, "length"),
     ],
 )
 def test_a_deflate_stream_must_be_what_it_promises(raw: bytes, crc: int, size: int, cause: str) -> None:

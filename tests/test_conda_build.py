@@ -122,7 +122,7 @@ def test_two_stores_give_the_same_bytes_and_a_copy_can_be_read_by_others(conda_c
     made = [archive_of(lock, Store(tmp_path / name)) for name in ("one", "another-and-longer-name")]
     assert made[0].id == made[1].id
     assert Path(made[0].path).read_bytes() == Path(made[1].path).read_bytes()
-    copy = archives.copy_to(made[0], archives.Place(tmp_path / "env.tar.gz"))
+    copy = archives.copy_to(made[0], archives.Destination(tmp_path / "env.tar.gz"))
     assert Path(copy.path).stat().st_mode & 0o444 == 0o444
 
 

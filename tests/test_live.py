@@ -15,7 +15,7 @@ import pytest
 from conftest import MakeWheel
 from small_packages import project
 
-from coffee_boat import Captain, LaunchError, LockError, SettingsError, VerifyError, requirements, settings
+from coffee_boat import Captain, LaunchError, LockError, SettingsError, requirements, settings
 from coffee_boat._store import Store
 from coffee_boat.backends import LocalBackend, backend_under_way, preloading
 from coffee_boat.backends.standalone import FileServerBackend
@@ -201,16 +201,30 @@ def test_a_plan_of_an_addition_is_of_what_is_missing(make_wheel: MakeWheel, stor
     pipeline = Pipeline(chosen, store)
     have = pipeline.lock(Manifest((Requirement("alpha", "alpha"),)), print)
     added = Manifest((Requirement("gamma", "gamma"),))
-    new, items, note = pipeline.plan_addition(pipeline.lock_more(added, added, have, print), have)
-    assert [pin.name for pin in new.pins] == ["gamma"]
-    assert [item.label for item in items] == ["gamma 1.0"]
-    assert "a layer would be sent" in str(note)
-    assert pipeline.plan_addition(have, have)[1] == ()
+    plan = pipeline.plan_addition(pipeline.lock_more(added, added, have, print), have)
+    assert [pin.name for pin in plan.lock.pins] == ["gamma"]
+    assert [item.label for item in plan.items] == ["gamma 1.0"]
+    assert plan.addition == "a layer would be sent"
+    assert "a layer would be sent" in str(plan)
+    assert pipeline.plan_addition(have, have).items == ()
 
 
-def test_an_addition_is_planned_for_a_session_that_runs() -> None:
-    with pytest.raises(VerifyError, match="no session runs"):
-        Captain().plan(adding=Captain().add_pip_packages("six"))
+@pytest.mark.parametrize(("noarch", "addition"), [(True, "a layer would be sent, unless files outside of site-packages are in shared: then"), (False, "a new base would be sent")])
+def test_what_a_conda_package_would_be_is_not_said_for_sure_before_it_was_seen(noarch: bool, addition: str, store: Store) -> None:
+    chosen, _ = settings.load({"store": str(store.root), "offline": True}, environ={})
+    new = CondaPin("shared", "1.0", "0", "noarch", "forge", "https://example.org/shared-1.0-0.conda", "shared-1.0-0.conda", "1" * 64, noarch_python=noarch, size=8_000_000)
+    plan = Pipeline(chosen, store).plan_addition(replace(LOCK, conda=(new,)), LOCK)
+    assert plan.addition.startswith(addition)
+
+
+def test_what_is_planned_besides_is_not_asked_for(make_wheel: MakeWheel, tmp_path: Path) -> None:
+    for name in ("alpha", "gamma"):
+        make_wheel(name, "1.0", folder=tmp_path)
+    captain = Captain(ship_python=False, offline=True, find_links=[str(tmp_path)], store=tmp_path / "store").add_pip_packages("alpha")
+    assert [pin.name for pin in captain.plan(pip=["gamma"]).lock.pins] == ["alpha", "gamma"]
+    assert captain.manifest.texts == ["alpha"]
+    assert captain.lock is None or [pin.name for pin in captain.lock.pins] == ["alpha"]
+    assert [pin.name for pin in captain.plan().lock.pins] == ["alpha"]
 
 
 # preload: what is set

@@ -128,6 +128,7 @@ def test_verify_without_a_session_says_what_to_do(shell: Any) -> None:
 def test_a_plan_is_a_table_and_text_where_there_are_none(shell: Any, tmp_path: Path) -> None:
     wheel(tmp_path / "wheels", "lib", "2.0")
     plan = boat(shell, f"plan --pip lib --offline --find-links {tmp_path}/wheels")
+    assert texts(shell.user_ns["captain"]) == [], "a plan asks for nothing"
     data, _ = shell.display_formatter.format(plan)
     assert data["text/plain"] == str(plan)
     assert "<td>lib 2.0</td>" in data["text/html"]

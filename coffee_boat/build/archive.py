@@ -42,7 +42,7 @@ _SUFFIXES = (".tar.gz", ".tgz")
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """Where a user wants an archive."""
 
     path: Path
@@ -52,12 +52,16 @@ class Place:
         """Refuse what cannot be the archive's place, before anything is made for it.
 
         Raises:
-            BuildError: it exists and `overwrite` is not given, or is not called .tar.gz or .tgz.
+            BuildError: it exists and `overwrite` is not given, is not called .tar.gz or .tgz, or lies where nothing may be written.
         """
         path = self.path
         if not path.name.endswith(_SUFFIXES):
             cause = "Spark looks at the file's name to know how to unpack it"
             raise BuildError("an archive cannot be called so", value=str(path), cause=cause, cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz")
+        if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+            missing = not path.absolute().parent.exists()
+            cause, cure = ("there is no such folder", f"mkdir -p {path.absolute().parent}") if missing else ("nothing may be written in its folder", "name another folder")
+            raise BuildError("the archive cannot be written", value=str(path), cause=cause, cure=cure)
         if path.is_dir() or (path.exists() and not self.overwrite):
             raise BuildError("there is a file already", value=str(path), cause="nothing is overwritten unasked", cure="name another file, remove it, or give overwrite=True")
 
@@ -75,23 +79,23 @@ class Place:
             scratch.replace(self.path)
 
 
-def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store, place: Place | None = None) -> Archive:
+def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store, to: Destination | None = None) -> Archive:
     """The archive of some chunks, in this order; where two hold the same file, the later one wins when it is unpacked.
 
     Args:
         inputs: a JSON value for boat.json: what was asked for. No paths of this machine, no secrets.
-        place: where it is written, whole or not at all, instead of the store.
+        to: where it is written, whole or not at all, instead of the store.
 
     Raises:
-        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder where another has a file; or `place` cannot be written.
+        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder where another has a file; or `to` cannot be written.
         StoreError: the archive is not there yet, and the store cannot be written.
     """
     tail, tail_id = _tail(_manifest(chunks, target, lock, has_python, inputs))
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
     findings = _clashes(archive_id, chunks, store)
-    path = store.archive_path(archive_id) if place is None else place.path.absolute()
-    if place is not None:
-        with place.written() as out:
+    path = store.archive_path(archive_id) if to is None else to.path.absolute()
+    if to is not None:
+        with to.written() as out:
             _concatenate(chunks, tail, out, store)
     elif not path.exists():
         with store.lock(f"archive {archive_id}"):
@@ -109,7 +113,7 @@ def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python:
     )
 
 
-def copy_to(archive: Archive, place: Place) -> Archive:
+def copy_to(archive: Archive, to: Destination) -> Archive:
     """Put a copy of the archive somewhere, whole or not at all.
 
     Returns:
@@ -118,9 +122,10 @@ def copy_to(archive: Archive, place: Place) -> Archive:
     Raises:
         BuildError: it cannot be written there.
     """
-    with place.written() as out:
+    with to.written() as out:
         _append(Path(archive.path), archive.size, out)
-    return replace(archive, path=str(place.path.absolute()))
+        _must_have(out, archive.size)
+    return replace(archive, path=str(to.path.absolute()))
 
 
 def unpack(archive: Archive, store: Store) -> Path:
@@ -189,19 +194,32 @@ def _concatenate(chunks: Sequence[Chunk], tail: bytes, out: BinaryIO, store: Sto
     for chunk in chunks:
         _append(store.chunk_path(chunk), chunk.size, out)
     out.write(tail)
+    _must_have(out, sum(chunk.size for chunk in chunks) + len(tail))
+
+
+def _must_have(out: BinaryIO, size: int) -> None:
+    """An unbuffered file may take less than it is given, and say so only the next time."""
+    if os.fstat(out.fileno()).st_size != size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _append(path: Path, size: int, out: BinaryIO) -> None:
     """Copy a file to where `out` stands; both unbuffered, so that the kernel can do it (or share the blocks)."""
-    try:
-        with path.open("rb", buffering=0) as source:
-            _copy_in_kernel(source, out)
-            shutil.copyfileobj(source, out, 1 << 20)
-            copied = source.tell()
-    except FileNotFoundError as error:
-        raise _gone(path, "it was removed from the store") from error
+    with _opened(path) as source:
+        _copy_in_kernel(source, out)
+        shutil.copyfileobj(source, out, 1 << 20)
+        copied = source.tell()
     if copied != size:
         raise _gone(path, f"it has {copied} bytes, {size} were made")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise _gone(path, "it was removed from the store") from error
+    except OSError as error:
+        raise _gone(path, error.strerror or str(error)) from error
 
 
 def _copy_in_kernel(source: BinaryIO, out: BinaryIO) -> None:
@@ -229,6 +247,8 @@ def _clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Fi
     if known is not None:
         return tuple(Finding(**value) for value in known)
     found = tuple(_find_clashes(chunks, store))
+    if any(store.recall("listing", chunk.id) is None for chunk in chunks):  # nothing is known of it: not the same as nothing to tell
+        return found
     with suppress(StoreError):
         store.remember("clashes", archive_id, [asdict(finding) for finding in found])
     return found
@@ -329,5 +349,4 @@ def _beside(path: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".boat-") as folder:
             yield Path(folder) / "archive"
     except OSError as error:
-        cure = f"mkdir -p {path.absolute().parent}" if isinstance(error, FileNotFoundError) else "free some space, or name another folder"
-        raise BuildError("a copy of the archive cannot be written", value=str(path), cause=error.strerror or str(error), cure=cure) from error
+        raise BuildError("the archive cannot be written", value=str(path), cause=error.strerror or str(error), cure="free some space, or name another folder") from error

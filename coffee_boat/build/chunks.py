@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import struct
+import sys
 import tarfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +34,7 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _BLOCK = 512
 _BATCH = 1 << 20
 _SMALL = 2048
-_SLICE = 1 << 18
+_SLICE = 1 << 17
 """Bytes inflated at a time. With smaller ones threads wait longer for each other than they work; 1 KiB of a hostile stream may become 1 MiB."""
 _LEVEL = 1
 _NO_NAMES = {"", ".", ".."}
@@ -269,7 +270,7 @@ def _inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Ite
     unreadable: Any = isal_zlib.error
     for start in range(0, len(raw), _SLICE):
         try:
-            block = stream.decompress(raw[start : start + _SLICE], size - length + 1)  # one byte too many is enough to know
+            block = stream.decompress(raw[start : start + _SLICE], min(size - length, sys.maxsize - 1) + 1)  # one byte too many is enough to know
         except unreadable as error:
             raise _damaged(name, f"its deflate stream cannot be read: {error}") from error
         length, check = length + len(block), isal_zlib.crc32(block, check)

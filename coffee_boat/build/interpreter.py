@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -311,7 +311,7 @@ def _read(program: Path, store: Store | None) -> elf.Elf:
     if store is None:
         return elf.read(program)
     state = program.stat()
-    key = [[field.name for field in fields(elf.Elf)], str(program), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+    key = [FORMAT, str(program), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
     known: dict[str, Any] | None = store.recall("elf", key)
     if known is not None:
         return elf.Elf(**{**known, "needed": tuple(known["needed"]), "glibc": tuple(known["glibc"])})

@@ -23,7 +23,7 @@ from coffee_boat.model import CondaRequirement, Manifest, Requirement
 if TYPE_CHECKING:
     from coffee_boat.requirements.environments import Described
 
-__all__ = ["describe", "for_target", "merge", "parse", "parse_conda", "read", "read_constraints", "read_environment", "without"]
+__all__ = ["conda_packages", "describe", "for_target", "merge", "parse", "parse_conda", "pip_packages", "read", "read_constraints", "read_environment", "without"]
 
 
 def parse(text: str, *, origin: str, folder: Path | None = None) -> Requirement:
@@ -88,6 +88,21 @@ def parse_conda(text: str, *, origin: str, channel: str = "") -> CondaRequiremen
     from coffee_boat.requirements import conda
 
     return conda.parse(text, origin=origin, channel=channel)
+
+
+def pip_packages(packages: Iterable[str], *, origin: str) -> Manifest:
+    """Read several requirements, each as `parse` does."""
+    return Manifest(requirements=tuple(parse(package, origin=origin) for package in packages))
+
+
+def conda_packages(specs: Iterable[str], *, origin: str, channel: str | Sequence[str] | None = None) -> Manifest:
+    """Read several requirements in conda's words, each as `parse_conda` does.
+
+    Args:
+        channel: the one that they must come from; or several, in the order they are asked.
+    """
+    tie, named = (channel, [channel]) if isinstance(channel, str) else ("", list(channel or ()))
+    return Manifest(conda=tuple(parse_conda(spec, origin=origin, channel=tie) for spec in specs), channels=tuple(named))
 
 
 def read_environment(path: str | Path, *, channels: Sequence[str] | None = None) -> Manifest:

@@ -14,7 +14,7 @@ ON_NODE = Path("/opt/java")
 """JAVA_HOME of a node."""
 
 OPTIONS = "JDK_JAVA_OPTIONS"
-"""Options that every `java` takes from its environment, from Java 9 on; those of its command line come after and win."""
+"""Options that every `java` takes from its environment, from Java 9 on; those of its command line come after."""
 
 _SHIM = Path(__file__).with_name("java_shim")
 """A folder with a `java` for nodes whose Java lacks the module that Spark asks for; it looks for the real one in /opt/jdk."""

@@ -109,7 +109,7 @@ def late_version(_):
 
 def planned(package):
     """What an addition would be, and the lock of the session afterwards, which it must not have changed."""
-    plan = captain.plan(adding=Captain().add_conda_packages(package))
+    plan = captain.plan(conda=[package])
     return {"plan": str(plan), "size": plan.size, "items": [item.label for item in plan.items], "aboard": captain.lock.digest}
 
 

@@ -93,6 +93,9 @@ while not any(sc.statusTracker().getStageInfo(stage).numActiveTasks for stage in
     time.sleep(0.05)
 time.sleep(1.0)
 
+plan = captain.plan(pip=["humanize", "rapidfuzz", f"{FOLDER}/brew_extra"])
+planned = {"text": str(plan), "items": [item.label for item in plan.items], "wanted": captain.manifest.texts, "seen": [file for *_, file in early.collect()]}
+
 sent = time.time()
 captain.add_pip_packages("humanize", "rapidfuzz", f"{FOLDER}/brew_extra")
 arrival = captain.report
@@ -101,16 +104,19 @@ job.join()
 # what executors use is not the driver's copy; it is the store's, and other tests have it too
 on_the_driver = Path(importlib.import_module("humanize").__file__).parent
 hidden = on_the_driver.rename(on_the_driver.with_suffix(".hidden"))
-after = both_hosts(early)
-details = sc.parallelize(range(2), 2).mapPartitions(inspect).collect()
-# Spark keeps the workers of SQL apart from those of RDDs: these start now
-SparkSession(sc).udf.register("look", lambda _: "{} {} {}".format(*look(None)[0]))
-later = [row[0].split() for row in SparkSession(sc).range(0, 4, 1, 4).selectExpr("look(id)").collect()]
-report = captain.verify()
-hidden.rename(on_the_driver)
+try:
+    after = both_hosts(early)
+    details = sc.parallelize(range(2), 2).mapPartitions(inspect).collect()
+    # Spark keeps the workers of SQL apart from those of RDDs: these start now
+    SparkSession(sc).udf.register("look", lambda _: "{} {} {}".format(*look(None)[0]))
+    later = [row[0].split() for row in SparkSession(sc).range(0, 4, 1, 4).selectExpr("look(id)").collect()]
+    report = captain.verify()
+finally:
+    hidden.rename(on_the_driver)
 print(arrival, report, sep="\n", file=sys.stderr)
 result = {
     "before": before,
+    "planned": planned,
     "running": running,
     "sent": sent,
     "after": after,
