@@ -157,7 +157,7 @@ def coffee_boat(bench: Bench) -> None:
     made_here = "wheels; uv's cache; chunks of interpreter and pyspark"
     bench.measure("ours, chunks cold", made_here, lambda: ours.pack(*PACKAGES), before=lambda: ours.forget_chunks(lambda label: not label.startswith(MADE_ONCE)))
     bench.measure("ours, chunks warm", "lock, wheels, all chunks", lambda: ours.pack(*PACKAGES), before=ours.forget_archives)
-    bench.measure("ours, nothing to do", "and what was found when it was made", lambda: ours.pack(*PACKAGES))
+    bench.measure("ours, the same again", "all that the first time left", lambda: ours.pack(*PACKAGES))
     more, anew = (*PACKAGES, ONE_MORE), lambda: ours.forget_chunks(lambda label: label.startswith(f"{ONE_MORE} "))
     bench.measure(f"ours, {ONE_MORE} more", "wheels; uv's cache; the other chunks", lambda: ours.pack(*more), before=anew)
     if bench.only in "ours":
