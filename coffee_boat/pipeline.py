@@ -395,18 +395,15 @@ class Pipeline:
         new = aboard.lacks(lock)
         if not new.pins and not new.conda:
             return Plan(new, (), addition="nothing would be sent: all of it is aboard")
-        if not self._fits_a_layer(new):
+        packed = {pin.name: conda.recall_package(pin, lock.target, self._store) for pin in new.conda}
+        modules_only = all(chunk is None or conda.fits_a_layer(chunk, lock.target, self._store) for chunk in packed.values())  # as far as it is known
+        if not (modules_only and all(pin.noarch_python for pin in new.conda)):
             why = "conda packages that have more than modules are among it"
             return Plan(lock, self.plan(lock), addition=f"a new base would be sent, in which everything runs from its next job on: {why}")
         items = (*(self._conda_item(pin, lock.target) for pin in new.conda), *(self._pin_item(pin, lock.target) for pin in new.pins))
-        unseen = [pin.name for pin in new.conda if conda.recall_package(pin, lock.target, self._store) is None]
+        unseen = [name for name, chunk in packed.items() if chunk is None]
         unless = f", unless files outside of site-packages are in {', '.join(unseen)}: then a new base with all that is aboard" if unseen else ""
         return Plan(new, items, addition=f"a layer would be sent{unless}")
-
-    def _fits_a_layer(self, new: Lock) -> bool:
-        """As `_layered` decides, as far as it is known without making anything."""
-        made = [conda.recall_package(pin, new.target, self._store) for pin in new.conda]
-        return all(pin.noarch_python for pin in new.conda) and all(chunk is None or conda.fits_a_layer(chunk, new.target, self._store) for chunk in made)
 
     def _base_items(self, lock: Lock) -> list[PlanItem]:
         spark = _item("pyspark", self._known_pyspark(lock), seconds=3.0, size=3_000_000)

@@ -246,17 +246,16 @@ def _clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Fi
     known = store.recall("clashes", archive_id)
     if known is not None:
         return tuple(Finding(**value) for value in known)
-    found = tuple(_find_clashes(chunks, store))
-    if any(store.recall("listing", chunk.id) is None for chunk in chunks):  # nothing is known of it: not the same as nothing to tell
-        return found
-    with suppress(StoreError):
-        store.remember("clashes", archive_id, [asdict(finding) for finding in found])
+    listings = [store.recall("listing", chunk.id) for chunk in chunks]
+    found = tuple(_find_clashes([(chunk.label or chunk.id[:12], listing or {}) for chunk, listing in zip(chunks, listings, strict=True)]))
+    if None not in listings:  # where nothing is known of a chunk, nothing found is not nothing to tell
+        with suppress(StoreError):
+            store.remember("clashes", archive_id, [asdict(finding) for finding in found])
     return found
 
 
-def _find_clashes(chunks: Sequence[Chunk], store: Store) -> Iterator[Finding]:
+def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator[Finding]:
     """Files of two chunks with one name and different content. Equal ones (an empty __init__.py) do no harm."""
-    listings = [(chunk.label or chunk.id[:12], store.recall("listing", chunk.id) or {}) for chunk in chunks]
     _check_tree(listings)
     for (first, early), (second, late) in combinations(listings, 2):
         names = sorted(name for name in early.keys() & late.keys() if early[name] != late[name])
