@@ -61,19 +61,12 @@ class Wanted:
         return requirements.merge([*files, *named])
 
     def add_to(self, captain: Captain) -> Captain:
-        """Ask a Captain for the packages.
+        """Ask a Captain for the packages: in a running session for all at once, in one layer.
 
         Raises:
             BoatError: as the Captain's own functions.
         """
-        for path in self.requirements:
-            captain.add_requirements(path)
-        for path in self.environments:
-            captain.add_environment(path, channels=self.channels or None)
-        if self.conda or (self.channels and not self.environments):
-            captain.add_conda_packages(*self.conda, channel=self.channels)
-        if self.pip:
-            captain.add_pip_packages(*self.pip)
+        captain.add(self.manifest())
         if self.lock is not None:
             captain.add_lock(self.lock)
         return captain

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ else:
     import tomli as tomllib
 
 
+_FINDING = threading.Lock()
+"""uv asks sysconfig, which two threads must not ask for the first time at once: one of them sees it half filled (CPython 3.11)."""
+
+
 def binary() -> str:
     """Path of the uv executable.
 
@@ -34,7 +39,8 @@ def binary() -> str:
     import uv
 
     try:
-        return str(uv.find_uv_bin())
+        with _FINDING:
+            return str(uv.find_uv_bin())
     except FileNotFoundError as error:
         found = shutil.which("uv")
         if found:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat import driver, launch, requirements, settings, ship, submit, verify
+from coffee_boat._ahead import Ahead
 from coffee_boat._progress import Say, progress, say_line
 from coffee_boat._run import redact
 from coffee_boat._store import Store
@@ -128,7 +129,7 @@ class Captain:
         described = requirements.describe(environment)
         if described.python is not None:
             settings.setdefault("python", described.python)
-        return cls(**settings)._add(described.manifest, wait=0.0)
+        return cls(**settings).add(described.manifest, wait=0.0)
 
     # what is wanted
 
@@ -146,7 +147,7 @@ class Captain:
             RequirementError: one of them cannot be read.
             LockError, BuildError: while a session runs: they cannot be had, or a version that is aboard would have to change.
         """
-        return self._add(requirements.pip_packages(packages, origin="add_pip_packages"), wait)
+        return self.add(requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait)
 
     def add_requirements(self, path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] = (), wait: float = 10.0) -> Captain:
         """Ask for what a requirements.txt or a pyproject.toml lists; before Spark starts or while a session runs.
@@ -161,7 +162,7 @@ class Captain:
             RequirementError: the file or a line of it cannot be read.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self._add(requirements.read(Path(path), extras=extras, groups=groups), wait)
+        return self.add(requirements.read(Path(path), extras=extras, groups=groups), wait=wait)
 
     def add_conda_packages(self, *specs: str, channel: str | Sequence[str] | None = None, wait: float = 10.0) -> Captain:
         """Ask for conda packages, in conda's words: "numpy >=2", "python=3.11", "conda-forge::scipy". No conda is needed here or there.
@@ -178,7 +179,7 @@ class Captain:
             RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose terms were not accepted.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self._add(requirements.conda_packages(specs, origin="add_conda_packages", channel=channel), wait)
+        return self.add(requirements.conda_packages(specs, origin="add_conda_packages", channel=channel), wait=wait)
 
     def add_environment(self, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0) -> Captain:
         """Ask for what an environment.yml lists: its channels, its packages, and those of its `pip:` list.
@@ -191,7 +192,32 @@ class Captain:
             RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's and its terms were not accepted.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self._add(requirements.read_environment(path, channels=channels), wait)
+        return self.add(requirements.read_environment(path, channels=channels), wait=wait)
+
+    def add(self, manifest: Manifest, *, wait: float = 10.0) -> Captain:
+        """Ask for all that a manifest wants, at once: before Spark starts or while a session runs, as `add_pip_packages`.
+
+        Args:
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: it contradicts what was asked for before.
+            LockError, BuildError: as for `add_pip_packages`.
+        """
+        if manifest == Manifest():
+            return self
+        with self._adding:
+            wanted = requirements.merge([*self._parts, manifest])  # what contradicts itself in the text is refused here
+            self._pipeline.check(wanted)
+            if self.running:
+                self._add_live(wanted, manifest, wait)
+                return self
+            if self._locked_by_file and (manifest.requirements or manifest.conda):
+                raise _besides_a_lock(self._locked_by_file)
+            self._parts.append(manifest)
+            self._look_again()
+            self._tell(launch.elsewhere())
+        return self
 
     def add_lock(self, path: str | Path) -> Captain:
         """Take a lock as it is: a pylock.toml (PEP 751), a pixi.lock, or an @EXPLICIT list of conda. Nothing is resolved.
@@ -511,30 +537,16 @@ class Captain:
 
     # before a session
 
-    def _add(self, manifest: Manifest, wait: float) -> Captain:
-        with self._adding:
-            wanted = requirements.merge([*self._parts, manifest])  # what contradicts itself in the text is refused here
-            self._pipeline.check(wanted)
-            if self.running:
-                self._add_live(wanted, manifest, wait)
-                return self
-            if self._locked_by_file and (manifest.requirements or manifest.conda):
-                raise _besides_a_lock(self._locked_by_file)
-            self._parts.append(manifest)
-            self._look_again()
-            self._tell(launch.elsewhere())
-        return self
-
     def _look_again(self) -> None:
         """Forget what was chosen and built: folders, branches and indexes change. The store makes it cheap where they did not."""
         if not self.running:
             self._archive = None
             self._lock = self._lock if self._locked_by_file else None
 
-    def _resolve(self, say: Say) -> Lock:
+    def _resolve(self, say: Say, ahead: Ahead[list[Chunk]] | None = None) -> Lock:
         if self._lock is None:
             try:
-                self._lock = self._pipeline.lock(self.manifest, say)
+                self._lock = self._pipeline.lock(self.manifest, say, ahead)
             except LockError as error:
                 error.cure = f'{error.cure}; captain.forget("name") takes a package back'
                 raise
@@ -546,7 +558,8 @@ class Captain:
         return self._archive
 
     def _base(self, say: Say, to: archives.Destination | None = None) -> Archive:
-        self._lock, archive = self._pipeline.base(self._resolve(say), self.manifest, say, to=to)
+        with self._pipeline.ahead(self.manifest, self._lock) as ahead:
+            self._lock, archive = self._pipeline.base(self._resolve(say, ahead), self.manifest, say, ahead, to=to)
         self._tell([*self.manifest.findings, *self._lock.findings, *archive.findings])
         return archive
 

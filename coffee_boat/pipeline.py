@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat import _conda, _host, driver, requirements, settings
+from coffee_boat._ahead import Ahead
 from coffee_boat._progress import Say
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
@@ -31,6 +32,10 @@ _SECONDS_A_SOURCE = 15.0
 _SECONDS_A_FETCHED_BYTE = 1 / 20_000_000
 _SECONDS_A_PACKED_BYTE = 1 / 60_000_000
 """Estimates for a plan: 20 MB/s from an index, 60 MB/s through one core; the first is a guess at the network."""
+
+
+_BASE = "the base"
+"""What the chunks that every base has are called among those made ahead. No distribution has a blank in its name."""
 
 
 class Stopwatch:
@@ -117,14 +122,17 @@ class Pipeline:
 
     # what is wanted -> what is pinned
 
-    def lock(self, manifest: Manifest, say: Say) -> Lock:
+    def lock(self, manifest: Manifest, say: Say, ahead: Ahead[list[Chunk]] | None = None) -> Lock:
         """Resolve.
+
+        Args:
+            ahead: makes chunks of wheels that are likely to be chosen and are here, while an index is asked.
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
         """
         with self.watch.part("resolve"):
-            return self._ask(manifest, self._drivers_own(), say)
+            return self._ask(manifest, self._drivers_own(), say, ahead=ahead)
 
     def check(self, manifest: Manifest) -> None:
         """Refuse at once what no lock could be made of, before anything is asked or fetched.
@@ -201,8 +209,13 @@ class Pipeline:
         trees = str(self._store.path("trees", ""))
         return driver.installed([entry for entry in sys.path if not entry.startswith(trees)])
 
-    def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say, *, aboard: Lock | None = None) -> Lock:
+    def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say, *, aboard: Lock | None = None, ahead: Ahead[list[Chunk]] | None = None) -> Lock:
         """Conda first; pip on top, with what the conda packages bring as given."""
+
+        def meanwhile(guess: pip.Guess) -> None:
+            if ahead is not None:
+                ahead.begin("guess", lambda: self._pack_guessed(guess, ahead))
+
         below = self._ask_conda(manifest, preferred, aboard, say)
         limits = [requirements.read_constraints(path) for path in self._settings.constraints]
         wanted = requirements.for_target(requirements.merge([manifest, *limits]), target.environment(below.target))
@@ -216,6 +229,7 @@ class Pipeline:
             max_age=self._settings.lock_max_age,
             say=say,
             provided=conda_lock.provided(below.conda),
+            meanwhile=meanwhile,
         )
         return replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
 
@@ -258,20 +272,35 @@ class Pipeline:
 
     # what is pinned -> what is sent
 
-    def base(self, lock: Lock, manifest: Manifest, say: Say, *, to: archives.Destination | None = None) -> tuple[Lock, Archive]:
+    @contextmanager
+    def ahead(self, manifest: Manifest, lock: Lock | None) -> Iterator[Ahead[list[Chunk]]]:
+        """Chunks that are made in threads before they are needed: from now on those that no resolution decides, the interpreter and pyspark.
+
+        Args:
+            lock: if it is known already.
+        """
+        with Ahead[list[Chunk]]() as ahead:
+            if not manifest.conda and not (lock is not None and lock.conda):
+                nodes = Lock(self.target)
+                ahead.begin(_BASE, lambda: self._base_chunks(nodes, manifest, lambda _: None))
+            yield ahead
+
+    def base(self, lock: Lock, manifest: Manifest, say: Say, ahead: Ahead[list[Chunk]], *, to: archives.Destination | None = None) -> tuple[Lock, Archive]:
         """The archive of everything, the interpreter inside; and the lock with what only the wheels could tell.
 
         Args:
+            ahead: chunks that are under way.
             to: where it is written instead of the store.
 
         Raises:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has; or `to` cannot be written.
         """
-        fetched = self._fetch(lock.pins, lock, manifest, say)
+        fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
         with self.watch.part("build"):
             say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
             lock = wheels.with_versions(lock, fetched)
-            parts = (*self._base_chunks(lock, manifest, say), *self._wheel_chunks(fetched, lock))
+            ahead.settle()
+            parts = (*ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say)), *self._wheel_chunks(fetched, lock))
             lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
             return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python, to=to)
 
@@ -290,14 +319,17 @@ class Pipeline:
         with self.watch.part("build"):
             packed = self._layered(lock, new, manifest, say)
         if packed is None:
-            return self.base(lock, manifest, say)
-        fetched = self._fetch(new.pins, lock, manifest, say)
-        with self.watch.part("build"):
-            lock = wheels.with_versions(lock, fetched)
-            parts = (*packed, *self._wheel_chunks(fetched, replace(lock, pins=_of(lock, fetched), conda=new.conda)))
-            lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
-            missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
-            return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
+            with self.ahead(manifest, lock) as ahead:
+                return self.base(lock, manifest, say, ahead)
+        with Ahead[list[Chunk]]() as under_way:
+            fetched = self._fetch(new.pins, lock, manifest, say, under_way)
+            with self.watch.part("build"):
+                lock = wheels.with_versions(lock, fetched)
+                under_way.settle()
+                parts = (*packed, *self._wheel_chunks(fetched, replace(lock, pins=_of(lock, fetched), conda=new.conda)))
+                lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
+                missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
+                return lock, replace(self._assemble(parts, missing, manifest, has_python=False), layer=True)
 
     def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
         """The chunks of new conda packages, None if one of them cannot be in a layer."""
@@ -335,10 +367,28 @@ class Pipeline:
         wanted |= {said.partition("==")[0]: conda.label(pin) for pin in some.conda for said in pin.provides}
         return {name: archives.unpack_chunk(packed[label], self._store) / some.target.site_packages for name, label in wanted.items() if label in packed}
 
-    def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say) -> dict[str, Path]:
+    def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say, ahead: Ahead[list[Chunk]] | None = None) -> dict[str, Path]:
+        """The wheels of some pins; packed while others are on their way, if `ahead` is given."""
+
+        def arrived(pin: Pin, wheel: Path) -> None:
+            if ahead is not None:
+                self._pack_ahead(wheel, pin, lock.target, ahead)
+
         credentials = [r.url for r in manifest.requirements if r.url]
+        some = replace(lock, pins=pins)
         with self.watch.part("fetch"):
-            return wheels.fetch(replace(lock, pins=pins), indexes=self._indexes(manifest), store=self._store, python=self._python_for(lock), say=say, credentials=credentials)
+            return wheels.fetch(some, indexes=self._indexes(manifest), store=self._store, python=self._python_for(lock), say=say, credentials=credentials, arrived=arrived)
+
+    def _pack_guessed(self, guess: pip.Guess, ahead: Ahead[list[Chunk]]) -> list[Chunk]:
+        """Begin with what will most likely be chosen, the largest first; what was guessed wrong stays in the store."""
+        lock = guess()
+        here = [(wheel, pin) for pin in (lock.pins if lock is not None else ()) if (wheel := wheels.kept(pin, self._store)) is not None]
+        for wheel, pin in sorted(here, key=lambda found: -found[0].stat().st_size):
+            self._pack_ahead(wheel, pin, self.target, ahead)
+        return []
+
+    def _pack_ahead(self, wheel: Path, pin: Pin, nodes: Target, ahead: Ahead[list[Chunk]]) -> None:
+        ahead.begin(wheel.name, lambda: [installed.wheel_chunk(wheel, pin, nodes, self._store)])
 
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}

@@ -8,7 +8,7 @@ import io
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -96,6 +96,8 @@ class Index(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.cut_off: set[str] = set()
         self.replaced: dict[str, bytes] = {}
+        self.before: dict[str, Callable[[], object]] = {}
+        """Path -> what is done before it is answered; of files only where uv does not ask for their metadata."""
 
     @property
     def host(self) -> str:
@@ -115,6 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.login and self.headers.get("Authorization") != wanted:
             return self._send(b"", 401)
         kind, _, name = self.path.strip("/").partition("/")
+        if self.path in self.server.before and (kind == "simple" or not self.headers.get("User-Agent", "").startswith("uv/")):
+            self.server.before[self.path]()
         if kind == "simple":
             found = [path.name for path in sorted(self.server.folder.iterdir()) if path.name.startswith((f"{name}-", f"{name.replace('-', '_')}-"))]
             links = "".join(f'<a href="/files/{file}#sha256={sha256(self.server.folder / file)}">{file}</a>' for file in found)

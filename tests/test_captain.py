@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conftest import MakeWheel, with_chunks_of
 from lanes import cannot_run
-from small_packages import project
+from small_packages import project, serving
 
 import coffee_boat
 from coffee_boat import BoatError, BuildError, Captain, LaunchError, LockError, RequirementError, SettingsError
@@ -57,6 +59,63 @@ def test_packs_what_was_asked_for_and_what_it_needs(captain: Captain, tmp_path: 
     assert {f"{site}alpha/__init__.py", f"{site}beta/__init__.py", f"{site}pyspark/worker.py", "boat.json"} <= names_in(tmp_path / "env.tar.gz")
     assert captain.lock is not None
     assert [(pin.name, pin.version, pin.requires) for pin in captain.lock.pins] == [("alpha", "1.0", ("beta",)), ("beta", "2.0", ())]
+
+
+def once_packed(label: str, store: Path, seen: list[bool]) -> Callable[[], None]:
+    """Waits for a chunk, and tells whether it came: before that, nobody gets an answer."""
+
+    def wait() -> None:
+        end = time.monotonic() + 20
+        while not (found := bool(chunks_called(label, store))) and time.monotonic() < end:
+            time.sleep(0.01)
+        seen.append(found)
+
+    return wait
+
+
+def chunks_called(label: str, store: Path) -> list[Path]:
+    return [key for key in (store / "keys/chunk").iterdir() if json.loads(key.read_text())["label"] == label]
+
+
+def test_a_wheel_is_packed_while_another_one_is_fetched(wheels: Path, tmp_path: Path) -> None:
+    seen = list[bool]()
+    with serving(wheels) as index:
+        index.before["/files/beta-2.0-py3-none-any.whl"] = once_packed("alpha 1.0", tmp_path / "store", seen)
+        Captain(ship_python=False, index_url=index.url, store=tmp_path / "store").add_pip_packages("alpha").pack(tmp_path / "env.tar.gz")
+    assert seen == [True]
+
+
+def test_what_will_likely_be_chosen_is_packed_while_the_index_is_asked(wheels: Path, tmp_path: Path) -> None:
+    store, seen = tmp_path / "store", list[bool]()
+    with serving(wheels) as index:
+        asked = {"ship_python": False, "index_url": index.url, "store": store}
+        first = Captain(**asked).add_pip_packages("alpha").pack(tmp_path / "one.tar.gz")
+        shutil.rmtree(store / "keys/lock")
+        for key in (*chunks_called("alpha 1.0", store), *chunks_called("beta 2.0", store)):
+            key.unlink()
+        index.before["/simple/alpha/"] = once_packed("beta 2.0", store, seen)
+        again = Captain(**asked).add_pip_packages("alpha").pack(tmp_path / "two.tar.gz")
+    assert seen[0]
+    assert again.id == first.id
+
+
+def test_a_wrong_guess_costs_nothing_but_time(wheels: Path, make_wheel: MakeWheel, tmp_path: Path) -> None:
+    store, seen = tmp_path / "store", list[bool]()
+    with serving(wheels) as index:
+        asked = {"ship_python": False, "index_url": index.url, "store": store}
+        Captain(**asked).add_pip_packages("alpha").pack(tmp_path / "one.tar.gz")
+        shutil.rmtree(store / "keys/lock")
+        for key in chunks_called("beta 2.0", store):
+            key.unlink()
+        make_wheel("beta", "3.0", folder=wheels)
+        index.before["/simple/alpha/"] = once_packed("beta 2.0", store, seen)
+        captain = Captain(**asked).add_pip_packages("alpha")
+        archive = captain.pack(tmp_path / "two.tar.gz")
+    assert seen[0]
+    assert captain.lock is not None
+    assert [pin.version for pin in captain.lock.pins] == ["1.0", "3.0"]
+    assert {"alpha 1.0", "beta 3.0"} <= {chunk.label for chunk in archive.chunks}
+    assert "beta 2.0" not in {chunk.label for chunk in archive.chunks}
 
 
 def test_the_same_again_is_the_same_archive_and_needs_no_writable_store(captain: Captain, wheels: Path, tmp_path: Path) -> None:

@@ -168,7 +168,8 @@ def test_a_folder_that_was_edited_stays_as_it_is_aboard_unless_it_is_asked_for_a
     chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
     pipeline = Pipeline(chosen, store)
     first = Manifest((requirements.parse(str(mine), origin="test"),))
-    have, _ = pipeline.base(pipeline.lock(first, print), first, print)
+    with pipeline.ahead(first, None) as ahead:
+        have, _ = pipeline.base(pipeline.lock(first, print), first, print, ahead)
     (mine / "body.txt").write_text("STATE = 'new'\n")
     added = Manifest((Requirement("gamma", "gamma"),))
     more = pipeline.lock_more(requirements.merge([first, added]), added, have, print)

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _run
+from coffee_boat import _run, _uv
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks, elf, libraries
 from coffee_boat.errors import BuildError, StoreError
@@ -206,20 +206,18 @@ def _can_be_shipped(path: str) -> bool:
 
 
 def _by_uv(version: str, offline: bool, portable: bool) -> str:
-    found = _uv("find", "--no-project", "--managed-python" if portable else "--system", "--no-python-downloads", f"cpython@{version}")
+    found = _ask_uv("find", "--no-project", "--managed-python" if portable else "--system", "--no-python-downloads", f"cpython@{version}")
     if found.code:
-        fetched = _uv("install", "--no-bin", *(["--offline"] if offline else []), f"cpython@{version}")
-        found = _uv("find", "--no-project", "--managed-python", "--no-python-downloads", f"cpython@{version}")
+        fetched = _ask_uv("install", "--no-bin", *(["--offline"] if offline else []), f"cpython@{version}")
+        found = _ask_uv("find", "--no-project", "--managed-python", "--no-python-downloads", f"cpython@{version}")
         if fetched.code or found.code:
             raise _not_fetched(version, offline, fetched if fetched.code else found)
     return found.stdout.strip()
 
 
-def _uv(*arguments: str) -> _run.Ran:
-    from uv import find_uv_bin
-
+def _ask_uv(*arguments: str) -> _run.Ran:
     try:
-        return _run.run([find_uv_bin(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
+        return _run.run([_uv.binary(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
             "uv did not answer within 15 minutes",

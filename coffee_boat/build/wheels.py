@@ -33,6 +33,7 @@ def fetch(
     python: str,
     say: Callable[[str], None],
     credentials: Iterable[str] = (),
+    arrived: Callable[[Pin, Path], object] = lambda *_: None,
 ) -> dict[str, Path]:
     """A wheel file of every pin, in the store or where the user has it.
 
@@ -41,6 +42,7 @@ def fetch(
         python: an interpreter of the target's minor version; builds sources.
         say: takes one line about what is being done; also called from other threads.
         credentials: more URLs that may hold credentials: those of direct requirements, which a lock does not keep.
+        arrived: takes each wheel that an index has as soon as it is here, while others are waited for; also called from other threads.
 
     Returns:
         Normalized name -> path, sorted by name.
@@ -55,7 +57,10 @@ def fetch(
     absent = [pin for pin in lock.pins if pin.name not in found and pin.kind == "wheel"]
     if absent and indexes.offline:
         raise offline(absent)
-    found |= _fetched(absent, downloads, store, say)
+    for pin in lock.pins if absent else ():
+        if pin.kind == "wheel" and pin.name in found:
+            arrived(pin, found[pin.name])
+    found |= _fetched(absent, downloads, store, say, arrived)
     found |= {pin.name: builder.wheel(pin) for pin in lock.pins if pin.kind != "wheel"}
     return dict(sorted(found.items()))
 
@@ -64,7 +69,13 @@ def have(pin: Pin, store: Store) -> bool:
     """True if nothing needs to be fetched for a wheel pin."""
     if pin.kind != "wheel":
         return False
-    return local_path(pin.url).is_file() if pin.url.startswith("file:") else _kept(pin, store).is_file()
+    return local_path(pin.url).is_file() if pin.url.startswith("file:") else kept(pin, store) is not None
+
+
+def kept(pin: Pin, store: Store) -> Path | None:
+    """The wheel of a pin that was fetched before; None for other kinds, and for a wheel that the user has."""
+    path = _kept(pin, store)
+    return path if pin.kind == "wheel" and pin.sha256 and not pin.url.startswith("file:") and path.is_file() else None
 
 
 def requires(wheel: Path, environment: Mapping[str, str], extras: Collection[str] = ()) -> tuple[str, ...]:
@@ -131,12 +142,18 @@ def _kept(pin: Pin, store: Store) -> Path:
     return store.path("wheels", f"{pin.sha256}/{pin.filename}")
 
 
-def _fetched(pins: list[Pin], downloads: Downloads, store: Store, say: Callable[[str], None]) -> dict[str, Path]:
+def _fetched(pins: list[Pin], downloads: Downloads, store: Store, say: Callable[[str], None], arrived: Callable[[Pin, Path], object]) -> dict[str, Path]:
     """Fetch wheels a few at a time; the first failure, or Ctrl-C, ends the others."""
+
+    def fetched(pin: Pin) -> Path:
+        path = _fetch_one(pin, downloads, store, say)
+        arrived(pin, path)
+        return path
+
     # big ones first: the last to end decides how long all take
     queue = sorted(pins, key=lambda pin: (-(pin.size or 0), pin.name))
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="coffee_boat-fetch") as pool:
-        waiting = {pool.submit(_fetch_one, pin, downloads, store, say): pin.name for pin in queue}
+        waiting = {pool.submit(fetched, pin): pin.name for pin in queue}
         try:
             return {waiting[done]: done.result() for done in as_completed(waiting)}
         except BaseException:

@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -39,6 +40,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+Guess = Callable[[], "Lock | None"]
+
 _LAYOUT = 1
 """Of what is remembered: another number forgets all."""
 _TIMEOUT = 3600.0
@@ -57,6 +60,7 @@ def resolve(
     max_age: float,
     say: Callable[[str], None],
     provided: Mapping[str, str] | None = None,
+    meanwhile: Callable[[Guess], object] = lambda _: None,
 ) -> Lock:
     """Choose a version and a file of everything that is wanted and of all that it needs.
 
@@ -68,6 +72,7 @@ def resolve(
         max_age: seconds for which an earlier answer is taken as it is.
         say: takes one line about what is being done.
         provided: normalized name -> version of distributions that conda packages bring: they meet what is asked for, bound it, and are not pinned.
+        meanwhile: called when an index is about to be asked, with what tells the answer that is to be expected: for work that may be begun in advance.
 
     Raises:
         LockError: no set of versions serves all requirements, an index cannot be reached, a source distribution cannot say what it needs.
@@ -82,8 +87,14 @@ def resolve(
         return known.lock
     if known is not None and known.exact and request.indexes.offline:
         return known.aged("offline=True")
+
+    def asking() -> None:
+        say(f"resolving {len(manifest.requirements)} requirements for Python {target.python} on {target.platform}")
+        if not indexes.offline:
+            meanwhile(partial(_guess, request))
+
     try:
-        return _ask_alone(request, key, store, max_age, say)
+        return _ask_alone(request, key, store, max_age, asking)
     except StoreError as error:
         if known is None:
             raise
@@ -210,14 +221,14 @@ def _remember(store: Store, key: Mapping[str, Any], request: _Request, lock: Loc
         store.remember("lock", key, value)
 
 
-def _ask_alone(request: _Request, key: Mapping[str, Any], store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
+def _ask_alone(request: _Request, key: Mapping[str, Any], store: Store, max_age: float, asking: Callable[[], None]) -> Lock:
     """Ask uv, unless another process does so meanwhile."""
     started = time.time()
     with store.lock(f"resolve {digest_of(key)}"):
         known = _recall(store, key, request)
         if known is not None and (known.stands(max_age) or (known.exact and known.made >= started)):
             return known.lock
-        say(f"resolving {len(request.manifest.requirements)} requirements for Python {request.target.python} on {request.target.platform}")
+        asking()
         return _ask(request, key, store, known)
 
 
@@ -231,6 +242,16 @@ def _ask(request: _Request, key: Mapping[str, Any], store: Store, known: _Known 
         return known.aged(error.what)
     _remember(store, key, request, lock)
     return lock
+
+
+def _guess(request: _Request) -> Lock | None:
+    """What uv would choose by what it knows already; None if it knows too little, or would have to build something to tell."""
+    if any(map(_location, request.manifest.requirements)):
+        return None
+    try:
+        return _resolved(replace(request, indexes=replace(request.indexes, offline=True)))
+    except LockError:
+        return None
 
 
 # asking uv
