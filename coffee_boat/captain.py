@@ -727,19 +727,22 @@ class Captain:
         """Send what is missing, as a layer or a new base; nothing of this captain or of the session changes before all of it is made."""
         self._pipeline.watch = watch = Stopwatch()
         live = self._session()
-        with progress() as say, live.alone():
-            aboard = live.aboard()
-            lock = self._pipeline.lock_more(wanted, added, aboard, say)
-            new = aboard.lacks(lock)
-            lock, archive = self._pipeline.addition(lock, aboard, wanted, say)
-            if archive is not None:
-                with watch.part("send"):
-                    self._send(live, lock, archive)
-            self._lock, self._archive = lock, None
-            self._parts.append(added)
-            self._board_driver(say, archive.chunks if archive is not None else ())
-        with watch.part("arrive"):
-            confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
+        with progress() as say, Ahead[None]() as ahead:
+            with live.alone():
+                aboard = live.aboard()
+                lock = self._pipeline.lock_more(wanted, added, aboard, say)
+                new = aboard.lacks(lock)
+                lock, archive = self._pipeline.addition(lock, aboard, wanted, say)
+                if archive is not None:
+                    with watch.part("send"):
+                        self._send(live, lock, archive)
+                self._lock, self._archive = lock, None
+                self._parts.append(added)
+            chunks = archive.chunks if archive is not None else ()
+            ahead.begin("driver", lambda: self._board_driver(say, chunks))  # while executors unpack theirs
+            with watch.part("arrive"):
+                confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
+            ahead.take("driver", lambda: None)
         self._report = Arrival((*new.conda, *new.pins), archive, confirmed, missed, dict(watch.seconds), findings)
         self._tell([*lock.findings, *findings])
 

@@ -17,7 +17,7 @@ import subprocess
 from pathlib import Path
 
 from integration.beds import BedCannotRun, BedFailed
-from integration.beds.kubernetes import cache as caches
+from integration.beds import _cache as caches
 
 PARTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kube-dns")
 

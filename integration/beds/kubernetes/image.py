@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from integration.beds import BedCannotRun, BedFailed
-from integration.beds.kubernetes import cache as caches
+from integration.beds import _cache as caches
 from integration.beds.standalone import spark
 from integration.beds.standalone.spark import Installation
 
