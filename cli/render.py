@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_CALLS = {"add_pip_packages": "--pip", "add_requirements": "-r", "add_conda_packages": "--conda", "add_environment": "--environment", "add_lock": "--lock", "pack": "boat pack -o"}
+_SWITCHES = {"ship_python=False": "--no-ship-python", "offline=True": "--offline", "offline=False": "no --offline", "accept_conda_license=True": "--accept-conda-license"}
+_ELSEWHERE = '; captain.forget("name") takes a package back'
+"""A command line is typed anew."""
+_SETTINGS = ("python", "platform", "index_url", "find_links", "store")
+"""What a Captain is given, and what is typed for it."""
 _COLOURS = {"note": "cyan", "warning": "yellow", "error": "red"}
 _DERIVED = {Plan: ("size",), Report: ("ok",), Archive: ("name", "floor", "python")}
 """Properties that a program wants to read too."""
@@ -45,13 +52,30 @@ def tell(finding: Finding) -> None:
 
 def tell_error(error: BoatError) -> None:
     """A BoatError on stderr: what happened, with what value, the usual cause, what to type."""
-    first, *rest = redact(str(error)).splitlines()
+    first, *rest = in_options(redact(str(error))).splitlines()
     console = _stderr()
     console.print(f"[bold red]error:[/] {_escaped(first)}", soft_wrap=True)
     for line in rest:
         label, colon, text = line.partition(":")
         known = colon and label.strip() in {"cause", "cure"}
         console.print(f"[bold]{label}:[/]{_escaped(text)}" if known else _escaped(line), soft_wrap=True)
+
+
+def in_options(text: str) -> str:
+    """A text that names a Captain's functions and settings, in the words of a command line: `index_url="X"` is `--index-url X` there."""
+    text = text.replace(_ELSEWHERE, "")
+    for call, option in _CALLS.items():
+        text = re.sub(rf"\bcaptain\.{call}\(([^()]*)\)", rf"{option} \1", text)
+    text = re.sub(r"\bCaptain\(([^()]*)\)", r"\1", text)
+    for setting, option in _SWITCHES.items():
+        text = text.replace(setting, option)
+    named = rf"""(?<![\w."'-])({"|".join(_SETTINGS)})="""  # not conda's "python=3.11", nor a key of Spark's
+    text = re.sub(rf"""{named}(?=["'.])""", lambda found: f"{_flag(found)} ", text)
+    return re.sub(rf"{named}(?=[,)\s]|$)", _flag, text)
+
+
+def _flag(found: re.Match[str]) -> str:
+    return f"--{found[1].replace('_', '-')}"
 
 
 def human(size: float) -> str:

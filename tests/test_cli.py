@@ -18,6 +18,7 @@ from small_packages import wheel
 
 from coffee_boat import launch
 from coffee_boat._store import Store
+from coffee_boat.cli import render
 from coffee_boat.cli.main import boat
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,28 @@ def offline(wheels: Path) -> list[str]:
 
 
 # exit codes and streams
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ('name it: python="/path/to/python3"', 'name it: --python "/path/to/python3"'),
+        ("name a folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder", "name a folder: --store ... or COFFEE_BOAT_STORE=/some/folder"),
+        ("leave out python=, or captain.pack(path) can pack any", "leave out --python, or boat pack -o path can pack any"),
+        ("say what executors are: platform=, python=", "say what executors are: --platform, --python"),
+        ("captain.add_pip_packages('/my/project') builds it", "--pip '/my/project' builds it"),
+        ("the nodes' own Python: ship_python=False", "the nodes' own Python: --no-ship-python"),
+        ('ask for "python=3.11"; spark.pyspark.python=x', 'ask for "python=3.11"; spark.pyspark.python=x'),
+    ],
+)
+def test_cures_are_in_the_words_of_a_command_line(said: str, typed: str) -> None:
+    assert render.in_options(said) == typed
+
+
+def test_what_cannot_be_resolved_is_told_in_options_only(wheels: Path) -> None:
+    done = run("pack", "--pip", "nobody-has-this", *offline(wheels), "-o", "env.tar.gz")
+    assert done.exit_code == 3
+    assert "captain." not in done.stderr
 
 
 def test_a_wrong_flag_is_usage() -> None:

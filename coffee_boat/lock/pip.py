@@ -248,8 +248,9 @@ def _guess(request: _Request) -> Lock | None:
     """What uv would choose by what it knows already; None if it knows too little, or would have to build something to tell."""
     if any(map(_location, request.manifest.requirements)):
         return None
+    known = replace(request.indexes, offline=True, only_binary=(":all:",))
     try:
-        return _resolved(replace(request, indexes=replace(request.indexes, offline=True)))
+        return _resolved(replace(request, indexes=known))
     except LockError:
         return None
 
