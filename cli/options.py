@@ -66,7 +66,7 @@ class Wanted:
         Raises:
             BoatError: as the Captain's own functions.
         """
-        captain.add(self.manifest())
+        captain.add_manifest(self.manifest())
         if self.lock is not None:
             captain.add_lock(self.lock)
         return captain

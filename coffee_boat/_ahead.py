@@ -1,41 +1,51 @@
-"""Work in threads that is begun before anybody waits for it: packing, while requirements are resolved and wheels are fetched."""
+"""Chunks that are made in threads before anybody waits for them: while an index is asked and wheels are fetched."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from types import TracebackType
-from typing import Generic, TypeVar
 
-Made = TypeVar("Made")
+from coffee_boat.model import Chunk
+
+Make = Callable[[], "list[Chunk]"]
 
 
-class Ahead(Generic[Made]):
-    """As many threads as there are cores. Begun work ends, what waits is dropped when the block ends before it was taken."""
+class Ahead:
+    """As many threads as there are cores. It only saves time: what fails in it, or was not begun, is made again by who needs it.
+
+    When the block ends, what waits is dropped. What is under way goes on to its end, and the process ends after it.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="coffee_boat-ahead")
-        self._begun: dict[str, Future[Made]] = {}
+        self._begun: dict[str, Future[list[Chunk]]] = {}
+        self._beginning = threading.Lock()
 
-    def begin(self, name: str, work: Callable[[], Made]) -> None:
-        """Do this in a thread, once for all that is called so."""
-        if name not in self._begun:
-            self._begun[name] = self._pool.submit(work)
+    def begin(self, name: str, make: Make) -> None:
+        """Make this in a thread, once for all that is called so."""
+        with self._beginning, suppress(RuntimeError):  # no thread to be had, or the block has ended
+            if name not in self._begun:
+                self._begun[name] = self._pool.submit(make)
 
-    def take(self, name: str, work: Callable[[], Made]) -> Made:
-        """What was begun under this name, waited for; what was not is done now. Raises what the work raises."""
+    def take(self, name: str, make: Make) -> list[Chunk]:
+        """What was begun under this name, waited for; what was not is made now. Raises what the making raises."""
         begun = self._begun.get(name)
-        return work() if begun is None else begun.result()
+        return make() if begun is None or begun.cancelled() else begun.result()
 
-    def settle(self) -> None:
-        """Wait until nothing is under way, so that two threads do not do the same. Failures are for who takes the work, or does it again."""
-        seen = 0
-        while seen < len(self._begun):  # what was begun may begin more
-            seen = len(self._begun)
-            wait(list(self._begun.values()))
+    def settle(self, names: Collection[str]) -> None:
+        """Wait for what was begun of these, so that two threads do not make the same; nobody wants the others any more."""
+        with self._beginning:
+            begun, self._begun = self._begun, {name: future for name, future in self._begun.items() if name in names}
+        for name, future in begun.items():
+            if name not in names:
+                future.cancel()
+        wait(self._begun.values())
 
-    def __enter__(self) -> Ahead[Made]:
+    def __enter__(self) -> Ahead:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

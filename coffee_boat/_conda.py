@@ -180,7 +180,7 @@ def refuse_unlicensed(found: Iterable[Channel], *, accepted: bool) -> None:
         value=named,
         cause="Anaconda's own channels (defaults, main, r, msys2, anaconda) are free of charge for some only: https://www.anaconda.com/legal",
         cure=(
-            "accept them: Captain(accept_conda_license=True), --accept-conda-license or COFFEE_BOAT_ACCEPT_CONDA_LICENSE=1; or go on without it, as most do: take the "
+            "accept them: Captain(accept_conda_license=True) or COFFEE_BOAT_ACCEPT_CONDA_LICENSE=1; or go on without it, as most do: take the "
             'channel out of the list, or name those that are to be used: channel="conda-forge", add_environment(path, channels=["conda-forge"]), --channel conda-forge'
         ),
     )

@@ -23,7 +23,7 @@ from coffee_boat._run import redact
 from coffee_boat._store import Store
 from coffee_boat.backends import Backend, backend_for, backend_under_way, preloading
 from coffee_boat.build import archive as archives
-from coffee_boat.errors import BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
+from coffee_boat.errors import FORGET, BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
 from coffee_boat.model import Archive, Arrival, Chunk, ClusterFacts, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts, Target
 from coffee_boat.pipeline import Pipeline, Stopwatch
 from coffee_boat.preflight import Preflight, as_finding
@@ -129,7 +129,7 @@ class Captain:
         described = requirements.describe(environment)
         if described.python is not None:
             settings.setdefault("python", described.python)
-        return cls(**settings).add(described.manifest, wait=0.0)
+        return cls(**settings).add_manifest(described.manifest, wait=0.0)
 
     # what is wanted
 
@@ -147,7 +147,7 @@ class Captain:
             RequirementError: one of them cannot be read.
             LockError, BuildError: while a session runs: they cannot be had, or a version that is aboard would have to change.
         """
-        return self.add(requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait)
+        return self.add_manifest(requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait)
 
     def add_requirements(self, path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] = (), wait: float = 10.0) -> Captain:
         """Ask for what a requirements.txt or a pyproject.toml lists; before Spark starts or while a session runs.
@@ -162,7 +162,7 @@ class Captain:
             RequirementError: the file or a line of it cannot be read.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self.add(requirements.read(Path(path), extras=extras, groups=groups), wait=wait)
+        return self.add_manifest(requirements.read(Path(path), extras=extras, groups=groups), wait=wait)
 
     def add_conda_packages(self, *specs: str, channel: str | Sequence[str] | None = None, wait: float = 10.0) -> Captain:
         """Ask for conda packages, in conda's words: "numpy >=2", "python=3.11", "conda-forge::scipy". No conda is needed here or there.
@@ -179,7 +179,7 @@ class Captain:
             RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose terms were not accepted.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self.add(requirements.conda_packages(specs, origin="add_conda_packages", channel=channel), wait=wait)
+        return self.add_manifest(requirements.conda_packages(specs, origin="add_conda_packages", channel=channel), wait=wait)
 
     def add_environment(self, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0) -> Captain:
         """Ask for what an environment.yml lists: its channels, its packages, and those of its `pip:` list.
@@ -192,10 +192,10 @@ class Captain:
             RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's and its terms were not accepted.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self.add(requirements.read_environment(path, channels=channels), wait=wait)
+        return self.add_manifest(requirements.read_environment(path, channels=channels), wait=wait)
 
-    def add(self, manifest: Manifest, *, wait: float = 10.0) -> Captain:
-        """Ask for all that a manifest wants, at once: before Spark starts or while a session runs, as `add_pip_packages`.
+    def add_manifest(self, manifest: Manifest, *, wait: float = 10.0) -> Captain:
+        """Ask for all that a manifest wants, as another captain's `manifest`, at once: before Spark starts or while a session runs.
 
         Args:
             wait: as for `add_pip_packages`.
@@ -543,12 +543,12 @@ class Captain:
             self._archive = None
             self._lock = self._lock if self._locked_by_file else None
 
-    def _resolve(self, say: Say, ahead: Ahead[list[Chunk]] | None = None) -> Lock:
+    def _resolve(self, say: Say, ahead: Ahead | None = None) -> Lock:
         if self._lock is None:
             try:
                 self._lock = self._pipeline.lock(self.manifest, say, ahead)
             except LockError as error:
-                error.cure = f'{error.cure}; captain.forget("name") takes a package back'
+                error.cure = f"{error.cure}{FORGET}"
                 raise
         return self._lock
 
@@ -727,22 +727,19 @@ class Captain:
         """Send what is missing, as a layer or a new base; nothing of this captain or of the session changes before all of it is made."""
         self._pipeline.watch = watch = Stopwatch()
         live = self._session()
-        with progress() as say, Ahead[None]() as ahead:
-            with live.alone():
-                aboard = live.aboard()
-                lock = self._pipeline.lock_more(wanted, added, aboard, say)
-                new = aboard.lacks(lock)
-                lock, archive = self._pipeline.addition(lock, aboard, wanted, say)
-                if archive is not None:
-                    with watch.part("send"):
-                        self._send(live, lock, archive)
-                self._lock, self._archive = lock, None
-                self._parts.append(added)
-            chunks = archive.chunks if archive is not None else ()
-            ahead.begin("driver", lambda: self._board_driver(say, chunks))  # while executors unpack theirs
-            with watch.part("arrive"):
-                confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
-            ahead.take("driver", lambda: None)
+        with progress() as say, live.alone():
+            aboard = live.aboard()
+            lock = self._pipeline.lock_more(wanted, added, aboard, say)
+            new = aboard.lacks(lock)
+            lock, archive = self._pipeline.addition(lock, aboard, wanted, say)
+            if archive is not None:
+                with watch.part("send"):
+                    self._send(live, lock, archive)
+            self._lock, self._archive = lock, None
+            self._parts.append(added)
+            self._board_driver(say, archive.chunks if archive is not None else ())
+        with watch.part("arrive"):
+            confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
         self._report = Arrival((*new.conda, *new.pins), archive, confirmed, missed, dict(watch.seconds), findings)
         self._tell([*lock.findings, *findings])
 

@@ -15,6 +15,9 @@ Anything else that escapes is a bug in coffee_boat and keeps its traceback. The 
 
 from __future__ import annotations
 
+FORGET = '; captain.forget("name") takes a package back'
+"""The end of a cure, for a captain who can be asked again."""
+
 
 class BoatError(Exception):
     """A failure that a user can do something about.

@@ -16,7 +16,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
@@ -213,9 +213,7 @@ def boat() -> None:
 def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""
     before = place.report()
-    captain = place.captain(wanted)
-    if packages:
-        captain.add_pip_packages(*packages)
+    captain = place.captain(replace(wanted, pip=(*packages, *wanted.pip)))  # all in one addition
     place.show(place.status() if captain.report is before else captain.report)
 
 

@@ -122,7 +122,7 @@ class Pipeline:
 
     # what is wanted -> what is pinned
 
-    def lock(self, manifest: Manifest, say: Say, ahead: Ahead[list[Chunk]] | None = None) -> Lock:
+    def lock(self, manifest: Manifest, say: Say, ahead: Ahead | None = None) -> Lock:
         """Resolve.
 
         Args:
@@ -209,7 +209,7 @@ class Pipeline:
         trees = str(self._store.path("trees", ""))
         return driver.installed([entry for entry in sys.path if not entry.startswith(trees)])
 
-    def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say, *, aboard: Lock | None = None, ahead: Ahead[list[Chunk]] | None = None) -> Lock:
+    def _ask(self, manifest: Manifest, preferred: Mapping[str, str], say: Say, *, aboard: Lock | None = None, ahead: Ahead | None = None) -> Lock:
         """Conda first; pip on top, with what the conda packages bring as given."""
 
         def meanwhile(guess: pip.Guess) -> None:
@@ -273,19 +273,19 @@ class Pipeline:
     # what is pinned -> what is sent
 
     @contextmanager
-    def ahead(self, manifest: Manifest, lock: Lock | None) -> Iterator[Ahead[list[Chunk]]]:
+    def ahead(self, manifest: Manifest, lock: Lock | None) -> Iterator[Ahead]:
         """Chunks that are made in threads before they are needed: from now on those that no resolution decides, the interpreter and pyspark.
 
         Args:
             lock: if it is known already.
         """
-        with Ahead[list[Chunk]]() as ahead:
+        with Ahead() as ahead:
             if not manifest.conda and not (lock is not None and lock.conda):
                 nodes = Lock(self.target)
                 ahead.begin(_BASE, lambda: self._base_chunks(nodes, manifest, lambda _: None))
             yield ahead
 
-    def base(self, lock: Lock, manifest: Manifest, say: Say, ahead: Ahead[list[Chunk]], *, to: archives.Destination | None = None) -> tuple[Lock, Archive]:
+    def base(self, lock: Lock, manifest: Manifest, say: Say, ahead: Ahead, *, to: archives.Destination | None = None) -> tuple[Lock, Archive]:
         """The archive of everything, the interpreter inside; and the lock with what only the wheels could tell.
 
         Args:
@@ -299,7 +299,7 @@ class Pipeline:
         with self.watch.part("build"):
             say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
             lock = wheels.with_versions(lock, fetched)
-            ahead.settle()
+            ahead.settle({_BASE, *(wheel.name for wheel in fetched.values())})
             parts = (*ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say)), *self._wheel_chunks(fetched, lock))
             lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
             return lock, self._assemble(parts, lock, manifest, has_python=self._settings.ship_python, to=to)
@@ -319,13 +319,13 @@ class Pipeline:
         with self.watch.part("build"):
             packed = self._layered(lock, new, manifest, say)
         if packed is None:
-            with self.ahead(manifest, lock) as ahead:
+            with Ahead() as ahead:
                 return self.base(lock, manifest, say, ahead)
-        with Ahead[list[Chunk]]() as under_way:
-            fetched = self._fetch(new.pins, lock, manifest, say, under_way)
+        with Ahead() as ahead:
+            fetched = self._fetch(new.pins, lock, manifest, say, ahead)
             with self.watch.part("build"):
                 lock = wheels.with_versions(lock, fetched)
-                under_way.settle()
+                ahead.settle({wheel.name for wheel in fetched.values()})
                 parts = (*packed, *self._wheel_chunks(fetched, replace(lock, pins=_of(lock, fetched), conda=new.conda)))
                 lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
                 missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
@@ -367,7 +367,7 @@ class Pipeline:
         wanted |= {said.partition("==")[0]: conda.label(pin) for pin in some.conda for said in pin.provides}
         return {name: archives.unpack_chunk(packed[label], self._store) / some.target.site_packages for name, label in wanted.items() if label in packed}
 
-    def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say, ahead: Ahead[list[Chunk]] | None = None) -> dict[str, Path]:
+    def _fetch(self, pins: tuple[Pin, ...], lock: Lock, manifest: Manifest, say: Say, ahead: Ahead | None = None) -> dict[str, Path]:
         """The wheels of some pins; packed while others are on their way, if `ahead` is given."""
 
         def arrived(pin: Pin, wheel: Path) -> None:
@@ -379,15 +379,15 @@ class Pipeline:
         with self.watch.part("fetch"):
             return wheels.fetch(some, indexes=self._indexes(manifest), store=self._store, python=self._python_for(lock), say=say, credentials=credentials, arrived=arrived)
 
-    def _pack_guessed(self, guess: pip.Guess, ahead: Ahead[list[Chunk]]) -> list[Chunk]:
+    def _pack_guessed(self, guess: pip.Guess, ahead: Ahead) -> list[Chunk]:
         """Begin with what will most likely be chosen, the largest first; what was guessed wrong stays in the store."""
-        lock = guess()
-        here = [(wheel, pin) for pin in (lock.pins if lock is not None else ()) if (wheel := wheels.kept(pin, self._store)) is not None]
+        lock = guess() or Lock(self.target)
+        here = [(wheel, pin) for pin in lock.pins if (wheel := wheels.kept(pin, self._store)) is not None]
         for wheel, pin in sorted(here, key=lambda found: -found[0].stat().st_size):
-            self._pack_ahead(wheel, pin, self.target, ahead)
+            self._pack_ahead(wheel, pin, lock.target, ahead)
         return []
 
-    def _pack_ahead(self, wheel: Path, pin: Pin, nodes: Target, ahead: Ahead[list[Chunk]]) -> None:
+    def _pack_ahead(self, wheel: Path, pin: Pin, nodes: Target, ahead: Ahead) -> None:
         ahead.begin(wheel.name, lambda: [installed.wheel_chunk(wheel, pin, nodes, self._store)])
 
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:

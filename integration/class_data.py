@@ -1,7 +1,7 @@
 """Class data sharing (JEP 350): Spark's classes as a file that a JVM maps, in place of 20,000 that it reads from jars and checks.
 
 A test run starts some hundred JVMs, and half of what each does until a session is up is that. The file is made once from a
-session's own driver. A JVM that has other jars, another Java or cannot see the file goes on without it, in silence.
+session's own driver. A JVM with other jars or another Java goes on without it, in silence, and without the JDK's own classes of the kind.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ def options(cache: Path) -> str:
     Args:
         cache: where the file is kept.
     """
-    found = find_spec("pyspark")
     try:
-        java = _java.home()
-    except BedCannotRun:
-        return ""
-    if found is None or found.origin is None:
-        return ""
-    jars = Path(found.origin).parent / "jars"
-    made_from = [str(java).encode(), (java / "release").read_bytes(), *sorted(f"{jar} {jar.stat().st_size}".encode() for jar in jars.iterdir()), _SESSION.read_bytes()]
-    try:
+        java, jars = _java.home(), Path(str(find_spec("pyspark").origin)).parent / "jars"  # type: ignore[union-attr]
+        made_from = [_SESSION.read_bytes(), str(java).encode(), (java / "release").read_bytes(), *map(_stamp, sorted(jars.iterdir()))]
         folder = caches.kept(cache, "class-data", made_from, lambda folder: _make(java, folder))
-    except subprocess.SubprocessError as error:
+    except (BedCannotRun, OSError, AttributeError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"Spark's classes are not shared between JVMs: {error}\n")
         return ""
-    return f"-XX:SharedArchiveFile={folder / 'spark.jsa'} -Xlog:cds=off -Xlog:cds+dynamic=off"
+    made = folder / "spark.jsa"
+    return f"{_java.SHARED}{made} -Xlog:cds=off -Xlog:cds+dynamic=off" if made.is_file() and " " not in str(made) else ""
+
+
+def _stamp(jar: Path) -> bytes:
+    """What the JVM compares: a jar of another time is another one."""
+    state = jar.stat()
+    return f"{jar} {state.st_size} {state.st_mtime_ns}".encode()
 
 
 def _make(java: Path, folder: Path) -> None:
+    """Fills the folder, or leaves it empty where this Java cannot: then nobody tries again."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     command = [sys.executable, str(_SESSION), str(folder / "spark.jsa")]
-    subprocess.run(command, env={**environment, "JAVA_HOME": str(java)}, cwd=folder, check=True, timeout=_SECONDS, capture_output=True)
-    if not (folder / "spark.jsa").is_file():
-        raise subprocess.SubprocessError(f"{java} made no archive of them")
+    done = subprocess.run(command, env={**environment, "JAVA_HOME": str(java)}, cwd=folder, check=False, timeout=_SECONDS, capture_output=True, text=True)
+    if done.returncode:
+        sys.stderr.write(f"{java} shares no classes of Spark: {done.stderr[-2000:]}\n")

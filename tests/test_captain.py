@@ -74,7 +74,7 @@ def once_packed(label: str, store: Path, seen: list[bool]) -> Callable[[], None]
 
 
 def chunks_called(label: str, store: Path) -> list[Path]:
-    return [key for key in (store / "keys/chunk").iterdir() if json.loads(key.read_text())["label"] == label]
+    return [key for key in (store / "keys/chunk").glob("*.json") if json.loads(key.read_text())["label"] == label]
 
 
 def test_a_wheel_is_packed_while_another_one_is_fetched(wheels: Path, tmp_path: Path) -> None:

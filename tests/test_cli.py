@@ -58,6 +58,10 @@ def offline(wheels: Path) -> list[str]:
         ("say what executors are: platform=, python=", "say what executors are: --platform, --python"),
         ("captain.add_pip_packages('/my/project') builds it", "--pip '/my/project' builds it"),
         ("the nodes' own Python: ship_python=False", "the nodes' own Python: --no-ship-python"),
+        ("check the name; for a private index: index_url= or extra_index_urls=[...]", "check the name; for a private index: --index-url or --extra-index-url ..."),
+        ("remove it, or give overwrite=True", "remove it, or give --overwrite"),
+        ('captain.add_conda_packages("numpy", channel="forge")', '--conda "numpy" --channel "forge"'),
+        ('Captain(platform="x", python="3.11")', '--platform "x" --python "3.11"'),
         ('ask for "python=3.11"; spark.pyspark.python=x', 'ask for "python=3.11"; spark.pyspark.python=x'),
     ],
 )
@@ -65,10 +69,12 @@ def test_cures_are_in_the_words_of_a_command_line(said: str, typed: str) -> None
     assert render.in_options(said) == typed
 
 
-def test_what_cannot_be_resolved_is_told_in_options_only(wheels: Path) -> None:
-    done = run("pack", "--pip", "nobody-has-this", *offline(wheels), "-o", "env.tar.gz")
+def test_the_cure_of_an_error_is_told_in_options(wheels: Path) -> None:
+    Path("env.tar.gz").touch()
+    done = run("pack", "--pip", "app", *offline(wheels), "-o", "env.tar.gz")
     assert done.exit_code == 3
-    assert "captain." not in done.stderr
+    assert "--overwrite" in done.stderr
+    assert "overwrite=True" not in done.stderr
 
 
 def test_a_wrong_flag_is_usage() -> None:

@@ -100,6 +100,7 @@ def find(python: str | None = None, *, offline: bool = False, portable: bool = F
 
     Raises:
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
+        SettingsError: the uv program is missing, and a version is to be found.
     """
     path = _located(python, offline, portable)
     facts = _probed(path)

@@ -42,7 +42,7 @@ def fetch(
         python: an interpreter of the target's minor version; builds sources.
         say: takes one line about what is being done; also called from other threads.
         credentials: more URLs that may hold credentials: those of direct requirements, which a lock does not keep.
-        arrived: takes each wheel that an index has as soon as it is here, while others are waited for; also called from other threads.
+        arrived: takes each wheel that need not be built as soon as it is here, while others are waited for; also called from other threads.
 
     Returns:
         Normalized name -> path, sorted by name.
@@ -57,7 +57,7 @@ def fetch(
     absent = [pin for pin in lock.pins if pin.name not in found and pin.kind == "wheel"]
     if absent and indexes.offline:
         raise offline(absent)
-    for pin in lock.pins if absent else ():
+    for pin in sorted(lock.pins, key=lambda pin: -(pin.size or 0)):
         if pin.kind == "wheel" and pin.name in found:
             arrived(pin, found[pin.name])
     found |= _fetched(absent, downloads, store, say, arrived)

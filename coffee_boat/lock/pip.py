@@ -90,8 +90,8 @@ def resolve(
 
     def asking() -> None:
         say(f"resolving {len(manifest.requirements)} requirements for Python {target.python} on {target.platform}")
-        if not indexes.offline:
-            meanwhile(partial(_guess, request))
+        if not (indexes.offline or indexes.no_index):
+            meanwhile(partial(_guess, request) if known is None else (lambda: known.lock))
 
     try:
         return _ask_alone(request, key, store, max_age, asking)

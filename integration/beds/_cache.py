@@ -1,6 +1,6 @@
 """What is made once and kept: entries of a folder, each under the hash of what it was made from, made aside and renamed.
 
-What is made for Kubernetes:
+What is made for Kubernetes, among it:
   binary-HASH/    all that a cluster needs of the compiler's work
   image-HASH/     docker archives
   debs/           Debian packages of the image

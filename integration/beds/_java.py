@@ -16,6 +16,9 @@ ON_NODE = Path("/opt/java")
 OPTIONS = "JDK_JAVA_OPTIONS"
 """Options that every `java` takes from its environment, from Java 9 on; those of its command line come after."""
 
+SHARED = "-XX:SharedArchiveFile="
+"""Names a file with classes; a JVM that cannot see it goes without those of the JDK, too."""
+
 _SHIM = Path(__file__).with_name("java_shim")
 """A folder with a `java` for nodes whose Java lacks the module that Spark asks for; it looks for the real one in /opt/jdk."""
 
@@ -36,8 +39,9 @@ def home() -> Path:
 
 
 def handed_on() -> dict[str, str]:
-    """What this process's environment says to every Java, for daemons and for what they start."""
-    return {OPTIONS: said} if (said := os.environ.get(OPTIONS)) else {}
+    """What this process's environment says to every Java, for daemons and for what they start; without files of this machine, which no node has."""
+    said = " ".join(word for word in os.environ.get(OPTIONS, "").split() if not word.startswith(SHARED))
+    return {OPTIONS: said} if said else {}
 
 
 def has_vector_module(java: Path) -> bool:
