@@ -36,6 +36,12 @@ class Ahead:
         begun = self._begun.get(name)
         return make() if begun is None or begun.cancelled() else begun.result()
 
+    def refuse_failed(self, name: str) -> None:
+        """Raise what the making of this raised, if it has ended already: there is no need to wait for the rest then."""
+        begun = self._begun.get(name)
+        if begun is not None and begun.done():
+            begun.result()
+
     def settle(self, names: Collection[str]) -> None:
         """Wait for what was begun of these, so that two threads do not make the same; nobody wants the others any more."""
         with self._beginning:

@@ -295,6 +295,7 @@ class Pipeline:
         Raises:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the target has; or `to` cannot be written.
         """
+        ahead.refuse_failed(_BASE)
         fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
         with self.watch.part("build"):
             say(f"packing {len(lock.pins) + len(lock.conda)} distributions")

@@ -38,8 +38,11 @@ def test_a_failure_is_for_who_takes_it() -> None:
         raise ZeroDivisionError
 
     with Ahead() as ahead:
+        ahead.refuse_failed("wanted")
         ahead.begin("wanted", fails)
         ahead.settle({"wanted"})
+        with pytest.raises(ZeroDivisionError):
+            ahead.refuse_failed("wanted")
         with pytest.raises(ZeroDivisionError):
             ahead.take("wanted", list)
 
