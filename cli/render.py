@@ -37,8 +37,16 @@ _SWITCHES = {
     "accept_conda_license=True": "--accept-conda-license",
     "overwrite=True": "--overwrite",
 }
-_SETTINGS = {"python": "--python", "platform": "--platform", "index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links", "store": "--store"}
-_SETTINGS |= {"channel": "--channel", "deadline": "--deadline"}
+_SETTINGS = {
+    "python": "--python",
+    "platform": "--platform",
+    "index_url": "--index-url",
+    "extra_index_urls": "--extra-index-url",
+    "find_links": "--find-links",
+    "store": "--store",
+    "channel": "--channel",
+    "deadline": "--deadline",
+}
 """What a Captain is given, and what is typed for it."""
 _COLOURS = {"note": "cyan", "warning": "yellow", "error": "red"}
 _DERIVED = {Plan: ("size",), Report: ("ok",), Archive: ("name", "floor", "python")}

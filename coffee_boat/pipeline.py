@@ -35,7 +35,7 @@ _SECONDS_A_PACKED_BYTE = 1 / 60_000_000
 
 
 _BASE = "the base"
-"""What the chunks that every base has are called among those made ahead. No distribution has a blank in its name."""
+"""What the chunks that every base has are called among those made ahead; the others are called as their wheels are."""
 
 
 class Stopwatch:

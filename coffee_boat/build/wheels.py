@@ -75,7 +75,7 @@ def have(pin: Pin, store: Store) -> bool:
 def kept(pin: Pin, store: Store) -> Path | None:
     """The wheel of a pin that was fetched before; None for other kinds, and for a wheel that the user has."""
     path = _kept(pin, store)
-    return path if pin.kind == "wheel" and pin.sha256 and not pin.url.startswith("file:") and path.is_file() else None
+    return path if pin.kind == "wheel" and not pin.url.startswith("file:") and path.is_file() else None
 
 
 def requires(wheel: Path, environment: Mapping[str, str], extras: Collection[str] = ()) -> tuple[str, ...]:
@@ -134,8 +134,7 @@ def _present(pin: Pin, lock: Lock, store: Store) -> Path | None:
         return built(pin, lock.target, store)
     if pin.url.startswith("file:"):
         return local_file(pin)
-    path = _kept(pin, store)
-    return path if path.is_file() else None
+    return kept(pin, store)
 
 
 def _kept(pin: Pin, store: Store) -> Path:
