@@ -19,7 +19,11 @@ from pathlib import Path
 from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false", "spark.log.level": "OFF"}
+QUIET = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "OFF",
+}
 """Spark settings of every session here."""
 
 
@@ -28,7 +32,9 @@ class Workshop:
 
     def __init__(self, cache: Path) -> None:
         cache.mkdir(parents=True, exist_ok=True)
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # children and executors would inherit it, and compile at each import
+        os.environ.pop(
+            "PYTHONDONTWRITEBYTECODE", None
+        )  # children and executors would inherit it, and compile at each import
         self.cache = cache.resolve()
 
     def path(self, name: str) -> Path:
@@ -37,7 +43,9 @@ class Workshop:
     def run(self, *argv: object, **environment: str) -> str:
         """A program's stdout; its failure ends the benchmark."""
         words = [str(word) for word in argv]
-        done = subprocess.run(words, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            words, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
         if done.returncode:
             sys.exit(f"{shlex.join(words)[:300]}\nfailed:\n{done.stderr[-3000:]}")
         return done.stdout
@@ -48,15 +56,29 @@ class Workshop:
         if not (home / "ready").exists():
             shutil.rmtree(home, ignore_errors=True)
             self.run(sys.executable, "-m", "venv", home)
-            self.run(home / "bin/python", "-m", "pip", "install", "--quiet", "--upgrade", "pip", *packages)
+            self.run(
+                home / "bin/python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--upgrade",
+                "pip",
+                *packages,
+            )
             (home / "ready").touch()
         return home / "bin/python"
 
     def version(self, python: Path, name: str) -> str:
-        return f"{name} {self.run(python, '-c', f'import importlib.metadata as m; print(m.version({name!r}))').strip()}"
+        return (
+            f"{name}"
+            f" {self.run(python, '-c', f'import importlib.metadata as m; print(m.version({name!r}))').strip()}"
+        )
 
     def child(self, script: str, *argv: object, **environment: str) -> dict[str, Any]:
-        """Run a script of this folder anew, so that it starts a JVM of its own; what it tells as JSON in its last line."""
+        """Run a script of this folder anew, so that it starts a JVM of its own; what it tells as
+        JSON in its last line.
+        """
         said = self.run(sys.executable, script, *argv, **environment)
         told: dict[str, Any] = json.loads(said.splitlines()[-1])
         return told
@@ -65,23 +87,36 @@ class Workshop:
 def arguments(doc: str | None, *, repeat: int) -> argparse.ArgumentParser:
     """The options of every benchmark."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=CHECKOUT / ".cache" / "benchmarks", help="environments and caches; kept for the next run")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=CHECKOUT / ".cache" / "benchmarks",
+        help="environments and caches; kept for the next run",
+    )
     parser.add_argument("--repeat", type=int, default=repeat, metavar="N")
     return parser
 
 
 def stop(context: Any) -> None:
-    """Stop a SparkContext, and remove what the workers of local-cluster leave in SPARK_HOME: an unpacked environment an executor."""
+    """Stop a SparkContext, and remove what the workers of local-cluster leave in SPARK_HOME: an
+    unpacked environment an executor.
+    """
     import pyspark
 
-    left = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "work" / context.applicationId
+    left = (
+        Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent)
+        / "work"
+        / context.applicationId
+    )
     context.stop()
     shutil.rmtree(left, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def meeting(parties: int) -> Iterator[Callable[[], None]]:
-    """A function for tasks to call: it returns once `parties` of them have. With one slot an executor, each executor has one.
+    """A function for tasks to call: it returns once `parties` of them have.
+
+    With one slot an executor, each executor has one.
 
     Executors are processes of this machine, so a folder can be the meeting place.
     """
@@ -103,7 +138,9 @@ def meeting(parties: int) -> Iterator[Callable[[], None]]:
 
 
 def on_each(context: Any, executors: int, function: Callable[[], Any]) -> list[Any]:
-    """What a function returns in one task on each executor; `executors` is how many one-core executors there are or will be."""
+    """What a function returns in one task on each executor; `executors` is how many one-core
+    executors there are or will be.
+    """
     with meeting(executors) as meet:
 
         def task(_: Iterable[int]) -> list[Any]:
@@ -117,8 +154,13 @@ def on_each(context: Any, executors: int, function: Callable[[], Any]) -> list[A
 def versions(*names: str) -> str:
     """This process's Python, some distributions, the machine and its load."""
     found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    java = subprocess.run([str(_java()), "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
-    return f"Python {platform.python_version()}, {found}, {java[0] if java else 'no java'}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    java = subprocess.run(
+        [str(_java()), "-version"], capture_output=True, text=True, check=False
+    ).stderr.splitlines()
+    return (
+        f"Python {platform.python_version()}, {found}, {java[0] if java else 'no java'};"
+        f" {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
 
 
 def _java() -> Path:
@@ -129,16 +171,30 @@ def _java() -> Path:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns: the first to the left, the others to the right; floats with two digits, None as a blank."""
+    """Columns: the first to the left, the others to the right; floats with two digits, None as a
+    blank.
+    """
     cells = [list(head), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
-    return "\n".join("  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    )
 
 
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    return f"{value:.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:.2f}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )
 
 
 def median(values: Iterable[float]) -> float | None:

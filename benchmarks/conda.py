@@ -1,16 +1,19 @@
-"""An archive of conda packages: coffee_boat against conda-pack on the same prefix, and against its own way with wheels; one run, one machine.
+"""An archive of conda packages: coffee_boat against conda-pack on the same prefix, and against its
+own way with wheels; one run, one machine.
 
     python benchmarks/conda.py [--cache FOLDER] [--repeat N] [--packages "numpy pandas pyarrow"]
 
-The channel is made here, of PyPI's wheels and this CPython. Everything was fetched and unpacked before the clock starts (py-rattler's
-package cache, wheels), the lock is known. Medians over the rounds, of the clock on the wall and of the processor's seconds (which a busy
-machine changes less). The contestants:
+The channel is made here, of PyPI's wheels and this CPython. Everything was fetched and unpacked
+before the clock starts (py-rattler's package cache, wheels), the lock is known. Medians over the
+rounds, of the clock on the wall and of the processor's seconds (which a busy machine changes less).
+The contestants:
 
-    conda-pack -1, -4   rattler installs the prefix (hard links), conda_pack.pack writes a .tar.gz; 4 is its default level
-    coffee_boat         captain.pack: prefix, chunks, archive; nothing was packed before
-    one package more    captain.pack: the same and `six`, when the rest was packed for another environment
-    again               captain.pack: the same environment in a new process' eyes: the store has it
-    coffee_boat, pip    captain.pack of the same packages as wheels; of the interpreter and pyspark the chunks are there
+    conda-pack -1, -4   rattler installs the prefix (hard links), conda_pack.pack writes a .tar.gz;
+    4 is its default level coffee_boat         captain.pack: prefix, chunks, archive; nothing was
+    packed before one package more    captain.pack: the same and `six`, when the rest was packed for
+    another environment again               captain.pack: the same environment in a new process'
+    eyes: the store has it coffee_boat, pip    captain.pack of the same packages as wheels; of the
+    interpreter and pyspark the chunks are there
 """
 
 from __future__ import annotations
@@ -36,9 +39,27 @@ def channel(shop: Workshop, packages: list[str]) -> str:
     folder = shop.path("conda-" + "-".join(packages))
     if not (folder / "ready").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        shop.run(sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", folder / "wheels", *packages, MORE)
+        shop.run(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--only-binary",
+            ":all:",
+            "--dest",
+            folder / "wheels",
+            *packages,
+            MORE,
+        )
         wheels = [channels.from_wheel(wheel) for wheel in sorted((folder / "wheels").glob("*.whl"))]
-        channels.fill(folder / "forge", channels.python_package(), channels.system_libraries(), channels.python_abi(), *wheels)
+        channels.fill(
+            folder / "forge",
+            channels.python_package(),
+            channels.system_libraries(),
+            channels.python_abi(),
+            *wheels,
+        )
         (folder / "ready").touch()
     return (folder / "forge").as_uri()
 
@@ -59,7 +80,9 @@ class Contest:
         captain = Captain(store=self.store)
         if pip:
             return captain.add_pip_packages(*self.packages, *more)
-        return captain.add_conda_packages(f"python={channels.MINOR}", *self.packages, *more, channel=self.url)
+        return captain.add_conda_packages(
+            f"python={channels.MINOR}", *self.packages, *more, channel=self.url
+        )
 
     def coffee_boat(self, folder: Path, *more: str, pip: bool = False) -> Path:
         self.captain(*more, pip=pip).pack(folder / "boat.tar.gz")  # type: ignore[attr-defined]
@@ -76,18 +99,32 @@ class Contest:
         records = [_conda.record_of(pin) for pin in lock.conda]
         cache = _conda.cache(Store(self.store), "pkgs")
         self.begin()
-        asyncio.run(rattler.install(records, target_prefix=folder / "prefix", cache_dir=cache, platform=rattler.Subdir(channels.NATIVE), show_progress=False))
-        conda_pack.pack(prefix=str(folder / "prefix"), output=str(folder / "env.tar.gz"), compress_level=level)
+        asyncio.run(
+            rattler.install(
+                records,
+                target_prefix=folder / "prefix",
+                cache_dir=cache,
+                platform=rattler.Subdir(channels.NATIVE),
+                show_progress=False,
+            )
+        )
+        conda_pack.pack(
+            prefix=str(folder / "prefix"), output=str(folder / "env.tar.gz"), compress_level=level
+        )
         return folder / "env.tar.gz"
 
     def begin(self) -> None:
         self.started = time.perf_counter(), time.process_time()
 
     def forget(self) -> None:
-        """All that was packed, but the interpreter and pyspark, which each environment has; what was fetched and locked stays."""
+        """All that was packed, but the interpreter and pyspark, which each environment has; what
+        was fetched and locked stays.
+        """
         for key in (self.store / "keys/chunk").iterdir():
             text = key.read_text()
-            if not any(f'"label": "{name}' in text for name in ("pyspark", "coffee_boat")) and not ('"label": "python ' in text and "cpython" not in text):
+            if not any(f'"label": "{name}' in text for name in ("pyspark", "coffee_boat")) and not (
+                '"label": "python ' in text and "cpython" not in text
+            ):
                 key.unlink()
         shutil.rmtree(self.store / "archives", ignore_errors=True)
 
@@ -95,7 +132,10 @@ class Contest:
         with tempfile.TemporaryDirectory(prefix="boat-benchmark-") as folder:
             self.begin()
             made = work(Path(folder))
-            seconds, processor = time.perf_counter() - self.started[0], time.process_time() - self.started[1]
+            seconds, processor = (
+                time.perf_counter() - self.started[0],
+                time.process_time() - self.started[1],
+            )
             self.sizes[name] = made.stat().st_size
         self.processor.setdefault(name, []).append(processor)
         print(f"  {name}: {seconds:.2f} s, {processor:.2f} of the processor", flush=True)
@@ -129,9 +169,22 @@ def main() -> None:
         }
         for name, work in rounds.items():
             times.setdefault(name, []).append(contest.timed(name, work))
-    print(f"\n{versions('coffee_boat', 'conda-pack', 'py-rattler')}\n{', '.join(packages)}, from a local channel")
+    print(
+        f"\n{versions('coffee_boat', 'conda-pack', 'py-rattler')}\n{', '.join(packages)}, from a"
+        " local channel"
+    )
     best = median(times["coffee_boat"]) or 0.0
-    rows = [(name, median(seconds), (median(seconds) or 0.0) / best, median(contest.processor[name]), contest.sizes[name] / 1e6, shown(seconds)) for name, seconds in times.items()]
+    rows = [
+        (
+            name,
+            median(seconds),
+            (median(seconds) or 0.0) / best,
+            median(contest.processor[name]),
+            contest.sizes[name] / 1e6,
+            shown(seconds),
+        )
+        for name, seconds in times.items()
+    ]
     print(table(("", "seconds", "ratio", "processor", "MB", "each round"), rows))
 
 

@@ -1,16 +1,21 @@
-"""Session start and the time to the first UDF result, with and without coffee_boat, and what the difference is made of.
+"""Session start and the time to the first UDF result, with and without coffee_boat, and what the
+difference is made of.
 
-    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--master MASTER [--conf KEY=VALUE]... [--stage URL]]
+    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--master MASTER [--conf
+    KEY=VALUE]... [--stage URL]]
 
-Each row is a process of its own, with a JVM of its own: the session is started, a UDF that needs no package runs on two partitions,
-then the same query once more. On local-cluster executors unpack the archive in every session; on local[2] the store has the
-environment unpacked after the first one. All chunks, locks and archives are in the store. Medians over the processes; the clock
-starts when SparkSession is asked for, `launch` comes before it. Steps are told by process and file times of this machine's kernel.
+Each row is a process of its own, with a JVM of its own: the session is started, a UDF that needs no
+package runs on two partitions, then the same query once more. On local-cluster executors unpack the
+archive in every session; on local[2] the store has the environment unpacked after the first one.
+All chunks, locks and archives are in the store. Medians over the processes; the clock starts when
+SparkSession is asked for, `launch` comes before it. Steps are told by process and file times of
+this machine's kernel.
 
-With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the driver's minor version, which pyspark alone
-runs: `python -m integration.beds.yarn up --with-system-python`, or Kubernetes with an image that has one (--conf
-spark.kubernetes.container.image=...). With --stage once more, with what another application left there.
-"""
+With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the
+driver's minor version, which pyspark alone runs: `python -m integration.beds.yarn up
+--with-system-python`, or Kubernetes with an image that has one (--conf
+spark.kubernetes.container.image=...). With --stage once more, with what another application left
+there."""
 
 from __future__ import annotations
 
@@ -45,14 +50,29 @@ def on_cluster(master: str, stage: str | None) -> tuple[tuple[str, str, str, tup
         (f"{master}, coffee_boat, no packages", master, "ours", ()),
         (f"{master}, coffee_boat, {name}", master, "ours", PACKAGES),
     )
-    return rows if stage is None else (*rows, (f"{master}, coffee_boat, {name}, staged before", master, f"staged={stage}", PACKAGES))
+    return (
+        rows
+        if stage is None
+        else (
+            *rows,
+            (f"{master}, coffee_boat, {name}, staged before", master, f"staged={stage}", PACKAGES),
+        )
+    )
 
 
-STEPS = ("executor's JVM", "archive, first file", "archive, last file", "Python daemon", "UDF's first row")
+STEPS = (
+    "executor's JVM",
+    "archive, first file",
+    "archive, last file",
+    "Python daemon",
+    "UDF's first row",
+)
 
 
 def observed() -> str:
-    """When this worker's daemon and executor started and the UDF was called, as JSON; seconds since the epoch."""
+    """When this worker's daemon and executor started and the UDF was called, as JSON; seconds since
+    the epoch.
+    """
     import json
     import os
     import time
@@ -66,28 +86,47 @@ def observed() -> str:
 
     daemon = os.getppid()
     executor = int(stat(daemon)[1])
-    started = {name: boot + int(stat(pid)[19]) / os.sysconf("SC_CLK_TCK") for name, pid in (("Python daemon", daemon), ("executor's JVM", executor))}
+    started = {
+        name: boot + int(stat(pid)[19]) / os.sysconf("SC_CLK_TCK")
+        for name, pid in (("Python daemon", daemon), ("executor's JVM", executor))
+    }
     return json.dumps({**started, "UDF's first row": now})
 
 
 def unpacked() -> dict[str, float]:
-    """When the first and the last file of the executor's archive were written, by the times of their inodes; nothing without one."""
+    """When the first and the last file of the executor's archive were written, by the times of
+    their inodes; nothing without one.
+    """
     import os
     import sys
 
     root = os.path.realpath(sys.prefix)
     if not os.path.exists(os.path.join(root, "boat.json")):
         return {}
-    born = [os.stat(os.path.join(folder, name), follow_symlinks=False).st_ctime for folder, _, names in os.walk(root) for name in names if not name.endswith(".pyc")]
-    return {"archive, first file": min(born), "archive, last file": os.stat(os.path.join(root, "boat.json")).st_ctime}
+    born = [
+        os.stat(os.path.join(folder, name), follow_symlinks=False).st_ctime
+        for folder, _, names in os.walk(root)
+        for name in names
+        if not name.endswith(".pyc")
+    ]
+    return {
+        "archive, first file": min(born),
+        "archive, last file": os.stat(os.path.join(root, "boat.json")).st_ctime,
+    }
 
 
-def session(master: str, way: str, store: str, packages: list[str], conf: Mapping[str, str]) -> dict[str, float]:
+def session(
+    master: str, way: str, store: str, packages: list[str], conf: Mapping[str, str]
+) -> dict[str, float]:
     """One process's figures."""
     launched = time.perf_counter()
     foreign = not master.startswith("local")
     if way == "plain":
-        os.environ["PYSPARK_PYTHON"] = f"python{sys.version_info.major}.{sys.version_info.minor}" if foreign else sys.executable
+        os.environ["PYSPARK_PYTHON"] = (
+            f"python{sys.version_info.major}.{sys.version_info.minor}"
+            if foreign
+            else sys.executable
+        )
     else:
         launch(master, store, packages, conf, stage=way.partition("=")[2] or None)
     launch_time = time.perf_counter() - launched
@@ -102,7 +141,9 @@ def session(master: str, way: str, store: str, packages: list[str], conf: Mappin
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     start_time = time.perf_counter() - started
-    query = spark.range(0, 2, 1, 2).select(udf(lambda _: observed(), "string", useArrow=False)("id"))
+    query = spark.range(0, 2, 1, 2).select(
+        udf(lambda _: observed(), "string", useArrow=False)("id")
+    )
     rows = [json.loads(row[0]) for row in query.collect()]
     first = time.perf_counter() - started
     again = time.perf_counter()
@@ -114,11 +155,17 @@ def session(master: str, way: str, store: str, packages: list[str], conf: Mappin
     elif cluster:
         rows += on_each(spark.sparkContext, 2, unpacked)
     stop(spark.sparkContext)
-    steps = {step: min(row[step] for row in rows if step in row) - epoch for step in STEPS if any(step in row for row in rows) and (cluster or step != "executor's JVM")}
+    steps = {
+        step: min(row[step] for row in rows if step in row) - epoch
+        for step in STEPS
+        if any(step in row for row in rows) and (cluster or step != "executor's JVM")
+    }
     return {"launch": launch_time, "start": start_time, "first": first, "second": second, **steps}
 
 
-def launch(master: str, store: str, packages: list[str], conf: Mapping[str, str], *, stage: str | None) -> None:
+def launch(
+    master: str, store: str, packages: list[str], conf: Mapping[str, str], *, stage: str | None
+) -> None:
     from coffee_boat import Captain
 
     captain = Captain(store=store, install_local=False, stage=stage)
@@ -133,44 +180,115 @@ def forget_unpacked(store: Path) -> None:
 
 def main() -> None:
     parser = arguments(__doc__, repeat=3)
-    parser.add_argument("--session", nargs="+", metavar="WORD", help="MASTER plain|build|unpack|ours STORE [PACKAGE...]: one process only; its figures as JSON")
+    parser.add_argument(
+        "--session",
+        nargs="+",
+        metavar="WORD",
+        help=(
+            "MASTER plain|build|unpack|ours STORE [PACKAGE...]: one process only; its figures as"
+            " JSON"
+        ),
+    )
     parser.add_argument("--master", help="of a cluster that runs; default: local-cluster and local")
-    parser.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="with --master: a setting of Spark's, as often as needed")
-    parser.add_argument("--stage", metavar="URL", help="with --master: a stage in the cluster's file system")
+    parser.add_argument(
+        "--conf",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="with --master: a setting of Spark's, as often as needed",
+    )
+    parser.add_argument(
+        "--stage", metavar="URL", help="with --master: a stage in the cluster's file system"
+    )
     given = parser.parse_args()
-    if any("=" not in setting for setting in given.conf) or (given.conf and not (given.master or given.session)):
+    if any("=" not in setting for setting in given.conf) or (
+        given.conf and not (given.master or given.session)
+    ):
         parser.error("--conf is KEY=VALUE, and goes with --master")
     if given.session:
         master, way, store, *packages = given.session
-        print(json.dumps(session(master, way, store, packages, dict(setting.split("=", 1) for setting in given.conf))))
+        print(
+            json.dumps(
+                session(
+                    master,
+                    way,
+                    store,
+                    packages,
+                    dict(setting.split("=", 1) for setting in given.conf),
+                )
+            )
+        )
         return
     shop, conf = Workshop(given.cache), [f"--conf={setting}" for setting in given.conf]
     os.environ["UV_CACHE_DIR"] = str(shop.path("uv-cache"))
     store, found = shop.path("store"), []
     wanted = on_cluster(given.master, given.stage) if given.master else ROWS
-    for _, master, way, packages in [*wanted[1:3], *(row for row in wanted if "=" in row[2])]:  # makes what shall be in the store, and in the stage
-        shop.child(__file__, "--session", master, way if "=" in way else "build", store, *packages, *conf)
+    for _, master, way, packages in [
+        *wanted[1:3],
+        *(row for row in wanted if "=" in row[2]),
+    ]:  # makes what shall be in the store, and in the stage
+        shop.child(
+            __file__, "--session", master, way if "=" in way else "build", store, *packages, *conf
+        )
     for label, master, way, packages in wanted:
         runs = []
         for _ in range(given.repeat):
             if way == "unpack":
                 forget_unpacked(store)
             runs.append(shop.child(__file__, "--session", master, way, store, *packages, *conf))
-        print(f"  {label}: first result {shown(run['first'] for run in runs)} s", file=sys.stderr, flush=True)
+        print(
+            f"  {label}: first result {shown(run['first'] for run in runs)} s",
+            file=sys.stderr,
+            flush=True,
+        )
         found.append({name: median(run[name] for run in runs) for name in runs[0]})
     show(wanted, found, given.repeat)
 
 
-def show(wanted: Sequence[tuple[str, str, str, tuple[str, ...]]], found: list[dict[str, Any]], repeat: int) -> None:
+def show(
+    wanted: Sequence[tuple[str, str, str, tuple[str, ...]]],
+    found: list[dict[str, Any]],
+    repeat: int,
+) -> None:
     print(f"\n{versions('coffee_boat', 'pyspark')}; medians of {repeat} processes; seconds\n")
-    plain = {master: found[place]["first"] for place, (_, master, way, _) in enumerate(wanted) if way == "plain"}
+    plain = {
+        master: found[place]["first"]
+        for place, (_, master, way, _) in enumerate(wanted)
+        if way == "plain"
+    }
     rows = []
     for (label, master, _, _), run in zip(wanted, found, strict=True):
         whole = run["launch"] + run["first"]
-        rows.append([label, run["launch"], run["start"], run["first"], whole, f"{whole / plain[master]:.2f}", run["second"]])
-    print(table(("", "launch", "session", "first result", "with launch", "x alone", "second query"), rows))
-    print("\nwhen things happened, in seconds since the session was asked for, on the executor that was first")
-    print(table(("", *STEPS, "result"), [[label, *(run.get(step) for step in STEPS), run["first"]] for (label, *_), run in zip(wanted, found, strict=True)]))
+        rows.append(
+            [
+                label,
+                run["launch"],
+                run["start"],
+                run["first"],
+                whole,
+                f"{whole / plain[master]:.2f}",
+                run["second"],
+            ]
+        )
+    print(
+        table(
+            ("", "launch", "session", "first result", "with launch", "x alone", "second query"),
+            rows,
+        )
+    )
+    print(
+        "\nwhen things happened, in seconds since the session was asked for, on the executor that"
+        " was first"
+    )
+    print(
+        table(
+            ("", *STEPS, "result"),
+            [
+                [label, *(run.get(step) for step in STEPS), run["first"]]
+                for (label, *_), run in zip(wanted, found, strict=True)
+            ],
+        )
+    )
 
 
 if __name__ == "__main__":

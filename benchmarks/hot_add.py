@@ -1,17 +1,20 @@
-"""One more package for a running session: coffee_boat against what people do today, in one run on local-cluster[2,1,1024].
+"""One more package for a running session: coffee_boat against what people do today, in one run on
+local-cluster[2,1,1024].
 
     python benchmarks/hot_add.py [--cache FOLDER] [--repeat N] [--base "pyarrow"]
 
-The time is from the call until a task on each executor has imported the package. Each round is one live session, in which every
-contestant adds a pure, a native and a large native package; the packages rotate over the rounds, so that each contestant adds each of them
-(a session cannot forget one). Then the session is stopped, made anew with one more package, and started again, in two ways.
+The time is from the call until a task on each executor has imported the package. Each round is one
+live session, in which every contestant adds a pure, a native and a large native package; the
+packages rotate over the rounds, so that each contestant adds each of them (a session cannot forget
+one). Then the session is stopped, made anew with one more package, and started again, in two ways.
 Medians over the rounds. The contestants:
 
     coffee_boat      captain.add_pip_packages(PACKAGE)
-    spark-extension  what its install_pip_package does: pip install --target, zip, addArchive, sc._python_includes.append
-    foreach(pip)     pip install in a task on each executor, into the executor's own Python; pip is aboard
-    relaunch         stop, coffee_boat with one more package, start
-    venv-pack        stop, pip install into a virtual environment that has the base already, venv-pack, start with spark.archives
+    spark-extension  what its install_pip_package does: pip install --target, zip, addArchive,
+    sc._python_includes.append foreach(pip)     pip install in a task on each executor, into the
+    executor's own Python; pip is aboard relaunch         stop, coffee_boat with one more package,
+    start venv-pack        stop, pip install into a virtual environment that has the base already,
+    venv-pack, start with spark.archives
 """
 
 from __future__ import annotations
@@ -37,7 +40,10 @@ FETCHED = {
     "native": {"ujson": "ujson", "xxhash": "xxhash", "msgpack": "msgpack"},
     "large": {"numpy": "numpy", "llvmlite": "llvmlite.binding", "duckdb": "duckdb"},
 }
-"""Package -> module; none needs another package. Their wheels were fetched before the clock starts, and nothing was made of them."""
+"""Package -> module; none needs another package.
+
+Their wheels were fetched before the clock starts, and nothing was made of them.
+"""
 NEW = {
     "pure": {"tabulate": "tabulate", "sortedcontainers": "sortedcontainers", "toolz": "toolz"},
     "native": {"mmh3": "mmh3", "bitarray": "bitarray", "rapidfuzz": "rapidfuzz"},
@@ -125,17 +131,41 @@ class HotAdd:
         name = f"spark-extension-pip-pkgs-{time.time()}"
         target = tempfile.mkdtemp(prefix=name)
         started = time.perf_counter()
-        subprocess.check_call([self.tools, "-m", "pip", "install", "--quiet", *_caching(condition), package, "--target", target])
+        subprocess.check_call(
+            [
+                self.tools,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                *_caching(condition),
+                package,
+                "--target",
+                target,
+            ]
+        )
         installed = time.perf_counter()
         made = shutil.make_archive(target, "zip", target)
         shutil.rmtree(target)
         zipped = time.perf_counter()
         self.context._jsc.sc().addArchive(f"{made}#{name}")
         self.context._python_includes.append(name)
-        self.steps = {"resolve": installed - started, "build": zipped - installed, "send": time.perf_counter() - zipped}
+        self.steps = {
+            "resolve": installed - started,
+            "build": zipped - installed,
+            "send": time.perf_counter() - zipped,
+        }
 
     def foreach_pip(self, package: str, condition: str) -> None:
-        words = ["-m", "pip", "install", "--quiet", "--root-user-action=ignore", *_caching(condition), package]
+        words = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--root-user-action=ignore",
+            *_caching(condition),
+            package,
+        ]
 
         def install() -> None:
             import subprocess
@@ -151,8 +181,12 @@ class HotAdd:
         stop(self.context)
         self.shop.run(home / "bin/python", "-m", "pip", "install", "--quiet", package)
         made = self.shop.path("venv.tar.gz")
-        self.shop.run(self.tools.with_name("venv-pack"), "--quiet", "--force", "--prefix", home, "-o", made)
-        builder = SparkSession.builder.master(MASTER).config("spark.archives", f"{made}#environment")
+        self.shop.run(
+            self.tools.with_name("venv-pack"), "--quiet", "--force", "--prefix", home, "-o", made
+        )
+        builder = SparkSession.builder.master(MASTER).config(
+            "spark.archives", f"{made}#environment"
+        )
         for key, value in QUIET.items():
             builder = builder.config(key, value)
         os.environ["PYSPARK_PYTHON"] = "./environment/bin/python"
@@ -174,7 +208,14 @@ class HotAdd:
         if len({executor for executor, _ in found}) != EXECUTORS:
             sys.exit(f"{module} was not imported on {EXECUTORS} executors: {found}")
 
-    def add(self, contestant: str, add: Callable[[str, str], None], condition: str, kind: str, package: str) -> None:
+    def add(
+        self,
+        contestant: str,
+        add: Callable[[str, str], None],
+        condition: str,
+        kind: str,
+        package: str,
+    ) -> None:
         self.steps = {}
         with self.times.measure(contestant, condition, kind):
             add(package, condition)
@@ -182,8 +223,12 @@ class HotAdd:
             self.imported(CONDITIONS[condition][kind][package])
             job = time.perf_counter() - called
         if self.steps:
-            rest = self.times.total[contestant, condition, kind][-1] - job - sum(self.steps.values())
-            self.times.parts.setdefault((contestant, condition, kind), []).append({**self.steps, "rest of the call": rest, "import job": job})
+            rest = (
+                self.times.total[contestant, condition, kind][-1] - job - sum(self.steps.values())
+            )
+            self.times.parts.setdefault((contestant, condition, kind), []).append(
+                {**self.steps, "rest of the call": rest, "import job": job}
+            )
 
     # a round
 
@@ -192,7 +237,11 @@ class HotAdd:
         for kind, known in SEEN.items():
             for package in known:
                 self.add("coffee_boat", self.coffee_boat, "added before", kind, package)
-        contestants = [("coffee_boat", self.coffee_boat), ("spark-extension", self.spark_extension), ("foreach(pip)", self.foreach_pip)]
+        contestants = [
+            ("coffee_boat", self.coffee_boat),
+            ("spark-extension", self.spark_extension),
+            ("foreach(pip)", self.foreach_pip),
+        ]
         for condition, forget in (("fetched before", self.forget), ("first time", self.forget_all)):
             for kind, packages in CONDITIONS[condition].items():
                 names = list(packages)
@@ -219,15 +268,24 @@ class HotAdd:
         stop(self.context)
 
     def warm(self) -> Path:
-        """Fetch all that counts as fetched, for everyone; add once what counts as added before. Returns the environment for venv-pack."""
+        """Fetch all that counts as fetched, for everyone; add once what counts as added before.
+
+        Returns the environment for venv-pack.
+        """
         from coffee_boat import Captain
 
         home = self.shop.environment("packed", *self.base).parents[1]
-        shutil.rmtree(self.store / "keys/lock", ignore_errors=True)  # so that all of the index's answers are asked for now
-        packages = [package for kinds in (FETCHED, SEEN) for known in kinds.values() for package in known]
+        shutil.rmtree(
+            self.store / "keys/lock", ignore_errors=True
+        )  # so that all of the index's answers are asked for now
+        packages = [
+            package for kinds in (FETCHED, SEEN) for known in kinds.values() for package in known
+        ]
         self.shop.run(home / "bin/python", "-m", "pip", "uninstall", "--quiet", "--yes", *packages)
         with tempfile.TemporaryDirectory() as folder:
-            self.shop.run(self.tools, "-m", "pip", "install", "--quiet", "--target", folder, *packages)
+            self.shop.run(
+                self.tools, "-m", "pip", "install", "--quiet", "--target", folder, *packages
+            )
             Captain(store=self.store).add_pip_packages(*packages).pack(Path(folder) / "all.tar.gz")
         self.launch()
         for known in SEEN.values():
@@ -244,34 +302,78 @@ def _caching(condition: str) -> list[str]:
 def show(bench: HotAdd, repeat: int) -> None:
     times = bench.times
     loads = ", ".join(f"{load:.1f}" for load in bench.loads)
-    print(f"\n{versions('coffee_boat', 'pyspark', 'uv')} ({loads} when the rounds began); {bench.shop.version(bench.tools, 'venv-pack')}")
-    print(f"{MASTER}, base: {bench.pip} {' '.join(bench.base)}; medians of {repeat} rounds; seconds until a task on each executor has imported the package")
-    print("first time: nothing of the package is here. fetched before: its wheel and the index's answers are in the tools' own caches.")
+    print(
+        f"\n{versions('coffee_boat', 'pyspark', 'uv')} ({loads} when the rounds began);"
+        f" {bench.shop.version(bench.tools, 'venv-pack')}"
+    )
+    print(
+        f"{MASTER}, base: {bench.pip} {' '.join(bench.base)}; medians of {repeat} rounds; seconds"
+        " until a task on each executor has imported the package"
+    )
+    print(
+        "first time: nothing of the package is here. fetched before: its wheel and the index's"
+        " answers are in the tools' own caches."
+    )
     print("added before: coffee_boat's store has the lock and the layer, too.\n")
     ours = {key[1:]: median(runs) for key, runs in times.total.items() if key[0] == "coffee_boat"}
     rows = []
     for contestant, condition in dict.fromkeys(key[:2] for key in times.total if key[1]):
-        figures = [(times.of(contestant, condition, kind), ours.get((condition, kind))) for kind in KINDS]
-        rows.append([f"{contestant}, {condition}", *(value for value, _ in figures), *(f"{value / base:.1f}" if value and base else None for value, base in figures)])
+        figures = [
+            (times.of(contestant, condition, kind), ours.get((condition, kind))) for kind in KINDS
+        ]
+        rows.append(
+            [
+                f"{contestant}, {condition}",
+                *(value for value, _ in figures),
+                *(f"{value / base:.1f}" if value and base else None for value, base in figures),
+            ]
+        )
     print(table(("", *KINDS, *(f"x ours, {kind}" for kind in KINDS)), rows))
     task = times.of("one task on each executor", "", "") or 0.0
     print(f"\none task on each executor that imports nothing new: {task:.2f} s")
-    parts = list(dict.fromkeys(part for runs in times.parts.values() for run in runs for part in run))
-    rows = [[", ".join(key), *(median(run[part] for run in runs if part in run) for part in parts), times.of(*key)] for key, runs in times.parts.items()]
-    print("\nparts. arrive is one job on each executor, by which coffee_boat knows that they have it: spark-extension does not ask.")
-    print(f"spark-extension's pip resolves, fetches and installs at once.\n{table(('', *parts, 'all'), rows)}")
+    parts = list(
+        dict.fromkeys(part for runs in times.parts.values() for run in runs for part in run)
+    )
+    rows = [
+        [
+            ", ".join(key),
+            *(median(run[part] for run in runs if part in run) for part in parts),
+            times.of(*key),
+        ]
+        for key, runs in times.parts.items()
+    ]
+    print(
+        "\nparts. arrive is one job on each executor, by which coffee_boat knows that they have it:"
+        " spark-extension does not ask."
+    )
+    print(
+        "spark-extension's pip resolves, fetches and installs at"
+        f" once.\n{table(('', *parts, 'all'), rows)}"
+    )
     for kind in KINDS:
-        mine, theirs = times.of("coffee_boat", "fetched before", kind), times.of("spark-extension", "fetched before", kind)
+        mine, theirs = (
+            times.of("coffee_boat", "fetched before", kind),
+            times.of("spark-extension", "fetched before", kind),
+        )
         if mine and theirs:
-            print(f"goal, {kind}: {mine:.2f} s against 0.5 s + one task = {0.5 + task:.2f} s; {theirs / mine:.1f} x faster than spark-extension, 5 x wanted")
+            print(
+                f"goal, {kind}: {mine:.2f} s against 0.5 s + one task = {0.5 + task:.2f} s;"
+                f" {theirs / mine:.1f} x faster than spark-extension, 5 x wanted"
+            )
 
 
 def main() -> None:
     parser = arguments(__doc__, repeat=3)
-    parser.add_argument("--base", default="pyarrow", help="what the session is started with, besides pip")
+    parser.add_argument(
+        "--base", default="pyarrow", help="what the session is started with, besides pip"
+    )
     given = parser.parse_args()
     shop = Workshop(given.cache)
-    os.environ |= {"UV_CACHE_DIR": str(shop.path("uv-cache")), "PIP_CACHE_DIR": str(shop.path("pip-cache")), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    os.environ |= {
+        "UV_CACHE_DIR": str(shop.path("uv-cache")),
+        "PIP_CACHE_DIR": str(shop.path("pip-cache")),
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
     bench = HotAdd(shop, given.base.split())
     home = bench.warm()
     for number in range(given.repeat):

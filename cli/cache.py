@@ -17,7 +17,12 @@ from coffee_boat.model import Finding, text_table
 _DAY = 86400.0
 _UNFINISHED = "tmp"
 
-_store = click.option("--store", metavar="FOLDER", type=click.Path(), help="The store. Default: COFFEE_BOAT_STORE, or the user's cache folder.")
+_store = click.option(
+    "--store",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="The store. Default: COFFEE_BOAT_STORE, or the user's cache folder.",
+)
 
 
 @click.group()
@@ -33,7 +38,20 @@ def list_(store: str | None, as_json: bool) -> None:
     opened = _open(store)
     entries = sorted(opened.entries(), key=lambda entry: (entry.kind, entry.name))
     if as_json:
-        click.echo(render.to_json([{"kind": e.kind, "name": e.name, "path": str(e.path), "size": e.size, "used": e.used} for e in entries]))
+        click.echo(
+            render.to_json(
+                [
+                    {
+                        "kind": e.kind,
+                        "name": e.name,
+                        "path": str(e.path),
+                        "size": e.size,
+                        "used": e.used,
+                    }
+                    for e in entries
+                ]
+            )
+        )
     else:
         click.echo(_listing(opened, entries))
 
@@ -41,21 +59,39 @@ def list_(store: str | None, as_json: bool) -> None:
 @cache.command()
 @_store
 @click.option("--stage", metavar="URL", help="Free this stage instead of the store. Asks first.")
-@click.option("--days", "--older-than", "days", metavar="DAYS", type=click.FloatRange(min=0), help="Keep what was used within so many days. Default: 30, in a stage 90.")
+@click.option(
+    "--days",
+    "--older-than",
+    "days",
+    metavar="DAYS",
+    type=click.FloatRange(min=0),
+    help="Keep what was used within so many days. Default: 30, in a stage 90.",
+)
 @click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def prune(store: str | None, stage: str | None, days: float | None, dry_run: bool, yes: bool) -> None:
+def prune(
+    store: str | None, stage: str | None, days: float | None, dry_run: bool, yes: bool
+) -> None:
     """Remove what was not used for a while; what is being made stays.
 
-    Executors that join a session late fetch its archive from the stage again: keep a stage's archives for longer than sessions last.
-    """
+    Executors that join a session late fetch its archive from the stage again: keep a stage's
+    archives for longer than sessions last."""
     opened, now = _open(store), time.time()
     if stage is not None:
         _prune_stage(opened, stage, 90 if days is None else days, dry_run=dry_run, yes=yes)
         return
-    doomed = [entry for entry in opened.entries() if _stale(entry, now, 30 if days is None else days)]
+    doomed = [
+        entry for entry in opened.entries() if _stale(entry, now, 30 if days is None else days)
+    ]
     if dry_run:
-        click.echo("\n".join([f"would remove {_summary(doomed)} from {opened.root}", *sorted(f"  {entry.kind}/{entry.name}" for entry in doomed)]))
+        click.echo(
+            "\n".join(
+                [
+                    f"would remove {_summary(doomed)} from {opened.root}",
+                    *sorted(f"  {entry.kind}/{entry.name}" for entry in doomed),
+                ]
+            )
+        )
     else:
         _remove(opened, doomed)
 
@@ -64,36 +100,80 @@ def prune(store: str | None, stage: str | None, days: float | None, dry_run: boo
 @_store
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(store: str | None, yes: bool) -> None:
-    """Remove everything but what is being made. Sessions that run from the store lose their files."""
+    """Remove everything but what is being made.
+
+    Sessions that run from the store lose their files.
+    """
     opened, now = _open(store), time.time()
-    doomed = [entry for entry in opened.entries() if entry.kind != _UNFINISHED or _stale(entry, now, 0)]
+    doomed = [
+        entry for entry in opened.entries() if entry.kind != _UNFINISHED or _stale(entry, now, 0)
+    ]
     if doomed and not yes:
-        click.confirm(f"Remove {_summary(doomed)} from {opened.root}? Spark sessions that run from it lose their files", abort=True, err=True)
+        click.confirm(
+            f"Remove {_summary(doomed)} from {opened.root}? Spark sessions that run from it lose"
+            " their files",
+            abort=True,
+            err=True,
+        )
     _remove(opened, doomed)
 
 
 def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: bool) -> None:
     hadoop = launch.hadoop(store, _spark_settings())
     doomed = ship.leftovers(stage, days, hadoop=hadoop)
-    rows = [(each.name, render.human(each.size), time.strftime("%Y-%m-%d", time.localtime(each.used)), each.owner) for each in doomed]
+    rows = [
+        (
+            each.name,
+            render.human(each.size),
+            time.strftime("%Y-%m-%d", time.localtime(each.used)),
+            each.owner,
+        )
+        for each in doomed
+    ]
     if not doomed or dry_run:
-        click.echo("\n".join([f"would remove {_summary(doomed)} from {stage}", *([text_table(("archive", "size", "last used", "owner"), rows)] if rows else [])]))
+        click.echo(
+            "\n".join(
+                [
+                    f"would remove {_summary(doomed)} from {stage}",
+                    *(
+                        [text_table(("archive", "size", "last used", "owner"), rows)]
+                        if rows
+                        else []
+                    ),
+                ]
+            )
+        )
         return
     click.echo(text_table(("archive", "size", "last used", "owner"), rows), err=True)
     if not yes:
-        click.confirm(f"Remove {_summary(doomed)} from {stage}? Sessions that still need one lose executors that join later", abort=True, err=True)
+        click.confirm(
+            f"Remove {_summary(doomed)} from {stage}? Sessions that still need one lose executors"
+            " that join later",
+            abort=True,
+            err=True,
+        )
     done = ship.prune(stage, doomed, hadoop=hadoop)
     for leftover, reason in done.kept:
         render.tell(Finding("could not be removed", leftover.name, reason, "ask its owner to"))
     for leftover in done.used:
-        render.tell(Finding("not removed", leftover.name, "it was used a moment ago", severity="note"))
+        render.tell(
+            Finding("not removed", leftover.name, "it was used a moment ago", severity="note")
+        )
     click.echo(f"removed {_summary(done.removed)} from {stage}")
     if done.kept and not done.removed:
-        raise ShipError("nothing could be removed from the stage", value=stage, cause=done.kept[0][1], cure="run it as somebody who may write there")
+        raise ShipError(
+            "nothing could be removed from the stage",
+            value=stage,
+            cause=done.kept[0][1],
+            cure="run it as somebody who may write there",
+        )
 
 
 def _spark_settings() -> Mapping[str, str]:
-    """spark-defaults.conf, by which archives were put there: endpoints and name services. None where there is no Spark."""
+    """spark-defaults.conf, by which archives were put there: endpoints and name services.
+
+    None where there is no Spark.
+    """
     try:
         return submit.facts_of(submit.find_spark()).conf
     except LaunchError:
@@ -105,8 +185,14 @@ def _open(store: str | None) -> Store:
 
 
 def _stale(entry: Entry, now: float, days: float) -> bool:
-    """Unfinished work that nobody wrote to for a day belongs to a process that is gone: publishing takes it away or renames it."""
-    return entry.used < now - max(days, 1) * _DAY if entry.kind == _UNFINISHED else entry.used <= now - days * _DAY
+    """Unfinished work that nobody wrote to for a day belongs to a process that is gone: publishing
+    takes it away or renames it.
+    """
+    return (
+        entry.used < now - max(days, 1) * _DAY
+        if entry.kind == _UNFINISHED
+        else entry.used <= now - days * _DAY
+    )
 
 
 def _remove(store: Store, doomed: Iterable[Entry]) -> None:
@@ -127,9 +213,18 @@ def _listing(store: Store, entries: list[Entry]) -> str:
     for entry in entries:
         kinds[entry.kind.partition("/")[0]].append(entry)
     head = f"{store.root}: {_summary(entries)}"
-    return f"{head}\n{text_table(('kind', 'entries', 'size', 'last used'), [_row(kind, found) for kind, found in kinds.items()])}" if kinds else head
+    return (
+        f"{head}\n{text_table(('kind', 'entries', 'size', 'last used'), [_row(kind, found) for kind, found in kinds.items()])}"
+        if kinds
+        else head
+    )
 
 
 def _row(kind: str, found: list[Entry]) -> tuple[str, ...]:
     used = time.localtime(max(entry.used for entry in found))
-    return kind, str(len(found)), render.human(sum(entry.size for entry in found)), time.strftime("%Y-%m-%d", used)
+    return (
+        kind,
+        str(len(found)),
+        render.human(sum(entry.size for entry in found)),
+        time.strftime("%Y-%m-%d", used),
+    )

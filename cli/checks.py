@@ -1,4 +1,6 @@
-"""`boat check`: is this machine ready, and the cluster? Every check is tried, whatever the others say."""
+"""`boat check`: is this machine ready, and the cluster? Every check is tried, whatever the others
+say.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from coffee_boat.pipeline import Pipeline
 from coffee_boat.preflight import Preflight
 
 _NEEDED = 2_000_000_000
-"""Bytes that a common set (numpy, pandas, pyarrow, scikit-learn) takes: wheels, chunks, an archive and an unpacked copy."""
+"""Bytes that a common set (numpy, pandas, pyarrow, scikit-learn) takes: wheels, chunks, an archive
+and an unpacked copy.
+"""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class Checked:
 
 
 def check(wanted: Wanted, where: Where) -> list[Checked]:
-    """Try everything that a launch needs on this machine, and ask the master's cluster; nothing is resolved, built or sent.
+    """Try everything that a launch needs on this machine, and ask the master's cluster; nothing is
+    resolved, built or sent.
 
     Raises:
         SettingsError: the settings themselves cannot be read.
@@ -56,7 +61,10 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
         "java": lambda: _java(store),
         "resolver": _resolver,
         "store": lambda: _space(store),
-        "requirements": lambda: f"{len(wanted.add_to(Captain(**wanted.settings)).manifest.texts)} requirements can be read",
+        "requirements": lambda: (
+            f"{len(wanted.add_to(Captain(**wanted.settings)).manifest.texts)} requirements can be"
+            " read"
+        ),
     }
     if wanted.conda or wanted.environments:
         checks["conda"] = lambda: _rattler(said)
@@ -71,7 +79,17 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
 
 def listing(checked: list[Checked]) -> str:
     """The outcomes as a table, each with its cure."""
-    return text_table(("check", "outcome", "detail"), [(one.name, one.outcome, redact(f"{one.detail} -> {one.cure}" if one.cure else one.detail)) for one in checked])
+    return text_table(
+        ("check", "outcome", "detail"),
+        [
+            (
+                one.name,
+                one.outcome,
+                redact(f"{one.detail} -> {one.cure}" if one.cure else one.detail),
+            )
+            for one in checked
+        ],
+    )
 
 
 def _tried(checks: dict[str, Callable[[], str]]) -> Iterator[Checked]:
@@ -90,19 +108,44 @@ def _failed(name: str, error: BoatError) -> Checked:
 
 
 def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Checked]:
-    """What the cluster says of itself, with what is known of its nodes from earlier; then each finding."""
+    """What the cluster says of itself, with what is known of its nodes from earlier; then each
+    finding.
+    """
     preflight = Preflight(store, refuses=said.preflight == "refuse")
     try:
-        facts = submit.facts_of(submit.find_spark(), master=where.master, deploy_mode=where.deploy_mode, conf=where.conf, python=sys.executable)
-        found = preflight.known(preflight.ask(facts, lambda: _target(said, store), ships_python=said.ship_python, driver_starts=True))
+        facts = submit.facts_of(
+            submit.find_spark(),
+            master=where.master,
+            deploy_mode=where.deploy_mode,
+            conf=where.conf,
+            python=sys.executable,
+        )
+        found = preflight.known(
+            preflight.ask(
+                facts,
+                lambda: _target(said, store),
+                ships_python=said.ship_python,
+                driver_starts=True,
+            )
+        )
     except BoatError as error:
         yield _failed("cluster", error)
         return
     yield Checked("cluster", "ok", found.manager or "nothing is known of it before Spark starts")
     for node in found.nodes:
-        yield Checked("node", "ok", f"{node.host}: {node.architecture or 'architecture unknown'}, " + (f"glibc {node.glibc[0]}.{node.glibc[1]}" if node.glibc else "glibc unknown"))
+        yield Checked(
+            "node",
+            "ok",
+            f"{node.host}: {node.architecture or 'architecture unknown'}, "
+            + (f"glibc {node.glibc[0]}.{node.glibc[1]}" if node.glibc else "glibc unknown"),
+        )
     for finding in found.findings:
-        yield Checked("cluster", "failed" if finding.severity == "error" else finding.severity, str(replace(finding, cure="")), finding.cure)
+        yield Checked(
+            "cluster",
+            "failed" if finding.severity == "error" else finding.severity,
+            str(replace(finding, cure="")),
+            finding.cure,
+        )
 
 
 def _target(said: settings.Settings, store: Store) -> Target | None:
@@ -115,7 +158,9 @@ def _target(said: settings.Settings, store: Store) -> Target | None:
 
 def _platform() -> str:
     glibc = _host.glibc()
-    return f"{_host.architecture()}, " + (f"glibc {glibc[0]}.{glibc[1]}" if glibc else "no glibc: say --platform and --python")
+    return f"{_host.architecture()}, " + (
+        f"glibc {glibc[0]}.{glibc[1]}" if glibc else "no glibc: say --platform and --python"
+    )
 
 
 def _resolver() -> str:
@@ -126,7 +171,9 @@ def _rattler(said: settings.Settings) -> str:
     _conda.rattler()
     configuration = settings.conda(said)
     channels = ", ".join(redact(name) for name in configuration.channels) or _conda.DEFAULT
-    return f"py-rattler {metadata.version('py-rattler')}, channels {channels}" + (f" ({', '.join(configuration.files)})" if configuration.files else "")
+    return f"py-rattler {metadata.version('py-rattler')}, channels {channels}" + (
+        f" ({', '.join(configuration.files)})" if configuration.files else ""
+    )
 
 
 def _spark() -> str:
@@ -139,7 +186,11 @@ def _java(store: Store) -> str:
     extra = launch.java_environment(store, submit.find_spark().home)
     java = f"{extra['JAVA_HOME']}/bin/java" if extra else "java"
     told = run([java, "-version"], timeout=60) if extra or shutil.which("java") else None
-    return told.stderr.splitlines()[0] if told is not None and told.stderr else "as JAVA_HOME or spark-env.sh says"
+    return (
+        told.stderr.splitlines()[0]
+        if told is not None and told.stderr
+        else "as JAVA_HOME or spark-env.sh says"
+    )
 
 
 def _space(store: Store) -> str:
@@ -147,7 +198,11 @@ def _space(store: Store) -> str:
         scratch.write_bytes(b"")
     free = shutil.disk_usage(store.root).free
     if free < _NEEDED:
-        raise StoreError("the disk of the store is nearly full", value=f"{human(free)} free at {store.root}", cure="boat cache prune, or --store on another disk")
+        raise StoreError(
+            "the disk of the store is nearly full",
+            value=f"{human(free)} free at {store.root}",
+            cure="boat cache prune, or --store on another disk",
+        )
     return f"{store.root}, {human(free)} free"
 
 

@@ -1,4 +1,5 @@
-"""Shows the main job on an embedded Spark: two executors that are processes of their own, packages they never had, and one more while they run.
+"""Shows the main job on an embedded Spark: two executors that are processes of their own, packages
+they never had, and one more while they run.
 
     boat demo
 
@@ -19,7 +20,9 @@ MASTER = "local-cluster[2,1,1024]"
 
 
 def main() -> int:
-    """Ship pyarrow and edtf, use both in a UDF, add humanize to the running session, show the Report. Exit code 0, or 3 for a BoatError."""
+    """Ship pyarrow and edtf, use both in a UDF, add humanize to the running session, show the
+    Report. Exit code 0, or 3 for a BoatError.
+    """
     try:
         return _demo()
     except BoatError as error:
@@ -31,14 +34,23 @@ def _demo() -> int:
     started = time.perf_counter()
     with Captain() as captain:
         captain.add_pip_packages("pyarrow", "edtf")
-        captain.launch_ship(master=MASTER, conf={"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"})
+        captain.launch_ship(
+            master=MASTER,
+            conf={"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"},
+        )
         _show(f"The environment is ready after {time.perf_counter() - started:.1f} s.")
         spark = captain.start()
         try:
             _show("A UDF on the executors, which had neither package:", *_seasons(spark))
-            _show("A function that wants one more package:", early := _Early(spark), "and now captain.add_pip_packages('humanize'):")
+            _show(
+                "A function that wants one more package:",
+                early := _Early(spark),
+                "and now captain.add_pip_packages('humanize'):",
+            )
             captain.add_pip_packages("humanize")
-            _show(captain.report, "The same function, made before:", early, "What the executors run:")
+            _show(
+                captain.report, "The same function, made before:", early, "What the executors run:"
+            )
             report = captain.verify()
         finally:
             spark.stop()
@@ -48,7 +60,9 @@ def _demo() -> int:
 
 
 def _clean_up(report: Report) -> None:
-    """Remove the executors' working directories: local-cluster keeps them, with an unpacked environment in each."""
+    """Remove the executors' working directories: local-cluster keeps them, with an unpacked
+    environment in each.
+    """
     for executor in report.executors:
         shutil.rmtree(executor.workdir, ignore_errors=True)
 

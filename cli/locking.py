@@ -18,13 +18,16 @@ def default_name(lock: Lock) -> str:
 
 
 def write(lock: Lock, output: str) -> None:
-    """Write a pylock.toml, or a pixi.lock where there are conda packages, whole or not at all; "-" is stdout.
+    """Write a pylock.toml, or a pixi.lock where there are conda packages, whole or not at all; "-"
+    is stdout.
 
     Raises:
         LockError: it cannot be written.
     """
     if lock.conda and output.endswith(".toml"):
-        raise LockError("a pylock.toml has no words for conda packages", value=output, cure="-o pixi.lock")
+        raise LockError(
+            "a pylock.toml has no words for conda packages", value=output, cure="-o pixi.lock"
+        )
     text = formats.write(lock)
     if output == "-":
         click.echo(text, nl=False)
@@ -36,7 +39,12 @@ def write(lock: Lock, output: str) -> None:
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise LockError("the lock cannot be written", value=output, cause=str(error), cure="name a file in a folder that you may write: -o FILE") from error
+        raise LockError(
+            "the lock cannot be written",
+            value=output,
+            cause=str(error),
+            cure="name a file in a folder that you may write: -o FILE",
+        ) from error
     click.echo(f"{output}: {lock.summary}", err=True)
 
 
@@ -46,14 +54,34 @@ def is_current(lock: Lock, output: str) -> bool:
     Raises:
         LockError: there is no such file, or it is no pylock.toml for this target.
     """
-    there = conda_files.read_rattler(Path(output), lock.target) if lock.conda else formats.read(output, lock.target)
+    there = (
+        conda_files.read_rattler(Path(output), lock.target)
+        if lock.conda
+        else formats.read(output, lock.target)
+    )
     written, chosen = _pins(there), _pins(lock)
-    differing = [name for name in sorted({*written, *chosen}) if name not in written or name not in chosen or written[name].identity != chosen[name].identity]
+    differing = [
+        name
+        for name in sorted({*written, *chosen})
+        if name not in written
+        or name not in chosen
+        or written[name].identity != chosen[name].identity
+    ]
     for name in differing:
-        before, after = (f"{side[name].version or side[name].url}" if name in side else "absent" for side in (written, chosen))
-        click.echo(f"{name}: {before} in {output}, {after} now" + (" (other files)" if before == after else ""), err=True)
+        before, after = (
+            f"{side[name].version or side[name].url}" if name in side else "absent"
+            for side in (written, chosen)
+        )
+        click.echo(
+            f"{name}: {before} in {output}, {after} now"
+            + (" (other files)" if before == after else ""),
+            err=True,
+        )
     return not differing
 
 
 def _pins(lock: Lock) -> dict[str, Pin | CondaPin]:
-    return {**{f"{pin.name} (conda)": pin for pin in lock.conda}, **{pin.name: pin for pin in lock.pins}}
+    return {
+        **{f"{pin.name} (conda)": pin for pin in lock.conda},
+        **{pin.name: pin for pin in lock.pins},
+    }

@@ -12,13 +12,23 @@ from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 
 OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no. `launch` gives the application's own."""
+"""Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no.
 
-FORMATS = {"args": submit.as_arguments, "properties": submit.as_properties, "json": submit.as_json, "k8s-yaml": submit.as_yaml}
+`launch` gives the application's own.
+"""
+
+FORMATS = {
+    "args": submit.as_arguments,
+    "properties": submit.as_properties,
+    "json": submit.as_json,
+    "k8s-yaml": submit.as_yaml,
+}
 
 
 class Terminal:
-    """The place of a command that was typed in a terminal: a Captain of its own, tables or text on stdout."""
+    """The place of a command that was typed in a terminal: a Captain of its own, tables or text on
+    stdout.
+    """
 
     def captain(self, wanted: Wanted) -> Captain:
         """A new Captain."""
@@ -60,8 +70,9 @@ def boat(ctx: click.Context) -> None:
     boat lock -r requirements.txt              # writes pylock.toml
     boat verify --master spark://host:7077 --lock pylock.toml
 
-    Products go to stdout, all talk to stderr. Exit codes: 0; 1 if the answer of verify, check or lock --check is no; 2 usage;
-    3 a failure that comes with its cure; launch gives the application's own.
+    Products go to stdout, all talk to stderr. Exit codes: 0; 1 if the answer of verify, check or
+    lock --check is no; 2 usage; 3 a failure that comes with its cure; launch gives the
+    application's own.
 
     \b
     Completion of commands and options:
@@ -85,12 +96,20 @@ def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> Non
 @boat.command()
 @options.wanted
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True), help="Where to; - is stdout. Default: pylock.toml, with conda packages pixi.lock."
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Where to; - is stdout. Default: pylock.toml, with conda packages pixi.lock.",
 )
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if FILE is not what would be written.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 if FILE is not what would be written."
+)
 @click.pass_obj
 def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
-    """Choose versions for the executors, and write them with their hashes: a pylock.toml (PEP 751), with conda packages a pixi.lock."""
+    """Choose versions for the executors, and write them with their hashes: a pylock.toml (PEP 751),
+    with conda packages a pixi.lock.
+    """
     from coffee_boat.cli import locking
 
     made = place.captain(wanted).plan()
@@ -103,7 +122,14 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
 
 @boat.command()
 @options.wanted
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), required=True, help="Where to: a .tar.gz that spark.archives takes.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    required=True,
+    help="Where to: a .tar.gz that spark.archives takes.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
 @options.as_json
 @click.pass_obj
@@ -119,13 +145,18 @@ def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bo
 @click.argument("script", required=False, type=click.Path())
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
-def launch(place: Place, wanted: Wanted, where: Where, script: str | None, args: tuple[str, ...]) -> None:
+def launch(
+    place: Place, wanted: Wanted, where: Where, script: str | None, args: tuple[str, ...]
+) -> None:
     """Run SCRIPT with spark-submit and the environment; ends with the application's exit code.
 
-    What stands after SCRIPT belongs to the application. What SCRIPT says of itself (PEP 723) is added to what is asked for.
-    Without SCRIPT: an interactive pyspark.
-    """
-    code = place.captain(wanted).preload(*where.preload).submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+    What stands after SCRIPT belongs to the application. What SCRIPT says of itself (PEP 723) is
+    added to what is asked for. Without SCRIPT: an interactive pyspark."""
+    code = (
+        place.captain(wanted)
+        .preload(*where.preload)
+        .submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+    )
     click.get_current_context().exit(code)
 
 
@@ -138,7 +169,11 @@ def launch(place: Place, wanted: Wanted, where: Where, script: str | None, args:
 def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json: bool) -> None:
     """Start a session with the environment, ask every executor what it runs, and stop it."""
     with place.captain(wanted) as captain:
-        spark = captain.preload(*where.preload).launch_ship(master=where.master, conf=where.conf).start()
+        spark = (
+            captain.preload(*where.preload)
+            .launch_ship(master=where.master, conf=where.conf)
+            .start()
+        )
         try:
             report = captain.verify(modules=probing.modules, deadline=probing.deadline)
         finally:
@@ -150,14 +185,26 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
 @boat.command()
 @options.wanted
 @options.where
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="args", show_default=True, help="k8s-yaml is the spec of a SparkApplication.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="args",
+    show_default=True,
+    help="k8s-yaml is the spec of a SparkApplication.",
+)
 @click.pass_obj
 def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
-    """Build the environment and print the Spark settings that use it, for Airflow, Livy, spark-operator and others who submit.
+    """Build the environment and print the Spark settings that use it, for Airflow, Livy,
+    spark-operator and others who submit.
 
     The archive lies in the store, or in the `stage` of the settings.
     """
-    order = place.captain(wanted).preload(*where.preload).order(master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+    order = (
+        place.captain(wanted)
+        .preload(*where.preload)
+        .order(master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+    )
     place.show(FORMATS[form](order).rstrip("\n"))
 
 
@@ -167,10 +214,12 @@ def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
 @options.as_json
 @click.pass_obj
 def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
-    """Look whether this machine is ready: Python, Spark, Java, the resolver, the store. Builds nothing.
+    """Look whether this machine is ready: Python, Spark, Java, the resolver, the store.
 
-    With --master the cluster is asked, too: whether it answers, what its nodes are, and whether it can give what the settings ask for.
-    """
+    Builds nothing.
+
+    With --master the cluster is asked, too: whether it answers, what its nodes are, and whether it
+    can give what the settings ask for."""
     from coffee_boat.cli import checks
 
     found = checks.check(wanted, where)
@@ -180,7 +229,10 @@ def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
 
 @boat.command()
 def demo() -> None:
-    """Ship two packages to an embedded Spark with two executors, and prove it. Needs the extra `local`."""
+    """Ship two packages to an embedded Spark with two executors, and prove it.
+
+    Needs the extra `local`.
+    """
     from coffee_boat.cli import demo as show
 
     click.get_current_context().exit(show.main())

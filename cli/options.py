@@ -38,7 +38,17 @@ class Wanted:
     @property
     def settings(self) -> dict[str, Any]:
         """What a Captain takes when it is made; only what was said."""
-        names = ("accept_conda_license", "python", "platform", "index_url", "extra_index_urls", "find_links", "offline", "store", "ship_python")
+        names = (
+            "accept_conda_license",
+            "python",
+            "platform",
+            "index_url",
+            "extra_index_urls",
+            "find_links",
+            "offline",
+            "store",
+            "ship_python",
+        )
         return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
 
     def captain(self) -> Captain:
@@ -56,8 +66,14 @@ class Wanted:
             RequirementError: it cannot be read, or contradicts itself.
         """
         files = [requirements.read(path) for path in self.requirements]
-        files += [requirements.read_environment(path, channels=self.channels or None) for path in self.environments]
-        named = [requirements.conda_packages(self.conda, origin="--conda", channel=self.channels), requirements.pip_packages(self.pip, origin="--pip")]
+        files += [
+            requirements.read_environment(path, channels=self.channels or None)
+            for path in self.environments
+        ]
+        named = [
+            requirements.conda_packages(self.conda, origin="--conda", channel=self.channels),
+            requirements.pip_packages(self.pip, origin="--pip"),
+        ]
         return requirements.merge([*files, *named])
 
     def add_to(self, captain: Captain) -> Captain:
@@ -140,7 +156,9 @@ def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callab
     return gathered  # type: ignore[return-value]
 
 
-def _pairs(_context: click.Context, _option: click.Parameter, values: Sequence[str]) -> dict[str, str]:
+def _pairs(
+    _context: click.Context, _option: click.Parameter, values: Sequence[str]
+) -> dict[str, str]:
     """KEY=VALUE... as a dict; the last one of a key wins, as with spark-submit."""
     for value in values:
         if not value.partition("=")[1] or not value.partition("=")[0].strip():
@@ -149,42 +167,148 @@ def _pairs(_context: click.Context, _option: click.Parameter, values: Sequence[s
 
 
 _WANTED = (
-    click.option("--pip", multiple=True, metavar="REQUIREMENT", help='A package: PEP 508 ("numpy>=2"), a wheel, a folder, a VCS URL. Repeatable.'),
+    click.option(
+        "--pip",
+        multiple=True,
+        metavar="REQUIREMENT",
+        help='A package: PEP 508 ("numpy>=2"), a wheel, a folder, a VCS URL. Repeatable.',
+    ),
     click.option(
         "-r",
         "--requirements",
         multiple=True,
         metavar="FILE",
         type=click.Path(),
-        help="A requirements.txt, a pyproject.toml, or a script with inline metadata (PEP 723). Repeatable.",
+        help=(
+            "A requirements.txt, a pyproject.toml, or a script with inline metadata (PEP 723)."
+            " Repeatable."
+        ),
     ),
-    click.option("--conda", multiple=True, metavar="SPEC", help='A conda package: "numpy >=2", "conda-forge::scipy". Repeatable. Needs the extra `conda`.'),
+    click.option(
+        "--conda",
+        multiple=True,
+        metavar="SPEC",
+        help=(
+            'A conda package: "numpy >=2", "conda-forge::scipy". Repeatable. Needs the extra'
+            " `conda`."
+        ),
+    ),
     click.option(
         "--channel",
         "channels",
         multiple=True,
         metavar="CHANNEL",
-        help="A conda channel, the first one first, in place of others. Repeatable. Default: .condarc's, else conda-forge.",
+        help=(
+            "A conda channel, the first one first, in place of others. Repeatable. Default:"
+            " .condarc's, else conda-forge."
+        ),
     ),
-    click.option("--environment", "environments", multiple=True, metavar="FILE", type=click.Path(), help="An environment.yml of conda. Repeatable."),
-    click.option("--lock", metavar="FILE", type=click.Path(), help="A pylock.toml (PEP 751), a pixi.lock or an @EXPLICIT list of conda, taken as it is."),
-    click.option("--accept-conda-license", is_flag=True, default=None, help="Agree to the terms of Anaconda's own channels (defaults, main, r, msys2, anaconda)."),
-    click.option("--python", metavar="VERSION|PATH", help='The interpreter to ship: "3.11", or a path. Default: the one that runs boat.'),
-    click.option("--platform", metavar="TAG", help='What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64".'),
-    click.option("--index-url", metavar="URL", help="The package index. A password in here shows in the process list; ~/.netrc and pip.conf do not."),
-    click.option("--extra-index-url", "extra_index_urls", multiple=True, metavar="URL", help="A further index. Repeatable."),
-    click.option("--find-links", multiple=True, metavar="FOLDER|URL", help="A place with wheels. Repeatable."),
-    click.option("--offline", is_flag=True, default=None, help="Use nothing but the store and local folders."),
-    click.option("--store", metavar="FOLDER", type=click.Path(), help="The folder for what was built. Default: COFFEE_BOAT_STORE, or the user's cache folder."),
-    click.option("--no-ship-python", "ship_python", flag_value=False, type=bool, default=None, help="Use the nodes' own interpreter."),
+    click.option(
+        "--environment",
+        "environments",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(),
+        help="An environment.yml of conda. Repeatable.",
+    ),
+    click.option(
+        "--lock",
+        metavar="FILE",
+        type=click.Path(),
+        help="A pylock.toml (PEP 751), a pixi.lock or an @EXPLICIT list of conda, taken as it is.",
+    ),
+    click.option(
+        "--accept-conda-license",
+        is_flag=True,
+        default=None,
+        help="Agree to the terms of Anaconda's own channels (defaults, main, r, msys2, anaconda).",
+    ),
+    click.option(
+        "--python",
+        metavar="VERSION|PATH",
+        help='The interpreter to ship: "3.11", or a path. Default: the one that runs boat.',
+    ),
+    click.option(
+        "--platform",
+        metavar="TAG",
+        help='What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64".',
+    ),
+    click.option(
+        "--index-url",
+        metavar="URL",
+        help=(
+            "The package index. A password in here shows in the process list; ~/.netrc and pip.conf"
+            " do not."
+        ),
+    ),
+    click.option(
+        "--extra-index-url",
+        "extra_index_urls",
+        multiple=True,
+        metavar="URL",
+        help="A further index. Repeatable.",
+    ),
+    click.option(
+        "--find-links", multiple=True, metavar="FOLDER|URL", help="A place with wheels. Repeatable."
+    ),
+    click.option(
+        "--offline", is_flag=True, default=None, help="Use nothing but the store and local folders."
+    ),
+    click.option(
+        "--store",
+        metavar="FOLDER",
+        type=click.Path(),
+        help=(
+            "The folder for what was built. Default: COFFEE_BOAT_STORE, or the user's cache folder."
+        ),
+    ),
+    click.option(
+        "--no-ship-python",
+        "ship_python",
+        flag_value=False,
+        type=bool,
+        default=None,
+        help="Use the nodes' own interpreter.",
+    ),
 )
 
-_DEPLOY_MODE = click.option("--deploy-mode", type=click.Choice(["client", "cluster"]), help="Where the driver runs. Default: client.")
-_CONF = click.option("--conf", multiple=True, metavar="KEY=VALUE", callback=_pairs, help="A Spark setting. Repeatable.")
+_DEPLOY_MODE = click.option(
+    "--deploy-mode",
+    type=click.Choice(["client", "cluster"]),
+    help="Where the driver runs. Default: client.",
+)
+_CONF = click.option(
+    "--conf",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_pairs,
+    help="A Spark setting. Repeatable.",
+)
 
-_PRELOAD = click.option("--preload", multiple=True, metavar="MODULE", help="Import it once an executor, before Python workers are forked. Repeatable.")
-_MODULE = click.option("--module", "modules", multiple=True, metavar="NAME", help="Import it on every executor too, and look at what it loads. Repeatable.")
-_DEADLINE = click.option("--deadline", type=click.FloatRange(min=0, min_open=True), default=120.0, show_default=True, help="Seconds to wait for executors.")
+_PRELOAD = click.option(
+    "--preload",
+    multiple=True,
+    metavar="MODULE",
+    help="Import it once an executor, before Python workers are forked. Repeatable.",
+)
+_MODULE = click.option(
+    "--module",
+    "modules",
+    multiple=True,
+    metavar="NAME",
+    help="Import it on every executor too, and look at what it loads. Repeatable.",
+)
+_DEADLINE = click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120.0,
+    show_default=True,
+    help="Seconds to wait for executors.",
+)
 
-master = click.option("--master", metavar="MASTER", help="As spark-submit takes it: local[2], local-cluster[2,1,1024], spark://host:7077.")
+master = click.option(
+    "--master",
+    metavar="MASTER",
+    help="As spark-submit takes it: local[2], local-cluster[2,1,1024], spark://host:7077.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -1,4 +1,7 @@
-"""What the commands print: the product to stdout, talk to stderr. Tables in a terminal, plain text in a pipe, JSON on demand."""
+"""What the commands print: the product to stdout, talk to stderr.
+
+Tables in a terminal, plain text in a pipe, JSON on demand.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,9 @@ def tell(finding: Finding) -> None:
 
 
 def tell_error(error: BoatError) -> None:
-    """A BoatError on stderr: what happened, with what value, the usual cause, what to type: its cure is told in options."""
+    """A BoatError on stderr: what happened, with what value, the usual cause, what to type: its
+    cure is told in options.
+    """
     shown = BoatError(error.what, value=error.value, cause=error.cause, cure=in_options(error.cure))
     first, *rest = redact(str(shown)).splitlines()
     console = _stderr()
@@ -82,11 +87,15 @@ def tell_error(error: BoatError) -> None:
     for line in rest:
         label, colon, text = line.partition(":")
         known = colon and label.strip() in {"cause", "cure"}
-        console.print(f"[bold]{label}:[/]{_escaped(text)}" if known else _escaped(line), soft_wrap=True)
+        console.print(
+            f"[bold]{label}:[/]{_escaped(text)}" if known else _escaped(line), soft_wrap=True
+        )
 
 
 def in_options(cure: str) -> str:
-    """A cure that names a Captain's functions and settings, in the words of a command line: `index_url="X"` is `--index-url X` there."""
+    """A cure that names a Captain's functions and settings, in the words of a command line:
+    `index_url="X"` is `--index-url X` there.
+    """
     text = cure.replace(FORGET, "")
     for call, option in _CALLS.items():
         before = r"(?:captain\.)?" if call.startswith("add") else r"captain\."
@@ -95,7 +104,8 @@ def in_options(cure: str) -> str:
     text = re.sub(r"\bCaptain\(([^()]*)\)", lambda found: _words(found[1]), text)
     for setting, option in _SWITCHES.items():
         text = text.replace(setting, option)
-    named = rf"""(?<![\w."'-])({"|".join(_SETTINGS)})="""  # not conda's "python=3.11", nor a key of Spark's
+    # not conda's "python=3.11", nor a key of Spark's
+    named = rf"""(?<![\w."'-])({"|".join(_SETTINGS)})="""
     text = re.sub(rf"{named}\[([^\]]*)\]", lambda found: f"{_SETTINGS[found[1]]} {found[2]}", text)
     text = re.sub(rf"""{named}(?=["'.\d])""", lambda found: f"{_SETTINGS[found[1]]} ", text)
     return re.sub(rf"{named}(?=[,)\s]|$)", lambda found: _SETTINGS[found[1]], text)
@@ -141,31 +151,63 @@ def _show_table(value: Plan | Report) -> None:
 
 
 def _settings(plan: Plan) -> list[str]:
-    return [f"{key}={redact_setting(key, setting)}" for key, setting in sorted(plan.patch.conf.items())] if plan.patch else []
+    return (
+        [
+            f"{key}={redact_setting(key, setting)}"
+            for key, setting in sorted(plan.patch.conf.items())
+        ]
+        if plan.patch
+        else []
+    )
 
 
 def _aboard(report: Report) -> list[str]:
-    return ["asked for: " + (", ".join(f"{pin.name} {pin.version}" for pin in report.lock.pins) or "nothing")]
+    return [
+        "asked for: "
+        + (", ".join(f"{pin.name} {pin.version}" for pin in report.lock.pins) or "nothing")
+    ]
 
 
 def _plan_table(plan: Plan) -> tuple[str, Table]:
-    sizes = ["?" if item.size is None else f"{'' if item.known else '~'}{human(item.size)}" for item in plan.items]
-    rows = [(item.label, item.action, size, f"{item.seconds:.1f} s") for item, size in zip(plan.items, sizes, strict=True)]
+    sizes = [
+        "?" if item.size is None else f"{'' if item.known else '~'}{human(item.size)}"
+        for item in plan.items
+    ]
+    rows = [
+        (item.label, item.action, size, f"{item.seconds:.1f} s")
+        for item, size in zip(plan.items, sizes, strict=True)
+    ]
     title = f"{plan.lock.summary}, about {human(plan.size)}"
     return title, table(("what", "action", "size", "time"), rows)
 
 
 def _report_table(report: Report) -> tuple[str, Table]:
-    mapped = [f"{len(e.foreign_files)} foreign" if e.foreign_files else "own" for e in report.executors]
-    rows = [(e.executor, e.host, e.python, e.pyspark, e.lock_digest[:12], files, e.executable) for e, files in zip(report.executors, mapped, strict=True)]
-    answered = f"{len(rows)} of {len(rows) + len(report.missed)} executors answered in {report.seconds:.1f} s"
-    title = f"{'ok' if report.ok else 'NOT ok'}: {answered} (Spark: driver {report.driver_spark}, JVM {report.jvm_spark})"
-    return title, table(("executor", "host", "python", "pyspark", "lock", "mapped files", "executable"), rows)
+    mapped = [
+        f"{len(e.foreign_files)} foreign" if e.foreign_files else "own" for e in report.executors
+    ]
+    rows = [
+        (e.executor, e.host, e.python, e.pyspark, e.lock_digest[:12], files, e.executable)
+        for e, files in zip(report.executors, mapped, strict=True)
+    ]
+    answered = (
+        f"{len(rows)} of {len(rows) + len(report.missed)} executors answered in"
+        f" {report.seconds:.1f} s"
+    )
+    title = (
+        f"{'ok' if report.ok else 'NOT ok'}: {answered} (Spark: driver {report.driver_spark}, JVM"
+        f" {report.jvm_spark})"
+    )
+    return title, table(
+        ("executor", "host", "python", "pyspark", "lock", "mapped files", "executable"), rows
+    )
 
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = (*(field.name for field in dataclasses.fields(value)), *_DERIVED.get(type(value), ()))
+        names = (
+            *(field.name for field in dataclasses.fields(value)),
+            *_DERIVED.get(type(value), ()),
+        )
         return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}

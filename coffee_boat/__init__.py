@@ -10,7 +10,17 @@ sc = SparkContext(master="spark://...")
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._version import __version__
-from coffee_boat.errors import BoatError, BuildError, LaunchError, LockError, RequirementError, SettingsError, ShipError, StoreError, VerifyError
+from coffee_boat.errors import (
+    BoatError,
+    BuildError,
+    LaunchError,
+    LockError,
+    RequirementError,
+    SettingsError,
+    ShipError,
+    StoreError,
+    VerifyError,
+)
 from coffee_boat.model import Archive, Finding, Lock, Manifest, Plan, Report
 
 if TYPE_CHECKING:

@@ -1,4 +1,6 @@
-"""Chunks that are made in threads before anybody waits for them: while an index is asked and wheels are fetched."""
+"""Chunks that are made in threads before anybody waits for them: while an index is asked and wheels
+are fetched.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ Make = Callable[[], "list[Chunk]"]
 
 
 class Ahead:
-    """As many threads as there are cores. It only saves time: what fails in it, or was not begun, is made again by who needs it.
+    """As many threads as there are cores.
 
-    When the block ends, what waits is dropped. What is under way goes on to its end, and the process ends after it.
-    """
+    It only saves time: what fails in it, or was not begun, is made again by who needs it.
+
+    When the block ends, what waits is dropped. What is under way goes on to its end, and the
+    process ends after it."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="coffee_boat-ahead")
@@ -32,20 +36,30 @@ class Ahead:
                 self._begun[name] = self._pool.submit(make)
 
     def take(self, name: str, make: Make) -> list[Chunk]:
-        """What was begun under this name, waited for; what was not is made now. Raises what the making raises."""
+        """What was begun under this name, waited for; what was not is made now.
+
+        Raises what the making raises.
+        """
         begun = self._begun.get(name)
         return make() if begun is None or begun.cancelled() else begun.result()
 
     def refuse_failed(self, name: str) -> None:
-        """Raise what the making of this raised, if it has ended already: there is no need to wait for the rest then."""
+        """Raise what the making of this raised, if it has ended already: there is no need to wait
+        for the rest then.
+        """
         begun = self._begun.get(name)
         if begun is not None and begun.done():
             begun.result()
 
     def settle(self, names: Collection[str]) -> None:
-        """Wait for what was begun of these, so that two threads do not make the same; nobody wants the others any more."""
+        """Wait for what was begun of these, so that two threads do not make the same; nobody wants
+        the others any more.
+        """
         with self._beginning:
-            begun, self._begun = self._begun, {name: future for name, future in self._begun.items() if name in names}
+            begun, self._begun = (
+                self._begun,
+                {name: future for name, future in self._begun.items() if name in names},
+            )
         for name, future in begun.items():
             if name not in names:
                 future.cancel()
@@ -54,5 +68,10 @@ class Ahead:
     def __enter__(self) -> Ahead:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,12 +1,13 @@
-"""Conda without conda: what its configuration decided, what a channel's name means, whose terms hold there, and the rattler client made of it.
+"""Conda without conda: what its configuration decided, what a channel's name means, whose terms
+hold there, and the rattler client made of it.
 
-    Configuration   what .condarc files and CONDA_* variables decided (settings/condarc.py reads them)
-    Channels        names and URLs as people write them -> the URLs that are asked, in order, with and without their credentials
-    client, gateway rattler's, with the proxies, certificates and offline mode of the Configuration
+    Configuration   what .condarc files and CONDA_* variables decided (settings/condarc.py reads
+    them) Channels        names and URLs as people write them -> the URLs that are asked, in order,
+    with and without their credentials client, gateway rattler's, with the proxies, certificates and
+    offline mode of the Configuration
 
-Rattler is an extra (`pip install 'coffee_boat[conda]'`), imported when it is needed. Its functions are coroutines: `wait` runs one
-from anywhere, also where a notebook's event loop runs.
-"""
+Rattler is an extra (`pip install 'coffee_boat[conda]'`), imported when it is needed. Its functions
+are coroutines: `wait` runs one from anywhere, also where a notebook's event loop runs."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ _GRACE = 10.0
 """Seconds that what was cancelled gets to end."""
 
 ALIAS = "https://conda.anaconda.org"
-"""What a channel's name is looked up under, unless `channel_alias` says otherwise (conda's DEFAULT_CHANNEL_ALIAS)."""
+"""What a channel's name is looked up under, unless `channel_alias` says otherwise (conda's
+DEFAULT_CHANNEL_ALIAS).
+"""
 DEFAULT = "conda-forge"
 """The channel that is taken where nothing names one."""
 ANACONDAS_DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaconda.com/pkgs/r")
@@ -46,9 +49,34 @@ ANACONDAS_DEFAULTS = ("https://repo.anaconda.com/pkgs/main", "https://repo.anaco
 _ANACONDAS_HOSTS = {"repo.anaconda.com", "repo.anaconda.cloud", "repo.continuum.io"}
 _MIRRORING_HOSTS = {"conda.anaconda.org", "anaconda.org", "api.anaconda.org"}
 """Anybody's channels, and among them Anaconda's own under these names:"""
-_ANACONDAS_NAMES = {"main", "r", "msys2", "anaconda", "defaults", "free", "pro", "archive", "mro", "mro-archive", "pkgs"}
+_ANACONDAS_NAMES = {
+    "main",
+    "r",
+    "msys2",
+    "anaconda",
+    "defaults",
+    "free",
+    "pro",
+    "archive",
+    "mro",
+    "mro-archive",
+    "pkgs",
+}
 _TOKEN = re.compile(r"/t/[^/]+(?=/|$)")
-_SUBDIRS = {"noarch", "linux-64", "linux-32", "linux-aarch64", "linux-armv6l", "linux-armv7l", "linux-ppc64le", "linux-riscv64", "linux-s390x", "osx-64", "osx-arm64", "win-64"}
+_SUBDIRS = {
+    "noarch",
+    "linux-64",
+    "linux-32",
+    "linux-aarch64",
+    "linux-armv6l",
+    "linux-armv7l",
+    "linux-ppc64le",
+    "linux-riscv64",
+    "linux-s390x",
+    "osx-64",
+    "osx-arm64",
+    "win-64",
+}
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,17 +99,21 @@ class Configuration:
     proxy_servers: Mapping[str, str] = field(default_factory=dict)
     """Scheme ("http", "https") -> URL."""
     ssl_verify: bool | str = True
-    """Whether servers must prove who they are; or the file with the authorities that are believed."""
+    """Whether servers must prove who they are; or the file with the authorities that are believed.
+    """
     retries: int = 3
     """How often a request is tried again."""
     offline: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
-    """Virtual package ("glibc", "cuda", "archspec", "linux") -> what CONDA_OVERRIDE_* says of it."""
+    """Virtual package ("glibc", "cuda", "archspec", "linux") -> what CONDA_OVERRIDE_* says of it.
+    """
     files: tuple[str, ...] = ()
     """Where it was said, strongest first."""
 
     def __repr__(self) -> str:
-        return redact(f"Configuration({', '.join(f'{part.name}={getattr(self, part.name)!r}' for part in fields(self))})")
+        return redact(
+            f"Configuration({', '.join(f'{part.name}={getattr(self, part.name)!r}' for part in fields(self))})"
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,7 +156,10 @@ def missing_extra(error: ImportError) -> RequirementError:
     return RequirementError(
         "conda packages need more libraries than are installed",
         value=str(error),
-        cause="they are an extra: py-rattler solves and installs, conda-pack packs; no conda is needed",
+        cause=(
+            "they are an extra: py-rattler solves and installs, conda-pack packs; no conda is"
+            " needed"
+        ),
         cure="pip install 'coffee_boat[conda]'",
     )
 
@@ -135,8 +170,9 @@ def missing_extra(error: ImportError) -> RequirementError:
 def channels(names: Iterable[str], configuration: Configuration) -> tuple[Channel, ...]:
     """The places that names and URLs stand for, in order, each once. `nodefaults` stands for none.
 
-    By conda's rules (conda.models.channel): a URL, a path, a name of `custom_multichannels` (`defaults` is one), a name of
-    `custom_channels` or below one, else a name below `channel_alias`.
+    By conda's rules (conda.models.channel): a URL, a path, a name of `custom_multichannels`
+    (`defaults` is one), a name of `custom_channels` or below one, else a name below
+    `channel_alias`.
 
     Raises:
         RequirementError: one is no channel, or the configuration forbids it.
@@ -174,14 +210,28 @@ def refuse_unlicensed(found: Iterable[Channel], *, accepted: bool) -> None:
     ours = [channel for channel in found if needs_license(channel)]
     if not ours or accepted:
         return
-    named = ", ".join(dict.fromkeys(f"{redact(channel.asked)} ({channel.public})" if channel.asked != channel.name else channel.name for channel in ours))
+    named = ", ".join(
+        dict.fromkeys(
+            (
+                f"{redact(channel.asked)} ({channel.public})"
+                if channel.asked != channel.name
+                else channel.name
+            )
+            for channel in ours
+        )
+    )
     raise RequirementError(
         "a channel of Anaconda's needs its terms to be accepted",
         value=named,
-        cause="Anaconda's own channels (defaults, main, r, msys2, anaconda) are free of charge for some only: https://www.anaconda.com/legal",
+        cause=(
+            "Anaconda's own channels (defaults, main, r, msys2, anaconda) are free of charge for"
+            " some only: https://www.anaconda.com/legal"
+        ),
         cure=(
-            "accept them: Captain(accept_conda_license=True) or COFFEE_BOAT_ACCEPT_CONDA_LICENSE=1; or go on without it, as most do: take the "
-            'channel out of the list, or name those that are to be used: channel="conda-forge", add_environment(path, channels=["conda-forge"]), --channel conda-forge'
+            "accept them: Captain(accept_conda_license=True) or COFFEE_BOAT_ACCEPT_CONDA_LICENSE=1;"
+            " or go on without it, as most do: take the channel out of the list, or name those that"
+            ' are to be used: channel="conda-forge", add_environment(path,'
+            ' channels=["conda-forge"]), --channel conda-forge'
         ),
     )
 
@@ -210,19 +260,37 @@ def _urls(asked: str, configuration: Configuration) -> tuple[str, ...]:
     if "://" in asked or asked.startswith(("/", "./", "../", "~")) or asked in (".", ".."):
         return (_placed(asked),)
     if not asked or any(letter.isspace() for letter in asked):
-        raise RequirementError("not a channel", value=repr(redact(asked)), cure='name it as conda does: "conda-forge", a URL, or a path that begins with / or ./')
+        raise RequirementError(
+            "not a channel",
+            value=repr(redact(asked)),
+            cure='name it as conda does: "conda-forge", a URL, or a path that begins with / or ./',
+        )
     name = _bare(asked)
     multi = {"defaults": configuration.default_channels, **configuration.custom_multichannels}
     if name in multi:
-        return tuple(url for member in multi[name] for url in ([_placed(member)] if "://" in member else [_below(configuration.channel_alias, member)]))
+        return tuple(
+            url
+            for member in multi[name]
+            for url in (
+                [_placed(member)]
+                if "://" in member
+                else [_below(configuration.channel_alias, member)]
+            )
+        )
     return (_below(_parent(name, configuration), name),)
 
 
 def _parent(name: str, configuration: Configuration) -> str:
-    """What a name lies below: the custom channel with the longest name that it begins with, else the alias."""
-    builtin = {"pkgs/pro": "https://repo.anaconda.com"} | dict.fromkeys(("pkgs/main", "pkgs/r", "pkgs/msys2", "pkgs/free"), "https://repo.anaconda.com")
+    """What a name lies below: the custom channel with the longest name that it begins with, else
+    the alias.
+    """
+    builtin = {"pkgs/pro": "https://repo.anaconda.com"} | dict.fromkeys(
+        ("pkgs/main", "pkgs/r", "pkgs/msys2", "pkgs/free"), "https://repo.anaconda.com"
+    )
     known = {**builtin, **configuration.custom_channels}
-    fitting = [key for key in known if name == key.strip("/") or name.startswith(key.strip("/") + "/")]
+    fitting = [
+        key for key in known if name == key.strip("/") or name.startswith(key.strip("/") + "/")
+    ]
     return known[max(fitting, key=len)] if fitting else configuration.channel_alias
 
 
@@ -235,8 +303,15 @@ def _placed(place: str) -> str:
     if "://" not in place:
         place = Path(os.path.normpath(Path(place).expanduser().absolute())).as_uri()
     parts = urlsplit(place.replace("\\", "/"))  # as rattler reads it
-    if parts.scheme not in ("http", "https", "file", "s3", "oci", "gcs") or (parts.scheme != "file" and not parts.hostname):
-        raise RequirementError("not a channel", value=redact(place), cause="a channel lies at https://, http://, file://, s3:// or oci://", cure="correct the URL")
+    if parts.scheme not in ("http", "https", "file", "s3", "oci", "gcs") or (
+        parts.scheme != "file" and not parts.hostname
+    ):
+        raise RequirementError(
+            "not a channel",
+            value=redact(place),
+            cause="a channel lies at https://, http://, file://, s3:// or oci://",
+            cure="correct the URL",
+        )
     path = "/" + posixpath.normpath(parts.path).strip("/") if parts.path else "/"
     path = _bare(path)
     return urlunsplit(parts._replace(path=path.rstrip("/") + "/", query="", fragment=""))
@@ -254,13 +329,19 @@ def _name(url: str) -> str:
 
 
 def _refuse_forbidden(found: Iterable[Channel], configuration: Configuration) -> None:
-    allowed, denied = ({without_secrets(url) for name in names for url in _urls(name, configuration)} for names in (configuration.allowlist, configuration.denylist))
+    allowed, denied = (
+        {without_secrets(url) for name in names for url in _urls(name, configuration)}
+        for names in (configuration.allowlist, configuration.denylist)
+    )
     for channel in found:
         if channel.public in denied or (allowed and channel.public not in allowed):
             raise RequirementError(
                 "a channel is forbidden by conda's configuration",
                 value=channel.name,
-                cause=f"{'denylist' if channel.public in denied else 'allowlist'}_channels in {', '.join(configuration.files) or 'a variable'}",
+                cause=(
+                    f"{'denylist' if channel.public in denied else 'allowlist'}_channels in"
+                    f" {', '.join(configuration.files) or 'a variable'}"
+                ),
                 cure="use a channel that it allows, or ask who administers it",
             )
 
@@ -269,15 +350,21 @@ def _refuse_forbidden(found: Iterable[Channel], configuration: Configuration) ->
 
 
 def cache(store: Store, kind: Literal["repodata", "pkgs"]) -> Path:
-    """The folder in the store that rattler keeps its own caches in: what channels list, and packages. It checks what it finds there."""
+    """The folder in the store that rattler keeps its own caches in: what channels list, and
+    packages. It checks what it finds there.
+    """
     return store.root / "rattler" / kind
 
 
 def client(configuration: Configuration) -> Client:
-    """Rattler's client: with the configuration's proxies and certificates; credentials as rattler keeps them (its own store, ~/.netrc)."""
+    """Rattler's client: with the configuration's proxies and certificates; credentials as rattler
+    keeps them (its own store, ~/.netrc).
+    """
     module = rattler()
     with _certificates(configuration):
-        made: Client = module.Client.from_config(module.Config.from_toml(_toml(configuration)), max_retries=configuration.retries)
+        made: Client = module.Client.from_config(
+            module.Config.from_toml(_toml(configuration)), max_retries=configuration.retries
+        )
     return made
 
 
@@ -289,15 +376,20 @@ def gateway(configuration: Configuration, cache: Path) -> Gateway:
     """
     module = rattler()
     action = "force-cache-only" if configuration.offline else "cache-or-fetch"
-    made: Gateway = module.Gateway(cache_dir=cache, client=client(configuration), default_config=module.SourceConfig(cache_action=action))
+    made: Gateway = module.Gateway(
+        cache_dir=cache,
+        client=client(configuration),
+        default_config=module.SourceConfig(cache_action=action),
+    )
     return made
 
 
 def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine to its end; in a thread of its own where an event loop runs already, as in a notebook.
+    """Run a coroutine to its end; in a thread of its own where an event loop runs already, as in a
+    notebook.
 
-    Ctrl-C cancels it, and goes on when it has ended: nothing writes into a folder that the caller then removes.
-    """
+    Ctrl-C cancels it, and goes on when it has ended: nothing writes into a folder that the caller
+    then removes."""
     import asyncio
 
     try:
@@ -320,7 +412,9 @@ class _Work(Generic[T]):
 
     def __init__(self, started: Callable[[], Coroutine[Any, Any, T]]) -> None:
         self.ended = threading.Event()
-        """Not Thread.join, which takes a thread for ended once it was interrupted (Python before 3.13)."""
+        """Not Thread.join, which takes a thread for ended once it was interrupted (Python before
+        3.13).
+        """
         self._started = started
         self._cancelled = threading.Event()
         self._cancel: list[Callable[[], object]] = []
@@ -385,27 +479,52 @@ def record_of(pin: CondaPin, found: Iterable[Channel] = ()) -> RepoDataRecord:
         license_family=said.get("license_family"),
         python_site_packages_path=said.get("python_site_packages_path"),
     )
-    made: RepoDataRecord = module.RepoDataRecord(record, pin.filename, with_secrets(pin.url, places), with_secrets(str(said.get("channel", "")), places))
+    made: RepoDataRecord = module.RepoDataRecord(
+        record,
+        pin.filename,
+        with_secrets(pin.url, places),
+        with_secrets(str(said.get("channel", "")), places),
+    )
     return made
 
 
 def _toml(configuration: Configuration) -> str:
     import tomli_w
 
-    proxies = {scheme: configuration.proxy_servers[scheme] for scheme in ("http", "https") if configuration.proxy_servers.get(scheme)}
-    said: dict[str, Any] = {"tls-no-verify": configuration.ssl_verify is False, "tls-root-certs": "system"}
+    proxies = {
+        scheme: configuration.proxy_servers[scheme]
+        for scheme in ("http", "https")
+        if configuration.proxy_servers.get(scheme)
+    }
+    said: dict[str, Any] = {
+        "tls-no-verify": configuration.ssl_verify is False,
+        "tls-root-certs": "system",
+    }
     return tomli_w.dumps({**said, "proxy-config": proxies} if proxies else said)
 
 
 @contextmanager
 def _certificates(configuration: Configuration) -> Iterator[None]:
-    """`ssl_verify: /a/file`: rattler's TLS takes the authorities from SSL_CERT_FILE, when a client is made. REQUESTS_CA_BUNDLE is conda's own word for it."""
-    named = configuration.ssl_verify if isinstance(configuration.ssl_verify, str) else os.environ.get("REQUESTS_CA_BUNDLE", "")
-    if not named or (not isinstance(configuration.ssl_verify, str) and "SSL_CERT_FILE" in os.environ):
+    """`ssl_verify: /a/file`: rattler's TLS takes the authorities from SSL_CERT_FILE, when a client
+    is made. REQUESTS_CA_BUNDLE is conda's own word for it.
+    """
+    named = (
+        configuration.ssl_verify
+        if isinstance(configuration.ssl_verify, str)
+        else os.environ.get("REQUESTS_CA_BUNDLE", "")
+    )
+    if not named or (
+        not isinstance(configuration.ssl_verify, str) and "SSL_CERT_FILE" in os.environ
+    ):
         yield
         return
     if not Path(named).exists():
-        raise SettingsError("ssl_verify names a file that is not there", value=named, cause="in .condarc or CONDA_SSL_VERIFY", cure="correct the path")
+        raise SettingsError(
+            "ssl_verify names a file that is not there",
+            value=named,
+            cause="in .condarc or CONDA_SSL_VERIFY",
+            cure="correct the path",
+        )
     variable = "SSL_CERT_DIR" if Path(named).is_dir() else "SSL_CERT_FILE"
     before = os.environ.get(variable)
     os.environ[variable] = named

@@ -11,7 +11,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def without_credentials(url: str) -> str:
-    """The URL without user and password. An ssh user stays: it is a name, not a secret, and git needs it."""
+    """The URL without user and password.
+
+    An ssh user stays: it is a name, not a secret, and git needs it.
+    """
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url
@@ -38,12 +41,19 @@ def origin(url: str) -> tuple[str, str, int]:
 
 
 def git_environment(urls: Iterable[str]) -> dict[str, str | None]:
-    """Environment for git: never ask at a terminal, and log in to the hosts of `urls` with the credentials that they carry.
+    """Environment for git: never ask at a terminal, and log in to the hosts of `urls` with the
+    credentials that they carry.
 
-    By a header: a URL that is rewritten (insteadOf) would show in the arguments of git's own helper processes.
-    """
+    By a header: a URL that is rewritten (insteadOf) would show in the arguments of git's own helper
+    processes."""
     start = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    logins = sorted({_header(url) for url in urls if url.startswith("git+http") and urlsplit(url).username is not None})
+    logins = sorted(
+        {
+            _header(url)
+            for url in urls
+            if url.startswith("git+http") and urlsplit(url).username is not None
+        }
+    )
     environment: dict[str, str | None] = {"GIT_TERMINAL_PROMPT": "0"}
     for number, (key, value) in enumerate(logins, start):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
@@ -54,5 +64,10 @@ def git_environment(urls: Iterable[str]) -> dict[str, str | None]:
 
 def _header(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
-    login = b64encode(f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()).decode()
-    return f"http.{parts.scheme.removeprefix('git+')}://{parts.netloc.rpartition('@')[2]}/.extraHeader", f"Authorization: Basic {login}"
+    login = b64encode(
+        f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
+    ).decode()
+    return (
+        f"http.{parts.scheme.removeprefix('git+')}://{parts.netloc.rpartition('@')[2]}/.extraHeader",
+        f"Authorization: Basic {login}",
+    )

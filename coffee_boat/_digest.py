@@ -1,7 +1,7 @@
 """Digests and copies of files and of project folders.
 
-What a tree's digest covers is what its copy holds: what a build leaves behind in a folder (egg-info, bytecode, build/) changes neither.
-"""
+What a tree's digest covers is what its copy holds: what a build leaves behind in a folder
+(egg-info, bytecode, build/) changes neither."""
 
 from __future__ import annotations
 
@@ -12,7 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _BLOCK = 1 << 20
-_SKIPPED = {".git", ".hg", ".svn", "__pycache__", ".eggs", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+_SKIPPED = {
+    ".git",
+    ".hg",
+    ".svn",
+    "__pycache__",
+    ".eggs",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+}
 
 
 def file_digest(path: Path) -> str:
@@ -34,7 +45,10 @@ def tree_digest(folder: Path) -> str:
 
 
 def copy_tree(folder: Path, copy: Path) -> None:
-    """Copy a project folder, with fixed modes. Its .git is referred to, not copied: versions may be read from tags."""
+    """Copy a project folder, with fixed modes.
+
+    Its .git is referred to, not copied: versions may be read from tags.
+    """
     copy.mkdir(parents=True)
     for path in _tree(folder):
         placed = copy / path.relative_to(folder)

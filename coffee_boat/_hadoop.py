@@ -1,8 +1,8 @@
 """What the user's own Hadoop configuration says, and asking Hadoop's daemons over HTTP.
 
-Hadoop's own client reads core-site.xml, hdfs-site.xml and yarn-site.xml in HADOOP_CONF_DIR, and Spark lays its settings that begin
-with `spark.hadoop.` over them. Both need a JVM; what is known here is known before one was started.
-"""
+Hadoop's own client reads core-site.xml, hdfs-site.xml and yarn-site.xml in HADOOP_CONF_DIR, and
+Spark lays its settings that begin with `spark.hadoop.` over them. Both need a JVM; what is known
+here is known before one was started."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _FILES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml")
 _FOLDERS = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
 _SPARK = "spark.hadoop."
 _FACTORY = "hadoop.rpc.socket.factory.class."
-_INCLUDE, _FALLBACK = (f"{{http://www.w3.org/2001/XInclude}}{name}" for name in ("include", "fallback"))
+_INCLUDE, _FALLBACK = (
+    f"{{http://www.w3.org/2001/XInclude}}{name}" for name in ("include", "fallback")
+)
 _REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
 _CONNECT, _ANSWER = 3.0, 5.0
 """Seconds: a daemon that is there accepts at once."""
@@ -51,7 +53,10 @@ class Service:
         try:
             with socket.create_connection((self.host, self.port), timeout=_CONNECT):
                 return ""
-        except (OSError, UnicodeError) as error:  # the latter for what cannot be a host's name, as one that begins with a dot
+        except (
+            OSError,
+            UnicodeError,
+        ) as error:  # the latter for what cannot be a host's name, as one that begins with a dot
             return str(error)
 
     def ask(self, path: str, **parameters: str) -> dict[str, Any]:
@@ -79,7 +84,9 @@ def shaped(what: str) -> Iterator[None]:
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NoAnswer(f"{what} are told in a way that is not known here: {type(error).__name__} {error}") from error
+        raise NoAnswer(
+            f"{what} are told in a way that is not known here: {type(error).__name__} {error}"
+        ) from error
 
 
 def refuse_unreachable(services: Sequence[Service], what: str, *, cure: str) -> None:
@@ -95,7 +102,12 @@ def refuse_unreachable(services: Sequence[Service], what: str, *, cure: str) -> 
             return
         refusals[refusal] = None
     if refusals:
-        raise LaunchError(what, value=", ".join(f"{service.host}:{service.port}" for service in services), cause="; ".join(refusals), cure=cure)
+        raise LaunchError(
+            what,
+            value=", ".join(f"{service.host}:{service.port}" for service in services),
+            cause="; ".join(refusals),
+            cure=cure,
+        )
 
 
 def get(url: str, **parameters: str) -> bytes:
@@ -109,10 +121,15 @@ def get(url: str, **parameters: str) -> bytes:
     import urllib.parse
     import urllib.request
 
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # as Hadoop's own client, which knows no proxies: these hosts are near
+    direct = urllib.request.build_opener(
+        urllib.request.ProxyHandler({})
+    )  # as Hadoop's own client, which knows no proxies: these hosts are near
     query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
     try:
-        with direct.open(urllib.request.Request(f"{url}{query}", headers={"Accept": "application/json, */*"}), timeout=_ANSWER) as answer:  # noqa: S310 - http or https, by how it is made
+        asked = urllib.request.Request(  # noqa: S310 - http or https, by how it is made
+            f"{url}{query}", headers={"Accept": "application/json, */*"}
+        )
+        with direct.open(asked, timeout=_ANSWER) as answer:
             body: bytes = answer.read()
     except urllib.error.HTTPError as error:
         raise NoAnswer(f"{url}: HTTP {error.code} {_words(error.read())}".strip()) from error
@@ -148,13 +165,19 @@ class Configuration:
 
     @property
     def detour(self) -> str:
-        """The class that Hadoop connects with, where it does not connect directly (SOCKS): its ports need not be open to us. Else empty."""
+        """The class that Hadoop connects with, where it does not connect directly (SOCKS): its
+        ports need not be open to us. Else empty.
+        """
         classes = (self.get(name) for name in self.settings if name.startswith(_FACTORY))
-        return next((name for name in classes if name and not name.endswith(".StandardSocketFactory")), "")
+        return next(
+            (name for name in classes if name and not name.endswith(".StandardSocketFactory")), ""
+        )
 
     @property
     def user(self) -> str:
-        """Who we are to a cluster without Kerberos; empty for one whom this machine has no name for."""
+        """Who we are to a cluster without Kerberos; empty for one whom this machine has no name
+        for.
+        """
         try:
             return os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
         except (KeyError, OSError):
@@ -162,28 +185,60 @@ class Configuration:
 
     def managers(self) -> tuple[Service, ...]:
         """The ResourceManagers, of which one is active."""
-        ids = self._listed("yarn.resourcemanager.ha.rm-ids") if self._says("yarn.resourcemanager.ha.enabled") else []
+        ids = (
+            self._listed("yarn.resourcemanager.ha.rm-ids")
+            if self._says("yarn.resourcemanager.ha.enabled")
+            else []
+        )
         return tuple(self._manager(f".{one}") for one in ids) or (self._manager(""),)
 
     def namenodes(self) -> tuple[Service, ...]:
-        """The NameNodes of the default file system, of which one is active; none if that is not HDFS."""
+        """The NameNodes of the default file system, of which one is active; none if that is not
+        HDFS.
+        """
         root = urlsplit(self.get("fs.defaultFS", "file:///"))
         if root.scheme != "hdfs" or not root.hostname:
             return ()
         ids = self._listed(f"dfs.ha.namenodes.{root.netloc}")
-        addresses = {f".{root.netloc}.{one}": self.get(f"dfs.namenode.rpc-address.{root.netloc}.{one}") for one in ids} or {"": root.netloc}
-        return tuple(self._namenode(address, suffix) for suffix, address in addresses.items() if address)
+        addresses = {
+            f".{root.netloc}.{one}": self.get(f"dfs.namenode.rpc-address.{root.netloc}.{one}")
+            for one in ids
+        } or {"": root.netloc}
+        return tuple(
+            self._namenode(address, suffix) for suffix, address in addresses.items() if address
+        )
 
     def _manager(self, suffix: str) -> Service:
-        host = self.get(f"yarn.resourcemanager.hostname{suffix}", self.get("yarn.resourcemanager.hostname", "0.0.0.0"))  # noqa: S104 - yarn-default.xml's
+        host = self.get(
+            f"yarn.resourcemanager.hostname{suffix}",
+            self.get("yarn.resourcemanager.hostname", "0.0.0.0"),  # noqa: S104 - yarn-default.xml's
+        )
         secure = self.get("yarn.http.policy") == "HTTPS_ONLY"
-        name, port = ("yarn.resourcemanager.webapp.https.address", 8090) if secure else ("yarn.resourcemanager.webapp.address", 8088)
-        return _service(self.get(f"yarn.resourcemanager.address{suffix}", f"{host}:8032"), 8032, self.get(f"{name}{suffix}", f"{host}:{port}"), port, secure=secure)
+        name, port = (
+            ("yarn.resourcemanager.webapp.https.address", 8090)
+            if secure
+            else ("yarn.resourcemanager.webapp.address", 8088)
+        )
+        return _service(
+            self.get(f"yarn.resourcemanager.address{suffix}", f"{host}:8032"),
+            8032,
+            self.get(f"{name}{suffix}", f"{host}:{port}"),
+            port,
+            secure=secure,
+        )
 
     def _namenode(self, address: str, suffix: str) -> Service:
         secure = self.get("dfs.http.policy") == "HTTPS_ONLY"
-        name, port = ("dfs.namenode.https-address", 9871) if secure else ("dfs.namenode.http-address", 9870)
-        return _service(address, 8020, self.get(f"{name}{suffix}", f"{_host_and_port(address, 0)[0]}:{port}"), port, secure=secure)
+        name, port = (
+            ("dfs.namenode.https-address", 9871) if secure else ("dfs.namenode.http-address", 9870)
+        )
+        return _service(
+            address,
+            8020,
+            self.get(f"{name}{suffix}", f"{_host_and_port(address, 0)[0]}:{port}"),
+            port,
+            secure=secure,
+        )
 
     def _says(self, name: str) -> bool:
         return self.get(name).lower() == "true"
@@ -192,7 +247,9 @@ class Configuration:
         return [part.strip() for part in self.get(name).split(",") if part.strip()]
 
     def _referred(self, name: str) -> str:
-        """What ${name} stands for: another setting, ${env.NAME} with a default or without, or a property of the JVM."""
+        """What ${name} stands for: another setting, ${env.NAME} with a default or without, or a
+        property of the JVM.
+        """
         if name.startswith("env."):
             variable, _, default = name[4:].partition(":-")
             return os.environ.get(variable.rstrip("-"), default)
@@ -208,13 +265,27 @@ def configuration(spark: Mapping[str, str]) -> Configuration:
     Raises:
         LaunchError: there are none, or a file cannot be read.
     """
-    over = {key.removeprefix(_SPARK): value for key, value in spark.items() if key.startswith(_SPARK)}
-    named = [folder for name in _FOLDERS if (folder := os.environ.get(name))] or [found for found in [_said_by_spark()] if found]
+    over = {
+        key.removeprefix(_SPARK): value for key, value in spark.items() if key.startswith(_SPARK)
+    }
+    named = [folder for name in _FOLDERS if (folder := os.environ.get(name))] or [
+        found for found in [_said_by_spark()] if found
+    ]
     if named:
-        folder = os.pathsep.join(dict.fromkeys(named))  # both are on the class path, in this order: of each file the first counts
-        files = [next((path for path in (Path(each, file) for each in named) if path.is_file()), None) for file in _FILES]
+        folder = os.pathsep.join(
+            dict.fromkeys(named)
+        )  # both are on the class path, in this order: of each file the first counts
+        files = [
+            next((path for path in (Path(each, file) for each in named) if path.is_file()), None)
+            for file in _FILES
+        ]
         odd: list[Finding] = []
-        read = {name: value for path in files if path is not None for name, value in _properties(path, odd)}
+        read = {
+            name: value
+            for path in files
+            if path is not None
+            for name, value in _properties(path, odd)
+        }
         if not read:
             raise _nothing_there(folder)
         return Configuration(folder, {**read, **over}, tuple(odd))
@@ -223,13 +294,21 @@ def configuration(spark: Mapping[str, str]) -> Configuration:
     raise LaunchError(
         "YARN cannot be found: HADOOP_CONF_DIR is not set",
         value="neither HADOOP_CONF_DIR nor YARN_CONF_DIR in the environment",
-        cause="without the cluster's own yarn-site.xml and core-site.xml Spark asks 0.0.0.0:8032 for minutes, and says nothing",
-        cure="export HADOOP_CONF_DIR=/etc/hadoop/conf, or wherever they are (os.environ, before SparkContext(...))",
+        cause=(
+            "without the cluster's own yarn-site.xml and core-site.xml Spark asks 0.0.0.0:8032 for"
+            " minutes, and says nothing"
+        ),
+        cure=(
+            "export HADOOP_CONF_DIR=/etc/hadoop/conf, or wherever they are (os.environ, before"
+            " SparkContext(...))"
+        ),
     )
 
 
 def _said_by_spark() -> str:
-    """HADOOP_CONF_DIR as conf/spark-env.sh sets it, in the plain ways: /etc/hadoop/conf, or ${HADOOP_CONF_DIR:-/etc/hadoop/conf}."""
+    """HADOOP_CONF_DIR as conf/spark-env.sh sets it, in the plain ways: /etc/hadoop/conf, or
+    ${HADOOP_CONF_DIR:-/etc/hadoop/conf}.
+    """
     home = os.environ.get("SPARK_HOME")
     folder = os.environ.get("SPARK_CONF_DIR") or (home and str(Path(home, "conf")))
     script = Path(folder, "spark-env.sh") if folder else None
@@ -239,7 +318,9 @@ def _said_by_spark() -> str:
         text = script.read_text("utf-8", "replace")
     except OSError:  # Spark's own script says it, or another user's settings do not count
         return ""
-    found = re.search(r"^[^#\n]*\b(?:HADOOP|YARN)_CONF_DIR=[\"']?(?:\$\{\w+:-)?(/[^\"'}\s;]+)", text, re.MULTILINE)
+    found = re.search(
+        r"^[^#\n]*\b(?:HADOOP|YARN)_CONF_DIR=[\"']?(?:\$\{\w+:-)?(/[^\"'}\s;]+)", text, re.MULTILINE
+    )
     return found[1] if found else ""
 
 
@@ -247,11 +328,18 @@ def _properties(path: Path, odd: list[Finding]) -> Iterator[tuple[str, str]]:
     try:
         root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
     except (ET.ParseError, OSError) as error:
-        raise LaunchError("Hadoop's configuration cannot be read", value=str(path), cause=str(error), cure="mend the file, or let HADOOP_CONF_DIR name another folder") from error
+        raise LaunchError(
+            "Hadoop's configuration cannot be read",
+            value=str(path),
+            cause=str(error),
+            cure="mend the file, or let HADOOP_CONF_DIR name another folder",
+        ) from error
     yield from _said_in(root, (path.resolve(),), odd)
 
 
-def _said_in(element: ET.Element, files: tuple[Path, ...], odd: list[Finding]) -> Iterator[tuple[str, str]]:
+def _said_in(
+    element: ET.Element, files: tuple[Path, ...], odd: list[Finding]
+) -> Iterator[tuple[str, str]]:
     """Names and values in a file's order, those of included files in their place.
 
     Args:
@@ -269,8 +357,12 @@ def _said_in(element: ET.Element, files: tuple[Path, ...], odd: list[Finding]) -
             yield from _said_in(child, files, odd)
 
 
-def _included(include: ET.Element, files: tuple[Path, ...], odd: list[Finding]) -> Iterator[tuple[str, str]]:
-    """As Hadoop's own client does it (Configuration.Parser): a file that is not there has a fallback. ElementInclude of Python's knows none."""
+def _included(
+    include: ET.Element, files: tuple[Path, ...], odd: list[Finding]
+) -> Iterator[tuple[str, str]]:
+    """As Hadoop's own client does it (Configuration.Parser): a file that is not there has a
+    fallback. ElementInclude of Python's knows none.
+    """
     href = urlsplit(include.get("href", ""))
     path = files[-1].parent / unquote(href.path)
     fallback = include.find(_FALLBACK)
@@ -279,11 +371,25 @@ def _included(include: ET.Element, files: tuple[Path, ...], odd: list[Finding]) 
         return
     try:
         if href.scheme not in ("", "file") or path.resolve() in files:
-            raise OSError("it is not on this machine" if href.scheme not in ("", "file") else "it includes itself")
+            raise OSError(
+                "it is not on this machine"
+                if href.scheme not in ("", "file")
+                else "it includes itself"
+            )
         root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
     except (ET.ParseError, OSError) as error:
-        cure = f"mend the xi:include in {files[-1]}; an xi:fallback in it is for a file that may be missing"
-        odd.append(Finding("a part of Hadoop's configuration cannot be read", redact(include.get("href", "")), str(error), cure))
+        cure = (
+            f"mend the xi:include in {files[-1]}; an xi:fallback in it is for a file that may be"
+            " missing"
+        )
+        odd.append(
+            Finding(
+                "a part of Hadoop's configuration cannot be read",
+                redact(include.get("href", "")),
+                str(error),
+                cure,
+            )
+        )
         return
     yield from _said_in(root, (*files, path.resolve()), odd)
 
@@ -293,7 +399,10 @@ def _nothing_there(folder: str) -> LaunchError:
         "there is no Hadoop configuration in HADOOP_CONF_DIR",
         value=folder,
         cause=f"none of {', '.join(_FILES)} is there, or they say nothing",
-        cure="let it name the folder that has the cluster's yarn-site.xml and core-site.xml: often /etc/hadoop/conf",
+        cure=(
+            "let it name the folder that has the cluster's yarn-site.xml and core-site.xml: often"
+            " /etc/hadoop/conf"
+        ),
     )
 
 
@@ -301,7 +410,8 @@ def _service(address: str, port: int, web: str, web_port: int, *, secure: bool) 
     host, port = _host_and_port(address, port)
     web_host, web_port = _host_and_port(web, web_port)
     # A daemon that listens on all of its addresses is found where its clients find it.
-    return Service(host, port, f"{'https' if secure else 'http'}://{host if web_host in ('', '0.0.0.0') else web_host}:{web_port}")  # noqa: S104
+    shown = host if web_host in ("", "0.0.0.0") else web_host  # noqa: S104
+    return Service(host, port, f"{'https' if secure else 'http'}://{shown}:{web_port}")
 
 
 def _host_and_port(address: str, port: int) -> tuple[str, int]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 
 def folder(environ: Mapping[str, str]) -> Path | None:
-    """The user's home; None where neither HOME nor the password database knows one, as for a container's arbitrary user."""
+    """The user's home; None where neither HOME nor the password database knows one, as for a
+    container's arbitrary user.
+    """
     try:
         return Path(environ.get("HOME") or Path.home())
     except RuntimeError:

@@ -12,9 +12,10 @@ from typing import Any
 def shared_map(jvm: Any, variables: Mapping[str, str]) -> Any:
     """The executors' variables as one map inside the JVM, for `SparkContext.environment`.
 
-    Every Python function captures `sc.environment` when it is first used: a dict by value, this by reference. So what is put into it later reaches
-    functions that were made before; and since the variables are part of what keys Python workers (SparkEnv.createPythonWorker), Spark then starts fresh ones.
-    """
+    Every Python function captures `sc.environment` when it is first used: a dict by value, this by
+    reference. So what is put into it later reaches functions that were made before; and since the
+    variables are part of what keys Python workers (SparkEnv.createPythonWorker), Spark then starts
+    fresh ones."""
     shared = jvm.java.util.concurrent.ConcurrentHashMap()
     for name, value in variables.items():
         shared.put(name, value)
@@ -26,7 +27,9 @@ class Hadoop:
     """Spark's own Hadoop: a JVM that has it, and the settings it is used with."""
 
     jvm: Callable[[], AbstractContextManager[Any]]
-    """Gives py4j's view of a JVM, for as long as the block lasts: this process's own, or one that is started for it."""
+    """Gives py4j's view of a JVM, for as long as the block lasts: this process's own, or one that
+    is started for it.
+    """
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Spark's settings; spark.hadoop.* among them are Hadoop's."""
 

@@ -1,8 +1,9 @@
-"""How to get into a Kubernetes cluster: the credentials that Spark's own client would find, in the order in which it looks (fabric8's Config.autoConfigure).
+"""How to get into a Kubernetes cluster: the credentials that Spark's own client would find, in the
+order in which it looks (fabric8's Config.autoConfigure).
 
-A small reader, since the official client takes seconds to import, which a healthy launch would pay, and lighter ones lack exec plugins of version 1.
-What it cannot use raises `Unusable`: the cluster is then not asked, and nothing else changes.
-"""
+A small reader, since the official client takes seconds to import, which a healthy launch would pay,
+and lighter ones lack exec plugins of version 1. What it cannot use raises `Unusable`: the cluster
+is then not asked, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -28,7 +29,9 @@ _IN_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _EXEC_SECONDS = 10.0
 """For a plugin: most take a second or two. One that opens a browser is not waited for."""
 _LIFETIME, _AGAIN, _EARLY = 300.0, 60.0, 10.0
-"""Seconds that a plugin's credentials are used where it does not say; after which one that failed is asked again; and before the end of credentials."""
+"""Seconds that a plugin's credentials are used where it does not say; after which one that failed
+is asked again; and before the end of credentials.
+"""
 
 
 class Unusable(Exception):  # noqa: N818  (a state of the settings)
@@ -60,18 +63,28 @@ class Access:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request says of who sends it. A token's file is read each time: tokens of service accounts are changed every hour.
+        """What a request says of who sends it.
+
+        A token's file is read each time: tokens of service accounts are changed every hour.
 
         Raises:
             Unusable: it cannot be read.
         """
         try:
-            token = Path(self.token_file).read_text("utf-8").strip() if self.token_file else self.token
+            token = (
+                Path(self.token_file).read_text("utf-8").strip() if self.token_file else self.token
+            )
         except (OSError, UnicodeDecodeError) as error:
-            raise Unusable(f"{self.origin or self.token_file}: the token's file cannot be read: {error}") from error
+            raise Unusable(
+                f"{self.origin or self.token_file}: the token's file cannot be read: {error}"
+            ) from error
         if token:
             return {"Authorization": f"Bearer {token}"}
-        return {"Authorization": f"Basic {base64.b64encode(self.basic.encode()).decode()}"} if self.basic else {}
+        return (
+            {"Authorization": f"Basic {base64.b64encode(self.basic.encode()).decode()}"}
+            if self.basic
+            else {}
+        )
 
     def tls(self) -> ssl.SSLContext:
         """The server's CA and our certificate.
@@ -82,16 +95,24 @@ class Access:
         import ssl
 
         try:
-            context = ssl.create_default_context(cafile=self.ca_file or None, cadata=self.ca or None)
-            # Python 3.13 asks more of an authority's certificate (RFC 5280) than Java and kubectl, and than those of many clusters have.
+            context = ssl.create_default_context(
+                cafile=self.ca_file or None, cadata=self.ca or None
+            )
+            # Python 3.13 asks more of an authority's certificate (RFC 5280) than Java and kubectl,
+            # and than those of many clusters have.
             context.verify_flags &= ~ssl.VERIFY_X509_STRICT
             if not self.verify:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             if self.certificate or self.certificate_file:
-                with _file(self.certificate, self.certificate_file) as certificate, _file(self.key, self.key_file) as key:
+                with (
+                    _file(self.certificate, self.certificate_file) as certificate,
+                    _file(self.key, self.key_file) as key,
+                ):
                     context.load_cert_chain(certificate, key)
         except (OSError, ssl.SSLError) as error:
-            raise Unusable(f"{self.origin}: a certificate or key cannot be read: {error}") from error
+            raise Unusable(
+                f"{self.origin}: a certificate or key cannot be read: {error}"
+            ) from error
         return context
 
 
@@ -100,8 +121,8 @@ def find(master: str, conf: Mapping[str, str], *, submission: bool) -> Access:
 
     Args:
         master: as Spark takes it: "k8s://https://host:6443".
-        conf: Spark's settings: spark.kubernetes.context and spark.kubernetes.authenticate.* are looked at.
-        submission: for spark-submit in cluster mode, rather than for a driver here.
+        conf: Spark's settings: spark.kubernetes.context and spark.kubernetes.authenticate.* are
+        looked at. submission: for spark-submit in cluster mode, rather than for a driver here.
 
     Raises:
         Unusable: a kubeconfig cannot be read, or has what we do not know.
@@ -109,19 +130,46 @@ def find(master: str, conf: Mapping[str, str], *, submission: bool) -> Access:
     server = master.removeprefix("k8s://")
     server = server if "://" in server else f"https://{server}"
     found = _from_kubeconfig(conf.get("spark.kubernetes.context", "")) or _from_pod() or {}
-    trusting = {"verify": False} if conf.get("spark.kubernetes.trust.certificates", "").lower() == "true" else {}
-    return Access(**{**found, "server": server, **_from_settings(conf, submission=submission), **trusting})
+    trusting = (
+        {"verify": False}
+        if conf.get("spark.kubernetes.trust.certificates", "").lower() == "true"
+        else {}
+    )
+    return Access(
+        **{**found, "server": server, **_from_settings(conf, submission=submission), **trusting}
+    )
 
 
 # Spark's settings
 
 
 def _from_settings(conf: Mapping[str, str], *, submission: bool) -> dict[str, str]:
-    prefix = "spark.kubernetes.authenticate.submission." if submission else "spark.kubernetes.authenticate."
-    names = {"oauthToken": "token", "oauthTokenFile": "token_file", "caCertFile": "ca_file", "clientCertFile": "certificate_file", "clientKeyFile": "key_file"}
-    said = {ours: conf[prefix + theirs] for theirs, ours in names.items() if conf.get(prefix + theirs)}
-    over = {"token": {"token_file": ""}, "token_file": {"token": ""}, "ca_file": {"ca": ""}, "certificate_file": {"certificate": ""}, "key_file": {"key": ""}}
-    return {**{key: value for name in said for key, value in over[name].items() if key not in said}, **said}
+    prefix = (
+        "spark.kubernetes.authenticate.submission."
+        if submission
+        else "spark.kubernetes.authenticate."
+    )
+    names = {
+        "oauthToken": "token",
+        "oauthTokenFile": "token_file",
+        "caCertFile": "ca_file",
+        "clientCertFile": "certificate_file",
+        "clientKeyFile": "key_file",
+    }
+    said = {
+        ours: conf[prefix + theirs] for theirs, ours in names.items() if conf.get(prefix + theirs)
+    }
+    over = {
+        "token": {"token_file": ""},
+        "token_file": {"token": ""},
+        "ca_file": {"ca": ""},
+        "certificate_file": {"certificate": ""},
+        "key_file": {"key": ""},
+    }
+    return {
+        **{key: value for name in said for key, value in over[name].items() if key not in said},
+        **said,
+    }
 
 
 # a pod's service account
@@ -130,25 +178,43 @@ def _from_settings(conf: Mapping[str, str], *, submission: bool) -> dict[str, st
 def _from_pod() -> dict[str, Any] | None:
     if not (_IN_POD / "token").is_file():
         return None
-    return {"token_file": str(_IN_POD / "token"), "ca_file": str(_IN_POD / "ca.crt"), "origin": "the pod's service account"}
+    return {
+        "token_file": str(_IN_POD / "token"),
+        "ca_file": str(_IN_POD / "ca.crt"),
+        "origin": "the pod's service account",
+    }
 
 
 # kubeconfig
 
 
 def _from_kubeconfig(context: str) -> dict[str, Any] | None:
-    paths = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path] or [Path.home() / ".kube" / "config"]
+    paths = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path] or [
+        Path.home() / ".kube" / "config"
+    ]
     files = [(path, _read(path)) for path in paths if path.is_file()]
     if not files:
         return None
-    name = context or next((str(file["current-context"]) for _, file in files if file.get("current-context")), "")
+    name = context or next(
+        (str(file["current-context"]) for _, file in files if file.get("current-context")), ""
+    )
     if not name:
         return None
     origin = f"context {name!r} of {os.pathsep.join(str(path) for path, _ in files)}"
     chosen, _ = _named(files, "contexts", name, "context", origin)
-    cluster, beside_cluster = _named(files, "clusters", str(chosen.get("cluster", "")), "cluster", origin)
-    user, beside_user = _named(files, "users", str(chosen["user"]), "user", origin) if chosen.get("user") else ({}, Path())
-    return {**_of_cluster(cluster, beside_cluster), **_of_user(user, beside_user, origin), "origin": origin}
+    cluster, beside_cluster = _named(
+        files, "clusters", str(chosen.get("cluster", "")), "cluster", origin
+    )
+    user, beside_user = (
+        _named(files, "users", str(chosen["user"]), "user", origin)
+        if chosen.get("user")
+        else ({}, Path())
+    )
+    return {
+        **_of_cluster(cluster, beside_cluster),
+        **_of_user(user, beside_user, origin),
+        "origin": origin,
+    }
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -164,8 +230,12 @@ def _read(path: Path) -> Mapping[str, Any]:
     return told
 
 
-def _named(files: list[tuple[Path, Mapping[str, Any]]], kind: str, name: str, key: str, origin: str) -> tuple[Mapping[str, Any], Path]:
-    """An entry by its name, and the folder that its files are relative to; of several files the first that has it, as kubectl does."""
+def _named(
+    files: list[tuple[Path, Mapping[str, Any]]], kind: str, name: str, key: str, origin: str
+) -> tuple[Mapping[str, Any], Path]:
+    """An entry by its name, and the folder that its files are relative to; of several files the
+    first that has it, as kubectl does.
+    """
     for path, file in files:
         for entry in file.get(kind) or ():
             if not isinstance(entry, Mapping) or not isinstance(entry.get(key) or {}, Mapping):
@@ -231,7 +301,9 @@ def forget() -> None:
 
 
 def _of_plugin(told: Mapping[str, Any], beside: Path, origin: str) -> dict[str, str]:
-    """What an exec plugin gives: a token, or a certificate with its key; kept in this process until it runs out."""
+    """What an exec plugin gives: a token, or a certificate with its key; kept in this process until
+    it runs out.
+    """
     plugin = _plugin(told, beside, origin)
     kept = _kept.get(plugin)
     if kept is None or kept.until < time.time():
@@ -244,13 +316,26 @@ def _of_plugin(told: Mapping[str, Any], beside: Path, origin: str) -> dict[str, 
 def _plugin(told: Mapping[str, Any], beside: Path, origin: str) -> _Plugin:
     try:
         command = str(told.get("command", ""))
-        program = str(beside / command) if "/" in command and not Path(command).is_absolute() else command
-        info = {"apiVersion": told.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
-        variables = {**os.environ, **{str(entry["name"]): str(entry["value"]) for entry in told.get("env") or ()}}
+        program = (
+            str(beside / command) if "/" in command and not Path(command).is_absolute() else command
+        )
+        info = {
+            "apiVersion": told.get("apiVersion"),
+            "kind": "ExecCredential",
+            "spec": {"interactive": False},
+        }
+        variables = {
+            **os.environ,
+            **{str(entry["name"]): str(entry["value"]) for entry in told.get("env") or ()},
+        }
         arguments = [str(argument) for argument in told.get("args") or ()]
     except (AttributeError, KeyError, TypeError) as error:
         raise Unusable(f"{origin}: its user's exec is not as kubeconfigs have it") from error
-    return _Plugin((program, *arguments), (*variables.items(), ("KUBERNETES_EXEC_INFO", json.dumps(info))), command)
+    return _Plugin(
+        (program, *arguments),
+        (*variables.items(), ("KUBERNETES_EXEC_INFO", json.dumps(info))),
+        command,
+    )
 
 
 def _asked(plugin: _Plugin) -> _Kept:
@@ -258,15 +343,24 @@ def _asked(plugin: _Plugin) -> _Kept:
     try:
         done = run(plugin.argv, env=dict(plugin.variables), timeout=_EXEC_SECONDS)
     except subprocess.TimeoutExpired:
-        return _failed(f" within {_EXEC_SECONDS:.0f} s: it may wait for somebody to log in; kubectl auth whoami does that, then launch again")
+        return _failed(
+            f" within {_EXEC_SECONDS:.0f} s: it may wait for somebody to log in; kubectl auth"
+            " whoami does that, then launch again"
+        )
     except OSError as error:
         return _failed(f": {error.strerror or error}")
     try:
         status = dict(json.loads(done.stdout)["status"])
-        credentials = {"token": status.get("token", ""), "certificate": status.get("clientCertificateData", ""), "key": status.get("clientKeyData", "")}
+        credentials = {
+            "token": status.get("token", ""),
+            "certificate": status.get("clientCertificateData", ""),
+            "key": status.get("clientKeyData", ""),
+        }
         return _Kept(_end(status.get("expirationTimestamp")), credentials)
     except (ValueError, KeyError, TypeError):
-        words = done.stderr.strip() if done.code else "it prints no ExecCredential"  # what it printed may be a secret
+        words = (
+            done.stderr.strip() if done.code else "it prints no ExecCredential"
+        )  # what it printed may be a secret
         return _failed(f": {redact(words) or f'exit code {done.code}'}")
 
 
@@ -275,7 +369,10 @@ def _failed(why: str) -> _Kept:
 
 
 def _end(said: object) -> float:
-    """When credentials run out: RFC 3339, as "2030-01-01T00:00:00Z". Where that is not said, soon."""
+    """When credentials run out: RFC 3339, as "2030-01-01T00:00:00Z".
+
+    Where that is not said, soon.
+    """
     try:
         return datetime.fromisoformat(str(said).replace("Z", "+00:00")).timestamp() - _EARLY
     except ValueError:
@@ -295,7 +392,9 @@ def _absolute(path: object, beside: Path) -> str:
 
 @contextmanager
 def _file(content: str, path: str) -> Iterator[str]:
-    """A file with this content, which only we can read, for as long as the block lasts: OpenSSL takes certificates from files only."""
+    """A file with this content, which only we can read, for as long as the block lasts: OpenSSL
+    takes certificates from files only.
+    """
     if not content:
         yield path
         return

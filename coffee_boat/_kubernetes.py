@@ -1,4 +1,6 @@
-"""A cluster's apiserver: asked for what there is, never to change anything; and what the states of pods mean for people."""
+"""A cluster's apiserver: asked for what there is, never to change anything; and what the states of
+pods mean for people.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,23 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
 _CONNECT, _READ = 5.0, 15.0
-"""Seconds for a connection with its TLS handshake, and without an answer. Each is tried twice: a busy apiserver is no reason to refuse a launch."""
+"""Seconds for a connection with its TLS handshake, and without an answer.
+
+Each is tried twice: a busy apiserver is no reason to refuse a launch.
+"""
 _TAIL = 400
 """Lines of a log."""
 
 LABEL = "coffee-boat"
 SESSION = "coffee-boat-session"
-"""Labels of our pods: the archive's name, and what tells one session from another before Spark says its application's id."""
+"""Labels of our pods: the archive's name, and what tells one session from another before Spark says
+its application's id.
+"""
 APPLICATION = "spark-app-selector"
 ROLE = "spark-role"
-"""Labels that Spark gives its pods: the application's id, and "driver" or "executor" (org.apache.spark.deploy.k8s.Constants)."""
+"""Labels that Spark gives its pods: the application's id, and "driver" or "executor"
+(org.apache.spark.deploy.k8s.Constants).
+"""
 
 
 class Unreachable(Exception):  # noqa: N818  (a state of the cluster)
@@ -33,7 +42,9 @@ class Unreachable(Exception):  # noqa: N818  (a state of the cluster)
 
 
 class Untrusted(Unreachable):
-    """Its certificate is by nobody that Python knows; Java has a list of its own, and may know them."""
+    """Its certificate is by nobody that Python knows; Java has a list of its own, and may know
+    them.
+    """
 
 
 class Refused(Exception):  # noqa: N818
@@ -53,7 +64,9 @@ class Apiserver:
         Raises:
             Unusable: they cannot be used by us.
         """
-        self.access = _kubeconfig.find(facts.master, facts.conf, submission=facts.deploy_mode == "cluster")
+        self.access = _kubeconfig.find(
+            facts.master, facts.conf, submission=facts.deploy_mode == "cluster"
+        )
         self.namespace = facts.conf.get("spark.kubernetes.namespace") or "default"
         self._pool = _pool(self.access)
         _ = self.access.headers  # a token that cannot be read is said now
@@ -80,13 +93,22 @@ class Apiserver:
 
     def may(self, verb: str, resource: str) -> bool:
         """True if we may do that in the namespace."""
-        asked = {"resourceAttributes": {"namespace": self.namespace, "verb": verb, "resource": resource}}
+        asked = {
+            "resourceAttributes": {"namespace": self.namespace, "verb": verb, "resource": resource}
+        }
         return self._review("SelfSubjectAccessReview", asked)
 
     def account_may(self, account: str, verb: str, resource: str) -> bool:
         """True if a service account may do that in the namespace, or if we may not ask."""
-        asked = {"resourceAttributes": {"namespace": self.namespace, "verb": verb, "resource": resource}, "user": f"system:serviceaccount:{self.namespace}:{account}"}
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{self.namespace}", "system:authenticated"]
+        asked = {
+            "resourceAttributes": {"namespace": self.namespace, "verb": verb, "resource": resource},
+            "user": f"system:serviceaccount:{self.namespace}:{account}",
+        }
+        groups = [
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{self.namespace}",
+            "system:authenticated",
+        ]
         try:
             return self._review("SubjectAccessReview", {**asked, "groups": groups})
         except Refused:
@@ -102,7 +124,11 @@ class Apiserver:
     def pods(self, labels: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """The namespace's pods that have these labels."""
         wanted = ",".join(f"{name}={value}" for name, value in labels.items())
-        return list(self._json("GET", f"{self._path('pods')}?{urlencode({'labelSelector': wanted})}").get("items", ()))
+        return list(
+            self._json("GET", f"{self._path('pods')}?{urlencode({'labelSelector': wanted})}").get(
+                "items", ()
+            )
+        )
 
     def events(self, pod: Mapping[str, Any]) -> list[str]:
         """What the cluster says about a pod, oldest first; nothing if we may not look."""
@@ -111,22 +137,40 @@ class Apiserver:
             items = self._json("GET", f"{self._path('events')}?{chosen}").get("items", ())
         except Refused:
             return []
-        return [str(item.get("message", "")) for item in sorted(items, key=lambda item: str(item.get("lastTimestamp") or item.get("eventTime") or ""))]
+        return [
+            str(item.get("message", ""))
+            for item in sorted(
+                items,
+                key=lambda item: str(item.get("lastTimestamp") or item.get("eventTime") or ""),
+            )
+        ]
 
     def log_tail(self, pod: Mapping[str, Any], container: str) -> str:
         """The last lines that a container said."""
         name = quote(pod["metadata"]["name"])
         asked = urlencode({"container": container, "tailLines": _TAIL})
-        return self._answer("GET", f"{self._path('pods', name)}/log?{asked}").data.decode("utf-8", "replace").strip()
+        return (
+            self._answer("GET", f"{self._path('pods', name)}/log?{asked}")
+            .data.decode("utf-8", "replace")
+            .strip()
+        )
 
     def _review(self, kind: str, spec: Mapping[str, Any]) -> bool:
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "spec": spec}
-        return bool(self._json("POST", f"/apis/authorization.k8s.io/v1/{kind.lower()}s", review).get("status", {}).get("allowed"))
+        return bool(
+            self._json("POST", f"/apis/authorization.k8s.io/v1/{kind.lower()}s", review)
+            .get("status", {})
+            .get("allowed")
+        )
 
     def _path(self, resource: str, name: str = "") -> str:
-        return f"/api/v1/namespaces/{quote(self.namespace)}/{resource}" + (f"/{quote(name)}" if name else "")
+        return f"/api/v1/namespaces/{quote(self.namespace)}/{resource}" + (
+            f"/{quote(name)}" if name else ""
+        )
 
-    def _json(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    def _json(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Mapping[str, Any]:
         answer = self._answer(method, path, body)
         try:
             told = json.loads(answer.data)
@@ -136,17 +180,30 @@ class Apiserver:
             raise Unreachable(f"{redact(self.access.server)} answers, but not as an apiserver does")
         return told
 
-    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> BaseHTTPResponse:
+    def _answer(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> BaseHTTPResponse:
         import ssl
 
         from urllib3.exceptions import HTTPError
 
-        headers = {**self.access.headers, "Accept": "application/json, */*", "Content-Type": "application/json"}
+        headers = {
+            **self.access.headers,
+            "Accept": "application/json, */*",
+            "Content-Type": "application/json",
+        }
         try:
-            answer: BaseHTTPResponse = self._pool.request(method, f"{self.access.server.rstrip('/')}{path}", headers=headers, body=None if body is None else json.dumps(body))
+            answer: BaseHTTPResponse = self._pool.request(
+                method,
+                f"{self.access.server.rstrip('/')}{path}",
+                headers=headers,
+                body=None if body is None else json.dumps(body),
+            )
         except (HTTPError, OSError) as error:
             last = _last(error)
-            raise (Untrusted if isinstance(last, ssl.SSLCertVerificationError) else Unreachable)(_words(last)) from error
+            raise (Untrusted if isinstance(last, ssl.SSLCertVerificationError) else Unreachable)(
+                _words(last)
+            ) from error
         if answer.status == 401:
             _kubeconfig.forget()
         if answer.status >= 400:
@@ -157,7 +214,10 @@ class Apiserver:
 def _pool(access: _kubeconfig.Access) -> Any:
     import urllib3
 
-    options: dict[str, Any] = {"timeout": urllib3.Timeout(connect=_CONNECT, read=_READ), "retries": urllib3.Retry(1, redirect=False, raise_on_status=False)}
+    options: dict[str, Any] = {
+        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
+        "retries": urllib3.Retry(1, redirect=False, raise_on_status=False),
+    }
     if access.server.startswith("https://"):
         options["ssl_context"] = access.tls()
     if access.server_name:
@@ -169,7 +229,9 @@ def _pool(access: _kubeconfig.Access) -> Any:
     try:
         return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     except urllib3.exceptions.HTTPError as error:
-        raise _kubeconfig.Unusable(f"the proxy {redact(proxy)} is of a kind that is not used here: {error}") from error
+        raise _kubeconfig.Unusable(
+            f"the proxy {redact(proxy)} is of a kind that is not used here: {error}"
+        ) from error
 
 
 def _proxy_of_environment(server: str) -> str:
@@ -186,7 +248,9 @@ def _last(error: BaseException) -> BaseException:
 
 
 def _words(error: BaseException) -> str:
-    return redact(str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error))
+    return redact(
+        str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error)
+    )
 
 
 def _said(answer: BaseHTTPResponse) -> str:
@@ -212,18 +276,24 @@ class Ending:
 
 
 def ending(pod: Mapping[str, Any]) -> Ending | None:
-    """How the first container that Spark put there ended; None while it runs, or if that is not known."""
+    """How the first container that Spark put there ended; None while it runs, or if that is not
+    known.
+    """
     for status in _statuses(pod):
         ended = status.get("state", {}).get("terminated")
         if ended is not None and status["name"] == _main_container(pod):
-            return Ending(int(ended.get("exitCode", 1)), str(ended.get("reason", "")), str(status["name"]))
+            return Ending(
+                int(ended.get("exitCode", 1)), str(ended.get("reason", "")), str(status["name"])
+            )
     return None
 
 
 def _main_container(pod: Mapping[str, Any]) -> str:
     """Spark names its own so; a template may have named it."""
     names = [str(container["name"]) for container in pod.get("spec", {}).get("containers", ())]
-    return next((name for name in names if name.startswith("spark-kubernetes-")), names[0] if names else "")
+    return next(
+        (name for name in names if name.startswith("spark-kubernetes-")), names[0] if names else ""
+    )
 
 
 def _statuses(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -231,8 +301,20 @@ def _statuses(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
 
 
-_IMAGE = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable"}
-_CONTAINER = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"}
+_IMAGE = {
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "RegistryUnavailable",
+}
+_CONTAINER = {
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+}
 
 
 def trouble(pod: Mapping[str, Any], events: list[str]) -> Finding | None:
@@ -244,15 +326,28 @@ def _troubles(pod: Mapping[str, Any], events: list[str]) -> Iterator[Finding]:
     name = str(pod["metadata"]["name"])
     for status in _statuses(pod):
         waiting = status.get("state", {}).get("waiting") or {}
-        words = "; ".join(dict.fromkeys(filter(None, [str(waiting.get("message") or ""), *_telling(events)])))
+        words = "; ".join(
+            dict.fromkeys(filter(None, [str(waiting.get("message") or ""), *_telling(events)]))
+        )
         if waiting.get("reason") in _IMAGE:
             yield _image(name, status, waiting, words)
         if waiting.get("reason") in _CONTAINER:
-            cure = f"kubectl describe pod {name}: a secret, config map or volume that is not there, or a command that the image does not have"
-            yield Finding("a pod's container cannot start", f"{name}: {waiting['reason']}", redact(words), cure, severity="error")
+            cure = (
+                f"kubectl describe pod {name}: a secret, config map or volume that is not there, or"
+                " a command that the image does not have"
+            )
+            yield Finding(
+                "a pod's container cannot start",
+                f"{name}: {waiting['reason']}",
+                redact(words),
+                cure,
+                severity="error",
+            )
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            yield _unschedulable(name, str(condition.get("message") or condition.get("reason") or ""))
+            yield _unschedulable(
+                name, str(condition.get("message") or condition.get("reason") or "")
+            )
     ended = ending(pod)
     if ended is not None and ended.code != 0:
         yield _ended(name, pod, ended)
@@ -260,16 +355,26 @@ def _troubles(pod: Mapping[str, Any], events: list[str]) -> Iterator[Finding]:
 
 def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any], words: str) -> Finding:
     cure = (
-        "check the name in spark.kubernetes.container.image and that nodes may pull it: spark.kubernetes.container.image.pullSecrets for a private registry;"
-        " spark.kubernetes.container.image.pullPolicy=IfNotPresent or Never for an image that the nodes have already"
+        "check the name in spark.kubernetes.container.image and that nodes may pull it:"
+        " spark.kubernetes.container.image.pullSecrets for a private registry;"
+        " spark.kubernetes.container.image.pullPolicy=IfNotPresent or Never for an image that the"
+        " nodes have already"
     )
-    return Finding("an image cannot be pulled", f"{status.get('image')} for {name}: {waiting['reason']}", redact(words), cure, severity="error")
+    return Finding(
+        "an image cannot be pulled",
+        f"{status.get('image')} for {name}: {waiting['reason']}",
+        redact(words),
+        cure,
+        severity="error",
+    )
 
 
 def _unschedulable(name: str, words: str) -> Finding:
     cure = (
-        "ask for less (spark.executor.memory, spark.executor.memoryOverhead, spark.kubernetes.executor.request.cores, for a driver the same with driver), free what others hold,"
-        " or look at spark.kubernetes.node.selector.* and the nodes' taints; a cluster that grows by itself may need minutes"
+        "ask for less (spark.executor.memory, spark.executor.memoryOverhead,"
+        " spark.kubernetes.executor.request.cores, for a driver the same with driver), free what"
+        " others hold, or look at spark.kubernetes.node.selector.* and the nodes' taints; a cluster"
+        " that grows by itself may need minutes"
     )
     return Finding("a pod stays Pending: no node takes it", name, redact(words), cure)
 
@@ -277,8 +382,16 @@ def _unschedulable(name: str, words: str) -> Finding:
 def _ended(name: str, pod: Mapping[str, Any], ended: Ending) -> Finding:
     cure = f"kubectl logs {name} -n {pod['metadata'].get('namespace', 'default')}"
     if pod["metadata"].get("labels", {}).get(ROLE) == "executor":
-        cure += "; an executor that cannot connect needs a driver that pods reach: spark.driver.host and spark.driver.bindAddress, and no firewall between"
-    return Finding("a pod ended", f"{name}: exit code {ended.code}, {ended.reason}", "what it runs failed", cure)
+        cure += (
+            "; an executor that cannot connect needs a driver that pods reach: spark.driver.host"
+            " and spark.driver.bindAddress, and no firewall between"
+        )
+    return Finding(
+        "a pod ended",
+        f"{name}: exit code {ended.code}, {ended.reason}",
+        "what it runs failed",
+        cure,
+    )
 
 
 def _telling(events: list[str]) -> list[str]:

@@ -1,4 +1,6 @@
-"""The driver's pod of a submission in cluster mode: spark-submit waits for it and ends with 0, whatever became of it."""
+"""The driver's pod of a submission in cluster mode: spark-submit waits for it and ends with 0,
+whatever became of it.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class KubernetesDriver:
     def watched(self, say: Say) -> Iterator[None]:
         """While the block lasts, say what keeps the pod from running."""
         done = threading.Event()
-        thread = threading.Thread(target=self._watch, args=(done, say), name="coffee_boat driver", daemon=True)
+        thread = threading.Thread(
+            target=self._watch, args=(done, say), name="coffee_boat driver", daemon=True
+        )
         thread.start()
         try:
             yield
@@ -55,7 +59,8 @@ class KubernetesDriver:
             thread.join(2.0)
 
     def exit_code(self, submitted: int, say: Say) -> int:
-        """The driver's own exit code, once spark-submit has ended; says what failed, with the end of its log.
+        """The driver's own exit code, once spark-submit has ended; says what failed, with the end
+        of its log.
 
         Args:
             submitted: spark-submit's. Other than 0, it is taken as it is.
@@ -68,21 +73,30 @@ class KubernetesDriver:
             return self._outcome(Apiserver(self.facts), say)
         except (Unusable, Unreachable, Refused) as error:
             cure = f"kubectl get pods -l {_RUN}={self.run}"
-            say(f"warning: {Finding('how the driver ended is not known', str(error), 'spark-submit does not tell it, and the cluster cannot be asked', cure)}")
+            say(
+                "warning:"
+                f" {Finding('how the driver ended is not known', str(error), 'spark-submit does not tell it, and the cluster cannot be asked', cure)}"
+            )
             return submitted
 
     def _outcome(self, cluster: Apiserver, say: Say) -> int:
         pod = self._pod(cluster)
         if pod is None:
             cure = "keep pods for a while after their end; the event log tells what it did"
-            say(f"error: {Finding('how the driver ended is not known', f'{_RUN}={self.run}', 'its pod is gone', cure)}")
+            say(
+                "error:"
+                f" {Finding('how the driver ended is not known', f'{_RUN}={self.run}', 'its pod is gone', cure)}"
+            )
             return 1
         ended = _kubernetes.ending(pod)
         if ended is None:
             return self._without_ending(pod, say)
         if ended.code != 0:
             name = pod["metadata"]["name"]
-            say(f"the driver's pod {name} ended with exit code {ended.code} ({ended.reason}); the end of its log (kubectl logs {name} -n {cluster.namespace}):")
+            say(
+                f"the driver's pod {name} ended with exit code {ended.code} ({ended.reason}); the"
+                f" end of its log (kubectl logs {name} -n {cluster.namespace}):"
+            )
             say("\n" + _tail(cluster.log_tail(pod, ended.container)))
         return ended.code
 
@@ -93,7 +107,10 @@ class KubernetesDriver:
         if status.get("phase") == "Succeeded":
             return 0
         words = redact(str(status.get("message") or ""))
-        say(f"error: {Finding('the driver did not end by itself', pod['metadata']['name'], f'''{status.get('reason') or status.get('phase')}: {words}''', 'submit it again')}")
+        say(
+            "error:"
+            f" {Finding('the driver did not end by itself', pod['metadata']['name'], f'''{status.get('reason') or status.get('phase')}: {words}''', 'submit it again')}"
+        )
         return 1
 
     def _pod(self, cluster: Apiserver) -> Mapping[str, Any] | None:
@@ -115,7 +132,11 @@ class KubernetesDriver:
         try:
             pod = self._pod(cluster)
             # what ended is told by `exit_code`
-            return _kubernetes.trouble(pod, cluster.events(pod)) if pod is not None and _kubernetes.ending(pod) is None else None
+            return (
+                _kubernetes.trouble(pod, cluster.events(pod))
+                if pod is not None and _kubernetes.ending(pod) is None
+                else None
+            )
         except (Unreachable, Refused):
             return None
 
@@ -126,9 +147,14 @@ class KubernetesDriver:
             return
         if pod is not None and pod.get("status", {}).get("phase") in ("Pending", "Running"):
             name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "default")
-            say(f"note: {Finding('the driver goes on', name, 'spark-submit was interrupted, not its pod', f'kubectl delete pod {name} -n {namespace} ends it')}")
+            say(
+                "note:"
+                f" {Finding('the driver goes on', name, 'spark-submit was interrupted, not its pod', f'kubectl delete pod {name} -n {namespace} ends it')}"
+            )
 
 
 def _tail(log: str) -> str:
     """The last lines that say something."""
-    return redact("\n".join([line for line in log.splitlines() if not _CHATTER.match(line)][-_LINES:]))
+    return redact(
+        "\n".join([line for line in log.splitlines() if not _CHATTER.match(line)][-_LINES:])
+    )

@@ -1,4 +1,6 @@
-"""What long work says while it runs: one updating line in a terminal or a notebook, plain lines in a log. Always on stderr."""
+"""What long work says while it runs: one updating line in a terminal or a notebook, plain lines in
+a log. Always on stderr.
+"""
 
 from __future__ import annotations
 

@@ -17,27 +17,37 @@ _CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)[^/\s'\"
 _TOKEN = re.compile(r"(?P<before>https?://[^\s'\"]*?/t/)[^/\s'\"]+")
 """Of a conda server, in the path: https://host/t/TOKEN/channel."""
 _WITH_PARAMETERS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://|\?)[^\s'\"<>#]+")
-"""A URL as far as its fragment; or the query alone, as messages about a connection have it ("with url: /x.whl?token=...")."""
+"""A URL as far as its fragment; or the query alone, as messages about a connection have it ("with
+url: /x.whl?token=...").
+"""
 _PARAMETER = re.compile(r"(?P<name>[?&;][^?&;=]+=)(?:[^&;]|;(?![^&;=]+=))*[^&;).,:\]}]")
-"""The value ends before the punctuation of a sentence. After a semicolon too: Spark Connect's URLs (sc://host/;token=...)."""
+"""The value ends before the punctuation of a sentence.
+
+After a semicolon too: Spark Connect's URLs (sc://host/;token=...).
+"""
 _SENSITIVE = r"secret|password|token|access[.]?key"
 """Spark's own default of spark.redaction.regex (org.apache.spark.internal.config)."""
 _SENSITIVE_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
-_ASSIGNED = re.compile(rf"(?P<name>(?:{_SENSITIVE})[^\s=]{{0,80}}=)(?:\"[^\"]*\"|'[^']*'|\S+)", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    rf"(?P<name>(?:{_SENSITIVE})[^\s=]{{0,80}}=)(?:\"[^\"]*\"|'[^']*'|\S+)", re.IGNORECASE
+)
 _TAIL = 40
 
 
 def redact(text: str) -> str:
-    """The text without what opens doors in the URLs in it: `user:password@` becomes `***@`, `?token=value` becomes `?token=***`, conda's `/t/TOKEN/` becomes `/t/***/`.
+    """The text without what opens doors in the URLs in it: `user:password@` becomes `***@`,
+    `?token=value` becomes `?token=***`, conda's `/t/TOKEN/` becomes `/t/***/`.
 
-    All parameters lose their values: a name does not tell what is a secret (`sig`, `X-Amz-Signature`). Fragments stay.
-    """
+    All parameters lose their values: a name does not tell what is a secret (`sig`,
+    `X-Amz-Signature`). Fragments stay."""
     bare = _TOKEN.sub(r"\g<before>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
     return _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
 
 
 def redact_setting(key: str, value: str) -> str:
-    """The value of a Spark setting as people may see it: nothing of what Spark's own UI hides by the key, nor of `-Dpassword=value` in it."""
+    """The value of a Spark setting as people may see it: nothing of what Spark's own UI hides by
+    the key, nor of `-Dpassword=value` in it.
+    """
     return "***" if _SENSITIVE_KEY.search(key) else _ASSIGNED.sub(r"\g<name>***", redact(value))
 
 
@@ -68,10 +78,10 @@ def run(
     """Run a program to its end; never through a shell, never raising for its exit code.
 
     Args:
-        argv: program and arguments. No secret belongs in here: it shows in the process list. Use `env` or `stdin`.
-        env: changes to this process's environment; None removes a variable.
-        stdin: text for its standard input; nothing is read from ours.
-        timeout: seconds; then the process is killed.
+        argv: program and arguments. No secret belongs in here: it shows in the process list. Use
+        `env` or `stdin`. env: changes to this process's environment; None removes a variable.
+        stdin: text for its standard input; nothing is read from ours. timeout: seconds; then the
+        process is killed.
 
     Raises:
         FileNotFoundError: no such program.
@@ -79,15 +89,26 @@ def run(
     """
     feed: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     done = subprocess.run(  # type: ignore[call-overload]
-        list(argv), cwd=cwd, env=_changed(env), capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=timeout, check=False, **feed
+        list(argv),
+        cwd=cwd,
+        env=_changed(env),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+        check=False,
+        **feed,
     )
     return Ran(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 
 def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) -> int:
-    """Run a program that has our terminal: it reads and writes what we do, and takes the signals that we get.
+    """Run a program that has our terminal: it reads and writes what we do, and takes the signals
+    that we get.
 
-    Ctrl-C reaches it as it reaches us; we wait for its own end, so that nothing is left running behind a prompt.
+    Ctrl-C reaches it as it reaches us; we wait for its own end, so that nothing is left running
+    behind a prompt.
 
     Returns:
         Its exit code; 128 + n if signal n ended it, as a shell says it.
@@ -110,7 +131,9 @@ def _changed(env: Mapping[str, str | None] | None) -> dict[str, str]:
 
 
 class _Relay:
-    """Passes the signals that we get on to a program; one that comes while it is being started waits for it."""
+    """Passes the signals that we get on to a program; one that comes while it is being started
+    waits for it.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -118,11 +141,18 @@ class _Relay:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take signals while the block lasts; those that are ignored (nohup) stay so. Only the main thread can."""
+        """Take signals while the block lasts; those that are ignored (nohup) stay so.
+
+        Only the main thread can.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        numbers = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+        numbers = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
         before = {number: signal.signal(number, self._take) for number in numbers}
         try:
             yield
@@ -137,7 +167,8 @@ class _Relay:
             process.send_signal(number)
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
-        # A terminal sends Ctrl-C to the whole process group: a second one would interrupt the program's own cleaning up.
+        # A terminal sends Ctrl-C to the whole process group: a second one would interrupt the
+        # program's own cleaning up.
         if number == signal.SIGINT and os.isatty(0):
             return
         if self._process is None:

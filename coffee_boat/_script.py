@@ -10,7 +10,8 @@ from typing import Any
 from coffee_boat.errors import RequirementError
 
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-"""The reference expression of https://packaging.python.org/specifications/inline-script-metadata/."""
+"""The reference expression of https://packaging.python.org/specifications/inline-script-metadata/.
+"""
 
 
 def header(text: str, path: Path) -> dict[str, Any] | None:
@@ -25,7 +26,12 @@ def header(text: str, path: Path) -> dict[str, Any] | None:
     """
     blocks = [found["content"] for found in _BLOCK.finditer(text) if found["type"] == "script"]
     if len(blocks) > 1:
-        raise RequirementError("a script has two headers that list what it needs", value=str(path), cause="PEP 723 allows one", cure="keep one # /// script block")
+        raise RequirementError(
+            "a script has two headers that list what it needs",
+            value=str(path),
+            cause="PEP 723 allows one",
+            cure="keep one # /// script block",
+        )
     return _parsed(blocks[0], path) if blocks else None
 
 
@@ -35,6 +41,16 @@ def _parsed(block: str, path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads("".join(line[2:] if line.startswith("# ") else line[1:] for line in block.splitlines(keepends=True)))
+        return tomllib.loads(
+            "".join(
+                line[2:] if line.startswith("# ") else line[1:]
+                for line in block.splitlines(keepends=True)
+            )
+        )
     except tomllib.TOMLDecodeError as error:
-        raise RequirementError("a script's header is not TOML", value=str(path), cause=str(error), cure="mend the line that the cause names") from error
+        raise RequirementError(
+            "a script's header is not TOML",
+            value=str(path),
+            cause=str(error),
+            cure="mend the line that the cause names",
+        ) from error

@@ -6,12 +6,16 @@ import re
 
 MIB = 1024**2
 GIB = 1024**3
-_UNITS = {"b": 1, **{f"{letter}{b}": 1024**power for power, letter in enumerate("kmgtp", 1) for b in ("", "b")}}
+_UNITS = {
+    "b": 1,
+    **{f"{letter}{b}": 1024**power for power, letter in enumerate("kmgtp", 1) for b in ("", "b")},
+}
 _SIZE = re.compile(r"([0-9]+)([a-z]+)?")
 
 
 def spark_bytes(text: str, *, unit: int) -> int | None:
-    """Bytes of "512m" or "2g"; None if Spark cannot read it either (org.apache.spark.network.util.JavaUtils.byteStringAs).
+    """Bytes of "512m" or "2g"; None if Spark cannot read it either
+    (org.apache.spark.network.util.JavaUtils.byteStringAs).
 
     Args:
         unit: bytes that a number alone counts; Spark has another one for each setting.

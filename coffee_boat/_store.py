@@ -1,19 +1,18 @@
 """The local store: everything that was made once and can be made again.
 
     <root>/                        COFFEE_BOAT_STORE, or <user cache dir>/coffee_boat
-        keys/<kind>/<sha256>.json  inputs -> a small JSON value (a chunk's figures, a lock): a cache, never the truth
-        chunks/<sha256>.gz         chunks by the digest of their tar bytes
-        archives/<name>.tar.gz     finished archives
-        wheels/<sha256>/<name>.whl fetched or built wheels, by the digest of what they were made from
-        trees/<name>/              unpacked: interpreters, environments for local[*], packages for the driver
-        rattler/pkgs/<package>/    conda packages, unpacked; looked after by py-rattler, which compares each file before it is used
-        rattler/repodata/          what conda channels list, the same
-        locks/<name>.lock          one writer at a time
-        tmp/                       unfinished work; nothing here is ever read
+        keys/<kind>/<sha256>.json  inputs -> a small JSON value (a chunk's figures, a lock): a
+        cache, never the truth chunks/<sha256>.gz         chunks by the digest of their tar bytes
+        archives/<name>.tar.gz     finished archives wheels/<sha256>/<name>.whl fetched or built
+        wheels, by the digest of what they were made from trees/<name>/              unpacked:
+        interpreters, environments for local[*], packages for the driver rattler/pkgs/<package>/
+        conda packages, unpacked; looked after by py-rattler, which compares each file before it is
+        used rattler/repodata/          what conda channels list, the same locks/<name>.lock
+        one writer at a time tmp/                       unfinished work; nothing here is ever read
 
-Every entry but rattler's is immutable: written under tmp/, published by one rename, never changed. A reader needs no lock, so a
-read-only store serves all that it has. A killed process leaves only tmp/ behind.
-"""
+Every entry but rattler's is immutable: written under tmp/, published by one rename, never changed.
+A reader needs no lock, so a read-only store serves all that it has. A killed process leaves only
+tmp/ behind."""
 
 from __future__ import annotations
 
@@ -49,7 +48,9 @@ class Entry:
     size: int
     """Bytes of file content."""
     used: float
-    """When it was last read or written, in seconds since the epoch, as far as the file system tells (relatime: to the day; noatime: when it was made)."""
+    """When it was last read or written, in seconds since the epoch, as far as the file system tells
+    (relatime: to the day; noatime: when it was made).
+    """
 
 
 class Store:
@@ -72,14 +73,18 @@ class Store:
     # small values
 
     def recall(self, kind: str, key: object) -> Any | None:
-        """The value remembered for a key, None if there is none (or it cannot be read: then it is made again)."""
+        """The value remembered for a key, None if there is none (or it cannot be read: then it is
+        made again).
+        """
         try:
             return json.loads(self._key_path(kind, key).read_text("utf-8"))
         except (OSError, ValueError):  # not there, not readable, not UTF-8, not JSON
             return None
 
     def remember(self, kind: str, key: object, value: object) -> None:
-        """Keep a JSON value for a key (any JSON value); a later value replaces an earlier one whole."""
+        """Keep a JSON value for a key (any JSON value); a later value replaces an earlier one
+        whole.
+        """
         path = self._key_path(kind, key)
         with self._errors(), self._scratch() as scratch:
             scratch.write_text(json.dumps(value, sort_keys=True), "utf-8")
@@ -102,7 +107,8 @@ class Store:
 
     @contextmanager
     def publish(self, kind: str, name: str) -> Iterator[Path]:
-        """A path that does not exist yet: make a file or a folder there; it is published when the block ends well.
+        """A path that does not exist yet: make a file or a folder there; it is published when the
+        block ends well.
 
         If another process published the same name first, its entry stays and ours is dropped.
 
@@ -117,7 +123,8 @@ class Store:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A path that does not exist yet, for what gets its name only once it is made; dropped when the block ends.
+        """A path that does not exist yet, for what gets its name only once it is made; dropped when
+        the block ends.
 
         Raises:
             StoreError: the disk is full, or the store cannot be written.
@@ -156,7 +163,18 @@ class Store:
 
     def remember_chunk(self, key: object, chunk: Chunk) -> None:
         """Keep `inputs -> chunk`."""
-        self.remember("chunk", key, {"id": chunk.id, "size": chunk.size, "unpacked": chunk.unpacked, "files": chunk.files, "floor": list(chunk.floor), "label": chunk.label})
+        self.remember(
+            "chunk",
+            key,
+            {
+                "id": chunk.id,
+                "size": chunk.size,
+                "unpacked": chunk.unpacked,
+                "files": chunk.files,
+                "floor": list(chunk.floor),
+                "label": chunk.label,
+            },
+        )
 
     def archive_path(self, archive_id: str) -> Path:
         """Where an archive lies; its file name carries 12 hex digits for people."""
@@ -169,13 +187,18 @@ class Store:
     # what is there
 
     def entries(self) -> Iterator[Entry]:
-        """Everything but the locks, sorted by kind and name. What another process removes meanwhile is left out."""
+        """Everything but the locks, sorted by kind and name.
+
+        What another process removes meanwhile is left out.
+        """
         for kind, path in sorted(_members(self.root)):
             with suppress(FileNotFoundError):
                 yield _entry(path, kind)
 
     def remove(self, entry: Entry) -> None:
-        """Take an entry away, whole at once: a reader sees all of it or nothing. It is made again when it is needed.
+        """Take an entry away, whole at once: a reader sees all of it or nothing.
+
+        It is made again when it is needed.
 
         Raises:
             StoreError: the store cannot be written.
@@ -190,7 +213,9 @@ class Store:
             return False
         path = Path(error.filename)
         roots = (self.root, self.root.resolve())  # filelock names the file behind the links
-        return any(path.is_relative_to(root) or root.is_relative_to(path) for root in roots)  # a folder above the root is made with it
+        return any(
+            path.is_relative_to(root) or root.is_relative_to(path) for root in roots
+        )  # a folder above the root is made with it
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -209,11 +234,20 @@ class Store:
         except OSError as error:
             if error.errno in _FULL:
                 raise StoreError(
-                    "the disk of the store is full", value=str(self.root), cause=str(error), cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder"
+                    "the disk of the store is full",
+                    value=str(self.root),
+                    cause=str(error),
+                    cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder",
                 ) from error
             if error.errno in _READ_ONLY and self._is_ours(error):
                 raise StoreError(
-                    "the store cannot be written", value=str(self.root), cause=str(error), cure="name a folder of your own: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder"
+                    "the store cannot be written",
+                    value=str(self.root),
+                    cause=str(error),
+                    cure=(
+                        "name a folder of your own: Captain(store=...) or"
+                        " COFFEE_BOAT_STORE=/some/folder"
+                    ),
                 ) from error
             raise
 
@@ -256,23 +290,40 @@ _NAMES = {
     "rattler/pkgs": re.compile(r"(?!\.).+-[^-]+-[^-]+(?<!\.lock)"),
     "tmp": re.compile(r"tmp\w{8}"),
 }
-"""What our own entries are called. A root that is named by mistake (a home folder) holds files that are not ours to remove."""
+"""What our own entries are called.
+
+A root that is named by mistake (a home folder) holds files that are not ours to remove.
+"""
 
 
 def _members(root: Path) -> Iterator[tuple[str, Path]]:
     """Kind and path of every entry."""
     for kind, name in _NAMES.items():
         folder = root / kind
-        holders = [place for place in folder.iterdir() if place.is_dir()] if kind == "keys" and folder.is_dir() else [folder]
+        holders = (
+            [place for place in folder.iterdir() if place.is_dir()]
+            if kind == "keys" and folder.is_dir()
+            else [folder]
+        )
         for holder in filter(Path.is_dir, holders):
-            yield from ((holder.relative_to(root).as_posix(), path) for path in holder.iterdir() if name.fullmatch(path.name))
+            yield from (
+                (holder.relative_to(root).as_posix(), path)
+                for path in holder.iterdir()
+                if name.fullmatch(path.name)
+            )
 
 
 def _entry(path: Path, kind: str) -> Entry:
     found = [path, *(Path(folder, name) for folder, _, names in os.walk(path) for name in names)]
     states = [file.lstat() for file in found]
     files = [state for state in states if not stat.S_ISDIR(state.st_mode)]
-    return Entry(kind, path.name, path, sum(state.st_size for state in files), max(max(state.st_atime, state.st_mtime) for state in files or states))
+    return Entry(
+        kind,
+        path.name,
+        path,
+        sum(state.st_size for state in files),
+        max(max(state.st_atime, state.st_mtime) for state in files or states),
+    )
 
 
 def _rename(scratch: Path, final: Path) -> None:

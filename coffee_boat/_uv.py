@@ -1,8 +1,8 @@
 """How uv is called: where it is, and what it is told of indexes.
 
-URLs go to uv by its environment variables, never by argv: they may hold credentials, and argv shows in the process list.
-What is not said in `Indexes` is left to uv's own configuration (uv.toml, [tool.uv], UV_*), which it reads from the working directory up.
-"""
+URLs go to uv by its environment variables, never by argv: they may hold credentials, and argv shows
+in the process list. What is not said in `Indexes` is left to uv's own configuration (uv.toml,
+[tool.uv], UV_*), which it reads from the working directory up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ else:
 
 
 _FINDING = threading.Lock()
-"""uv asks sysconfig, which two threads must not ask for the first time at once: one of them sees it half filled (CPython 3.11)."""
+"""uv asks sysconfig, which two threads must not ask for the first time at once: one of them sees it
+half filled (CPython 3.11).
+"""
 
 
 def binary() -> str:
@@ -45,12 +47,21 @@ def binary() -> str:
         found = shutil.which("uv")
         if found:
             return found
-        raise SettingsError("the uv program is missing", cause=str(error), cure=f"{sys.executable} -m pip install --force-reinstall uv") from error
+        raise SettingsError(
+            "the uv program is missing",
+            cause=str(error),
+            cure=f"{sys.executable} -m pip install --force-reinstall uv",
+        ) from error
 
 
 def environment(indexes: Indexes) -> dict[str, str | None]:
     """Changes to uv's environment that say where packages come from and how they are fetched."""
-    changes: dict[str, str | None] = {"UV_NO_PROGRESS": "1", "NO_COLOR": "1", "FORCE_COLOR": None, "UV_PYTHON_DOWNLOADS": "never"}
+    changes: dict[str, str | None] = {
+        "UV_NO_PROGRESS": "1",
+        "NO_COLOR": "1",
+        "FORCE_COLOR": None,
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
     changes |= _places(indexes)
     changes |= _transport(indexes)
     if indexes.offline:
@@ -68,18 +79,29 @@ def options(indexes: Indexes) -> list[str]:
 
 
 def index_urls(indexes: Indexes) -> tuple[str, ...]:
-    """Every index and find-links URL in force, credentials and all: ours, then UV_*, then uv's configuration files."""
+    """Every index and find-links URL in force, credentials and all: ours, then UV_*, then uv's
+    configuration files.
+    """
     own = [indexes.index_url or "", *indexes.extra_index_urls, *indexes.find_links]
-    named = [*_words("UV_DEFAULT_INDEX"), *_words("UV_INDEX_URL"), *_words("UV_INDEX"), *_words("UV_EXTRA_INDEX_URL"), *os.environ.get("UV_FIND_LINKS", "").split(",")]
+    named = [
+        *_words("UV_DEFAULT_INDEX"),
+        *_words("UV_INDEX_URL"),
+        *_words("UV_INDEX"),
+        *_words("UV_EXTRA_INDEX_URL"),
+        *os.environ.get("UV_FIND_LINKS", "").split(","),
+    ]
     configured = [entry for table in configuration() for entry in _configured(table)]
-    return tuple(url for url in (_with_login(entry) for entry in [*own, *named, *configured]) if "://" in url)
+    return tuple(
+        url for url in (_with_login(entry) for entry in [*own, *named, *configured]) if "://" in url
+    )
 
 
 def configuration() -> tuple[Mapping[str, Any], ...]:
-    """The tables of uv's configuration files that are in force in the working directory, nearest first.
+    """The tables of uv's configuration files that are in force in the working directory, nearest
+    first.
 
-    See https://docs.astral.sh/uv/concepts/configuration-files/. A file that cannot be read counts as empty: uv itself warns of it.
-    """
+    See https://docs.astral.sh/uv/concepts/configuration-files/. A file that cannot be read counts
+    as empty: uv itself warns of it."""
     if os.environ.get("UV_NO_CONFIG"):
         return ()
     if named := os.environ.get("UV_CONFIG_FILE"):
@@ -101,7 +123,9 @@ def _places(indexes: Indexes) -> dict[str, str | None]:
 
 def _transport(indexes: Indexes) -> dict[str, str | None]:
     changes: dict[str, str | None] = {}
-    cert = indexes.cert or (None if "SSL_CERT_FILE" in os.environ else os.environ.get("REQUESTS_CA_BUNDLE"))
+    cert = indexes.cert or (
+        None if "SSL_CERT_FILE" in os.environ else os.environ.get("REQUESTS_CA_BUNDLE")
+    )
     if cert:
         changes["SSL_CERT_FILE"] = cert
     if indexes.client_cert:
@@ -109,7 +133,10 @@ def _transport(indexes: Indexes) -> dict[str, str | None]:
     if indexes.trusted_hosts:
         changes["UV_INSECURE_HOST"] = " ".join(indexes.trusted_hosts)
     if indexes.proxy:
-        changes |= dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), indexes.proxy)
+        changes |= dict.fromkeys(
+            ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
+            indexes.proxy,
+        )
     if "UV_HTTP_TIMEOUT" not in os.environ:
         changes["UV_HTTP_TIMEOUT"] = str(max(1, round(indexes.timeout)))
     return changes
@@ -136,7 +163,9 @@ def _configured(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _with_login(entry: str) -> str:
-    """`name=url` as the URL, with the credentials of UV_INDEX_<NAME>_USERNAME and _PASSWORD where it has none."""
+    """`name=url` as the URL, with the credentials of UV_INDEX_<NAME>_USERNAME and _PASSWORD where
+    it has none.
+    """
     named = re.match(r"([A-Za-z0-9_.-]*)=(.+)", entry)
     if not named:
         return entry
@@ -146,13 +175,19 @@ def _with_login(entry: str) -> str:
     parts = urlsplit(url)
     if "@" in parts.netloc or not (user or password):
         return url
-    return urlunsplit(parts._replace(netloc=f"{quote(user or '', safe='')}:{quote(password or '', safe='')}@{parts.netloc}"))
+    return urlunsplit(
+        parts._replace(
+            netloc=f"{quote(user or '', safe='')}:{quote(password or '', safe='')}@{parts.netloc}"
+        )
+    )
 
 
 def _project_table() -> Mapping[str, Any]:
     here = Path.cwd()
     for folder in (here, *here.parents):
-        table = _table(folder / "uv.toml") or _table(folder / "pyproject.toml").get("tool", {}).get("uv")
+        table = _table(folder / "uv.toml") or _table(folder / "pyproject.toml").get("tool", {}).get(
+            "uv"
+        )
         if table:
             return dict(table)
     return {}

@@ -1,4 +1,6 @@
-"""The driver of a submission in YARN's cluster mode: spark-submit says that it failed, but neither with which exit code nor what it said."""
+"""The driver of a submission in YARN's cluster mode: spark-submit says that it failed, but neither
+with which exit code nor what it said.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,13 @@ from coffee_boat.model import Finding, SparkFacts
 _TAGS = "spark.yarn.tags"
 _WAIT = "spark.yarn.submit.waitAppCompletion"
 _INTERRUPTED = 130
-_EXIT = (re.compile(r"User application exited with status (\d+)"), re.compile(r"exited with\s+exitCode: (\d+)"))
-"""In YARN's diagnostics: Spark's own word (org.apache.spark.deploy.yarn.ApplicationMaster), else the container's."""
+_EXIT = (
+    re.compile(r"User application exited with status (\d+)"),
+    re.compile(r"exited with\s+exitCode: (\d+)"),
+)
+"""In YARN's diagnostics: Spark's own word (org.apache.spark.deploy.yarn.ApplicationMaster), else
+the container's.
+"""
 _CHATTER = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) ")
 """As Spark's default log4j configuration begins a line."""
 _CONTEXT = re.compile(r"^={60,}$.*?^={60,}$\n?", re.DOTALL | re.MULTILINE)
@@ -49,7 +56,8 @@ class YarnDriver:
         yield
 
     def exit_code(self, submitted: int, say: Say) -> int:
-        """The driver's own exit code, once spark-submit has ended; says what failed, with the end of its log.
+        """The driver's own exit code, once spark-submit has ended; says what failed, with the end
+        of its log.
 
         Args:
             submitted: spark-submit's, which is taken where YARN says nothing.
@@ -62,7 +70,11 @@ class YarnDriver:
         if application.get("state") not in ("FINISHED", "FAILED", "KILLED"):
             self._say_that_it_goes_on(application, submitted, say)
             return submitted
-        return 0 if application.get("finalStatus") == "SUCCEEDED" else self._failed(application, submitted, say)
+        return (
+            0
+            if application.get("finalStatus") == "SUCCEEDED"
+            else self._failed(application, submitted, say)
+        )
 
     def _application(self) -> Mapping[str, Any] | None:
         """What the ResourceManager says of it; None if it knows of none, or says nothing."""
@@ -80,21 +92,40 @@ class YarnDriver:
 
     def _failed(self, application: Mapping[str, Any], submitted: int, say: Say) -> int:
         name, words = str(application.get("id")), str(application.get("diagnostics", ""))
-        code = next((int(found[1]) for pattern in _EXIT if (found := pattern.search(words))), submitted) or 1
-        say(f"the driver of {name} ended with exit code {code} ({application.get('finalStatus')}); the end of what it said (yarn logs -applicationId {name} -am -1):")
+        code = (
+            next(
+                (int(found[1]) for pattern in _EXIT if (found := pattern.search(words))), submitted
+            )
+            or 1
+        )
+        say(
+            f"the driver of {name} ended with exit code {code} ({application.get('finalStatus')});"
+            f" the end of what it said (yarn logs -applicationId {name} -am -1):"
+        )
         try:
             for stream in ("stdout", "stderr"):
                 if tail := log_tail(str(application.get("amContainerLogs", "")), stream):
                     say(redact(f"--- {stream}\n{tail}"))
         except NoAnswer as error:
-            say(redact(f"its log cannot be read: {error}; YARN's own words: {words.strip()[-2000:]}"))
+            say(
+                redact(
+                    f"its log cannot be read: {error}; YARN's own words: {words.strip()[-2000:]}"
+                )
+            )
         return code
 
     @staticmethod
     def _say_that_it_goes_on(application: Mapping[str, Any], submitted: int, say: Say) -> None:
         name = str(application.get("id"))
-        cause = "spark-submit was interrupted, not the application" if submitted == _INTERRUPTED else "spark-submit ended before it"
-        say(f"note: {Finding('the driver goes on', name, cause, f'yarn application -kill {name} ends it')}")
+        cause = (
+            "spark-submit was interrupted, not the application"
+            if submitted == _INTERRUPTED
+            else "spark-submit ended before it"
+        )
+        say(
+            "note:"
+            f" {Finding('the driver goes on', name, cause, f'yarn application -kill {name} ends it')}"
+        )
 
 
 def log_tail(page: str, stream: str) -> str:
@@ -110,7 +141,10 @@ def log_tail(page: str, stream: str) -> str:
     container = next((part for part in url.path.split("/") if part.startswith("container_")), "")
     if not container:
         raise NoAnswer("YARN names no container of the driver: it was not started")
-    said = get(f"{url.scheme}://{url.netloc}/ws/v1/node/containers/{container}/logs/{stream}", size=f"-{_BYTES}").decode("utf-8", "replace")
+    said = get(
+        f"{url.scheme}://{url.netloc}/ws/v1/node/containers/{container}/logs/{stream}",
+        size=f"-{_BYTES}",
+    ).decode("utf-8", "replace")
     found = _CONTENTS.search(said)
     lines = _CONTEXT.sub("", found[1] if found else said).splitlines()
     return "\n".join([line for line in lines if not _CHATTER.match(line)][-_LINES:]).strip("\n")

@@ -1,6 +1,7 @@
 """What a user holds: collects what is wanted and calls the stages in order.
 
-    add_*  ->  Manifest  ->  Lock  ->  Chunks  ->  Archive  ->  Shipped  ->  ConfPatch  ->  Spark  ->  Report
+    add_*  ->  Manifest  ->  Lock  ->  Chunks  ->  Archive  ->  Shipped  ->  ConfPatch  ->  Spark
+    ->  Report
 
 No process is started and no Spark setting is known here: that is the stages' work.
 """
@@ -23,8 +24,31 @@ from coffee_boat._run import redact
 from coffee_boat._store import Store
 from coffee_boat.backends import Backend, backend_for, backend_under_way, preloading
 from coffee_boat.build import archive as archives
-from coffee_boat.errors import FORGET, BoatError, LaunchError, LockError, RequirementError, SettingsError, StoreError, VerifyError
-from coffee_boat.model import Archive, Arrival, Chunk, ClusterFacts, ConfPatch, Finding, Lock, Manifest, Plan, Report, Shipped, SparkFacts, Target
+from coffee_boat.errors import (
+    FORGET,
+    BoatError,
+    LaunchError,
+    LockError,
+    RequirementError,
+    SettingsError,
+    StoreError,
+    VerifyError,
+)
+from coffee_boat.model import (
+    Archive,
+    Arrival,
+    Chunk,
+    ClusterFacts,
+    ConfPatch,
+    Finding,
+    Lock,
+    Manifest,
+    Plan,
+    Report,
+    Shipped,
+    SparkFacts,
+    Target,
+)
 from coffee_boat.pipeline import Pipeline, Stopwatch
 from coffee_boat.preflight import Preflight, as_finding
 from coffee_boat.session import record, takeover
@@ -41,27 +65,31 @@ _DRIVER_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class Captain:
-    """Collects requirements, builds a relocatable environment, and ships it to the executors of the next SparkContext.
+    """Collects requirements, builds a relocatable environment, and ships it to the executors of the
+    next SparkContext.
 
         captain = Captain()
         captain.add_pip_packages("pyarrow", "edtf")
         captain.launch_ship()
         sc = SparkContext(master="spark://...")      # both packages work on every executor
 
-    Also a context manager, which closes it at the end. An argument left out (None) takes its value from COFFEE_BOAT_*
-    variables, then [tool.coffee_boat] in pyproject.toml, then the user's file, then the default.
+    Also a context manager, which closes it at the end. An argument left out (None) takes its value
+    from COFFEE_BOAT_* variables, then [tool.coffee_boat] in pyproject.toml, then the user's file,
+    then the default.
 
     Args:
-        accept_conda_license: agree to the terms of Anaconda's own channels; matters for conda packages only.
-        python: the interpreter to ship: "3.11", or a path. Default: the driver's own. Spark needs the driver's minor
+        accept_conda_license: agree to the terms of Anaconda's own channels; matters for conda
+        packages only. python: the interpreter to ship: "3.11", or a path. Default: the driver's
+        own. Spark needs the driver's minor
             version; another one can only be packed.
         ship_python: False uses the nodes' own interpreter of that minor version. Default True.
-        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64". Default: as the driver.
-        index_url, extra_index_urls, find_links: as pip's options. pip's and uv's own settings are honoured without them.
-        offline: use nothing but the store and local folders.
+        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64". Default: as the
+        driver. index_url, extra_index_urls, find_links: as pip's options. pip's and uv's own
+        settings are honoured without them. offline: use nothing but the store and local folders.
         install_local: make the packages importable on the driver too, after its own. Default True.
-        stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or "s3://bucket/boats". Default: Spark's own file server.
-        store: the folder for what was built. Default: COFFEE_BOAT_STORE or the user's cache folder.
+        stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or
+        "s3://bucket/boats". Default: Spark's own file server. store: the folder for what was built.
+        Default: COFFEE_BOAT_STORE or the user's cache folder.
 
     Raises:
         SettingsError: an argument or a setting cannot be used.
@@ -108,23 +136,27 @@ class Captain:
         self._preload: tuple[str, ...] = ()
         self._report: Report | Arrival | None = None
         self._told: set[Finding] = set()
-        self._preflight = Preflight(self._store, self._tell, refuses=self._settings.preflight == "refuse")
+        self._preflight = Preflight(
+            self._store, self._tell, refuses=self._settings.preflight == "refuse"
+        )
         self._adding = threading.RLock()
 
     @classmethod
     def from_environment(cls, environment: str | Path | None = None, **settings: Any) -> Captain:
-        """A Captain that wants what an environment has: every package of it in its version, from where it came.
+        """A Captain that wants what an environment has: every package of it in its version, from
+        where it came.
 
-        The environment is described and built anew from a lock, never copied. What that cannot bring back is named in the findings of
-        `plan`: editable installs, packages from nowhere, files that were changed by hand. Needs the network, or a store that knows the packages.
+        The environment is described and built anew from a lock, never copied. What that cannot
+        bring back is named in the findings of `plan`: editable installs, packages from nowhere,
+        files that were changed by hand. Needs the network, or a store that knows the packages.
 
         Args:
-            environment: the folder of a conda environment or of a virtual one, the name of a conda environment; by default the driver's own.
-            settings: as for Captain.
+            environment: the folder of a conda environment or of a virtual one, the name of a conda
+            environment; by default the driver's own. settings: as for Captain.
 
         Raises:
-            RequirementError: it is not there, is none, or has packages from Anaconda's channels whose terms were not accepted.
-            SettingsError: as for Captain.
+            RequirementError: it is not there, is none, or has packages from Anaconda's channels
+            whose terms were not accepted. SettingsError: as for Captain.
         """
         described = requirements.describe(environment)
         if described.python is not None:
@@ -134,23 +166,36 @@ class Captain:
     # what is wanted
 
     def add_pip_packages(self, *packages: str, wait: float = 10.0) -> Captain:
-        """Ask for packages: PEP 508 strings, wheels, source archives, folders with a pyproject.toml, VCS URLs.
+        """Ask for packages: PEP 508 strings, wheels, source archives, folders with a
+        pyproject.toml, VCS URLs.
 
-        Before Spark starts: read at once, resolved by `plan` or `launch_ship`. While a session runs: sent at once, and from then
-        on each task on each executor has them before it starts, also functions that were made before, and executors that join
-        later. Versions that are aboard stay. `report` tells how it went. All packages are taken, or none.
+        Before Spark starts: read at once, resolved by `plan` or `launch_ship`. While a session
+        runs: sent at once, and from then on each task on each executor has them before it starts,
+        also functions that were made before, and executors that join later. Versions that are
+        aboard stay. `report` tells how it went. All packages are taken, or none.
 
         Args:
             wait: seconds to wait for executors to confirm, while a session runs.
 
         Raises:
             RequirementError: one of them cannot be read.
-            LockError, BuildError: while a session runs: they cannot be had, or a version that is aboard would have to change.
+            LockError, BuildError: while a session runs: they cannot be had, or a version that is
+            aboard would have to change.
         """
-        return self.add_manifest(requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait)
+        return self.add_manifest(
+            requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait
+        )
 
-    def add_requirements(self, path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] = (), wait: float = 10.0) -> Captain:
-        """Ask for what a requirements.txt or a pyproject.toml lists; before Spark starts or while a session runs.
+    def add_requirements(
+        self,
+        path: str | Path,
+        *,
+        extras: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        wait: float = 10.0,
+    ) -> Captain:
+        """Ask for what a requirements.txt or a pyproject.toml lists; before Spark starts or while a
+        session runs.
 
         Args:
             path: the file; -r and -c in it are followed.
@@ -162,40 +207,55 @@ class Captain:
             RequirementError: the file or a line of it cannot be read.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self.add_manifest(requirements.read(Path(path), extras=extras, groups=groups), wait=wait)
+        return self.add_manifest(
+            requirements.read(Path(path), extras=extras, groups=groups), wait=wait
+        )
 
-    def add_conda_packages(self, *specs: str, channel: str | Sequence[str] | None = None, wait: float = 10.0) -> Captain:
-        """Ask for conda packages, in conda's words: "numpy >=2", "python=3.11", "conda-forge::scipy". No conda is needed here or there.
+    def add_conda_packages(
+        self, *specs: str, channel: str | Sequence[str] | None = None, wait: float = 10.0
+    ) -> Captain:
+        """Ask for conda packages, in conda's words: "numpy >=2", "python=3.11",
+        "conda-forge::scipy". No conda is needed here or there.
 
-        Conda's python is then the environment's interpreter; packages of pip go on top of what conda has. Before Spark starts or while
-        a session runs, as `add_pip_packages`. Needs the extra: pip install 'coffee_boat[conda]'.
+        Conda's python is then the environment's interpreter; packages of pip go on top of what
+        conda has. Before Spark starts or while a session runs, as `add_pip_packages`. Needs the
+        extra: pip install 'coffee_boat[conda]'.
 
         Args:
-            channel: the one that these packages must come from, a name or a URL; or several, in the order they are asked. With any
-                named here or in an environment file, no others are asked; by default those of .condarc, else conda-forge.
+            channel: the one that these packages must come from, a name or a URL; or several, in the
+            order they are asked. With any
+                named here or in an environment file, no others are asked; by default those of
+                .condarc, else conda-forge.
             wait: as for `add_pip_packages`.
 
         Raises:
-            RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose terms were not accepted.
-            LockError, BuildError: as for `add_pip_packages`.
+            RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose
+            terms were not accepted. LockError, BuildError: as for `add_pip_packages`.
         """
-        return self.add_manifest(requirements.conda_packages(specs, origin="add_conda_packages", channel=channel), wait=wait)
+        return self.add_manifest(
+            requirements.conda_packages(specs, origin="add_conda_packages", channel=channel),
+            wait=wait,
+        )
 
-    def add_environment(self, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0) -> Captain:
-        """Ask for what an environment.yml lists: its channels, its packages, and those of its `pip:` list.
+    def add_environment(
+        self, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0
+    ) -> Captain:
+        """Ask for what an environment.yml lists: its channels, its packages, and those of its
+        `pip:` list.
 
         Args:
-            channels: in place of those in the file: exported files nearly always list Anaconda's `defaults`.
-            wait: as for `add_pip_packages`.
+            channels: in place of those in the file: exported files nearly always list Anaconda's
+            `defaults`. wait: as for `add_pip_packages`.
 
         Raises:
-            RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's and its terms were not accepted.
-            LockError, BuildError: as for `add_pip_packages`.
+            RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's
+            and its terms were not accepted. LockError, BuildError: as for `add_pip_packages`.
         """
         return self.add_manifest(requirements.read_environment(path, channels=channels), wait=wait)
 
     def add_manifest(self, manifest: Manifest, *, wait: float = 10.0) -> Captain:
-        """Ask for all that a manifest wants, as another captain's `manifest`, at once: before Spark starts or while a session runs.
+        """Ask for all that a manifest wants, as another captain's `manifest`, at once: before Spark
+        starts or while a session runs.
 
         Args:
             wait: as for `add_pip_packages`.
@@ -207,7 +267,9 @@ class Captain:
         if manifest == Manifest():
             return self
         with self._adding:
-            wanted = requirements.merge([*self._parts, manifest])  # what contradicts itself in the text is refused here
+            wanted = requirements.merge(
+                [*self._parts, manifest]
+            )  # what contradicts itself in the text is refused here
             self._pipeline.check(wanted)
             if self.running:
                 self._add_live(wanted, manifest, wait)
@@ -220,12 +282,14 @@ class Captain:
         return self
 
     def add_lock(self, path: str | Path) -> Captain:
-        """Take a lock as it is: a pylock.toml (PEP 751), a pixi.lock, or an @EXPLICIT list of conda. Nothing is resolved.
+        """Take a lock as it is: a pylock.toml (PEP 751), a pixi.lock, or an @EXPLICIT list of
+        conda. Nothing is resolved.
 
         Raises:
             LockError: the file is none of them, or holds nothing for the executors' platform.
-            RequirementError: packages were asked for already, or one in it is Anaconda's and its terms were not accepted.
-            LaunchError: a session already runs with this captain's environment.
+            RequirementError: packages were asked for already, or one in it is Anaconda's and its
+            terms were not accepted. LaunchError: a session already runs with this captain's
+            environment.
         """
         if self.running:
             raise _lock_file_while_running(Path(path))
@@ -236,25 +300,33 @@ class Captain:
         return self
 
     def forget(self, *names: str) -> Captain:
-        """Take back packages that were asked for; for sessions that start later. What needs them may bring them all the same.
+        """Take back packages that were asked for; for sessions that start later.
+
+        What needs them may bring them all the same.
 
         Raises:
             RequirementError: one was not asked for.
             LaunchError: a session already runs with this captain's environment.
         """
         if self.running:
-            raise LaunchError("packages cannot be taken out of a running session", value=", ".join(names), cure="stop the session, captain.forget(...), and start it again")
+            raise LaunchError(
+                "packages cannot be taken out of a running session",
+                value=", ".join(names),
+                cure="stop the session, captain.forget(...), and start it again",
+            )
         with self._adding:
             self._parts = requirements.without(self._parts, names)
             self._look_again()
         return self
 
     def preload(self, *modules: str) -> Captain:
-        """Import modules on each executor before Python workers are forked, so that every worker has them at once.
+        """Import modules on each executor before Python workers are forked, so that every worker
+        has them at once.
 
-        Takes time and memory once an executor, where each worker would spend the time again. For sessions that start later. What
-        cannot be imported there is said in the executor's stderr, and named here if no package has it. Some libraries do not
-        survive a fork: those known for it are named.
+        Takes time and memory once an executor, where each worker would spend the time again. For
+        sessions that start later. What cannot be imported there is said in the executor's stderr,
+        and named here if no package has it. Some libraries do not survive a fork: those known for
+        it are named.
 
         Args:
             modules: as in an import statement: "pandas", "sklearn.ensemble".
@@ -263,15 +335,25 @@ class Captain:
             SettingsError: one is not the name of a module.
             LaunchError: a session already runs with this captain's environment.
         """
-        wrong = [module for module in modules if not all(part.isidentifier() for part in module.split("."))]
+        wrong = [
+            module
+            for module in modules
+            if not all(part.isidentifier() for part in module.split("."))
+        ]
         if wrong:
             raise SettingsError(
-                "not the name of a module", value=", ".join(map(repr, wrong)), cause="preload imports modules, not packages of an index", cure='preload("sklearn.ensemble")'
+                "not the name of a module",
+                value=", ".join(map(repr, wrong)),
+                cause="preload imports modules, not packages of an index",
+                cure='preload("sklearn.ensemble")',
             )
         if self.running:
             cause = "executors were told how to start Python when they started"
             raise LaunchError(
-                "modules cannot be preloaded in a running session", value=", ".join(modules), cause=cause, cure="stop the session, captain.preload(...), and start it again"
+                "modules cannot be preloaded in a running session",
+                value=", ".join(modules),
+                cause=cause,
+                cure="stop the session, captain.preload(...), and start it again",
             )
         self._preload = tuple(dict.fromkeys((*self._preload, *modules)))
         return self
@@ -288,32 +370,58 @@ class Captain:
 
     @property
     def report(self) -> Report | Arrival | None:
-        """What the executors said last: a Report by `verify`, an Arrival after packages were added to a running session."""
+        """What the executors said last: a Report by `verify`, an Arrival after packages were added
+        to a running session.
+        """
         return self._report
 
     @property
     def running(self) -> bool:
-        """True while a session runs with this captain's environment: what is asked for now is sent at once."""
+        """True while a session runs with this captain's environment: what is asked for now is sent
+        at once.
+        """
         return self._live is not None and self._live.running
 
     # what is done with it
 
-    def plan(self, master: str | None = None, *, pip: Sequence[str] = (), conda: Sequence[str] = (), channel: str | Sequence[str] | None = None) -> Plan:
-        """What would be locked, built, sent and set. Makes no archive, sends nothing, and asks for nothing: the captain stays as it is.
+    def plan(
+        self,
+        master: str | None = None,
+        *,
+        pip: Sequence[str] = (),
+        conda: Sequence[str] = (),
+        channel: str | Sequence[str] | None = None,
+    ) -> Plan:
+        """What would be locked, built, sent and set.
 
-            captain.plan(conda=["r-base"])      # in a running session: would it be a layer, or a new base? How many bytes?
+        Makes no archive, sends nothing, and asks for nothing: the captain stays as it is.
+
+            captain.plan(conda=["r-base"])      # in a running session: would it be a layer, or a
+            new base? How many bytes?
 
         Args:
-            master: with it, the plan tells the Spark settings too, and what the cluster says: a finding is an error where a launch would be refused.
-            pip, conda, channel: packages besides those that were asked for, as for `add_pip_packages` and `add_conda_packages`. While a session
+            master: with it, the plan tells the Spark settings too, and what the cluster says: a
+            finding is an error where a launch would be refused. pip, conda, channel: packages
+            besides those that were asked for, as for `add_pip_packages` and `add_conda_packages`.
+            While a session
                 runs the plan is of their addition alone.
 
         Raises:
-            RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
-            BuildError, SettingsError: the interpreter cannot be shipped, or the platform is none: what the executors are is not known then, with a master or without.
-            LaunchError: with a master: there is no Spark; or packages are given, and a session runs already, on a master of its own.
+            RequirementError, LockError: the requirements contradict each other, or cannot be
+            resolved. BuildError, SettingsError: the interpreter cannot be shipped, or the platform
+            is none: what the executors are is not known then, with a master or without.
+            LaunchError: with a master: there is no Spark; or packages are given, and a session runs
+            already, on a master of its own.
         """
-        return self.plan_with(requirements.merge([requirements.pip_packages(pip, origin="plan"), requirements.conda_packages(conda, origin="plan", channel=channel)]), master)
+        return self.plan_with(
+            requirements.merge(
+                [
+                    requirements.pip_packages(pip, origin="plan"),
+                    requirements.conda_packages(conda, origin="plan", channel=channel),
+                ]
+            ),
+            master,
+        )
 
     def plan_with(self, more: Manifest, master: str | None = None) -> Plan:
         """As `plan`, with all that a manifest wants besides.
@@ -325,7 +433,11 @@ class Captain:
             wanted = requirements.merge([*self._parts, more])
             self._pipeline.check(wanted)
             if more.requirements or more.conda:
-                return self._plan_addition(wanted, more, master) if self.running else self._plan_launch(self._besides(wanted), master)
+                return (
+                    self._plan_addition(wanted, more, master)
+                    if self.running
+                    else self._plan_launch(self._besides(wanted), master)
+                )
             return self._plan_launch(None, master)
 
     def _besides(self, wanted: Manifest) -> Manifest:
@@ -342,41 +454,68 @@ class Captain:
             lock = self._resolve(say) if wanted is None else self._pipeline.lock(wanted, say)
             items = self._pipeline.plan(lock)
         patch = None if facts is None else self._planned_patch(facts, lock)
-        return Plan(lock=lock, items=items, patch=patch, findings=(*(wanted or self.manifest).findings, *lock.findings, *said, *(patch.findings if patch else ())))
+        return Plan(
+            lock=lock,
+            items=items,
+            patch=patch,
+            findings=(
+                *(wanted or self.manifest).findings,
+                *lock.findings,
+                *said,
+                *(patch.findings if patch else ()),
+            ),
+        )
 
     def _plan_addition(self, wanted: Manifest, added: Manifest, master: str | None) -> Plan:
         """What `_add_live` would make; nothing is changed."""
         if master is not None:
-            raise LaunchError("a session runs already", value=f"master={master!r}", cause="what is added goes to it", cure="leave the master out; or stop the session first")
+            raise LaunchError(
+                "a session runs already",
+                value=f"master={master!r}",
+                cause="what is added goes to it",
+                cure="leave the master out; or stop the session first",
+            )
         with progress() as say:
             aboard = self._session().aboard()
             lock = self._pipeline.lock_more(wanted, added, aboard, say)
-        return replace(self._pipeline.plan_addition(lock, aboard), findings=(*added.findings, *lock.findings))
+        return replace(
+            self._pipeline.plan_addition(lock, aboard), findings=(*added.findings, *lock.findings)
+        )
 
     def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
         """Write the archive to a file, for people who submit by other means.
 
         Raises:
-            RequirementError, LockError, BuildError: it cannot be made, or `path` exists and `overwrite` is not given.
+            RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
+            `overwrite` is not given.
         """
         destination = archives.Destination(Path(path), overwrite)
         destination.check()
         self._look_again()
         with progress() as say:
-            return self._base(say, destination) if self._archive is None else archives.copy_to(self._archive, destination)
+            return (
+                self._base(say, destination)
+                if self._archive is None
+                else archives.copy_to(self._archive, destination)
+            )
 
-    def launch_ship(self, master: str | None = None, conf: Mapping[str, str] | None = None) -> Captain:
-        """Build the environment now; the next SparkContext or SparkSession of this process has it, and each after that.
+    def launch_ship(
+        self, master: str | None = None, conf: Mapping[str, str] | None = None
+    ) -> Captain:
+        """Build the environment now; the next SparkContext or SparkSession of this process has it,
+        and each after that.
 
-        In force until `close()` or the next `launch_ship`, of this captain or of another one: the newest wins.
+        In force until `close()` or the next `launch_ship`, of this captain or of another one: the
+        newest wins.
 
         Args:
             master: used where the program names none itself.
             conf: Spark settings, used where the program sets none itself.
 
         Raises:
-            LaunchError: a SparkContext is already up, this Spark does not support this Python, or the master's cluster cannot serve it.
-            RequirementError, LockError, BuildError: the environment cannot be made.
+            LaunchError: a SparkContext is already up, this Spark does not support this Python, or
+            the master's cluster cannot serve it. RequirementError, LockError, BuildError: the
+            environment cannot be made.
         """
         launch.refuse_if_running()
         cluster = None if master is None else self._ask(self._facts(master, conf))
@@ -421,15 +560,18 @@ class Captain:
         return launch.start(builder)
 
     def board(self, session: SparkSession | SparkContext) -> Captain:
-        """Take over a running session: one that a platform or a shell started, or one of ours after a restart of the kernel.
+        """Take over a running session: one that a platform or a shell started, or one of ours after
+        a restart of the kernel.
 
-        One of ours goes on with what is aboard, and gets what this captain was asked for besides. Another one gets the whole
-        environment sent, and its interpreter switched for functions that are used from now on; what that does not reach is told.
-        Then packages can be added and executors verified, as after `launch_ship`.
+        One of ours goes on with what is aboard, and gets what this captain was asked for besides.
+        Another one gets the whole environment sent, and its interpreter switched for functions that
+        are used from now on; what that does not reach is told. Then packages can be added and
+        executors verified, as after `launch_ship`.
 
         Raises:
-            LaunchError: it was stopped, is Spark Connect's, does not go with this Python, or is ours and this store does not know it.
-            RequirementError, LockError, BuildError, ShipError: the environment cannot be made or sent.
+            LaunchError: it was stopped, is Spark Connect's, does not go with this Python, or is
+            ours and this store does not know it. RequirementError, LockError, BuildError,
+            ShipError: the environment cannot be made or sent.
         """
         context, sql = takeover.parts(session)
         facts = takeover.facts(context)
@@ -448,8 +590,9 @@ class Captain:
         """Ask every live executor what it runs.
 
         Args:
-            modules: import these on each executor too, so that the libraries they load are looked at.
-            deadline: seconds; what was not reached by then is a Finding. An executor unpacks the archive before its first task,
+            modules: import these on each executor too, so that the libraries they load are looked
+            at. deadline: seconds; what was not reached by then is a Finding. An executor unpacks
+            the archive before its first task,
                 which a slow disk makes long.
 
         Raises:
@@ -457,7 +600,14 @@ class Captain:
         """
         live = self._session()
         try:
-            report = verify.verify(live.session, self._lock, base=live.base, deadline=deadline, modules=tuple(modules), ships_python=self._settings.ship_python)
+            report = verify.verify(
+                live.session,
+                self._lock,
+                base=live.base,
+                deadline=deadline,
+                modules=tuple(modules),
+                ships_python=self._settings.ship_python,
+            )
         except VerifyError as error:
             self._preflight.look_into(error, live.context, self._archive)
             raise
@@ -466,11 +616,19 @@ class Captain:
         return report
 
     def submit(
-        self, script: str | Path | None = None, args: Sequence[str] = (), *, master: str | None = None, deploy_mode: str | None = None, conf: Mapping[str, str] | None = None
+        self,
+        script: str | Path | None = None,
+        args: Sequence[str] = (),
+        *,
+        master: str | None = None,
+        deploy_mode: str | None = None,
+        conf: Mapping[str, str] | None = None,
     ) -> int:
-        """Run a script with spark-submit and the environment, to its end; without a script, an interactive pyspark. It has our terminal.
+        """Run a script with spark-submit and the environment, to its end; without a script, an
+        interactive pyspark. It has our terminal.
 
-        What the script says of itself (PEP 723) is added to what is asked for, unless a lock file says it all.
+        What the script says of itself (PEP 723) is added to what is asked for, unless a lock file
+        says it all.
 
         Args:
             script: a Python file on this machine, or a URL that spark-submit takes.
@@ -490,19 +648,36 @@ class Captain:
             if self._locked_by_file is None:
                 self.add_requirements(script)
         made = self._order(master, deploy_mode, conf, ask=self._ask)
-        return submit.run(made, script, args, environment=launch.java_environment(self._store, made.spark.home))
+        return submit.run(
+            made, script, args, environment=launch.java_environment(self._store, made.spark.home)
+        )
 
-    def order(self, *, master: str | None = None, deploy_mode: str | None = None, conf: Mapping[str, str] | None = None) -> Order:
-        """Build the environment and tell the Spark settings that use it, for people who submit by other means.
+    def order(
+        self,
+        *,
+        master: str | None = None,
+        deploy_mode: str | None = None,
+        conf: Mapping[str, str] | None = None,
+    ) -> Order:
+        """Build the environment and tell the Spark settings that use it, for people who submit by
+        other means.
 
-        They may do so from elsewhere: what the cluster cannot do, as seen from here, is told and refuses nothing.
+        They may do so from elsewhere: what the cluster cannot do, as seen from here, is told and
+        refuses nothing.
 
         Raises:
             BoatError: as `submit`.
         """
         return self._order(master, deploy_mode, conf, ask=self._ask_gently)
 
-    def _order(self, master: str | None, deploy_mode: str | None, conf: Mapping[str, str] | None, *, ask: Callable[[SparkFacts], ClusterFacts]) -> Order:
+    def _order(
+        self,
+        master: str | None,
+        deploy_mode: str | None,
+        conf: Mapping[str, str] | None,
+        *,
+        ask: Callable[[SparkFacts], ClusterFacts],
+    ) -> Order:
         spark = submit.find_spark()
         launch.compatible(spark.version, sys.version_info[:2])
         self._refuse_other_minor()
@@ -521,13 +696,21 @@ class Captain:
         return submit.order(spark, facts, patch)
 
     def close(self) -> None:
-        """Take all hands off the process: the hook, the environment, sys.path. A running session keeps what it has."""
+        """Take all hands off the process: the hook, the environment, sys.path.
+
+        A running session keeps what it has.
+        """
         self._take_hands_off()
 
     def __enter__(self) -> Captain:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -538,7 +721,10 @@ class Captain:
     # before a session
 
     def _look_again(self) -> None:
-        """Forget what was chosen and built: folders, branches and indexes change. The store makes it cheap where they did not."""
+        """Forget what was chosen and built: folders, branches and indexes change.
+
+        The store makes it cheap where they did not.
+        """
         if not self.running:
             self._archive = None
             self._lock = self._lock if self._locked_by_file else None
@@ -559,7 +745,9 @@ class Captain:
 
     def _base(self, say: Say, to: archives.Destination | None = None) -> Archive:
         with self._pipeline.ahead(self.manifest, self._lock) as ahead:
-            self._lock, archive = self._pipeline.base(self._resolve(say, ahead), self.manifest, say, ahead, to=to)
+            self._lock, archive = self._pipeline.base(
+                self._resolve(say, ahead), self.manifest, say, ahead, to=to
+            )
         self._tell([*self.manifest.findings, *self._lock.findings, *archive.findings])
         return archive
 
@@ -576,7 +764,9 @@ class Captain:
         Raises:
             LaunchError: it cannot serve.
         """
-        cluster = self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python, driver_starts=driver_starts)
+        cluster = self._preflight.ask(
+            facts, self._nodes, ships_python=self._settings.ship_python, driver_starts=driver_starts
+        )
         self._tell(cluster.findings)
         return cluster
 
@@ -591,7 +781,10 @@ class Captain:
         return cluster
 
     def _said_or_refused(self, facts: SparkFacts) -> ClusterFacts:
-        """A refusal of the cluster is a finding. An interpreter that cannot be shipped is none: nothing can be resolved for it either."""
+        """A refusal of the cluster is a finding.
+
+        An interpreter that cannot be shipped is none: nothing can be resolved for it either.
+        """
         try:
             return self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python)
         except LaunchError as refusal:
@@ -608,23 +801,36 @@ class Captain:
             lock_digest=lock.digest,
             has_python=self._settings.ship_python,
         )
-        patch = backend_for(facts.master).patch(facts, Shipped(archive, Path(archive.path).as_uri()), environment=self._store.environment_path(archive))
+        patch = backend_for(facts.master).patch(
+            facts,
+            Shipped(archive, Path(archive.path).as_uri()),
+            environment=self._store.environment_path(archive),
+        )
         return preloading(self._seen_from_the_driver(patch, facts, lock), facts, self._preload)
 
     def _refuse_other_minor(self) -> None:
         if self._lock is not None and self._lock.conda:
             _refuse_other_minor(self._lock.target.python, asked="conda's python is ")
         elif self.manifest.conda:
-            _refuse_other_minor(self._pipeline.minor(self.manifest), asked="the conda packages are for ")
+            _refuse_other_minor(
+                self._pipeline.minor(self.manifest), asked="the conda packages are for "
+            )
         elif self._settings.ship_python:
-            _refuse_other_minor(self._pipeline.interpreter.version, asked=f"python={self._settings.python!r} is ")
+            _refuse_other_minor(
+                self._pipeline.interpreter.version, asked=f"python={self._settings.python!r} is "
+            )
 
     # while a SparkContext is made
 
     def _complete(self, facts: SparkFacts) -> ConfPatch:
-        """Called when the master is known. Packages that were added since launch_ship, or to an earlier session, are in the base now."""
+        """Called when the master is known.
+
+        Packages that were added since launch_ship, or to an earlier session, are in the base now.
+        """
         patch = self._patch_for(facts, self._ask(facts, driver_starts=False))
-        self._preflight.begin_watch(replace(facts, conf={**facts.conf, **patch.conf}), self._archive)
+        self._preflight.begin_watch(
+            replace(facts, conf={**facts.conf, **patch.conf}), self._archive
+        )
         return patch
 
     def _patch_for(self, facts: SparkFacts, cluster: ClusterFacts) -> ConfPatch:
@@ -633,20 +839,34 @@ class Captain:
             archive, lock = self._build(say), self._resolve(say)
         self._tell(self._preflight.hold(archive, cluster))
         self._tell(self._pipeline.not_aboard(self._preload, archive))
-        patch = preloading(self._patch(backend_for(facts.master), facts, self._ship(archive, facts)), facts, self._preload)
+        patch = preloading(
+            self._patch(backend_for(facts.master), facts, self._ship(archive, facts)),
+            facts,
+            self._preload,
+        )
         with suppress(StoreError):  # as for LiveSession
             record.remember_lock(self._store, lock)
-        return replace(patch, conf={**patch.conf, **record.marks(patch, lock, ships_python=self._settings.ship_python)})
+        return replace(
+            patch,
+            conf={
+                **patch.conf,
+                **record.marks(patch, lock, ships_python=self._settings.ship_python),
+            },
+        )
 
     def _ship(self, archive: Archive, facts: SparkFacts) -> Shipped:
         """Where the executor is this process's own JVM, it needs no stage."""
         stage = None if backend_under_way(facts.master).needs_environment else self._settings.stage
-        shipped = ship.ship(archive, stage, hadoop=launch.hadoop(self._store, facts.conf), store=self._store)
+        shipped = ship.ship(
+            archive, stage, hadoop=launch.hadoop(self._store, facts.conf), store=self._store
+        )
         self._tell(shipped.findings)
         return shipped
 
     def _patch(self, backend: Backend, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
-        environment = archives.unpack(shipped.archive, self._store) if backend.needs_environment else None
+        environment = (
+            archives.unpack(shipped.archive, self._store) if backend.needs_environment else None
+        )
         patch = backend.patch(facts, shipped, environment=environment)
         return patch if self._lock is None else self._seen_from_the_driver(patch, facts, self._lock)
 
@@ -656,14 +876,31 @@ class Captain:
             return archives.unpack(self._build(say), self._store)
 
     def _seen_from_the_driver(self, patch: ConfPatch, facts: SparkFacts, lock: Lock) -> ConfPatch:
-        """With what the driver's own packages make of it. What the nodes' own interpreter has is not known."""
-        return replace(patch, findings=(*patch.findings, *driver.arrow(lock, facts))) if self._settings.ship_python else patch
+        """With what the driver's own packages make of it.
+
+        What the nodes' own interpreter has is not known.
+        """
+        return (
+            replace(patch, findings=(*patch.findings, *driver.arrow(lock, facts)))
+            if self._settings.ship_python
+            else patch
+        )
 
     def _started(self, context: SparkContext, patch: ConfPatch) -> None:
         """Called when the context came up."""
         self._preflight.follow(context)
         if self._lock is not None:
-            self._live = LiveSession(context, record.Aboard(patch.python, self._lock, self._lock, self._settings.ship_python, environment=patch.environment), self._store)
+            self._live = LiveSession(
+                context,
+                record.Aboard(
+                    patch.python,
+                    self._lock,
+                    self._lock,
+                    self._settings.ship_python,
+                    environment=patch.environment,
+                ),
+                self._store,
+            )
         self._tell(patch.findings)
 
     def _stopping(self, context: SparkContext) -> None:
@@ -673,7 +910,9 @@ class Captain:
 
     # a session that runs already
 
-    def _take_over(self, context: SparkContext, sql: SparkSession | None, facts: SparkFacts, say: Say) -> None:
+    def _take_over(
+        self, context: SparkContext, sql: SparkSession | None, facts: SparkFacts, say: Say
+    ) -> None:
         """Send the base to a session that was started without us, and switch its interpreter."""
         self._refuse_other_minor()
         archive = self._build(say)
@@ -684,32 +923,58 @@ class Captain:
         session = ClassicSession(context)
         if not backend.needs_environment:
             session.send(shipped)
-        session.switch(patch, record.marks(patch, self._resolve(say), ships_python=self._settings.ship_python), sql)
+        session.switch(
+            patch,
+            record.marks(patch, self._resolve(say), ships_python=self._settings.ship_python),
+            sql,
+        )
         self._board_driver(say, shipped.archive.chunks)
         self._preflight.begin_watch(facts, archive)
         self._started(context, patch)
         self._tell(takeover.not_reached(context, sql, ships_python=self._settings.ship_python))
-        self._tell([*takeover.not_planned(patch.python, facts.version), *takeover.not_preloaded(self._preload, patch.environment)])
+        self._tell(
+            [
+                *takeover.not_planned(patch.python, facts.version),
+                *takeover.not_preloaded(self._preload, patch.environment),
+            ]
+        )
 
-    def _go_on(self, context: SparkContext, sql: SparkSession | None, known: record.Aboard, say: Say) -> None:
-        """Continue a session that was started by a captain, with its platform and its interpreter rather than our settings'."""
+    def _go_on(
+        self, context: SparkContext, sql: SparkSession | None, known: record.Aboard, say: Say
+    ) -> None:
+        """Continue a session that was started by a captain, with its platform and its interpreter
+        rather than our settings'.
+        """
         _refuse_other_minor(known.base.target.python, asked="")
         if self._locked_by_file:
             raise _lock_file_while_running(self._locked_by_file)
-        self._settings = replace(self._settings, ship_python=known.ships_python, platform=known.base.target.platform)
+        self._settings = replace(
+            self._settings, ship_python=known.ships_python, platform=known.base.target.platform
+        )
         self._pipeline = Pipeline(self._settings, self._store, target=known.base.target)
-        lacking = driver.lacking(known.lock) if self._settings.install_local else Lock(known.lock.target)
+        lacking = (
+            driver.lacking(known.lock) if self._settings.install_local else Lock(known.lock.target)
+        )
         chunks = self._pipeline.chunks(lacking, known.lock, self.manifest, say)
-        ClassicSession(context).switch(ConfPatch(known.python, environment=known.environment), {}, sql)
+        ClassicSession(context).switch(
+            ConfPatch(known.python, environment=known.environment), {}, sql
+        )
         self._lock, self._archive = known.lock, None
         self._live = LiveSession(context, known, self._store)
         self._board_driver(say, chunks)
-        self._tell([*takeover.not_preloaded(self._preload, known.environment), *takeover.unknown_layers(context, known)])
+        self._tell(
+            [
+                *takeover.not_preloaded(self._preload, known.environment),
+                *takeover.unknown_layers(context, known),
+            ]
+        )
         if self.manifest.requirements or self.manifest.conda:
             self._add_wanted()
 
     def _add_wanted(self) -> None:
-        """What this captain was asked for before it took over a session of ours; if that cannot be had, it has not taken over."""
+        """What this captain was asked for before it took over a session of ours; if that cannot be
+        had, it has not taken over.
+        """
         try:
             self._add_live(self.manifest, Manifest(), wait=10.0)
         except BoatError:
@@ -720,11 +985,19 @@ class Captain:
 
     def _session(self) -> LiveSession:
         if self._live is None or not self.running:
-            raise VerifyError("no session runs with this captain's environment", cure="captain.launch_ship(), then start a SparkContext or SparkSession, and ask again")
+            raise VerifyError(
+                "no session runs with this captain's environment",
+                cure=(
+                    "captain.launch_ship(), then start a SparkContext or SparkSession, and ask"
+                    " again"
+                ),
+            )
         return self._live
 
     def _add_live(self, wanted: Manifest, added: Manifest, wait: float) -> None:
-        """Send what is missing, as a layer or a new base; nothing of this captain or of the session changes before all of it is made."""
+        """Send what is missing, as a layer or a new base; nothing of this captain or of the session
+        changes before all of it is made.
+        """
         self._pipeline.watch = watch = Stopwatch()
         live = self._session()
         with progress() as say, live.alone():
@@ -740,11 +1013,15 @@ class Captain:
             self._board_driver(say, archive.chunks if archive is not None else ())
         with watch.part("arrive"):
             confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
-        self._report = Arrival((*new.conda, *new.pins), archive, confirmed, missed, dict(watch.seconds), findings)
+        self._report = Arrival(
+            (*new.conda, *new.pins), archive, confirmed, missed, dict(watch.seconds), findings
+        )
         self._tell([*lock.findings, *findings])
 
     def _send(self, live: LiveSession, lock: Lock, archive: Archive) -> None:
-        """A layer is only sent; a new base is what everything runs in from then on, also functions that were made before."""
+        """A layer is only sent; a new base is what everything runs in from then on, also functions
+        that were made before.
+        """
         facts = takeover.facts(live.context)
         shipped = self._ship(archive, facts)
         if archive.layer:
@@ -764,7 +1041,9 @@ class Captain:
         if not self._settings.install_local or self._lock is None or not chunks:
             return
         say("making the packages importable here")
-        self._tell(self._views.board(self._lock, self._pipeline.trees(chunks, driver.lacking(self._lock))))
+        self._tell(
+            self._views.board(self._lock, self._pipeline.trees(chunks, driver.lacking(self._lock)))
+        )
 
     def _driver_folders(self, archive: Archive, say: Say) -> tuple[str, ...]:
         """What a driver in a process of its own imports from, after all that this one has itself."""
@@ -794,16 +1073,28 @@ def _refuse_other_minor(shipped: str, *, asked: str) -> None:
         raise LaunchError(
             "the executors' Python must be of the driver's minor version",
             value=f"{asked}{shipped}, the driver is {_DRIVER_MINOR}",
-            cause="PySpark sends pickled functions from one to the other and refuses a mix (PYTHON_VERSION_MISMATCH)",
-            cure=f"leave out python=, or run the driver with {'.'.join(shipped.split('.')[:2])}; captain.pack(path) can pack any",
+            cause=(
+                "PySpark sends pickled functions from one to the other and refuses a mix"
+                " (PYTHON_VERSION_MISMATCH)"
+            ),
+            cure=(
+                f"leave out python=, or run the driver with {'.'.join(shipped.split('.')[:2])};"
+                " captain.pack(path) can pack any"
+            ),
         )
 
 
 def _lock_file_while_running(path: Path) -> LaunchError:
-    return LaunchError("a lock file cannot be added to a running session", value=str(path), cure="captain.add_pip_packages(...) adds packages; or stop the session first")
+    return LaunchError(
+        "a lock file cannot be added to a running session",
+        value=str(path),
+        cure="captain.add_pip_packages(...) adds packages; or stop the session first",
+    )
 
 
 def _besides_a_lock(path: Path) -> RequirementError:
     return RequirementError(
-        "a lock file is taken as it is, and packages are asked for besides it", value=path.name, cure="add the packages to the lock file, or use another Captain for them"
+        "a lock file is taken as it is, and packages are asked for besides it",
+        value=path.name,
+        cure="add the packages to the lock file, or use another Captain for them",
     )

@@ -1,8 +1,8 @@
-"""The driver's view of what is aboard: importable here too, after the driver's own packages, with nothing installed.
+"""The driver's view of what is aboard: importable here too, after the driver's own packages, with
+nothing installed.
 
-What the driver has itself stays as it is. A package from the ship that does not fit the driver's own versions is left out, and
-a Finding names both.
-"""
+What the driver has itself stays as it is. A package from the ship that does not fit the driver's
+own versions is left out, and a Finding names both."""
 
 from __future__ import annotations
 
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 _FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
-"""Each stands once in the core metadata, on a line of its own; of two the first counts, as for importlib.metadata."""
+"""Each stands once in the core metadata, on a line of its own; of two the first counts, as for
+importlib.metadata.
+"""
 
-_ARROW_SETTINGS = ("spark.sql.execution.pythonUDF.arrow.enabled", "spark.sql.execution.pythonUDTF.arrow.enabled")
+_ARROW_SETTINGS = (
+    "spark.sql.execution.pythonUDF.arrow.enabled",
+    "spark.sql.execution.pythonUDTF.arrow.enabled",
+)
 """Of functions made by `udf` and by `udtf`."""
 _ARROW_BY_DEFAULT = (4, 2)
 _ARROW_WITHOUT_PANDAS = (4, 1)
@@ -42,7 +47,10 @@ class DriverView:
     """What was left out, and why."""
 
     def close(self) -> None:
-        """Take these entries off sys.path again. Modules that were imported from them stay loaded."""
+        """Take these entries off sys.path again.
+
+        Modules that were imported from them stay loaded.
+        """
         for entry in self.entries:
             if entry in sys.path:
                 sys.path.remove(entry)
@@ -72,7 +80,9 @@ class Views:
 
 
 def installed(path: Sequence[str] | None = None) -> dict[str, str]:
-    """The driver's own distributions: normalized name -> version. The first on sys.path wins; broken metadata is passed over.
+    """The driver's own distributions: normalized name -> version.
+
+    The first on sys.path wins; broken metadata is passed over.
 
     Args:
         path: looked at instead of sys.path.
@@ -89,17 +99,31 @@ def installed(path: Sequence[str] | None = None) -> dict[str, str]:
 
 
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    """From the head of its metadata. importlib.metadata parses the whole, description and all, for each of the two: a second for a few hundred packages."""
+    """From the head of its metadata.
+
+    importlib.metadata parses the whole, description and all, for each of the two: a second for a
+    few hundred packages.
+    """
     text = next(filter(None, map(distribution.read_text, ("METADATA", "PKG-INFO", ""))), "")
     fields = dict(reversed(_FIELD.findall(text.partition("\n\n")[0])))
     return fields.get("Name", ""), fields.get("Version", "")
 
 
 def lacking(lock: Lock) -> Lock:
-    """What the driver has in no version of its own, and could import: of conda's packages those that are modules only."""
+    """What the driver has in no version of its own, and could import: of conda's packages those
+    that are modules only.
+    """
     own = installed()
     pins = tuple(pin for pin in lock.pins if pin.name not in own)
-    return Lock(lock.target, pins, conda=tuple(pin for pin in lock.conda if pin.noarch_python and _distributions(pin).keys() - own.keys()))
+    return Lock(
+        lock.target,
+        pins,
+        conda=tuple(
+            pin
+            for pin in lock.conda
+            if pin.noarch_python and _distributions(pin).keys() - own.keys()
+        ),
+    )
 
 
 def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
@@ -110,7 +134,9 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
     """
     folders = {name: str(tree) for name, tree in trees.items()}
     own = installed([entry for entry in sys.path if entry not in folders.values()])
-    offered = {name: _Offer.read(name, tree) for name, tree in sorted(trees.items()) if name not in own}
+    offered = {
+        name: _Offer.read(name, tree) for name, tree in sorted(trees.items()) if name not in own
+    }
     taken, findings = _fitting(offered, own)
     entries = tuple(folders[name] for name in taken if folders[name] not in sys.path)
     sys.path.extend(entries)
@@ -119,10 +145,11 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
 
 
 def arrow(lock: Lock, facts: SparkFacts) -> Iterator[Finding]:
-    """What is said where plain functions need packages on executors, only because the driver has them.
+    """What is said where plain functions need packages on executors, only because the driver has
+    them.
 
-    pyspark sends them as Arrow data if the driver has pandas and pyarrow; what executors have is not looked at
-    (pyspark.sql.udf, pyspark.sql.udtf).
+    pyspark sends them as Arrow data if the driver has pandas and pyarrow; what executors have is
+    not looked at (pyspark.sql.udf, pyspark.sql.udtf).
 
     Args:
         lock: what executors have.
@@ -131,7 +158,11 @@ def arrow(lock: Lock, facts: SparkFacts) -> Iterator[Finding]:
     spark = tuple(map(int, re.findall(r"\d+", facts.version)[:2]))
     default = "true" if spark >= _ARROW_BY_DEFAULT else "false"
     used = [key for key in _ARROW_SETTINGS if facts.conf.get(key, default).lower() == "true"]
-    lacking = [name for name in ("pyarrow", "pandas")[: 1 if spark >= _ARROW_WITHOUT_PANDAS else 2] if not lock.has(name)]
+    lacking = [
+        name
+        for name in ("pyarrow", "pandas")[: 1 if spark >= _ARROW_WITHOUT_PANDAS else 2]
+        if not lock.has(name)
+    ]
     if used and lacking and {"pandas", "pyarrow"} <= installed().keys():
         yield _sent_as_arrow(facts.version, used, lacking)
 
@@ -152,7 +183,12 @@ class _Offer:
 
         distribution = next(iter(Distribution.discover(name=name, path=[str(tree)])))
         wheel = (distribution.read_text("WHEEL") or "").splitlines()
-        return cls(name, distribution.version, tuple(_requirements(distribution.requires or [])), tuple(line[4:].strip() for line in wheel if line.startswith("Tag:")))
+        return cls(
+            name,
+            distribution.version,
+            tuple(_requirements(distribution.requires or [])),
+            tuple(line[4:].strip() for line in wheel if line.startswith("Tag:")),
+        )
 
     def needs(self, extra: str) -> Iterator[Requirement]:
         """What it needs in this environment, with one of its extras ("" for none)."""
@@ -160,14 +196,20 @@ class _Offer:
 
     @property
     def runs_here(self) -> bool:
-        """True if one of its tags (PEP 425) is one of this interpreter's; a wheel without tags is given the benefit of the doubt."""
+        """True if one of its tags (PEP 425) is one of this interpreter's; a wheel without tags is
+        given the benefit of the doubt.
+        """
         from packaging.tags import parse_tag, sys_tags
 
-        return not self.tags or not {tag for text in self.tags for tag in parse_tag(text)}.isdisjoint(sys_tags())
+        return not self.tags or not {
+            tag for text in self.tags for tag in parse_tag(text)
+        }.isdisjoint(sys_tags())
 
 
 def _requirements(texts: Sequence[str]) -> Iterator[Requirement]:
-    """Those that can be read; some old wheels have others, which pip refused or passed over when it resolved."""
+    """Those that can be read; some old wheels have others, which pip refused or passed over when it
+    resolved.
+    """
     from packaging.requirements import InvalidRequirement, Requirement
 
     for text in texts:
@@ -175,13 +217,22 @@ def _requirements(texts: Sequence[str]) -> Iterator[Requirement]:
             yield Requirement(text)
 
 
-def _fitting(offered: Mapping[str, _Offer], own: Mapping[str, str]) -> tuple[list[str], list[Finding]]:
-    """Names that can be taken, and why the others cannot. Leaving one out may leave out those that need it: until nothing changes."""
+def _fitting(
+    offered: Mapping[str, _Offer], own: Mapping[str, str]
+) -> tuple[list[str], list[Finding]]:
+    """Names that can be taken, and why the others cannot.
+
+    Leaving one out may leave out those that need it: until nothing changes.
+    """
     taken = dict(offered)
     findings: dict[str, Finding] = {}
     changed = True
     while changed:
-        troubles = {name: trouble for name, offer in taken.items() if (trouble := _trouble(offer, taken, own)) is not None}
+        troubles = {
+            name: trouble
+            for name, offer in taken.items()
+            if (trouble := _trouble(offer, taken, own)) is not None
+        }
         findings |= troubles
         taken = {name: offer for name, offer in taken.items() if name not in troubles}
         changed = bool(troubles)
@@ -191,21 +242,39 @@ def _fitting(offered: Mapping[str, _Offer], own: Mapping[str, str]) -> tuple[lis
 def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str]) -> Finding | None:
     """The first reason why it cannot be imported here."""
     if not offer.runs_here:
-        return _left_out(offer, f"it is for {', '.join(offer.tags)}, and the driver is another platform or Python", "use it in functions that run on executors only")
+        return _left_out(
+            offer,
+            f"it is for {', '.join(offer.tags)}, and the driver is another platform or Python",
+            "use it in functions that run on executors only",
+        )
     for need in _all_needs(offer, taken):
         name = _normal(need.name)
         have = own.get(name) or (taken[name].version if name in taken else None)
         if have is None:
-            return _left_out(offer, f"it needs {_plain(need)}, which the driver cannot have", f"pip install {_quoted(need)} for the driver")
+            return _left_out(
+                offer,
+                f"it needs {_plain(need)}, which the driver cannot have",
+                f"pip install {_quoted(need)} for the driver",
+            )
         if not _meets(have, need):
             return _left_out(
-                offer, f"it needs {_plain(need)}, the driver has {name} {have}", f'pip install {_quoted(need)} for the driver, or captain.add_pip_packages("{name}=={have}")'
+                offer,
+                f"it needs {_plain(need)}, the driver has {name} {have}",
+                f"pip install {_quoted(need)} for the driver, or"
+                f' captain.add_pip_packages("{name}=={have}")',
             )
     return None
 
 
-def _all_needs(offer: _Offer, taken: Mapping[str, _Offer], extra: str = "", met: frozenset[tuple[str, str]] = frozenset()) -> Iterator[Requirement]:
-    """What it needs, and what the extras need that it asks of others: an extra is no distribution that could be left out by itself."""
+def _all_needs(
+    offer: _Offer,
+    taken: Mapping[str, _Offer],
+    extra: str = "",
+    met: frozenset[tuple[str, str]] = frozenset(),
+) -> Iterator[Requirement]:
+    """What it needs, and what the extras need that it asks of others: an extra is no distribution
+    that could be left out by itself.
+    """
     for need in offer.needs(extra):
         yield need
         other = taken.get(_normal(need.name))
@@ -230,7 +299,9 @@ def _normal(name: str) -> str:
 
 
 def _left_out(offer: _Offer, cause: str, cure: str) -> Finding:
-    return Finding("a package is on the executors only", f"{offer.name} {offer.version}", cause, cure)
+    return Finding(
+        "a package is on the executors only", f"{offer.name} {offer.version}", cause, cure
+    )
 
 
 def _plain(need: Requirement) -> str:
@@ -243,7 +314,11 @@ def _quoted(need: Requirement) -> str:
 
 def _other_versions(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
     there = {pin.name: (pin.version, "add_pip_packages") for pin in lock.pins}
-    there |= {name: (version, "add_conda_packages") for pin in lock.conda for name, version in _distributions(pin).items()}
+    there |= {
+        name: (version, "add_conda_packages")
+        for pin in lock.conda
+        for name, version in _distributions(pin).items()
+    }
     for name, (version, ask) in there.items():
         have = own.get(name)
         if have is not None and have != version:
@@ -251,19 +326,27 @@ def _other_versions(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
                 "the driver has another version than the executors",
                 f"{name}: {have} here, {version} there",
                 "what is pickled on one side may not load on the other",
-                f'pip install "{name}=={version}" for the driver, or captain.{ask}("{name}=={have}")',
+                f'pip install "{name}=={version}" for the driver, or'
+                f' captain.{ask}("{name}=={have}")',
             )
 
 
 def _native(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
     """Conda's packages with libraries, which load what lies in their environment only."""
-    names = sorted(name for pin in lock.conda if pin.requested and not pin.noarch_python for name in _distributions(pin) if name not in own and name != "python")
+    names = sorted(
+        name
+        for pin in lock.conda
+        if pin.requested and not pin.noarch_python
+        for name in _distributions(pin)
+        if name not in own and name != "python"
+    )
     if names:
         yield Finding(
             "conda packages are on the executors only",
             ", ".join(names),
             "their libraries are found in conda's own environment, which is not the driver's",
-            f"import them inside of functions; where the driver needs them: pip install {' '.join(names)}",
+            "import them inside of functions; where the driver needs them: pip install"
+            f" {' '.join(names)}",
             severity="note",
         )
 
@@ -279,6 +362,7 @@ def _sent_as_arrow(spark: str, settings: Sequence[str], lacking: Sequence[str]) 
     return Finding(
         "functions made by udf or udtf will fail on executors",
         f"{' and '.join(lacking)} not aboard",
-        f"the driver has pandas and pyarrow, so Spark {spark} sends these functions as Arrow data ({', '.join(settings)})",
+        f"the driver has pandas and pyarrow, so Spark {spark} sends these functions as Arrow data"
+        f" ({', '.join(settings)})",
         f"captain.add_pip_packages({packages}); or, before they are made: {switches}",
     )

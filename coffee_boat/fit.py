@@ -1,9 +1,11 @@
-"""What an environment and its settings need x what a cluster is -> Findings, or a LaunchError. Pure: nothing is asked or read here.
+"""What an environment and its settings need x what a cluster is -> Findings, or a LaunchError.
 
-settings(facts)                 what Spark itself would refuse, in minutes and a stack trace, before anything is resolved
-platform(target, cluster)       what is made for another kind of node, before anything is built
-archive(archive, cluster)       what was made and cannot start there, before it is sent
-"""
+Pure: nothing is asked or read here.
+
+settings(facts)                 what Spark itself would refuse, in minutes and a stack trace, before
+anything is resolved platform(target, cluster)       what is made for another kind of node, before
+anything is built archive(archive, cluster)       what was made and cannot start there, before it is
+sent"""
 
 from __future__ import annotations
 
@@ -15,23 +17,31 @@ from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, SparkFacts, Target
 
 _LEAST = 471_859_200
-"""Bytes: 1.5 times what Spark reserves for itself (org.apache.spark.memory.UnifiedMemoryManager.getMaxMemory)."""
+"""Bytes: 1.5 times what Spark reserves for itself
+(org.apache.spark.memory.UnifiedMemoryManager.getMaxMemory).
+"""
 _SHOWN = 3
-_ALL_THE_SAME = "; COFFEE_BOAT_PREFLIGHT=warn launches all the same, where other nodes come when they are needed"
+_ALL_THE_SAME = (
+    "; COFFEE_BOAT_PREFLIGHT=warn launches all the same, where other nodes come when they are"
+    " needed"
+)
 
 # what Spark refuses
 
 
 def settings(facts: SparkFacts, *, driver_starts: bool = False) -> None:
-    """Refuse settings that Spark would refuse when the context starts, or that no task could ever run with.
+    """Refuse settings that Spark would refuse when the context starts, or that no task could ever
+    run with.
 
     Args:
         driver_starts: the driver's JVM is still to be started, with this memory.
 
     Raises:
-        LaunchError: less memory than Spark's minimum, an amount that cannot be read, or fewer cores an executor than a task takes.
+        LaunchError: less memory than Spark's minimum, an amount that cannot be read, or fewer cores
+        an executor than a task takes.
     """
-    # Of this setting Spark's check counts a number alone as bytes, other places as MiB: both read below the minimum, or as an absurd amount.
+    # Of this setting Spark's check counts a number alone as bytes, other places as MiB: both read
+    # below the minimum, or as an absurd amount.
     _refuse_memory(facts, "spark.executor.memory", unit=1)
     if driver_starts:
         _refuse_memory(facts, "spark.driver.memory", unit=MIB)
@@ -44,19 +54,30 @@ def _refuse_memory(facts: SparkFacts, key: str, *, unit: int) -> None:
         return
     size = spark_bytes(said, unit=unit)
     if size is None:
-        raise LaunchError("an amount of memory cannot be read", value=f"{key}={said}", cause="Spark takes whole numbers with a unit: k, m, g, t", cure=f"{key}=2g, {key}=1536m")
+        raise LaunchError(
+            "an amount of memory cannot be read",
+            value=f"{key}={said}",
+            cause="Spark takes whole numbers with a unit: k, m, g, t",
+            cure=f"{key}=2g, {key}=1536m",
+        )
     if size < _LEAST:
         alone = "; a number alone counts bytes here" if said.strip().isdigit() and unit == 1 else ""
         raise LaunchError(
             "Spark needs more memory than it was given",
             value=f"{key}={said}",
-            cause=f"Spark's minimum is {human_bytes(_LEAST)} ({_LEAST} bytes): it keeps 300m for itself{alone}",
+            cause=(
+                f"Spark's minimum is {human_bytes(_LEAST)} ({_LEAST} bytes): it keeps 300m for"
+                f" itself{alone}"
+            ),
             cure=f"{key}=512m, or more; the default is 1g",
         )
 
 
 def _refuse_cores(facts: SparkFacts) -> None:
-    cores, a_task = facts.conf.get("spark.executor.cores", ""), facts.conf.get("spark.task.cpus", "")
+    cores, a_task = (
+        facts.conf.get("spark.executor.cores", ""),
+        facts.conf.get("spark.task.cpus", ""),
+    )
     if cores.isdigit() and a_task.isdigit() and int(cores) < int(a_task):
         raise LaunchError(
             "no task fits into an executor",
@@ -70,7 +91,9 @@ def _refuse_cores(facts: SparkFacts) -> None:
 
 
 def platform(target: Target, cluster: ClusterFacts, *, ships_python: bool) -> tuple[Finding, ...]:
-    """What is made for another kind of node than the cluster has. Whether it really needs the platform's glibc, only the archive tells.
+    """What is made for another kind of node than the cluster has.
+
+    Whether it really needs the platform's glibc, only the archive tells.
 
     Raises:
         LaunchError: an interpreter for another architecture is to be shipped.
@@ -81,18 +104,23 @@ def platform(target: Target, cluster: ClusterFacts, *, ships_python: bool) -> tu
     return ()
 
 
-def archive(made: Archive, cluster: ClusterFacts, *, remembered: bool = False) -> tuple[Finding, ...]:
+def archive(
+    made: Archive, cluster: ClusterFacts, *, remembered: bool = False
+) -> tuple[Finding, ...]:
     """What cannot start on some nodes.
 
     Args:
-        remembered: the nodes are known from an earlier run, and may have changed since: nothing is refused.
+        remembered: the nodes are known from an earlier run, and may have changed since: nothing is
+        refused.
 
     Raises:
         LaunchError: it can start on none of the nodes.
     """
     findings: list[Finding] = []
     for finding, nodes in _misfits(made, cluster):
-        findings += [_as_remembered(finding)] if remembered else _refuse_or_tell(finding, nodes, cluster)
+        findings += (
+            [_as_remembered(finding)] if remembered else _refuse_or_tell(finding, nodes, cluster)
+        )
     return tuple(findings)
 
 
@@ -109,18 +137,35 @@ def _misfits(made: Archive, cluster: ClusterFacts) -> Iterator[tuple[Finding, Se
 
 def _of_another_architecture(cluster: ClusterFacts, target: Target) -> list[NodeFacts]:
     own = _host.architecture(target.architecture)
-    return [node for node in cluster.nodes if node.architecture and _host.architecture(node.architecture) != own]
+    return [
+        node
+        for node in cluster.nodes
+        if node.architecture and _host.architecture(node.architecture) != own
+    ]
 
 
-def _refuse_or_tell(finding: Finding, nodes: Sequence[NodeFacts], cluster: ClusterFacts) -> tuple[Finding, ...]:
+def _refuse_or_tell(
+    finding: Finding, nodes: Sequence[NodeFacts], cluster: ClusterFacts
+) -> tuple[Finding, ...]:
     """Where other nodes fit, the user may have a reason: labels, selectors, a queue."""
     if len(nodes) < len(cluster.nodes):
         return (finding,)
-    raise LaunchError(finding.what, value=finding.value, cause=finding.cause, cure=f"{finding.cure}{_ALL_THE_SAME}")
+    raise LaunchError(
+        finding.what,
+        value=finding.value,
+        cause=finding.cause,
+        cure=f"{finding.cure}{_ALL_THE_SAME}",
+    )
 
 
 def _as_remembered(finding: Finding) -> Finding:
-    return Finding(finding.what, finding.value, f"{finding.cause}; so the nodes said the last time", finding.cure, severity="warning")
+    return Finding(
+        finding.what,
+        finding.value,
+        f"{finding.cause}; so the nodes said the last time",
+        finding.cure,
+        severity="warning",
+    )
 
 
 def _other_architecture(target: Target, nodes: Sequence[NodeFacts]) -> Finding:
@@ -129,7 +174,8 @@ def _other_architecture(target: Target, nodes: Sequence[NodeFacts]) -> Finding:
         "nodes are of another architecture than the environment",
         f"{_hosts(nodes)}: {theirs}, the environment: {target.architecture}",
         "an interpreter and compiled packages run on the architecture that they were made for",
-        f'run the driver on {theirs}; or where the nodes have a Python of their own: Captain(ship_python=False, platform="manylinux_2_28_{theirs}")',
+        f"run the driver on {theirs}; or where the nodes have a Python of their own:"
+        f' Captain(ship_python=False, platform="manylinux_2_28_{theirs}")',
         severity="error",
     )
 
@@ -142,14 +188,17 @@ def _older_glibc(made: Archive, nodes: Sequence[NodeFacts]) -> Finding:
         "the nodes' glibc is too old for the environment",
         f"{_hosts(nodes)}: glibc {_dotted(oldest)}, {highest.label} needs {_dotted(made.floor)}",
         "what was built on a recent system needs its glibc",
-        f'Captain(platform="{tag}", python="{made.target.minor}"): wheels for those nodes, and a standalone build of Python',
+        f'Captain(platform="{tag}", python="{made.target.minor}"): wheels for those nodes, and a'
+        " standalone build of Python",
         severity="error",
     )
 
 
 def _hosts(nodes: Sequence[NodeFacts]) -> str:
     rest = len(nodes) - _SHOWN
-    return ", ".join(node.host for node in nodes[:_SHOWN]) + (f" + {rest} others" if rest > 0 else "")
+    return ", ".join(node.host for node in nodes[:_SHOWN]) + (
+        f" + {rest} others" if rest > 0 else ""
+    )
 
 
 def _dotted(version: tuple[int, int]) -> str:

@@ -3,13 +3,11 @@
     %load_ext coffee_boat
     %boat add edtf rapidfuzz -r requirements.txt
     %boat plan
-    %boat launch --master spark://host:7077      # binds `spark` and `sc`; without options, takes over the session that runs
-    %boat verify
-    %boat status
+    %boat launch --master spark://host:7077      # binds `spark` and `sc`; without options, takes
+    over the session that runs %boat verify %boat status
 
-The Captain is the one that the notebook made (`captain`, or the only one there is under another name), else a new one, bound to
-`captain`. So Python cells and %boat lines work on the same.
-"""
+The Captain is the one that the notebook made (`captain`, or the only one there is under another
+name), else a new one, bound to `captain`. So Python cells and %boat lines work on the same."""
 
 from __future__ import annotations
 
@@ -75,14 +73,21 @@ class Notebook:
         """The notebook's Captain, with more to want.
 
         Raises:
-            SettingsError: there are several, `captain` is something else, or settings come too late.
+            SettingsError: there are several, `captain` is something else, or settings come too
+            late.
         """
         return wanted.add_to(self._own(wanted))
 
     def plan(self, wanted: Wanted, master: str | None) -> Plan:
-        """Of what the notebook's Captain has and of `wanted`, which it is not asked for by that; where its session runs, of `wanted` alone."""
+        """Of what the notebook's Captain has and of `wanted`, which it is not asked for by that;
+        where its session runs, of `wanted` alone.
+        """
         captain = self._own(wanted)
-        return wanted.add_to(captain).plan(master) if wanted.lock else captain.plan_with(wanted.manifest(), master)
+        return (
+            wanted.add_to(captain).plan(master)
+            if wanted.lock
+            else captain.plan_with(wanted.manifest(), master)
+        )
 
     def _own(self, wanted: Wanted) -> Captain:
         found = self._find()
@@ -92,7 +97,10 @@ class Notebook:
         elif wanted.settings:
             given = redact(", ".join(f"{key}={value!r}" for key, value in wanted.settings.items()))
             raise SettingsError(
-                "the notebook has its Captain already", value=given, cause="settings are given when it is made", cure=f"captain.close(); captain = Captain({given})"
+                "the notebook has its Captain already",
+                value=given,
+                cause="settings are given when it is made",
+                cure=f"captain.close(); captain = Captain({given})",
             )
         return found
 
@@ -110,16 +118,29 @@ class Notebook:
             if taken is None or type(taken).__module__.startswith("pyspark."):
                 self._shell.user_ns[name] = value
             else:
-                say_line(f"note: {name} stays as it is ({type(taken).__name__}); the session is SparkSession.getActiveSession()")
+                say_line(
+                    f"note: {name} stays as it is ({type(taken).__name__}); the session is"
+                    " SparkSession.getActiveSession()"
+                )
 
     def names_of(self, value: Any) -> list[str]:
         """The notebook's own names of a value."""
-        return sorted(name for name, held in list(self._shell.user_ns.items()) if held is value and not name.startswith("_"))
+        return sorted(
+            name
+            for name, held in list(self._shell.user_ns.items())
+            if held is value and not name.startswith("_")
+        )
 
     def session(self) -> Any:
-        """The session that the kernel has, whoever started it: a SparkSession where there is one, else a SparkContext, else None."""
+        """The session that the kernel has, whoever started it: a SparkSession where there is one,
+        else a SparkContext, else None.
+        """
         context = _active_context()
-        return next((value for _, value in self._sessions(context)), context) if context is not None else None
+        return (
+            next((value for _, value in self._sessions(context)), context)
+            if context is not None
+            else None
+        )
 
     def status(self) -> Status:
         """What there is now; makes and changes nothing."""
@@ -135,13 +156,24 @@ class Notebook:
         named = self._shell.user_ns.get(_NAME)
         if isinstance(named, Captain):
             return named
-        held = {id(value): value for name, value in list(self._shell.user_ns.items()) if isinstance(value, Captain) and not name.startswith("_")}
+        held = {
+            id(value): value
+            for name, value in list(self._shell.user_ns.items())
+            if isinstance(value, Captain) and not name.startswith("_")
+        }
         if len(held) > 1:
             names = ", ".join(name for one in held.values() for name in self.names_of(one))
-            raise SettingsError("the notebook has several Captains", value=names, cure=f"bind the one that is meant: {_NAME} = ...")
+            raise SettingsError(
+                "the notebook has several Captains",
+                value=names,
+                cure=f"bind the one that is meant: {_NAME} = ...",
+            )
         if not held and named is not None:
             raise SettingsError(
-                "the name captain is taken", value=type(named).__name__, cause="%boat binds its Captain to that name", cure="make one under another name: boat = Captain()"
+                "the name captain is taken",
+                value=type(named).__name__,
+                cause="%boat binds its Captain to that name",
+                cure="make one under another name: boat = Captain()",
             )
         return next(iter(held.values()), None)
 
@@ -152,12 +184,19 @@ class Notebook:
             yield "captain", ", ".join(self.names_of(captain)) or repr(captain)
             yield "asked for", ", ".join(captain.manifest.texts) or "nothing yet"
             yield "locked", captain.lock.summary if captain.lock else "not yet"
-            yield "last report", str(captain.report).splitlines()[0] if captain.report else "none: %boat verify"
+            yield (
+                "last report",
+                (str(captain.report).splitlines()[0] if captain.report else "none: %boat verify"),
+            )
         yield "session", self._told_session()
 
     def _sessions(self, context: Any) -> list[tuple[str, Any]]:
         """The notebook's own names of the SparkSessions of a context."""
-        values = [(name, value) for name, value in list(self._shell.user_ns.items()) if not name.startswith("_") and type(value).__name__ == "SparkSession"]
+        values = [
+            (name, value)
+            for name, value in list(self._shell.user_ns.items())
+            if not name.startswith("_") and type(value).__name__ == "SparkSession"
+        ]
         return [(name, value) for name, value in values if getattr(value, "_sc", None) is context]
 
     def _told_session(self) -> str:
@@ -165,12 +204,16 @@ class Notebook:
         if context is None:
             return "none: %boat launch --master MASTER"
         names = {*self.names_of(context), *(name for name, _ in self._sessions(context))}
-        return f"Spark {context.version} on {context.master}" + (f", as {', '.join(sorted(names))}" if names else "")
+        return f"Spark {context.version} on {context.master}" + (
+            f", as {', '.join(sorted(names))}" if names else ""
+        )
 
 
 def _active_context() -> Any:
     """The SparkContext of this process; pyspark is not imported for it."""
-    return getattr(getattr(sys.modules.get("pyspark"), "SparkContext", None), "_active_spark_context", None)
+    return getattr(
+        getattr(sys.modules.get("pyspark"), "SparkContext", None), "_active_spark_context", None
+    )
 
 
 @dataclass(frozen=True)
@@ -222,7 +265,9 @@ def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
 @options.session
 @_notebook
 def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
-    """Build the environment and start a session with it, as `spark` and `sc`; or take over the session that the kernel has."""
+    """Build the environment and start a session with it, as `spark` and `sc`; or take over the
+    session that the kernel has.
+    """
     captain, running = place.captain(wanted), place.session()
     if running is not None and where == Where():
         captain.board(running)
@@ -239,7 +284,10 @@ def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
 @_notebook
 def verify(place: Notebook, probing: Probing, as_json: bool) -> None:
     """Ask every executor of the session what it runs."""
-    place.show(place.captain(Wanted()).verify(modules=probing.modules, deadline=probing.deadline), as_json=as_json)
+    place.show(
+        place.captain(Wanted()).verify(modules=probing.modules, deadline=probing.deadline),
+        as_json=as_json,
+    )
 
 
 @boat.command()

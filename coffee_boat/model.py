@@ -1,6 +1,8 @@
-"""The values that pass between the stages: frozen, plain, and free of behaviour that needs another module.
+"""The values that pass between the stages: frozen, plain, and free of behaviour that needs another
+module.
 
-    Manifest --lock--> Lock --build--> Chunk... -> Archive --ship--> Shipped --backend--> ConfPatch --launch--> Spark --verify--> Report
+    Manifest --lock--> Lock --build--> Chunk... -> Archive --ship--> Shipped --backend--> ConfPatch
+    --launch--> Spark --verify--> Report
 
 They load nothing but the standard library, so that `import coffee_boat` stays fast.
 """
@@ -19,18 +21,28 @@ SourceKind = Literal["wheel", "sdist", "directory", "vcs"]
 Severity = Literal["note", "warning", "error"]
 
 START_FOLDER = "lib/coffee_boat/"
-"""Inside an archive: what starts our part in a node's own interpreter, when it is first on PYTHONPATH."""
+"""Inside an archive: what starts our part in a node's own interpreter, when it is first on
+PYTHONPATH.
+"""
 
 SENTINEL = "boat.json"
-"""The last entry of an archive: where it lies unpacked, all is there. (What runs on executors imports nothing of ours, and names it itself.)"""
+"""The last entry of an archive: where it lies unpacked, all is there.
+
+(What runs on executors imports nothing of ours, and names it itself.)
+"""
 
 SQL_PYTHON = "spark.sql.execution.pyspark.python"
-"""Spark's setting: what executors run SQL's functions with, whatever was captured with them; looked at each time a query runs (org.apache.spark.sql.internal.SQLConf)."""
+"""Spark's setting: what executors run SQL's functions with, whatever was captured with them; looked
+at each time a query runs (org.apache.spark.sql.internal.SQLConf).
+"""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was skipped, looks odd, or will not work. The same four parts as a BoatError."""
+    """Something that was skipped, looks odd, or will not work.
+
+    The same four parts as a BoatError.
+    """
 
     what: str
     value: str = ""
@@ -73,15 +85,24 @@ class Target:
 
 
 class _Redacted:
-    """A repr without the credentials that URLs in the fields, and Spark's settings among them, may hold."""
+    """A repr without the credentials that URLs in the fields, and Spark's settings among them, may
+    hold.
+    """
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{part.name}={_without_secrets(getattr(self, part.name))!r}" for part in fields(self))  # type: ignore[arg-type]
+        said = ", ".join(
+            f"{part.name}={_without_secrets(getattr(self, part.name))!r}"
+            for part in fields(self)  # type: ignore[arg-type]
+        )
         return redact(f"{type(self).__name__}({said})")
 
 
 def _without_secrets(value: Any) -> Any:
-    return {key: redact_setting(key, setting) for key, setting in value.items()} if isinstance(value, Mapping) else value
+    return (
+        {key: redact_setting(key, setting) for key, setting in value.items()}
+        if isinstance(value, Mapping)
+        else value
+    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +129,9 @@ class Requirement(_Redacted):
 
 @dataclass(frozen=True, repr=False)
 class Indexes(_Redacted):
-    """Where packages come from, and how they are fetched. URLs may hold credentials: never print one unredacted.
+    """Where packages come from, and how they are fetched.
+
+    URLs may hold credentials: never print one unredacted.
 
     None and () mean "not said here": the tools' own configuration then applies.
     """
@@ -139,7 +162,10 @@ class CondaRequirement(_Redacted):
     name: str
     """As conda has it, lower case."""
     channel: str = ""
-    """The one that it must come from: a name or a URL; empty for any of the manifest's. The URL may hold credentials."""
+    """The one that it must come from: a name or a URL; empty for any of the manifest's.
+
+    The URL may hold credentials.
+    """
     origin: str = ""
     """For people: "add_conda_packages", "environment.yml"."""
 
@@ -156,7 +182,10 @@ class Manifest:
     findings: tuple[Finding, ...] = ()
     conda: tuple[CondaRequirement, ...] = ()
     channels: tuple[str, ...] = ()
-    """Conda channels in the order they are asked: names or URLs, which may hold credentials. With any, no others are asked; empty: those of .condarc, else conda-forge."""
+    """Conda channels in the order they are asked: names or URLs, which may hold credentials.
+
+    With any, no others are asked; empty: those of .condarc, else conda-forge.
+    """
 
     @property
     def texts(self) -> list[str]:
@@ -193,7 +222,9 @@ class Pin:
     @property
     def identity(self) -> str:
         """What makes two pins the same bytes."""
-        return f"{self.name}=={self.version} {self.kind} {self.sha256 or self.url + '@' + self.commit}"
+        return (
+            f"{self.name}=={self.version} {self.kind} {self.sha256 or self.url + '@' + self.commit}"
+        )
 
 
 @dataclass(frozen=True)
@@ -224,9 +255,13 @@ class CondaPin:
     requires: tuple[str, ...] = ()
     """Names of what it needs."""
     provides: tuple[str, ...] = ()
-    """The Python distributions in it, where known: normalized name (PEP 503) and version, as "numpy==2.4.6"."""
+    """The Python distributions in it, where known: normalized name (PEP 503) and version, as
+    "numpy==2.4.6".
+    """
     record: str = field(default="", repr=False)
-    """The channel's whole record of it, JSON without credentials: what rattler installs by (_conda.record_of)."""
+    """The channel's whole record of it, JSON without credentials: what rattler installs by
+    (_conda.record_of).
+    """
 
     @property
     def identity(self) -> str:
@@ -248,13 +283,19 @@ class Lock:
     @property
     def digest(self) -> str:
         """sha256 of what is pinned and for whom; not of where it was fetched from."""
-        lines = [f"{self.target.minor} {self.target.platform}", *(pin.identity for pin in self.pins), *(pin.identity for pin in self.conda)]
+        lines = [
+            f"{self.target.minor} {self.target.platform}",
+            *(pin.identity for pin in self.pins),
+            *(pin.identity for pin in self.conda),
+        ]
         return digest_of(lines)
 
     @property
     def summary(self) -> str:
         """For people: how much is pinned, and for whom."""
-        parts = [f"{len(self.conda)} conda packages"] * bool(self.conda) + [f"{len(self.pins)} distributions"] * bool(self.pins or not self.conda)
+        parts = [f"{len(self.conda)} conda packages"] * bool(self.conda) + [
+            f"{len(self.pins)} distributions"
+        ] * bool(self.pins or not self.conda)
         return f"{' and '.join(parts)} for Python {self.target.python} on {self.target.platform}"
 
     def pin(self, name: str) -> Pin | None:
@@ -262,13 +303,22 @@ class Lock:
         return next((pin for pin in self.pins if pin.name == name), None)
 
     def has(self, name: str) -> bool:
-        """True if a distribution of a normalized name is in it, from pip or, as far as that is known, from conda."""
-        return self.pin(name) is not None or any(name in (pin.name, *(given.partition("==")[0] for given in pin.provides)) for pin in self.conda)
+        """True if a distribution of a normalized name is in it, from pip or, as far as that is
+        known, from conda.
+        """
+        return self.pin(name) is not None or any(
+            name in (pin.name, *(given.partition("==")[0] for given in pin.provides))
+            for pin in self.conda
+        )
 
     def lacks(self, other: Lock) -> Lock:
         """What another lock has that this one has not, by name."""
         ours = {pin.name for pin in self.pins}, {pin.name for pin in self.conda}
-        return Lock(other.target, tuple(pin for pin in other.pins if pin.name not in ours[0]), conda=tuple(pin for pin in other.conda if pin.name not in ours[1]))
+        return Lock(
+            other.target,
+            tuple(pin for pin in other.pins if pin.name not in ours[0]),
+            conda=tuple(pin for pin in other.conda if pin.name not in ours[1]),
+        )
 
 
 @dataclass(frozen=True)
@@ -280,15 +330,21 @@ class Interpreter:
     version: str
     architecture: str
     key: str
-    """Digest of all that decides its copy: path, version, build, modification times, layout version."""
+    """Digest of all that decides its copy: path, version, build, modification times, layout
+    version.
+    """
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A run of gzip members that holds tar members, without the end of a tar. Immutable; kept in the store by id."""
+    """A run of gzip members that holds tar members, without the end of a tar.
+
+    Immutable; kept in the store by id.
+    """
 
     id: str
-    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py)."""
+    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py).
+    """
     size: int
     """Bytes, packed."""
     unpacked: int
@@ -302,7 +358,9 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Archive:
-    """An ordered tuple of chunks and a tail (boat.json, the end of the tar), concatenated in the store."""
+    """An ordered tuple of chunks and a tail (boat.json, the end of the tar), concatenated in the
+    store.
+    """
 
     id: str
     """sha256 over the ids of chunks and tail, in order."""
@@ -333,8 +391,18 @@ class Archive:
         return f"bin/python{self.target.minor}"
 
     def _repr_html_(self) -> str:
-        rows = [(c.label, f"{c.size:,}", f"{c.files:,}", ".".join(map(str, c.floor)) if any(c.floor) else "") for c in self.chunks]
-        return html_table(("chunk", "bytes", "files", "glibc"), rows, caption=f"{self.name}: {self.size:,} bytes")
+        rows = [
+            (
+                c.label,
+                f"{c.size:,}",
+                f"{c.files:,}",
+                ".".join(map(str, c.floor)) if any(c.floor) else "",
+            )
+            for c in self.chunks
+        ]
+        return html_table(
+            ("chunk", "bytes", "files", "glibc"), rows, caption=f"{self.name}: {self.size:,} bytes"
+        )
 
 
 @dataclass(frozen=True)
@@ -400,8 +468,14 @@ class ConfPatch(_Redacted):
     findings: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
-        """What is set, one a line: the interpreter, its variables, Spark's settings. Without secrets."""
-        variables, settings = ([f"  {key}={redact_setting(key, value)}" for key, value in sorted(part.items())] for part in (self.environment, self.conf))
+        """What is set, one a line: the interpreter, its variables, Spark's settings.
+
+        Without secrets.
+        """
+        variables, settings = (
+            [f"  {key}={redact_setting(key, value)}" for key, value in sorted(part.items())]
+            for part in (self.environment, self.conf)
+        )
         return [f"  executors run {self.python} with", *variables, "  Spark's settings", *settings]
 
 
@@ -421,7 +495,10 @@ class PlanItem:
 
 @dataclass(frozen=True)
 class Plan:
-    """What launch, or an addition to a running session, would lock, build, send and set. Making one publishes nothing."""
+    """What launch, or an addition to a running session, would lock, build, send and set.
+
+    Making one publishes nothing.
+    """
 
     lock: Lock
     """What would be aboard; of an addition, what would be sent."""
@@ -443,16 +520,33 @@ class Plan:
         return f"~{self.size:,} bytes" + (" and what is not known yet" if unknown else "")
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [(i.label, i.action, "?" if i.size is None else f"{'' if i.known else '~'}{i.size:,}", f"{i.seconds:.1f}") for i in self.items]
+        return [
+            (
+                i.label,
+                i.action,
+                "?" if i.size is None else f"{'' if i.known else '~'}{i.size:,}",
+                f"{i.seconds:.1f}",
+            )
+            for i in self.items
+        ]
 
     def __str__(self) -> str:
         head = "\n".join(filter(None, (f"Plan: {self.lock.summary}, {self._bytes}", self.addition)))
         settings = [] if self.patch is None else self.patch.lines()
-        return "\n".join([head, text_table(("what", "action", "bytes", "seconds"), self._rows()), *settings, *finding_lines(self.findings)])
+        return "\n".join(
+            [
+                head,
+                text_table(("what", "action", "bytes", "seconds"), self._rows()),
+                *settings,
+                *finding_lines(self.findings),
+            ]
+        )
 
     def _repr_html_(self) -> str:
         caption = "; ".join(filter(None, (f"Plan: {self._bytes}", self.addition)))
-        return html_table(("what", "action", "bytes", "seconds"), self._rows(), caption=caption) + html_findings(self.findings)
+        return html_table(
+            ("what", "action", "bytes", "seconds"), self._rows(), caption=caption
+        ) + html_findings(self.findings)
 
 
 @dataclass(frozen=True)
@@ -483,7 +577,8 @@ class ExecutorFacts:
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
     unsettled: tuple[str, ...] = ()
-    """Files of conda packages that name another folder than theirs: it could not be written there."""
+    """Files of conda packages that name another folder than theirs: it could not be written there.
+    """
 
 
 @dataclass(frozen=True)
@@ -504,7 +599,11 @@ class Report:
     @property
     def ok(self) -> bool:
         """Every live executor answered, and nothing is in error."""
-        return bool(self.executors) and not self.missed and not any(f.severity == "error" for f in self.findings)
+        return (
+            bool(self.executors)
+            and not self.missed
+            and not any(f.severity == "error" for f in self.findings)
+        )
 
     def _rows(self) -> list[tuple[str, ...]]:
         return [
@@ -521,20 +620,50 @@ class Report:
             for e in self.executors
         ]
 
-    _HEAD = ("executor", "host", "python", "executable", "pyspark", "lock", "distributions", "mapped files")
+    _HEAD = (
+        "executor",
+        "host",
+        "python",
+        "executable",
+        "pyspark",
+        "lock",
+        "distributions",
+        "mapped files",
+    )
 
     def __str__(self) -> str:
         known = {name: version for e in self.executors for name, version in e.distributions.items()}
-        conda = {name: f"{version} ({channel})" for e in self.executors for name, (version, channel) in e.conda.items()}
-        asked_for = [f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins] + [f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda]
+        conda = {
+            name: f"{version} ({channel})"
+            for e in self.executors
+            for name, (version, channel) in e.conda.items()
+        }
+        asked_for = [f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins] + [
+            f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda
+        ]
         aboard = ", ".join(asked_for)
         verdict = "ok" if self.ok else "NOT ok"
-        answered = f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered in {self.seconds:.1f} s, {self.rounds} round{'s' * (self.rounds != 1)}"
-        head = f"Report: {verdict}, {answered} (Spark: driver {self.driver_spark}, JVM {self.jvm_spark})"
-        return "\n".join([head, text_table(self._HEAD, self._rows()), f"aboard: {aboard or 'nothing asked for'}", *finding_lines(self.findings)])
+        answered = (
+            f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered"
+            f" in {self.seconds:.1f} s, {self.rounds} round{'s' * (self.rounds != 1)}"
+        )
+        head = (
+            f"Report: {verdict}, {answered} (Spark: driver {self.driver_spark}, JVM"
+            f" {self.jvm_spark})"
+        )
+        return "\n".join(
+            [
+                head,
+                text_table(self._HEAD, self._rows()),
+                f"aboard: {aboard or 'nothing asked for'}",
+                *finding_lines(self.findings),
+            ]
+        )
 
     def _repr_html_(self) -> str:
-        return html_table(self._HEAD, self._rows(), caption=str(self).splitlines()[0]) + html_findings(self.findings)
+        return html_table(
+            self._HEAD, self._rows(), caption=str(self).splitlines()[0]
+        ) + html_findings(self.findings)
 
 
 @dataclass(frozen=True)
@@ -548,7 +677,9 @@ class Arrival:
     confirmed: tuple[str, ...]
     """Ids of executors that were seen to have it."""
     missed: tuple[str, ...]
-    """Ids of live executors that were not seen in time; they have it before their next task all the same."""
+    """Ids of live executors that were not seen in time; they have it before their next task all the
+    same.
+    """
     seconds: Mapping[str, float]
     """The parts of the time: resolve, fetch, build, send, arrive."""
     findings: tuple[Finding, ...] = ()
@@ -560,19 +691,32 @@ class Arrival:
 
     def __str__(self) -> str:
         what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
-        size = f", {self.archive.size:,} bytes{'' if self.archive.layer else ' as a new base'}" if self.archive else ""
-        seen = f"confirmed by {len(self.confirmed)} of {len(self.confirmed) + len(self.missed)} executors"
+        size = (
+            f", {self.archive.size:,} bytes{'' if self.archive.layer else ' as a new base'}"
+            if self.archive
+            else ""
+        )
+        seen = (
+            f"confirmed by {len(self.confirmed)} of {len(self.confirmed) + len(self.missed)}"
+            " executors"
+        )
         parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
-        return "\n".join([f"Arrival: {what}{size}; {seen} ({parts})", *finding_lines(self.findings)])
+        return "\n".join(
+            [f"Arrival: {what}{size}; {seen} ({parts})", *finding_lines(self.findings)]
+        )
 
     def _repr_html_(self) -> str:
         rows = [(pin.name, pin.version) for pin in self.added]
-        return html_table(("added", "version"), rows, caption=str(self).splitlines()[0]) + html_findings(self.findings)
+        return html_table(
+            ("added", "version"), rows, caption=str(self).splitlines()[0]
+        ) + html_findings(self.findings)
 
 
 def digest_of(value: Any) -> str:
     """sha256 (hex) of a JSON value, the same on every machine."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    ).hexdigest()
 
 
 def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
@@ -583,7 +727,11 @@ def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
 def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns padded with blanks; for repr and logs."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-    return "\n".join("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (head, *rows))
+    return "\n".join(
+        "  "
+        + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in (head, *rows)
+    )
 
 
 def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, caption: str = "") -> str:

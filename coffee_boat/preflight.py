@@ -1,8 +1,9 @@
-"""What is known of a cluster before an environment goes there, and what is told of a session after: calls probe, fit and watch in order.
+"""What is known of a cluster before an environment goes there, and what is told of a session after:
+calls probe, fit and watch in order.
 
-SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a LaunchError            before anything is resolved or sent
-SparkContext --watch--> Findings                                                                  from its start to its end
-"""
+SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a LaunchError
+before anything is resolved or sent SparkContext --watch--> Findings
+from its start to its end"""
 
 from __future__ import annotations
 
@@ -23,17 +24,26 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 _PATIENCE, _SHORT = 10.0, 3.0
-"""Seconds for the nodes to say what they are, once an interpreter did not start there; and before one is sent to a session that runs."""
+"""Seconds for the nodes to say what they are, once an interpreter did not start there; and before
+one is sent to a session that runs.
+"""
 
 
 class Preflight:
     """Of one captain."""
 
-    def __init__(self, store: Store, tell: Callable[[Iterable[Finding]], None] = lambda _: None, *, refuses: bool = True) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tell: Callable[[Iterable[Finding]], None] = lambda _: None,
+        *,
+        refuses: bool = True,
+    ) -> None:
         """
         Args:
-            tell: shows findings of a session that runs, each once; what is found before is returned.
-            refuses: False makes a warning of what would be refused: the user knows better, as of nodes that come when they are needed.
+            tell: shows findings of a session that runs, each once; what is found before is
+            returned. refuses: False makes a warning of what would be refused: the user knows
+            better, as of nodes that come when they are needed.
         """
         self._refuses = refuses
         self._store = store
@@ -44,12 +54,21 @@ class Preflight:
 
     # before
 
-    def ask(self, facts: SparkFacts, target: Callable[[], Target | None], *, ships_python: bool = True, driver_starts: bool = False) -> ClusterFacts:
-        """What the cluster says of itself, its findings among it; what cannot work there is refused.
+    def ask(
+        self,
+        facts: SparkFacts,
+        target: Callable[[], Target | None],
+        *,
+        ships_python: bool = True,
+        driver_starts: bool = False,
+    ) -> ClusterFacts:
+        """What the cluster says of itself, its findings among it; what cannot work there is
+        refused.
 
         Args:
-            target: what the environment is to be made for; asked after the cluster, as it may take a download to know. None if nobody knows.
-            driver_starts: the driver's JVM is still to be started, with this memory.
+            target: what the environment is to be made for; asked after the cluster, as it may take
+            a download to know. None if nobody knows. driver_starts: the driver's JVM is still to be
+            started, with this memory.
 
         Raises:
             LaunchError: the settings or the cluster cannot serve it.
@@ -62,11 +81,16 @@ class Preflight:
             cluster = probe(facts)
         made_for = target() if any(node.architecture for node in cluster.nodes) else None
         with self._refusing(odd):
-            odd += () if made_for is None else fit.platform(made_for, cluster, ships_python=ships_python)
+            odd += (
+                ()
+                if made_for is None
+                else fit.platform(made_for, cluster, ships_python=ships_python)
+            )
         return replace(cluster, findings=(*cluster.findings, *odd))
 
     def hold(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:
-        """What the archive needs and nodes do not have: as they say now, or if they say nothing, as they said the last time.
+        """What the archive needs and nodes do not have: as they say now, or if they say nothing, as
+        they said the last time.
 
         Raises:
             LaunchError: it can start on none of them.
@@ -74,7 +98,14 @@ class Preflight:
         findings = self._held(archive, cluster)
         if any(node.glibc is not None for node in cluster.nodes):
             return findings
-        return (*findings, *fit.archive(archive, replace(cluster, nodes=nodes.recall(self._store, cluster.master)), remembered=True))
+        return (
+            *findings,
+            *fit.archive(
+                archive,
+                replace(cluster, nodes=nodes.recall(self._store, cluster.master)),
+                remembered=True,
+            ),
+        )
 
     def _held(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:
         odd: list[Finding] = []
@@ -84,7 +115,9 @@ class Preflight:
 
     @contextmanager
     def _refusing(self, odd: list[Finding]) -> Iterator[None]:
-        """What the block refuses is refused, or where nothing is to be, a warning among what is odd."""
+        """What the block refuses is refused, or where nothing is to be, a warning among what is
+        odd.
+        """
         try:
             yield
         except LaunchError as refusal:
@@ -96,21 +129,35 @@ class Preflight:
         """With what its nodes said of themselves the last time."""
         before = {node.host: node for node in nodes.recall(self._store, cluster.master)}
         now = {node.host: node for node in cluster.nodes}
-        return replace(cluster, nodes=tuple(_filled(now.get(host), before.get(host)) for host in sorted({*now, *before})))
+        return replace(
+            cluster,
+            nodes=tuple(
+                _filled(now.get(host), before.get(host)) for host in sorted({*now, *before})
+            ),
+        )
 
     # a session that runs
 
-    def ask_nodes(self, context: SparkContext, archive: Archive | None, *, deadline: float = _SHORT) -> tuple[Finding, ...]:
-        """Ask the nodes of a running session, without Python, and hold the archive against what they say.
+    def ask_nodes(
+        self, context: SparkContext, archive: Archive | None, *, deadline: float = _SHORT
+    ) -> tuple[Finding, ...]:
+        """Ask the nodes of a running session, without Python, and hold the archive against what
+        they say.
 
         Raises:
             LaunchError: it can start on none of them.
         """
         found = nodes.ask(context, deadline=deadline)
         nodes.remember(self._store, context.master, found)
-        return () if archive is None else self._held(archive, ClusterFacts(context.master, nodes=found))
+        return (
+            ()
+            if archive is None
+            else self._held(archive, ClusterFacts(context.master, nodes=found))
+        )
 
-    def look_into(self, finding: Finding | BoatError, context: SparkContext, archive: Archive | None) -> None:
+    def look_into(
+        self, finding: Finding | BoatError, context: SparkContext, archive: Archive | None
+    ) -> None:
         """Where what the nodes are may be the reason, ask them once, and tell what does not fit."""
         if finding.what in _symptoms.OF_A_NODE and context.applicationId not in self._asked:
             self._asked.add(context.applicationId)
@@ -121,7 +168,11 @@ class Preflight:
 
     def remember(self, master: str, report: Report) -> None:
         """What executors said of their nodes, for the next launch."""
-        nodes.remember(self._store, master, [NodeFacts(e.host, e.architecture, _version(e.glibc)) for e in report.executors])
+        nodes.remember(
+            self._store,
+            master,
+            [NodeFacts(e.host, e.architecture, _version(e.glibc)) for e in report.executors],
+        )
 
     def begin_watch(self, facts: SparkFacts, archive: Archive | None) -> None:
         """From before the context comes up: it may be the cluster that makes it wait."""
@@ -146,11 +197,19 @@ class Preflight:
             self._watch.follow(context)
 
     def failed(self, error: BaseException) -> BoatError | None:
-        """The context did not come up: what its text means, None if it is not known, or is ours already. Another one may be up, and is watched on."""
+        """The context did not come up: what its text means, None if it is not known, or is ours
+        already. Another one may be up, and is watched on.
+        """
         if self._watch is not None and not self._watch.follows:
             self.end_watch()
-        found = None if isinstance(error, BoatError) else _symptoms.explain_start(redact(str(error)))
-        return None if found is None else LaunchError(found.what, value=found.value, cause=found.cause, cure=found.cure)
+        found = (
+            None if isinstance(error, BoatError) else _symptoms.explain_start(redact(str(error)))
+        )
+        return (
+            None
+            if found is None
+            else LaunchError(found.what, value=found.value, cause=found.cause, cure=found.cure)
+        )
 
     def stopping(self) -> None:
         """A context is about to stop: look once more."""
@@ -178,4 +237,8 @@ def _filled(now: NodeFacts | None, before: NodeFacts | None) -> NodeFacts:
 def _version(text: str) -> tuple[int, int] | None:
     """(2, 36) of "2.36"."""
     parts = text.split(".")
-    return (int(parts[0]), int(parts[1])) if len(parts) >= 2 and parts[0].isdigit() and parts[1].isdigit() else None
+    return (
+        (int(parts[0]), int(parts[1]))
+        if len(parts) >= 2 and parts[0].isdigit() and parts[1].isdigit()
+        else None
+    )

@@ -1,4 +1,5 @@
-"""ConfPatch -> a submission by spark-submit, or the same settings for people who submit by other means.
+"""ConfPatch -> a submission by spark-submit, or the same settings for people who submit by other
+means.
 
     read_header(script)         what a script says of itself (PEP 723)
     facts_of(spark, ...)        what spark-submit would know: arguments over spark-defaults.conf
@@ -6,8 +7,8 @@
     as_arguments, as_properties, as_json, as_yaml       an Order as text: pure
     run(order, ...)             spark-submit or the pyspark shell, to its end
 
-Settings go to spark-submit in a file that only we can read, never in its arguments: they may hold secrets, and arguments show in the process list.
-"""
+Settings go to spark-submit in a file that only we can read, never in its arguments: they may hold
+secrets, and arguments show in the process list."""
 
 from __future__ import annotations
 
@@ -67,7 +68,9 @@ class Order:
     master: str
     deploy_mode: str
     conf: Mapping[str, str]
-    """What the environment needs, without the master, the deploy mode and the user's other settings."""
+    """What the environment needs, without the master, the deploy mode and the user's other
+    settings.
+    """
     user_conf: Mapping[str, str] = field(repr=False)
     """The user's own settings, complete."""
     findings: tuple[Finding, ...] = ()
@@ -82,7 +85,8 @@ class Order:
 
 
 def read_header(script: str | Path) -> Header | None:
-    """The `# /// script` block of a script on this machine; None if it has none, or is no Python file on this machine.
+    """The `# /// script` block of a script on this machine; None if it has none, or is no Python
+    file on this machine.
 
     Raises:
         LaunchError: there is no such file.
@@ -92,13 +96,23 @@ def read_header(script: str | Path) -> Header | None:
         return None
     path = Path(script)
     if not path.is_file():
-        raise LaunchError("the script is not there", value=str(script), cause=f"looked for {path.absolute()}", cure="check the path; it is relative to the working directory")
+        raise LaunchError(
+            "the script is not there",
+            value=str(script),
+            cause=f"looked for {path.absolute()}",
+            cure="check the path; it is relative to the working directory",
+        )
     if path.suffix != ".py":
         return None
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise LaunchError("the script cannot be read", value=str(script), cause=str(error), cure="save it as UTF-8") from error
+        raise LaunchError(
+            "the script cannot be read",
+            value=str(script),
+            cause=str(error),
+            cure="save it as UTF-8",
+        ) from error
     return _header(path, text)
 
 
@@ -116,13 +130,21 @@ def refuse_other_python(header: Header, version: str) -> None:
     try:
         fits = SpecifierSet(header.requires_python).contains(version, prereleases=True)
     except InvalidSpecifier as error:
-        raise RequirementError("a script's requires-python cannot be read", value=header.path, cause=str(error), cure='write it as ">=3.11"') from error
+        raise RequirementError(
+            "a script's requires-python cannot be read",
+            value=header.path,
+            cause=str(error),
+            cure='write it as ">=3.11"',
+        ) from error
     if not fits:
         raise RequirementError(
             "the script asks for another Python",
             value=f"requires-python = {header.requires_python!r} in {header.path}",
             cause=f"driver and executors run Python {version}",
-            cure=f"run boat with a Python that fits {header.requires_python}, or change requires-python",
+            cure=(
+                f"run boat with a Python that fits {header.requires_python}, or change"
+                " requires-python"
+            ),
         )
 
 
@@ -135,8 +157,16 @@ def find_spark() -> Spark:
     try:
         import pyspark
     except ImportError as error:
-        cure = "pip install pyspark==<your cluster's version>, or pip install 'coffee_boat[local]'; with SPARK_HOME set: export PYTHONPATH=$SPARK_HOME/python"
-        raise LaunchError("pyspark cannot be imported", value=str(error), cause="it is not installed for this interpreter", cure=cure) from error
+        cure = (
+            "pip install pyspark==<your cluster's version>, or pip install 'coffee_boat[local]';"
+            " with SPARK_HOME set: export PYTHONPATH=$SPARK_HOME/python"
+        )
+        raise LaunchError(
+            "pyspark cannot be imported",
+            value=str(error),
+            cause="it is not installed for this interpreter",
+            cure=cure,
+        ) from error
     home = os.environ.get("SPARK_HOME") or _home_of(pyspark)
     if not Path(home, "bin", "spark-submit").is_file():
         raise LaunchError(
@@ -148,8 +178,16 @@ def find_spark() -> Spark:
     return Spark(pyspark.__version__, home)
 
 
-def facts_of(spark: Spark, *, master: str | None = None, deploy_mode: str | None = None, conf: Mapping[str, str] | None = None, python: str = "") -> SparkFacts:
-    """What spark-submit would know: what is said here, over spark-defaults.conf, over its own defaults.
+def facts_of(
+    spark: Spark,
+    *,
+    master: str | None = None,
+    deploy_mode: str | None = None,
+    conf: Mapping[str, str] | None = None,
+    python: str = "",
+) -> SparkFacts:
+    """What spark-submit would know: what is said here, over spark-defaults.conf, over its own
+    defaults.
 
     Args:
         python: the interpreter of a driver on this machine.
@@ -160,19 +198,37 @@ def facts_of(spark: Spark, *, master: str | None = None, deploy_mode: str | None
         master=master or said.get(_MASTER) or "local[*]",
         deploy_mode=deploy_mode or said.get(_DEPLOY_MODE) or "client",
         conf=said,
-        environment={name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")},
+        environment={
+            name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")
+        },
         python=python,
     )
 
 
 def order(spark: Spark, facts: SparkFacts, patch: ConfPatch) -> Order:
     """All that must be set for a patch."""
-    conf = {**patch.conf, _PYTHON: patch.python, **{f"spark.executorEnv.{name}": value for name, value in patch.environment.items()}}
+    conf = {
+        **patch.conf,
+        _PYTHON: patch.python,
+        **{f"spark.executorEnv.{name}": value for name, value in patch.environment.items()},
+    }
     if facts.deploy_mode == "client":
-        # spark-submit runs the script itself with the executors' interpreter unless the driver's is named (org.apache.spark.deploy.PythonRunner).
+        # spark-submit runs the script itself with the executors' interpreter unless the driver's is
+        # named (org.apache.spark.deploy.PythonRunner).
         conf[_DRIVER_PYTHON] = facts.conf.get(_DRIVER_PYTHON) or facts.python
-    theirs = {key: value for key, value in facts.conf.items() if key != _DRIVER_PYTHON or facts.deploy_mode == "client"}
-    return Order(spark=spark, master=facts.master, deploy_mode=facts.deploy_mode, conf=conf, user_conf=theirs, findings=patch.findings)
+    theirs = {
+        key: value
+        for key, value in facts.conf.items()
+        if key != _DRIVER_PYTHON or facts.deploy_mode == "client"
+    }
+    return Order(
+        spark=spark,
+        master=facts.master,
+        deploy_mode=facts.deploy_mode,
+        conf=conf,
+        user_conf=theirs,
+        findings=patch.findings,
+    )
 
 
 # an Order as text
@@ -180,7 +236,19 @@ def order(spark: Spark, facts: SparkFacts, patch: ConfPatch) -> Order:
 
 def as_arguments(order: Order) -> str:
     """Arguments of spark-submit, quoted for a shell, on one line."""
-    return shlex.join(["--master", order.master, "--deploy-mode", order.deploy_mode, *(word for key, value in sorted(order.conf.items()) for word in ("--conf", f"{key}={value}"))])
+    return shlex.join(
+        [
+            "--master",
+            order.master,
+            "--deploy-mode",
+            order.deploy_mode,
+            *(
+                word
+                for key, value in sorted(order.conf.items())
+                for word in ("--conf", f"{key}={value}")
+            ),
+        ]
+    )
 
 
 def as_properties(order: Order) -> str:
@@ -190,12 +258,24 @@ def as_properties(order: Order) -> str:
 
 def as_json(order: Order) -> str:
     """An object with `master`, `deployMode` and `conf`; Livy and Airflow take `conf` as it is."""
-    return json.dumps({"master": order.master, "deployMode": order.deploy_mode, "conf": dict(sorted(order.conf.items()))}, indent=2) + "\n"
+    return (
+        json.dumps(
+            {
+                "master": order.master,
+                "deployMode": order.deploy_mode,
+                "conf": dict(sorted(order.conf.items())),
+            },
+            indent=2,
+        )
+        + "\n"
+    )
 
 
 def as_yaml(order: Order) -> str:
     """The part of a SparkApplication (sparkoperator.k8s.io/v1beta2) that says it."""
-    lines = [f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(order.conf.items())]  # a JSON string is a YAML string
+    lines = [
+        f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(order.conf.items())
+    ]  # a JSON string is a YAML string
     return "\n".join(["spec:", f"  mode: {order.deploy_mode}", "  sparkConf:", *lines]) + "\n"
 
 
@@ -205,7 +285,8 @@ def as_yaml(order: Order) -> str:
 def driver_python(entries: Sequence[str], store: Store) -> str:
     """An interpreter for a driver of its own: this one, with more folders at the end of sys.path.
 
-    A virtual environment of a few links in the store, which takes this interpreter's own packages first.
+    A virtual environment of a few links in the store, which takes this interpreter's own packages
+    first.
 
     Args:
         entries: folders to import from; with none, it is this interpreter itself.
@@ -216,8 +297,14 @@ def driver_python(entries: Sequence[str], store: Store) -> str:
     if not entries:
         return sys.executable
     base = getattr(sys, "_base_executable", None) or sys.executable
-    own = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
-    path_file = "".join([f"import site; site.addsitedir({folder!r})\n" for folder in own] + [f"{entry}\n" for entry in entries])
+    own = [
+        *site.getsitepackages(),
+        *([site.getusersitepackages()] if site.ENABLE_USER_SITE else []),
+    ]
+    path_file = "".join(
+        [f"import site; site.addsitedir({folder!r})\n" for folder in own]
+        + [f"{entry}\n" for entry in entries]
+    )
     name = f"driver-{digest_of([base, sys.version, path_file])[:24]}"
     if not store.has("trees", name):
         with store.publish("trees", name) as folder:
@@ -225,8 +312,16 @@ def driver_python(entries: Sequence[str], store: Store) -> str:
     return str(store.path("trees", name) / "bin" / "python")
 
 
-def run(order: Order, script: str | Path | None = None, arguments: Sequence[str] = (), *, environment: Mapping[str, str] | None = None) -> int:
-    """Run a script with spark-submit; without a script, an interactive pyspark. It has our terminal.
+def run(
+    order: Order,
+    script: str | Path | None = None,
+    arguments: Sequence[str] = (),
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Run a script with spark-submit; without a script, an interactive pyspark.
+
+    It has our terminal.
 
     Args:
         arguments: of the script.
@@ -244,10 +339,19 @@ def run(order: Order, script: str | Path | None = None, arguments: Sequence[str]
     with tempfile.TemporaryDirectory(prefix="coffee_boat-") as folder:
         settings = Path(folder, "spark.conf")
         settings.touch(mode=0o600)
-        settings.write_text(_properties({**order.complete, **(driver.conf if driver else {})}), "ascii")
-        argv = [str(Path(order.spark.home, "bin", program)), "--properties-file", str(settings), *_application(script, arguments)]
+        settings.write_text(
+            _properties({**order.complete, **(driver.conf if driver else {})}), "ascii"
+        )
+        argv = [
+            str(Path(order.spark.home, "bin", program)),
+            "--properties-file",
+            str(settings),
+            *_application(script, arguments),
+        ]
         with driver.watched(say_line) if driver else nullcontext():
-            code = attach(argv, env={**_environment(order, interactive=script is None), **(environment or {})})
+            code = attach(
+                argv, env={**_environment(order, interactive=script is None), **(environment or {})}
+            )
     return driver.exit_code(code, say_line) if driver else code
 
 
@@ -257,7 +361,9 @@ def _is_on_kubernetes(order: Order) -> bool:
 
 
 def _driver_elsewhere(order: Order) -> YarnDriver | KubernetesDriver | None:
-    """What knows of a driver that runs in the cluster, how it ended and what it said; None for one on this machine."""
+    """What knows of a driver that runs in the cluster, how it ended and what it said; None for one
+    on this machine.
+    """
     facts = SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete)
     if _is_on_kubernetes(order):
         return KubernetesDriver(facts)
@@ -266,13 +372,21 @@ def _driver_elsewhere(order: Order) -> YarnDriver | KubernetesDriver | None:
 
 def _refuse_unreadable(order: Order, script: str | Path | None) -> None:
     """A pod sees nothing of this machine; spark-submit uploads a script, if it is told where to."""
-    if script is None or not _is_on_kubernetes(order) or urlsplit(str(script)).scheme not in ("", "file") or order.complete.get(_UPLOAD):
+    if (
+        script is None
+        or not _is_on_kubernetes(order)
+        or urlsplit(str(script)).scheme not in ("", "file")
+        or order.complete.get(_UPLOAD)
+    ):
         return
     raise LaunchError(
         "the driver's pod cannot read the script",
         value=str(script),
         cause=f"it lies on this machine, and {_UPLOAD} is not set",
-        cure=f"--conf {_UPLOAD}=s3a://bucket/uploads: a place that pods can read and you can write; or name the script by a URL that pods can read, or local:///path in the image",
+        cure=(
+            f"--conf {_UPLOAD}=s3a://bucket/uploads: a place that pods can read and you can write;"
+            " or name the script by a URL that pods can read, or local:///path in the image"
+        ),
     )
 
 
@@ -284,26 +398,47 @@ def _application(script: str | Path | None, arguments: Sequence[str]) -> list[st
 
 
 def _environment(order: Order, *, interactive: bool) -> dict[str, str]:
-    """Spark's scripts and the driver's JVM run Python themselves; an executors' path like ./env/bin/python is none for them."""
+    """Spark's scripts and the driver's JVM run Python themselves; an executors' path like
+    ./env/bin/python is none for them.
+    """
     python = order.conf.get(_DRIVER_PYTHON) or sys.executable
-    theirs = os.environ.get("PYSPARK_DRIVER_PYTHON") if interactive else None  # "ipython" and "jupyter" are for the shell; they run no script
-    return {"SPARK_HOME": order.spark.home, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": theirs or python}
+    theirs = (
+        os.environ.get("PYSPARK_DRIVER_PYTHON") if interactive else None
+    )  # "ipython" and "jupyter" are for the shell; they run no script
+    return {
+        "SPARK_HOME": order.spark.home,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": theirs or python,
+    }
 
 
 def _overlay(folder: Path, base: str, path_file: str) -> None:
-    packages = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    packages = (
+        folder
+        / "lib"
+        / f"python{sys.version_info.major}.{sys.version_info.minor}"
+        / "site-packages"
+    )
     packages.mkdir(parents=True)
     (packages / "boat.pth").write_text(path_file, "utf-8")
     (folder / "bin").mkdir()
     (folder / "bin" / "python").symlink_to(base)
-    (folder / "pyvenv.cfg").write_text(f"home = {Path(base).parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n", "utf-8")
+    (folder / "pyvenv.cfg").write_text(
+        f"home = {Path(base).parent}\ninclude-system-site-packages = false\nversion ="
+        f" {sys.version.split()[0]}\n",
+        "utf-8",
+    )
 
 
 def _home_of(pyspark: Any) -> str:
-    """SPARK_HOME of an imported pyspark: its own folder in the wheel, two levels up in a distribution."""
+    """SPARK_HOME of an imported pyspark: its own folder in the wheel, two levels up in a
+    distribution.
+    """
     package = Path(pyspark.__file__).parent
     places = (package / "spark-distribution", package, package.parent.parent)
-    return str(next((place for place in places if (place / "bin" / "spark-submit").is_file()), package))
+    return str(
+        next((place for place in places if (place / "bin" / "spark-submit").is_file()), package)
+    )
 
 
 def _header(path: Path, text: str) -> Header | None:
@@ -312,7 +447,11 @@ def _header(path: Path, text: str) -> Header | None:
         return None
     requires = said.get("requires-python", "")
     if not isinstance(requires, str):
-        raise RequirementError("a script's requires-python is no string", value=f"{path}: {requires!r}", cure='write it as ">=3.11"')
+        raise RequirementError(
+            "a script's requires-python is no string",
+            value=f"{path}: {requires!r}",
+            cure='write it as ">=3.11"',
+        )
     return Header(str(path), requires)
 
 
@@ -320,12 +459,18 @@ def _header(path: Path, text: str) -> Header | None:
 
 
 def _defaults(spark: Spark) -> dict[str, str]:
-    """spark-defaults.conf: in SPARK_CONF_DIR, else in SPARK_HOME/conf (org.apache.spark.util.Utils.getDefaultPropertiesFile)."""
+    """spark-defaults.conf: in SPARK_CONF_DIR, else in SPARK_HOME/conf
+    (org.apache.spark.util.Utils.getDefaultPropertiesFile).
+    """
     folder = os.environ.get("SPARK_CONF_DIR") or str(Path(spark.home, "conf"))
     path = Path(folder, "spark-defaults.conf")
     if not path.is_file():
         return {}
-    return {key: value for key, value in _pairs(path.read_text("utf-8", "replace")) if key.startswith("spark.")}
+    return {
+        key: value
+        for key, value in _pairs(path.read_text("utf-8", "replace"))
+        if key.startswith("spark.")
+    }
 
 
 _PAIR = re.compile(r"(?P<key>(?:\\.|[^\s=:\\])+)(?:\s*[=:]\s*|\s+|$)(?P<value>.*)", re.DOTALL)
@@ -367,11 +512,15 @@ def _unescaped(text: str) -> str:
 
 
 def _properties(conf: Mapping[str, str]) -> str:
-    return "".join(f"{_escaped(key, key=True)}={_escaped(value)}\n" for key, value in sorted(conf.items()))
+    return "".join(
+        f"{_escaped(key, key=True)}={_escaped(value)}\n" for key, value in sorted(conf.items())
+    )
 
 
 def _escaped(text: str, *, key: bool = False) -> str:
-    special = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"} | ({mark: f"\\{mark}" for mark in " =:#!"} if key else {})
+    special = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"} | (
+        {mark: f"\\{mark}" for mark in " =:#!"} if key else {}
+    )
     plain = "".join(special.get(letter, letter) for letter in text)
     if plain.startswith(" "):
         plain = f"\\{plain}"

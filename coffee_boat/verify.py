@@ -1,8 +1,8 @@
 """Asks every executor what it runs, and says what does not fit.
 
-"It started" is not enough: an interpreter that was copied badly once loaded the node's own libpython. So each executor tells the
-real path of its interpreter, every file that is mapped into it, the lock it was built from, and each distribution's version.
-"""
+"It started" is not enough: an interpreter that was copied badly once loaded the node's own
+libpython. So each executor tells the real path of its interpreter, every file that is mapped into
+it, the lock it was built from, and each distribution's version."""
 
 from __future__ import annotations
 
@@ -21,22 +21,33 @@ from coffee_boat.session import Session, Versions
 from coffee_boat.worker import facts
 
 _SPARKS_OWN = frozenset({"pyspark", "py4j"})
-"""Travel as the driver's own files, and nodes may put theirs before them: compared by Spark's version, not by a pin."""
+"""Travel as the driver's own files, and nodes may put theirs before them: compared by Spark's
+version, not by a pin.
+"""
 _SHOWN = 3
 
 
-def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modules: Sequence[str] = (), ships_python: bool = True, base: Lock | None = None) -> Report:
+def verify(
+    session: Session,
+    lock: Lock | None,
+    *,
+    deadline: float = 30.0,
+    modules: Sequence[str] = (),
+    ships_python: bool = True,
+    base: Lock | None = None,
+) -> Report:
     """Ask every live executor what it runs.
 
     Args:
-        lock: what should be aboard; None if that is not known: then only Spark's versions and missing modules are looked at.
-        deadline: seconds; executors that did not answer by then are `missed`.
-        modules: imported on each executor first, so that the libraries they load are looked at too.
-        ships_python: False where the nodes' own interpreter is meant to run.
-        base: what the session was started with, if packages were added since.
+        lock: what should be aboard; None if that is not known: then only Spark's versions and
+        missing modules are looked at. deadline: seconds; executors that did not answer by then are
+        `missed`. modules: imported on each executor first, so that the libraries they load are
+        looked at too. ships_python: False where the nodes' own interpreter is meant to run. base:
+        what the session was started with, if packages were added since.
 
     Raises:
-        VerifyError: the executors' Python cannot start, a job fails for another reason, or the session was stopped.
+        VerifyError: the executors' Python cannot start, a job fails for another reason, or the
+        session was stopped.
     """
     started = time.monotonic()
     versions = session.versions()
@@ -45,7 +56,12 @@ def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modul
         answers = session.ask(facts.collect, tuple(modules), tuple(own), deadline=deadline)
     except VerifyError as error:
         raise explain(error.cause) or error from error
-    executors = tuple(_executor_facts(name, said) for name, said in sorted(answers.by_executor.items(), key=lambda item: (len(item[0]), item[0])))
+    executors = tuple(
+        _executor_facts(name, said)
+        for name, said in sorted(
+            answers.by_executor.items(), key=lambda item: (len(item[0]), item[0])
+        )
+    )
     findings = (
         *_unreached(executors, answers.missed, deadline),
         *(_aboard(executors, lock, base or lock, ships_python) if lock else ()),
@@ -65,15 +81,20 @@ def verify(session: Session, lock: Lock | None, *, deadline: float = 30.0, modul
     )
 
 
-def arrival(session: Session, sent: Archive | None, *, deadline: float) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
-    """Wait until the live executors have a layer, or run a new base. It was sent: what goes wrong here is told, not raised.
+def arrival(
+    session: Session, sent: Archive | None, *, deadline: float
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
+    """Wait until the live executors have a layer, or run a new base.
+
+    It was sent: what goes wrong here is told, not raised.
 
     Args:
         sent: None if nothing was sent.
         deadline: seconds.
 
     Returns:
-        Ids of the executors that were seen to have it, of those that were not seen in time, and what is odd.
+        Ids of the executors that were seen to have it, of those that were not seen in time, and
+        what is odd.
     """
     if sent is None:
         return (), (), ()
@@ -81,8 +102,25 @@ def arrival(session: Session, sent: Archive | None, *, deadline: float) -> tuple
         answers = session.ask(facts.boats, deadline=deadline)
     except VerifyError as error:
         why = explain(error.cause) or error
-        return (), (), (Finding("executors could not be asked whether they have the added packages", why.what, why.cause, why.cure),)
-    having = tuple(sorted(name for name, seen in answers.by_executor.items() if (sent.name if sent.layer else sent.lock_digest) in seen))
+        return (
+            (),
+            (),
+            (
+                Finding(
+                    "executors could not be asked whether they have the added packages",
+                    why.what,
+                    why.cause,
+                    why.cure,
+                ),
+            ),
+        )
+    having = tuple(
+        sorted(
+            name
+            for name, seen in answers.by_executor.items()
+            if (sent.name if sent.layer else sent.lock_digest) in seen
+        )
+    )
     missed = (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
     return having, missed, _not_seen(missed, deadline)
 
@@ -94,7 +132,8 @@ def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
         Finding(
             "not seen to have the added packages yet",
             ", ".join(missed),
-            f"no task of ours ran there within {deadline:g} s: all slots are busy, or the executor is still starting; it has them before its next task",
+            f"no task of ours ran there within {deadline:g} s: all slots are busy, or the executor"
+            " is still starting; it has them before its next task",
             "captain.verify() asks again",
             severity="note",
         ),
@@ -102,7 +141,8 @@ def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
 
 
 def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) -> dict[str, Path]:
-    """Top-level modules that this process imported from beside the script or notebook (or the working directory) -> their file or folder.
+    """Top-level modules that this process imported from beside the script or notebook (or the
+    working directory) -> their file or folder.
 
     A function that uses one is pickled with the module's name only: executors have to have it, too.
 
@@ -111,8 +151,14 @@ def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) 
     """
     beside = _own_folders()
     pairs = sorted(dict(sys.modules if loaded is None else loaded).items())
-    found = {name: place for name, module in pairs if (place := _place(name, module)) is not None and place.parent in beside}
-    return {name: place for name, place in found.items() if name not in {"coffee_boat", *_SPARKS_OWN}}
+    found = {
+        name: place
+        for name, module in pairs
+        if (place := _place(name, module)) is not None and place.parent in beside
+    }
+    return {
+        name: place for name, place in found.items() if name not in {"coffee_boat", *_SPARKS_OWN}
+    }
 
 
 def _own_folders() -> set[Path]:
@@ -131,18 +177,28 @@ def _place(name: str, module: ModuleType) -> Path | None:
 
 def _executor_facts(executor: str, said: dict[str, Any]) -> ExecutorFacts:
     tuples = {name: tuple(said[name]) for name in ("foreign_files", "absent", "unsettled")}
-    return ExecutorFacts(**{**said, **tuples, "executor": executor, "conda": {name: tuple(known) for name, known in said["conda"].items()}})
+    return ExecutorFacts(
+        **{
+            **said,
+            **tuples,
+            "executor": executor,
+            "conda": {name: tuple(known) for name, known in said["conda"].items()},
+        }
+    )
 
 
 # what does not fit
 
 
-def _unreached(executors: Sequence[ExecutorFacts], missed: Sequence[str], deadline: float) -> Iterator[Finding]:
+def _unreached(
+    executors: Sequence[ExecutorFacts], missed: Sequence[str], deadline: float
+) -> Iterator[Finding]:
     if missed:
         yield Finding(
             "live executors did not answer",
             f"{_some(missed)}, within {deadline:g} s",
-            "they are busy with other tasks, still unpack the archive, or their Python hangs while it starts",
+            "they are busy with other tasks, still unpack the archive, or their Python hangs while"
+            " it starts",
             "captain.verify(deadline=120), or once the running jobs are done",
         )
     elif not executors:
@@ -150,12 +206,15 @@ def _unreached(executors: Sequence[ExecutorFacts], missed: Sequence[str], deadli
             "there is no executor to ask",
             f"none came up within {deadline:g} s",
             "the cluster has no free cores or memory for this application",
-            "look at the cluster's UI, ask for less (spark.executor.cores, spark.executor.memory), or captain.verify(deadline=120)",
+            "look at the cluster's UI, ask for less (spark.executor.cores, spark.executor.memory),"
+            " or captain.verify(deadline=120)",
             severity="error",
         )
 
 
-def _aboard(executors: Sequence[ExecutorFacts], lock: Lock, base: Lock, ships_python: bool) -> Iterator[Finding]:
+def _aboard(
+    executors: Sequence[ExecutorFacts], lock: Lock, base: Lock, ships_python: bool
+) -> Iterator[Finding]:
     strangers = [e for e in executors if not e.lock_digest or (ships_python and not _is_shipped(e))]
     fitting = [e for e in executors if e not in strangers]
     yield from _strangers(strangers)
@@ -167,7 +226,10 @@ def _aboard(executors: Sequence[ExecutorFacts], lock: Lock, base: Lock, ships_py
 
 
 def _is_shipped(executor: ExecutorFacts) -> bool:
-    """True if the interpreter lies in the archive itself, unlike a venv's, which is elsewhere. Both are real paths."""
+    """True if the interpreter lies in the archive itself, unlike a venv's, which is elsewhere.
+
+    Both are real paths.
+    """
     return Path(executor.executable).is_relative_to(executor.prefix)
 
 
@@ -176,14 +238,17 @@ def _strangers(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
         yield Finding(
             "another interpreter than the shipped one runs",
             f"{executable} on {_who(some)}",
-            "PYSPARK_PYTHON or spark.pyspark.python was set after captain.launch_ship(), or the SparkContext was there before it",
+            "PYSPARK_PYTHON or spark.pyspark.python was set after captain.launch_ship(), or the"
+            " SparkContext was there before it",
             "unset both, then captain.launch_ship() and a new SparkContext",
             severity="error",
         )
 
 
 def _other_locks(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
-    for digest, some in _grouped((e for e in executors if e.lock_digest != lock.digest), lambda e: e.lock_digest):
+    for digest, some in _grouped(
+        (e for e in executors if e.lock_digest != lock.digest), lambda e: e.lock_digest
+    ):
         yield Finding(
             "an environment of another lock is aboard",
             f"{digest[:12]} instead of {lock.digest[:12]} on {_who(some)}",
@@ -197,15 +262,29 @@ def _distributions(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[F
     for pin in lock.pins:
         if pin.name in _SPARKS_OWN:
             continue
-        for version, some in _grouped((e for e in executors if e.distributions.get(pin.name) != pin.version), lambda e, name=pin.name: e.distributions.get(name, "")):  # type: ignore[misc]
-            yield _other_version(pin.name, pin.version, version, some) if version else _missing(pin.name, pin.version, some)
+        for version, some in _grouped(
+            (e for e in executors if e.distributions.get(pin.name) != pin.version),
+            lambda e, name=pin.name: e.distributions.get(name, ""),  # type: ignore[misc]
+        ):
+            yield (
+                _other_version(pin.name, pin.version, version, some)
+                if version
+                else _missing(pin.name, pin.version, some)
+            )
 
 
 def _conda_packages(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
     for pin in lock.conda:
         wanted = (pin.version, pin.channel)
-        for found, some in _grouped((e for e in executors if e.conda.get(pin.name) != wanted), lambda e, name=pin.name: e.conda.get(name)):  # type: ignore[misc]
-            yield _other_version(pin.name, " ".join(wanted), " ".join(found), some) if found else _missing(pin.name, pin.version, some)
+        for found, some in _grouped(
+            (e for e in executors if e.conda.get(pin.name) != wanted),
+            lambda e, name=pin.name: e.conda.get(name),  # type: ignore[misc]
+        ):
+            yield (
+                _other_version(pin.name, " ".join(wanted), " ".join(found), some)
+                if found
+                else _missing(pin.name, pin.version, some)
+            )
 
 
 def _unsettled(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
@@ -213,8 +292,10 @@ def _unsettled(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
         yield Finding(
             "files of conda packages name a folder that is not theirs",
             f"{_some(files)} on {_who(some)}",
-            "the archive's folder cannot be written there, or its name is longer than the packages have room for; programs that read those files look elsewhere",
-            "let executors unpack into a folder of their own with a shorter name: spark.local.dir, SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
+            "the archive's folder cannot be written there, or its name is longer than the packages"
+            " have room for; programs that read those files look elsewhere",
+            "let executors unpack into a folder of their own with a shorter name: spark.local.dir,"
+            " SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
         )
 
 
@@ -228,7 +309,9 @@ def _missing(name: str, version: str, executors: Sequence[ExecutorFacts]) -> Fin
     )
 
 
-def _other_version(name: str, wanted: str, found: str, executors: Sequence[ExecutorFacts]) -> Finding:
+def _other_version(
+    name: str, wanted: str, found: str, executors: Sequence[ExecutorFacts]
+) -> Finding:
     return Finding(
         "another version than the locked one is found first",
         f"{name} {found} instead of {wanted} on {_who(executors)}",
@@ -239,12 +322,16 @@ def _other_version(name: str, wanted: str, found: str, executors: Sequence[Execu
 
 
 def _foreign_files(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
-    for files, some in _grouped((e for e in executors if e.foreign_files), lambda e: e.foreign_files):
+    for files, some in _grouped(
+        (e for e in executors if e.foreign_files), lambda e: e.foreign_files
+    ):
         yield Finding(
             "files of the node are loaded into the interpreter",
             f"{_some(files)} on {_who(some)}",
-            "LD_LIBRARY_PATH or LD_PRELOAD on the node, or a wheel that expects a library that it does not carry",
-            "unset spark.executorEnv.LD_LIBRARY_PATH and LD_PRELOAD, or use a manylinux wheel of that package",
+            "LD_LIBRARY_PATH or LD_PRELOAD on the node, or a wheel that expects a library that it"
+            " does not carry",
+            "unset spark.executorEnv.LD_LIBRARY_PATH and LD_PRELOAD, or use a manylinux wheel of"
+            " that package",
             severity="error",
         )
 
@@ -255,7 +342,8 @@ def _spark_versions(executors: Sequence[ExecutorFacts], versions: Versions) -> I
             "the driver's pyspark is not of its JVM's minor version",
             f"pyspark {versions.driver}, Spark {versions.jvm}",
             "SPARK_HOME names another Spark than the pyspark that is imported",
-            f'unset SPARK_HOME, or pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on the driver',
+            f'unset SPARK_HOME, or pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on the'
+            " driver",
             severity="error",
         )
     others = (e for e in executors if _minor(e.pyspark) != _minor(versions.driver))
@@ -264,7 +352,8 @@ def _spark_versions(executors: Sequence[ExecutorFacts], versions: Versions) -> I
             "an executor's pyspark is not of the driver's minor version",
             f"{version} from {path} instead of {versions.driver} on {_who(some)}",
             "nodes with a Spark of their own put their pyspark.zip first on PYTHONPATH",
-            f'pip install "pyspark=={".".join(_minor(version))}.*" on the driver, as the cluster has',
+            f'pip install "pyspark=={".".join(_minor(version))}.*" on the driver, as the'
+            " cluster has",
             severity="error",
         )
 
@@ -295,7 +384,10 @@ def _absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterato
 
 def _how_to_add(name: str, place: Path) -> str:
     if place.is_dir():
-        return f'import shutil; sc.addPyFile(shutil.make_archive("/tmp/{name}", "zip", "{place.parent}", "{name}"))'
+        return (
+            f'import shutil; sc.addPyFile(shutil.make_archive("/tmp/{name}", "zip",'
+            f' "{place.parent}", "{name}"))'
+        )
     return f'sc.addPyFile("{place}")'
 
 
@@ -327,4 +419,8 @@ def _minor(version: str) -> tuple[str, ...]:
 def explain(text: str) -> VerifyError | None:
     """What Spark's text about a failed job means, as an error; None if it is not known."""
     found = _symptoms.explain(text)
-    return None if found is None else VerifyError(found.what, value=found.value, cause=found.cause, cure=found.cure)
+    return (
+        None
+        if found is None
+        else VerifyError(found.what, value=found.value, cause=found.cause, cure=found.cure)
+    )

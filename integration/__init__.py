@@ -1,1 +1,4 @@
-"""Tests against real Spark. `beds/` holds the clusters, `drivers/` the programs that the tests run as a user would."""
+"""Tests against real Spark.
+
+`beds/` holds the clusters, `drivers/` the programs that the tests run as a user would.
+"""

@@ -1,4 +1,7 @@
-"""Fixtures of the tests against real Spark. A lane that cannot run says why and is skipped; with CI=true it fails."""
+"""Fixtures of the tests against real Spark.
+
+A lane that cannot run says why and is skipped; with CI=true it fails.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,16 @@ class Lane:
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_java() -> Iterator[None]:
-    """For all JVMs here, those of drivers, daemons and executors: left alone, they read classes for half of their time, and optimize what runs once for half of the rest."""
+    """For all JVMs here, those of drivers, daemons and executors: left alone, they read classes for
+    half of their time, and optimize what runs once for half of the rest.
+    """
     with pytest.MonkeyPatch.context() as patch:
         with timed("class data of Spark"):
             shared = class_data.options(cache_folder())
-        patch.setenv(_java.OPTIONS, " ".join(filter(None, [QUICK_JAVA, shared, os.environ.get(_java.OPTIONS)])))
+        patch.setenv(
+            _java.OPTIONS,
+            " ".join(filter(None, [QUICK_JAVA, shared, os.environ.get(_java.OPTIONS)])),
+        )
         yield
 
 
@@ -64,7 +72,9 @@ def spark_python(store: Path, tmp_path: Path) -> SparkPython:
 
 @pytest.fixture(scope="session")
 def standalone() -> Iterator[Lane]:
-    """Foreign nodes with Spark's own Python files, as an unpacked Spark has; or the user's cluster in SPARK_BED_MASTER."""
+    """Foreign nodes with Spark's own Python files, as an unpacked Spark has; or the user's cluster
+    in SPARK_BED_MASTER.
+    """
     own = os.environ.get("SPARK_BED_MASTER")
     if own:
         yield Lane(master=own, nodes=())
@@ -89,7 +99,9 @@ def standalone_with_python() -> Iterator[Lane]:
 
 @pytest.fixture(scope="session")
 def forge(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URL of a conda channel that is made here: Python, numpy, edtf, and packages that are hard to move."""
+    """URL of a conda channel that is made here: Python, numpy, edtf, and packages that are hard to
+    move.
+    """
     if find_spec("rattler") is None:
         cannot_run("needs py-rattler: pip install coffee_boat[conda]")
     from integration import conda_lane
@@ -151,7 +163,9 @@ def timed(what: str) -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Last what may still be being compiled (.ci/run begins with that), the smaller first."""
     compiled = ("test_s3.py", "test_kubernetes.py")
-    items.sort(key=lambda item: compiled.index(item.path.name) if item.path.name in compiled else -1)
+    items.sort(
+        key=lambda item: compiled.index(item.path.name) if item.path.name in compiled else -1
+    )
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

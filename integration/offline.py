@@ -1,7 +1,7 @@
 """Runs a command without a network but its own loopback, and with a folder that cannot be written.
 
-unshare --net --mount --propagation private python offline.py FOLDER PROGRAM [ARGUMENT...]      # as root
-"""
+unshare --net --mount --propagation private python offline.py FOLDER PROGRAM [ARGUMENT...]      # as
+root"""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ _SIOCSIFFLAGS, _UP = 0x8914, 0x1  # linux/sockios.h, linux/if.h
 
 def command(folder: Path) -> list[str]:
     """To be put before a program."""
-    return ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, str(Path(__file__).resolve()), str(folder)]
+    return [
+        "unshare",
+        "--net",
+        "--mount",
+        "--propagation",
+        "private",
+        sys.executable,
+        str(Path(__file__).resolve()),
+        str(folder),
+    ]
 
 
 def main() -> None:

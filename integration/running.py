@@ -1,4 +1,6 @@
-"""Runs the programs in `drivers/` as a user would: a process of their own, with nothing of Spark in the environment."""
+"""Runs the programs in `drivers/` as a user would: a process of their own, with nothing of Spark in
+the environment.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 """Options of a JVM that lives for seconds: a start counts more than the speed of a long run."""
 _FOREIGN = ("SPARK_", "PYSPARK_", "COFFEE_BOAT_", "PYTHON", "HADOOP_", "VIRTUAL_ENV")
 """Prefixes of variables that would change what a driver does."""
-_SHELL = "sc.stop(); import sys; sys.argv = {argv!r}; exec(compile(open({script!r}).read(), {script!r}, 'exec'))\n"
+_SHELL = (
+    "sc.stop(); import sys; sys.argv = {argv!r}; exec(compile(open({script!r}).read(), {script!r},"
+    " 'exec'))\n"
+)
 """What is typed into pyspark's shell, which starts with a context of its own."""
 
 Way = Literal["python", "spark-submit", "pyspark"]
@@ -35,14 +40,18 @@ class Ended:
     @property
     def result(self) -> Any:
         """What it printed as `RESULT <json>`."""
-        lines = [line.partition("RESULT ")[2] for line in self.stdout.splitlines() if "RESULT {" in line]
+        lines = [
+            line.partition("RESULT ")[2] for line in self.stdout.splitlines() if "RESULT {" in line
+        ]
         assert len(lines) == 1, f"one RESULT line was expected:\n{self.tail}"
         return json.loads(lines[0])
 
     @property
     def tail(self) -> str:
         """The last lines that it said, without the JVM's stack frames."""
-        return "\n".join(line for text in (self.stdout, self.stderr) for line in [*_without_frames(text)][-60:])
+        return "\n".join(
+            line for text in (self.stdout, self.stderr) for line in [*_without_frames(text)][-60:]
+        )
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,10 @@ class SparkPython:
     folder: Path
 
     def __call__(self, script: str, *arguments: object, **how: Any) -> str:
-        """Run a program of `drivers/`; its stdout. Arguments as `run`; any failure is the test's."""
+        """Run a program of `drivers/`; its stdout.
+
+        Arguments as `run`; any failure is the test's.
+        """
         return self.checked(script, *arguments, **how).stdout
 
     def checked(self, script: str, *arguments: object, **how: Any) -> Ended:
@@ -95,23 +107,45 @@ class SparkPython:
         shell = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
         before = _local_clusters(python)
         try:
-            return _run([*wrap, *commands[way]], cwd=self.folder, env={**plain_environment(python, self.store), **shell, **(env or {})}, typed=typed, timeout=timeout)
+            return _run(
+                [*wrap, *commands[way]],
+                cwd=self.folder,
+                env={**plain_environment(python, self.store), **shell, **(env or {})},
+                typed=typed,
+                timeout=timeout,
+            )
         finally:
             for folder in _local_clusters(python) - before:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
 def _local_clusters(python: Path) -> set[Path]:
-    """What the workers of local-cluster keep in SPARK_HOME/work, an unpacked environment an executor; nobody clears it."""
+    """What the workers of local-cluster keep in SPARK_HOME/work, an unpacked environment an
+    executor; nobody clears it.
+    """
     return set(python.parent.parent.glob("lib/python*/site-packages/pyspark/work/app-*"))
 
 
-def _run(argv: list[str], *, cwd: Path, env: dict[str, str], typed: str | None, timeout: float) -> Ended:
-    process = subprocess.Popen(argv, cwd=cwd, env=env, text=True, errors="replace", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+def _run(
+    argv: list[str], *, cwd: Path, env: dict[str, str], typed: str | None, timeout: float
+) -> Ended:
+    process = subprocess.Popen(
+        argv,
+        cwd=cwd,
+        env=env,
+        text=True,
+        errors="replace",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
         stdout, stderr = process.communicate(typed, timeout=timeout)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # the session that was made for it: the driver and its JVM
+        os.killpg(
+            process.pid, signal.SIGKILL
+        )  # the session that was made for it: the driver and its JVM
         stdout, stderr = process.communicate()
         ended = Ended(-signal.SIGKILL, stdout, stderr)
         raise AssertionError(f"{argv} did not end within {timeout:.0f} s:\n{ended.tail}") from None
@@ -121,8 +155,14 @@ def _run(argv: list[str], *, cwd: Path, env: dict[str, str], typed: str | None, 
 def plain_environment(python: Path, store: Path) -> dict[str, str]:
     """This process's, with nothing of Spark in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    # Spark looks for python3 on PATH; the loopback address spares each JVM the search for another one, and serves without a network
-    return {**kept, "PATH": f"{python.parent}:{kept['PATH']}", "COFFEE_BOAT_STORE": str(store), "SPARK_LOCAL_IP": "127.0.0.1"}
+    # Spark looks for python3 on PATH; the loopback address spares each JVM the search for another
+    # one, and serves without a network
+    return {
+        **kept,
+        "PATH": f"{python.parent}:{kept['PATH']}",
+        "COFFEE_BOAT_STORE": str(store),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
 
 
 def _without_frames(text: str) -> Sequence[str]:

@@ -1,4 +1,6 @@
-"""What a user is told when the interpreter cannot start on a node, instead of an EOFException among a hundred stack frames."""
+"""What a user is told when the interpreter cannot start on a node, instead of an EOFException among
+a hundred stack frames.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +32,16 @@ DAMAGES = {
 
 
 @pytest.fixture(scope="module")
-def broken(standalone: Lane, store: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Each damage in a session of its own, of one process; then whether a healthy launch is told anything."""
+def broken(
+    standalone: Lane, store: Any, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Each damage in a session of its own, of one process; then whether a healthy launch is told
+    anything.
+    """
     run = SparkPython(store=store, folder=tmp_path_factory.mktemp("broken"))
-    told: dict[str, Any] = run.checked("broken.py", standalone.master, ",".join([*DAMAGES, "cut", "none"]), timeout=900).result
+    told: dict[str, Any] = run.checked(
+        "broken.py", standalone.master, ",".join([*DAMAGES, "cut", "none"]), timeout=900
+    ).result
     return told
 
 
@@ -49,7 +57,9 @@ def test_verify_names_node_cause_and_cure(broken: dict[str, Any], damage: str) -
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_the_users_own_first_action_is_explained_while_it_fails(broken: dict[str, Any], damage: str) -> None:
+def test_the_users_own_first_action_is_explained_while_it_fails(
+    broken: dict[str, Any], damage: str
+) -> None:
     what, words = DAMAGES[damage]
     assert broken[damage]["action"], "it failed in Spark's words"
     [line] = [line for line in broken[damage]["told"] if what in line]
@@ -57,18 +67,29 @@ def test_the_users_own_first_action_is_explained_while_it_fails(broken: dict[str
     assert " -> " in line, "with its cure"
 
 
-def test_an_archive_that_was_cut_is_refused_where_the_driver_unpacks_it(broken: dict[str, Any]) -> None:
+def test_an_archive_that_was_cut_is_refused_where_the_driver_unpacks_it(
+    broken: dict[str, Any],
+) -> None:
     error = broken["cut"]["error"]
-    assert (error["class"], error["what"]) == ("LaunchError", "the archive cannot be unpacked on the driver")
+    assert (error["class"], error["what"]) == (
+        "LaunchError",
+        "the archive cannot be unpacked on the driver",
+    )
     assert error["cure"]
 
 
 def test_a_healthy_launch_is_told_nothing(broken: dict[str, Any]) -> None:
-    assert (broken["none"]["action"], broken["none"]["error"], broken["none"]["told"]) == ("", None, [])
+    assert (broken["none"]["action"], broken["none"]["error"], broken["none"]["told"]) == (
+        "",
+        None,
+        [],
+    )
 
 
 @pytest.mark.parametrize("arguments", [(), ("stop",)], ids=["uncaught", "stopped"])
-def test_a_script_that_ends_with_its_first_failure_is_explained_too(spark_python: SparkPython, arguments: tuple[str, ...]) -> None:
+def test_a_script_that_ends_with_its_first_failure_is_explained_too(
+    spark_python: SparkPython, arguments: tuple[str, ...]
+) -> None:
     ended = spark_python.run("uncaught.py", *arguments)
     assert ended.code == 1
     assert "Traceback" in ended.stderr
@@ -81,9 +102,21 @@ def test_a_script_that_ends_with_its_first_failure_is_explained_too(spark_python
 @contextmanager
 def disk(nodes: tuple[Node, ...], options: str) -> Iterator[None]:
     """Another disk under the executors' folders of the nodes."""
-    roots = [("nsenter", f"--target={_namespaces.first_process(node)}", "--mount", "--pid", "--root", "--") for node in nodes]
+    roots = [
+        (
+            "nsenter",
+            f"--target={_namespaces.first_process(node)}",
+            "--mount",
+            "--pid",
+            "--root",
+            "--",
+        )
+        for node in nodes
+    ]
     for root in roots:
-        subprocess.run([*root, "mount", "-t", "tmpfs", "-o", f"mode=1777,{options}", "disk", WORK], check=True)
+        subprocess.run(
+            [*root, "mount", "-t", "tmpfs", "-o", f"mode=1777,{options}", "disk", WORK], check=True
+        )
     try:
         yield
     finally:
@@ -93,7 +126,9 @@ def disk(nodes: tuple[Node, ...], options: str) -> Iterator[None]:
 
 def test_a_nodes_disk_that_is_mounted_noexec(standalone: Lane, spark_python: SparkPython) -> None:
     with disk(our_nodes(standalone), "noexec"):
-        told = spark_python.checked("broken.py", standalone.master, "none", timeout=600).result["none"]
+        told = spark_python.checked("broken.py", standalone.master, "none", timeout=600).result[
+            "none"
+        ]
     assert told["error"]["what"] == "the executors' interpreter may not be run"
     assert "127.0.0.1" in told["error"]["value"]
     assert [line for line in told["told"] if told["error"]["what"] in line]

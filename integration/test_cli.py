@@ -1,4 +1,7 @@
-"""`boat` as a user types it, on an embedded Spark whose two executors are processes of their own. No network: the wheel is made here."""
+"""`boat` as a user types it, on an embedded Spark whose two executors are processes of their own.
+
+No network: the wheel is made here.
+"""
 
 from __future__ import annotations
 
@@ -59,11 +62,18 @@ def wanted(tmp_path: Path) -> list[str]:
     files = {
         "boat_test_package.py": "WORD = 'ahoy'\n",
         f"{info}/METADATA": "Metadata-Version: 2.1\nName: boat-test-package\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
     }
-    rows = [f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},{len(text)}\n" for name, text in files.items()]
+    rows = [
+        f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},{len(text)}\n"
+        for name, text in files.items()
+    ]
     files[f"{info}/RECORD"] = "".join(rows) + f"{info}/RECORD,,\n"
-    with zipfile.ZipFile(folder / "boat_test_package-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
+    with zipfile.ZipFile(
+        folder / "boat_test_package-1.0-py3-none-any.whl", "w", zipfile.ZIP_DEFLATED
+    ) as wheel:
         for name, text in files.items():
             wheel.writestr(name, text)
     return ["--offline", "--find-links", str(folder)]
@@ -76,7 +86,16 @@ def run(store: Path, tmp_path: Path) -> Boat:
     environment = plain_environment(Path(sys.executable), store)
 
     def runner(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(list(argv), cwd=tmp_path, env={**environment, **variables}, capture_output=True, text=True, check=False, timeout=400, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            list(argv),
+            cwd=tmp_path,
+            env={**environment, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+            stdin=subprocess.DEVNULL,
+        )
 
     return runner
 
@@ -84,17 +103,28 @@ def run(store: Path, tmp_path: Path) -> Boat:
 @pytest.fixture
 def boat(run: Boat) -> Boat:
     """Runs `boat`."""
-    return lambda *words, **variables: run(sys.executable, "-m", "coffee_boat.cli", *words, **variables)
+    return lambda *words, **variables: run(
+        sys.executable, "-m", "coffee_boat.cli", *words, **variables
+    )
 
 
-def test_launch_runs_a_script_with_what_it_says_it_needs_and_ends_with_its_code(boat: Boat, wanted: list[str], tmp_path: Path) -> None:
+def test_launch_runs_a_script_with_what_it_says_it_needs_and_ends_with_its_code(
+    boat: Boat, wanted: list[str], tmp_path: Path
+) -> None:
     with zipfile.ZipFile(tmp_path / "mine.zip", "w") as theirs:
         theirs.writestr("hello.txt", "hello")
     (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "spark-defaults.conf").write_text(f"spark.master {MASTER}\nspark.ui.enabled false\nspark.archives {tmp_path}/mine.zip#mine\n", "utf-8")
-    done = boat("launch", *wanted, "job.py", "--master", "x y", "-h", SPARK_CONF_DIR=str(tmp_path / "conf"))
+    (tmp_path / "conf" / "spark-defaults.conf").write_text(
+        f"spark.master {MASTER}\nspark.ui.enabled false\nspark.archives {tmp_path}/mine.zip#mine\n",
+        "utf-8",
+    )
+    done = boat(
+        "launch", *wanted, "job.py", "--master", "x y", "-h", SPARK_CONF_DIR=str(tmp_path / "conf")
+    )
     assert done.returncode == 7, done.stderr[-3000:]
-    assert [line for line in done.stdout.splitlines() if line.startswith("RESULT")] == [RESULT.format(arguments=["--master", "x y", "-h"], beside=True)]
+    assert [line for line in done.stdout.splitlines() if line.startswith("RESULT")] == [
+        RESULT.format(arguments=["--master", "x y", "-h"], beside=True)
+    ]
 
 
 def test_launch_serves_foreign_nodes(boat: Boat, wanted: list[str], standalone: Lane) -> None:
@@ -104,7 +134,9 @@ def test_launch_serves_foreign_nodes(boat: Boat, wanted: list[str], standalone: 
 
 
 @pytest.mark.parametrize("form", ["args", "properties", "json", "k8s-yaml"])
-def test_conf_is_all_that_a_plain_spark_submit_needs(boat: Boat, run: Boat, wanted: list[str], tmp_path: Path, form: str) -> None:
+def test_conf_is_all_that_a_plain_spark_submit_needs(
+    boat: Boat, run: Boat, wanted: list[str], tmp_path: Path, form: str
+) -> None:
     told = boat("conf", *wanted, "--pip", "boat-test-package", "--master", SMALL, "--format", form)
     assert told.returncode == 0, told.stderr[-3000:]
     spark_submit = str(Path(sys.executable).with_name("spark-submit"))
@@ -122,18 +154,51 @@ def _options(form: str, text: str, folder: Path) -> list[str]:
         return ["--properties-file", str(folder / "boat.conf")]
     if form == "json":
         told = json.loads(text)
-        return ["--master", told["master"], *(word for key, value in told["conf"].items() for word in ("--conf", f"{key}={value}"))]
-    pairs = [json.loads(f"{{{line.strip()}}}") for line in text.splitlines() if line.startswith("    ")]
-    return ["--master", SMALL, *(word for pair in pairs for key, value in pair.items() for word in ("--conf", f"{key}={value}"))]
+        return [
+            "--master",
+            told["master"],
+            *(word for key, value in told["conf"].items() for word in ("--conf", f"{key}={value}")),
+        ]
+    pairs = [
+        json.loads(f"{{{line.strip()}}}") for line in text.splitlines() if line.startswith("    ")
+    ]
+    return [
+        "--master",
+        SMALL,
+        *(
+            word
+            for pair in pairs
+            for key, value in pair.items()
+            for word in ("--conf", f"{key}={value}")
+        ),
+    ]
 
 
 def test_verify_answers_for_every_executor(boat: Boat, wanted: list[str]) -> None:
-    done = boat("verify", *wanted, "--pip", "boat-test-package", "--master", MASTER, *QUIET, "--deadline", "180", "--json")
+    done = boat(
+        "verify",
+        *wanted,
+        "--pip",
+        "boat-test-package",
+        "--master",
+        MASTER,
+        *QUIET,
+        "--deadline",
+        "180",
+        "--json",
+    )
     report = json.loads(done.stdout)
     assert report["ok"], report["findings"]
-    assert [executor["distributions"].get("boat-test-package") for executor in report["executors"]] == ["1.0", "1.0"]
+    assert [
+        executor["distributions"].get("boat-test-package") for executor in report["executors"]
+    ] == ["1.0", "1.0"]
 
 
 def test_what_cannot_be_served_is_3(boat: Boat, wanted: list[str]) -> None:
-    assert boat("launch", *wanted, "--pip", "boat-test-package==9", "--master", MASTER, "job.py").returncode == 3
+    assert (
+        boat(
+            "launch", *wanted, "--pip", "boat-test-package==9", "--master", MASTER, "job.py"
+        ).returncode
+        == 3
+    )
     assert boat("launch", *wanted, "--master", "mesos://host", "job.py").returncode == 3

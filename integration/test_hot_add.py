@@ -62,14 +62,20 @@ def test_a_function_made_before_sees_it_in_the_same_workers(told: Any) -> None:
     assert {file for *_, file in told["before"]} == {""}
     assert all("/boat-layer-" in file for *_, file in told["after"])
     assert len({host for host, *_ in told["after"]}) == 2
-    assert workers(told["before"]) & workers(told["after"]), "workers that ran before the add serve after it"
+    assert workers(told["before"]) & workers(told["after"]), (
+        "workers that ran before the add serve after it"
+    )
 
 
 def test_a_plan_of_it_sends_and_asks_for_nothing(told: Any) -> None:
     planned = told["planned"]
     assert "a layer would be sent" in planned["text"]
     assert "and what is not known yet" in planned["text"], "a folder has no size before it is built"
-    assert [label.split()[0] for label in planned["items"]] == ["brew-extra", "humanize", "rapidfuzz"]
+    assert [label.split()[0] for label in planned["items"]] == [
+        "brew-extra",
+        "humanize",
+        "rapidfuzz",
+    ]
     assert not any("humanize" in text for text in planned["wanted"])
     assert set(planned["seen"]) == {""}
 

@@ -1,4 +1,6 @@
-"""A real Kubernetes whose pods have no Python: client mode outside and inside, cluster mode, additions, and what goes wrong said in seconds."""
+"""A real Kubernetes whose pods have no Python: client mode outside and inside, cluster mode,
+additions, and what goes wrong said in seconds.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,30 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS = 60.0
 """That a message may take on a busy machine; the watch asks after 5."""
 
-pytestmark = pytest.mark.timeout(2700)  # the first may wait for the compiler; each session has a limit of its own, for half a minute where nothing else runs
+pytestmark = pytest.mark.timeout(
+    2700
+)  # the first may wait for the compiler; each session has a limit of its own, for half a minute where nothing else runs
 
 Drive = Callable[..., Ended]
 
 
 @pytest.fixture
 def drive(kubernetes: KubernetesLane, spark_python: SparkPython, tmp_path: Path) -> Drive:
-    """Runs a program of `drivers/` with an administrator's settings, over which a test puts its own."""
+    """Runs a program of `drivers/` with an administrator's settings, over which a test puts its
+    own.
+    """
 
-    def run(script: str, *arguments: object, wait: float = 800.0, env: dict[str, str] | None = None, **settings: str) -> Ended:
+    def run(
+        script: str,
+        *arguments: object,
+        wait: float = 800.0,
+        env: dict[str, str] | None = None,
+        **settings: str,
+    ) -> Ended:
         environment = kubernetes.environment(tmp_path / "conf", kubernetes.settings(**settings))
-        return spark_python.run(script, *arguments, env={**environment, **(env or {})}, timeout=wait)
+        return spark_python.run(
+            script, *arguments, env={**environment, **(env or {})}, timeout=wait
+        )
 
     return run
 
@@ -45,10 +59,25 @@ def checked(ended: Ended) -> Any:
 
 def test_the_image_has_no_python(kubernetes: KubernetesLane) -> None:
     name = f"look-{time.time_ns()}"
-    look = ["bash", "-c", "find / -path /proc -prune -o -name 'python*' -print 2>/dev/null | grep . || echo none"]
-    kubernetes.kubectl("run", name, f"--image={kubernetes.image}", "--image-pull-policy=IfNotPresent", "--restart=Never", "--command", "--", *look)
+    look = [
+        "bash",
+        "-c",
+        "find / -path /proc -prune -o -name 'python*' -print 2>/dev/null | grep . || echo none",
+    ]
+    kubernetes.kubectl(
+        "run",
+        name,
+        f"--image={kubernetes.image}",
+        "--image-pull-policy=IfNotPresent",
+        "--restart=Never",
+        "--command",
+        "--",
+        *look,
+    )
     try:
-        kubernetes.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s")
+        kubernetes.kubectl(
+            "wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s"
+        )
         assert kubernetes.kubectl("logs", name).split()[0] == "none"
     finally:
         kubernetes.kubectl("delete", "pod", name, "--wait=false")
@@ -61,7 +90,9 @@ def test_the_snippet_on_both_nodes(kubernetes: KubernetesLane, drive: Drive) -> 
     answer = checked(drive("snippet.py", kubernetes.master))
     (told,) = answer["rounds"]
     assert answer["ok"], answer["report"]
-    assert all(one["inside"] and one["sum"] == 42 and one["edtf"] == "1984-06?" for one in told["rdd"])
+    assert all(
+        one["inside"] and one["sum"] == 42 and one["edtf"] == "1984-06?" for one in told["rdd"]
+    )
     assert told["udf"] == ["2004-06/2006-08 2004"]
     nodes = kubernetes.nodes_of_pods()
     hosts = {one["host"] for one in told["rdd"]}
@@ -69,21 +100,39 @@ def test_the_snippet_on_both_nodes(kubernetes: KubernetesLane, drive: Drive) -> 
     assert len({nodes[host] for host in hosts}) == 2, "each executor is on a node of its own"
 
 
-def test_an_addition_is_seen_by_an_rdd_that_was_made_before(kubernetes: KubernetesLane, drive: Drive, tmp_path: Path) -> None:
+def test_an_addition_is_seen_by_an_rdd_that_was_made_before(
+    kubernetes: KubernetesLane, drive: Drive, tmp_path: Path
+) -> None:
     write_projects(tmp_path)
     told = checked(drive("hot_add.py", kubernetes.master, tmp_path, spark__executor__cores="2"))
     assert {file for *_, file in told["before"]} == {""}
     assert all("/boat-layer-" in file for *_, file in (*told["after"], *told["later"]))
     assert len({host for host, *_ in told["after"]}) == 2
-    assert {(host, pid) for host, pid, _ in told["before"]} & {(host, pid) for host, pid, _ in told["after"]}, "workers that ran before serve after"
+    assert {(host, pid) for host, pid, _ in told["before"]} & {
+        (host, pid) for host, pid, _ in told["after"]
+    }, "workers that ran before serve after"
     assert sorted(told["confirmed"]) == ["1", "2"]
     assert told["ok"], told["report"]
 
 
-def test_executors_that_start_after_an_addition_have_it(kubernetes: KubernetesLane, drive: Drive) -> None:
-    dynamic = {"enabled": "true", "shuffleTracking__enabled": "true", "minExecutors": "1", "initialExecutors": "1", "maxExecutors": "2"}
+def test_executors_that_start_after_an_addition_have_it(
+    kubernetes: KubernetesLane, drive: Drive
+) -> None:
+    dynamic = {
+        "enabled": "true",
+        "shuffleTracking__enabled": "true",
+        "minExecutors": "1",
+        "initialExecutors": "1",
+        "maxExecutors": "2",
+    }
     settings = {f"spark__dynamicAllocation__{name}": value for name, value in dynamic.items()}
-    told = checked(drive("late_executors.py", kubernetes.master, **{**settings, "spark__executor__instances": "1"}))
+    told = checked(
+        drive(
+            "late_executors.py",
+            kubernetes.master,
+            **{**settings, "spark__executor__instances": "1"},
+        )
+    )
     assert (told["before"], told["after"]) == (1, 2)
     assert len({host for host, _ in told["seen"]}) == 2
     assert all("/boat-layer-" in file for _, file in told["seen"])
@@ -92,22 +141,54 @@ def test_executors_that_start_after_an_addition_have_it(kubernetes: KubernetesLa
 
 
 @pytest.fixture
-def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """Runs a program of `drivers/` in a pod, as a notebook server is one: with a Python that has pyspark and coffee_boat, here by volumes of this machine."""
+def pod_with_us(
+    kubernetes: KubernetesLane, store: Path, tmp_path: Path
+) -> Iterator[Callable[..., str]]:
+    """Runs a program of `drivers/` in a pod, as a notebook server is one: with a Python that has
+    pyspark and coffee_boat, here by volumes of this machine.
+    """
     if not kubernetes.own:
-        cannot_run("the driver's Python is mounted from this machine, which a cluster of one's own does not see")
+        cannot_run(
+            "the driver's Python is mounted from this machine, which a cluster of one's own does"
+            " not see"
+        )
     name = f"harbour-{time.time_ns()}"
     wheels = tmp_path / "wheels"  # nothing outside of the cluster is reached from its pods
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(wheels), "pyarrow", "edtf"], check=True, timeout=300)
-    folders = sorted({str(path) for path in (Path(sys.prefix), Path(sys.base_prefix), CHECKOUT, store, wheels)})
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--wheel-dir",
+            str(wheels),
+            "pyarrow",
+            "edtf",
+        ],
+        check=True,
+        timeout=300,
+    )
+    folders = sorted(
+        {str(path) for path in (Path(sys.prefix), Path(sys.base_prefix), CHECKOUT, store, wheels)}
+    )
     more = {"spark__kubernetes__container__image": kubernetes.image_with_python}
-    settings = kubernetes.environment(tmp_path / "conf", kubernetes.settings(spark__kubernetes__driver__pod__name=name, **more))
+    settings = kubernetes.environment(
+        tmp_path / "conf", kubernetes.settings(spark__kubernetes__driver__pod__name=name, **more)
+    )
     folders.append(settings["SPARK_CONF_DIR"])
 
     def run(script: str, *arguments: str) -> str:
-        ours = {"COFFEE_BOAT_STORE": str(store), "COFFEE_BOAT_FIND_LINKS": str(wheels), "COFFEE_BOAT_OFFLINE": "true"}
+        ours = {
+            "COFFEE_BOAT_STORE": str(store),
+            "COFFEE_BOAT_FIND_LINKS": str(wheels),
+            "COFFEE_BOAT_OFFLINE": "true",
+        }
         variables = {"SPARK_CONF_DIR": settings["SPARK_CONF_DIR"], "HOME": "/tmp", **ours}
-        address = {"name": "SPARK_LOCAL_HOSTNAME", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+        address = {
+            "name": "SPARK_LOCAL_HOSTNAME",
+            "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}},
+        }
         container = {
             "name": "driver",
             "image": kubernetes.image_with_python,
@@ -115,18 +196,34 @@ def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iter
             "command": [sys.executable, str(DRIVERS / script), *arguments],
             "env": [{"name": key, "value": value} for key, value in variables.items()] + [address],
             "securityContext": {"runAsUser": 0},
-            "volumeMounts": [{"name": f"v{number}", "mountPath": folder} for number, folder in enumerate(folders)],
+            "volumeMounts": [
+                {"name": f"v{number}", "mountPath": folder} for number, folder in enumerate(folders)
+            ],
         }
         spec = {
             "restartPolicy": "Never",
             "serviceAccountName": kubernetes.service_account,
             "containers": [container],
-            "volumes": [{"name": f"v{number}", "hostPath": {"path": folder}} for number, folder in enumerate(folders)],
+            "volumes": [
+                {"name": f"v{number}", "hostPath": {"path": folder}}
+                for number, folder in enumerate(folders)
+            ],
         }
-        kubernetes.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}))
+        kubernetes.kubectl(
+            "apply",
+            "-f",
+            "-",
+            stdin=json.dumps(
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+            ),
+        )
         deadline = time.monotonic() + 800
-        while (phase := kubernetes.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase}")) in ("", "Pending", "Running"):
-            assert time.monotonic() < deadline, f"the pod is {phase}: {kubernetes.kubectl('logs', name, check=False)}"
+        while (
+            phase := kubernetes.kubectl("get", "pod", name, "-o", "jsonpath={.status.phase}")
+        ) in ("", "Pending", "Running"):
+            assert time.monotonic() < deadline, (
+                f"the pod is {phase}: {kubernetes.kubectl('logs', name, check=False)}"
+            )
             time.sleep(1)
         return kubernetes.kubectl("logs", name)
 
@@ -134,7 +231,9 @@ def pod_with_us(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Iter
     kubernetes.kubectl("delete", "pod", name, "--wait=false")
 
 
-def test_a_driver_in_a_pod_and_executors_whose_image_has_another_python(kubernetes: KubernetesLane, pod_with_us: Callable[..., str]) -> None:
+def test_a_driver_in_a_pod_and_executors_whose_image_has_another_python(
+    kubernetes: KubernetesLane, pod_with_us: Callable[..., str]
+) -> None:
     said = pod_with_us("snippet.py", "k8s://https://kubernetes.default.svc")
     answer = Ended(0, said, "").result
     assert answer["ok"], answer["report"]
@@ -145,22 +244,60 @@ def test_a_driver_in_a_pod_and_executors_whose_image_has_another_python(kubernet
 
 
 @pytest.fixture
-def launch(kubernetes: KubernetesLane, store: Path, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+def launch(
+    kubernetes: KubernetesLane, store: Path, tmp_path: Path
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """`boat launch` of a program of `drivers/`; uploads go to a folder that the driver's pod sees."""
     if not kubernetes.own:
-        cannot_run("scripts are uploaded to a folder of this machine, which a cluster of one's own does not see")
+        cannot_run(
+            "scripts are uploaded to a folder of this machine, which a cluster of one's own does"
+            " not see"
+        )
     uploads = tmp_path / "uploads"
     uploads.mkdir()
     volume = "spark.kubernetes.driver.volumes.hostPath.uploads"
-    shared = {f"{volume}.mount.path": str(uploads), f"{volume}.options.path": str(uploads), "spark.kubernetes.file.upload.path": uploads.as_uri()}
+    shared = {
+        f"{volume}.mount.path": str(uploads),
+        f"{volume}.options.path": str(uploads),
+        "spark.kubernetes.file.upload.path": uploads.as_uri(),
+    }
 
     def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        given = {**kubernetes.settings(spark__kubernetes__authenticate__driver__serviceAccountName=kubernetes.service_account), **shared}
+        given = {
+            **kubernetes.settings(
+                spark__kubernetes__authenticate__driver__serviceAccountName=kubernetes.service_account
+            ),
+            **shared,
+        }
         given |= {name.replace("__", "."): value for name, value in settings.items()}
-        environment = kubernetes.environment(tmp_path / "conf", {name: value for name, value in given.items() if value})
-        command = [sys.executable, "-m", "coffee_boat.cli", "launch", "--pip", "pyarrow", "--pip", "edtf", "--master", kubernetes.master, "--deploy-mode", "cluster"]
+        environment = kubernetes.environment(
+            tmp_path / "conf", {name: value for name, value in given.items() if value}
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "coffee_boat.cli",
+            "launch",
+            "--pip",
+            "pyarrow",
+            "--pip",
+            "edtf",
+            "--master",
+            kubernetes.master,
+            "--deploy-mode",
+            "cluster",
+        ]
         env = {**plain_environment(Path(sys.executable), store), **environment}
-        return subprocess.run([*command, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=800, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            [*command, *words],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=800,
+            stdin=subprocess.DEVNULL,
+        )
 
     return run
 
@@ -172,7 +309,9 @@ def log_of(kubernetes: KubernetesLane, name: str) -> str:
     return kubernetes.kubectl("logs", "-l", f"spark-role=driver,spark-app-name={name}", "--tail=-1")
 
 
-def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter(kubernetes: KubernetesLane, launch: Launch) -> None:
+def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter(
+    kubernetes: KubernetesLane, launch: Launch
+) -> None:
     done = launch("--conf", "spark.app.name=well", str(DRIVERS / "on_cluster.py"), "0")
     assert done.returncode == 0, done.stderr[-4000:]
     told = Ended(0, log_of(kubernetes, "well"), "").result
@@ -184,7 +323,9 @@ def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter(kubernetes: Kub
         assert total == 42
 
 
-def test_a_driver_that_fails_in_its_pod_is_a_launch_that_failed(kubernetes: KubernetesLane, launch: Launch) -> None:
+def test_a_driver_that_fails_in_its_pod_is_a_launch_that_failed(
+    kubernetes: KubernetesLane, launch: Launch
+) -> None:
     done = launch("--conf", "spark.app.name=ill", str(DRIVERS / "on_cluster.py"), "7")
     assert done.returncode == 7, done.stderr[-4000:]
     assert "ended with exit code 7" in done.stderr
@@ -194,14 +335,41 @@ def test_a_driver_that_fails_in_its_pod_is_a_launch_that_failed(kubernetes: Kube
 @pytest.mark.parametrize(
     ("setting", "value", "what", "words"),
     [
-        ("spark__kubernetes__file__upload__path", "", "the driver's pod cannot read the archive", "spark.kubernetes.file.upload.path"),
-        ("spark__kubernetes__authenticate__driver__serviceAccountName", "", "the driver's service account is forbidden", "create rolebinding"),
-        ("spark__kubernetes__authenticate__driver__serviceAccountName", "nobody", "there is no such service account", "kubectl create serviceaccount nobody"),
-        ("spark__kubernetes__namespace", "nowhere", "there is no such namespace", "kubectl get namespaces"),
-        ("spark__kubernetes__container__image", "", "no image is named for the pods", "spark.kubernetes.container.image="),
+        (
+            "spark__kubernetes__file__upload__path",
+            "",
+            "the driver's pod cannot read the archive",
+            "spark.kubernetes.file.upload.path",
+        ),
+        (
+            "spark__kubernetes__authenticate__driver__serviceAccountName",
+            "",
+            "the driver's service account is forbidden",
+            "create rolebinding",
+        ),
+        (
+            "spark__kubernetes__authenticate__driver__serviceAccountName",
+            "nobody",
+            "there is no such service account",
+            "kubectl create serviceaccount nobody",
+        ),
+        (
+            "spark__kubernetes__namespace",
+            "nowhere",
+            "there is no such namespace",
+            "kubectl get namespaces",
+        ),
+        (
+            "spark__kubernetes__container__image",
+            "",
+            "no image is named for the pods",
+            "spark.kubernetes.container.image=",
+        ),
     ],
 )
-def test_what_cluster_mode_lacks_is_said_before_anything_is_sent(launch: Launch, setting: str, value: str, what: str, words: str) -> None:
+def test_what_cluster_mode_lacks_is_said_before_anything_is_sent(
+    launch: Launch, setting: str, value: str, what: str, words: str
+) -> None:
     done = launch(str(DRIVERS / "on_cluster.py"), "0", **{setting: value})
     assert done.returncode == 3, done.stderr[-4000:]
     assert what in done.stderr
@@ -219,10 +387,16 @@ def test_an_apiserver_that_does_not_answer(kubernetes: KubernetesLane, drive: Dr
     assert seconds < SECONDS
 
 
-def test_a_service_account_that_may_not_make_pods(kubernetes: KubernetesLane, drive: Drive, tmp_path: Path) -> None:
+def test_a_service_account_that_may_not_make_pods(
+    kubernetes: KubernetesLane, drive: Drive, tmp_path: Path
+) -> None:
     token = kubernetes.kubectl("create", "token", "default").strip()
-    theirs = replace(kubernetes, kubeconfig=tmp_path / "kubeconfig")  # without the administrator's certificate, which counts more than a token
-    theirs.kubeconfig.write_text(kubernetes.kubectl("config", "view", "--raw", "--minify", "--flatten"), "utf-8")
+    theirs = replace(
+        kubernetes, kubeconfig=tmp_path / "kubeconfig"
+    )  # without the administrator's certificate, which counts more than a token
+    theirs.kubeconfig.write_text(
+        kubernetes.kubectl("config", "view", "--raw", "--minify", "--flatten"), "utf-8"
+    )
     theirs.kubectl("config", "set-credentials", "default", f"--token={token}")
     theirs.kubectl("config", "set-context", "--current", "--user=default")
     ended = drive("stuck.py", kubernetes.master, 300, env={"KUBECONFIG": str(theirs.kubeconfig)})
@@ -234,7 +408,14 @@ def test_a_service_account_that_may_not_make_pods(kubernetes: KubernetesLane, dr
 
 
 def test_an_image_that_cannot_be_pulled(kubernetes: KubernetesLane, drive: Drive) -> None:
-    lines = checked(drive("stuck.py", kubernetes.master, 300, spark__kubernetes__container__image="registry.invalid/spark:none"))["lines"]
+    lines = checked(
+        drive(
+            "stuck.py",
+            kubernetes.master,
+            300,
+            spark__kubernetes__container__image="registry.invalid/spark:none",
+        )
+    )["lines"]
     seconds, text = lines[-1]
     assert "an image cannot be pulled" in text
     assert "registry.invalid/spark:none" in text
@@ -242,7 +423,9 @@ def test_an_image_that_cannot_be_pulled(kubernetes: KubernetesLane, drive: Drive
 
 
 def test_a_pod_that_no_node_takes(kubernetes: KubernetesLane, drive: Drive) -> None:
-    lines = checked(drive("stuck.py", kubernetes.master, 300, spark__executor__memory="900g"))["lines"]
+    lines = checked(drive("stuck.py", kubernetes.master, 300, spark__executor__memory="900g"))[
+        "lines"
+    ]
     seconds, text = lines[-1]
     assert "a pod stays Pending" in text
     assert "nodes are available" in text
@@ -252,6 +435,8 @@ def test_a_pod_that_no_node_takes(kubernetes: KubernetesLane, drive: Drive) -> N
 def test_a_damaged_archive_is_explained(kubernetes: KubernetesLane, drive: Drive) -> None:
     told = checked(drive("broken.py", kubernetes.master, "library"))["library"]
     assert told["action"], "it failed in Spark's words"
-    assert told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
+    assert (
+        told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
+    )
     assert "gib" in told["error"]["value"]
     assert any(told["error"]["what"] in line for line in told["told"])

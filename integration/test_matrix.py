@@ -1,4 +1,6 @@
-"""Each supported pair of Python and Spark: the snippet and the Report, on executors that are processes of their own."""
+"""Each supported pair of Python and Spark: the snippet and the Report, on executors that are
+processes of their own.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from integration.venvs import SPARKS, NoInterpreterError, find_interpreter, venv
 @pytest.mark.parametrize("spark", SPARKS)
 def test_a_pair_of_each_spark_can_run_here(spark: str) -> None:
     if not any(_is_here(python) for python in SPARKS[spark]):
-        cannot_run(f"no pair of Spark {spark}: this machine has no Python {' or '.join(SPARKS[spark])}")
+        cannot_run(
+            f"no pair of Spark {spark}: this machine has no Python {' or '.join(SPARKS[spark])}"
+        )
 
 
 def _is_here(python: str) -> bool:
@@ -23,13 +27,20 @@ def _is_here(python: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize(("spark", "python"), [(spark, python) for spark, pythons in SPARKS.items() for python in pythons])
+@pytest.mark.parametrize(
+    ("spark", "python"),
+    [(spark, python) for spark, pythons in SPARKS.items() for python in pythons],
+)
 def test_the_snippet_works(spark: str, python: str, spark_python: SparkPython) -> None:
     try:
         venv = venv_for(python, spark)
     except NoInterpreterError as reason:
-        pytest.skip(str(reason))  # not cannot_run: a machine need not have four Pythons, only one that each Spark runs on
-    told = spark_python.checked("snippet.py", "local-cluster[2,1,1024]", python=venv / "bin" / "python").result
+        pytest.skip(
+            str(reason)
+        )  # not cannot_run: a machine need not have four Pythons, only one that each Spark runs on
+    told = spark_python.checked(
+        "snippet.py", "local-cluster[2,1,1024]", python=venv / "bin" / "python"
+    ).result
     (answers,) = told["rounds"]
     assert len({answer["folder"] for answer in answers["rdd"]}) == 2
     assert all(answer["inside"] for answer in answers["rdd"]), answers

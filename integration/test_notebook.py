@@ -15,22 +15,34 @@ NOTEBOOK = Path(__file__).resolve().parent.parent / "examples" / "notebook.ipynb
 
 def texts(cell: Any) -> str:
     """All that a cell shows, as plain text."""
-    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+    return "\n".join(
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for output in cell.outputs
+    )
 
 
 def html(cell: Any) -> str:
     return "\n".join(output.get("data", {}).get("text/html", "") for output in cell.outputs)
 
 
-def test_the_example_runs_from_top_to_bottom(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_runs_from_top_to_bottom(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COFFEE_BOAT_STORE", str(store))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     for name in ("SPARK_HOME", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
         monkeypatch.delenv(name, raising=False)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=400, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
-    shown = {cell.source.splitlines()[0]: cell for cell in notebook.cells if cell.cell_type == "code"}
+    nbclient.NotebookClient(
+        notebook,
+        timeout=400,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    ).execute()
+    shown = {
+        cell.source.splitlines()[0]: cell for cell in notebook.cells if cell.cell_type == "code"
+    }
     assert "edtf" in html(shown["%boat plan"])
     assert "<th>action</th>" in html(shown["%boat plan"])
     assert "1984-06?" in texts(shown["from pyspark.sql.functions import udf"])
@@ -45,4 +57,8 @@ def test_the_example_runs_from_top_to_bottom(store: Path, tmp_path: Path, monkey
 
 def test_the_example_is_kept_without_outputs() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    assert all(not cell.outputs and cell.execution_count is None for cell in notebook.cells if cell.cell_type == "code")
+    assert all(
+        not cell.outputs and cell.execution_count is None
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    )

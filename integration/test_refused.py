@@ -1,4 +1,6 @@
-"""What a standalone cluster cannot do is said in seconds, before anything is made for it; and what it says of itself is right."""
+"""What a standalone cluster cannot do is said in seconds, before anything is made for it; and what
+it says of itself is right.
+"""
 
 from __future__ import annotations
 
@@ -33,20 +35,30 @@ def refused(spark_python: SparkPython, *arguments: str) -> dict[str, Any]:
 
 
 def test_nobody_is_there(spark_python: SparkPython) -> None:
-    assert refused(spark_python, "spark://127.0.0.1:1")["what"] == "the cluster's master cannot be reached"
+    assert (
+        refused(spark_python, "spark://127.0.0.1:1")["what"]
+        == "the cluster's master cannot be reached"
+    )
 
 
-def test_an_executor_that_fits_on_no_worker(standalone: Lane, ui: str, spark_python: SparkPython) -> None:
+def test_an_executor_that_fits_on_no_worker(
+    standalone: Lane, ui: str, spark_python: SparkPython
+) -> None:
     error = refused(spark_python, standalone.master, ui, "spark.executor.memory=64g")["error"]
     assert "an executor fits on no worker" in error
     assert "spark.executor.memory=2g" in error
 
 
 def test_less_memory_than_spark_takes(standalone: Lane, spark_python: SparkPython) -> None:
-    assert refused(spark_python, standalone.master, "spark.executor.memory=100m")["what"] == "Spark needs more memory than it was given"
+    assert (
+        refused(spark_python, standalone.master, "spark.executor.memory=100m")["what"]
+        == "Spark needs more memory than it was given"
+    )
 
 
-def test_what_the_cluster_and_its_nodes_say(standalone: Lane, ui: str, spark_python: SparkPython, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_cluster_and_its_nodes_say(
+    standalone: Lane, ui: str, spark_python: SparkPython, capsys: pytest.CaptureFixture[str]
+) -> None:
     told = spark_python.checked("probing.py", standalone.master, ui).result
     assert told["manager"].startswith("Spark standalone, 2 workers, 2 cores")
     assert sorted(told["nodes"]) == [node.address for node in standalone.nodes]
@@ -55,6 +67,9 @@ def test_what_the_cluster_and_its_nodes_say(standalone: Lane, ui: str, spark_pyt
     assert told["waiting"] == [], "this session itself is who uses them"
     glibc = [int(part) for part in os.confstr("CS_GNU_LIBC_VERSION").split()[1].split(".")[:2]]
     assert told["asked"], "without Python"
-    assert all(answer in [[node.name, platform.machine(), glibc] for node in standalone.nodes] for answer in told["asked"])
+    assert all(
+        answer in [[node.name, platform.machine(), glibc] for node in standalone.nodes]
+        for answer in told["asked"]
+    )
     with capsys.disabled():
         print(f"\na standalone cluster was asked in {told['seconds']:.3f} s")

@@ -1,4 +1,6 @@
-"""A stage in an object store: a real server that speaks S3, s3fs on the driver, and Spark's own s3a:// on executors."""
+"""A stage in an object store: a real server that speaks S3, s3fs on the driver, and Spark's own
+s3a:// on executors.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +95,15 @@ def test_a_planted_archive_is_refused_and_stays(s3: bed.Server, archive: Archive
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", f"s3://{bed.BUCKET}/x", "cannot be reached"),
     ],
 )
-def test_what_is_wrong_is_told_in_the_storages_words(s3: bed.Server, archive: Archive, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, stage: str, what: str) -> None:
+def test_what_is_wrong_is_told_in_the_storages_words(
+    s3: bed.Server,
+    archive: Archive,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    stage: str,
+    what: str,
+) -> None:
     ship(archive, f"s3://{bed.BUCKET}/right")  # what is right now must not be kept
     monkeypatch.setenv(variable, value)
     with pytest.raises(ShipError, match=what) as error:
@@ -103,8 +113,12 @@ def test_what_is_wrong_is_told_in_the_storages_words(s3: bed.Server, archive: Ar
     assert put(s3, "x") == []
 
 
-def test_an_upload_that_is_interrupted_leaves_nothing(s3: bed.Server, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line breaks in the middle of it, and for good: no object appears, and nothing is in the way of the next attempt."""
+def test_an_upload_that_is_interrupted_leaves_nothing(
+    s3: bed.Server, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line breaks in the middle of it, and for good: no object appears, and nothing is in the
+    way of the next attempt.
+    """
     with relaying(s3.port, breaks_after=len(BYTES) / 2) as relay:
         monkeypatch.setenv("AWS_ENDPOINT_URL", relay.url)
         with pytest.raises(ShipError, match="cannot be"):
@@ -116,7 +130,9 @@ def test_an_upload_that_is_interrupted_leaves_nothing(s3: bed.Server, archive: A
     assert [path.stat().st_size for path in put(s3, "broken")] == [len(BYTES)]
 
 
-def test_the_next_launch_fetches_nothing_of_what_is_known(s3: bed.Server, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_launch_fetches_nothing_of_what_is_known(
+    s3: bed.Server, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stage, store = f"s3://{bed.BUCKET}/known", Store(tmp_path / "store")
 
     def fetched(store: Store | None) -> int:
@@ -131,7 +147,9 @@ def test_the_next_launch_fetches_nothing_of_what_is_known(s3: bed.Server, archiv
         assert fetched(None) >= len(BYTES)
 
 
-def test_an_object_that_was_replaced_since_is_found(s3: bed.Server, archive: Archive, tmp_path: Path) -> None:
+def test_an_object_that_was_replaced_since_is_found(
+    s3: bed.Server, archive: Archive, tmp_path: Path
+) -> None:
     import s3fs
 
     stage, store = f"s3://{bed.BUCKET}/replaced", Store(tmp_path / "store")
@@ -151,7 +169,9 @@ def test_what_nobody_needs_can_go(s3: bed.Server, archive: Archive) -> None:
     assert put(s3, "old") == []
 
 
-def test_executors_fetch_the_archive_and_the_layer_by_s3a(server: bed.Server, spark_python: SparkPython) -> None:
+def test_executors_fetch_the_archive_and_the_layer_by_s3a(
+    server: bed.Server, spark_python: SparkPython
+) -> None:
     home = spark_home(None)
     hadoop = next(home.glob("jars/hadoop-client-api-*.jar")).stem.rpartition("-")[2]
     try:
@@ -167,12 +187,20 @@ def test_executors_fetch_the_archive_and_the_layer_by_s3a(server: bed.Server, sp
         "spark.hadoop.fs.s3a.path.style.access": "true",
     }
     ended = spark_python.checked(
-        "staged.py", "local-cluster[1,1,1024]", f"s3://{bed.BUCKET}/spark", *(f"{key}={value}" for key, value in settings.items()), env=server.exports, timeout=500
+        "staged.py",
+        "local-cluster[1,1,1024]",
+        f"s3://{bed.BUCKET}/spark",
+        *(f"{key}={value}" for key, value in settings.items()),
+        env=server.exports,
+        timeout=500,
     )
     told = ended.result
     names = {path.name for path in put(server, "spark")}
     assert len(names) == 2
-    assert re.fullmatch(rf"s3a://{bed.BUCKET}/spark/(boat-[0-9a-f]{{12}})-[0-9a-f]{{12}}\.tar\.gz#\1", told["archives"])
+    assert re.fullmatch(
+        rf"s3a://{bed.BUCKET}/spark/(boat-[0-9a-f]{{12}})-[0-9a-f]{{12}}\.tar\.gz#\1",
+        told["archives"],
+    )
     assert all(archive.startswith(f"s3a://{bed.BUCKET}/spark/boat-") for archive in told["listed"])
     assert "/boat-" in told["before"]["executable"]
     assert (told["before"]["added"], "boat-layer-" in told["after"]["added"]) == ("", True)

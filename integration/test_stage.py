@@ -1,4 +1,6 @@
-"""A stage that Spark's own Hadoop reaches, in a real JVM: here a folder of this machine behind viewfs://. HDFS itself is in test_yarn.py."""
+"""A stage that Spark's own Hadoop reaches, in a real JVM: here a folder of this machine behind
+viewfs://. HDFS itself is in test_yarn.py.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def hadoop(jvm: Any, conf: dict[str, str]) -> Hadoop:
 def archive(tmp_path: Path) -> Archive:
     path = tmp_path / "an archive.tar.gz"
     path.write_bytes(os.urandom(1 << 20))
-    return Archive("ab" * 32, str(path), path.stat().st_size, (), Target("3.11.7"), "", has_python=True)
+    return Archive(
+        "ab" * 32, str(path), path.stat().st_size, (), Target("3.11.7"), "", has_python=True
+    )
 
 
 def shown(folder: Path) -> list[Path]:
@@ -54,7 +58,9 @@ def shown(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "team").iterdir() if path.suffix != ".crc")
 
 
-def test_the_jvm_puts_the_archive_there_once_under_its_name(archive: Archive, hadoop: Hadoop, folder: Path) -> None:
+def test_the_jvm_puts_the_archive_there_once_under_its_name(
+    archive: Archive, hadoop: Hadoop, folder: Path
+) -> None:
     shipped = ship(archive, STAGE, hadoop=hadoop)
     (there,) = shown(folder)
     assert shipped.uri == f"{STAGE}/{there.name}"
@@ -74,13 +80,17 @@ def test_a_planted_archive_is_refused(archive: Archive, hadoop: Hadoop, folder: 
     assert "its owner, " in error.value.cause
 
 
-def test_a_stage_that_everybody_may_write_is_told(archive: Archive, hadoop: Hadoop, folder: Path) -> None:
+def test_a_stage_that_everybody_may_write_is_told(
+    archive: Archive, hadoop: Hadoop, folder: Path
+) -> None:
     folder.chmod(0o777)
     (finding,) = ship(archive, STAGE, hadoop=hadoop).findings
     assert (finding.what, finding.value) == ("everybody may write the stage's folder", "/boats")
 
 
-def test_a_use_is_noted_and_what_nobody_uses_can_go(archive: Archive, hadoop: Hadoop, folder: Path) -> None:
+def test_a_use_is_noted_and_what_nobody_uses_can_go(
+    archive: Archive, hadoop: Hadoop, folder: Path
+) -> None:
     ship(archive, STAGE, hadoop=hadoop)
     os.utime(shown(folder)[0], (0, 0))
     assert [each.used for each in leftovers(STAGE, 90, hadoop=hadoop)] == [0.0]
@@ -90,7 +100,9 @@ def test_a_use_is_noted_and_what_nobody_uses_can_go(archive: Archive, hadoop: Ha
     assert shown(folder) == []
 
 
-def test_a_jvm_of_its_own_is_started_and_ended_and_tells_what_fails(archive: Archive, store: Path) -> None:
+def test_a_jvm_of_its_own_is_started_and_ended_and_tells_what_fails(
+    archive: Archive, store: Path
+) -> None:
     """As `boat conf` does, which has none."""
     with pytest.raises(ShipError) as error:
         ship(archive, "viewfs://nowhere/boats", hadoop=launch.hadoop(Store(store), {}))

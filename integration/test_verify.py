@@ -1,4 +1,6 @@
-"""Asking the executors of real sessions: local, local-cluster, busy, broken, and with executors that come and go."""
+"""Asking the executors of real sessions: local, local-cluster, busy, broken, and with executors
+that come and go.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,12 @@ if TYPE_CHECKING:
 def start(master: str, **settings: str) -> SparkContext:
     from pyspark import SparkConf, SparkContext
 
-    conf = SparkConf().setAll([("spark.ui.enabled", "false"), *((name.replace("_", "."), value) for name, value in settings.items())])
+    conf = SparkConf().setAll(
+        [
+            ("spark.ui.enabled", "false"),
+            *((name.replace("_", "."), value) for name, value in settings.items()),
+        ]
+    )
     context = SparkContext(master, "coffee_boat", conf=conf)
     context.setLogLevel("OFF")
     return context
@@ -42,7 +49,8 @@ def _this_python() -> Iterator[None]:
         yield
 
 
-# sessions of their own come first, as a process can have one at a time; the very first one's settings stay in the JVM
+# sessions of their own come first, as a process can have one at a time; the very first one's
+# settings stay in the JVM
 
 
 def test_local_mode_has_one_executor_the_driver_and_a_stopped_session_none() -> None:
@@ -61,7 +69,10 @@ def test_local_mode_has_one_executor_the_driver_and_a_stopped_session_none() -> 
 
 def test_no_executors_yet_a_job_brings_them_up() -> None:
     context = start(
-        "local-cluster[2,1,1024]", spark_dynamicAllocation_enabled="true", spark_dynamicAllocation_shuffleTracking_enabled="true", spark_dynamicAllocation_maxExecutors="2"
+        "local-cluster[2,1,1024]",
+        spark_dynamicAllocation_enabled="true",
+        spark_dynamicAllocation_shuffleTracking_enabled="true",
+        spark_dynamicAllocation_maxExecutors="2",
     )
     try:
         found = verify(ClassicSession(context), None, deadline=40)
@@ -90,7 +101,9 @@ def session(cluster: SparkContext) -> ClassicSession:
 
 
 def whereabouts() -> dict[str, Any]:
-    """Runs on an executor: the pid of its JVM, and whether it had to import coffee_boat or this file."""
+    """Runs on an executor: the pid of its JVM, and whether it had to import coffee_boat or this
+    file.
+    """
     pid = os.getpid()
     while b"--executor-id" not in Path(f"/proc/{pid}/cmdline").read_bytes():
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -99,7 +112,9 @@ def whereabouts() -> dict[str, Any]:
 
 @contextmanager
 def held(context: SparkContext, folder: Path, slots: int) -> Iterator[Callable[[], None]]:
-    """A user's job that keeps some slots until the function it gives is called; its result is checked at the end."""
+    """A user's job that keeps some slots until the function it gives is called; its result is
+    checked at the end.
+    """
     from pyspark import InheritableThread
 
     done: list[int] = []
@@ -113,7 +128,9 @@ def held(context: SparkContext, folder: Path, slots: int) -> Iterator[Callable[[
             time.sleep(0.05)
         return number
 
-    thread = InheritableThread(target=lambda: done.extend(context.parallelize(range(slots), slots).map(task).collect()))
+    thread = InheritableThread(
+        target=lambda: done.extend(context.parallelize(range(slots), slots).map(task).collect())
+    )
     thread.start()
     wait_for(lambda: len(list(folder.glob("started-*"))) == slots)
     try:
@@ -131,7 +148,9 @@ def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
         time.sleep(0.05)
 
 
-def test_every_executor_answers_by_value_and_the_callers_properties_stay(cluster: SparkContext, session: ClassicSession) -> None:
+def test_every_executor_answers_by_value_and_the_callers_properties_stay(
+    cluster: SparkContext, session: ClassicSession
+) -> None:
     cluster.setJobGroup("mine", "my job", interruptOnCancel=True)
     cluster.setLocalProperty("spark.scheduler.pool", "mine")
     answers = session.ask(whereabouts, deadline=30)
@@ -139,7 +158,15 @@ def test_every_executor_answers_by_value_and_the_callers_properties_stay(cluster
     assert answers.missed == ()
     assert all(answer["imported"] == [] for answer in answers.by_executor.values())
     assert len({answer["jvm"] for answer in answers.by_executor.values()}) == 2
-    properties = [cluster.getLocalProperty(name) for name in ("spark.jobGroup.id", "spark.job.description", "spark.job.interruptOnCancel", "spark.scheduler.pool")]
+    properties = [
+        cluster.getLocalProperty(name)
+        for name in (
+            "spark.jobGroup.id",
+            "spark.job.description",
+            "spark.job.interruptOnCancel",
+            "spark.scheduler.pool",
+        )
+    ]
     assert properties == ["mine", "my job", "true", "mine"]
     assert cluster.statusTracker().getJobIdsForGroup("mine") == []
 
@@ -148,25 +175,35 @@ def test_verify_tells_what_is_not_from_the_ship(session: ClassicSession) -> None
     found = verify(session, Lock(Target(sys.version.split()[0])))
     assert len(found.executors) == 2
     assert not found.ok
-    assert [finding.what for finding in found.findings if finding.severity == "error"] == ["another interpreter than the shipped one runs"]
+    assert [finding.what for finding in found.findings if finding.severity == "error"] == [
+        "another interpreter than the shipped one runs"
+    ]
     assert str(Path(sys.executable).resolve()) in found.findings[0].value
     assert found.driver_spark == found.jvm_spark == found.executors[0].pyspark
     assert found.executors[0].distributions["py4j"]
 
 
-def test_a_module_beside_the_script_is_told_until_it_is_sent(cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_beside_the_script_is_told_until_it_is_sent(
+    cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "boat_beside.py").write_text("def double(x): return 2 * x\n")
     helpers = __import__("boat_beside")
-    before = [str(finding) for finding in verify(session, None).findings if "boat_beside" in str(finding)]
+    before = [
+        str(finding) for finding in verify(session, None).findings if "boat_beside" in str(finding)
+    ]
     assert f'sc.addPyFile("{tmp_path}/boat_beside.py")' in before[0]
     cluster.addPyFile(str(tmp_path / "boat_beside.py"))
-    assert not [finding for finding in verify(session, None).findings if "boat_beside" in str(finding)]
+    assert not [
+        finding for finding in verify(session, None).findings if "boat_beside" in str(finding)
+    ]
     assert cluster.parallelize([1, 2]).map(helpers.double).collect() == [2, 4]
 
 
-def test_a_busy_cluster_never_holds_verify_up_and_its_job_goes_on(cluster: SparkContext, session: ClassicSession, tmp_path: Path) -> None:
+def test_a_busy_cluster_never_holds_verify_up_and_its_job_goes_on(
+    cluster: SparkContext, session: ClassicSession, tmp_path: Path
+) -> None:
     with held(cluster, tmp_path, slots=2):
         started = time.monotonic()
         found = verify(session, None, deadline=2)
@@ -176,7 +213,9 @@ def test_a_busy_cluster_never_holds_verify_up_and_its_job_goes_on(cluster: Spark
     assert "did not answer" in str(found)
 
 
-def test_executors_that_get_free_in_time_are_waited_for(cluster: SparkContext, session: ClassicSession, tmp_path: Path) -> None:
+def test_executors_that_get_free_in_time_are_waited_for(
+    cluster: SparkContext, session: ClassicSession, tmp_path: Path
+) -> None:
     with held(cluster, tmp_path, slots=1) as release:
         early = session.ask(whereabouts, deadline=4)
         assert len(early.by_executor) == 1
@@ -191,16 +230,29 @@ def test_executors_that_get_free_in_time_are_waited_for(cluster: SparkContext, s
     [
         (None, "error", "PYSPARK_PYTHON"),
         (
-            "echo 'python3: error while loading shared libraries: libpython3.11.so.1.0: cannot open shared object file: No such file or directory' >&2; exit 127",
+            (
+                "echo 'python3: error while loading shared libraries: libpython3.11.so.1.0: cannot"
+                " open shared object file: No such file or directory' >&2; exit 127"
+            ),
             "libpython3.11.so.1.0",
             "archive",
         ),
-        ("echo '/usr/bin/python3: No module named pyspark' >&2; exit 1", "No module named pyspark", "PYSPARK_PYTHON"),
+        (
+            "echo '/usr/bin/python3: No module named pyspark' >&2; exit 1",
+            "No module named pyspark",
+            "PYSPARK_PYTHON",
+        ),
         ("exit 1", "daemon", "stderr"),
     ],
 )
 def test_a_python_that_cannot_start_is_explained(
-    cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, words: str, cure: str
+    cluster: SparkContext,
+    session: ClassicSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str | None,
+    words: str,
+    cure: str,
 ) -> None:
     python = tmp_path / "python3"
     if script is not None:
@@ -214,10 +266,15 @@ def test_a_python_that_cannot_start_is_explained(
     assert "(executor " in caught.value.value
 
 
-def test_an_executor_that_hangs_does_not_hide_the_other(cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_executor_that_hangs_does_not_hide_the_other(
+    cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = tmp_path / "first"
     python = tmp_path / "python3"
-    python.write_text(f'#!/bin/sh\nif mkdir {first} 2>/dev/null; then exec sleep 12; fi\nexec {sys.executable} "$@"\n')
+    python.write_text(
+        f"#!/bin/sh\nif mkdir {first} 2>/dev/null; then exec sleep 12; fi\nexec {sys.executable}"
+        ' "$@"\n'
+    )
     python.chmod(0o755)
     monkeypatch.setattr(cluster, "pythonExec", str(python))
     answers = session.ask(whereabouts, deadline=10)

@@ -32,17 +32,43 @@ def yarn() -> Iterator[YarnLane]:
 
 @pytest.fixture(scope="module")
 def told(yarn: YarnLane, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """One session in client mode: the snippet, then an addition; and what each of our nodes has localized since."""
+    """One session in client mode: the snippet, then an addition; and what each of our nodes has
+    localized since.
+    """
     there = SparkPython(store=store, folder=tmp_path_factory.mktemp("yarn"))
     before = localized(yarn)
-    told = there.checked("cluster_client.py", "yarn", "plan", env=yarn.environment, timeout=1100).result
-    return {**told, "localized": {node: found - before[node] for node, found in localized(yarn).items()}}
+    told = there.checked(
+        "cluster_client.py", "yarn", "plan", env=yarn.environment, timeout=1100
+    ).result
+    return {
+        **told,
+        "localized": {node: found - before[node] for node, found in localized(yarn).items()},
+    }
 
 
 def localized(yarn: YarnLane) -> Mapping[str, set[tuple[str, str]]]:
-    """Inode and path of each archive that a NodeManager keeps unpacked, by node; empty for a cluster that is not ours."""
+    """Inode and path of each archive that a NodeManager keeps unpacked, by node; empty for a
+    cluster that is not ours.
+    """
     nodes = yarn.cluster.node_managers if yarn.cluster else ()
-    return {node.name: set(_found(yarn.on_node(node, "find", f"{node.home}/local", "-name", "boat.json", "-path", "*/filecache/*", "-printf", "%i %h\\n"))) for node in nodes}
+    return {
+        node.name: set(
+            _found(
+                yarn.on_node(
+                    node,
+                    "find",
+                    f"{node.home}/local",
+                    "-name",
+                    "boat.json",
+                    "-path",
+                    "*/filecache/*",
+                    "-printf",
+                    "%i %h\\n",
+                )
+            )
+        )
+        for node in nodes
+    }
 
 
 def _found(said: str) -> Iterator[tuple[str, str]]:
@@ -56,7 +82,16 @@ def _found(said: str) -> Iterator[tuple[str, str]]:
 # the nodes are foreign
 
 
-@pytest.mark.parametrize("path", [sys.executable, str(CHECKOUT), str(Path.home() / ".cache"), "/usr/bin/python3", "/usr/lib/python3"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        sys.executable,
+        str(CHECKOUT),
+        str(Path.home() / ".cache"),
+        "/usr/bin/python3",
+        "/usr/lib/python3",
+    ],
+)
 def test_a_node_has_no_file_of_the_drivers(yarn: YarnLane, path: str) -> None:
     for node in yarn.ours.node_managers:
         assert "No such file" in yarn.on_node(node, "ls", "-d", path)
@@ -102,8 +137,12 @@ def test_an_addition_is_seen_by_functions_made_before(told: Any) -> None:
     assert sorted(told["confirmed"]) == ["1", "2"]
 
 
-def test_conda_packages_run_on_both_nodes_and_come_aboard(yarn: YarnLane, forge: str, store: Path, tmp_path: Path) -> None:
-    said = conda_lane.told(SparkPython(store=store, folder=tmp_path), "yarn", forge, hosts=2, env=yarn.environment)
+def test_conda_packages_run_on_both_nodes_and_come_aboard(
+    yarn: YarnLane, forge: str, store: Path, tmp_path: Path
+) -> None:
+    said = conda_lane.told(
+        SparkPython(store=store, folder=tmp_path), "yarn", forge, hosts=2, env=yarn.environment
+    )
     conda_lane.check_launch(said)
     conda_lane.check_layer(said)
     conda_lane.check_new_base(said)
@@ -120,24 +159,36 @@ def test_what_the_driver_plans_runs_on_the_driver_and_on_executors(told: Any, st
 def test_other_sparks(yarn: YarnLane, spark_python: SparkPython, spark: str) -> None:
     python = pythons()[spark]
     if python is None:
-        cannot_run(f"no Python {' or '.join(OTHER_SPARKS[spark])} for Spark {spark} on this machine")
-    told = spark_python.checked("cluster_client.py", "yarn", python=python, env=yarn.environment_for(python), timeout=1100).result
+        cannot_run(
+            f"no Python {' or '.join(OTHER_SPARKS[spark])} for Spark {spark} on this machine"
+        )
+    told = spark_python.checked(
+        "cluster_client.py", "yarn", python=python, env=yarn.environment_for(python), timeout=1100
+    ).result
     assert len({answer["host"] for answer in told["before"]}) == 2
     assert all("/boat-layer-" in answer["added"] for answer in told["after"])
     assert told["ok"], told["report"]
 
 
-def test_executors_that_come_later_have_base_and_additions(yarn: YarnLane, spark_python: SparkPython) -> None:
-    told = spark_python.checked("cluster_growing.py", "yarn", env=yarn.environment, timeout=1100).result
+def test_executors_that_come_later_have_base_and_additions(
+    yarn: YarnLane, spark_python: SparkPython
+) -> None:
+    told = spark_python.checked(
+        "cluster_growing.py", "yarn", env=yarn.environment, timeout=1100
+    ).result
     assert len(told["first"]) == 1
     assert len(told["executors"]) > 1, told["report"]
     assert all("/boat-layer-" in file for file in told["added"])
     assert told["ok"], told["report"]
 
 
-def test_a_second_application_uploads_and_localizes_nothing(yarn: YarnLane, spark_python: SparkPython) -> None:
+def test_a_second_application_uploads_and_localizes_nothing(
+    yarn: YarnLane, spark_python: SparkPython
+) -> None:
     stage = f"hdfs:///tmp/boats-{os.getpid()}"
-    first, second = spark_python.checked("cluster_staged.py", "yarn", stage, env=yarn.environment, timeout=1100).result["applications"]
+    first, second = spark_python.checked(
+        "cluster_staged.py", "yarn", stage, env=yarn.environment, timeout=1100
+    ).result["applications"]
     assert first["id"] != second["id"]
     assert len(first["stage"]) == 1
     assert second["stage"] == first["stage"], "the same file, of the same time"
@@ -145,19 +196,45 @@ def test_a_second_application_uploads_and_localizes_nothing(yarn: YarnLane, spar
     assert second["archives"].startswith("hdfs://")
     assert len(first["nodes"]) == 2
     assert second["nodes"] == first["nodes"], "the same folder, inode and time on each node"
-    assert all("/usercache/" not in folder for folder, *_ in first["nodes"].values()), "kept for every user"
+    assert all("/usercache/" not in folder for folder, *_ in first["nodes"].values()), (
+        "kept for every user"
+    )
 
 
 # cluster mode
 
 
-def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_told(yarn: YarnLane, store: Path, tmp_path: Path) -> None:
+def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_told(
+    yarn: YarnLane, store: Path, tmp_path: Path
+) -> None:
     ended = boat(
-        *("launch", "--pip", "pyarrow", "--pip", "edtf", "--master", "yarn", "--deploy-mode", "cluster"),
-        *("--conf", "spark.executor.memory=512m", "--conf", "spark.ui.enabled=false", "--conf", "spark.yarn.queue=harbour" if yarn.cluster else "spark.app.name=job"),
+        *(
+            "launch",
+            "--pip",
+            "pyarrow",
+            "--pip",
+            "edtf",
+            "--master",
+            "yarn",
+            "--deploy-mode",
+            "cluster",
+        ),
+        *(
+            "--conf",
+            "spark.executor.memory=512m",
+            "--conf",
+            "spark.ui.enabled=false",
+            "--conf",
+            "spark.yarn.queue=harbour" if yarn.cluster else "spark.app.name=job",
+        ),
         *(str(DRIVERS / "cluster_job.py"), "7"),
         folder=tmp_path,
-        env={**yarn.environment, "COFFEE_BOAT_STORE": str(store), "PYSPARK_DRIVER_PYTHON": "/nowhere/python", "PYSPARK_PYTHON": "./nowhere/bin/python3"},
+        env={
+            **yarn.environment,
+            "COFFEE_BOAT_STORE": str(store),
+            "PYSPARK_DRIVER_PYTHON": "/nowhere/python",
+            "PYSPARK_PYTHON": "./nowhere/bin/python3",
+        },
     )
     assert ended.returncode == 7, ended.stderr[-4000:]
     assert "ended with exit code 7" in ended.stderr
@@ -170,9 +247,21 @@ def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_to
 
 
 def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SPARK_", "PYSPARK_", "HADOOP_"))
+    }
     command = [str(Path(sys.executable).with_name("boat")), *arguments]
-    return subprocess.run(command, cwd=folder, env={**kept, **env}, capture_output=True, text=True, check=False, timeout=1100)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**kept, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1100,
+    )
 
 
 # what cannot work is said at once
@@ -184,11 +273,16 @@ def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.Compl
         ("spark.yarn.queue=nowhere", "YARN has no such queue"),
         ("spark.executor.memory=400m", "Spark needs more memory than it was given"),
         ("spark.executor.memory=900g", "an executor of this size fits nowhere in this YARN"),
-        ("spark.hadoop.yarn.resourcemanager.address=127.0.0.1:9", "YARN's ResourceManager cannot be reached"),
+        (
+            "spark.hadoop.yarn.resourcemanager.address=127.0.0.1:9",
+            "YARN's ResourceManager cannot be reached",
+        ),
         ("spark.hadoop.fs.defaultFS=hdfs://127.0.0.1:9", "HDFS cannot be reached"),
     ],
 )
-def test_settings_that_do_not_fit(yarn: YarnLane, spark_python: SparkPython, setting: str, what: str) -> None:
+def test_settings_that_do_not_fit(
+    yarn: YarnLane, spark_python: SparkPython, setting: str, what: str
+) -> None:
     refused(yarn.environment, spark_python, what, setting)
 
 
@@ -216,7 +310,11 @@ def test_a_full_folder(yarn: YarnLane, spark_python: SparkPython) -> None:
 
 def refused(environment: Any, spark_python: SparkPython, what: str, *settings: str) -> str:
     """The error's text; it comes before anything is resolved or built, in seconds."""
-    told = SparkPython(store=spark_python.folder / "store", folder=spark_python.folder).checked("cluster_refused.py", "yarn", *settings, env=environment).result
+    told = (
+        SparkPython(store=spark_python.folder / "store", folder=spark_python.folder)
+        .checked("cluster_refused.py", "yarn", *settings, env=environment)
+        .result
+    )
     assert told["what"] == what, told
     assert told["seconds"] < 10
     assert not told["built"]
@@ -226,7 +324,12 @@ def refused(environment: Any, spark_python: SparkPython, what: str, *settings: s
 def administer(yarn: YarnLane, *arguments: str) -> None:
     """hdfs dfsadmin, as HDFS's own user."""
     node, hadoop_folder = yarn.ours.node("namenode"), hadoop.ON_NODE
-    java = [f"{_java.ON_NODE}/bin/java", "-cp", f"{hadoop_folder}/conf:{hadoop_folder}/lib/*", "org.apache.hadoop.hdfs.tools.DFSAdmin"]
+    java = [
+        f"{_java.ON_NODE}/bin/java",
+        "-cp",
+        f"{hadoop_folder}/conf:{hadoop_folder}/lib/*",
+        "org.apache.hadoop.hdfs.tools.DFSAdmin",
+    ]
     yarn.on_node(node, *java, *arguments)
 
 
@@ -250,14 +353,28 @@ STORY = {
 
 
 @pytest.fixture(scope="module")
-def story(yarn: YarnLane, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[Any]]:
+def story(
+    yarn: YarnLane, store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, list[Any]]:
     """What each step of each chapter gave, but for `be`."""
     assert yarn.ours.healthy
     there = SparkPython(store=store, folder=tmp_path_factory.mktemp("stage"))
     words = {chapter: text.split() for chapter, text in STORY.items()}
-    given = iter(there.checked("staging.py", f"hdfs:///shared-{os.getpid()}", *(word for each in words.values() for word in each), env=yarn.environment).result["steps"])
-    steps = {chapter: [(what, next(given)) for what in each[::2]] for chapter, each in words.items()}
-    return {chapter: [outcome for what, outcome in each if what != "be"] for chapter, each in steps.items()}
+    given = iter(
+        there.checked(
+            "staging.py",
+            f"hdfs:///shared-{os.getpid()}",
+            *(word for each in words.values() for word in each),
+            env=yarn.environment,
+        ).result["steps"]
+    )
+    steps = {
+        chapter: [(what, next(given)) for what in each[::2]] for chapter, each in words.items()
+    }
+    return {
+        chapter: [outcome for what, outcome in each if what != "be"]
+        for chapter, each in steps.items()
+    }
 
 
 def test_an_archive_in_hdfs_is_uploaded_once_for_all(story: Mapping[str, list[Any]]) -> None:
@@ -266,7 +383,11 @@ def test_an_archive_in_hdfs_is_uploaded_once_for_all(story: Mapping[str, list[An
     assert alices["uri"].count(":") == 2, "with the NameNode's address: executors need no default"
     assert alices["findings"] == again["findings"] == []
     assert {alices["uri"], again["uri"], bobs["uri"]} == {alices["uri"]}
-    assert list(before.items()) == list(after.items()) == [(alices["uri"].rpartition("/")[2], next(iter(before.values())))]
+    assert (
+        list(before.items())
+        == list(after.items())
+        == [(alices["uri"].rpartition("/")[2], next(iter(before.values())))]
+    )
     assert bobs["findings"] == ["the archive in the stage belongs to alice"]
 
 
@@ -276,7 +397,9 @@ def test_an_archive_that_another_user_planted_is_refused(story: Mapping[str, lis
     assert "its owner, bob" in refused_["cause"]
 
 
-def test_an_archive_that_somebody_used_stays_and_the_others_go(story: Mapping[str, list[Any]]) -> None:
+def test_an_archive_that_somebody_used_stays_and_the_others_go(
+    story: Mapping[str, list[Any]],
+) -> None:
     (name,) = story["once"][0]
     _, old = story["old"]
     assert name in old
@@ -285,7 +408,9 @@ def test_an_archive_that_somebody_used_stays_and_the_others_go(story: Mapping[st
     assert any(each.startswith(f".{name}.used-bob") for each in times)
     done, after = story["pruned"]
     assert done["removed"] == []
-    assert [reason.partition(":")[0] for reason in done["kept"]] == ["the stage may not be read or written by you"], "what bob planted: the sticky bit is for that"
+    assert [reason.partition(":")[0] for reason in done["kept"]] == [
+        "the stage may not be read or written by you"
+    ], "what bob planted: the sticky bit is for that"
     assert after == times
 
 
@@ -301,19 +426,32 @@ def test_a_folder_that_everybody_may_write_is_named(story: Mapping[str, list[Any
         ("closed", 1, "the stage may not be read or written by you", "user=bob"),
     ],
 )
-def test_what_hdfs_refuses_is_told_in_its_own_words_and_leaves_nothing(story: Mapping[str, list[Any]], chapter: str, step: int, what: str, words: str) -> None:
+def test_what_hdfs_refuses_is_told_in_its_own_words_and_leaves_nothing(
+    story: Mapping[str, list[Any]], chapter: str, step: int, what: str, words: str
+) -> None:
     error = story[chapter][step]
     assert error["error"] == what
     assert words in error["cause"]
     assert "\tat " not in error["cause"]
     assert error["cure"]
-    assert not any(re.fullmatch(r".+\.[0-9a-f]{32}", name) for name in story["closed"][-1]), "an upload that broke off"
+    assert not any(re.fullmatch(r".+\.[0-9a-f]{32}", name) for name in story["closed"][-1]), (
+        "an upload that broke off"
+    )
 
 
 # what cannot start is explained
 
 
 def test_a_damaged_archive_is_explained(yarn: YarnLane, spark_python: SparkPython) -> None:
-    told = spark_python.checked("broken.py", "yarn", "library", "spark.executor.memory=512m", env=yarn.environment, timeout=1100).result["library"]
-    assert told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
+    told = spark_python.checked(
+        "broken.py",
+        "yarn",
+        "library",
+        "spark.executor.memory=512m",
+        env=yarn.environment,
+        timeout=1100,
+    ).result["library"]
+    assert (
+        told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
+    )
     assert any(told["error"]["what"] in line for line in told["told"])

@@ -2,9 +2,9 @@
 
     python -m integration.venvs 3.12 4.1.4      # makes it, prints its folder
 
-They are kept in the cache folder and made anew when setup.cfg changes. pyspark is a source distribution of 400 MB and
-more: its wheel, good for every Python, is built once a version and kept there too.
-"""
+They are kept in the cache folder and made anew when setup.cfg changes. pyspark is a source
+distribution of 400 MB and more: its wheel, good for every Python, is built once a version and kept
+there too."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-SPARKS = {"3.5.9": ("3.10", "3.11"), "4.1.4": ("3.10", "3.11", "3.12", "3.13"), "4.3.0": ("3.11", "3.12", "3.13")}
+SPARKS = {
+    "3.5.9": ("3.10", "3.11"),
+    "4.1.4": ("3.10", "3.11", "3.12", "3.13"),
+    "4.3.0": ("3.11", "3.12", "3.13"),
+}
 """Spark's version -> Python's minor versions."""
 
 
@@ -59,13 +63,28 @@ def find_interpreter(python: str) -> Path:
     Raises:
         NoInterpreterError: there is none.
     """
-    # pyenv's shims look like interpreters and fail unless a version is switched on: its versions are named instead
+    # pyenv's shims look like interpreters and fail unless a version is switched on: its versions
+    # are named instead
     found = shutil.which("pyenv")
-    root = Path(os.environ.get("PYENV_ROOT") or (Path(found).resolve().parent.parent if found else Path.home() / ".pyenv"))
-    versions = [str(folder) for folder in sorted(root.glob(f"versions/{python}.*/bin"), reverse=True)]
-    others = [folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.endswith("/shims")]
+    root = Path(
+        os.environ.get("PYENV_ROOT")
+        or (Path(found).resolve().parent.parent if found else Path.home() / ".pyenv")
+    )
+    versions = [
+        str(folder) for folder in sorted(root.glob(f"versions/{python}.*/bin"), reverse=True)
+    ]
+    others = [
+        folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.endswith("/shims")
+    ]
     search = {**os.environ, "PATH": os.pathsep.join([*versions, *others])}
-    done = subprocess.run(_uv("python", "find", "--no-python-downloads", "--no-project", "--system", python), env=search, capture_output=True, text=True, check=False, cwd="/")
+    done = subprocess.run(
+        _uv("python", "find", "--no-python-downloads", "--no-project", "--system", python),
+        env=search,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
     if done.returncode != 0:
         raise NoInterpreterError(f"no Python {python} on this machine (uv python find {python})")
     return Path(done.stdout.strip())
@@ -75,7 +94,18 @@ def _make(folder: Path, interpreter: Path, spark_wheel: Path) -> None:
     if folder.exists():  # half made, or from another setup.cfg
         shutil.rmtree(folder)
     _run(_uv("venv", "--quiet", "--python", str(interpreter), str(folder)))
-    _run(_uv("pip", "install", "--quiet", "--python", f"{folder}/bin/python", str(spark_wheel), "--editable", str(CHECKOUT)))
+    _run(
+        _uv(
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            f"{folder}/bin/python",
+            str(spark_wheel),
+            "--editable",
+            str(CHECKOUT),
+        )
+    )
 
 
 def _spark_wheel(spark: str) -> Path:
@@ -83,8 +113,30 @@ def _spark_wheel(spark: str) -> Path:
     with _locked(folder):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                pip = _uv("run", "--quiet", "--no-project", "--with", "pip", "--python", sys.executable, "python", "-m", "pip")
-                _run([*pip, "wheel", "--quiet", "--no-deps", "--no-cache-dir", "--wheel-dir", f"{scratch}/made", f"pyspark=={spark}"])
+                pip = _uv(
+                    "run",
+                    "--quiet",
+                    "--no-project",
+                    "--with",
+                    "pip",
+                    "--python",
+                    sys.executable,
+                    "python",
+                    "-m",
+                    "pip",
+                )
+                _run(
+                    [
+                        *pip,
+                        "wheel",
+                        "--quiet",
+                        "--no-deps",
+                        "--no-cache-dir",
+                        "--wheel-dir",
+                        f"{scratch}/made",
+                        f"pyspark=={spark}",
+                    ]
+                )
                 Path(scratch, "made").rename(folder)
     return next(folder.glob("*.whl"))
 
@@ -107,7 +159,11 @@ def _uv(*arguments: str) -> list[str]:
 
 
 def _run(argv: Sequence[str]) -> None:
-    subprocess.run(argv, check=True, env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"})
+    subprocess.run(
+        argv,
+        check=True,
+        env={name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The YARN that the lane runs on: a bed of our own, or the cluster that the user's HADOOP_CONF_DIR names."""
+"""The YARN that the lane runs on: a bed of our own, or the cluster that the user's HADOOP_CONF_DIR
+names.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ from integration.venvs import SPARKS, NoInterpreterError, cache_folder, find_int
 
 OTHER_SPARKS = {spark: minors for spark, minors in SPARKS.items() if spark != list(SPARKS)[-1]}
 """Besides the newest, which this virtual environment has."""
-_OF_THE_USER = ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_USER_NAME", "SPARK_CONF_DIR", "SPARK_LOCAL_IP", "KRB5CCNAME")
+_OF_THE_USER = (
+    "HADOOP_CONF_DIR",
+    "YARN_CONF_DIR",
+    "HADOOP_USER_NAME",
+    "SPARK_CONF_DIR",
+    "SPARK_LOCAL_IP",
+    "KRB5CCNAME",
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,11 @@ class YarnLane:
 
     def environment_for(self, python: Path) -> Mapping[str, str]:
         """The same, for the Spark of another virtual environment."""
-        return self.environment if self.cluster is None else self.cluster.exports_for(str(_spark_home_of(python)))
+        return (
+            self.environment
+            if self.cluster is None
+            else self.cluster.exports_for(str(_spark_home_of(python)))
+        )
 
     def on_node(self, node: Node, *argv: str) -> str:
         """What a program says on a node."""
@@ -53,11 +66,16 @@ class YarnLane:
 def yarn_lane() -> Iterator[YarnLane]:
     """The user's cluster, or one of our own for as long as the block lasts."""
     if os.environ.get("HADOOP_CONF_DIR"):
-        yield YarnLane({name: value for name in _OF_THE_USER if (value := os.environ.get(name))}, None)
+        yield YarnLane(
+            {name: value for name in _OF_THE_USER if (value := os.environ.get(name))}, None
+        )
         return
     state = cache_folder() / "beds" / f"test-yarn-{os.getpid()}"
     try:
-        options = bed.Options(sparks=tuple(dict.fromkeys((str(spark_home(None)), *map(str, _sparks())))), cache=str(cache_folder()))
+        options = bed.Options(
+            sparks=tuple(dict.fromkeys((str(spark_home(None)), *map(str, _sparks())))),
+            cache=str(cache_folder()),
+        )
         with timed("yarn: up"):
             cluster = bed.up(state, options)
     except BedCannotRun as reason:
@@ -72,8 +90,15 @@ def yarn_lane() -> Iterator[YarnLane]:
 
 
 def pythons() -> dict[str, Path | None]:
-    """Spark's version -> the interpreter of a virtual environment with it, of the newest Python that is here; None if there is none."""
-    return {spark: next(filter(None, (_venv_python(python, spark) for python in reversed(minors))), None) for spark, minors in OTHER_SPARKS.items()}
+    """Spark's version -> the interpreter of a virtual environment with it, of the newest Python
+    that is here; None if there is none.
+    """
+    return {
+        spark: next(
+            filter(None, (_venv_python(python, spark) for python in reversed(minors))), None
+        )
+        for spark, minors in OTHER_SPARKS.items()
+    }
 
 
 def _venv_python(python: str, spark: str) -> Path | None:

@@ -1,4 +1,6 @@
-"""What all tests share: small real wheels, a store of their own, and a guard against effects that outlive a test."""
+"""What all tests share: small real wheels, a store of their own, and a guard against effects that
+outlive a test.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +52,11 @@ class MakeWheel(Protocol):
             files: path in the wheel -> content; `NAME/__init__.py` with a version by default.
             console_scripts: name -> "module:attribute".
             data: path below NAME-VERSION.data ("scripts/tool") -> content.
-            dist_info: path below NAME-VERSION.dist-info -> content; added to METADATA, WHEEL and RECORD, or instead of them.
-            executable: those of `files` that have the run bit.
-            members: zip members written last, as they are given.
-            record: member -> what RECORD says of it ("sha256=...,12"), None to leave it out; instead of the truth.
-            folder: where to write; a new folder by default.
+            dist_info: path below NAME-VERSION.dist-info -> content; added to METADATA, WHEEL and
+            RECORD, or instead of them. executable: those of `files` that have the run bit. members:
+            zip members written last, as they are given. record: member -> what RECORD says of it
+            ("sha256=...,12"), None to leave it out; instead of the truth. folder: where to write; a
+            new folder by default.
         """
 
 
@@ -65,7 +67,9 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(scope="session")
 def pyspark_packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with the chunks that every archive has, and nothing else: making them takes longer than most tests."""
+    """A store with the chunks that every archive has, and nothing else: making them takes longer
+    than most tests.
+    """
     from coffee_boat import Captain
 
     folder = tmp_path_factory.mktemp("packed")
@@ -83,7 +87,10 @@ def pyspark_is_packed(pyspark_packed: Path, tmp_path: Path) -> None:
 
 
 def with_chunks_of(made: Path, store: Path) -> Path:
-    """A store with the chunks that another one has. By links: entries of a store are never changed."""
+    """A store with the chunks that another one has.
+
+    By links: entries of a store are never changed.
+    """
     for kind in ("chunks", "keys"):
         shutil.copytree(made / kind, store / kind, copy_function=os.link, dirs_exist_ok=True)
     return store
@@ -121,30 +128,61 @@ def make_wheel(tmp_path_factory: pytest.TempPathFactory) -> MakeWheel:
     ) -> Path:
         stem = f"{name.replace('-', '_')}-{version}"
         own = f"{stem}.dist-info/"
-        contents: dict[str, str | bytes] = dict(files if files is not None else {f"{name.replace('-', '_')}/__init__.py": f"__version__ = {version!r}\n"})
+        contents: dict[str, str | bytes] = dict(
+            files
+            if files is not None
+            else {f"{name.replace('-', '_')}/__init__.py": f"__version__ = {version!r}\n"}
+        )
         contents |= {f"{stem}.data/{path}": content for path, content in (data or {}).items()}
-        contents[f"{own}METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + "".join(f"Requires-Dist: {text}\n" for text in requires)
-        contents[f"{own}WHEEL"] = f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {str(tag.endswith('any')).lower()}\nTag: {tag}\n"
+        contents[f"{own}METADATA"] = (
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            + "".join(f"Requires-Dist: {text}\n" for text in requires)
+        )
+        contents[f"{own}WHEEL"] = (
+            "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib:"
+            f" {str(tag.endswith('any')).lower()}\nTag: {tag}\n"
+        )
         if console_scripts:
-            contents[f"{own}entry_points.txt"] = "[console_scripts]\n" + "".join(f"{script} = {target}\n" for script, target in console_scripts.items())
+            contents[f"{own}entry_points.txt"] = "[console_scripts]\n" + "".join(
+                f"{script} = {target}\n" for script, target in console_scripts.items()
+            )
         contents |= {own + path: content for path, content in (dist_info or {}).items()}
         path = (folder or tmp_path_factory.mktemp("wheels")) / f"{stem}-{tag}.whl"
-        written = [(zip_info(member, executable=member in executable, compression=compression), content) for member, content in contents.items()]
-        table = {info.filename: row_of(content) for info, content in [*written, *members]} | {f"{own}RECORD": ","} | dict(record or {})
+        written = [
+            (zip_info(member, executable=member in executable, compression=compression), content)
+            for member, content in contents.items()
+        ]
+        table = (
+            {info.filename: row_of(content) for info, content in [*written, *members]}
+            | {f"{own}RECORD": ","}
+            | dict(record or {})
+        )
         with zipfile.ZipFile(path, "w") as archive:
-            for info, content in [*written, (zip_info(f"{own}RECORD"), record_text(table)), *members]:
+            for info, content in [
+                *written,
+                (zip_info(f"{own}RECORD"), record_text(table)),
+                *members,
+            ]:
                 archive.writestr(info, content)
         return path
 
     return make
 
 
-def zip_info(name: str, *, executable: bool = False, compression: int = zipfile.ZIP_DEFLATED, link: bool = False) -> zipfile.ZipInfo:
+def zip_info(
+    name: str,
+    *,
+    executable: bool = False,
+    compression: int = zipfile.ZIP_DEFLATED,
+    link: bool = False,
+) -> zipfile.ZipInfo:
     """A member as a build tool on Linux writes it."""
     info = zipfile.ZipInfo(name, (2020, 2, 2, 0, 0, 0))
     info.create_system = 3
     info.compress_type = compression
-    info.external_attr = (stat.S_IFLNK | 0o777 if link else stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+    info.external_attr = (
+        stat.S_IFLNK | 0o777 if link else stat.S_IFREG | (0o755 if executable else 0o644)
+    ) << 16
     return info
 
 
@@ -156,13 +194,17 @@ def row_of(content: str | bytes) -> str:
 
 def record_text(table: Mapping[str, str | None]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows((name, *row.split(",")) for name, row in table.items() if row is not None)
+    csv.writer(out, lineterminator="\n").writerows(
+        (name, *row.split(",")) for name, row in table.items() if row is not None
+    )
     return out.getvalue()
 
 
 @pytest.fixture(autouse=True)
 def no_effects_left() -> Iterator[None]:
-    """A test that changes the working directory or the environment breaks others: it fails, and the next ones start clean."""
+    """A test that changes the working directory or the environment breaks others: it fails, and the
+    next ones start clean.
+    """
     folder, environment = Path.cwd(), _environment()
     yield
     after = _environment()
@@ -190,13 +232,24 @@ def conda_channel(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     if reason := channels.why_no_python():
         cannot_run(reason)
-    return channels.fill(tmp_path_factory.mktemp("conda") / "forge", channels.small_python(), channels.python_abi(), *channels.small_packages())
+    return channels.fill(
+        tmp_path_factory.mktemp("conda") / "forge",
+        channels.small_python(),
+        channels.python_abi(),
+        *channels.small_packages(),
+    )
 
 
 @pytest.fixture(scope="session")
 def other_conda_channel(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URL of a second channel, for priorities: newer versions of what the first has, and one package of its own."""
+    """URL of a second channel, for priorities: newer versions of what the first has, and one
+    package of its own.
+    """
     pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
     import conda_channel as channels
 
-    return channels.fill(tmp_path_factory.mktemp("conda") / "other", channels.module("pure", "3.0"), channels.module("only-there", "1.0", license="GPL-3.0-only"))
+    return channels.fill(
+        tmp_path_factory.mktemp("conda") / "other",
+        channels.module("pure", "3.0"),
+        channels.module("only-there", "1.0", license="GPL-3.0-only"),
+    )

@@ -8,8 +8,16 @@ from typing import NoReturn
 
 import pytest
 
-_INSTALLED = {"rattler": "conda", "conda_pack": "conda", "ruamel.yaml": "conda", "pyspark": "local", "IPython": "notebook"}
-"""Without these, tests are skipped as they are collected or run (pytest.importorskip); each with the extra that brings it."""
+_INSTALLED = {
+    "rattler": "conda",
+    "conda_pack": "conda",
+    "ruamel.yaml": "conda",
+    "pyspark": "local",
+    "IPython": "notebook",
+}
+"""Without these, tests are skipped as they are collected or run (pytest.importorskip); each with
+the extra that brings it.
+"""
 
 
 def in_ci() -> bool:
@@ -25,7 +33,11 @@ def cannot_run(reason: str) -> NoReturn:
 
 def require_installed() -> None:
     """Raises: pytest.UsageError in CI, where a lane would be skipped for want of a package."""
-    missing = [f"{module} (pip install coffee_boat[{extra}])" for module, extra in _INSTALLED.items() if not _is_there(module)]
+    missing = [
+        f"{module} (pip install coffee_boat[{extra}])"
+        for module, extra in _INSTALLED.items()
+        if not _is_there(module)
+    ]
     if in_ci() and missing:
         raise pytest.UsageError(f"in CI all lanes have to run; there is no {', '.join(missing)}")
 

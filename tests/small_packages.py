@@ -1,4 +1,6 @@
-"""Tiny real wheels, source distributions, folders and a loopback index, for the tests of lock and wheels."""
+"""Tiny real wheels, source distributions, folders and a loopback index, for the tests of lock and
+wheels.
+"""
 
 from __future__ import annotations
 
@@ -37,30 +39,69 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
-def wheel(folder: Path, name: str, version: str, requires: Sequence[str] = (), *, tag: str = "py3-none-any", python: str = "", extras: Sequence[str] = ()) -> Path:
+def wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    requires: Sequence[str] = (),
+    *,
+    tag: str = "py3-none-any",
+    python: str = "",
+    extras: Sequence[str] = (),
+) -> Path:
     """A wheel with one module."""
     stem = f"{name.replace('-', '_')}-{version}"
-    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {r}" for r in requires), *(f"Provides-Extra: {e}" for e in extras)]
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {r}" for r in requires),
+        *(f"Provides-Extra: {e}" for e in extras),
+    ]
     lines += [f"Requires-Python: {python}"] if python else []
     files = {
         f"{name.replace('-', '_')}.py": f"VERSION = {version!r}\n",
         f"{stem}.dist-info/METADATA": "\n".join(lines) + "\n",
-        f"{stem}.dist-info/WHEEL": f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        f"{stem}.dist-info/WHEEL": (
+            f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n"
+        ),
     }
-    record = "".join(f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},{len(text)}\n" for path, text in files.items())
+    record = "".join(
+        f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b'=').decode()},{len(text)}\n"
+        for path, text in files.items()
+    )
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(folder / f"{stem}-{tag}.whl", "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, text in {**files, f"{stem}.dist-info/RECORD": f"{record}{stem}.dist-info/RECORD,,\n"}.items():
+        for path, text in {
+            **files,
+            f"{stem}.dist-info/RECORD": f"{record}{stem}.dist-info/RECORD,,\n",
+        }.items():
             archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text)
     return folder / f"{stem}-{tag}.whl"
 
 
-def project(folder: Path, name: str, version: str, requires: Sequence[str] = (), *, tag: str = "py3-none-any", static: bool = True) -> Path:
+def project(
+    folder: Path,
+    name: str,
+    version: str,
+    requires: Sequence[str] = (),
+    *,
+    tag: str = "py3-none-any",
+    static: bool = True,
+) -> Path:
     """A folder with a pyproject.toml and a build backend of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = f'\n[project]\nname = "{name}"\nversion = "{version}"\ndependencies = {list(requires)!r}\n' if static else ""
-    (folder / "pyproject.toml").write_text(f'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n{table}')
-    (folder / "backend.py").write_text(BACKEND.format(name=name, version=version, tag=tag, requires=list(requires)))
+    table = (
+        f'\n[project]\nname = "{name}"\nversion = "{version}"\ndependencies = {list(requires)!r}\n'
+        if static
+        else ""
+    )
+    (folder / "pyproject.toml").write_text(
+        f'[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n{table}'
+    )
+    (folder / "backend.py").write_text(
+        BACKEND.format(name=name, version=version, tag=tag, requires=list(requires))
+    )
     return folder
 
 
@@ -97,7 +138,9 @@ class Index(ThreadingHTTPServer):
         self.cut_off: set[str] = set()
         self.replaced: dict[str, bytes] = {}
         self.before: dict[str, Callable[[], object]] = {}
-        """Path -> what is done before it is answered; of files only where uv does not ask for their metadata."""
+        """Path -> what is done before it is answered; of files only where uv does not ask for their
+        metadata.
+        """
 
     @property
     def host(self) -> str:
@@ -117,15 +160,26 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.login and self.headers.get("Authorization") != wanted:
             return self._send(b"", 401)
         kind, _, name = self.path.strip("/").partition("/")
-        if self.path in self.server.before and (kind == "simple" or not self.headers.get("User-Agent", "").startswith("uv/")):
+        if self.path in self.server.before and (
+            kind == "simple" or not self.headers.get("User-Agent", "").startswith("uv/")
+        ):
             self.server.before[self.path]()
         if kind == "simple":
-            found = [path.name for path in sorted(self.server.folder.iterdir()) if path.name.startswith((f"{name}-", f"{name.replace('-', '_')}-"))]
-            links = "".join(f'<a href="/files/{file}#sha256={sha256(self.server.folder / file)}">{file}</a>' for file in found)
+            found = [
+                path.name
+                for path in sorted(self.server.folder.iterdir())
+                if path.name.startswith((f"{name}-", f"{name.replace('-', '_')}-"))
+            ]
+            links = "".join(
+                f'<a href="/files/{file}#sha256={sha256(self.server.folder / file)}">{file}</a>'
+                for file in found
+            )
             return self._send(links.encode(), 200 if found else 404, "text/html")
         if not (self.server.folder / name).is_file():
             return self._send(b"", 404)
-        return self._send(self.server.replaced.get(name, (self.server.folder / name).read_bytes()), 200)
+        return self._send(
+            self.server.replaced.get(name, (self.server.folder / name).read_bytes()), 200
+        )
 
     do_HEAD = do_GET  # noqa: N815
 

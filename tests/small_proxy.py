@@ -1,4 +1,6 @@
-"""Small real servers on the loopback: a proxy that takes note of who is asked for, and opens no tunnel; and a line that breaks."""
+"""Small real servers on the loopback: a proxy that takes note of who is asked for, and opens no
+tunnel; and a line that breaks.
+"""
 
 from __future__ import annotations
 

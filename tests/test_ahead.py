@@ -1,4 +1,6 @@
-"""What is made ahead only saves time: it is waited for if it is wanted, and its failures are for who wants it."""
+"""What is made ahead only saves time: it is waited for if it is wanted, and its failures are for
+who wants it.
+"""
 
 from __future__ import annotations
 

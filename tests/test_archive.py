@@ -28,7 +28,9 @@ TARGET = Target("3.11.7", glibc=(2, 28))
 LOCK = Lock(TARGET, (Pin("one", "1.0"), Pin("two", "2.0")))
 
 
-def chunk_of(store: Store, label: str, files: dict[str, str], floor: tuple[int, int] = (0, 0)) -> Chunk:
+def chunk_of(
+    store: Store, label: str, files: dict[str, str], floor: tuple[int, int] = (0, 0)
+) -> Chunk:
     def fill(writer: ChunkWriter) -> tuple[int, int]:
         for name, content in files.items():
             writer.file(name, content.encode(), executable=name.startswith("bin/"))
@@ -38,16 +40,29 @@ def chunk_of(store: Store, label: str, files: dict[str, str], floor: tuple[int, 
 
 
 def archive_of(store: Store, *chunks: Chunk) -> Archive:
-    return assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs={"requirements": ["one"]}, store=store)
+    return assemble(
+        chunks,
+        target=TARGET,
+        lock=LOCK,
+        has_python=True,
+        inputs={"requirements": ["one"]},
+        store=store,
+    )
 
 
 @pytest.fixture
 def chunks(store: Store) -> tuple[Chunk, Chunk]:
-    return chunk_of(store, "one 1.0", {"bin/one": "#!/bin/sh\n", "lib/one.py": "1"}), chunk_of(store, "two 2.0", {"lib/two.py": "2"}, (2, 27))
+    return chunk_of(store, "one 1.0", {"bin/one": "#!/bin/sh\n", "lib/one.py": "1"}), chunk_of(
+        store, "two 2.0", {"lib/two.py": "2"}, (2, 27)
+    )
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, bool]]:
-    return {str(path.relative_to(folder)): (path.read_bytes(), os.access(path, os.X_OK)) for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), os.access(path, os.X_OK))
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_an_archive_is_its_chunks_and_a_tail(store: Store, chunks: tuple[Chunk, Chunk]) -> None:
@@ -59,7 +74,12 @@ def test_an_archive_is_its_chunks_and_a_tail(store: Store, chunks: tuple[Chunk, 
     assert Path(archive.path).name == f"{archive.name}.tar.gz"
     assert gzip.decompress(data).endswith(bytes(1024))
     with tarfile.open(archive.path) as tar:
-        assert [name for name in tar.getnames() if not tar.getmember(name).isdir()] == ["bin/one", "lib/one.py", "lib/two.py", "boat.json"]
+        assert [name for name in tar.getnames() if not tar.getmember(name).isdir()] == [
+            "bin/one",
+            "lib/one.py",
+            "lib/two.py",
+            "boat.json",
+        ]
         boat = json.load(tar.extractfile("boat.json") or pytest.fail("no boat.json"))
     assert boat.pop("coffee_boat")
     assert boat == {
@@ -89,7 +109,10 @@ def test_the_second_time_nothing_is_written(store: Store, chunks: tuple[Chunk, C
 def test_order_and_inputs_make_another_archive(store: Store, chunks: tuple[Chunk, Chunk]) -> None:
     first = archive_of(store, *chunks)
     assert archive_of(store, *reversed(chunks)).id != first.id
-    assert assemble(chunks, target=TARGET, lock=LOCK, has_python=False, inputs={}, store=store).id != first.id
+    assert (
+        assemble(chunks, target=TARGET, lock=LOCK, has_python=False, inputs={}, store=store).id
+        != first.id
+    )
 
 
 def test_unpacking_gives_what_tar_gives(store: Store, tmp_path: Path) -> None:
@@ -104,10 +127,16 @@ def test_unpacking_gives_what_tar_gives(store: Store, tmp_path: Path) -> None:
     root = unpack(archive, store)
     assert root == store.environment_path(archive)
     (tmp_path / "tar").mkdir()
-    subprocess.run(f'gzip -dc "{archive.path}" | tar -C "{tmp_path}/tar" -xf -', shell=True, check=True)
+    subprocess.run(
+        f'gzip -dc "{archive.path}" | tar -C "{tmp_path}/tar" -xf -', shell=True, check=True
+    )
     assert tree(root) == tree(tmp_path / "tar")
     assert os.readlink(root / "link") == "deep/big"
-    assert {name: content for name, content in tree(root).items() if name != "boat.json"} == tree(source) == tree(unpack_chunk(chunk, store))
+    assert (
+        {name: content for name, content in tree(root).items() if name != "boat.json"}
+        == tree(source)
+        == tree(unpack_chunk(chunk, store))
+    )
 
 
 def test_clashing_files_are_told_and_the_later_one_wins(store: Store) -> None:
@@ -126,7 +155,9 @@ def test_a_link_is_replaced_not_followed(store: Store) -> None:
         writer.file("bin/python3.11", b"the interpreter")
         writer.link("bin/python3", "python3.11")
 
-    archive = archive_of(store, make(store, 1, "python", links), chunk_of(store, "evil 1.0", {"bin/python3": "evil"}))
+    archive = archive_of(
+        store, make(store, 1, "python", links), chunk_of(store, "evil 1.0", {"bin/python3": "evil"})
+    )
     root = unpack(archive, store)
     assert (root / "bin/python3.11").read_text() == "the interpreter"
     assert (root / "bin/python3").read_text() == "evil"
@@ -134,7 +165,10 @@ def test_a_link_is_replaced_not_followed(store: Store) -> None:
 
 
 def test_a_file_where_another_package_has_a_folder(store: Store) -> None:
-    one, two = chunk_of(store, "one 1.0", {"lib/x": "file"}), chunk_of(store, "two 2.0", {"lib/x/y": "below"})
+    one, two = (
+        chunk_of(store, "one 1.0", {"lib/x": "file"}),
+        chunk_of(store, "two 2.0", {"lib/x/y": "below"}),
+    )
     for pair in ((one, two), (two, one)):
         with pytest.raises(BuildError, match="lib/x") as caught:
             archive_of(store, *pair)
@@ -147,7 +181,11 @@ def test_what_was_damaged_in_the_store_is_told(store: Store, chunks: tuple[Chunk
     archive = archive_of(store, *chunks)
     whole = Path(archive.path).read_bytes()
     truncated = whole.rindex(b"\x1f\x8b\x08\x00")  # the tail is gone: a reader notices nothing
-    for size, data in ((archive.size, whole[:-4]), (truncated, whole[:truncated]), (len(whole), whole[:70] + b"\xff\xff" + whole[72:])):
+    for size, data in (
+        (archive.size, whole[:-4]),
+        (truncated, whole[:truncated]),
+        (len(whole), whole[:70] + b"\xff\xff" + whole[72:]),
+    ):
         Path(archive.path).write_bytes(data)
         with pytest.raises(BuildError, match="damaged") as caught:
             unpack(replace(archive, size=size), store)
@@ -175,7 +213,9 @@ def test_copies(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> No
     assert path.read_bytes() == b"mine"
     copy_to(archive, Destination(path, overwrite=True))
     assert path.read_bytes() == Path(archive.path).read_bytes()
-    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")] == [path.name]
+    assert [
+        entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")
+    ] == [path.name]
     for wrong in ("boat.zip", "boat"):
         with pytest.raises(BuildError, match="called") as caught:
             copy_to(archive, Destination(tmp_path / wrong))
@@ -185,15 +225,35 @@ def test_copies(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> No
     assert "mkdir" in caught.value.cure
 
 
-def test_a_disk_that_takes_less_than_it_is_given_is_noticed(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
+def test_a_disk_that_takes_less_than_it_is_given_is_noticed(
+    store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path
+) -> None:
     """A limit on a file's size cuts the last write short, without an error."""
-    inputs = {"requirements": [hashlib.sha256(str(number).encode()).hexdigest() for number in range(500)]}
-    whole = assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs=inputs, store=store, to=Destination(tmp_path / "whole.tar.gz"))
+    inputs = {
+        "requirements": [hashlib.sha256(str(number).encode()).hexdigest() for number in range(500)]
+    }
+    whole = assemble(
+        chunks,
+        target=TARGET,
+        lock=LOCK,
+        has_python=True,
+        inputs=inputs,
+        store=store,
+        to=Destination(tmp_path / "whole.tar.gz"),
+    )
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (whole.size - 200, limits[1]))
     try:
         with pytest.raises(BuildError, match="cannot be written"):
-            assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs=inputs, store=store, to=Destination(tmp_path / "cut.tar.gz"))
+            assemble(
+                chunks,
+                target=TARGET,
+                lock=LOCK,
+                has_python=True,
+                inputs=inputs,
+                store=store,
+                to=Destination(tmp_path / "cut.tar.gz"),
+            )
         with pytest.raises(StoreError):
             assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs=inputs, store=store)
     finally:
@@ -202,11 +262,21 @@ def test_a_disk_that_takes_less_than_it_is_given_is_noticed(store: Store, chunks
     assert not [*(store.root / "archives").rglob("*.tar.gz")]
 
 
-def test_an_archive_for_a_place_is_the_same_and_is_whole_or_not_there(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> None:
+def test_an_archive_for_a_place_is_the_same_and_is_whole_or_not_there(
+    store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path
+) -> None:
     path = tmp_path / "boat.tar.gz"
 
     def packed() -> Archive:
-        return assemble(chunks, target=TARGET, lock=LOCK, has_python=True, inputs={"requirements": ["one"]}, store=store, to=Destination(path, overwrite=True))
+        return assemble(
+            chunks,
+            target=TARGET,
+            lock=LOCK,
+            has_python=True,
+            inputs={"requirements": ["one"]},
+            store=store,
+            to=Destination(path, overwrite=True),
+        )
 
     at_place = packed()
     assert at_place.path == str(path)
@@ -219,7 +289,9 @@ def test_an_archive_for_a_place_is_the_same_and_is_whole_or_not_there(store: Sto
     with pytest.raises(BuildError, match="gone"):
         packed()
     assert path.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")] == [path.name]
+    assert [
+        entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")
+    ] == [path.name]
 
 
 BUILD = """
@@ -246,9 +318,25 @@ def test_the_same_bytes_for_everyone(make_wheel: MakeWheel, tmp_path: Path) -> N
         (home / "tree" / "sub").mkdir(parents=True)
         for name in ("sub/b", "a", "c"):
             (home / "tree" / name).write_text(name)
-        wheel = make_wheel(folder=home, files={f"demo/{name}.py": name * 3000 for name in "abc"}, console_scripts={"demo": "demo:main"})
-        environment = {**os.environ, "HOME": str(home), "USER": who, "TZ": zone, "PYTHONHASHSEED": seed}
-        ran = subprocess.run([sys.executable, "-c", BUILD, str(home / "store"), str(wheel), umask], env=environment, capture_output=True, text=True, check=True)
+        wheel = make_wheel(
+            folder=home,
+            files={f"demo/{name}.py": name * 3000 for name in "abc"},
+            console_scripts={"demo": "demo:main"},
+        )
+        environment = {
+            **os.environ,
+            "HOME": str(home),
+            "USER": who,
+            "TZ": zone,
+            "PYTHONHASHSEED": seed,
+        }
+        ran = subprocess.run(
+            [sys.executable, "-c", BUILD, str(home / "store"), str(wheel), umask],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         archives.append(Path(ran.stdout.strip()))
     first, second = archives
     assert first.name == second.name
@@ -267,11 +355,22 @@ store = Store(sys.argv[1])
 print(unpack(assemble(chunks, target=target, lock=lock, has_python=True, inputs={"requirements": ["one"]}, store=store), store))
 """
     argument = pickle.dumps((chunks, TARGET, LOCK)).hex()
-    running = [subprocess.Popen([sys.executable, "-c", code, str(store.root), argument], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(store.root), argument],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
     answers = {process.communicate(timeout=60)[0].strip() for process in running}
     archive = archive_of(store, *chunks)
     assert answers == {str(store.environment_path(archive))}
-    assert len(list((store.root / "archives").iterdir())) == len(list((store.root / "trees").iterdir())) == 1
+    assert (
+        len(list((store.root / "archives").iterdir()))
+        == len(list((store.root / "trees").iterdir()))
+        == 1
+    )
     assert list((store.root / "tmp").iterdir()) == []
 
 
@@ -279,7 +378,18 @@ def test_a_wheel_in_an_archive_imports(make_wheel: MakeWheel, store: Store) -> N
     target = Target(f"{sys.version_info.major}.{sys.version_info.minor}.0")
     wheel = make_wheel(files={"demo/__init__.py": "answer = 42\n" + "# filler\n" * 1000})
     chunk = wheel_chunk(wheel, Pin("demo", "1.0", filename=wheel.name), target, store)
-    root = unpack(assemble([chunk], target=target, lock=Lock(target), has_python=False, inputs={}, store=store), store)
+    root = unpack(
+        assemble(
+            [chunk], target=target, lock=Lock(target), has_python=False, inputs={}, store=store
+        ),
+        store,
+    )
     code = "import demo, importlib.metadata as m; print(demo.answer, m.version('demo'))"
-    ran = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(root / target.site_packages)}, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(root / target.site_packages)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert ran.stdout.split() == ["42", "1.0"]

@@ -1,4 +1,7 @@
-"""Golden patches: what each kind of master gets set. After a change that is meant: UPDATE_GOLDEN=1 pytest tests/test_backends.py, and read the diff."""
+"""Golden patches: what each kind of master gets set.
+
+After a change that is meant: UPDATE_GOLDEN=1 pytest tests/test_backends.py, and read the diff.
+"""
 
 from __future__ import annotations
 
@@ -38,26 +41,70 @@ OPINIONATED = {
     "spark.kubernetes.namespace": "harbour",
 }
 USERS = {"plain": PLAIN, "opinionated": OPINIONATED}
-MASTERS = {"local": "local[2]", "standalone": "spark://host:7077", "local-cluster": "local-cluster[2,1,1024]", "yarn": "yarn", "kubernetes": "k8s://https://host:6443"}
+MASTERS = {
+    "local": "local[2]",
+    "standalone": "spark://host:7077",
+    "local-cluster": "local-cluster[2,1,1024]",
+    "yarn": "yarn",
+    "kubernetes": "k8s://https://host:6443",
+}
 CLUSTER_MODE = ("yarn", "kubernetes")
 STAGES = {"": "file:///store/a.tar.gz", "-staged": "hdfs:///boats/boat-abcdefabcdef.tar.gz"}
 CASES = [(kind, "client", "") for kind in MASTERS] + [
-    (kind, mode, stage) for kind in CLUSTER_MODE for mode in ("client", "cluster") for stage in STAGES if (mode, stage) != ("client", "")
+    (kind, mode, stage)
+    for kind in CLUSTER_MODE
+    for mode in ("client", "cluster")
+    for stage in STAGES
+    if (mode, stage) != ("client", "")
 ]
 """Master, deploy mode, and where the archive is."""
 
 
 def shipped(*, python: bool = True, stage: str = "") -> Shipped:
-    archive = Archive(id="abcdef" * 10 + "abcd", path="/store/a.tar.gz", size=1, chunks=(), target=Target("3.11.7"), lock_digest="0" * 64, has_python=python)
+    archive = Archive(
+        id="abcdef" * 10 + "abcd",
+        path="/store/a.tar.gz",
+        size=1,
+        chunks=(),
+        target=Target("3.11.7"),
+        lock_digest="0" * 64,
+        has_python=python,
+    )
     return Shipped(archive, STAGES[stage])
 
 
-def patch(master: str, conf: Mapping[str, str], *, python: bool = True, mode: str = "client", stage: str = "") -> ConfPatch:
+def patch(
+    master: str,
+    conf: Mapping[str, str],
+    *,
+    python: bool = True,
+    mode: str = "client",
+    stage: str = "",
+) -> ConfPatch:
     backend = backend_for(master)
-    variables = {"PYSPARK_PYTHON": "./old/bin/python"} if conf is OPINIONATED else {"PYSPARK_PYTHON": "python3"}
-    uploads = {"spark.kubernetes.file.upload.path": "s3a://bucket/uploads"} if mode == "cluster" and not stage else {}
-    facts = SparkFacts(version="4.1.0", master=master, deploy_mode=mode, conf={**conf, **uploads}, environment=variables, python="/venv/bin/python")
-    return backend.patch(facts, shipped(python=python, stage=stage), environment=ENVIRONMENT if backend.needs_environment else None)
+    variables = (
+        {"PYSPARK_PYTHON": "./old/bin/python"}
+        if conf is OPINIONATED
+        else {"PYSPARK_PYTHON": "python3"}
+    )
+    uploads = (
+        {"spark.kubernetes.file.upload.path": "s3a://bucket/uploads"}
+        if mode == "cluster" and not stage
+        else {}
+    )
+    facts = SparkFacts(
+        version="4.1.0",
+        master=master,
+        deploy_mode=mode,
+        conf={**conf, **uploads},
+        environment=variables,
+        python="/venv/bin/python",
+    )
+    return backend.patch(
+        facts,
+        shipped(python=python, stage=stage),
+        environment=ENVIRONMENT if backend.needs_environment else None,
+    )
 
 
 def golden_name(kind: str, mode: str, stage: str, python: str, user: str) -> str:
@@ -68,14 +115,24 @@ def golden_name(kind: str, mode: str, stage: str, python: str, user: str) -> str
 @pytest.mark.parametrize("python", [True, False], ids=["ship_python", "nodes_python"])
 @pytest.mark.parametrize(("kind", "mode", "stage"), CASES)
 def test_golden(kind: str, mode: str, stage: str, python: bool, user: str) -> None:
-    made = json.loads(json.dumps(dataclasses.asdict(patch(MASTERS[kind], USERS[user], python=python, mode=mode, stage=stage))))
-    path = GOLDEN / golden_name(kind, mode, stage, "ship_python" if python else "nodes_python", user)
+    made = json.loads(
+        json.dumps(
+            dataclasses.asdict(
+                patch(MASTERS[kind], USERS[user], python=python, mode=mode, stage=stage)
+            )
+        )
+    )
+    path = GOLDEN / golden_name(
+        kind, mode, stage, "ship_python" if python else "nodes_python", user
+    )
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", "utf-8")
     assert made == json.loads(path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("key", ["spark.pyspark.python", "spark.executorEnv.PYTHONHOME", "spark.executorEnv.PYTHONPATH"])
+@pytest.mark.parametrize(
+    "key", ["spark.pyspark.python", "spark.executorEnv.PYTHONHOME", "spark.executorEnv.PYTHONPATH"]
+)
 def test_findings_show_no_secrets_of_settings(key: str) -> None:
     findings = patch("local[2]", {key: "https://h/x?sig=hunter2"}).findings
     assert "https://h/x?sig=***" in "".join(map(str, findings))
@@ -83,7 +140,12 @@ def test_findings_show_no_secrets_of_settings(key: str) -> None:
 
 
 def test_every_golden_file_is_of_a_case() -> None:
-    assert {p.name for p in GOLDEN.glob("*.json")} == {golden_name(*case, python, user) for case in CASES for python in ("ship_python", "nodes_python") for user in USERS}
+    assert {p.name for p in GOLDEN.glob("*.json")} == {
+        golden_name(*case, python, user)
+        for case in CASES
+        for python in ("ship_python", "nodes_python")
+        for user in USERS
+    }
 
 
 @pytest.mark.parametrize(
@@ -152,24 +214,37 @@ def test_cluster_mode_is_refused_where_spark_has_none(master: str) -> None:
     [
         ("file:///store/a.tar.gz", {}, "spark.kubernetes.file.upload.path=s3a://bucket/uploads"),
         ("file:///store/a.tar.gz", {"spark.kubernetes.file.upload.path": "file:///shared"}, ""),
-        ("local:///opt/a.tar.gz", {"spark.kubernetes.file.upload.path": "file:///shared"}, "by file:"),
+        (
+            "local:///opt/a.tar.gz",
+            {"spark.kubernetes.file.upload.path": "file:///shared"},
+            "by file:",
+        ),
         ("http://host/a.tar.gz", {}, ""),
         ("hdfs:///boats/a.tar.gz", {}, ""),
     ],
 )
-def test_in_cluster_mode_on_kubernetes_pods_must_be_able_to_read_the_archive(uri: str, conf: dict[str, str], refused: str) -> None:
-    facts = SparkFacts(version="4.1.4", master="k8s://https://host:6443", deploy_mode="cluster", conf=conf)
+def test_in_cluster_mode_on_kubernetes_pods_must_be_able_to_read_the_archive(
+    uri: str, conf: dict[str, str], refused: str
+) -> None:
+    facts = SparkFacts(
+        version="4.1.4", master="k8s://https://host:6443", deploy_mode="cluster", conf=conf
+    )
     place = dataclasses.replace(shipped(), uri=uri)
     if refused:
         with pytest.raises(LaunchError) as caught:
             backend_for(facts.master).patch(facts, place, environment=None)
         assert refused in caught.value.cure
     else:
-        assert backend_for(facts.master).patch(facts, place, environment=None).conf["spark.archives"] == f"{uri}#{place.archive.name}"
+        assert (
+            backend_for(facts.master).patch(facts, place, environment=None).conf["spark.archives"]
+            == f"{uri}#{place.archive.name}"
+        )
 
 
 def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
-    made = backend_for("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(python=False), environment=ENVIRONMENT)
+    made = backend_for("local[2]").patch(
+        SparkFacts("4.1.0", "local[2]"), shipped(python=False), environment=ENVIRONMENT
+    )
     assert made.python == "python3.11"
 
 
@@ -179,9 +254,16 @@ def test_local_without_the_unpacked_environment_is_refused() -> None:
 
 
 def test_a_store_with_a_colon_serves_a_shipped_interpreter_only() -> None:
-    facts, place = SparkFacts(version="4.1.0", master="local[2]", python="/venv/bin/python"), Path("/data:1/trees/boat-abcdefabcdef")
+    facts, place = (
+        SparkFacts(version="4.1.0", master="local[2]", python="/venv/bin/python"),
+        Path("/data:1/trees/boat-abcdefabcdef"),
+    )
     with pytest.raises(LaunchError, match="':'") as caught:
         backend_for("local[2]").patch(facts, shipped(python=False), environment=place)
     assert caught.value.value == str(place)
     assert "COFFEE_BOAT_STORE=" in caught.value.cure
-    assert backend_for("local[2]").patch(facts, shipped(), environment=place).python.startswith(f"{place}/")
+    assert (
+        backend_for("local[2]")
+        .patch(facts, shipped(), environment=place)
+        .python.startswith(f"{place}/")
+    )

@@ -22,6 +22,11 @@ def test_there_are_beds() -> None:
     assert (BEDS / "standalone" / "__main__.py").is_file()
 
 
-@pytest.mark.parametrize("path", sorted(BEDS.rglob("*.py")), ids=lambda path: str(path.relative_to(BEDS)))
+@pytest.mark.parametrize(
+    "path", sorted(BEDS.rglob("*.py")), ids=lambda path: str(path.relative_to(BEDS))
+)
 def test_a_bed_uses_the_standard_library_and_other_beds_parts_only(path: Path) -> None:
-    assert all(name == "integration.beds" or name.startswith("integration.beds.") for name in imported(path)), imported(path)
+    assert all(
+        name == "integration.beds" or name.startswith("integration.beds.")
+        for name in imported(path)
+    ), imported(path)

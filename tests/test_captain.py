@@ -1,4 +1,6 @@
-"""The Captain through its own door: no Spark is started, no network is used, wheels come from a folder."""
+"""The Captain through its own door: no Spark is started, no network is used, wheels come from a
+folder.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ from lanes import cannot_run
 from small_packages import project, serving
 
 import coffee_boat
-from coffee_boat import BoatError, BuildError, Captain, LaunchError, LockError, RequirementError, SettingsError
+from coffee_boat import (
+    BoatError,
+    BuildError,
+    Captain,
+    LaunchError,
+    LockError,
+    RequirementError,
+    SettingsError,
+)
 from coffee_boat._store import Store
 
 pytestmark = pytest.mark.usefixtures("pyspark_is_packed")
@@ -38,7 +48,9 @@ def wheels(make_wheel: MakeWheel, tmp_path: Path) -> Path:
 @pytest.fixture
 def captain(wheels: Path, tmp_path: Path) -> Iterator[Captain]:
     # The nodes' own interpreter: what these tests are about does not need a copy of this one.
-    with Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store") as captain:
+    with Captain(
+        ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store"
+    ) as captain:
         yield captain
 
 
@@ -56,9 +68,17 @@ def test_what_is_public() -> None:
 def test_packs_what_was_asked_for_and_what_it_needs(captain: Captain, tmp_path: Path) -> None:
     archive = captain.add_pip_packages("alpha").pack(tmp_path / "env.tar.gz")
     site = archive.target.site_packages
-    assert {f"{site}alpha/__init__.py", f"{site}beta/__init__.py", f"{site}pyspark/worker.py", "boat.json"} <= names_in(tmp_path / "env.tar.gz")
+    assert {
+        f"{site}alpha/__init__.py",
+        f"{site}beta/__init__.py",
+        f"{site}pyspark/worker.py",
+        "boat.json",
+    } <= names_in(tmp_path / "env.tar.gz")
     assert captain.lock is not None
-    assert [(pin.name, pin.version, pin.requires) for pin in captain.lock.pins] == [("alpha", "1.0", ("beta",)), ("beta", "2.0", ())]
+    assert [(pin.name, pin.version, pin.requires) for pin in captain.lock.pins] == [
+        ("alpha", "1.0", ("beta",)),
+        ("beta", "2.0", ()),
+    ]
 
 
 def once_packed(label: str, store: Path, seen: list[bool]) -> Callable[[], None]:
@@ -74,18 +94,28 @@ def once_packed(label: str, store: Path, seen: list[bool]) -> Callable[[], None]
 
 
 def chunks_called(label: str, store: Path) -> list[Path]:
-    return [key for key in (store / "keys/chunk").glob("*.json") if json.loads(key.read_text())["label"] == label]
+    return [
+        key
+        for key in (store / "keys/chunk").glob("*.json")
+        if json.loads(key.read_text())["label"] == label
+    ]
 
 
 def test_a_wheel_is_packed_while_another_one_is_fetched(wheels: Path, tmp_path: Path) -> None:
     seen = list[bool]()
     with serving(wheels) as index:
-        index.before["/files/beta-2.0-py3-none-any.whl"] = once_packed("alpha 1.0", tmp_path / "store", seen)
-        Captain(ship_python=False, index_url=index.url, store=tmp_path / "store").add_pip_packages("alpha").pack(tmp_path / "env.tar.gz")
+        index.before["/files/beta-2.0-py3-none-any.whl"] = once_packed(
+            "alpha 1.0", tmp_path / "store", seen
+        )
+        Captain(ship_python=False, index_url=index.url, store=tmp_path / "store").add_pip_packages(
+            "alpha"
+        ).pack(tmp_path / "env.tar.gz")
     assert seen == [True]
 
 
-def test_what_will_likely_be_chosen_is_packed_while_the_index_is_asked(wheels: Path, tmp_path: Path) -> None:
+def test_what_will_likely_be_chosen_is_packed_while_the_index_is_asked(
+    wheels: Path, tmp_path: Path
+) -> None:
     store, seen = tmp_path / "store", list[bool]()
     with serving(wheels) as index:
         asked = {"ship_python": False, "index_url": index.url, "store": store}
@@ -99,7 +129,9 @@ def test_what_will_likely_be_chosen_is_packed_while_the_index_is_asked(wheels: P
     assert again.id == first.id
 
 
-def test_a_wrong_guess_costs_nothing_but_time(wheels: Path, make_wheel: MakeWheel, tmp_path: Path) -> None:
+def test_a_wrong_guess_costs_nothing_but_time(
+    wheels: Path, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
     store, seen = tmp_path / "store", list[bool]()
     with serving(wheels) as index:
         asked = {"ship_python": False, "index_url": index.url, "store": store}
@@ -118,9 +150,13 @@ def test_a_wrong_guess_costs_nothing_but_time(wheels: Path, make_wheel: MakeWhee
     assert "beta 2.0" not in {chunk.label for chunk in archive.chunks}
 
 
-def test_the_same_again_is_the_same_archive_and_needs_no_writable_store(captain: Captain, wheels: Path, tmp_path: Path) -> None:
+def test_the_same_again_is_the_same_archive_and_needs_no_writable_store(
+    captain: Captain, wheels: Path, tmp_path: Path
+) -> None:
     first = captain.add_pip_packages("alpha").pack(tmp_path / "one.tar.gz")
-    again = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("alpha")
+    again = Captain(
+        ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store"
+    ).add_pip_packages("alpha")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")}
     second = again.pack(tmp_path / "two.tar.gz")
     assert second.id == first.id
@@ -128,7 +164,9 @@ def test_the_same_again_is_the_same_archive_and_needs_no_writable_store(captain:
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*")} == before
 
 
-def test_boat_json_tells_what_it_was_made_from_and_no_path(captain: Captain, tmp_path: Path) -> None:
+def test_boat_json_tells_what_it_was_made_from_and_no_path(
+    captain: Captain, tmp_path: Path
+) -> None:
     captain.add_pip_packages("alpha", "beta<2").pack(tmp_path / "env.tar.gz")
     with tarfile.open(tmp_path / "env.tar.gz") as entries:
         last = entries.getmembers()[-1]
@@ -140,12 +178,20 @@ def test_boat_json_tells_what_it_was_made_from_and_no_path(captain: Captain, tmp
     assert str(tmp_path) not in text
 
 
-def test_bytecode_of_all_packages_goes_along_if_asked_for(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytecode_of_all_packages_goes_along_if_asked_for(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for choice, expected in (("base", 0), ("all", 2)):
         monkeypatch.setenv("COFFEE_BOAT_BYTECODE", choice)
-        captain = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("alpha")
+        captain = Captain(
+            ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store"
+        ).add_pip_packages("alpha")
         captain.pack(tmp_path / f"{choice}.tar.gz")
-        compiled = [name for name in names_in(tmp_path / f"{choice}.tar.gz") if name.endswith(".pyc") and ("/alpha/" in name or "/beta/" in name)]
+        compiled = [
+            name
+            for name in names_in(tmp_path / f"{choice}.tar.gz")
+            if name.endswith(".pyc") and ("/alpha/" in name or "/beta/" in name)
+        ]
         assert len(compiled) == expected, compiled
 
 
@@ -169,39 +215,64 @@ def test_a_plan_tells_what_a_launch_would_be_refused_for(captain: Captain) -> No
 
 @pytest.mark.parametrize("conf", [{}, {"spark.executor.memory": "100m"}])
 def test_what_would_be_refused_is_a_warning_where_the_user_knows_better(
-    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], conf: dict[str, str]
+    wheels: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    conf: dict[str, str],
 ) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
-    said = "Spark needs more memory than it was given" if conf else "the cluster's master cannot be reached"
+    said = (
+        "Spark needs more memory than it was given"
+        if conf
+        else "the cluster's master cannot be reached"
+    )
     monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "warn")
-    with Captain(store=tmp_path / "store", find_links=[str(wheels)], offline=True, ship_python=False) as captain:
+    with Captain(
+        store=tmp_path / "store", find_links=[str(wheels)], offline=True, ship_python=False
+    ) as captain:
         captain.add_pip_packages("alpha").launch_ship(master=NOBODY, conf=conf)
         assert f"warning: {said}" in capsys.readouterr().err
         assert {finding.severity for finding in captain.plan(master=NOBODY).findings} == {"warning"}
     monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "refuse")
-    with Captain(store=tmp_path / "store", find_links=[str(wheels)], offline=True, ship_python=False) as captain, pytest.raises(LaunchError, match=said):
+    with (
+        Captain(
+            store=tmp_path / "store", find_links=[str(wheels)], offline=True, ship_python=False
+        ) as captain,
+        pytest.raises(LaunchError, match=said),
+    ):
         captain.add_pip_packages("alpha").launch_ship(master=NOBODY, conf=conf)
 
 
 @pytest.mark.parametrize("master", [None, "local-cluster[2,1,1024]"])
-def test_a_plan_for_executors_that_nobody_can_make_fails_alike_with_a_cluster_and_without(tmp_path: Path, master: str | None) -> None:
+def test_a_plan_for_executors_that_nobody_can_make_fails_alike_with_a_cluster_and_without(
+    tmp_path: Path, master: str | None
+) -> None:
     with pytest.raises(BuildError, match="no such interpreter"):
         Captain(python="/no/such/python", store=tmp_path / "store").plan(master=master)
     with pytest.raises(SettingsError, match="not supported"):
         Captain(platform="windows", store=tmp_path / "store").plan(master=master)
 
 
-def test_a_plan_goes_by_the_settings_that_a_launch_would_have(captain: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_goes_by_the_settings_that_a_launch_would_have(
+    captain: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
-    (tmp_path / "spark-defaults.conf").write_text("spark.executor.memory 100m\nspark.archives hdfs:///theirs.zip#theirs\n")
+    (tmp_path / "spark-defaults.conf").write_text(
+        "spark.executor.memory 100m\nspark.archives hdfs:///theirs.zip#theirs\n"
+    )
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     plan = captain.add_pip_packages("alpha").plan(master="local-cluster[1,1,1024]")
-    assert [finding.what for finding in plan.findings if finding.severity == "error"] == ["Spark needs more memory than it was given"]
+    assert [finding.what for finding in plan.findings if finding.severity == "error"] == [
+        "Spark needs more memory than it was given"
+    ]
     assert plan.patch is not None
     assert plan.patch.conf["spark.archives"].startswith("hdfs:///theirs.zip#theirs,")
 
 
-def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(captain: Captain, tmp_path: Path) -> None:
+def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(
+    captain: Captain, tmp_path: Path
+) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     captain.add_pip_packages("no-such-package")
     with pytest.raises(LaunchError, match="cannot be reached"):
@@ -212,11 +283,17 @@ def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(captain:
         captain.launch_ship(master="local[2]", conf={"spark.executor.memory": "100m"})
     with pytest.raises(LaunchError, match=r"spark\.driver\.memory=128m"):
         captain.submit(master="local[2]", conf={"spark.driver.memory": "128m"})
-    made = {path.relative_to(tmp_path / "store").as_posix() for path in (tmp_path / "store").glob("*/*") if path.is_dir()}
+    made = {
+        path.relative_to(tmp_path / "store").as_posix()
+        for path in (tmp_path / "store").glob("*/*")
+        if path.is_dir()
+    }
     assert made == {"keys/chunk"}, "what was there before"
 
 
-def test_an_order_for_elsewhere_is_made_all_the_same(captain: Captain, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_order_for_elsewhere_is_made_all_the_same(
+    captain: Captain, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     assert captain.add_pip_packages("alpha").order(master=NOBODY).master == NOBODY
     assert "error: the cluster's master cannot be reached" in capsys.readouterr().err
@@ -233,7 +310,9 @@ def test_all_packages_of_a_call_are_taken_or_none(captain: Captain) -> None:
     assert captain.manifest.requirements == ()
 
 
-def test_a_contradiction_names_both_and_where_they_came_from(captain: Captain, tmp_path: Path) -> None:
+def test_a_contradiction_names_both_and_where_they_came_from(
+    captain: Captain, tmp_path: Path
+) -> None:
     (tmp_path / "requirements.txt").write_text("beta==1.0\n")
     captain.add_requirements(tmp_path / "requirements.txt")
     with pytest.raises(RequirementError, match=r"requirements.txt:1") as refused:
@@ -242,7 +321,9 @@ def test_a_contradiction_names_both_and_where_they_came_from(captain: Captain, t
     assert len(captain.manifest.requirements) == 1
 
 
-def test_an_unknown_package_is_refused_with_a_cure_and_nothing_is_published(captain: Captain, tmp_path: Path) -> None:
+def test_an_unknown_package_is_refused_with_a_cure_and_nothing_is_published(
+    captain: Captain, tmp_path: Path
+) -> None:
     with pytest.raises(LockError) as refused:
         captain.add_pip_packages("alpah").pack(tmp_path / "env.tar.gz")
     assert refused.value.cure
@@ -259,7 +340,9 @@ def test_a_file_that_is_there_is_not_overwritten(captain: Captain, tmp_path: Pat
     assert "boat.json" in names_in(tmp_path / "env.tar.gz")
 
 
-def test_a_lock_file_is_taken_as_it_is(captain: Captain, pyspark_packed: Path, tmp_path: Path) -> None:
+def test_a_lock_file_is_taken_as_it_is(
+    captain: Captain, pyspark_packed: Path, tmp_path: Path
+) -> None:
     from coffee_boat.lock import formats
 
     captain.add_pip_packages("beta<2").plan()
@@ -267,7 +350,9 @@ def test_a_lock_file_is_taken_as_it_is(captain: Captain, pyspark_packed: Path, t
     (tmp_path / "pylock.toml").write_text(formats.write(captain.lock))
     store = with_chunks_of(pyspark_packed, tmp_path / "other")
     other = Captain(ship_python=False, offline=True, store=store).add_lock(tmp_path / "pylock.toml")
-    assert [(pin.name, pin.version) for pin in other.pack(tmp_path / "env.tar.gz") and other.lock.pins] == [("beta", "1.0")]  # type: ignore[union-attr]
+    assert [
+        (pin.name, pin.version) for pin in other.pack(tmp_path / "env.tar.gz") and other.lock.pins
+    ] == [("beta", "1.0")]  # type: ignore[union-attr]
     with pytest.raises(RequirementError, match="lock file"):
         other.add_pip_packages("alpha")
     with pytest.raises(RequirementError, match="lock file"):
@@ -296,17 +381,23 @@ def test_close_gives_pyspark_its_functions_back(captain: Captain) -> None:
     assert (SparkContext.__init__, SparkContext._initialize_context) == before
 
 
-def test_of_two_captains_the_newest_launch_wins(captain: Captain, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_two_captains_the_newest_launch_wins(
+    captain: Captain, wheels: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from pyspark import SparkContext
 
     before = SparkContext.__init__
-    other = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("alpha")
+    other = Captain(
+        ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store"
+    ).add_pip_packages("alpha")
     captain.add_pip_packages("beta").launch_ship()
     other.launch_ship()
     assert "replaces an earlier one" in capsys.readouterr().err
     hooked = SparkContext.__init__
     captain.close()
-    assert SparkContext.__init__ is hooked, "closing the replaced captain does not touch the other's hook"
+    assert SparkContext.__init__ is hooked, (
+        "closing the replaced captain does not touch the other's hook"
+    )
     other.close()
     assert SparkContext.__init__ is before
 
@@ -318,32 +409,49 @@ def test_verify_without_a_session_says_what_to_do(captain: Captain) -> None:
 
 def test_a_python_that_the_driver_is_not_is_refused_at_launch(tmp_path: Path) -> None:
     own = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    others = [path for path in Path(sys._base_executable).parents[2].glob("*/bin/python3.1[0-3]") if path.name != own]  # type: ignore[attr-defined]
+    others = [
+        path
+        for path in Path(sys._base_executable).parents[2].glob("*/bin/python3.1[0-3]")
+        if path.name != own
+    ]  # type: ignore[attr-defined]
     if not others:
         cannot_run("no Python of another minor version lies beside this one")
     with pytest.raises(LaunchError, match="minor version"):
         Captain(python=str(others[0]), offline=True, store=tmp_path / "store").launch_ship()
 
 
-def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(interpreter_packed: Store, tmp_path: Path) -> None:
+def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(
+    interpreter_packed: Store, tmp_path: Path
+) -> None:
     store = with_chunks_of(interpreter_packed.root, tmp_path / "store")
     with pytest.raises(BuildError, match="glibc") as refused:
-        Captain(platform="manylinux_2_17_x86_64", offline=True, store=store).pack(tmp_path / "env.tar.gz")
+        Captain(platform="manylinux_2_17_x86_64", offline=True, store=store).pack(
+            tmp_path / "env.tar.gz"
+        )
     assert "python 3" in refused.value.value
     assert not (tmp_path / "env.tar.gz").exists()
 
 
-def test_for_older_nodes_a_version_means_a_standalone_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_for_older_nodes_a_version_means_a_standalone_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    # A folder of uv's own that is empty: this machine has no standalone build, and offline none is fetched.
+    # A folder of uv's own that is empty: this machine has no standalone build, and offline none is
+    # fetched.
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path / "none"))
     with pytest.raises(BuildError, match="no such Python") as refused:
-        Captain(platform="manylinux_2_17_x86_64", python=own, offline=True, store=tmp_path / "store").pack(tmp_path / "env.tar.gz")
+        Captain(
+            platform="manylinux_2_17_x86_64", python=own, offline=True, store=tmp_path / "store"
+        ).pack(tmp_path / "env.tar.gz")
     assert "uv python install" in refused.value.cure
 
 
-def test_a_misspelt_setting_in_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pyproject.toml").write_text('[tool.coffee_boat]\nplatfrom = "manylinux_2_28_x86_64"\n')
+def test_a_misspelt_setting_in_a_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.coffee_boat]\nplatfrom = "manylinux_2_28_x86_64"\n'
+    )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SettingsError, match="platfrom"):
         Captain()
@@ -352,11 +460,18 @@ def test_a_misspelt_setting_in_a_file_is_refused(tmp_path: Path, monkeypatch: py
 def test_a_store_that_cannot_be_written_is_named(wheels: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BoatError) as refused:
-        Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "file" / "store").add_pip_packages("beta").pack(tmp_path / "env.tar.gz")
+        Captain(
+            ship_python=False,
+            offline=True,
+            find_links=[str(wheels)],
+            store=tmp_path / "file" / "store",
+        ).add_pip_packages("beta").pack(tmp_path / "env.tar.gz")
     assert str(tmp_path / "file") in str(refused.value)
 
 
-def test_the_packed_file_has_the_modes_of_the_users_own_files(captain: Captain, tmp_path: Path) -> None:
+def test_the_packed_file_has_the_modes_of_the_users_own_files(
+    captain: Captain, tmp_path: Path
+) -> None:
     before = os.umask(0o022)
     try:
         captain.add_pip_packages("beta").pack(tmp_path / "env.tar.gz")
@@ -384,7 +499,9 @@ def test_adding_nothing_to_a_lock_file_leaves_it_as_it_is(captain: Captain, tmp_
     assert captain.lock is not None
     (tmp_path / "pylock.toml").write_text(formats.write(captain.lock))
     (tmp_path / "requirements.txt").write_text("# nothing\n")
-    other = Captain(ship_python=False, offline=True, store=tmp_path / "other").add_lock(tmp_path / "pylock.toml")
+    other = Captain(ship_python=False, offline=True, store=tmp_path / "other").add_lock(
+        tmp_path / "pylock.toml"
+    )
     other.add_pip_packages().add_requirements(tmp_path / "requirements.txt")
     assert [pin.name for pin in other.plan().lock.pins] == ["beta"]
 
@@ -398,9 +515,13 @@ def test_a_package_can_be_taken_back(captain: Captain) -> None:
         captain.forget("gamma")
 
 
-def test_what_an_earlier_captain_made_importable_is_gone_and_decides_nothing(captain: Captain, wheels: Path, tmp_path: Path) -> None:
+def test_what_an_earlier_captain_made_importable_is_gone_and_decides_nothing(
+    captain: Captain, wheels: Path, tmp_path: Path
+) -> None:
     before = list(sys.path)
-    other = Captain(ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store").add_pip_packages("beta")
+    other = Captain(
+        ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store"
+    ).add_pip_packages("beta")
     captain.add_pip_packages("beta<2").launch_ship()
     assert sys.path != before
     other.launch_ship()
@@ -412,6 +533,8 @@ def test_what_an_earlier_captain_made_importable_is_gone_and_decides_nothing(cap
 
 
 def test_repr_says_what_is_wanted_and_hides_secrets(captain: Captain) -> None:
-    captain.add_pip_packages("alpha", "tool @ https://user:secret@example.org/tool-1.0-py3-none-any.whl")
+    captain.add_pip_packages(
+        "alpha", "tool @ https://user:secret@example.org/tool-1.0-py3-none-any.whl"
+    )
     assert "alpha" in repr(captain)
     assert "secret" not in repr(captain)

@@ -45,7 +45,9 @@ def content(store: Store, chunk: Chunk, name: str) -> bytes:
 
 def test_a_chunk_is_known_by_the_digest_of_its_tar(store: Store) -> None:
     def fill(writer: ChunkWriter) -> tuple[int, int]:
-        writer.deflated("a/big.bin", deflate(TEXT), crc=zlib.crc32(TEXT), size=len(TEXT), executable=True)
+        writer.deflated(
+            "a/big.bin", deflate(TEXT), crc=zlib.crc32(TEXT), size=len(TEXT), executable=True
+        )
         writer.deflated("a/small.bin", deflate(b"small"), crc=zlib.crc32(b"small"), size=5)
         writer.file("a/é.txt", b"hello")
         writer.link("a/again", "big.bin")
@@ -56,7 +58,12 @@ def test_a_chunk_is_known_by_the_digest_of_its_tar(store: Store) -> None:
     tar = gzip.decompress(store.chunk_path(chunk).read_bytes())
     assert chunk.id == hashlib.sha256(tar.replace(TEXT, hashlib.sha256(TEXT).digest())).hexdigest()
     assert len(tar) % 512 == 0
-    assert (chunk.files, chunk.unpacked, chunk.floor, chunk.label) == (4, len(TEXT) + 10, (2, 17), "a label")
+    assert (chunk.files, chunk.unpacked, chunk.floor, chunk.label) == (
+        4,
+        len(TEXT) + 10,
+        (2, 17),
+        "a label",
+    )
     assert chunk.size == store.chunk_path(chunk).stat().st_size
     assert deflate(TEXT) in store.chunk_path(chunk).read_bytes()
     assert {name: oct(entry.mode) for name, entry in entries(store, chunk).items()} == {
@@ -81,7 +88,18 @@ def test_folders_come_before_what_lies_in_them_once(store: Store) -> None:
         assert tar.getnames() == ["a", "a/b", "a/b/link", "a/x", "c"]
 
 
-@pytest.mark.parametrize("name", ["a", "a/b.py", f"{'n' * 50}/{'m' * 49}", f"{'n' * 50}/{'m' * 50}", f"{'n' * 99}/a", f"{'n' * 100}/a", "é/b"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a",
+        "a/b.py",
+        f"{'n' * 50}/{'m' * 49}",
+        f"{'n' * 50}/{'m' * 50}",
+        f"{'n' * 99}/a",
+        f"{'n' * 100}/a",
+        "é/b",
+    ],
+)
 def test_headers_are_those_of_tarfile(name: str) -> None:
     out, expected = io.BytesIO(), b""
     writer = ChunkWriter(out)
@@ -114,7 +132,22 @@ def test_a_chunk_that_was_removed_is_made_anew(store: Store) -> None:
     assert content(store, first, "x") == b"x"
 
 
-@pytest.mark.parametrize("name", ["/abs", "../up", "a/../../up", "./a", "a//b", "a/./b", "", "a/", "nul\0", "n" * 256, "é" * 128])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/abs",
+        "../up",
+        "a/../../up",
+        "./a",
+        "a//b",
+        "a/./b",
+        "",
+        "a/",
+        "nul\0",
+        "n" * 256,
+        "é" * 128,
+    ],
+)
 def test_names_that_no_archive_may_have(name: str) -> None:
     with pytest.raises(BuildError, match="name"):
         ChunkWriter(io.BytesIO()).file(name, b"")
@@ -142,7 +175,9 @@ def test_links_that_lead_out(target: str) -> None:
         (deflate(TEXT), zlib.crc32(TEXT), 2**63 - 1, "length"),
     ],
 )
-def test_a_deflate_stream_must_be_what_it_promises(raw: bytes, crc: int, size: int, cause: str) -> None:
+def test_a_deflate_stream_must_be_what_it_promises(
+    raw: bytes, crc: int, size: int, cause: str
+) -> None:
     with pytest.raises(BuildError) as caught:
         ChunkWriter(io.BytesIO()).deflated("file", raw, crc=crc, size=size)
     assert caught.value.value == "file"
@@ -170,10 +205,27 @@ def test_a_tree_is_written_sorted_with_run_bits_and_links(store: Store, tmp_path
     (tree / "a").write_bytes(b"a")
     (tree / "a").chmod(0o600)
     (tree / "c").symlink_to("b")
-    chunk = make(store, 1, "", lambda writer: fill_from_tree(writer, tree, prefix="lib/", keep=lambda relative: relative != "b/dropped"))
-    assert list(entries(store, chunk)) == ["lib", "lib/a", "lib/b", "lib/b/__pycache__", "lib/b/__pycache__/x.pyc", "lib/b/tool", "lib/c"]
+    chunk = make(
+        store,
+        1,
+        "",
+        lambda writer: fill_from_tree(
+            writer, tree, prefix="lib/", keep=lambda relative: relative != "b/dropped"
+        ),
+    )
+    assert list(entries(store, chunk)) == [
+        "lib",
+        "lib/a",
+        "lib/b",
+        "lib/b/__pycache__",
+        "lib/b/__pycache__/x.pyc",
+        "lib/b/tool",
+        "lib/c",
+    ]
     default = make(store, 2, "", lambda writer: fill_from_tree(writer, tree))
-    assert {name: (entry.mode, entry.linkname) for name, entry in entries(store, default).items()} == {"a": (0o644, ""), "b": (0o755, ""), "b/tool": (0o755, ""), "c": (0o777, "b")}
+    assert {
+        name: (entry.mode, entry.linkname) for name, entry in entries(store, default).items()
+    } == {"a": (0o644, ""), "b": (0o755, ""), "b/tool": (0o755, ""), "c": (0o777, "b")}
 
 
 def test_a_tree_with_something_that_cannot_be_shipped(tmp_path: Path) -> None:
@@ -211,7 +263,11 @@ print(make(Store(sys.argv[1]), ["slow"], "slow", fill).id)
 
 
 def start(store: Store, log: Path, seconds: float) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", SLOW, str(store.root), str(log), str(seconds)], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", SLOW, str(store.root), str(log), str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_killed_build_leaves_the_store_whole(store: Store, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""What a classic session leaves behind in the driver's process. The context is a stand-in: no JVM."""
+"""What a classic session leaves behind in the driver's process.
+
+The context is a stand-in: no JVM.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,22 @@ import pytest
 from coffee_boat.session.classic import ClassicSession
 
 
-def context(run: Callable[[Callable[[list[int]], None]], None], cancel: Callable[[str], None] = print) -> Any:
-    """As much of a SparkContext as one job on one executor needs. `run` is given what a task does; it runs in the job's own thread."""
+def context(
+    run: Callable[[Callable[[list[int]], None]], None], cancel: Callable[[str], None] = print
+) -> Any:
+    """As much of a SparkContext as one job on one executor needs.
+
+    `run` is given what a task does; it runs in the job's own thread.
+    """
     from pyspark import Accumulator
 
     executor = SimpleNamespace(id=lambda: "driver", maxTasks=lambda: 1)
     executors = SimpleNamespace(size=lambda: 1, apply=[executor].__getitem__)
-    spark = SimpleNamespace(isStopped=lambda: False, isLocal=lambda: True, statusStore=lambda: SimpleNamespace(executorList=lambda _: executors))
+    spark = SimpleNamespace(
+        isStopped=lambda: False,
+        isLocal=lambda: True,
+        statusStore=lambda: SimpleNamespace(executorList=lambda _: executors),
+    )
     spark.sc = lambda: spark
     return SimpleNamespace(
         _jsc=spark,
@@ -55,7 +67,9 @@ def test_a_job_that_fails_leaves_none_either() -> None:
 
 def test_one_that_is_given_up_leaves_none_once_it_has_ended() -> None:
     known, cancelled = registered(), threading.Event()
-    session = ClassicSession(context(lambda _: cancelled.wait(10) and None, lambda _: cancelled.set()))
+    session = ClassicSession(
+        context(lambda _: cancelled.wait(10) and None, lambda _: cancelled.set())
+    )
     assert session.ask(os.getpid, deadline=0.2).missed == ("driver",)
     assert cancelled.is_set()
     assert registered() == known

@@ -1,4 +1,6 @@
-"""`boat`: what is asked for reaches the Captain, products go to stdout, talk to stderr, and exit codes mean something."""
+"""`boat`: what is asked for reaches the Captain, products go to stdout, talk to stderr, and exit
+codes mean something.
+"""
 
 from __future__ import annotations
 
@@ -53,16 +55,34 @@ def offline(wheels: Path) -> list[str]:
     ("said", "typed"),
     [
         ('name it: python="/path/to/python3"', 'name it: --python "/path/to/python3"'),
-        ("name a folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder", "name a folder: --store ... or COFFEE_BOAT_STORE=/some/folder"),
-        ("leave out python=, or captain.pack(path) can pack any", "leave out --python, or boat pack -o path can pack any"),
-        ("say what executors are: platform=, python=", "say what executors are: --platform, --python"),
+        (
+            "name a folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
+            "name a folder: --store ... or COFFEE_BOAT_STORE=/some/folder",
+        ),
+        (
+            "leave out python=, or captain.pack(path) can pack any",
+            "leave out --python, or boat pack -o path can pack any",
+        ),
+        (
+            "say what executors are: platform=, python=",
+            "say what executors are: --platform, --python",
+        ),
         ("captain.add_pip_packages('/my/project') builds it", "--pip '/my/project' builds it"),
         ("the nodes' own Python: ship_python=False", "the nodes' own Python: --no-ship-python"),
-        ("check the name; for a private index: index_url= or extra_index_urls=[...]", "check the name; for a private index: --index-url or --extra-index-url ..."),
+        (
+            "check the name; for a private index: index_url= or extra_index_urls=[...]",
+            "check the name; for a private index: --index-url or --extra-index-url ...",
+        ),
         ("remove it, or give overwrite=True", "remove it, or give --overwrite"),
-        ('captain.add_conda_packages("numpy", channel="forge")', '--conda "numpy" --channel "forge"'),
+        (
+            'captain.add_conda_packages("numpy", channel="forge")',
+            '--conda "numpy" --channel "forge"',
+        ),
         ('Captain(platform="x", python="3.11")', '--platform "x" --python "3.11"'),
-        ('ask for "python=3.11"; spark.pyspark.python=x', 'ask for "python=3.11"; spark.pyspark.python=x'),
+        (
+            'ask for "python=3.11"; spark.pyspark.python=x',
+            'ask for "python=3.11"; spark.pyspark.python=x',
+        ),
     ],
 )
 def test_cures_are_in_the_words_of_a_command_line(said: str, typed: str) -> None:
@@ -85,7 +105,13 @@ def test_a_wrong_flag_is_usage() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["launch", "--conf", "novalue", "x.py"], ["launch", "--conf", "=x", "x.py"], ["launch", "--deploy-mode", "both", "x.py"], ["conf", "--format", "xml"]]
+    "words",
+    [
+        ["launch", "--conf", "novalue", "x.py"],
+        ["launch", "--conf", "=x", "x.py"],
+        ["launch", "--deploy-mode", "both", "x.py"],
+        ["conf", "--format", "xml"],
+    ],
 )
 def test_a_wrong_value_is_usage(words: list[str]) -> None:
     assert run(*words).exit_code == 2
@@ -122,7 +148,15 @@ def test_ctrl_c_is_130_and_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (done.exit_code, done.stderr) == (130, "interrupted\n")
 
 
-@pytest.mark.parametrize("command", [[], *([name] for name in sorted(boat.commands)), *(["cache", name] for name in ("list", "prune", "clear"))], ids=" ".join)
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        *([name] for name in sorted(boat.commands)),
+        *(["cache", name] for name in ("list", "prune", "clear")),
+    ],
+    ids=" ".join,
+)
 def test_help_tells_every_option(command: list[str]) -> None:
     done = run(*command, "--help")
     assert done.exit_code == 0
@@ -132,14 +166,31 @@ def test_help_tells_every_option(command: list[str]) -> None:
 
 def test_help_tells_how_completion_is_turned_on_and_it_works() -> None:
     assert "_BOAT_COMPLETE=bash_source boat" in run("--help").stdout
-    variables = {**os.environ, "_BOAT_COMPLETE": "bash_complete", "COMP_WORDS": "boat launch --ma", "COMP_CWORD": "2"}
-    done = subprocess.run([sys.executable, "-m", "coffee_boat.cli"], env=variables, capture_output=True, text=True, check=False, cwd=ROOT)
+    variables = {
+        **os.environ,
+        "_BOAT_COMPLETE": "bash_complete",
+        "COMP_WORDS": "boat launch --ma",
+        "COMP_CWORD": "2",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "coffee_boat.cli"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
     assert "plain,--master" in done.stdout
 
 
 def test_help_is_quick_and_loads_no_spark() -> None:
-    code = "import sys; from coffee_boat.cli.main import boat\ntry: boat(['--help'])\nfinally: print(*sys.modules, file=sys.stderr)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT).stderr.split()
+    code = (
+        "import sys; from coffee_boat.cli.main import boat\ntry: boat(['--help'])\nfinally:"
+        " print(*sys.modules, file=sys.stderr)"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT
+    ).stderr.split()
     assert not {"pyspark", "py4j", "rich", "requests", "uv"} & set(loaded)
 
 
@@ -147,11 +198,17 @@ def test_help_is_quick_and_loads_no_spark() -> None:
 
 
 def test_plan_is_text_in_a_pipe_and_json_on_demand(wheels: Path) -> None:
-    text, data = run("plan", *offline(wheels), "--pip", "app"), run("plan", *offline(wheels), "--pip", "app", "--json")
+    text, data = (
+        run("plan", *offline(wheels), "--pip", "app"),
+        run("plan", *offline(wheels), "--pip", "app", "--json"),
+    )
     assert (text.exit_code, data.exit_code) == (0, 0)
     assert "app 1.0" in text.stdout
     plan = json.loads(data.stdout)
-    assert [(pin["name"], pin["version"]) for pin in plan["lock"]["pins"]] == [("app", "1.0"), ("lib", "2.0")]
+    assert [(pin["name"], pin["version"]) for pin in plan["lock"]["pins"]] == [
+        ("app", "1.0"),
+        ("lib", "2.0"),
+    ]
     assert plan["size"] > 0
 
 
@@ -193,7 +250,9 @@ def test_a_lock_that_cannot_be_written_leaves_nothing(wheels: Path, tmp_path: Pa
 # launch
 
 
-def test_a_missing_script_and_an_unknown_master_are_refused_before_anything_is_built(tmp_path: Path) -> None:
+def test_a_missing_script_and_an_unknown_master_are_refused_before_anything_is_built(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("pyspark")
     (tmp_path / "job.py").write_text("", "utf-8")
     assert run("launch", "none.py").exit_code == 3
@@ -231,7 +290,12 @@ def test_prune_keeps_what_was_used_lately_and_what_is_being_made(tmp_path: Path)
         left = aged(store, "tmp", "tmpleftover", 2)
         done = run("cache", "prune")
         assert (done.exit_code, done.stdout) == (0, f"removed 1 entry, 1.0 kB from {store.root}\n")
-        assert (old.exists(), new.exists(), left.exists(), working.exists()) == (False, True, True, True)
+        assert (old.exists(), new.exists(), left.exists(), working.exists()) == (
+            False,
+            True,
+            True,
+            True,
+        )
         run("cache", "prune", "--days", "1")
         assert (new.exists(), left.exists(), working.exists()) == (False, False, True)
     assert store.recall("lock", "key") == 1
@@ -244,15 +308,27 @@ def test_prune_of_the_store_can_be_tried(tmp_path: Path) -> None:
     assert f"trees/{'a' * 64}" in done.stdout
 
 
-def test_prune_of_a_stage_asks_and_leaves_what_was_used_and_what_is_not_ours(tmp_path: Path) -> None:
+def test_prune_of_a_stage_asks_and_leaves_what_was_used_and_what_is_not_ours(
+    tmp_path: Path,
+) -> None:
     stage = tmp_path / "stage"
     stage.mkdir()
-    old, new, other = (stage / name for name in (f"boat-{'a' * 12}-{'b' * 12}.tar.gz", f"boat-layer-{'c' * 12}-{'d' * 12}.tar.gz", "letters.tar.gz"))
+    old, new, other = (
+        stage / name
+        for name in (
+            f"boat-{'a' * 12}-{'b' * 12}.tar.gz",
+            f"boat-layer-{'c' * 12}-{'d' * 12}.tar.gz",
+            "letters.tar.gz",
+        )
+    )
     for file, days in ((old, 91), (new, 89), (other, 900)):
         file.write_bytes(b"x" * 1000)
         os.utime(file, (time.time() - days * 86400,) * 2)
     tried = run("cache", "prune", "--stage", stage.as_uri(), "--dry-run")
-    assert (tried.exit_code, tried.stdout.splitlines()[0]) == (0, f"would remove 1 entry, 1.0 kB from {stage.as_uri()}")
+    assert (tried.exit_code, tried.stdout.splitlines()[0]) == (
+        0,
+        f"would remove 1 entry, 1.0 kB from {stage.as_uri()}",
+    )
     assert (old.name in tried.stdout, new.name in tried.stdout) == (True, False)
     assert run("cache", "prune", "--stage", stage.as_uri(), input="n\n").exit_code == 1
     assert old.exists()
@@ -282,9 +358,13 @@ def test_prune_of_a_stage_where_nothing_can_be_removed_fails_and_says_so() -> No
     assert "nothing could be removed from the stage: theirs://boats" in done.stderr
 
 
-def test_a_stage_is_pruned_with_the_settings_that_it_was_filled_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_is_pruned_with_the_settings_that_it_was_filled_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
-    (tmp_path / "spark-defaults.conf").write_text("spark.hadoop.fs.s3a.endpoint http://storage:9000\n")
+    (tmp_path / "spark-defaults.conf").write_text(
+        "spark.hadoop.fs.s3a.endpoint http://storage:9000\n"
+    )
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     told: list[Mapping[str, str]] = []
     monkeypatch.setattr(launch, "hadoop", lambda _, conf: told.append(conf))
@@ -307,7 +387,17 @@ def test_clear_asks_first(tmp_path: Path) -> None:
 
 
 def test_clear_of_a_folder_that_is_no_store_removes_nothing(tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("archives/letters.tar.gz", "keys/ssh/id.json", "keys/plain", "tmp/notes", "trees/oak/leaf", "documents/" + "a" * 64)]
+    files = [
+        tmp_path / name
+        for name in (
+            "archives/letters.tar.gz",
+            "keys/ssh/id.json",
+            "keys/plain",
+            "tmp/notes",
+            "trees/oak/leaf",
+            "documents/" + "a" * 64,
+        )
+    ]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("mine", "utf-8")
@@ -320,9 +410,15 @@ def test_list_tells_kinds_for_people_and_entries_for_programs(tmp_path: Path) ->
     aged(store, "trees", "a" * 64, 1)
     with store.lock("x"):
         store.remember("lock", "key", 1)
-    assert [line.split()[:2] for line in run("cache", "list").stdout.splitlines()[2:]] == [["keys", "1"], ["trees", "1"]]
+    assert [line.split()[:2] for line in run("cache", "list").stdout.splitlines()[2:]] == [
+        ["keys", "1"],
+        ["trees", "1"],
+    ]
     entries = json.loads(run("cache", "list", "--json").stdout)
-    assert [(entry["kind"], entry["size"]) for entry in entries] == [("keys/lock", 1), ("trees", 1000)]
+    assert [(entry["kind"], entry["size"]) for entry in entries] == [
+        ("keys/lock", 1),
+        ("trees", 1000),
+    ]
 
 
 def test_an_empty_store_lists_as_empty_and_is_not_made(tmp_path: Path) -> None:
@@ -334,7 +430,9 @@ def test_an_empty_store_lists_as_empty_and_is_not_made(tmp_path: Path) -> None:
 # check
 
 
-def test_check_tries_everything_and_answers_with_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_check_tries_everything_and_answers_with_its_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
     done = run("check", "--pip", "]", "--json")
     assert done.exit_code == 1
@@ -348,7 +446,16 @@ def test_check_asks_the_cluster(tmp_path: Path) -> None:
     done = run("check", "--master", "local[2]", "--store", str(tmp_path), "--json")
     rows = [(row["name"], row["outcome"]) for row in json.loads(done.stdout)]
     assert rows[-2:] == [("cluster", "ok"), ("node", "ok")]
-    small = run("check", "--master", "local[2]", "--conf", "spark.executor.memory=100m", "--store", str(tmp_path), "--json")
+    small = run(
+        "check",
+        "--master",
+        "local[2]",
+        "--conf",
+        "spark.executor.memory=100m",
+        "--store",
+        str(tmp_path),
+        "--json",
+    )
     [row] = [row for row in json.loads(small.stdout) if row["name"] == "cluster"]
     assert (small.exit_code, row["outcome"]) == (1, "failed")
     assert "spark.executor.memory=512m" in row["cure"]

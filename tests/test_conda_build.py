@@ -1,4 +1,7 @@
-"""Conda packages as chunks: from real channels, by rattler and conda-pack, unpacked and run. Nothing of it needs a network."""
+"""Conda packages as chunks: from real channels, by rattler and conda-pack, unpacked and run.
+
+Nothing of it needs a network.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,18 @@ pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat
 pytest.importorskip("conda_pack", reason="needs conda-pack: pip install coffee_boat[conda]")
 
 import conda_channel as channels
-from conda_channel import MINOR, PLACEHOLDER, File, Package, fill, lock_of, module, native_module, python_abi, small_python
+from conda_channel import (
+    MINOR,
+    PLACEHOLDER,
+    File,
+    Package,
+    fill,
+    lock_of,
+    module,
+    native_module,
+    python_abi,
+    small_python,
+)
 
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
@@ -35,16 +49,26 @@ SITE = f"lib/python{MINOR}/site-packages/"
 
 
 def chunks_of(lock: Lock, store: Store, **how: Any) -> list[Chunk]:
-    return conda.conda_chunks(lock, store, source=Source(), say=how.pop("say", lambda _: None), **how)
+    return conda.conda_chunks(
+        lock, store, source=Source(), say=how.pop("say", lambda _: None), **how
+    )
 
 
 def archive_of(lock: Lock, store: Store, more: Sequence[Chunk] = ()) -> Archive:
     parts = (*chunks_of(lock, store), worker_files.chunk(lock.target, store), *more)
-    return archives.assemble(parts, target=lock.target, lock=lock, has_python=True, inputs={}, store=store)
+    return archives.assemble(
+        parts, target=lock.target, lock=lock, has_python=True, inputs={}, store=store
+    )
 
 
 def run(root: Path, program: str, **how: Any) -> str:
-    ran = subprocess.run([root / f"bin/python{MINOR}", "-c", program], capture_output=True, text=True, check=False, **how)
+    ran = subprocess.run(
+        [root / f"bin/python{MINOR}", "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        **how,
+    )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.strip()
 
@@ -80,10 +104,15 @@ def refused(channel: str, store: Store, *specs: str) -> BuildError:
 # what is built
 
 
-def test_packages_of_every_kind_run_wherever_the_archive_is_put(conda_channel: str, warm: Store, tmp_path: Path) -> None:
+def test_packages_of_every_kind_run_wherever_the_archive_is_put(
+    conda_channel: str, warm: Store, tmp_path: Path
+) -> None:
     lock = lock_of([conda_channel], f"python={MINOR}", "user-of-pure", "native", "activated")
     root = unpacked(archive_of(lock, warm), tmp_path / "node")
-    said = run(root, "import pure, native, user_of_pure, sys; print(pure.VERSION, native.VERSION, sys.prefix)")
+    said = run(
+        root,
+        "import pure, native, user_of_pure, sys; print(pure.VERSION, native.VERSION, sys.prefix)",
+    )
     assert said == f"1.1 2.0 {root}"
     assert (root / "etc/native.conf").read_text() == f"version=2.0\nhome={root}/share/native\n"
     binary = (root / "share/native/native.bin").read_bytes()
@@ -91,23 +120,50 @@ def test_packages_of_every_kind_run_wherever_the_archive_is_put(conda_channel: s
     assert binary.endswith(b"\x00\x02end")
     assert len(binary) == len(PLACEHOLDER) + len("/share/native") + 7
     for script in ("pure-tool", "native-tool"):
-        said = subprocess.run([root / "bin" / script], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"}).stdout
+        said = subprocess.run(
+            [root / "bin" / script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PATH": "/usr/bin:/bin"},
+        ).stdout
         assert said.split()[0] == script.partition("-")[0]
     records = {path.name: json.loads(path.read_text()) for path in root.glob("conda-meta/*.json")}
     assert records["pure-1.1-pyh_0.json"]["channel"] == f"{conda_channel}/"
-    assert json.loads((root / "boat.json").read_text())["conda"]["user-of-pure"] == {"version": "1.0", "build": "pyh_0", "channel": f"{conda_channel}/", "license": "BSD-3-Clause"}
+    assert json.loads((root / "boat.json").read_text())["conda"]["user-of-pure"] == {
+        "version": "1.0",
+        "build": "pyh_0",
+        "channel": f"{conda_channel}/",
+        "license": "BSD-3-Clause",
+    }
 
 
-def test_activation_takes_effect_in_python_and_in_what_it_starts(conda_channel: str, warm: Store, tmp_path: Path) -> None:
+def test_activation_takes_effect_in_python_and_in_what_it_starts(
+    conda_channel: str, warm: Store, tmp_path: Path
+) -> None:
     root = unpacked(archive_of(lock_of([conda_channel], "activated"), warm), tmp_path / "node")
-    show = "import os; print(*[os.environ.get(n) for n in ('ACTIVATED_HOME', 'ACTIVATED_PATH', 'ACTIVATED_MODE', 'CONDA_PREFIX')])"
-    environ = {"PATH": "/usr/bin:/bin", "ACTIVATED_PATH": "/before", "CONDA_PREFIX": "/somebody/elses"}
+    show = (
+        "import os; print(*[os.environ.get(n) for n in ('ACTIVATED_HOME', 'ACTIVATED_PATH',"
+        " 'ACTIVATED_MODE', 'CONDA_PREFIX')])"
+    )
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "ACTIVATED_PATH": "/before",
+        "CONDA_PREFIX": "/somebody/elses",
+    }
     assert run(root, show, env=environ) == f"{root}/share/activated {root}/lib:/before on {root}"
-    inner = f"import subprocess, sys; print(subprocess.run([sys.executable, '-c', {show!r}], capture_output=True, text=True).stdout)"
-    assert run(root, inner, env=environ) == f"{root}/share/activated {root}/lib:/before on {root}", "once, not once a process"
+    inner = (
+        f"import subprocess, sys; print(subprocess.run([sys.executable, '-c', {show!r}],"
+        " capture_output=True, text=True).stdout)"
+    )
+    assert (
+        run(root, inner, env=environ) == f"{root}/share/activated {root}/lib:/before on {root}"
+    ), "once, not once a process"
 
 
-def test_the_same_lock_again_installs_nothing_and_other_locks_share_its_chunks(conda_channel: str, warm: Store) -> None:
+def test_the_same_lock_again_installs_nothing_and_other_locks_share_its_chunks(
+    conda_channel: str, warm: Store
+) -> None:
     said: list[str] = []
     lock = lock_of([conda_channel], f"python={MINOR}", "pure=1.0")
     first = chunks_of(lock, warm, say=said.append)
@@ -117,8 +173,12 @@ def test_the_same_lock_again_installs_nothing_and_other_locks_share_its_chunks(c
     assert said == []
 
 
-def test_two_stores_give_the_same_bytes_and_a_copy_can_be_read_by_others(conda_channel: str, tmp_path: Path) -> None:
-    lock = lock_of([conda_channel], f"python={MINOR}", "user-of-pure", "activated", "first", "second")
+def test_two_stores_give_the_same_bytes_and_a_copy_can_be_read_by_others(
+    conda_channel: str, tmp_path: Path
+) -> None:
+    lock = lock_of(
+        [conda_channel], f"python={MINOR}", "user-of-pure", "activated", "first", "second"
+    )
     made = [archive_of(lock, Store(tmp_path / name)) for name in ("one", "another-and-longer-name")]
     assert made[0].id == made[1].id
     assert Path(made[0].path).read_bytes() == Path(made[1].path).read_bytes()
@@ -126,35 +186,53 @@ def test_two_stores_give_the_same_bytes_and_a_copy_can_be_read_by_others(conda_c
     assert Path(copy.path).stat().st_mode & 0o444 == 0o444
 
 
-def test_the_standard_library_is_compiled_and_packages_bytecode_is_not_shipped(conda_channel: str, small_channel: Callable[..., str], warm: Store, tmp_path: Path) -> None:
-    stale = native_module("stale", "1.0", files={f"{SITE}__pycache__/stale.cpython-{MINOR.replace('.', '')}.pyc": File(b"old bytes")})
+def test_the_standard_library_is_compiled_and_packages_bytecode_is_not_shipped(
+    conda_channel: str, small_channel: Callable[..., str], warm: Store, tmp_path: Path
+) -> None:
+    stale = native_module(
+        "stale",
+        "1.0",
+        files={f"{SITE}__pycache__/stale.cpython-{MINOR.replace('.', '')}.pyc": File(b"old bytes")},
+    )
     own = small_channel(stale, python_abi())
     lock = lock_of([own, conda_channel], "stale")
     packed = chunks_of(lock, warm)
     python = next(chunk for chunk in packed if chunk.label.startswith("python "))
     library = compiled.library_chunk(python, warm, python=sys.executable, minor=MINOR)
     root = unpacked(archive_of(lock, warm, [library]), tmp_path / "node")
-    assert run(root, "import stale, json.decoder; print(json.decoder.__cached__)", env={"PYTHONDONTWRITEBYTECODE": "1"}).startswith(str(root))
+    assert run(
+        root,
+        "import stale, json.decoder; print(json.decoder.__cached__)",
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
+    ).startswith(str(root))
     found = {path.relative_to(root).as_posix() for path in root.rglob("*.pyc")}
-    assert f"lib/python{MINOR}/json/__pycache__/decoder.cpython-{MINOR.replace('.', '')}.pyc" in found
+    assert (
+        f"lib/python{MINOR}/json/__pycache__/decoder.cpython-{MINOR.replace('.', '')}.pyc" in found
+    )
     assert not any("site-packages" in name for name in found)
 
 
-def test_links_odd_names_and_run_bits_are_taken_as_they_are(small_channel: Callable[..., str], store: Store) -> None:
+def test_links_odd_names_and_run_bits_are_taken_as_they_are(
+    small_channel: Callable[..., str], store: Store
+) -> None:
     files = {
         "share/real/data.txt": File(b"1\n"),
         "share/link": File(link="real"),
         "share/long " + "n" * 120 + "é.txt": File(b"2\n"),
         "bin/run.sh": File(b"#!/bin/sh\n", executable=True),
     }
-    chunk = chunks_of(lock_of([small_channel(Package("odd", "1.0", noarch="generic", files=files))], "odd"), store)[0]
+    chunk = chunks_of(
+        lock_of([small_channel(Package("odd", "1.0", noarch="generic", files=files))], "odd"), store
+    )[0]
     root = archives.unpack_chunk(chunk, store)
     assert (root / "share/link/data.txt").read_text() == "1\n"
     assert next(root.glob("share/long*é.txt")).read_text() == "2\n"
     assert (root / "bin/run.sh").stat().st_mode & 0o777 == 0o755
 
 
-def test_of_two_packages_with_one_file_the_later_ones_is_taken_and_both_are_named(conda_channel: str, warm: Store, tmp_path: Path) -> None:
+def test_of_two_packages_with_one_file_the_later_ones_is_taken_and_both_are_named(
+    conda_channel: str, warm: Store, tmp_path: Path
+) -> None:
     archive = archive_of(lock_of([conda_channel], f"python={MINOR}", "first", "second"), warm)
     clash = [finding for finding in archive.findings if "share/clobbered.txt" in finding.value]
     assert "first 1.0 0 and second 1.0 0" in clash[0].value
@@ -163,47 +241,92 @@ def test_of_two_packages_with_one_file_the_later_ones_is_taken_and_both_are_name
     assert not (root / "__clobbers__").exists()
 
 
-def test_what_a_starting_process_reads_and_scripts_that_are_not_run_are_told(small_channel: Callable[..., str], store: Store) -> None:
+def test_what_a_starting_process_reads_and_scripts_that_are_not_run_are_told(
+    small_channel: Callable[..., str], store: Store
+) -> None:
     late = Package(
         "late",
         "1.0",
         noarch="generic",
         files={
-            "etc/conda/activate.d/late.sh": File(b'export LATE=1\nexport LD_LIBRARY_PATH="$CONDA_PREFIX/lib"\n'),
+            "etc/conda/activate.d/late.sh": File(
+                b'export LATE=1\nexport LD_LIBRARY_PATH="$CONDA_PREFIX/lib"\n'
+            ),
             "bin/.late-post-link.sh": File(b"touch $PREFIX/linked\n", executable=True),
         },
     )
     lock = lock_of([small_channel(late)], "late")
     told = conda.findings(chunks_of(lock, store), store)
-    assert [finding.value for finding in told] == ["late-1.0-0.conda: bin/.late-post-link.sh", "late-1.0-0.conda: LD_LIBRARY_PATH"]
+    assert [finding.value for finding in told] == [
+        "late-1.0-0.conda: bin/.late-post-link.sh",
+        "late-1.0-0.conda: LD_LIBRARY_PATH",
+    ]
     assert conda.findings(chunks_of(lock, store), store) == told, "also when its chunk was there"
 
 
-def test_modules_and_scripts_fit_a_layer_and_what_is_looked_for_beside_the_interpreter_does_not(conda_channel: str, small_channel: Callable[..., str], warm: Store) -> None:
-    data = replace(module("with-data", "1.0"), files={**module("with-data", "1.0").files, "share/with-data/table.txt": File(b"1\n")})
-    lock = lock_of([small_channel(data), conda_channel], f"python={MINOR}", "pure", "with-data", "native")
-    fits = {chunk.label.partition(" ")[0]: conda.fits_a_layer(chunk, lock.target, warm) for chunk in chunks_of(lock, warm)}
-    assert fits == {"python": False, "python_abi": True, "pure": True, "with-data": False, "native": False}
+def test_modules_and_scripts_fit_a_layer_and_what_is_looked_for_beside_the_interpreter_does_not(
+    conda_channel: str, small_channel: Callable[..., str], warm: Store
+) -> None:
+    data = replace(
+        module("with-data", "1.0"),
+        files={**module("with-data", "1.0").files, "share/with-data/table.txt": File(b"1\n")},
+    )
+    lock = lock_of(
+        [small_channel(data), conda_channel], f"python={MINOR}", "pure", "with-data", "native"
+    )
+    fits = {
+        chunk.label.partition(" ")[0]: conda.fits_a_layer(chunk, lock.target, warm)
+        for chunk in chunks_of(lock, warm)
+    }
+    assert fits == {
+        "python": False,
+        "python_abi": True,
+        "pure": True,
+        "with-data": False,
+        "native": False,
+    }
     only = chunks_of(lock, warm, only=["pure"])
     assert [chunk.label for chunk in only] == ["pure 2.0 pyh_0"]
 
 
-def test_what_distributions_a_package_has_is_read_from_its_chunk(small_channel: Callable[..., str], conda_channel: str, warm: Store) -> None:
-    lock = lock_of([small_channel(module("conda-name", "1.0", distribution="Pypi.Name")), conda_channel], f"python={MINOR}", "conda-name", "native")
+def test_what_distributions_a_package_has_is_read_from_its_chunk(
+    small_channel: Callable[..., str], conda_channel: str, warm: Store
+) -> None:
+    lock = lock_of(
+        [small_channel(module("conda-name", "1.0", distribution="Pypi.Name")), conda_channel],
+        f"python={MINOR}",
+        "conda-name",
+        "native",
+    )
     chunks_of(lock, warm)
     provided = {pin.name: pin.provides for pin in conda.with_provided(lock, warm).conda}
-    assert provided == {"conda-name": ("pypi-name==1.0",), "native": ("native==2.0",), "python": (), "python_abi": ()}
+    assert provided == {
+        "conda-name": ("pypi-name==1.0",),
+        "native": ("native==2.0",),
+        "python": (),
+        "python_abi": (),
+    }
 
 
 def test_packages_stand_after_what_they_need_also_where_they_need_each_other() -> None:
-    pins = [CondaPin(name, "1", "0", "noarch", "", "", "", "", requires=requires) for name, requires in (("a", ("c",)), ("b", ("c", "b")), ("c", ("d",)), ("d", ("c", "__glibc")))]
+    pins = [
+        CondaPin(name, "1", "0", "noarch", "", "", "", "", requires=requires)
+        for name, requires in (
+            ("a", ("c",)),
+            ("b", ("c", "b")),
+            ("c", ("d",)),
+            ("d", ("c", "__glibc")),
+        )
+    ]
     assert [pin.name for pin in conda.in_order(pins)] == ["d", "c", "a", "b"]
 
 
 # what would make a wrong archive
 
 
-def test_a_file_that_somebody_changed_in_the_package_cache_is_not_shipped(conda_channel: str, store: Store, tmp_path: Path) -> None:
+def test_a_file_that_somebody_changed_in_the_package_cache_is_not_shipped(
+    conda_channel: str, store: Store, tmp_path: Path
+) -> None:
     lock = lock_of([conda_channel], f"python={MINOR}", "pure=1.0")
     chunks_of(lock, store)
     changed = list(store.root.rglob("pure-1.0-pyh_0/site-packages/pure.py"))
@@ -211,10 +334,17 @@ def test_a_file_that_somebody_changed_in_the_package_cache_is_not_shipped(conda_
     changed[0].write_text("VERSION = 'changed by hand'\n")
     for entry in [*store.root.glob("keys/chunk/*"), *store.root.glob("chunks/*")]:
         entry.unlink()
-    assert run(unpacked(archive_of(lock, store), tmp_path / "node"), "import pure; print(pure.VERSION)") == "1.0"
+    assert (
+        run(
+            unpacked(archive_of(lock, store), tmp_path / "node"), "import pure; print(pure.VERSION)"
+        )
+        == "1.0"
+    )
 
 
-def test_pip_never_goes_over_a_package_of_conda(conda_channel: str, warm: Store, make_wheel: Any) -> None:
+def test_pip_never_goes_over_a_package_of_conda(
+    conda_channel: str, warm: Store, make_wheel: Any
+) -> None:
     wheel = make_wheel("pure", "9.9")
     lock = lock_of([conda_channel], f"python={MINOR}", "pure")
     both = replace(lock, pins=(Pin("pure", "9.9", filename=wheel.name, url=wheel.as_uri()),))
@@ -223,15 +353,28 @@ def test_pip_never_goes_over_a_package_of_conda(conda_channel: str, warm: Store,
     assert "pure 9.9 from pip, pure 2.0 pyh_0 from conda" in caught.value.value
 
 
-def test_pip_goes_on_top_of_conda_in_the_same_folder(conda_channel: str, warm: Store, make_wheel: Any, tmp_path: Path) -> None:
+def test_pip_goes_on_top_of_conda_in_the_same_folder(
+    conda_channel: str, warm: Store, make_wheel: Any, tmp_path: Path
+) -> None:
     wheel = make_wheel("topping", "1.0", {"topping.py": "import pure\nBELOW = pure.VERSION\n"})
     lock = lock_of([conda_channel], f"python={MINOR}", "pure")
-    on_top = installed.wheel_chunk(wheel, Pin("topping", "1.0", filename=wheel.name, url=wheel.as_uri()), lock.target, warm)
+    on_top = installed.wheel_chunk(
+        wheel, Pin("topping", "1.0", filename=wheel.name, url=wheel.as_uri()), lock.target, warm
+    )
     root = unpacked(archive_of(lock, warm, [on_top]), tmp_path / "node")
-    assert run(root, "import topping, importlib.metadata as m; print(topping.BELOW, m.version('topping'), m.version('pure'))") == "2.0 1.0 2.0"
+    assert (
+        run(
+            root,
+            "import topping, importlib.metadata as m; print(topping.BELOW, m.version('topping'),"
+            " m.version('pure'))",
+        )
+        == "2.0 1.0 2.0"
+    )
 
 
-def test_a_package_cache_that_is_gone_is_filled_again_and_binary_prefixes_are_right(conda_channel: str, store: Store, tmp_path: Path) -> None:
+def test_a_package_cache_that_is_gone_is_filled_again_and_binary_prefixes_are_right(
+    conda_channel: str, store: Store, tmp_path: Path
+) -> None:
     import shutil
 
     chunks_of(lock_of([conda_channel], f"python={MINOR}"), store)
@@ -242,10 +385,24 @@ def test_a_package_cache_that_is_gone_is_filled_again_and_binary_prefixes_are_ri
     assert str(store.root).encode() not in (root / "share/native/native.bin").read_bytes()
 
 
-def test_editable_installs_are_refused(small_channel: Callable[..., str], conda_channel: str, warm: Store) -> None:
-    by_path = native_module("by-path", "1.0", files={f"{SITE}__editable__.by_path.pth": File(b"/home/somebody/by_path/src\n")})
-    info = {f"{SITE}by_url-1.0.dist-info/direct_url.json": File(json.dumps({"url": "file:///home/somebody/by_url", "dir_info": {"editable": True}}).encode())}
-    by_url = replace(native_module("by_url", "1.0"), files={**native_module("by_url", "1.0").files, **info})
+def test_editable_installs_are_refused(
+    small_channel: Callable[..., str], conda_channel: str, warm: Store
+) -> None:
+    by_path = native_module(
+        "by-path",
+        "1.0",
+        files={f"{SITE}__editable__.by_path.pth": File(b"/home/somebody/by_path/src\n")},
+    )
+    info = {
+        f"{SITE}by_url-1.0.dist-info/direct_url.json": File(
+            json.dumps(
+                {"url": "file:///home/somebody/by_url", "dir_info": {"editable": True}}
+            ).encode()
+        )
+    }
+    by_url = replace(
+        native_module("by_url", "1.0"), files={**native_module("by_url", "1.0").files, **info}
+    )
     own = small_channel(by_path, by_url)
     with pytest.raises(BuildError, match="/home/somebody/by_path/src"):
         chunks_of(lock_of([own, conda_channel], "by-path"), warm)
@@ -266,8 +423,18 @@ def test_editable_installs_are_refused(small_channel: Callable[..., str], conda_
         ({"conda-meta/state": File(b"{}")}, "conda-meta/state"),
     ],
 )
-def test_names_that_leave_the_prefix_or_are_ours_are_refused(small_channel: Callable[..., str], store: Store, files: dict[str, File], words: str) -> None:
-    error = refused(small_channel(Package("hostile", "1.0", noarch="generic", files={"share/fine.txt": File(b"1"), **files})), store, "hostile")
+def test_names_that_leave_the_prefix_or_are_ours_are_refused(
+    small_channel: Callable[..., str], store: Store, files: dict[str, File], words: str
+) -> None:
+    error = refused(
+        small_channel(
+            Package(
+                "hostile", "1.0", noarch="generic", files={"share/fine.txt": File(b"1"), **files}
+            )
+        ),
+        store,
+        "hostile",
+    )
     assert words in str(error)
     assert "hostile-1.0-0" in str(error) or "share/out" in str(error)
     assert not list(store.root.glob("tmp/*"))
@@ -280,7 +447,9 @@ def test_a_package_that_is_not_the_locked_one_is_refused(conda_channel: str, sto
         chunks_of(other, store)
 
 
-def test_packages_of_one_name_and_version_from_two_channels_are_not_mixed_up(conda_channel: str, warm: Store, tmp_path: Path) -> None:
+def test_packages_of_one_name_and_version_from_two_channels_are_not_mixed_up(
+    conda_channel: str, warm: Store, tmp_path: Path
+) -> None:
     other = fill(tmp_path / "other", module("pure", "1.0", text="OTHER = True\n"))
     for channel, has in ((conda_channel, False), (other, True), (conda_channel, False)):
         lock = lock_of([channel, conda_channel], f"python={MINOR}", "pure=1.0")
@@ -288,7 +457,9 @@ def test_packages_of_one_name_and_version_from_two_channels_are_not_mixed_up(con
         assert run(root, "import pure; print(hasattr(pure, 'OTHER'))") == str(has)
 
 
-def test_a_package_that_is_gone_from_its_channel_is_named(small_channel: Callable[..., str], store: Store, tmp_path: Path) -> None:
+def test_a_package_that_is_gone_from_its_channel_is_named(
+    small_channel: Callable[..., str], store: Store, tmp_path: Path
+) -> None:
     lock = lock_of([small_channel(module("gone", "1.0", ()))], "gone")
     (tmp_path / "own/noarch/gone-1.0-pyh_0.conda").unlink()
     with pytest.raises(BuildError, match=r"gone-1\.0-pyh_0"):
@@ -299,22 +470,41 @@ def test_offline_without_the_package_is_refused_and_nothing_is_asked(store: Stor
     from coffee_boat._conda import Configuration
 
     lock = lock_of([fill(store.root.parent / "own", module("far", "1.0", ()))], "far")
-    away = replace(lock, conda=(replace(lock.conda[0], url="https://conda.example.invalid/forge/noarch/far-1.0-pyh_0.conda"),))
+    away = replace(
+        lock,
+        conda=(
+            replace(
+                lock.conda[0], url="https://conda.example.invalid/forge/noarch/far-1.0-pyh_0.conda"
+            ),
+        ),
+    )
     with pytest.raises(BuildError, match=r"nothing may be fetched: far 1\.0"):
-        conda.conda_chunks(away, store, source=Source(Configuration(offline=True)), say=lambda _: None)
+        conda.conda_chunks(
+            away, store, source=Source(Configuration(offline=True)), say=lambda _: None
+        )
 
 
-def test_a_python_that_would_not_start_elsewhere_is_refused(small_channel: Callable[..., str], store: Store) -> None:
-    if not (prefix := os.path.realpath(sys.base_prefix)).startswith("/") or f"{prefix}/lib".encode() not in Path(sys.base_prefix, f"bin/python{MINOR}").resolve().read_bytes():
+def test_a_python_that_would_not_start_elsewhere_is_refused(
+    small_channel: Callable[..., str], store: Store
+) -> None:
+    if (
+        not (prefix := os.path.realpath(sys.base_prefix)).startswith("/")
+        or f"{prefix}/lib".encode()
+        not in Path(sys.base_prefix, f"bin/python{MINOR}").resolve().read_bytes()
+    ):
         pytest.skip("this CPython has no RUNPATH that could be kept")
     program = Path(sys.base_prefix, f"bin/python{MINOR}").resolve().read_bytes()
     good = small_python()
-    bound = replace(good, files={**good.files, f"bin/python{MINOR}": File(program, executable=True)})
+    bound = replace(
+        good, files={**good.files, f"bin/python{MINOR}": File(program, executable=True)}
+    )
     assert "looks for its libraries in" in str(refused(small_channel(bound), store, "python"))
 
 
 def test_a_free_threaded_python_is_refused(small_channel: Callable[..., str], store: Store) -> None:
-    free = replace(small_python(), more={"python_site_packages_path": f"lib/python{MINOR}t/site-packages"})
+    free = replace(
+        small_python(), more={"python_site_packages_path": f"lib/python{MINOR}t/site-packages"}
+    )
     assert "free-threaded" in str(refused(small_channel(free), store, "python"))
 
 
@@ -323,7 +513,10 @@ def test_a_free_threaded_python_is_refused(small_channel: Callable[..., str], st
 
 def test_concurrent_captains_install_once(conda_channel: str, store: Store) -> None:
     lock, said, made = lock_of([conda_channel], f"python={MINOR}", "pure"), [], []
-    threads = [threading.Thread(target=lambda: made.append(chunks_of(lock, store, say=said.append))) for _ in range(3)]
+    threads = [
+        threading.Thread(target=lambda: made.append(chunks_of(lock, store, say=said.append)))
+        for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -332,17 +525,23 @@ def test_concurrent_captains_install_once(conda_channel: str, store: Store) -> N
     assert len([line for line in said if line.startswith("installing")]) == 1
 
 
-def test_a_killed_build_leaves_the_store_whole(conda_channel: str, store: Store, tmp_path: Path) -> None:
+def test_a_killed_build_leaves_the_store_whole(
+    conda_channel: str, store: Store, tmp_path: Path
+) -> None:
     lock = lock_of([conda_channel], f"python={MINOR}", "pure")
     (tmp_path / "lock.json").write_text(json.dumps([pin.__dict__ for pin in lock.conda]))
     program = (
-        "import json, sys; from pathlib import Path; from coffee_boat.model import *; from coffee_boat._store import Store; from coffee_boat.build import conda; "
-        "from coffee_boat.build.conda_prefix import Source; folder = Path(sys.argv[1]); "
-        f"target = Target({lock.target.python!r}, {lock.target.architecture!r}, {lock.target.glibc!r}); "
-        "lock = Lock(target, conda=tuple(CondaPin(**pin) for pin in json.loads((folder / 'lock.json').read_text()))); "
-        "conda.conda_chunks(lock, Store(folder / 'store'), source=Source(), say=lambda line: print(line, flush=True))"
+        "import json, sys; from pathlib import Path; from coffee_boat.model import *; from"
+        " coffee_boat._store import Store; from coffee_boat.build import conda; from"
+        " coffee_boat.build.conda_prefix import Source; folder = Path(sys.argv[1]); target ="
+        f" Target({lock.target.python!r}, {lock.target.architecture!r}, {lock.target.glibc!r});"
+        " lock = Lock(target, conda=tuple(CondaPin(**pin) for pin in json.loads((folder /"
+        " 'lock.json').read_text()))); conda.conda_chunks(lock, Store(folder / 'store'),"
+        " source=Source(), say=lambda line: print(line, flush=True))"
     )
-    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("packing"):
@@ -351,11 +550,22 @@ def test_a_killed_build_leaves_the_store_whole(conda_channel: str, store: Store,
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert run(unpacked(archive_of(lock, store), tmp_path / "node"), "import pure; print(pure.VERSION)") == "2.0"
+    assert (
+        run(
+            unpacked(archive_of(lock, store), tmp_path / "node"), "import pure; print(pure.VERSION)"
+        )
+        == "2.0"
+    )
 
 
-def test_names_in_the_archive_are_sorted_parents_first_and_without_times(conda_channel: str, warm: Store) -> None:
-    chunk = next(chunk for chunk in chunks_of(lock_of([conda_channel], "native"), warm) if chunk.label.startswith("native "))
+def test_names_in_the_archive_are_sorted_parents_first_and_without_times(
+    conda_channel: str, warm: Store
+) -> None:
+    chunk = next(
+        chunk
+        for chunk in chunks_of(lock_of([conda_channel], "native"), warm)
+        if chunk.label.startswith("native ")
+    )
     import gzip
 
     data = gzip.decompress(warm.chunk_path(chunk).read_bytes()) + bytes(1024)

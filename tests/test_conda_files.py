@@ -1,4 +1,6 @@
-"""Locks with conda packages in them: written and read again, pixi's own, and conda's @EXPLICIT lists."""
+"""Locks with conda packages in them: written and read again, pixi's own, and conda's @EXPLICIT
+lists.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,13 @@ def forge(tmp_path: Path) -> str:
     return channel(
         tmp_path / "forge",
         *pythons(f"{MINOR}.4"),
-        record("numpy", "2.4.6", ["python", "libblas"], license="BSD-3-Clause", timestamp=1_700_000_000_000),
+        record(
+            "numpy",
+            "2.4.6",
+            ["python", "libblas"],
+            license="BSD-3-Clause",
+            timestamp=1_700_000_000_000,
+        ),
         record("libblas", "3.9", ["__glibc >=2.17"], md5="0" * 32),
         record("pure", "1.0", ["python"], subdir="noarch", noarch="python"),
         record("modern", "1.0", ["python", "__glibc >=2.30"]),
@@ -46,7 +54,9 @@ def captain(tmp_path: Path, **settings: Any) -> Captain:
     return Captain(store=tmp_path / "store", **settings)
 
 
-def locked(tmp_path: Path, forge: str, *specs: str, pip: tuple[str, ...] = (), **settings: Any) -> Lock:
+def locked(
+    tmp_path: Path, forge: str, *specs: str, pip: tuple[str, ...] = (), **settings: Any
+) -> Lock:
     ours = captain(tmp_path, **settings).add_conda_packages(*specs, channel=[forge])
     return ours.add_pip_packages(*pip).plan().lock if pip else ours.plan().lock
 
@@ -67,7 +77,10 @@ def test_a_lock_is_written_and_read_again(tmp_path: Path, forge: str) -> None:
     assert again is not None
     assert [pin.identity for pin in again.conda] == [pin.identity for pin in lock.conda]
     assert (again.target, again.digest) == (lock.target, lock.digest)
-    assert {pin.name: (pin.channel, pin.license, pin.noarch_python, pin.requested) for pin in again.conda} == {
+    assert {
+        pin.name: (pin.channel, pin.license, pin.noarch_python, pin.requested)
+        for pin in again.conda
+    } == {
         "libblas": (forge, "MIT", False, False),
         "numpy": (forge, "BSD-3-Clause", False, True),
         "pure": (forge, "MIT", True, True),
@@ -80,11 +93,20 @@ def test_a_lock_holds_both(tmp_path: Path, forge: str) -> None:
     wheels = tmp_path / "wheels"
     small_packages.wheel(wheels, "on-top", "1.0", ["pure"])
     project = small_packages.project(tmp_path / "project", "folder", "1.0", [])
-    lock = locked(tmp_path, forge, "pure", pip=("on-top", str(project)), find_links=[str(wheels)], offline=True)
+    lock = locked(
+        tmp_path,
+        forge,
+        "pure",
+        pip=("on-top", str(project)),
+        find_links=[str(wheels)],
+        offline=True,
+    )
     again = captain(tmp_path).add_lock(write(tmp_path, formats.write(lock))).lock
     assert again is not None
     assert [pin.identity for pin in again.pins] == [pin.identity for pin in lock.pins]
-    assert [(pin.kind, pin.filename, pin.direct) for pin in again.pins] == [(pin.kind, pin.filename, pin.direct) for pin in lock.pins]
+    assert [(pin.kind, pin.filename, pin.direct) for pin in again.pins] == [
+        (pin.kind, pin.filename, pin.direct) for pin in lock.pins
+    ]
     assert again.digest == lock.digest
 
 
@@ -132,19 +154,29 @@ packages:
 
 
 def test_pixis_own_lock_is_read(tmp_path: Path) -> None:
-    lock = captain(tmp_path, platform="manylinux_2_28_x86_64").add_lock(write(tmp_path, PIXI_6)).lock
+    lock = (
+        captain(tmp_path, platform="manylinux_2_28_x86_64").add_lock(write(tmp_path, PIXI_6)).lock
+    )
     assert lock is not None
     assert [(pin.name, pin.version, pin.channel, pin.license) for pin in lock.conda] == [
         ("python", "3.11.9", "conda-forge", "Python-2.0"),
         ("six", "1.16.0", "conda-forge", "MIT"),
     ]
     assert lock.target.python == "3.11.9"
-    assert [(pin.name, pin.sha256[:4], pin.requires) for pin in lock.pins] == [("humanize", "ce28", ())]
+    assert [(pin.name, pin.sha256[:4], pin.requires) for pin in lock.pins] == [
+        ("humanize", "ce28", ())
+    ]
     assert "hidden" not in f"{lock!r}{formats.write(lock)}"
 
 
 def test_anacondas_packages_in_a_lock_need_the_licence(tmp_path: Path) -> None:
-    path = write(tmp_path, PIXI_6.replace("https://conda.anaconda.org/conda-forge/noarch", "https://repo.anaconda.com/pkgs/main/noarch"))
+    path = write(
+        tmp_path,
+        PIXI_6.replace(
+            "https://conda.anaconda.org/conda-forge/noarch",
+            "https://repo.anaconda.com/pkgs/main/noarch",
+        ),
+    )
     with pytest.raises(RequirementError, match="terms to be accepted") as caught:
         captain(tmp_path).add_lock(path)
     assert "six 1.16.0" in caught.value.value
@@ -154,21 +186,40 @@ def test_anacondas_packages_in_a_lock_need_the_licence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (("linux-64:\n      - conda", "osx-arm64:\n      - conda"), "nothing for the executors' platform"),
+        (
+            ("linux-64:\n      - conda", "osx-arm64:\n      - conda"),
+            "nothing for the executors' platform",
+        ),
         (("version: 6", "version: 99"), "not a lock of rattler's"),
-        (("  sha256: ce284a76d5b1377fd8836733b983bfb0b76f1aa1c090de2566fcf008d7f6ab16\n", ""), "no sha256"),
+        (
+            ("  sha256: ce284a76d5b1377fd8836733b983bfb0b76f1aa1c090de2566fcf008d7f6ab16\n", ""),
+            "no sha256",
+        ),
         (("  - libgcc-ng >=12\n", "  - __glibc >=2.99\n"), "not made for these executors"),
-        (("      - conda: https://conda.anaconda.org/conda-forge/linux-64/python-3.11.9-hb806964_0_cpython.conda\n", ""), "hold no python"),
+        (
+            (
+                (
+                    "      - conda:"
+                    " https://conda.anaconda.org/conda-forge/linux-64/python-3.11.9-hb806964_0_cpython.conda\n"
+                ),
+                "",
+            ),
+            "hold no python",
+        ),
     ],
 )
-def test_a_lock_that_does_not_fit_says_why(tmp_path: Path, change: tuple[str, str], what: str) -> None:
+def test_a_lock_that_does_not_fit_says_why(
+    tmp_path: Path, change: tuple[str, str], what: str
+) -> None:
     assert change[0] in PIXI_6
     with pytest.raises(LockError, match=what):
         captain(tmp_path).add_lock(write(tmp_path, PIXI_6.replace(*change)))
 
 
 def test_a_lock_made_for_newer_nodes_is_refused(tmp_path: Path, forge: str) -> None:
-    path = write(tmp_path, formats.write(locked(tmp_path, forge, "modern", platform="manylinux_2_34_x86_64")))
+    path = write(
+        tmp_path, formats.write(locked(tmp_path, forge, "modern", platform="manylinux_2_34_x86_64"))
+    )
     with pytest.raises(LockError, match="not made for these executors") as caught:
         captain(tmp_path, platform="manylinux_2_28_x86_64").add_lock(path)
     assert "modern 1.0 needs __glibc >=2.30" in caught.value.value
@@ -190,8 +241,18 @@ def test_a_lock_stands_alone(tmp_path: Path, forge: str) -> None:
 
 def test_an_explicit_list_is_read_with_what_its_channels_say(tmp_path: Path, forge: str) -> None:
     digests = {"numpy-2.4.6-0": record("numpy", "2.4.6")["sha256"], "libblas-3.9-0": "0" * 32}
-    lines = [f"{forge}/linux-64/{name}.conda#{digest}" for name, digest in digests.items()] + [f"{forge}/linux-64/python-{MINOR}.4-0_cpython.conda"]
-    lock = captain(tmp_path).add_lock(write(tmp_path, "\n".join(["# platform: linux-64", "@EXPLICIT", *lines, ""]), "spec.txt")).lock
+    lines = [f"{forge}/linux-64/{name}.conda#{digest}" for name, digest in digests.items()] + [
+        f"{forge}/linux-64/python-{MINOR}.4-0_cpython.conda"
+    ]
+    lock = (
+        captain(tmp_path)
+        .add_lock(
+            write(
+                tmp_path, "\n".join(["# platform: linux-64", "@EXPLICIT", *lines, ""]), "spec.txt"
+            )
+        )
+        .lock
+    )
     assert lock is not None
     assert [(pin.name, pin.version, pin.license, pin.requested) for pin in lock.conda] == [
         ("libblas", "3.9", "MIT", False),
@@ -213,15 +274,25 @@ def test_an_explicit_list_is_read_with_what_its_channels_say(tmp_path: Path, for
         ("not a url", "not an @EXPLICIT list"),
     ],
 )
-def test_a_list_that_cannot_be_taken_says_why(tmp_path: Path, forge: str, line: str, what: str) -> None:
+def test_a_list_that_cannot_be_taken_says_why(
+    tmp_path: Path, forge: str, line: str, what: str
+) -> None:
     with pytest.raises(LockError, match=what):
-        captain(tmp_path).add_lock(write(tmp_path, f"@EXPLICIT\n{line.format(forge=forge)}\n", "spec.txt"))
+        captain(tmp_path).add_lock(
+            write(tmp_path, f"@EXPLICIT\n{line.format(forge=forge)}\n", "spec.txt")
+        )
 
 
-def test_a_list_of_anacondas_needs_the_licence_before_anybody_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_of_anacondas_needs_the_licence_before_anybody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from small_proxy import proxying
 
-    path = write(tmp_path, "@EXPLICIT\nhttps://repo.anaconda.com/pkgs/main/linux-64/python-3.11.9-h955ad1f_0.conda#00\n", "spec.txt")
+    path = write(
+        tmp_path,
+        "@EXPLICIT\nhttps://repo.anaconda.com/pkgs/main/linux-64/python-3.11.9-h955ad1f_0.conda#00\n",
+        "spec.txt",
+    )
     with proxying() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("CONDA_REMOTE_MAX_RETRIES", "0")
@@ -234,8 +305,15 @@ def test_a_list_of_anacondas_needs_the_licence_before_anybody_is_asked(tmp_path:
 
 
 def test_what_a_shortened_list_lacks_is_told(tmp_path: Path, forge: str) -> None:
-    lines = [f"{forge}/linux-64/numpy-2.4.6-0.conda", f"{forge}/linux-64/python-{MINOR}.4-0_cpython.conda"]
-    lock = captain(tmp_path).add_lock(write(tmp_path, "\n".join(["@EXPLICIT", *lines]), "spec.txt")).lock
+    lines = [
+        f"{forge}/linux-64/numpy-2.4.6-0.conda",
+        f"{forge}/linux-64/python-{MINOR}.4-0_cpython.conda",
+    ]
+    lock = (
+        captain(tmp_path)
+        .add_lock(write(tmp_path, "\n".join(["@EXPLICIT", *lines]), "spec.txt"))
+        .lock
+    )
     assert lock is not None
     assert any("libblas (of numpy)" in finding.value for finding in lock.findings)
 
@@ -243,7 +321,9 @@ def test_what_a_shortened_list_lacks_is_told(tmp_path: Path, forge: str) -> None
 # boat lock
 
 
-def test_boat_lock_writes_and_checks_both(tmp_path: Path, forge: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boat_lock_writes_and_checks_both(
+    tmp_path: Path, forge: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ["lock", "--conda", "numpy", "--channel", forge, "--store", str(tmp_path / "store")]
     output = str(tmp_path / "pixi.lock")
     assert CliRunner().invoke(boat, [*words, "-o", output]).exit_code == 0

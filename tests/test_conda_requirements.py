@@ -30,7 +30,11 @@ def parsed(text: str, channel: str = "") -> CondaRequirement:
         ("python=3.11  # as the cluster has it", "python 3.11.*", ""),
         ("conda-forge::scipy>=1.11", "scipy >=1.11", "conda-forge"),
         ("conda-forge/linux-64::scipy", 'scipy[subdir="linux-64"]', "conda-forge"),
-        ("https://user:word@host/t/TOKEN/corp::tool", "tool", "https://user:word@host/t/TOKEN/corp"),
+        (
+            "https://user:word@host/t/TOKEN/corp::tool",
+            "tool",
+            "https://user:word@host/t/TOKEN/corp",
+        ),
     ],
 )
 def test_a_spec_is_read_at_once(written: str, text: str, channel: str) -> None:
@@ -90,15 +94,28 @@ def test_what_is_asked_for_twice_stands_once_with_both_origins() -> None:
 
 
 def test_channels_keep_their_order() -> None:
-    assert merge([Manifest(channels=("z", "a")), Manifest(channels=("a", "m"))]).channels == ("z", "a", "m")
+    assert merge([Manifest(channels=("z", "a")), Manifest(channels=("a", "m"))]).channels == (
+        "z",
+        "a",
+        "m",
+    )
 
 
 @pytest.mark.parametrize(
     ("first", "second", "cause"),
-    [("numpy==1.26", "numpy>=2", "1.26 is not >=2"), ("numpy=1.0=py_0", "numpy<1", "is not <1"), ("a::numpy", "b::numpy", "different channels")],
+    [
+        ("numpy==1.26", "numpy>=2", "1.26 is not >=2"),
+        ("numpy=1.0=py_0", "numpy<1", "is not <1"),
+        ("a::numpy", "b::numpy", "different channels"),
+    ],
 )
-def test_contradictions_name_both_and_where_they_came_from(first: str, second: str, cause: str) -> None:
-    parts = [Manifest(conda=(parse_conda(text, origin=origin),)) for text, origin in ((first, "environment.yml"), (second, "add_conda_packages"))]
+def test_contradictions_name_both_and_where_they_came_from(
+    first: str, second: str, cause: str
+) -> None:
+    parts = [
+        Manifest(conda=(parse_conda(text, origin=origin),))
+        for text, origin in ((first, "environment.yml"), (second, "add_conda_packages"))
+    ]
     with pytest.raises(RequirementError, match="contradict each other") as caught:
         merge(parts)
     assert cause in caught.value.cause
@@ -107,11 +124,15 @@ def test_contradictions_name_both_and_where_they_came_from(first: str, second: s
 
 
 def test_what_may_go_together_is_left_to_the_solver() -> None:
-    merge([Manifest(conda=(parsed("numpy=1.26"), parsed("numpy>=1.26.3"), parsed("numpy==1.26.4")))])
+    merge(
+        [Manifest(conda=(parsed("numpy=1.26"), parsed("numpy>=1.26.3"), parsed("numpy==1.26.4")))]
+    )
 
 
 def test_a_conda_package_is_taken_back_however_it_is_written() -> None:
-    assert without([Manifest(conda=(parsed("scikit_learn"), parsed("numpy")))], ["Scikit-Learn"])[0].conda == (parsed("numpy"),)
+    assert without([Manifest(conda=(parsed("scikit_learn"), parsed("numpy")))], ["Scikit-Learn"])[
+        0
+    ].conda == (parsed("numpy"),)
 
 
 # environment files
@@ -149,7 +170,12 @@ prefix: /home/somebody/envs/analysis
     )
     made = read_environment(path)
     assert made.channels == ("conda-forge",)
-    assert [(r.channel, r.text) for r in made.conda] == [("", "python 3.11.*"), ("", "numpy ==1.26.4 py311h64a7726_0"), ("bioconda", "samtools"), ("", "pip")]
+    assert [(r.channel, r.text) for r in made.conda] == [
+        ("", "python 3.11.*"),
+        ("", "numpy ==1.26.4 py311h64a7726_0"),
+        ("bioconda", "samtools"),
+        ("", "pip"),
+    ]
     assert sorted(r.name for r in made.requirements) == ["humanize", "requests", "tool"]
     assert made.indexes.extra_index_urls == ("https://example.org/simple",)
     assert made.conda[0].origin == f"{path}: dependencies[1]"
@@ -169,7 +195,12 @@ def test_a_file_without_channels_says_which_are_taken(tmp_path: Path) -> None:
 
 
 def test_what_does_not_take_effect_is_named_without_its_value(tmp_path: Path) -> None:
-    made = read_environment(environment(tmp_path, "channels: [c]\ndependencies: [numpy]\nvariables:\n  API_KEY: hidden\nflavour: x\n"))
+    made = read_environment(
+        environment(
+            tmp_path,
+            "channels: [c]\ndependencies: [numpy]\nvariables:\n  API_KEY: hidden\nflavour: x\n",
+        )
+    )
     assert [f.value.partition(": ")[2] for f in made.findings] == ["API_KEY", "flavour"]
     assert "hidden" not in str(made.findings)
     assert "activate" not in made.findings[0].cause, "executors do activate what packages bring"
@@ -212,7 +243,12 @@ def test_an_environment_file_in_place_of_requirements_is_sent_to_its_door(tmp_pa
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     path = environment(tmp_path, "channels: [c]\ndependencies: [numpy]\n")
-    script = f"import sys; sys.modules['rattler'] = None\nfrom coffee_boat import Captain\nCaptain(store={str(tmp_path)!r}).add_environment({str(path)!r})"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    script = (
+        "import sys; sys.modules['rattler'] = None\nfrom coffee_boat import"
+        f" Captain\nCaptain(store={str(tmp_path)!r}).add_environment({str(path)!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "cure:  pip install 'coffee_boat[conda]'" in done.stderr

@@ -1,4 +1,6 @@
-"""conda's own configuration: where it lies, how its parts are joined, and what a channel's name means by it."""
+"""conda's own configuration: where it lies, how its parts are joined, and what a channel's name
+means by it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from coffee_boat import _conda
-from coffee_boat._conda import Channel, Configuration, channels, is_anacondas, refuse_unlicensed, with_secrets, without_secrets
+from coffee_boat._conda import (
+    Channel,
+    Configuration,
+    channels,
+    is_anacondas,
+    refuse_unlicensed,
+    with_secrets,
+    without_secrets,
+)
 from coffee_boat.errors import RequirementError, SettingsError
 from coffee_boat.settings import Settings, conda, condarc
 
@@ -30,12 +40,37 @@ def urls(*names: str, configuration: Configuration = Configuration()) -> list[st
 
 def test_the_search_path_is_condas(tmp_path: Path) -> None:
     home, root, prefix = tmp_path / "home", tmp_path / "root", tmp_path / "prefix"
-    places = [root / ".condarc", root / "condarc.d/a.yml", home / ".config/conda/.condarc", home / ".conda/condarc", home / ".condarc", prefix / ".condarc", tmp_path / "named"]
+    places = [
+        root / ".condarc",
+        root / "condarc.d/a.yml",
+        home / ".config/conda/.condarc",
+        home / ".conda/condarc",
+        home / ".condarc",
+        prefix / ".condarc",
+        tmp_path / "named",
+    ]
     for number, place in enumerate(places):
-        say(place.parent, place.name, f"channels: [c{number}]\nchannel_alias: https://host{number}\n")
-    environ = {"HOME": str(home), "CONDA_ROOT": str(root), "CONDA_PREFIX": str(prefix), "CONDARC": str(tmp_path / "named")}
+        say(
+            place.parent,
+            place.name,
+            f"channels: [c{number}]\nchannel_alias: https://host{number}\n",
+        )
+    environ = {
+        "HOME": str(home),
+        "CONDA_ROOT": str(root),
+        "CONDA_PREFIX": str(prefix),
+        "CONDARC": str(tmp_path / "named"),
+    }
     said = condarc.load(environ)
-    assert [name for name in said.channels if name.startswith("c")] == ["c6", "c5", "c4", "c3", "c2", "c1", "c0"]
+    assert [name for name in said.channels if name.startswith("c")] == [
+        "c6",
+        "c5",
+        "c4",
+        "c3",
+        "c2",
+        "c1",
+        "c0",
+    ]
     assert said.channel_alias == "https://host6"
     assert said.files[: len(places)] == tuple(map(str, reversed(places)))
 
@@ -43,26 +78,64 @@ def test_the_search_path_is_condas(tmp_path: Path) -> None:
 def test_xdg_config_home_and_an_active_condas_root_are_looked_at(tmp_path: Path) -> None:
     say(tmp_path / "xdg/conda", "condarc", "channels: [xdg]\n")
     say(tmp_path / "miniforge", ".condarc", "channels: [root]\n")
-    said = condarc.load({"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "xdg"), "CONDA_EXE": str(tmp_path / "miniforge/bin/conda")})
+    said = condarc.load(
+        {
+            "HOME": str(tmp_path / "home"),
+            "XDG_CONFIG_HOME": str(tmp_path / "xdg"),
+            "CONDA_EXE": str(tmp_path / "miniforge/bin/conda"),
+        }
+    )
     assert said.channels == ("xdg", "root")
 
 
 def test_variables_are_stronger_than_files(tmp_path: Path) -> None:
-    named = say(tmp_path, "rc", "channels: [file]\nchannel_priority: disabled\noffline: false\nssl_verify: true\nremote_max_retries: 5\n")
-    environ = {"HOME": str(tmp_path), "CONDARC": str(named), "CONDA_CHANNELS": "a, b", "CONDA_CHANNEL_PRIORITY": "flexible", "CONDA_OFFLINE": "1", "CONDA_SSL_VERIFY": "no"}
+    named = say(
+        tmp_path,
+        "rc",
+        "channels: [file]\nchannel_priority: disabled\noffline: false\nssl_verify:"
+        " true\nremote_max_retries: 5\n",
+    )
+    environ = {
+        "HOME": str(tmp_path),
+        "CONDARC": str(named),
+        "CONDA_CHANNELS": "a, b",
+        "CONDA_CHANNEL_PRIORITY": "flexible",
+        "CONDA_OFFLINE": "1",
+        "CONDA_SSL_VERIFY": "no",
+    }
     said = condarc.load({**environ, "CONDA_OVERRIDE_CUDA": "12.4"})
     assert said.channels == ("a", "b", "file")
-    assert (said.channel_priority, said.offline, said.ssl_verify, said.retries, dict(said.overrides)) == ("flexible", True, False, 5, {"cuda": "12.4"})
+    assert (
+        said.channel_priority,
+        said.offline,
+        said.ssl_verify,
+        said.retries,
+        dict(said.overrides),
+    ) == ("flexible", True, False, 5, {"cuda": "12.4"})
 
 
 def test_without_a_word_priority_is_strict_and_defaults_are_anacondas(tmp_path: Path) -> None:
     said = condarc.load({"HOME": str(tmp_path)})
-    assert (said.channels, said.channel_priority, said.default_channels) == ((), "strict", _conda.ANACONDAS_DEFAULTS)
+    assert (said.channels, said.channel_priority, said.default_channels) == (
+        (),
+        "strict",
+        _conda.ANACONDAS_DEFAULTS,
+    )
 
 
 def test_flags_behind_values_are_heeded(tmp_path: Path) -> None:
-    say(tmp_path / "root", ".condarc", "channel_alias: https://mirror  #!final\nchannels:\n  - first  #!top\n  - last  #!bottom\nproxy_servers:  #!final\n  https: http://ours\n")
-    say(tmp_path, ".condarc", "channel_alias: https://elsewhere\nchannels: [mine]\nproxy_servers:\n  https: http://theirs\n")
+    say(
+        tmp_path / "root",
+        ".condarc",
+        "channel_alias: https://mirror  #!final\nchannels:\n  - first  #!top\n  - last "
+        " #!bottom\nproxy_servers:  #!final\n  https: http://ours\n",
+    )
+    say(
+        tmp_path,
+        ".condarc",
+        "channel_alias: https://elsewhere\nchannels: [mine]\nproxy_servers:\n  https:"
+        " http://theirs\n",
+    )
     said = condarc.load({"HOME": str(tmp_path), "CONDA_ROOT": str(tmp_path / "root")})
     assert said.channels == ("first", "mine", "last")
     assert said.channel_alias == "https://mirror"
@@ -72,13 +145,29 @@ def test_flags_behind_values_are_heeded(tmp_path: Path) -> None:
 def test_a_final_list_takes_no_more(tmp_path: Path) -> None:
     say(tmp_path / "root", ".condarc", "channels: #!final\n  - ours\n")
     say(tmp_path, ".condarc", "channels: [theirs]\n")
-    assert condarc.load({"HOME": str(tmp_path), "CONDA_ROOT": str(tmp_path / "root"), "CONDA_CHANNELS": "more"}).channels == ("ours",)
+    assert condarc.load(
+        {"HOME": str(tmp_path), "CONDA_ROOT": str(tmp_path / "root"), "CONDA_CHANNELS": "more"}
+    ).channels == ("ours",)
 
 
 def test_maps_are_joined_and_variables_in_values_replaced(tmp_path: Path) -> None:
-    say(tmp_path / "root", ".condarc", "custom_channels:\n  corp: https://old\n  lab: https://lab\n")
-    say(tmp_path, ".condarc", "custom_channels:\n  corp: https://$USER_NAME:${PASS_WORD}@new\ncustom_multichannels:\n  all: [corp, conda-forge]\n")
-    said = condarc.load({"HOME": str(tmp_path), "CONDA_ROOT": str(tmp_path / "root"), "USER_NAME": "me", "PASS_WORD": "hidden"})
+    say(
+        tmp_path / "root", ".condarc", "custom_channels:\n  corp: https://old\n  lab: https://lab\n"
+    )
+    say(
+        tmp_path,
+        ".condarc",
+        "custom_channels:\n  corp: https://$USER_NAME:${PASS_WORD}@new\ncustom_multichannels:\n "
+        " all: [corp, conda-forge]\n",
+    )
+    said = condarc.load(
+        {
+            "HOME": str(tmp_path),
+            "CONDA_ROOT": str(tmp_path / "root"),
+            "USER_NAME": "me",
+            "PASS_WORD": "hidden",
+        }
+    )
     assert said.custom_channels == {"corp": "https://me:hidden@new", "lab": "https://lab"}
     assert said.custom_multichannels == {"all": ("corp", "conda-forge")}
     assert "hidden" not in repr(said)
@@ -86,7 +175,15 @@ def test_maps_are_joined_and_variables_in_values_replaced(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["channels: [a\n", "- a\n", "channel_priority: sometimes\n", "channel_alias: host.without.scheme\n", "offline: perhaps\n", "custom_channels: [a]\n", "channels: [[a]]\n"],
+    [
+        "channels: [a\n",
+        "- a\n",
+        "channel_priority: sometimes\n",
+        "channel_alias: host.without.scheme\n",
+        "offline: perhaps\n",
+        "custom_channels: [a]\n",
+        "channels: [[a]]\n",
+    ],
 )
 def test_what_cannot_be_is_refused_with_its_file(tmp_path: Path, text: str) -> None:
     named = say(tmp_path, "rc", text)
@@ -99,8 +196,15 @@ def test_settings_go_over_it(tmp_path: Path) -> None:
     from coffee_boat.model import Indexes
 
     environ = {"HOME": str(tmp_path)}
-    said = conda(Settings(indexes=Indexes(offline=True, proxy="http://proxy", cert="/ca.pem")), environ=environ)
-    assert (said.offline, said.proxy_servers, said.ssl_verify) == (True, {"http": "http://proxy", "https": "http://proxy"}, "/ca.pem")
+    said = conda(
+        Settings(indexes=Indexes(offline=True, proxy="http://proxy", cert="/ca.pem")),
+        environ=environ,
+    )
+    assert (said.offline, said.proxy_servers, said.ssl_verify) == (
+        True,
+        {"http": "http://proxy", "https": "http://proxy"},
+        "/ca.pem",
+    )
 
 
 # what a name means
@@ -109,22 +213,36 @@ def test_settings_go_over_it(tmp_path: Path) -> None:
 def test_names_are_looked_up_as_conda_does(tmp_path: Path) -> None:
     configuration = Configuration(
         channel_alias="https://mirror/conda",
-        custom_channels={"corp": "https://corp.example/channels", "corp/dev": "https://dev.example"},
+        custom_channels={
+            "corp": "https://corp.example/channels",
+            "corp/dev": "https://dev.example",
+        },
         custom_multichannels={"all": ("corp-extra", "https://direct/one")},
         default_channels=("https://mirror/main",),
     )
     assert urls("conda-forge", configuration=configuration) == ["https://mirror/conda/conda-forge/"]
-    assert urls("conda-forge/label/dev", configuration=configuration) == ["https://mirror/conda/conda-forge/label/dev/"]
+    assert urls("conda-forge/label/dev", configuration=configuration) == [
+        "https://mirror/conda/conda-forge/label/dev/"
+    ]
     assert urls("corp", "corp/label/x", "corp/dev", configuration=configuration) == [
         "https://corp.example/channels/corp/",
         "https://corp.example/channels/corp/label/x/",
         "https://dev.example/corp/dev/",
     ]
-    assert urls("all", configuration=configuration) == ["https://mirror/conda/corp-extra/", "https://direct/one/"]
+    assert urls("all", configuration=configuration) == [
+        "https://mirror/conda/corp-extra/",
+        "https://direct/one/",
+    ]
     assert urls("defaults", configuration=configuration) == ["https://mirror/main/"]
-    assert urls("pkgs/main", configuration=configuration) == ["https://repo.anaconda.com/pkgs/main/"]
+    assert urls("pkgs/main", configuration=configuration) == [
+        "https://repo.anaconda.com/pkgs/main/"
+    ]
     assert urls("nodefaults") == []
-    assert urls("conda-forge", "https://conda.anaconda.org/conda-forge/", "https://conda.anaconda.org/conda-forge/linux-64") == ["https://conda.anaconda.org/conda-forge/"]
+    assert urls(
+        "conda-forge",
+        "https://conda.anaconda.org/conda-forge/",
+        "https://conda.anaconda.org/conda-forge/linux-64",
+    ) == ["https://conda.anaconda.org/conda-forge/"]
     assert urls(str(tmp_path / "a b")) == [f"{tmp_path.as_uri()}/a%20b/"]
 
 
@@ -139,15 +257,28 @@ def test_lists_of_what_is_allowed_are_heeded() -> None:
         channels(["bioconda"], Configuration(allowlist=("conda-forge",)))
     with pytest.raises(RequirementError, match="forbidden"):
         channels(["bioconda"], Configuration(denylist=("bioconda",)))
-    assert urls("conda-forge", configuration=Configuration(allowlist=("conda-forge",), denylist=("bioconda",)))
+    assert urls(
+        "conda-forge",
+        configuration=Configuration(allowlist=("conda-forge",), denylist=("bioconda",)),
+    )
 
 
 def test_credentials_are_kept_for_fetching_only() -> None:
     place = channels(["https://user:hidden@host/t/TOKEN/corp"], Configuration())[0]
-    assert (place.name, place.public, place.url) == ("https://host/corp", "https://host/corp/", "https://user:hidden@host/t/TOKEN/corp/")
+    assert (place.name, place.public, place.url) == (
+        "https://host/corp",
+        "https://host/corp/",
+        "https://user:hidden@host/t/TOKEN/corp/",
+    )
     assert "hidden" not in repr(place)
-    assert with_secrets("https://host/corp/noarch/a.conda", [place]) == "https://user:hidden@host/t/TOKEN/corp/noarch/a.conda"
-    assert with_secrets("https://host/corporation/a.conda", [place]) == "https://host/corporation/a.conda"
+    assert (
+        with_secrets("https://host/corp/noarch/a.conda", [place])
+        == "https://user:hidden@host/t/TOKEN/corp/noarch/a.conda"
+    )
+    assert (
+        with_secrets("https://host/corporation/a.conda", [place])
+        == "https://host/corporation/a.conda"
+    )
     assert without_secrets("https://host/api/t/TOKEN/corp") == "https://host/api/corp"
     assert without_secrets("file:///home/t/corp") == "file:///home/t/corp"
 
@@ -201,7 +332,15 @@ def test_anacondas_own_channels_need_their_terms_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["conda-forge", "bioconda", "rapidsai", "https://conda.anaconda.org/maintainers", "https://mirror.example/repo.anaconda.com/pkgs/main", "https://repo.prefix.dev/main"]
+    "name",
+    [
+        "conda-forge",
+        "bioconda",
+        "rapidsai",
+        "https://conda.anaconda.org/maintainers",
+        "https://mirror.example/repo.anaconda.com/pkgs/main",
+        "https://repo.prefix.dev/main",
+    ],
 )
 def test_others_channels_need_nothing(name: str) -> None:
     refuse_unlicensed(channels([name], Configuration()), accepted=False)
@@ -213,7 +352,12 @@ def test_others_channels_need_nothing(name: str) -> None:
         (Configuration(channel_alias="https://repo.anaconda.com/pkgs"), "innocent"),
         (Configuration(custom_channels={"innocent": "https://repo.anaconda.com/pkgs"}), "innocent"),
         (Configuration(custom_multichannels={"innocent": ("conda-forge", "main")}), "innocent"),
-        (Configuration(custom_multichannels={"conda-forge": ("https://repo.anaconda.com/pkgs/main",)}), "conda-forge"),
+        (
+            Configuration(
+                custom_multichannels={"conda-forge": ("https://repo.anaconda.com/pkgs/main",)}
+            ),
+            "conda-forge",
+        ),
         (Configuration(default_channels=("https://repo.anaconda.com/pkgs/msys2",)), "defaults"),
     ],
 )
@@ -224,7 +368,9 @@ def test_what_a_name_leads_to_counts(configuration: Configuration, name: str) ->
 
 
 def test_defaults_that_are_a_companys_own_mirror_need_nothing() -> None:
-    configuration = Configuration(default_channels=("https://mirror.example/main",), channel_alias="https://mirror.example")
+    configuration = Configuration(
+        default_channels=("https://mirror.example/main",), channel_alias="https://mirror.example"
+    )
     refuse_unlicensed(channels(["defaults", "main", "r"], configuration), accepted=False)
 
 
@@ -259,7 +405,14 @@ asyncio.new_event_loop().run_until_complete(cell())  # as a notebook's kernel: a
 
 def test_ctrl_c_in_a_notebook_goes_on_when_what_it_interrupted_has_ended() -> None:
     root = Path(__file__).resolve().parent.parent
-    ran = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=root, capture_output=True, text=True, timeout=30, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     assert ran.stdout.splitlines() == ["the coroutine has ended", "interrupted"]
 
 

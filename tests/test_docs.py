@@ -1,4 +1,6 @@
-"""README and docs say what the code does: their code runs as far as it can be told without Spark, their links lead somewhere, their lists are whole."""
+"""README and docs say what the code does: their code runs as far as it can be told without Spark,
+their links lead somewhere, their lists are whole.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,20 @@ from coffee_boat.settings import keys
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(DOCS.rglob("*.md")),
+]
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
 
 
 def prose(page: Path) -> str:
@@ -66,7 +75,11 @@ def test_every_use_of_a_captain_fits_its_signature(page: Path) -> None:
 
 
 def _captains_in_text(page: Path) -> Iterator[str]:
-    return (code for code in re.findall(r"`([^`\n]+)`", prose(page)) if code.startswith(("captain.", "Captain(")) and not code.endswith(".py"))
+    return (
+        code
+        for code in re.findall(r"`([^`\n]+)`", prose(page))
+        if code.startswith(("captain.", "Captain(")) and not code.endswith(".py")
+    )
 
 
 def _is_captain(node: ast.expr) -> bool:
@@ -76,7 +89,9 @@ def _is_captain(node: ast.expr) -> bool:
 def _fits(call: ast.Call) -> None:
     if any(isinstance(value, ast.Constant) and value.value is ... for value in call.args):
         return  # "whatever you give it"
-    keywords: dict[str, Any] = {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg}
+    keywords: dict[str, Any] = {
+        keyword.arg: keyword.value for keyword in call.keywords if keyword.arg
+    }
     if isinstance(call.func, ast.Name) and call.func.id == "Captain":
         inspect.signature(Captain).bind(*call.args, **keywords)
     elif isinstance(call.func, ast.Attribute) and _is_captain(call.func.value):
@@ -133,7 +148,13 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
         page = waiting.pop()
         reached.add(page)
         links = (link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)))
-        waiting += [there for link in links if link.endswith(".md") and (there := (page.parent / link).resolve()) not in reached and there.exists()]
+        waiting += [
+            there
+            for link in links
+            if link.endswith(".md")
+            and (there := (page.parent / link).resolve()) not in reached
+            and there.exists()
+        ]
     assert set(DOCS.rglob("*.md")) <= reached
 
 
@@ -157,7 +178,10 @@ def test_a_cluster_that_is_refused_has_a_page_with_the_cure(page: str, master: s
     assert [part for part in parts if part not in text] == []
 
 
-_SETTING = re.compile(r"captain\.pack\(.*?\)|--archives \S+|--conf spark\.pyspark\.python=\S+|--conf spark\.[\w.]+=|spark\.addArtifacts\(.*?\)|spark\.conf\.set\(.*?\)")
+_SETTING = re.compile(
+    r"captain\.pack\(.*?\)|--archives \S+|--conf spark\.pyspark\.python=\S+|--conf"
+    r" spark\.[\w.]+=|spark\.addArtifacts\(.*?\)|spark\.conf\.set\(.*?\)"
+)
 
 
 def _without_minor(text: str) -> str:
@@ -172,7 +196,12 @@ TROUBLES = DOCS / "troubleshooting.md"
 def sections(begin: str, end: str) -> dict[str, str]:
     """The headings of one part of the page -> what stands under them."""
     part = prose(TROUBLES).partition(begin)[2].partition(end)[0]
-    return {heading.strip("` "): text for heading, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", part, re.DOTALL | re.MULTILINE)}
+    return {
+        heading.strip("` "): text
+        for heading, text in re.findall(
+            r"^## (.+?)\n(.*?)(?=^## |\Z)", part, re.DOTALL | re.MULTILINE
+        )
+    }
 
 
 ON_EXECUTORS = sections("# On executors", "# When a session starts")

@@ -1,4 +1,6 @@
-"""The driver's view: what it lacks becomes importable after its own, what does not fit is left out by name."""
+"""The driver's view: what it lacks becomes importable after its own, what does not fit is left out
+by name.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +27,26 @@ def _process_is_left_as_it_was() -> Iterator[None]:
     importlib.invalidate_caches()
 
 
-def dist(tree: Path, name: str, version: str, *, requires: Sequence[str] = (), extras: Sequence[str] = (), tag: str = "py3-none-any") -> Path:
+def dist(
+    tree: Path,
+    name: str,
+    version: str,
+    *,
+    requires: Sequence[str] = (),
+    extras: Sequence[str] = (),
+    tag: str = "py3-none-any",
+) -> Path:
     """What a wheel of one module leaves in site-packages."""
     module = name.replace("-", "_")
     info = tree / f"{module}-{version}.dist-info"
     info.mkdir(parents=True)
     (tree / f"{module}.py").write_text(f"version = {version!r}\n")
-    lines = [f"Name: {name}", f"Version: {version}", *(f"Provides-Extra: {e}" for e in extras), *(f"Requires-Dist: {r}" for r in requires)]
+    lines = [
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Provides-Extra: {e}" for e in extras),
+        *(f"Requires-Dist: {r}" for r in requires),
+    ]
     (info / "METADATA").write_text("Metadata-Version: 2.1\n" + "\n".join(lines) + "\n")
     (info / "WHEEL").write_text(f"Wheel-Version: 1.0\nTag: {tag}\n")
     return tree
@@ -48,11 +63,22 @@ def own(tmp_path: Path) -> Iterator[Path]:
 
 
 def lock_of(trees: Mapping[str, Path]) -> Lock:
-    return Lock(Target("3.11.7"), tuple(Pin(name, importlib.metadata.Distribution.at(next(tree.glob("*.dist-info"))).version) for name, tree in sorted(trees.items())))
+    return Lock(
+        Target("3.11.7"),
+        tuple(
+            Pin(name, importlib.metadata.Distribution.at(next(tree.glob("*.dist-info"))).version)
+            for name, tree in sorted(trees.items())
+        ),
+    )
 
 
-def test_what_the_driver_lacks_is_importable_with_metadata_and_gone_after_close(tmp_path: Path, own: Path) -> None:
-    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=["boat-b>=2"]), "boat-b": dist(tmp_path / "b", "boat-b", "2.5")}
+def test_what_the_driver_lacks_is_importable_with_metadata_and_gone_after_close(
+    tmp_path: Path, own: Path
+) -> None:
+    trees = {
+        "boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=["boat-b>=2"]),
+        "boat-b": dist(tmp_path / "b", "boat-b", "2.5"),
+    }
     with pytest.raises(ImportError):
         importlib.import_module("boat_a")
     view = driver.board(lock_of(trees), trees)
@@ -65,7 +91,9 @@ def test_what_the_driver_lacks_is_importable_with_metadata_and_gone_after_close(
     assert importlib.util.find_spec("boat_b") is None
 
 
-def test_entries_stand_after_the_drivers_own_and_only_ours_are_taken_off(tmp_path: Path, own: Path) -> None:
+def test_entries_stand_after_the_drivers_own_and_only_ours_are_taken_off(
+    tmp_path: Path, own: Path
+) -> None:
     before = list(sys.path)
     trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0")}
     first = driver.board(lock_of(trees), trees)
@@ -87,7 +115,9 @@ def test_the_drivers_own_stays_and_another_version_is_told(tmp_path: Path, own: 
     assert 'add_pip_packages("boat-a==1.0")' in view.findings[0].cure
 
 
-def test_a_package_built_for_another_version_is_left_out_and_both_are_named(tmp_path: Path, own: Path) -> None:
+def test_a_package_built_for_another_version_is_left_out_and_both_are_named(
+    tmp_path: Path, own: Path
+) -> None:
     dist(own, "boat-numpy", "1.26.4")
     trees = {
         "boat-numpy": dist(tmp_path / "n", "boat-numpy", "2.1.0"),
@@ -108,7 +138,17 @@ def test_a_package_built_for_another_version_is_left_out_and_both_are_named(tmp_
 def test_markers_and_extras_decide_what_is_needed(tmp_path: Path, own: Path) -> None:
     dist(own, "boat-old", "1.0")
     trees = {
-        "boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=['boat-nothing; sys_platform == "win32"', 'boat-old>=9; extra == "x"', "boat-old"], extras=["x"]),
+        "boat-a": dist(
+            tmp_path / "a",
+            "boat-a",
+            "1.0",
+            requires=[
+                'boat-nothing; sys_platform == "win32"',
+                'boat-old>=9; extra == "x"',
+                "boat-old",
+            ],
+            extras=["x"],
+        ),
         "boat-b": dist(tmp_path / "b", "boat-b", "1.0", requires=["boat-a[x]"]),
     }
     view = driver.board(lock_of(trees), trees)
@@ -120,8 +160,20 @@ def test_markers_and_extras_decide_what_is_needed(tmp_path: Path, own: Path) -> 
 
 def test_packages_that_need_each_other_with_extras_end(tmp_path: Path, own: Path) -> None:
     trees = {
-        "boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=['boat-a[y]; extra == "x"', 'boat-a[x]; extra == "y"', "boat-b[x]"], extras=["x", "y"]),
-        "boat-b": dist(tmp_path / "b", "boat-b", "1.0", requires=['boat-a[x]; extra == "x"', "boat-a"], extras=["x"]),
+        "boat-a": dist(
+            tmp_path / "a",
+            "boat-a",
+            "1.0",
+            requires=['boat-a[y]; extra == "x"', 'boat-a[x]; extra == "y"', "boat-b[x]"],
+            extras=["x", "y"],
+        ),
+        "boat-b": dist(
+            tmp_path / "b",
+            "boat-b",
+            "1.0",
+            requires=['boat-a[x]; extra == "x"', "boat-a"],
+            extras=["x"],
+        ),
     }
     view = driver.board(lock_of(trees), trees)
     assert len(view.entries) == 2
@@ -135,25 +187,37 @@ def test_a_wheel_for_another_platform_is_for_the_executors_only(tmp_path: Path, 
     assert "cp38-cp38-manylinux2014_s390x" in view.findings[0].cause
 
 
-def test_prereleases_and_vendors_own_numbers_are_taken_as_they_are(tmp_path: Path, own: Path) -> None:
+def test_prereleases_and_vendors_own_numbers_are_taken_as_they_are(
+    tmp_path: Path, own: Path
+) -> None:
     dist(own, "boat-old", "2.0rc1")
     dist(own, "boat-vendor", "3.5.1-amzn-x")
-    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=["boat-old>=1", "boat-vendor>=3"])}
+    trees = {
+        "boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=["boat-old>=1", "boat-vendor>=3"])
+    }
     view = driver.board(lock_of(trees), trees)
     assert len(view.entries) == 1
     view.close()
 
 
-def test_installed_passes_over_broken_metadata_and_the_first_on_the_path_wins(tmp_path: Path) -> None:
+def test_installed_passes_over_broken_metadata_and_the_first_on_the_path_wins(
+    tmp_path: Path,
+) -> None:
     dist(tmp_path / "first", "Boat_A", "1.0")
     dist(tmp_path / "second", "boat-a", "2.0")
-    for broken, text in {"empty": "", "nameless": "Metadata-Version: 2.1\nVersion: 1\n", "versionless": "Metadata-Version: 2.1\nName: versionless\n"}.items():
+    for broken, text in {
+        "empty": "",
+        "nameless": "Metadata-Version: 2.1\nVersion: 1\n",
+        "versionless": "Metadata-Version: 2.1\nName: versionless\n",
+    }.items():
         (tmp_path / f"first/{broken}-1.0.dist-info").mkdir()
         (tmp_path / f"first/{broken}-1.0.dist-info/METADATA").write_text(text)
     (tmp_path / "first/bare-1.0.dist-info").mkdir()
     (tmp_path / "first/binary-1.0.dist-info").mkdir()
     (tmp_path / "first/binary-1.0.dist-info/METADATA").write_bytes(b"Name: \xff\xfe\nVersion: 1\n")
-    assert driver.installed([str(tmp_path / "first"), str(tmp_path / "second"), str(tmp_path / "nowhere")]) == {"boat-a": "1.0"}
+    assert driver.installed(
+        [str(tmp_path / "first"), str(tmp_path / "second"), str(tmp_path / "nowhere")]
+    ) == {"boat-a": "1.0"}
 
 
 def test_lacking_is_what_the_driver_has_in_no_version(own: Path) -> None:
@@ -164,13 +228,25 @@ def test_lacking_is_what_the_driver_has_in_no_version(own: Path) -> None:
 
 # what pyspark makes of the driver's packages
 
-UDF, UDTF = "spark.sql.execution.pythonUDF.arrow.enabled", "spark.sql.execution.pythonUDTF.arrow.enabled"
+UDF, UDTF = (
+    "spark.sql.execution.pythonUDF.arrow.enabled",
+    "spark.sql.execution.pythonUDTF.arrow.enabled",
+)
 
 
 def arrow(spark: str, *aboard: str, **conf: str) -> list[str]:
     """What is said to do, where the driver has what `own` has."""
     lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in aboard))
-    found = list(driver.arrow(lock, SparkFacts(version=spark, master="local[1]", conf={{"udf": UDF, "udtf": UDTF}[name]: value for name, value in conf.items()})))
+    found = list(
+        driver.arrow(
+            lock,
+            SparkFacts(
+                version=spark,
+                master="local[1]",
+                conf={{"udf": UDF, "udtf": UDTF}[name]: value for name, value in conf.items()},
+            ),
+        )
+    )
     assert all(finding.what and finding.value and finding.cause for finding in found)
     return [finding.cure for finding in found]
 
@@ -199,11 +275,19 @@ def test_functions_that_spark_sends_as_arrow_since_the_driver_has_it_are_named()
 
 @pytest.mark.usefixtures("own_arrow")
 def test_nothing_is_said_where_executors_have_arrow_or_it_is_not_used() -> None:
-    assert arrow("4.3.0", "pyarrow") == arrow("4.3.0", udf="false", udtf="false") == arrow("4.1.4") == arrow("3.5.9", "pandas", "pyarrow", udf="true") == []
+    assert (
+        arrow("4.3.0", "pyarrow")
+        == arrow("4.3.0", udf="false", udtf="false")
+        == arrow("4.1.4")
+        == arrow("3.5.9", "pandas", "pyarrow", udf="true")
+        == []
+    )
 
 
 @pytest.mark.parametrize("only", ["pandas", "pyarrow"])
-def test_a_driver_that_lacks_one_of_both_sends_no_arrow(own: Path, monkeypatch: pytest.MonkeyPatch, only: str) -> None:
+def test_a_driver_that_lacks_one_of_both_sends_no_arrow(
+    own: Path, monkeypatch: pytest.MonkeyPatch, only: str
+) -> None:
     monkeypatch.setattr(sys, "path", [str(own)])
     dist(own, only, "21.0.0")
     assert arrow("4.3.0") == []

@@ -1,4 +1,6 @@
-"""What is installed somewhere, described: a virtual environment, a conda environment, the driver's own; and what cannot be brought back."""
+"""What is installed somewhere, described: a virtual environment, a conda environment, the driver's
+own; and what cannot be brought back.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,15 @@ class Environment:
         (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\n")
         self._make_wheel = make_wheel
 
-    def install(self, name: str, version: str = "1.0", *, requires: tuple[str, ...] = (), requested: bool = True, direct_url: object = None) -> Path:
+    def install(
+        self,
+        name: str,
+        version: str = "1.0",
+        *,
+        requires: tuple[str, ...] = (),
+        requested: bool = True,
+        direct_url: object = None,
+    ) -> Path:
         """The folder of its metadata."""
         wheel = self._make_wheel(name, version, requires=requires)
         with zipfile.ZipFile(wheel) as archive:
@@ -71,11 +81,22 @@ def test_pip_itself_is_left_out(venv: Environment) -> None:
     assert [r.name for r in describe(venv.folder).manifest.requirements] == ["left-pad"]
 
 
-def test_what_came_from_a_place_comes_from_there_again(venv: Environment, tmp_path: Path, make_wheel: MakeWheel) -> None:
+def test_what_came_from_a_place_comes_from_there_again(
+    venv: Environment, tmp_path: Path, make_wheel: MakeWheel
+) -> None:
     wheel = make_wheel("by-file")
-    venv.install("by-git", direct_url={"url": "https://host/tool.git", "vcs_info": {"vcs": "git", "commit_id": "a" * 40}, "subdirectory": "python"})
+    venv.install(
+        "by-git",
+        direct_url={
+            "url": "https://host/tool.git",
+            "vcs_info": {"vcs": "git", "commit_id": "a" * 40},
+            "subdirectory": "python",
+        },
+    )
     venv.install("by-file", direct_url={"url": wheel.as_uri(), "archive_info": {}})
-    venv.install("by-url", direct_url={"url": "https://host/by_url-1.0-py3-none-any.whl", "archive_info": {}})
+    venv.install(
+        "by-url", direct_url={"url": "https://host/by_url-1.0-py3-none-any.whl", "archive_info": {}}
+    )
     assert {r.name: r.url for r in describe(venv.folder).manifest.requirements} == {
         "by-git": f"git+https://host/tool.git@{'a' * 40}#subdirectory=python",
         "by-file": wheel.as_uri(),
@@ -83,10 +104,17 @@ def test_what_came_from_a_place_comes_from_there_again(venv: Environment, tmp_pa
     }
 
 
-def test_what_cannot_be_brought_back_is_named_with_its_owner(venv: Environment, tmp_path: Path) -> None:
-    venv.install("edited", direct_url={"url": (tmp_path / "work").as_uri(), "dir_info": {"editable": True}})
+def test_what_cannot_be_brought_back_is_named_with_its_owner(
+    venv: Environment, tmp_path: Path
+) -> None:
+    venv.install(
+        "edited", direct_url={"url": (tmp_path / "work").as_uri(), "dir_info": {"editable": True}}
+    )
     venv.install("from-folder", direct_url={"url": (tmp_path / "work").as_uri(), "dir_info": {}})
-    venv.install("gone", direct_url={"url": (tmp_path / "gone-1.0-py3-none-any.whl").as_uri(), "archive_info": {}})
+    venv.install(
+        "gone",
+        direct_url={"url": (tmp_path / "gone-1.0-py3-none-any.whl").as_uri(), "archive_info": {}},
+    )
     venv.install("patched")
     (venv.site / "patched/__init__.py").write_text("# changed by hand\n")
     venv.install("torn")
@@ -95,22 +123,38 @@ def test_what_cannot_be_brought_back_is_named_with_its_owner(venv: Environment, 
     (venv.site / "loose_folder").mkdir()
     said = lost(venv.folder)
     assert f"edited 1.0 ({tmp_path / 'work'})" in said["editable installs are not taken"]
-    assert f"from-folder 1.0 ({tmp_path / 'work'})" in said["packages that were installed from a folder are not taken"]
+    assert (
+        f"from-folder 1.0 ({tmp_path / 'work'})"
+        in said["packages that were installed from a folder are not taken"]
+    )
     assert "gone 1.0" in said["packages from nowhere are not taken"]
-    assert said["files of packages were changed by hand, and are not taken so"].endswith(": patched: patched/__init__.py, torn: torn/__init__.py")
+    assert said["files of packages were changed by hand, and are not taken so"].endswith(
+        ": patched: patched/__init__.py, torn: torn/__init__.py"
+    )
     assert said["modules from nowhere are not taken"].endswith(": loose.py, loose_folder")
-    assert [r.text for r in describe(venv.folder).manifest.requirements] == ["patched==1.0", "torn==1.0"]
+    assert [r.text for r in describe(venv.folder).manifest.requirements] == [
+        "patched==1.0",
+        "torn==1.0",
+    ]
 
 
 def test_what_only_coffee_boat_needs_stays(venv: Environment) -> None:
-    venv.install("coffee-boat", requires=("only-ours", "shared", "wanted", 'extra-of-ours; extra == "conda"'))
+    venv.install(
+        "coffee-boat", requires=("only-ours", "shared", "wanted", 'extra-of-ours; extra == "conda"')
+    )
     venv.install("only-ours", requires=("below-ours",), requested=False)
     venv.install("below-ours", requested=False)
     venv.install("shared", requested=False)
     venv.install("wanted")
     venv.install("mine", requires=("shared",))
-    assert [r.name for r in describe(venv.folder).manifest.requirements] == ["mine", "shared", "wanted"]
-    assert lost(venv.folder)["what only coffee_boat needs is not taken"].endswith(": below-ours, coffee-boat, only-ours")
+    assert [r.name for r in describe(venv.folder).manifest.requirements] == [
+        "mine",
+        "shared",
+        "wanted",
+    ]
+    assert lost(venv.folder)["what only coffee_boat needs is not taken"].endswith(
+        ": below-ours, coffee-boat, only-ours"
+    )
 
 
 def test_a_captain_is_made_of_it(venv: Environment, tmp_path: Path, make_wheel: MakeWheel) -> None:
@@ -120,9 +164,14 @@ def test_a_captain_is_made_of_it(venv: Environment, tmp_path: Path, make_wheel: 
         venv.install(name)
         make_wheel(name, folder=wheels)
     (venv.site / "loose.py").write_text("")
-    captain = Captain.from_environment(venv.folder, store=tmp_path / "store", find_links=[str(wheels)], offline=True)
+    captain = Captain.from_environment(
+        venv.folder, store=tmp_path / "store", find_links=[str(wheels)], offline=True
+    )
     plan = captain.plan()
-    assert [f"{pin.name} {pin.version}" for pin in plan.lock.pins] == ["left-pad 1.0", "numbers-plus 1.0"]
+    assert [f"{pin.name} {pin.version}" for pin in plan.lock.pins] == [
+        "left-pad 1.0",
+        "numbers-plus 1.0",
+    ]
     assert any("modules from nowhere" in finding.what for finding in plan.findings)
 
 
@@ -133,7 +182,10 @@ def test_the_drivers_own_is_described_without_copying_it() -> None:
     assert not {"coffee-boat", "pip"} & names
 
 
-@pytest.mark.parametrize(("environment", "what"), [("./nothing", "is not there"), ("no-such-name", "no conda environment has this name")])
+@pytest.mark.parametrize(
+    ("environment", "what"),
+    [("./nothing", "is not there"), ("no-such-name", "no conda environment has this name")],
+)
 def test_what_is_no_environment_is_told(environment: str, what: str) -> None:
     with pytest.raises(RequirementError, match=what):
         describe(environment)
@@ -161,7 +213,15 @@ def conda_environment(tmp_path: Path, conda_channel: str, monkeypatch: pytest.Mo
     import rattler
 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("CONDARC", "CONDA_PREFIX", "CONDA_ROOT", "CONDA_EXE", "CONDA_ENVS_PATH", "CONDA_ENVS_DIRS", "MAMBA_ROOT_PREFIX"):
+    for name in (
+        "CONDARC",
+        "CONDA_PREFIX",
+        "CONDA_ROOT",
+        "CONDA_EXE",
+        "CONDA_ENVS_PATH",
+        "CONDA_ENVS_DIRS",
+        "MAMBA_ROOT_PREFIX",
+    ):
         monkeypatch.delenv(name, raising=False)
     prefix = tmp_path / "envs" / "analysis"
 
@@ -174,17 +234,30 @@ def conda_environment(tmp_path: Path, conda_channel: str, monkeypatch: pytest.Mo
             platforms=platforms,  # type: ignore[arg-type]
             virtual_packages=rattler.VirtualPackage.detect(),
         )
-        config = rattler.Config.from_toml("allow-hard-links = false\nallow-symbolic-links = false\n")
-        await rattler.install(records, target_prefix=prefix, cache_dir=tmp_path / "pkgs", show_progress=False, config=config)
+        config = rattler.Config.from_toml(
+            "allow-hard-links = false\nallow-symbolic-links = false\n"
+        )
+        await rattler.install(
+            records,
+            target_prefix=prefix,
+            cache_dir=tmp_path / "pkgs",
+            show_progress=False,
+            config=config,
+        )
 
     asyncio.run(install())
     return prefix
 
 
-def test_a_conda_environment_is_solved_to_itself(conda_environment: Path, conda_channel: str, tmp_path: Path) -> None:
+def test_a_conda_environment_is_solved_to_itself(
+    conda_environment: Path, conda_channel: str, tmp_path: Path
+) -> None:
     captain = Captain.from_environment(conda_environment, store=tmp_path / "store")
     lock = captain.plan().lock
-    installed = sorted(path.name.removesuffix(".json") for path in (conda_environment / "conda-meta").glob("*.json"))
+    installed = sorted(
+        path.name.removesuffix(".json")
+        for path in (conda_environment / "conda-meta").glob("*.json")
+    )
     assert sorted(f"{pin.name}-{pin.version}-{pin.build}" for pin in lock.conda) == installed
     assert {pin.channel for pin in lock.conda} == {conda_channel}
     assert lock.pins == ()
@@ -201,35 +274,53 @@ def test_it_is_found_by_its_name(conda_environment: Path, monkeypatch: pytest.Mo
     assert describe("analysis").manifest.conda
 
 
-def test_what_pip_put_on_top_is_asked_of_pip(conda_environment: Path, make_wheel: MakeWheel) -> None:
+def test_what_pip_put_on_top_is_asked_of_pip(
+    conda_environment: Path, make_wheel: MakeWheel
+) -> None:
     site = conda_environment / f"lib/python{MINOR}/site-packages"
     for wheel in (make_wheel("on-top", "3.0"), make_wheel("pure", "9.0")):
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
     made = describe(conda_environment)
     assert [r.text for r in made.manifest.requirements] == ["on-top==3.0"]
-    assert lost(conda_environment)["packages that pip put over conda's are not taken"].endswith(": pure")
+    assert lost(conda_environment)["packages that pip put over conda's are not taken"].endswith(
+        ": pure"
+    )
 
 
 def test_condas_files_that_were_changed_are_named(conda_environment: Path) -> None:
     (conda_environment / f"lib/python{MINOR}/site-packages/pure.py").write_text("# changed\n")
     (conda_environment / "etc/native.conf").unlink()
-    said = lost(conda_environment)["files of conda packages were changed by hand, and are not taken so"]
-    assert said.endswith(f": native: etc/native.conf, pure: lib/python{MINOR}/site-packages/pure.py")
+    said = lost(conda_environment)[
+        "files of conda packages were changed by hand, and are not taken so"
+    ]
+    assert said.endswith(
+        f": native: etc/native.conf, pure: lib/python{MINOR}/site-packages/pure.py"
+    )
 
 
 def test_conda_packages_from_nowhere_are_named(conda_environment: Path) -> None:
     path = next((conda_environment / "conda-meta").glob("pure-*.json"))
     said = json.loads(path.read_text())
     path.write_text(json.dumps({**said, "url": "", "channel": "<unknown>"}))
-    assert lost(conda_environment)["conda packages from nowhere are not taken"].endswith(": pure 1.0")
+    assert lost(conda_environment)["conda packages from nowhere are not taken"].endswith(
+        ": pure 1.0"
+    )
     assert "pure" not in {r.name for r in describe(conda_environment).manifest.conda}
 
 
 def test_anacondas_packages_need_the_licence(conda_environment: Path, tmp_path: Path) -> None:
     path = next((conda_environment / "conda-meta").glob("pure-*.json"))
     said = json.loads(path.read_text())
-    path.write_text(json.dumps({**said, "url": "https://repo.anaconda.com/pkgs/main/noarch/pure-1.0-pyh_0.conda", "channel": "https://repo.anaconda.com/pkgs/main"}))
+    path.write_text(
+        json.dumps(
+            {
+                **said,
+                "url": "https://repo.anaconda.com/pkgs/main/noarch/pure-1.0-pyh_0.conda",
+                "channel": "https://repo.anaconda.com/pkgs/main",
+            }
+        )
+    )
     with pytest.raises(RequirementError, match="terms to be accepted"):
         Captain.from_environment(conda_environment, store=tmp_path / "store")
 
@@ -245,7 +336,17 @@ def test_an_environment_of_another_minor_is_not_launched(venv: Environment, tmp_
     other = "3.12" if MINOR != "3.12" else "3.11"
     meta = tmp_path / "other/conda-meta"
     meta.mkdir(parents=True)
-    (meta / "python.json").write_text(json.dumps({"name": "python", "version": f"{other}.1", "build": "0_cpython", "url": "file:///forge/linux-64/python.conda", "files": []}))
+    (meta / "python.json").write_text(
+        json.dumps(
+            {
+                "name": "python",
+                "version": f"{other}.1",
+                "build": "0_cpython",
+                "url": "file:///forge/linux-64/python.conda",
+                "files": [],
+            }
+        )
+    )
     pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
     with pytest.raises(LaunchError, match="the driver's minor version"):
         Captain.from_environment(tmp_path / "other", store=tmp_path / "store").launch_ship()

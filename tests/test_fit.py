@@ -18,7 +18,10 @@ ARCHIVE = Archive(
     id="a" * 64,
     path="/store/boat.tar.gz",
     size=1,
-    chunks=(Chunk("b", 1, 1, 1, (2, 35), "python 3.11.7"), Chunk("c", 1, 1, 1, (2, 17), "numpy 2.1.0")),
+    chunks=(
+        Chunk("b", 1, 1, 1, (2, 35), "python 3.11.7"),
+        Chunk("c", 1, 1, 1, (2, 17), "numpy 2.1.0"),
+    ),
     target=TARGET,
     lock_digest="d",
     has_python=True,
@@ -30,11 +33,17 @@ def cluster(*nodes: NodeFacts) -> ClusterFacts:
     return ClusterFacts("spark://host:7077", nodes=nodes)
 
 
-FITTING, OLD, ARM = NodeFacts("new1", "x86_64", (2, 36)), NodeFacts("old1", "x86_64", (2, 28)), NodeFacts("arm1", "aarch64", (2, 36))
+FITTING, OLD, ARM = (
+    NodeFacts("new1", "x86_64", (2, 36)),
+    NodeFacts("old1", "x86_64", (2, 28)),
+    NodeFacts("arm1", "aarch64", (2, 36)),
+)
 UNKNOWN, MUSL = NodeFacts("node1"), NodeFacts("alpine", "x86_64", None)
 
 
-@pytest.mark.parametrize("nodes", [(), (FITTING,), (UNKNOWN,), (MUSL,), (NodeFacts("a", "amd64", (2, 40)),)])
+@pytest.mark.parametrize(
+    "nodes", [(), (FITTING,), (UNKNOWN,), (MUSL,), (NodeFacts("a", "amd64", (2, 40)),)]
+)
 def test_nothing_is_said_where_all_fits_or_nothing_is_known(nodes: tuple[NodeFacts, ...]) -> None:
     assert fit.archive(ARCHIVE, cluster(*nodes)) == ()
     assert fit.platform(TARGET, cluster(*nodes), ships_python=True) == ()
@@ -58,14 +67,18 @@ def test_nodes_of_another_architecture() -> None:
 
 def test_what_does_not_fit_is_told_only_where_the_user_knows_better(tmp_path: Path) -> None:
     told = Preflight(Store(tmp_path), refuses=False).hold(ARCHIVE, cluster(ARM))
-    assert [(finding.what, finding.severity) for finding in told] == [("nodes are of another architecture than the environment", "warning")]
+    assert [(finding.what, finding.severity) for finding in told] == [
+        ("nodes are of another architecture than the environment", "warning")
+    ]
     with pytest.raises(LaunchError, match="another architecture"):
         Preflight(Store(tmp_path)).hold(ARCHIVE, cluster(ARM))
 
 
 def test_where_some_nodes_fit_the_others_are_told() -> None:
     (architecture,) = fit.platform(TARGET, cluster(FITTING, ARM), ships_python=True)
-    (glibc,) = fit.archive(ARCHIVE, cluster(FITTING, OLD, *(replace(OLD, host=f"more{number}") for number in range(5))))
+    (glibc,) = fit.archive(
+        ARCHIVE, cluster(FITTING, OLD, *(replace(OLD, host=f"more{number}") for number in range(5)))
+    )
     assert (architecture.severity, glibc.severity) == ("error", "error")
     assert glibc.value.startswith("old1, more0, more1 + 3 others: glibc 2.28")
 
@@ -84,10 +97,23 @@ def test_python_files_alone_run_anywhere() -> None:
 
 
 def facts(**conf: str) -> SparkFacts:
-    return SparkFacts("4.1.1", "yarn", conf={f"spark.{key.replace('_', '.')}": value for key, value in conf.items()})
+    return SparkFacts(
+        "4.1.1",
+        "yarn",
+        conf={f"spark.{key.replace('_', '.')}": value for key, value in conf.items()},
+    )
 
 
-@pytest.mark.parametrize("conf", [{}, {"executor_memory": "471859200"}, {"executor_memory": "450m"}, {"executor_memory": "1G"}, {"executor_cores": "2", "task_cpus": "2"}])
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {},
+        {"executor_memory": "471859200"},
+        {"executor_memory": "450m"},
+        {"executor_memory": "1G"},
+        {"executor_cores": "2", "task_cpus": "2"},
+    ],
+)
 def test_settings_that_spark_takes(conf: dict[str, str]) -> None:
     fit.settings(facts(**conf))
 

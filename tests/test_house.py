@@ -1,4 +1,6 @@
-"""The rules of the house that can be checked by reading imports, and what `import coffee_boat` may load."""
+"""The rules of the house that can be checked by reading imports, and what `import coffee_boat` may
+load.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,21 @@ from coffee_boat.model import SENTINEL
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "coffee_boat"
 
-STAGES = {"requirements", "settings", "lock", "build", "ship", "backends", "probe", "fit", "launch", "submit", "session", "driver", "verify"}
+STAGES = {
+    "requirements",
+    "settings",
+    "lock",
+    "build",
+    "ship",
+    "backends",
+    "probe",
+    "fit",
+    "launch",
+    "submit",
+    "session",
+    "driver",
+    "verify",
+}
 ON_TOP = {"__init__", "captain", "pipeline", "preflight", "magic"}
 MAY_ALSO_IMPORT = {
     "verify": {"session"},  # a report is made of what a session answers
@@ -69,16 +85,33 @@ def test_what_is_installed_is_complete() -> None:
     assert set(settings["options"]["packages"].split()) == folders | {"coffee_boat.cli"}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "worker").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE / "worker").glob("*.py")), ids=lambda path: path.name
+)
 def test_the_worker_uses_the_standard_library_only(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
-        assert {name.split(".")[0] for name in names if name} <= sys.stdlib_module_names | {"pyspark"}
+        names = (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and node.level == 0
+            else []
+        )
+        assert {name.split(".")[0] for name in names if name} <= sys.stdlib_module_names | {
+            "pyspark"
+        }
 
 
 def test_the_worker_names_the_sentinel_as_all_do() -> None:
-    said = [line for path in SOURCES for line in path.read_text("utf-8").splitlines() if line.startswith("SENTINEL = ")]
-    assert len(said) == 4, "in model.py, and in those files of the worker that are used by themselves"
+    said = [
+        line
+        for path in SOURCES
+        for line in path.read_text("utf-8").splitlines()
+        if line.startswith("SENTINEL = ")
+    ]
+    assert len(said) == 4, (
+        "in model.py, and in those files of the worker that are used by themselves"
+    )
     assert set(said) == {f'SENTINEL = "{SENTINEL}"'}
 
 
@@ -92,18 +125,43 @@ def test_nothing_is_run_through_a_shell_and_processes_start_in_one_place() -> No
 
 def test_importing_coffee_boat_loads_nothing_heavy() -> None:
     script = "import coffee_boat, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
-    assert not {"pyspark", "py4j", "rattler", "rich", "requests", "uv", "fsspec", "elftools", "isal", "click", "numpy"} & set(loaded)
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.split()
+    assert not {
+        "pyspark",
+        "py4j",
+        "rattler",
+        "rich",
+        "requests",
+        "uv",
+        "fsspec",
+        "elftools",
+        "isal",
+        "click",
+        "numpy",
+    } & set(loaded)
 
 
 def test_nothing_is_loaded_for_a_network_before_it_is_used() -> None:
     script = "import coffee_boat.captain, sys; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT).stdout.split()
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.split()
     assert not {"asyncio", "http.client", "ssl", "requests", "isal.igzip", "elftools"} & set(loaded)
 
 
 def test_importing_coffee_boat_takes_less_than_100_ms() -> None:
     # The processor's time: a busy machine makes the clock on the wall say nothing.
-    script = "import time; t = time.process_time(); import coffee_boat; print(time.process_time() - t)"
-    times = [float(subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT).stdout) for _ in range(5)]
+    script = (
+        "import time; t = time.process_time(); import coffee_boat; print(time.process_time() - t)"
+    )
+    times = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT
+            ).stdout
+        )
+        for _ in range(5)
+    ]
     assert min(times) < 0.1, times

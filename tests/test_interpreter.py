@@ -1,4 +1,6 @@
-"""The interpreter that travels: which one is found, what its copy is made of, and that the copy needs nothing of this machine."""
+"""The interpreter that travels: which one is found, what its copy is made of, and that the copy
+needs nothing of this machine.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,24 @@ def aboard(interpreter_packed: Store, tmp_path_factory: pytest.TempPathFactory) 
 
 def fake_python(folder: Path, **facts: object) -> Path:
     """A program that answers the probe as the test wants it."""
-    known = {"version": f"{MINOR}.0", "minor": MINOR, "build": "", "implementation": "cpython", "platform": "linux", "free_threaded": False, "debug": False}
-    known |= {"executable": sys.executable, "base": str(folder), "stdlib": str(folder), "libdir": "lib", "extensions": [], "site": [], "builtin": ["zlib"]}
+    known = {
+        "version": f"{MINOR}.0",
+        "minor": MINOR,
+        "build": "",
+        "implementation": "cpython",
+        "platform": "linux",
+        "free_threaded": False,
+        "debug": False,
+    }
+    known |= {
+        "executable": sys.executable,
+        "base": str(folder),
+        "stdlib": str(folder),
+        "libdir": "lib",
+        "extensions": [],
+        "site": [],
+        "builtin": ["zlib"],
+    }
     program = folder / "python"
     program.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(known | facts)}\nEND\n")
     program.chmod(0o755)
@@ -68,12 +86,22 @@ def test_the_driver_s_own_is_the_base_of_its_environment() -> None:
 
 @pytest.mark.parametrize("options", [[], ["--copies"]])
 def test_a_virtual_environment_is_followed_to_its_base(tmp_path: Path, options: list[str]) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", *options, tmp_path / "venv"], check=True)
-    assert interpreter.find(str(tmp_path / "venv")) == interpreter.find(str(tmp_path / "venv/bin/python")) == interpreter.find()
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", *options, tmp_path / "venv"], check=True
+    )
+    assert (
+        interpreter.find(str(tmp_path / "venv"))
+        == interpreter.find(str(tmp_path / "venv/bin/python"))
+        == interpreter.find()
+    )
 
 
 def test_a_version_that_the_driver_has_is_the_driver_s_own() -> None:
-    assert interpreter.find(MINOR) == interpreter.find(f" {MINOR}.{sys.version_info[2]} ") == interpreter.find()
+    assert (
+        interpreter.find(MINOR)
+        == interpreter.find(f" {MINOR}.{sys.version_info[2]} ")
+        == interpreter.find()
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,9 +136,13 @@ def test_what_cannot_be_meant_is_refused_with_a_cure(text: str, what: str) -> No
         ({"executable": __file__, "base": "/nowhere"}, "not a program of its own"),
     ],
 )
-def test_what_cannot_be_shipped_is_refused_with_a_cure(tmp_path: Path, facts: dict[str, object], what: str | None) -> None:
+def test_what_cannot_be_shipped_is_refused_with_a_cure(
+    tmp_path: Path, facts: dict[str, object], what: str | None
+) -> None:
     program = str(fake_python(tmp_path, **facts))
-    if what is None:  # the same fake passes where nothing is wrong with it: each case above fails for its own reason
+    if (
+        what is None
+    ):  # the same fake passes where nothing is wrong with it: each case above fails for its own reason
         assert interpreter.find(program).version == f"{MINOR}.0"
         return
     with pytest.raises(BuildError, match=what) as caught:
@@ -118,7 +150,13 @@ def test_what_cannot_be_shipped_is_refused_with_a_cure(tmp_path: Path, facts: di
     assert caught.value.cure
 
 
-@pytest.mark.parametrize(("loader", "what"), [("/lib/ld-musl-x86_64.so.1", "musl"), ("/nix/store/abc-glibc/lib/ld-linux-x86-64.so.2", "loader of its own")])
+@pytest.mark.parametrize(
+    ("loader", "what"),
+    [
+        ("/lib/ld-musl-x86_64.so.1", "musl"),
+        ("/nix/store/abc-glibc/lib/ld-linux-x86-64.so.2", "loader of its own"),
+    ],
+)
 def test_a_program_for_another_loader_is_refused(tmp_path: Path, loader: str, what: str) -> None:
     (tmp_path / "bin").mkdir()
     program = shutil.copy(interpreter.find().executable, tmp_path / f"bin/python{MINOR}")
@@ -127,7 +165,9 @@ def test_a_program_for_another_loader_is_refused(tmp_path: Path, loader: str, wh
         interpreter.find(str(fake_python(tmp_path)))
 
 
-def test_what_a_program_says_of_itself_is_remembered_until_it_changes(store: Store, tmp_path: Path) -> None:
+def test_what_a_program_says_of_itself_is_remembered_until_it_changes(
+    store: Store, tmp_path: Path
+) -> None:
     (tmp_path / "bin").mkdir()
     program = shutil.copy(interpreter.find().executable, tmp_path / f"bin/python{MINOR}")
     fake = str(fake_python(tmp_path))
@@ -137,14 +177,29 @@ def test_what_a_program_says_of_itself_is_remembered_until_it_changes(store: Sto
     assert sorted((store.root / "keys/elf").iterdir()) == remembered
     state = Path(program).stat()
     data = Path(program).read_bytes()
-    Path(program).write_bytes(data.replace(b"/lib64/ld-linux-x86-64.so.2", b"/nix64/ld-linux-x86-64.so.2").replace(b"/lib/ld-linux-aarch64.so.1", b"/nix/ld-linux-aarch64.so.1"))
-    os.utime(program, ns=(state.st_atime_ns, state.st_mtime_ns))  # in its own place, of the same size, and with its old time
+    Path(program).write_bytes(
+        data.replace(b"/lib64/ld-linux-x86-64.so.2", b"/nix64/ld-linux-x86-64.so.2").replace(
+            b"/lib/ld-linux-aarch64.so.1", b"/nix/ld-linux-aarch64.so.1"
+        )
+    )
+    os.utime(
+        program, ns=(state.st_atime_ns, state.st_mtime_ns)
+    )  # in its own place, of the same size, and with its old time
     with pytest.raises(BuildError, match="loader of its own"):
         interpreter.find(fake, store=store)
 
 
-@pytest.mark.parametrize(("mirror", "offline"), [("file:///no/such/mirror", False), ("http://ann:secret@127.0.0.1:9/", False), ("http://ann:secret@127.0.0.1:9/", True)])
-def test_a_python_that_uv_cannot_fetch_names_mirror_and_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str, offline: bool) -> None:
+@pytest.mark.parametrize(
+    ("mirror", "offline"),
+    [
+        ("file:///no/such/mirror", False),
+        ("http://ann:secret@127.0.0.1:9/", False),
+        ("http://ann:secret@127.0.0.1:9/", True),
+    ],
+)
+def test_a_python_that_uv_cannot_fetch_names_mirror_and_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mirror: str, offline: bool
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("UV_PYTHON_INSTALL_DIR", str(tmp_path))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
@@ -159,7 +214,9 @@ def test_a_python_that_uv_cannot_fetch_names_mirror_and_path(tmp_path: Path, mon
 
 @pytest.fixture
 def private(tmp_path: Path) -> Path:
-    """What a private prefix (pyenv's, conda's) consists of, around a program that answers the probe."""
+    """What a private prefix (pyenv's, conda's) consists of, around a program that answers the
+    probe.
+    """
     for name in (
         "lib/python/json/decoder.py",
         "lib/python/lib-dynload/_ssl.so",
@@ -172,12 +229,19 @@ def private(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("one")
     stdlib = tmp_path / "lib/python"
-    fake_python(tmp_path, executable="/bin/sh", stdlib=str(stdlib), extensions=[str(stdlib / "lib-dynload")])
+    fake_python(
+        tmp_path, executable="/bin/sh", stdlib=str(stdlib), extensions=[str(stdlib / "lib-dynload")]
+    )
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["lib/python/json/decoder.py", "lib/python/lib-dynload/_ssl.so", "lib/libssl.so.3", "LICENSE"])
-def test_a_file_that_is_copied_and_changes_in_place_makes_another_key(private: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["lib/python/json/decoder.py", "lib/python/lib-dynload/_ssl.so", "lib/libssl.so.3", "LICENSE"],
+)
+def test_a_file_that_is_copied_and_changes_in_place_makes_another_key(
+    private: Path, name: str
+) -> None:
     before = interpreter.find(str(private / "python")).key
     state = (private / name).stat()
     (private / name).write_text("two")
@@ -187,7 +251,12 @@ def test_a_file_that_is_copied_and_changes_in_place_makes_another_key(private: P
 
 def test_what_is_not_copied_leaves_the_key_as_it_is(private: Path) -> None:
     before = interpreter.find(str(private / "python")).key
-    for name in ("lib/python/__pycache__/os.pyc", "lib/python/json/__pycache__/decoder.pyc", "lib/python/site-packages/new.py", "lib/python/test/new.py"):
+    for name in (
+        "lib/python/__pycache__/os.pyc",
+        "lib/python/json/__pycache__/decoder.pyc",
+        "lib/python/site-packages/new.py",
+        "lib/python/test/new.py",
+    ):
         (private / name).parent.mkdir(exist_ok=True)
         (private / name).write_text("new")
     (private / "lib/python/lib-dynload/_tkinter.so").write_text("longer")
@@ -197,14 +266,18 @@ def test_what_is_not_copied_leaves_the_key_as_it_is(private: Path) -> None:
 def test_a_standard_library_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "python311.zip").touch()
     with pytest.raises(BuildError, match="cannot be read") as caught:
-        interpreter.find(str(fake_python(tmp_path, executable="/bin/sh", stdlib=str(tmp_path / "python311.zip"))))
+        interpreter.find(
+            str(fake_python(tmp_path, executable="/bin/sh", stdlib=str(tmp_path / "python311.zip")))
+        )
     assert caught.value.value == str(tmp_path / "python311.zip")
 
 
 # the copy
 
 
-def test_the_copy_runs_behind_a_link_and_maps_nothing_of_this_machine_but_glibc(aboard: Aboard, tmp_path: Path) -> None:
+def test_the_copy_runs_behind_a_link_and_maps_nothing_of_this_machine_but_glibc(
+    aboard: Aboard, tmp_path: Path
+) -> None:
     (tmp_path / "boat").symlink_to(aboard.unpacked)
     script = """
 import asyncio, bz2, ctypes, decimal, hashlib, json, lzma, multiprocessing, sqlite3, ssl, sys, uuid, zlib
@@ -214,37 +287,91 @@ mapped = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") 
 print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mapped": sorted(mapped)}))
 """
     decoy = {"PATH": "/nowhere", "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
-    ran = subprocess.run(["boat/bin/python3", "-I", "-c", script], cwd=tmp_path, env=decoy, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        ["boat/bin/python3", "-I", "-c", script],
+        cwd=tmp_path,
+        env=decoy,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     said = json.loads(ran.stdout)
     assert said["prefix"] == str(tmp_path / "boat")
     assert all(path.startswith(said["prefix"]) for path in said["path"])
     assert any("/lib-dynload/" in path for path in said["mapped"])
-    assert [path for path in said["mapped"] if not path.startswith(f"{aboard.unpacked}/") and not libraries.is_glibc(Path(path).name)] == []
+    assert [
+        path
+        for path in said["mapped"]
+        if not path.startswith(f"{aboard.unpacked}/") and not libraries.is_glibc(Path(path).name)
+    ] == []
 
 
 def test_no_binary_names_a_folder_of_this_machine(aboard: Aboard) -> None:
-    binaries = [path for path in aboard.unpacked.rglob("*") if path.is_file() and not path.is_symlink() and elf.is_elf_file(path)]
-    paths = {path.name: (found.rpath + found.runpath) for path in binaries for found in [elf.read(path)] if found.rpath + found.runpath}
+    binaries = [
+        path
+        for path in aboard.unpacked.rglob("*")
+        if path.is_file() and not path.is_symlink() and elf.is_elf_file(path)
+    ]
+    paths = {
+        path.name: found.rpath + found.runpath
+        for path in binaries
+        for found in [elf.read(path)]
+        if found.rpath + found.runpath
+    }
     assert set(paths.values()) <= {"$ORIGIN/../lib", "$ORIGIN/../..", "$ORIGIN/.", "$ORIGIN"}
     assert len(binaries) > 3
 
 
 def test_only_what_belongs_is_aboard(aboard: Aboard) -> None:
-    assert {f"bin/python{MINOR}", "bin/python3", "bin/python", f"{LIB}/os.py", f"{LIB}/LICENSE.txt", f"{LIB}/lib-dynload/README"} <= aboard.names
+    assert {
+        f"bin/python{MINOR}",
+        "bin/python3",
+        "bin/python",
+        f"{LIB}/os.py",
+        f"{LIB}/LICENSE.txt",
+        f"{LIB}/lib-dynload/README",
+    } <= aboard.names
     parts = {part for name in aboard.names for part in name.split("/")}
-    assert not parts & {"test", "tests", "idlelib", "tkinter", "ensurepip", "turtledemo", "lib2to3", "pip", "EXTERNALLY-MANAGED", "sitecustomize.py", "libnsl.so.1"}
-    assert not [name for name in aboard.names if name.endswith(".a") or "/config-" in name or "/site-packages" in name]
+    assert not parts & {
+        "test",
+        "tests",
+        "idlelib",
+        "tkinter",
+        "ensurepip",
+        "turtledemo",
+        "lib2to3",
+        "pip",
+        "EXTERNALLY-MANAGED",
+        "sitecustomize.py",
+        "libnsl.so.1",
+    }
+    assert not [
+        name
+        for name in aboard.names
+        if name.endswith(".a") or "/config-" in name or "/site-packages" in name
+    ]
 
 
 def test_bytecode_is_unchecked_and_tracebacks_name_the_real_file(aboard: Aboard) -> None:
-    compiled = aboard.unpacked / LIB / "json/__pycache__" / f"__init__.{sys.implementation.cache_tag}.pyc"
-    assert compiled.read_bytes()[4:8] == b"\x01\0\0\0"  # PEP 552: by hash, and the hash is not checked
-    ran = subprocess.run([aboard.unpacked / "bin/python3", "-I", "-v", "-c", "import json; json.loads('{')"], capture_output=True, text=True, check=False)
+    compiled = (
+        aboard.unpacked / LIB / "json/__pycache__" / f"__init__.{sys.implementation.cache_tag}.pyc"
+    )
+    assert (
+        compiled.read_bytes()[4:8] == b"\x01\0\0\0"
+    )  # PEP 552: by hash, and the hash is not checked
+    ran = subprocess.run(
+        [aboard.unpacked / "bin/python3", "-I", "-v", "-c", "import json; json.loads('{')"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert f"code object from '{compiled}'" in ran.stderr or str(compiled) in ran.stderr
     assert f'File "{aboard.unpacked / LIB / "json/__init__.py"}", line' in ran.stderr
 
 
-def test_the_same_interpreter_gives_the_same_bytes_from_another_home(aboard: Aboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_interpreter_gives_the_same_bytes_from_another_home(
+    aboard: Aboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name, value in {
         "HOME": str(tmp_path),
         "TZ": "Asia/Tokyo",
@@ -262,12 +389,18 @@ def test_the_same_interpreter_gives_the_same_bytes_from_another_home(aboard: Abo
     finally:
         os.umask(mask)
     assert chunk == aboard.chunk
-    assert store.chunk_path(chunk).read_bytes() == aboard.store.chunk_path(aboard.chunk).read_bytes()
+    assert (
+        store.chunk_path(chunk).read_bytes() == aboard.store.chunk_path(aboard.chunk).read_bytes()
+    )
 
 
 def test_a_second_time_nothing_is_made(aboard: Aboard) -> None:
     before = {path: path.stat().st_mtime_ns for path in aboard.store.root.rglob("*")}
-    assert interpreter.chunk(interpreter.find(), aboard.store) == interpreter.recall(aboard.interpreter, aboard.store) == aboard.chunk
+    assert (
+        interpreter.chunk(interpreter.find(), aboard.store)
+        == interpreter.recall(aboard.interpreter, aboard.store)
+        == aboard.chunk
+    )
     assert {path: path.stat().st_mtime_ns for path in aboard.store.root.rglob("*")} == before
 
 
@@ -282,14 +415,20 @@ def test_the_floor_names_who_sets_it_and_does_not_count_fallbacks(aboard: Aboard
 # its parts
 
 
-def test_bytecode_depends_on_the_sources_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytecode_depends_on_the_sources_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = []
     for seed, root in enumerate((tmp_path / "a", tmp_path / "a much longer name/b")):
         monkeypatch.setenv("PYTHONHASHSEED", str(seed))
         (root / "pkg").mkdir(parents=True)
-        (root / "pkg/good.py").write_text("def f(x):\n    return x in {'one', 'two', 'three', 4, None}\n")
+        (root / "pkg/good.py").write_text(
+            "def f(x):\n    return x in {'one', 'two', 'three', 4, None}\n"
+        )
         (root / "pkg/template.py").write_text("{{ name }} = = 1\n")
-        names = bytecode.compile_tree(sys.executable, root, ["pkg/template.py", "pkg/good.py", "pkg/data.txt"])
+        names = bytecode.compile_tree(
+            sys.executable, root, ["pkg/template.py", "pkg/good.py", "pkg/data.txt"]
+        )
         assert names == (f"pkg/__pycache__/good.{sys.implementation.cache_tag}.pyc",)
         made.append((root / names[0]).read_bytes())
     assert made[0] == made[1]
@@ -302,13 +441,17 @@ def test_a_cut_elf_file_is_a_build_error(tmp_path: Path, length: int) -> None:
     assert caught.value.value == "cut.so"
 
 
-def test_certificates_that_the_user_chose_stay(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_certificates_that_the_user_chose_stay(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/my/own.pem")
     node.prepare(str(tmp_path))
     assert os.environ["SSL_CERT_FILE"] == "/my/own.pem"
 
 
-def test_certificates_come_from_the_node_and_otherwise_from_certifi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_certificates_come_from_the_node_and_otherwise_from_certifi(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "")
     monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     carried = tmp_path / LIB / "site-packages/certifi/cacert.pem"

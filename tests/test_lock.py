@@ -75,7 +75,14 @@ class Asker:
         )
         self.said.clear()
         return pip.resolve(
-            manifest, target, python=sys.executable, preferred=preferred or {}, indexes=indexes or self.indexes, store=self.store, max_age=max_age, say=self.said.append
+            manifest,
+            target,
+            python=sys.executable,
+            preferred=preferred or {},
+            indexes=indexes or self.indexes,
+            store=self.store,
+            max_age=max_age,
+            say=self.said.append,
         )
 
 
@@ -94,7 +101,9 @@ def versions(lock: Lock) -> dict[str, str]:
 def test_the_newest_versions_with_hashes(ask: Asker, links: Path) -> None:
     lock = ask("alpha")
     file = links / "alpha-2.0-py3-none-any.whl"
-    assert lock.pins[0] == Pin("alpha", "2.0", filename=file.name, url=file.as_uri(), sha256=sha256(file), requested=True)
+    assert lock.pins[0] == Pin(
+        "alpha", "2.0", filename=file.name, url=file.as_uri(), sha256=sha256(file), requested=True
+    )
     assert versions(lock) == {"alpha": "2.0", "beta": "2.0"}
     assert not lock.pins[1].requested
 
@@ -108,12 +117,17 @@ def test_constraints_hold(ask: Asker) -> None:
     [
         ({"alpha": "1.5"}, {"alpha": "1.5", "beta": "2.0"}),
         ({"alpha": "1.5", "beta": "1.0"}, {"alpha": "1.5", "beta": "1.0"}),
-        ({"beta": "1.0"}, {"alpha": "2.0", "beta": "2.0"}),  # contradicts alpha 2.0, which nothing holds back
+        (
+            {"beta": "1.0"},
+            {"alpha": "2.0", "beta": "2.0"},
+        ),  # contradicts alpha 2.0, which nothing holds back
         ({"alpha": "1.7"}, {"alpha": "2.0", "beta": "2.0"}),  # no index has it
         ({"alpha": "not a version"}, {"alpha": "2.0", "beta": "2.0"}),
     ],
 )
-def test_the_drivers_version_is_taken_where_it_fits(ask: Asker, preferred: dict[str, str], chosen: dict[str, str]) -> None:
+def test_the_drivers_version_is_taken_where_it_fits(
+    ask: Asker, preferred: dict[str, str], chosen: dict[str, str]
+) -> None:
     assert versions(ask("alpha", preferred=preferred)) == chosen
 
 
@@ -122,30 +136,66 @@ def test_a_requirement_beats_the_drivers_version(ask: Asker) -> None:
 
 
 def test_the_wheel_that_fits_best(ask: Asker, links: Path) -> None:
-    for tag in ("py3-none-any", "cp311-cp311-manylinux_2_17_x86_64", "cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_35_x86_64", "cp312-cp312-manylinux_2_17_x86_64"):
+    for tag in (
+        "py3-none-any",
+        "cp311-cp311-manylinux_2_17_x86_64",
+        "cp311-cp311-manylinux_2_28_x86_64",
+        "cp311-cp311-manylinux_2_35_x86_64",
+        "cp312-cp312-manylinux_2_17_x86_64",
+    ):
         wheel(links, "gamma", "1", tag=tag)
     assert ask("gamma").pins[0].filename == "gamma-1-cp311-cp311-manylinux_2_28_x86_64.whl"
-    assert ask("gamma", target=replace(TARGET, glibc=(2, 17))).pins[0].filename == "gamma-1-cp311-cp311-manylinux_2_17_x86_64.whl"
-    assert ask("gamma", target=replace(TARGET, architecture="aarch64")).pins[0].filename == "gamma-1-py3-none-any.whl"
+    assert (
+        ask("gamma", target=replace(TARGET, glibc=(2, 17))).pins[0].filename
+        == "gamma-1-cp311-cp311-manylinux_2_17_x86_64.whl"
+    )
+    assert (
+        ask("gamma", target=replace(TARGET, architecture="aarch64")).pins[0].filename
+        == "gamma-1-py3-none-any.whl"
+    )
 
 
 def test_hashes_that_the_user_gave_decide(ask: Asker, links: Path) -> None:
     good = sha256(wheel(links, "gamma", "1", tag="py3-none-any"))
     wheel(links, "gamma", "1", tag="cp311-cp311-manylinux_2_17_x86_64")
-    manifest = Manifest((replace(requirements.parse("gamma==1", origin=""), hashes=(f"sha256:{good}",)),))
-    lock = pip.resolve(manifest, TARGET, python=sys.executable, preferred={}, indexes=ask.indexes, store=ask.store, max_age=0, say=print)
+    manifest = Manifest(
+        (replace(requirements.parse("gamma==1", origin=""), hashes=(f"sha256:{good}",)),)
+    )
+    lock = pip.resolve(
+        manifest,
+        TARGET,
+        python=sys.executable,
+        preferred={},
+        indexes=ask.indexes,
+        store=ask.store,
+        max_age=0,
+        say=print,
+    )
     assert lock.pins[0].sha256 == good
     manifest = Manifest((replace(manifest.requirements[0], hashes=("sha256:" + "0" * 64,)),))
     with pytest.raises(LockError, match="has one of the hashes"):
-        pip.resolve(manifest, TARGET, python=sys.executable, preferred={}, indexes=ask.indexes, store=ask.store, max_age=0, say=print)
+        pip.resolve(
+            manifest,
+            TARGET,
+            python=sys.executable,
+            preferred={},
+            indexes=ask.indexes,
+            store=ask.store,
+            max_age=0,
+            say=print,
+        )
 
 
 def test_a_missing_folder_of_wheels_is_a_finding(ask: Asker) -> None:
     indexes = replace(ask.indexes, find_links=(*ask.indexes.find_links, "/no/such/folder"))
-    assert [finding.value for finding in ask("beta", indexes=indexes).findings] == ["/no/such/folder"]
+    assert [finding.value for finding in ask("beta", indexes=indexes).findings] == [
+        "/no/such/folder"
+    ]
 
 
-def test_uvs_own_configuration_stays_in_force(ask: Asker, links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uvs_own_configuration_stays_in_force(
+    ask: Asker, links: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "uv.toml").write_text(f'no-index = true\nfind-links = ["{links}"]\n')
     monkeypatch.chdir(tmp_path / "here")
@@ -159,32 +209,43 @@ def test_uvs_own_configuration_stays_in_force(ask: Asker, links: Path, tmp_path:
 def drivers_pyspark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     info = tmp_path / "driver" / "pyspark-4.1.4.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pyspark\nVersion: 4.1.4\nRequires-Dist: py4j\nProvides-Extra: sql\nRequires-Dist: beta<2; extra == 'sql'\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: pyspark\nVersion: 4.1.4\nRequires-Dist: py4j\nProvides-Extra:"
+        " sql\nRequires-Dist: beta<2; extra == 'sql'\n"
+    )
     monkeypatch.syspath_prepend(tmp_path / "driver")
     return {"pyspark": "4.1.4", "py4j": "0.10.9.9"}
 
 
-def test_pyspark_is_not_locked_and_its_extras_are(ask: Asker, drivers_pyspark: dict[str, str]) -> None:
+def test_pyspark_is_not_locked_and_its_extras_are(
+    ask: Asker, drivers_pyspark: dict[str, str]
+) -> None:
     lock = ask("pyspark[sql]>=4", preferred=drivers_pyspark)
     assert versions(lock) == {"beta": "1.0"}
     assert "pyspark" in lock.findings[0].what
     assert lock.findings[0].severity == "note"
 
 
-def test_another_pyspark_than_the_drivers_is_a_warning(ask: Asker, drivers_pyspark: dict[str, str]) -> None:
+def test_another_pyspark_than_the_drivers_is_a_warning(
+    ask: Asker, drivers_pyspark: dict[str, str]
+) -> None:
     lock = ask("pyspark==3.5.1", preferred=drivers_pyspark)
     assert lock.pins == ()
     assert (lock.findings[0].severity, "4.1.4" in lock.findings[0].what) == ("warning", True)
 
 
-def test_pyspark_dragged_in_is_left_out_and_told(ask: Asker, links: Path, drivers_pyspark: dict[str, str]) -> None:
+def test_pyspark_dragged_in_is_left_out_and_told(
+    ask: Asker, links: Path, drivers_pyspark: dict[str, str]
+) -> None:
     wheel(links, "delta-tool", "1", ["pyspark[sql]>=4"])
     lock = ask("delta-tool", preferred=drivers_pyspark)
     assert versions(lock) == {"beta": "1.0", "delta-tool": "1"}
     assert [finding.value for finding in lock.findings] == ["another package needs it"]
 
 
-def test_a_package_for_another_pyspark_is_taken_with_a_warning(ask: Asker, links: Path, drivers_pyspark: dict[str, str]) -> None:
+def test_a_package_for_another_pyspark_is_taken_with_a_warning(
+    ask: Asker, links: Path, drivers_pyspark: dict[str, str]
+) -> None:
     wheel(links, "delta-tool", "1", ["pyspark<4"])
     lock = ask("delta-tool", preferred=drivers_pyspark)
     assert versions(lock) == {"delta-tool": "1"}
@@ -193,10 +254,14 @@ def test_a_package_for_another_pyspark_is_taken_with_a_warning(ask: Asker, links
 
 
 @pytest.mark.parametrize("version", ["", "3.5.1-amzn-1"])
-def test_a_pyspark_without_dist_info_does_not_push_packages_back(ask: Asker, links: Path, version: str) -> None:
+def test_a_pyspark_without_dist_info_does_not_push_packages_back(
+    ask: Asker, links: Path, version: str
+) -> None:
     wheel(links, "delta-tool", "1")
     wheel(links, "delta-tool", "2", ["pyspark>=3.5,<4"])
-    assert versions(ask("delta-tool", preferred={"pyspark": version} if version else {})) == {"delta-tool": "2"}
+    assert versions(ask("delta-tool", preferred={"pyspark": version} if version else {})) == {
+        "delta-tool": "2"
+    }
 
 
 # sources
@@ -217,7 +282,9 @@ def test_sources_become_pins(ask: Asker, links: Path, tmp_path: Path) -> None:
     }
     assert versions(lock)["beta"] == "1.0"
     assert {pin.name for pin in lock.pins if not pin.requested} == {"beta"}
-    assert lock.pin("made") == replace(lock.pin("made"), url=archive.as_uri(), sha256=sha256(archive))  # type: ignore[type-var]
+    assert lock.pin("made") == replace(
+        lock.pin("made"), url=archive.as_uri(), sha256=sha256(archive)
+    )  # type: ignore[type-var]
     assert files_below(built) == before
 
 
@@ -227,14 +294,22 @@ def repository_of(folder: Path, name: str, version: str) -> str:
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder)]
     for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", version]):
         subprocess.run([*git, *arguments], check=True)
-    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_a_git_repository_is_pinned_to_its_commit(ask: Asker, tmp_path: Path) -> None:
     repository = tmp_path / "repository"
     commit = repository_of(repository, "gamma", "1.0")
     pin = ask(f"git+{repository.as_uri()}", indexes=replace(ask.indexes, offline=False)).pins[0]
-    assert (pin.name, pin.kind, pin.commit, pin.url, pin.requested) == ("gamma", "vcs", commit, f"git+{repository.as_uri()}", True)
+    assert (pin.name, pin.kind, pin.commit, pin.url, pin.requested) == (
+        "gamma",
+        "vcs",
+        commit,
+        f"git+{repository.as_uri()}",
+        True,
+    )
 
 
 # remembering
@@ -256,7 +331,9 @@ def test_what_else_the_driver_has_does_not_matter(ask: Asker) -> None:
     assert versions(ask("alpha", preferred={"alpha": "1.5"}))["alpha"] == "1.5"
 
 
-@pytest.mark.parametrize("change", ["a new wheel", "an edited folder", "another target", "another setting", "age"])
+@pytest.mark.parametrize(
+    "change", ["a new wheel", "an edited folder", "another target", "another setting", "age"]
+)
 def test_a_change_is_noticed(ask: Asker, links: Path, tmp_path: Path, change: str) -> None:
     folder = project(tmp_path / "mine", "mine", "1.0", ["beta"])
     ask(str(folder))
@@ -276,8 +353,13 @@ def test_a_change_is_noticed(ask: Asker, links: Path, tmp_path: Path, change: st
     assert ask.said
 
 
-def test_an_edited_folder_that_only_another_folder_names_is_noticed(ask: Asker, tmp_path: Path) -> None:
-    app, inner = project(tmp_path / "app", "app", "1.0", ["inner"]), project(tmp_path / "inner", "inner", "1.0")
+def test_an_edited_folder_that_only_another_folder_names_is_noticed(
+    ask: Asker, tmp_path: Path
+) -> None:
+    app, inner = (
+        project(tmp_path / "app", "app", "1.0", ["inner"]),
+        project(tmp_path / "inner", "inner", "1.0"),
+    )
     with (app / "pyproject.toml").open("a") as file:
         file.write('\n[tool.uv.sources]\ninner = { path = "../inner" }\n')
     first = ask(str(app)).pin("inner")
@@ -318,7 +400,9 @@ def test_a_branch_serves_while_its_host_cannot_be_reached(ask: Asker, tmp_path: 
     repository_of(tmp_path / "gamma", "gamma", "1.0")
     subprocess.run(["git", "-C", str(tmp_path / "gamma"), "update-server-info"], check=True)
     info = tmp_path / "gamma/.git/info"
-    (info / "refs").rename(info / "refs?service=git-upload-pack")  # the server takes a query for a part of the name
+    (info / "refs").rename(
+        info / "refs?service=git-upload-pack"
+    )  # the server takes a query for a part of the name
     online = replace(ask.indexes, offline=False)
     with serving(tmp_path) as host:
         wanted = f"gamma @ git+http://{host.host}/files/gamma/.git"
@@ -357,7 +441,9 @@ def test_the_drivers_versions_may_become_those_that_were_chosen(ask: Asker) -> N
     assert not ask.said
 
 
-def test_an_answer_for_other_versions_on_the_driver_serves_while_the_index_cannot_be_reached(ask: Asker, links: Path) -> None:
+def test_an_answer_for_other_versions_on_the_driver_serves_while_the_index_cannot_be_reached(
+    ask: Asker, links: Path
+) -> None:
     with serving(links) as index:
         indexes = Indexes(index_url=index.url)
         first = ask("alpha", indexes=indexes)
@@ -382,7 +468,10 @@ def test_an_old_answer_serves_from_a_store_that_cannot_be_written(ask: Asker) ->
     ask.store = ReadOnly(ask.store.root)
     later = ask("alpha", indexes=replace(ask.indexes, offline=False), max_age=0.0)
     assert later.pins == first.pins
-    assert (later.findings[-1].cause, later.findings[-1].cure) == ("the store cannot be written", "name another")
+    assert (later.findings[-1].cause, later.findings[-1].cure) == (
+        "the store cannot be written",
+        "name another",
+    )
     with pytest.raises(StoreError, match="cannot be written"):
         ask("beta")
 
@@ -407,7 +496,9 @@ def test_an_answer_that_cannot_be_kept_is_an_answer(ask: Asker) -> None:
         (["newglibc"], "no wheel fits", "manylinux_2_39_x86_64"),
     ],
 )
-def test_failures_keep_uvs_explanation_and_say_what_to_do(ask: Asker, links: Path, texts: list[str], what: str, named: str) -> None:
+def test_failures_keep_uvs_explanation_and_say_what_to_do(
+    ask: Asker, links: Path, texts: list[str], what: str, named: str
+) -> None:
     wheel(links, "future", "1", python=">=3.14")
     wheel(links, "only312", "1", tag="cp312-cp312-manylinux_2_17_x86_64")
     wheel(links, "newglibc", "1", tag="cp311-cp311-manylinux_2_39_x86_64")
@@ -441,7 +532,9 @@ def test_credentials_work_and_are_kept_nowhere(ask: Asker, links: Path) -> None:
 
 
 def test_a_token_in_a_query_is_kept_nowhere_and_works(ask: Asker, links: Path) -> None:
-    (links / "beta-2.0-py3-none-any.whl").rename(links / "beta-2.0-py3-none-any.whl?token=s3cret")  # not there without it
+    (links / "beta-2.0-py3-none-any.whl").rename(
+        links / "beta-2.0-py3-none-any.whl?token=s3cret"
+    )  # not there without it
     with serving(links) as index:
         wanted = f"http://{index.host}/files/beta-2.0-py3-none-any.whl?token=s3cret"
         online = replace(ask.indexes, offline=False)
@@ -453,10 +546,14 @@ def test_a_token_in_a_query_is_kept_nowhere_and_works(ask: Asker, links: Path) -
     assert "s3cret" not in kept + formats.write(locks[0])
 
 
-def test_an_extra_index_comes_first_and_hides_the_name(ask: Asker, links: Path, tmp_path: Path) -> None:
+def test_an_extra_index_comes_first_and_hides_the_name(
+    ask: Asker, links: Path, tmp_path: Path
+) -> None:
     wheel(tmp_path / "own", "beta", "0.1")
     with serving(links) as public, serving(tmp_path / "own") as own:
-        assert versions(ask("beta", indexes=Indexes(index_url=public.url, extra_index_urls=(own.url,)))) == {"beta": "0.1"}
+        assert versions(
+            ask("beta", indexes=Indexes(index_url=public.url, extra_index_urls=(own.url,)))
+        ) == {"beta": "0.1"}
 
 
 # pylock.toml
@@ -465,18 +562,74 @@ def test_an_extra_index_comes_first_and_hides_the_name(ask: Asker, links: Path, 
 EVERY_KIND = Lock(
     TARGET,
     (
-        Pin("a", "1", filename="a-1-py3-none-any.whl", url="https://x.org/a-1-py3-none-any.whl", size=10, sha256="a" * 64, requested=True, requires=("b", "c")),
-        Pin("b", "1", "sdist", filename="b-1.tar.gz", url="https://x.org/b-1.tar.gz", sha256="b" * 64),
-        Pin("c", "1", filename="c-1-py3-none-any.whl", url="https://x.org/c-1-py3-none-any.whl", sha256="c" * 64, direct=True, requested=True),
-        Pin("d", "", "sdist", filename="main.zip", url="https://x.org/main.zip", sha256="d" * 64, direct=True, subdirectory="python"),
-        Pin("f", "1", "vcs", url="git+https://x.org/f.git", commit="0" * 40, direct=True, requested=True, subdirectory="sub"),
+        Pin(
+            "a",
+            "1",
+            filename="a-1-py3-none-any.whl",
+            url="https://x.org/a-1-py3-none-any.whl",
+            size=10,
+            sha256="a" * 64,
+            requested=True,
+            requires=("b", "c"),
+        ),
+        Pin(
+            "b",
+            "1",
+            "sdist",
+            filename="b-1.tar.gz",
+            url="https://x.org/b-1.tar.gz",
+            sha256="b" * 64,
+        ),
+        Pin(
+            "c",
+            "1",
+            filename="c-1-py3-none-any.whl",
+            url="https://x.org/c-1-py3-none-any.whl",
+            sha256="c" * 64,
+            direct=True,
+            requested=True,
+        ),
+        Pin(
+            "d",
+            "",
+            "sdist",
+            filename="main.zip",
+            url="https://x.org/main.zip",
+            sha256="d" * 64,
+            direct=True,
+            subdirectory="python",
+        ),
+        Pin(
+            "f",
+            "1",
+            "vcs",
+            url="git+https://x.org/f.git",
+            commit="0" * 40,
+            direct=True,
+            requested=True,
+            subdirectory="sub",
+        ),
     ),
 )
 
 
 def test_a_lock_is_valid_pylock_and_comes_back(tmp_path: Path) -> None:
     folder = project(tmp_path / "e e", "e", "1")
-    lock = replace(EVERY_KIND, pins=(*EVERY_KIND.pins, Pin("g", "1", "directory", url=folder.as_uri(), sha256="e" * 64, editable=True, direct=True)))
+    lock = replace(
+        EVERY_KIND,
+        pins=(
+            *EVERY_KIND.pins,
+            Pin(
+                "g",
+                "1",
+                "directory",
+                url=folder.as_uri(),
+                sha256="e" * 64,
+                editable=True,
+                direct=True,
+            ),
+        ),
+    )
     text = formats.write(lock)
     Pylock.from_dict(tomllib.loads(text)).validate()
     assert formats.read(text, TARGET) == lock
@@ -521,7 +674,13 @@ def other_lock(hashes: str = '{ sha256 = "abc" }') -> str:
 def test_another_tools_lock_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "pylock.toml").write_text(other_lock())
     lock = formats.read(tmp_path / "pylock.toml", TARGET)
-    assert [(pin.name, pin.url, pin.sha256) for pin in lock.pins] == [("gamma", (tmp_path / "wheels/gamma-1.0-cp311-cp311-manylinux_2_17_x86_64.whl").as_uri(), "abc")]
+    assert [(pin.name, pin.url, pin.sha256) for pin in lock.pins] == [
+        (
+            "gamma",
+            (tmp_path / "wheels/gamma-1.0-cp311-cp311-manylinux_2_17_x86_64.whl").as_uri(),
+            "abc",
+        )
+    ]
     assert any("pyspark" in finding.what for finding in lock.findings)
     assert any("credentials" in finding.what for finding in lock.findings)
 
@@ -531,9 +690,19 @@ def test_another_tools_lock_is_taken_as_it_is(tmp_path: Path) -> None:
     [
         (other_lock('{ sha512 = "abc" }'), TARGET, "no sha256", "gamma 1.0"),
         (other_lock("{}"), TARGET, "not a valid pylock.toml", "hash"),
-        (other_lock(), replace(TARGET, python="3.12.1"), "fits Python 3.12", "gamma-1.0-cp311-cp311-win_amd64.whl"),
+        (
+            other_lock(),
+            replace(TARGET, python="3.12.1"),
+            "fits Python 3.12",
+            "gamma-1.0-cp311-cp311-win_amd64.whl",
+        ),
         (other_lock(), replace(TARGET, architecture="aarch64"), "aarch64", "gamma-1.0-cp311"),
-        (other_lock().replace("created-by", "\nrequires-python = '>=3.12'\ncreated-by"), TARGET, "not made for these executors", ">=3.12"),
+        (
+            other_lock().replace("created-by", "\nrequires-python = '>=3.12'\ncreated-by"),
+            TARGET,
+            "not made for these executors",
+            ">=3.12",
+        ),
         (other_lock().replace(">=3.8", ">=3.12"), TARGET, "not made for these executors", "gamma"),
         ("numpy==1.0\npandas\n", TARGET, "not TOML", ""),
         ("a = 1\n", TARGET, "not a valid pylock.toml", "lock-version"),

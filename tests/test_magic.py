@@ -77,7 +77,9 @@ def test_settings_that_come_too_late_are_refused_and_secrets_are_not_shown(shell
     assert texts(shell.user_ns["captain"]) == ["six"]
 
 
-@pytest.mark.parametrize("line", ["fly", "add --nosuch", "launch --conf x", "add 'six", "plan extra"])
+@pytest.mark.parametrize(
+    "line", ["fly", "add --nosuch", "launch --conf x", "add 'six", "plan extra"]
+)
 def test_a_line_that_cannot_be_read_is_a_usage_error(shell: Any, line: str) -> None:
     with pytest.raises(UsageError, match="%boat: "):
         boat(shell, line)
@@ -92,7 +94,9 @@ def test_help_is_text(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage: %boat add" in out
 
 
-def test_a_failure_is_shown_as_its_text_and_fails_the_cell(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_shown_as_its_text_and_fails_the_cell(
+    shell: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = shell.run_cell("%boat add 'not a requirement ]['")
     assert isinstance(done.error_in_exec, RequirementError)
     out = capsys.readouterr().out

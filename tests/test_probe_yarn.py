@@ -1,4 +1,6 @@
-"""Asking YARN and HDFS before anything is sent: small daemons on this machine, told what to say, and a HADOOP_CONF_DIR that names them."""
+"""Asking YARN and HDFS before anything is sent: small daemons on this machine, told what to say,
+and a HADOOP_CONF_DIR that names them.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,22 @@ BLOCK = 128 * 1024**2
 
 
 def node(host: str, memory: int = 8192, used: int = 0) -> dict[str, Any]:
-    return {"nodeHostName": host, "usedMemoryMB": used, "availMemoryMB": memory - used, "usedVirtualCores": 0, "availableVirtualCores": 4}
+    return {
+        "nodeHostName": host,
+        "usedMemoryMB": used,
+        "availMemoryMB": memory - used,
+        "usedVirtualCores": 0,
+        "availableVirtualCores": 4,
+    }
 
 
 def queue(name: str, *below: dict[str, Any], state: str = "RUNNING", **more: Any) -> dict[str, Any]:
-    return {"queueName": name, "state": state, **more, **({"queues": {"queue": list(below)}} if below else {})}
+    return {
+        "queueName": name,
+        "state": state,
+        **more,
+        **({"queues": {"queue": list(below)}} if below else {}),
+    }
 
 
 def capacity(*below: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +55,10 @@ def capacity(*below: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class Said:
-    """What the daemons answer. A path that is not here is HTTP 404; an answer that is a number is that status."""
+    """What the daemons answer.
+
+    A path that is not here is HTTP 404; an answer that is a number is that status.
+    """
 
     manager: dict[str, Any] = field(
         default_factory=lambda: {
@@ -56,7 +72,11 @@ class Said:
         default_factory=lambda: {
             "NameNodeStatus": {"State": "active"},
             "NameNodeInfo": {"Safemode": ""},
-            "FSNamesystemState": {"CapacityRemaining": 100 * BLOCK, "CapacityTotal": 200 * BLOCK, "NumLiveDataNodes": 3},
+            "FSNamesystemState": {
+                "CapacityRemaining": 100 * BLOCK,
+                "CapacityTotal": 200 * BLOCK,
+                "NumLiveDataNodes": 3,
+            },
             "GETFILESTATUS": {"FileStatus": {}},
             "CHECKACCESS": {},
             "GETCONTENTSUMMARY": {"ContentSummary": {"spaceQuota": -1, "spaceConsumed": 5}},
@@ -75,7 +95,11 @@ class Yarn:
         return probe(self.facts(**conf))
 
     def facts(self, **conf: str) -> SparkFacts:
-        return SparkFacts("4.1.1", "yarn", conf={f"spark.{key.replace('_', '.')}": value for key, value in conf.items()})
+        return SparkFacts(
+            "4.1.1",
+            "yarn",
+            conf={f"spark.{key.replace('_', '.')}": value for key, value in conf.items()},
+        )
 
     def refused(self, **conf: str) -> LaunchError:
         started = time.monotonic()
@@ -92,9 +116,21 @@ def serving(answers: Mapping[str, Any]) -> Iterator[int]:
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             asked = parse_qs(url.query)
-            key = asked["qry"][0].rpartition("=")[2] if "qry" in asked else asked["op"][0] if "op" in asked else url.path
+            key = (
+                asked["qry"][0].rpartition("=")[2]
+                if "qry" in asked
+                else asked["op"][0]
+                if "op" in asked
+                else url.path
+            )
             answer = answers.get(key, 404)
-            status, body = answer if isinstance(answer, tuple) else (answer, {}) if isinstance(answer, int) else (200, answer)
+            status, body = (
+                answer
+                if isinstance(answer, tuple)
+                else (answer, {})
+                if isinstance(answer, int)
+                else (200, answer)
+            )
             self.send_response(status)
             self.end_headers()
             self.wfile.write(json.dumps({"beans": [body]} if "qry" in asked else body).encode())
@@ -110,8 +146,13 @@ def serving(answers: Mapping[str, Any]) -> Iterator[int]:
 
 
 def write(folder: Path, name: str, settings: Mapping[str, object]) -> None:
-    said = "".join(f"<property><name>{key}</name><value>{value}</value></property>" for key, value in settings.items())
-    (folder / f"{name}-site.xml").write_text(f'<?xml version="1.0"?><configuration>{said}</configuration>')
+    said = "".join(
+        f"<property><name>{key}</name><value>{value}</value></property>"
+        for key, value in settings.items()
+    )
+    (folder / f"{name}-site.xml").write_text(
+        f'<?xml version="1.0"?><configuration>{said}</configuration>'
+    )
 
 
 @pytest.fixture
@@ -119,17 +160,36 @@ def yarn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yarn]:
     monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
     monkeypatch.setenv("HADOOP_USER_NAME", "ada")
     said = Said()
-    with serving(said.manager) as manager, serving(said.namenode) as namenode, socket.create_server(("127.0.0.1", 0)) as rpc:
+    with (
+        serving(said.manager) as manager,
+        serving(said.namenode) as namenode,
+        socket.create_server(("127.0.0.1", 0)) as rpc,
+    ):
         port = rpc.getsockname()[1]
         write(tmp_path, "core", {"fs.defaultFS": f"hdfs://127.0.0.1:{port}"})
-        write(tmp_path, "hdfs", {"dfs.namenode.http-address": f"127.0.0.1:{namenode}", "dfs.replication": 3})
-        yarn = {"hostname": "127.0.0.1", "address": f"${{yarn.resourcemanager.hostname}}:{port}", "webapp.address": f"${{yarn.resourcemanager.hostname}}:{manager}"}
-        write(tmp_path, "yarn", {f"yarn.resourcemanager.{key}": value for key, value in yarn.items()})
+        write(
+            tmp_path,
+            "hdfs",
+            {"dfs.namenode.http-address": f"127.0.0.1:{namenode}", "dfs.replication": 3},
+        )
+        yarn = {
+            "hostname": "127.0.0.1",
+            "address": f"${{yarn.resourcemanager.hostname}}:{port}",
+            "webapp.address": f"${{yarn.resourcemanager.hostname}}:{manager}",
+        }
+        write(
+            tmp_path, "yarn", {f"yarn.resourcemanager.{key}": value for key, value in yarn.items()}
+        )
         yield Yarn(said, tmp_path)
 
 
 def refusal_of_hdfs(message: str) -> tuple[int, dict[str, Any]]:
-    return 403, {"RemoteException": {"exception": "AccessControlException", "message": f"{message}\n\tat org.apache.hadoop"}}
+    return 403, {
+        "RemoteException": {
+            "exception": "AccessControlException",
+            "message": f"{message}\n\tat org.apache.hadoop",
+        }
+    }
 
 
 def dead_port() -> int:
@@ -150,12 +210,25 @@ def test_the_running_nodes(yarn: Yarn) -> None:
 def test_the_active_one_of_two_is_asked(yarn: Yarn) -> None:
     standby = {"/ws/v1/cluster/info": {"clusterInfo": {"haState": "STANDBY"}}}
     with serving(standby) as other:
-        told = {key: value for key, value in configuration({}).settings.items() if key.startswith("yarn.")}
-        port, web = told["yarn.resourcemanager.address"].rpartition(":")[2], told["yarn.resourcemanager.webapp.address"].rpartition(":")[2]
+        told = {
+            key: value
+            for key, value in configuration({}).settings.items()
+            if key.startswith("yarn.")
+        }
+        port, web = (
+            told["yarn.resourcemanager.address"].rpartition(":")[2],
+            told["yarn.resourcemanager.webapp.address"].rpartition(":")[2],
+        )
         addresses = {"rm1": ("127.0.0.1", other), "rm2": ("127.0.0.1", web)}
-        ha: dict[str, object] = {"yarn.resourcemanager.ha.enabled": "true", "yarn.resourcemanager.ha.rm-ids": "rm1, rm2"}
+        ha: dict[str, object] = {
+            "yarn.resourcemanager.ha.enabled": "true",
+            "yarn.resourcemanager.ha.rm-ids": "rm1, rm2",
+        }
         for name, (host, number) in addresses.items():
-            ha |= {f"yarn.resourcemanager.address.{name}": f"{host}:{port}", f"yarn.resourcemanager.webapp.address.{name}": f"{host}:{number}"}
+            ha |= {
+                f"yarn.resourcemanager.address.{name}": f"{host}:{port}",
+                f"yarn.resourcemanager.webapp.address.{name}": f"{host}:{number}",
+            }
         write(yarn.conf, "yarn", ha)
         assert len(yarn.probe().nodes) == 2
         yarn.said.manager["/ws/v1/cluster/info"] = standby["/ws/v1/cluster/info"]
@@ -163,13 +236,22 @@ def test_the_active_one_of_two_is_asked(yarn: Yarn) -> None:
 
 
 def test_a_name_service_has_two_namenodes(yarn: Yarn, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"dfs.ha.namenodes.harbour": "a,b", "dfs.namenode.rpc-address.harbour.a": "h1:8020", "dfs.namenode.rpc-address.harbour.b": "h2:8020"}
+    settings = {
+        "dfs.ha.namenodes.harbour": "a,b",
+        "dfs.namenode.rpc-address.harbour.a": "h1:8020",
+        "dfs.namenode.rpc-address.harbour.b": "h2:8020",
+    }
     write(yarn.conf, "hdfs", {**settings, "dfs.namenode.http-address.harbour.b": "0.0.0.0:50070"})
     write(yarn.conf, "core", {"fs.defaultFS": "hdfs://harbour"})
-    assert [(one.host, one.port, one.url) for one in configuration({}).namenodes()] == [("h1", 8020, "http://h1:9870"), ("h2", 8020, "http://h2:50070")]
+    assert [(one.host, one.port, one.url) for one in configuration({}).namenodes()] == [
+        ("h1", 8020, "http://h1:9870"),
+        ("h2", 8020, "http://h2:50070"),
+    ]
 
 
-def test_both_folders_are_read_and_the_first_that_has_a_file_counts(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_both_folders_are_read_and_the_first_that_has_a_file_counts(
+    yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = tmp_path_factory.mktemp("yarn")
     (yarn.conf / "yarn-site.xml").rename(other / "yarn-site.xml")
     write(other, "core", {"fs.defaultFS": "hdfs://other:8020"})
@@ -181,7 +263,9 @@ def test_both_folders_are_read_and_the_first_that_has_a_file_counts(yarn: Yarn, 
 # what is not there
 
 
-def test_no_configuration(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_configuration(
+    yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path_factory.mktemp("empty")))
     assert yarn.refused().what == "there is no Hadoop configuration in HADOOP_CONF_DIR"
     monkeypatch.delenv("HADOOP_CONF_DIR")
@@ -190,8 +274,17 @@ def test_no_configuration(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_
     assert yarn.refused().what == "YARN cannot be found: HADOOP_CONF_DIR is not set"
 
 
-@pytest.mark.parametrize("line", ["export HADOOP_CONF_DIR={}", 'HADOOP_CONF_DIR="{}"', "export HADOOP_CONF_DIR=${{HADOOP_CONF_DIR:-{}}}"])
-def test_what_spark_env_says_is_taken(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str) -> None:
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export HADOOP_CONF_DIR={}",
+        'HADOOP_CONF_DIR="{}"',
+        "export HADOOP_CONF_DIR=${{HADOOP_CONF_DIR:-{}}}",
+    ],
+)
+def test_what_spark_env_says_is_taken(
+    yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str
+) -> None:
     (tmp_path / "spark-env.sh").write_text(f"# HADOOP_CONF_DIR=/nowhere\n{line.format(tmp_path)}\n")
     monkeypatch.delenv("HADOOP_CONF_DIR")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
@@ -199,7 +292,11 @@ def test_what_spark_env_says_is_taken(yarn: Yarn, monkeypatch: pytest.MonkeyPatc
 
 
 def test_sparks_own_settings_are_laid_over_the_files(yarn: Yarn) -> None:
-    conf = SparkFacts("4.1.1", "yarn", conf={"spark.hadoop.yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
+    conf = SparkFacts(
+        "4.1.1",
+        "yarn",
+        conf={"spark.hadoop.yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"},
+    )
     with pytest.raises(LaunchError, match="ResourceManager cannot be reached"):
         probe(conf)
 
@@ -213,7 +310,10 @@ def test_a_file_that_is_no_xml(yarn: Yarn) -> None:
 
 def test_a_file_that_includes_another(yarn: Yarn) -> None:
     (yarn.conf / "yarn-site.xml").rename(yarn.conf / "common.xml")
-    include = '<configuration xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="{}"/></configuration>'
+    include = (
+        '<configuration xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include'
+        ' href="{}"/></configuration>'
+    )
     (yarn.conf / "yarn-site.xml").write_text(include.format("common.xml"))
     assert yarn.probe().nodes
     (yarn.conf / "yarn-site.xml").write_text(include.format("gone.xml"))
@@ -221,18 +321,30 @@ def test_a_file_that_includes_another(yarn: Yarn) -> None:
 
 
 def included(*includes: str, more: str = "") -> str:
-    parts = "".join(f'<xi:include href="{href}">{fallback}</xi:include>' for href, _, fallback in (include.partition(" ") for include in includes))
-    return f'<configuration xmlns:xi="http://www.w3.org/2001/XInclude">{parts}{more}</configuration>'
+    parts = "".join(
+        f'<xi:include href="{href}">{fallback}</xi:include>'
+        for href, _, fallback in (include.partition(" ") for include in includes)
+    )
+    return (
+        f'<configuration xmlns:xi="http://www.w3.org/2001/XInclude">{parts}{more}</configuration>'
+    )
 
 
 def test_an_include_that_fails_takes_no_other_with_it(yarn: Yarn) -> None:
     (yarn.conf / "yarn-site.xml").rename(yarn.conf / "common.xml")
     (yarn.conf / "broken.xml").write_text("<configuration>")
     (yarn.conf / "itself.xml").write_text(included("itself.xml"))
-    (yarn.conf / "yarn-site.xml").write_text(included("gone.xml", "broken.xml", "http://example.org/x.xml", "itself.xml", "common.xml"))
+    (yarn.conf / "yarn-site.xml").write_text(
+        included("gone.xml", "broken.xml", "http://example.org/x.xml", "itself.xml", "common.xml")
+    )
     found = yarn.probe()
     assert len(found.nodes) == 2
-    assert [finding.value for finding in found.findings] == ["gone.xml", "broken.xml", "http://example.org/x.xml", "itself.xml"]
+    assert [finding.value for finding in found.findings] == [
+        "gone.xml",
+        "broken.xml",
+        "http://example.org/x.xml",
+        "itself.xml",
+    ]
     assert all(finding.cause and finding.cure for finding in found.findings)
 
 
@@ -240,52 +352,97 @@ def test_what_is_included_falls_back_and_goes_as_deep_as_it_goes(yarn: Yarn) -> 
     (yarn.conf / "yarn-site.xml").rename(yarn.conf / "9.xml")
     for number in range(1, 9):
         (yarn.conf / f"{number}.xml").write_text(included(f"{number + 1}.xml"))
-    fallback = '<xi:fallback><property><name>yarn.a</name><value>1</value></property><xi:include href="1.xml"/></xi:fallback>'
-    (yarn.conf / "yarn-site.xml").write_text(included(f"gone.xml {fallback}", more="<property><name>yarn.b</name><value>2</value></property>"))
+    fallback = (
+        "<xi:fallback><property><name>yarn.a</name><value>1</value></property><xi:include"
+        ' href="1.xml"/></xi:fallback>'
+    )
+    (yarn.conf / "yarn-site.xml").write_text(
+        included(
+            f"gone.xml {fallback}", more="<property><name>yarn.b</name><value>2</value></property>"
+        )
+    )
     found = yarn.probe()
     assert (len(found.nodes), found.findings) == (2, ())
     assert (configuration({}).get("yarn.a"), configuration({}).get("yarn.b")) == ("1", "2")
-    (yarn.conf / "gone.xml").write_text(included(more="<property><name>yarn.a</name><value>3</value></property>"))
+    (yarn.conf / "gone.xml").write_text(
+        included(more="<property><name>yarn.a</name><value>3</value></property>")
+    )
     assert configuration({}).get("yarn.a") == "3"
 
 
 @pytest.mark.parametrize("name", ["default", "ClientProtocol"])
 def test_where_hadoop_goes_through_a_proxy_no_port_is_tried(yarn: Yarn, name: str) -> None:
-    factory = {f"hadoop.rpc.socket.factory.class.{name}": "org.apache.hadoop.net.SocksSocketFactory", "hadoop.socks.server": "localhost:1080"}
+    factory = {
+        f"hadoop.rpc.socket.factory.class.{name}": "org.apache.hadoop.net.SocksSocketFactory",
+        "hadoop.socks.server": "localhost:1080",
+    }
     write(yarn.conf, "core", {"fs.defaultFS": f"hdfs://127.0.0.1:{dead_port()}", **factory})
     write(yarn.conf, "yarn", {"yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
     (finding,) = yarn.probe().findings
     assert "SocksSocketFactory" in finding.cause
     assert waiting(yarn.facts(), "application_1_0002") == ()
-    write(yarn.conf, "core", {**factory, f"hadoop.rpc.socket.factory.class.{name}": "org.apache.hadoop.net.StandardSocketFactory"})
+    write(
+        yarn.conf,
+        "core",
+        {
+            **factory,
+            f"hadoop.rpc.socket.factory.class.{name}": (
+                "org.apache.hadoop.net.StandardSocketFactory"
+            ),
+        },
+    )
     assert yarn.refused().what == "YARN's ResourceManager cannot be reached"
 
 
 def test_a_namenode_that_has_no_address_is_not_asked_here(yarn: Yarn) -> None:
     write(yarn.conf, "core", {"fs.defaultFS": "hdfs://harbour"})
-    write(yarn.conf, "hdfs", {"dfs.ha.namenodes.harbour": "a,b", "dfs.namenode.rpc-address.harbour.b": "h2:8020"})
+    write(
+        yarn.conf,
+        "hdfs",
+        {"dfs.ha.namenodes.harbour": "a,b", "dfs.namenode.rpc-address.harbour.b": "h2:8020"},
+    )
     assert [one.host for one in configuration({}).namenodes()] == ["h2"]
     write(yarn.conf, "hdfs", {"dfs.ha.namenodes.harbour": "a,b"})
     assert configuration({}).namenodes() == ()
     assert yarn.probe().nodes
 
 
-def test_a_spark_env_that_cannot_be_read(yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "spark-env.sh").symlink_to("/proc/self/mem")  # a file that not even root reads from its beginning
+def test_a_spark_env_that_cannot_be_read(
+    yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "spark-env.sh").symlink_to(
+        "/proc/self/mem"
+    )  # a file that not even root reads from its beginning
     monkeypatch.delenv("HADOOP_CONF_DIR")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     assert yarn.refused().what == "YARN cannot be found: HADOOP_CONF_DIR is not set"
 
 
 def test_a_user_whom_this_machine_has_no_name_for(yarn: Yarn) -> None:
-    asks = "import encodings.idna, http.client, os, urllib.request; from coffee_boat import _hadoop, model, probe"  # before its own files cannot be read
-    script = "os.setuid(54321); print(repr(_hadoop.configuration({}).user), len(probe.probe(model.SparkFacts('4.1.1', 'yarn')).nodes))"
+    asks = (  # before its own files cannot be read
+        "import encodings.idna, http.client, os, urllib.request; from coffee_boat import _hadoop,"
+        " model, probe"
+    )
+    script = (
+        "os.setuid(54321); print(repr(_hadoop.configuration({}).user),"
+        " len(probe.probe(model.SparkFacts('4.1.1', 'yarn')).nodes))"
+    )
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    for folder in (yarn.conf, *yarn.conf.parents[:2]):
+    for folder in (yarn.conf, *yarn.conf.parents[:3]):
         folder.chmod(0o755)
-    nameless = {name: value for name, value in os.environ.items() if name not in ("HADOOP_USER_NAME", "LOGNAME", "USER", "LNAME", "USERNAME")}
-    done = subprocess.run([sys.executable, "-c", f"{asks}; {script}"], env=nameless, capture_output=True, text=True, check=False)
+    nameless = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("HADOOP_USER_NAME", "LOGNAME", "USER", "LNAME", "USERNAME")
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", f"{asks}; {script}"],
+        env=nameless,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout == "'' 2\n", done.stderr
 
 
@@ -298,22 +455,51 @@ def test_a_user_whom_this_machine_has_no_name_for(yarn: Yarn) -> None:
         ("/ws/v1/cluster/scheduler", {"scheduler": ["default"]}),
     ],
 )
-def test_a_manager_that_tells_in_another_way_is_left_to_spark(yarn: Yarn, path: str, answer: dict[str, Any]) -> None:
+def test_a_manager_that_tells_in_another_way_is_left_to_spark(
+    yarn: Yarn, path: str, answer: dict[str, Any]
+) -> None:
     yarn.said.manager[path] = answer
-    assert [finding.what for finding in yarn.probe(yarn_queue="nope", executor_memory="900g").findings] == ["queue and memory were not looked at beforehand"]
+    assert [
+        finding.what for finding in yarn.probe(yarn_queue="nope", executor_memory="900g").findings
+    ] == ["queue and memory were not looked at beforehand"]
 
 
-@pytest.mark.parametrize("answer", [{"apps": {"app": ["one"]}}, {"apps": ["one"]}, {"app": "one"}, {"apps": {"app": [{"name": "job", "startedTime": "now"}]}}])
-def test_an_application_that_is_told_in_another_way_ends_no_watch(yarn: Yarn, answer: dict[str, Any]) -> None:
-    yarn.said.manager |= {"/ws/v1/cluster/apps": answer, "/ws/v1/cluster/apps/application_1_0002": answer}
-    assert waiting(yarn.facts(app_name="job"), None) == waiting(yarn.facts(), "application_1_0002") == ()
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"apps": {"app": ["one"]}},
+        {"apps": ["one"]},
+        {"app": "one"},
+        {"apps": {"app": [{"name": "job", "startedTime": "now"}]}},
+    ],
+)
+def test_an_application_that_is_told_in_another_way_ends_no_watch(
+    yarn: Yarn, answer: dict[str, Any]
+) -> None:
+    yarn.said.manager |= {
+        "/ws/v1/cluster/apps": answer,
+        "/ws/v1/cluster/apps/application_1_0002": answer,
+    }
+    assert (
+        waiting(yarn.facts(app_name="job"), None)
+        == waiting(yarn.facts(), "application_1_0002")
+        == ()
+    )
 
 
 def test_a_web_port_that_speaks_another_language(yarn: Yarn) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=lambda: server.accept()[0].sendall(b"SSH-2.0\n"), daemon=True).start()
-        conf = {"spark.hadoop.yarn.resourcemanager.webapp.address": f"127.0.0.1:{server.getsockname()[1]}"}
-        assert [finding.severity for finding in probe(SparkFacts("4.1.1", "yarn", conf=conf)).findings] == ["note"]
+        threading.Thread(
+            target=lambda: server.accept()[0].sendall(b"SSH-2.0\n"), daemon=True
+        ).start()
+        conf = {
+            "spark.hadoop.yarn.resourcemanager.webapp.address": (
+                f"127.0.0.1:{server.getsockname()[1]}"
+            )
+        }
+        assert [
+            finding.severity for finding in probe(SparkFacts("4.1.1", "yarn", conf=conf)).findings
+        ] == ["note"]
 
 
 def test_nobody_at_the_managers_port(yarn: Yarn) -> None:
@@ -328,7 +514,9 @@ def test_nobody_at_the_managers_port(yarn: Yarn) -> None:
 def test_a_manager_that_says_nothing_is_left_to_spark(yarn: Yarn, answer: object) -> None:
     yarn.said.manager["/ws/v1/cluster/info"] = answer
     found = yarn.probe(yarn_queue="nope", executor_memory="900g")
-    assert [finding.what for finding in found.findings] == ["queue and memory were not looked at beforehand"]
+    assert [finding.what for finding in found.findings] == [
+        "queue and memory were not looked at beforehand"
+    ]
 
 
 def test_what_is_no_name_of_a_host_is_told_as_one_that_nobody_has(yarn: Yarn) -> None:
@@ -339,7 +527,9 @@ def test_what_is_no_name_of_a_host_is_told_as_one_that_nobody_has(yarn: Yarn) ->
 # queues
 
 
-@pytest.mark.parametrize("name", ["default", "root.default", "batch.night", "root.batch.night", "night"])
+@pytest.mark.parametrize(
+    "name", ["default", "root.default", "batch.night", "root.batch.night", "night"]
+)
 def test_a_queue_by_its_name_or_path(yarn: Yarn, name: str) -> None:
     assert yarn.probe(yarn_queue=name).nodes
 
@@ -358,14 +548,20 @@ def test_who_names_no_queue_is_placed_by_the_administrators_rules(yarn: Yarn) ->
 
 
 def test_queues_that_are_made_when_they_are_named(yarn: Yarn) -> None:
-    yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(queue("default"), queue("users", autoCreationEligibility="flexible"))
+    yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(
+        queue("default"), queue("users", autoCreationEligibility="flexible")
+    )
     assert yarn.probe(yarn_queue="root.users.ada").nodes
-    yarn.said.manager["/ws/v1/cluster/scheduler"] = {"scheduler": {"schedulerInfo": {"type": "fairScheduler"}}}
+    yarn.said.manager["/ws/v1/cluster/scheduler"] = {
+        "scheduler": {"schedulerInfo": {"type": "fairScheduler"}}
+    }
     assert yarn.probe(yarn_queue="ada").nodes
 
 
 def test_a_queue_that_was_stopped(yarn: Yarn) -> None:
-    yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(queue("default", state="STOPPED"), queue("batch"))
+    yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(
+        queue("default", state="STOPPED"), queue("batch")
+    )
     error = yarn.refused()
     assert (error.value, error.cause) == ("spark.yarn.queue=default", "its state is STOPPED")
 
@@ -386,7 +582,9 @@ def test_more_memory_than_the_scheduler_gives(yarn: Yarn) -> None:
     assert "the cluster gives a container 2g at most" in yarn.refused(executor_memory="4g").cause
     assert yarn.refused(yarn_am_memory="2g").what.startswith("the application master")
     with pytest.raises(LaunchError, match="the driver of this size"):
-        probe(SparkFacts("4.1.1", "yarn", deploy_mode="cluster", conf={"spark.driver.memory": "2g"}))
+        probe(
+            SparkFacts("4.1.1", "yarn", deploy_mode="cluster", conf={"spark.driver.memory": "2g"})
+        )
     with pytest.raises(LaunchError, match="an executor of this size"):
         probe(SparkFacts("4.1.1", "yarn", conf={"spark.executor.pyspark.memory": "1g"}))
 
@@ -394,13 +592,27 @@ def test_more_memory_than_the_scheduler_gives(yarn: Yarn) -> None:
 @pytest.mark.parametrize(
     ("version", "conf", "size"),
     [
-        ("4.1.1", {"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": "7g"}, "8576m"),
-        ("3.5.9", {"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": str(7 * 1024**3)}, "8576m"),
+        (
+            "4.1.1",
+            {"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": "7g"},
+            "8576m",
+        ),
+        (
+            "3.5.9",
+            {"spark.memory.offHeap.enabled": "true", "spark.memory.offHeap.size": str(7 * 1024**3)},
+            "8576m",
+        ),
         ("4.1.1", {"spark.executor.minMemoryOverhead": "8g"}, "9g"),
-        ("4.1.1", {"spark.executor.memory": "6g", "spark.executor.memoryOverheadFactor": "0.5"}, "9g"),
+        (
+            "4.1.1",
+            {"spark.executor.memory": "6g", "spark.executor.memoryOverheadFactor": "0.5"},
+            "9g",
+        ),
     ],
 )
-def test_memory_is_reckoned_as_this_spark_does(yarn: Yarn, version: str, conf: dict[str, str], size: str) -> None:
+def test_memory_is_reckoned_as_this_spark_does(
+    yarn: Yarn, version: str, conf: dict[str, str], size: str
+) -> None:
     with pytest.raises(LaunchError, match="an executor of this size") as caught:
         probe(SparkFacts(version, "yarn", conf=conf))
     assert caught.value.value.endswith(f"{size} with its overhead")
@@ -411,18 +623,27 @@ def test_memory_is_reckoned_as_this_spark_does(yarn: Yarn, version: str, conf: d
     [
         ("4.1.1", {"spark.memory.offHeap.enabled": "false", "spark.memory.offHeap.size": "7g"}),
         ("3.5.9", {"spark.executor.minMemoryOverhead": "8g"}),
-        ("4.1.1", {"spark.yarn.am.memoryOverheadFactor": "20", "spark.yarn.am.minMemoryOverhead": "8g"}),
+        (
+            "4.1.1",
+            {"spark.yarn.am.memoryOverheadFactor": "20", "spark.yarn.am.minMemoryOverhead": "8g"},
+        ),
     ],
 )
-def test_what_this_spark_does_not_look_at_does_not_count(yarn: Yarn, version: str, conf: dict[str, str]) -> None:
+def test_what_this_spark_does_not_look_at_does_not_count(
+    yarn: Yarn, version: str, conf: dict[str, str]
+) -> None:
     assert probe(SparkFacts(version, "yarn", conf=conf)).nodes
 
 
 def test_nodes_that_others_use(yarn: Yarn) -> None:
     yarn.said.manager["/ws/v1/cluster/nodes"] = {"nodes": {"node": [node("n1", used=7168)]}}
-    assert [finding.what for finding in yarn.probe().findings] == ["no node has room for an executor now"]
+    assert [finding.what for finding in yarn.probe().findings] == [
+        "no node has room for an executor now"
+    ]
     yarn.said.manager["/ws/v1/cluster/nodes"] = {"nodes": None}
-    assert [finding.what for finding in yarn.probe().findings] == ["no node of this YARN is running"]
+    assert [finding.what for finding in yarn.probe().findings] == [
+        "no node of this YARN is running"
+    ]
 
 
 # HDFS
@@ -434,8 +655,12 @@ def test_hdfs_that_is_not_there(yarn: Yarn) -> None:
 
 
 def test_safe_mode_in_its_own_words(yarn: Yarn) -> None:
-    yarn.said.namenode["NameNodeInfo"] = {"Safemode": "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"}
-    assert yarn.refused().cause == "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"
+    yarn.said.namenode["NameNodeInfo"] = {
+        "Safemode": "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"
+    }
+    assert (
+        yarn.refused().cause == "Safe mode is ON. The reported blocks 0 needs additional 3 blocks"
+    )
 
 
 def test_a_full_hdfs(yarn: Yarn) -> None:
@@ -447,7 +672,9 @@ def test_a_full_hdfs(yarn: Yarn) -> None:
 
 
 def test_a_quota_that_is_used_up(yarn: Yarn) -> None:
-    yarn.said.namenode["GETCONTENTSUMMARY"] = {"ContentSummary": {"spaceQuota": 3 * BLOCK + 4, "spaceConsumed": 5}}
+    yarn.said.namenode["GETCONTENTSUMMARY"] = {
+        "ContentSummary": {"spaceQuota": 3 * BLOCK + 4, "spaceConsumed": 5}
+    }
     assert yarn.refused().what == "your folder in HDFS is at its quota"
     yarn.said.namenode["GETCONTENTSUMMARY"]["ContentSummary"]["spaceQuota"] += 1
     assert yarn.probe().nodes
@@ -457,34 +684,70 @@ def test_a_folder_that_may_not_be_made_or_written(yarn: Yarn) -> None:
     words = 'Permission denied: user=ada, access=WRITE, inode="/user":hdfs:supergroup:drwxr-xr-x'
     yarn.said.namenode["CHECKACCESS"] = refusal_of_hdfs(words)
     assert yarn.refused().what == "you may not write to your folder in HDFS"
-    yarn.said.namenode["GETFILESTATUS"] = (404, {"RemoteException": {"message": "File does not exist: /user/ada"}})
+    yarn.said.namenode["GETFILESTATUS"] = (
+        404,
+        {"RemoteException": {"message": "File does not exist: /user/ada"}},
+    )
     error = yarn.refused()
-    assert (error.what, error.value, error.cause) == ("you have no folder in HDFS, and may not make it", "/user/ada", words)
+    assert (error.what, error.value, error.cause) == (
+        "you have no folder in HDFS, and may not make it",
+        "/user/ada",
+        words,
+    )
     assert "spark.yarn.stagingDir" in error.cure
-    assert yarn.probe(yarn_stagingDir="s3a://bucket/staging").nodes, "another file system's is not looked at"
+    assert yarn.probe(yarn_stagingDir="s3a://bucket/staging").nodes, (
+        "another file system's is not looked at"
+    )
 
 
 def test_with_kerberos_no_folder_is_looked_for(yarn: Yarn) -> None:
-    write(yarn.conf, "core", {**configuration({}).settings, "hadoop.security.authentication": "kerberos"})
+    write(
+        yarn.conf,
+        "core",
+        {**configuration({}).settings, "hadoop.security.authentication": "kerberos"},
+    )
     yarn.said.namenode["CHECKACCESS"] = refusal_of_hdfs("Permission denied: user=dr.who")
     assert yarn.probe().nodes
 
 
 def test_files_of_this_machines_own_disk(yarn: Yarn) -> None:
     write(yarn.conf, "core", {"hadoop.tmp.dir": "/tmp"})
-    assert [finding.what for finding in yarn.probe().findings] == ["YARN's nodes are given files of this machine's own disk"]
+    assert [finding.what for finding in yarn.probe().findings] == [
+        "YARN's nodes are given files of this machine's own disk"
+    ]
 
 
 # an application that waits
 
 
 def test_why_an_application_waits(yarn: Yarn) -> None:
-    told = {"id": "application_1_0002", "name": "job", "state": "ACCEPTED", "queue": "default", "startedTime": 2, "diagnostics": "Queue's AM resource limit exceeded.\nDetails"}
-    yarn.said.manager["/ws/v1/cluster/apps"] = {"apps": {"app": [told, {**told, "startedTime": 1, "diagnostics": "older"}, {**told, "name": "other", "startedTime": 3}]}}
+    told = {
+        "id": "application_1_0002",
+        "name": "job",
+        "state": "ACCEPTED",
+        "queue": "default",
+        "startedTime": 2,
+        "diagnostics": "Queue's AM resource limit exceeded.\nDetails",
+    }
+    yarn.said.manager["/ws/v1/cluster/apps"] = {
+        "apps": {
+            "app": [
+                told,
+                {**told, "startedTime": 1, "diagnostics": "older"},
+                {**told, "name": "other", "startedTime": 3},
+            ]
+        }
+    }
     yarn.said.manager["/ws/v1/cluster/apps/application_1_0002"] = {"app": told}
-    for facts, application in ((yarn.facts(app_name="job"), None), (yarn.facts(), "application_1_0002")):
+    for facts, application in (
+        (yarn.facts(app_name="job"), None),
+        (yarn.facts(), "application_1_0002"),
+    ):
         (finding,) = waiting(facts, application)
-        assert (finding.value, finding.cause) == ("application_1_0002 is ACCEPTED in queue default", "Queue's AM resource limit exceeded.")
+        assert (finding.value, finding.cause) == (
+            "application_1_0002 is ACCEPTED in queue default",
+            "Queue's AM resource limit exceeded.",
+        )
     yarn.said.manager["/ws/v1/cluster/apps"] = {"apps": None}
     assert waiting(yarn.facts(app_name="job"), None) == ()
     write(yarn.conf, "yarn", {"yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})

@@ -1,4 +1,5 @@
-"""environment.yml files of public projects: they are read, and what they need is solved against a list of packages, or refused for a stated reason.
+"""environment.yml files of public projects: they are read, and what they need is solved against a
+list of packages, or refused for a stated reason.
 
 The lists are made up: of each name the versions that the file mentions, and some around them.
 """
@@ -41,9 +42,17 @@ def fill(folder: Path, path: Path) -> str:
     found: dict[str, set[str]] = {}
     for wanted in read_environment(path).conda:
         mentioned = re.findall(r"\d[\w.]*", wanted.text.removeprefix(wanted.name))
-        found.setdefault(wanted.name, {"0.1", "99.0"}).update(version.rstrip(".*") for text in mentioned for version in (text, f"{text.rstrip('.*')}.1"))
+        found.setdefault(wanted.name, {"0.1", "99.0"}).update(
+            version.rstrip(".*")
+            for text in mentioned
+            for version in (text, f"{text.rstrip('.*')}.1")
+        )
     found.pop("python", None)
-    records = [record(name, version, ["python"], subdir="noarch") for name, versions in found.items() for version in versions]
+    records = [
+        record(name, version, ["python"], subdir="noarch")
+        for name, versions in found.items()
+        for version in versions
+    ]
     return channel(folder, *pythons(f"{MINOR}.4", "3.8.18"), *records)
 
 
@@ -67,7 +76,9 @@ def test_scikit_image(tmp_path: Path) -> None:
     fill(tmp_path / "conda-forge", FILES / "scikit-image.yml")
     lock = captain(tmp_path).add_environment(FILES / "scikit-image.yml").plan().lock
     assert (chosen(lock)["docstub"], chosen(lock)["spin"]) == ("0.7.0rc0", "0.13")
-    assert {"cython", "pywavelets", "simpleitk"} <= set(chosen(lock)), "names are conda's own, however they are written"
+    assert {"cython", "pywavelets", "simpleitk"} <= set(chosen(lock)), (
+        "names are conda's own, however they are written"
+    )
 
 
 def test_pandas_is_for_another_python(tmp_path: Path) -> None:
@@ -90,7 +101,11 @@ def test_fastai_names_anacondas_channel(tmp_path: Path) -> None:
     assert 'add_environment(path, channels=["conda-forge"])' in caught.value.cure
     fill(tmp_path / "conda-forge", path)
     ours = captain(tmp_path).add_environment(path, channels=["conda-forge"])
-    assert [r.name for r in ours.manifest.requirements] == ["feather-format", "pandas-summary", "torchvision"]
+    assert [r.name for r in ours.manifest.requirements] == [
+        "feather-format",
+        "pandas-summary",
+        "torchvision",
+    ]
     lock = ours.forget("feather-format", "pandas-summary", "torchvision").plan().lock
     assert {"jupyter_contrib_nbextensions", "path.py", "ipython_genutils"} <= set(chosen(lock))
     assert chosen(lock)["tornado"] == "0.1"
@@ -101,8 +116,17 @@ def test_stable_diffusion_needs_the_folder_that_it_stands_in(tmp_path: Path) -> 
     with pytest.raises(RequirementError, match="neither a pyproject") as caught:
         read_environment(path)
     assert "pip[6]" in caught.value.value
-    (tmp_path / "pyproject.toml").write_text('[project]\nname = "latent-diffusion"\nversion = "0.0.1"\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "latent-diffusion"\nversion = "0.0.1"\n'
+    )
     made = read_environment(path)
-    assert [r.name for r in made.requirements] == ["albumentations", "opencv-python", "test-tube", "flask-socketio", "clip", "latent-diffusion"]
+    assert [r.name for r in made.requirements] == [
+        "albumentations",
+        "opencv-python",
+        "test-tube",
+        "flask-socketio",
+        "clip",
+        "latent-diffusion",
+    ]
     with pytest.raises(RequirementError, match="terms to be accepted"):
         captain(tmp_path).add_environment(path)

@@ -1,4 +1,6 @@
-"""The driver's pyspark and py4j: found where they are, without importing them, and shipped without what belongs to the JVM."""
+"""The driver's pyspark and py4j: found where they are, without importing them, and shipped without
+what belongs to the JVM.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,11 @@ PYSPARK = {
     "pyspark/python/lib/pyspark.zip": "zip",
     "pyspark/tests/test_rdd.py": "",
 }
-PY4J = {"py4j/__init__.py": "", "py4j/version.py": "__version__ = '0.10.9.7'\n", "py4j/tests/x.py": ""}
+PY4J = {
+    "py4j/__init__.py": "",
+    "py4j/version.py": "__version__ = '0.10.9.7'\n",
+    "py4j/tests/x.py": "",
+}
 SHIPPED = {
     "pyspark/__init__.py",
     "pyspark/version.py",
@@ -67,7 +73,10 @@ def write_zip(path: Path, files: dict[str, str]) -> Path:
 
 def dist_info(name: str, version: str, files: dict[str, str]) -> dict[str, str]:
     folder = f"{name}-{version}.dist-info"
-    return {f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", f"{folder}/RECORD": "".join(f"{file},,\n" for file in files)}
+    return {
+        f"{folder}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{folder}/RECORD": "".join(f"{file},,\n" for file in files),
+    }
 
 
 def contents(chunk: Chunk, store: Store, target: Target) -> dict[str, bytes]:
@@ -75,7 +84,10 @@ def contents(chunk: Chunk, store: Store, target: Target) -> dict[str, bytes]:
     with tarfile.open(store.chunk_path(chunk)) as archive:
         members = [member for member in archive if member.isfile()]
         assert all(member.name.startswith(target.site_packages) for member in members)
-        return {member.name.removeprefix(target.site_packages): archive.extractfile(member).read() for member in members}  # type: ignore[union-attr]
+        return {
+            member.name.removeprefix(target.site_packages): archive.extractfile(member).read()
+            for member in members
+        }  # type: ignore[union-attr]
 
 
 @pytest.fixture
@@ -87,7 +99,11 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     import isal.isal_zlib  # noqa: F401 (what is loaded later must be loaded before sys.path shrinks)
 
     def becomes(*places: Path) -> None:
-        kept = [path for path in sys.path if "site-packages" not in path and not Path(path, "pyspark").exists()]
+        kept = [
+            path
+            for path in sys.path
+            if "site-packages" not in path and not Path(path, "pyspark").exists()
+        ]
         monkeypatch.setattr(sys, "path", [*map(str, places), *kept])
 
     import filelock  # noqa: F401
@@ -100,7 +116,13 @@ def installed(root: Path) -> Path:
     recorded = {name: text for name, text in PYSPARK.items() if "/work/" not in name}
     recorded["pyspark/version.py"] = "__version__ = 'not this one'\n"
     write(root, PYSPARK | {"pyspark/stray.py": "not in RECORD"})
-    return write(root, recorded | dist_info("pyspark", "4.1.4", recorded) | PY4J | dist_info("py4j", "0.10.9.9", PY4J))
+    return write(
+        root,
+        recorded
+        | dist_info("pyspark", "4.1.4", recorded)
+        | PY4J
+        | dist_info("py4j", "0.10.9.9", PY4J),
+    )
 
 
 def spark_home(root: Path) -> Path:
@@ -110,12 +132,19 @@ def spark_home(root: Path) -> Path:
     return root
 
 
-def test_pip_s_pyspark_is_taken_from_its_record(driver: Callable[..., None], tmp_path: Path) -> None:
+def test_pip_s_pyspark_is_taken_from_its_record(
+    driver: Callable[..., None], tmp_path: Path
+) -> None:
     driver(installed(tmp_path / "site"))
     store = Store(tmp_path / "store")
     chunk = pyspark_files.chunk(FOREIGN, store)
     files = contents(chunk, store, FOREIGN)
-    metadata = {"pyspark-4.1.4.dist-info/METADATA", "pyspark-4.1.4.dist-info/RECORD", "py4j-0.10.9.9.dist-info/METADATA", "py4j-0.10.9.9.dist-info/RECORD"}
+    metadata = {
+        "pyspark-4.1.4.dist-info/METADATA",
+        "pyspark-4.1.4.dist-info/RECORD",
+        "py4j-0.10.9.9.dist-info/METADATA",
+        "py4j-0.10.9.9.dist-info/RECORD",
+    }
     assert set(files) == SHIPPED | metadata
     assert (pyspark_files.driver_version(), chunk.label) == ("4.1.4", "pyspark 4.1.4")
     assert pyspark_files.location() == tmp_path / "site"
@@ -128,11 +157,15 @@ def test_the_record_tells_what_is_shipped(driver: Callable[..., None], tmp_path:
     files = contents(pyspark_files.chunk(FOREIGN, store), store, FOREIGN)
     rows = list(csv.reader(io.StringIO(files["pyspark-4.1.4.dist-info/RECORD"].decode())))
     assert {row[0] for row in rows} == {name for name in files if name.startswith("pyspark")}
-    assert {row[0]: int(row[2]) for row in rows if row[2]} == {name: len(files[name]) for name, *_ in rows if not name.endswith("RECORD")}
+    assert {row[0]: int(row[2]) for row in rows if row[2]} == {
+        name: len(files[name]) for name, *_ in rows if not name.endswith("RECORD")
+    }
 
 
 @pytest.mark.parametrize("by", ["SPARK_HOME", "sys.path"])
-def test_a_spark_installation_serves_without_metadata(driver: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+def test_a_spark_installation_serves_without_metadata(
+    driver: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
     home = spark_home(tmp_path / "spark")
     driver(*([home / "python"] if by == "sys.path" else []))
     if by == "SPARK_HOME":
@@ -152,16 +185,27 @@ def test_a_vendor_s_zip_serves(driver: Callable[..., None], tmp_path: Path) -> N
     assert (pyspark_files.driver_version(), pyspark_files.location()) == ("3.5.1-amzn-1", archive)
 
 
-def test_what_executors_import_is_compiled_for_the_driver_s_version(driver: Callable[..., None], tmp_path: Path) -> None:
+def test_what_executors_import_is_compiled_for_the_driver_s_version(
+    driver: Callable[..., None], tmp_path: Path
+) -> None:
     driver(installed(tmp_path / "site"))
     store = Store(tmp_path / "store")
-    compiled = {name for name in contents(pyspark_files.chunk(TARGET, store), store, TARGET) if name.endswith(".pyc")}
+    compiled = {
+        name
+        for name in contents(pyspark_files.chunk(TARGET, store), store, TARGET)
+        if name.endswith(".pyc")
+    }
     tag = sys.implementation.cache_tag
-    assert {f"pyspark/__pycache__/worker.{tag}.pyc", f"py4j/__pycache__/__init__.{tag}.pyc"} <= compiled
+    assert {
+        f"pyspark/__pycache__/worker.{tag}.pyc",
+        f"py4j/__pycache__/__init__.{tag}.pyc",
+    } <= compiled
     assert not [name for name in compiled if "/pandas/" in name]
 
 
-def test_a_second_time_nothing_is_made_and_an_upgrade_is_seen(driver: Callable[..., None], tmp_path: Path) -> None:
+def test_a_second_time_nothing_is_made_and_an_upgrade_is_seen(
+    driver: Callable[..., None], tmp_path: Path
+) -> None:
     site = installed(tmp_path / "site")
     driver(site)
     store = Store(tmp_path / "store")
@@ -173,7 +217,9 @@ def test_a_second_time_nothing_is_made_and_an_upgrade_is_seen(driver: Callable[.
     assert pyspark_files.chunk(FOREIGN, store).id != first.id
 
 
-def test_the_place_of_the_installation_does_not_show(driver: Callable[..., None], tmp_path: Path) -> None:
+def test_the_place_of_the_installation_does_not_show(
+    driver: Callable[..., None], tmp_path: Path
+) -> None:
     ids = set()
     for name in ("a", "b" * 50):
         driver(installed(tmp_path / name / "site"))
@@ -181,7 +227,9 @@ def test_the_place_of_the_installation_does_not_show(driver: Callable[..., None]
     assert len(ids) == 1
 
 
-def test_a_driver_without_pyspark_is_told_what_to_install(driver: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_without_pyspark_is_told_what_to_install(
+    driver: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     driver()
     monkeypatch.setenv("SPARK_HOME", "/nowhere")
     with pytest.raises(BuildError, match="no pyspark") as caught:
@@ -189,13 +237,17 @@ def test_a_driver_without_pyspark_is_told_what_to_install(driver: Callable[..., 
     assert "pip install pyspark" in caught.value.cure
 
 
-def test_a_driver_without_py4j_is_told_what_to_install(driver: Callable[..., None], tmp_path: Path) -> None:
+def test_a_driver_without_py4j_is_told_what_to_install(
+    driver: Callable[..., None], tmp_path: Path
+) -> None:
     driver(write(tmp_path / "site", PYSPARK))
     with pytest.raises(BuildError, match="no py4j"):
         pyspark_files.chunk(FOREIGN, Store(tmp_path / "store"))
 
 
-def test_a_version_that_is_computed_cannot_be_told(driver: Callable[..., None], tmp_path: Path) -> None:
+def test_a_version_that_is_computed_cannot_be_told(
+    driver: Callable[..., None], tmp_path: Path
+) -> None:
     driver(write(tmp_path / "site", PYSPARK | {"pyspark/version.py": "__version__ = compute()\n"}))
     with pytest.raises(BuildError, match="version of pyspark cannot be told"):
         pyspark_files.driver_version()

@@ -30,7 +30,9 @@ WHEEL = "foo-1.0-py3-none-any.whl"
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a project, an old project, a wheel and a source archive; only their names matter here."""
+    """A working directory with a project, an old project, a wheel and a source archive; only their
+    names matter here.
+    """
     (tmp_path / "proj").mkdir()
     (tmp_path / "proj/pyproject.toml").write_text('[project]\nname = "My.Proj"\nversion = "1"\n')
     (tmp_path / "old").mkdir()
@@ -63,7 +65,12 @@ def texts(manifest: Manifest) -> list[str]:
 def test_a_name_is_normalized_and_its_parts_are_told() -> None:
     found = parse("Foo_Bar [Dev,a.b] >=1, <2 ; python_version > '3.8'", origin="here")
     assert found == Requirement(
-        text='foo-bar[a-b,dev]<2,>=1; python_version > "3.8"', name="foo-bar", extras=("a-b", "dev"), specifier="<2,>=1", marker='python_version > "3.8"', origin="here"
+        text='foo-bar[a-b,dev]<2,>=1; python_version > "3.8"',
+        name="foo-bar",
+        extras=("a-b", "dev"),
+        specifier="<2,>=1",
+        marker='python_version > "3.8"',
+        origin="here",
     )
 
 
@@ -79,12 +86,27 @@ def test_a_name_is_normalized_and_its_parts_are_told() -> None:
         ("./old", "{home}/old"),
         ("old/[x]", "{home}/old[x]"),
         (f"wheels dir/{WHEEL}", f"foo @ {{home}}/wheels%20dir/{WHEEL}"),
-        (f"./wheels dir/{WHEEL}[x];sys_platform=='linux'", f'foo[x] @ {{home}}/wheels%20dir/{WHEEL} ; sys_platform == "linux"'),
+        (
+            f"./wheels dir/{WHEEL}[x];sys_platform=='linux'",
+            f'foo[x] @ {{home}}/wheels%20dir/{WHEEL} ; sys_platform == "linux"',
+        ),
         ("foo_bar-2.0.tar.gz", "foo-bar @ {home}/foo_bar-2.0.tar.gz"),
-        ("https://h/torch-2.0%2Bcu118-cp311-cp311-linux_x86_64.whl", "torch @ https://h/torch-2.0%2Bcu118-cp311-cp311-linux_x86_64.whl"),
-        ("https://github.com/a/b/archive/refs/tags/thing-1.0.tar.gz", "https://github.com/a/b/archive/refs/tags/thing-1.0.tar.gz"),
-        ("git+https://h/a/b@v1#egg=Thing[x]&subdirectory=c", "thing[x] @ git+https://h/a/b@v1#subdirectory=c"),
-        ("thing @ git+ssh://git@h/a/b.git@v1 ; python_version<'4'", 'thing @ git+ssh://git@h/a/b.git@v1 ; python_version < "4"'),
+        (
+            "https://h/torch-2.0%2Bcu118-cp311-cp311-linux_x86_64.whl",
+            "torch @ https://h/torch-2.0%2Bcu118-cp311-cp311-linux_x86_64.whl",
+        ),
+        (
+            "https://github.com/a/b/archive/refs/tags/thing-1.0.tar.gz",
+            "https://github.com/a/b/archive/refs/tags/thing-1.0.tar.gz",
+        ),
+        (
+            "git+https://h/a/b@v1#egg=Thing[x]&subdirectory=c",
+            "thing[x] @ git+https://h/a/b@v1#subdirectory=c",
+        ),
+        (
+            "thing @ git+ssh://git@h/a/b.git@v1 ; python_version<'4'",
+            'thing @ git+ssh://git@h/a/b.git@v1 ; python_version < "4"',
+        ),
         ("git+https://h/a/b", "git+https://h/a/b"),
     ],
 )
@@ -103,7 +125,9 @@ def test_paths_are_relative_to_the_given_folder(home: Path) -> None:
 
 def test_a_hash_in_a_url_is_kept() -> None:
     digest = "ab" * 32
-    assert parse(f"https://h/{WHEEL}#sha256={digest}", origin="here").hashes == (f"sha256:{digest}",)
+    assert parse(f"https://h/{WHEEL}#sha256={digest}", origin="here").hashes == (
+        f"sha256:{digest}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +169,9 @@ def test_a_hash_in_a_url_is_kept() -> None:
         ("numpy @ file:///home/conda/feedstock_root/build/numpy_1", "pip list --format=freeze"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_the_cure(home: Path, written: object, cure: str) -> None:
+def test_what_cannot_be_read_is_refused_with_the_cure(
+    home: Path, written: object, cure: str
+) -> None:
     write(home / "requirements.txt", "numpy\n")
     write(home / "helpers.py", "")
     with pytest.raises(RequirementError) as caught:
@@ -194,7 +220,22 @@ def test_no_text_makes_anything_but_a_requirement_or_a_requirement_error(home: P
         "~",
         "file:",
     ]
-    pieces += ["\\", "${HOME}", "%zz", "[::1]", "extra", "in", "(", "\x0c", "\ud800", "=", '"', "é", "--hash=sha256:", ","]
+    pieces += [
+        "\\",
+        "${HOME}",
+        "%zz",
+        "[::1]",
+        "extra",
+        "in",
+        "(",
+        "\x0c",
+        "\ud800",
+        "=",
+        '"',
+        "é",
+        "--hash=sha256:",
+        ",",
+    ]
     chance = random.Random(7)
     outcomes = {"read": 0, "refused": 0, "refused without a cure": 0}
     for _ in range(1500):
@@ -211,7 +252,9 @@ def test_no_text_makes_anything_but_a_requirement_or_a_requirement_error(home: P
 # requirements.txt
 
 
-def test_a_requirements_file_as_pip_documents_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_requirements_file_as_pip_documents_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TOKEN", "t0ken")
     digest = "ab" * 32
     write(home / "sub/more.txt", "-c limits.txt\n../proj\n")
@@ -238,9 +281,19 @@ thing @ https://h/thing-1.0.zip#frag
 """,
     )
     found = read(path)
-    assert texts(found) == ['numpy>=1; python_version > "3"', "six==1.16", f"my-proj @ {(home / 'proj').as_uri()}", "thing @ https://h/thing-1.0.zip#frag"]
+    assert texts(found) == [
+        'numpy>=1; python_version > "3"',
+        "six==1.16",
+        f"my-proj @ {(home / 'proj').as_uri()}",
+        "thing @ https://h/thing-1.0.zip#frag",
+    ]
     assert found.requirements[1].hashes == (f"sha256:{digest}", f"sha256:{'cd' * 32}")
-    assert [r.origin for r in found.requirements] == [f"{path}:2", f"{path}:3", f"{home}/sub/more.txt:2", f"{path}:16"]
+    assert [r.origin for r in found.requirements] == [
+        f"{path}:2",
+        f"{path}:3",
+        f"{home}/sub/more.txt:2",
+        f"{path}:16",
+    ]
     assert [c.text for c in found.constraints] == ["numpy<3"]
     assert found.indexes == Indexes(
         index_url="https://user:t0ken@h/simple",
@@ -254,12 +307,29 @@ thing @ https://h/thing-1.0.zip#frag
 
 
 def test_an_editable_folder_is_shipped_and_its_limits_are_told(home: Path) -> None:
-    found = read(write(home / "r.txt", "-e ./proj[x] ; python_version > '3'\n--editable git+https://h/a#egg=a\n"))
-    assert [(r.name, r.extras, r.marker, r.editable) for r in found.requirements] == [("my-proj", ("x",), 'python_version > "3"', True), ("a", (), "", True)]
+    found = read(
+        write(
+            home / "r.txt",
+            "-e ./proj[x] ; python_version > '3'\n--editable git+https://h/a#egg=a\n",
+        )
+    )
+    assert [(r.name, r.extras, r.marker, r.editable) for r in found.requirements] == [
+        ("my-proj", ("x",), 'python_version > "3"', True),
+        ("a", (), "", True),
+    ]
     assert ["r.txt:1" in finding.value for finding in found.findings] == [True]
 
 
-@pytest.mark.parametrize("content", ["numpy\n".encode("utf-16"), b"\xef\xbb\xbfnumpy\n", b"# -*- coding: latin-1 -*-\n# caf\xe9\nnumpy\n", b"numpy\r\n", b"numpy \\"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "numpy\n".encode("utf-16"),
+        b"\xef\xbb\xbfnumpy\n",
+        b"# -*- coding: latin-1 -*-\n# caf\xe9\nnumpy\n",
+        b"numpy\r\n",
+        b"numpy \\",
+    ],
+)
 def test_encodings_and_line_ends(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "r.txt"
     path.write_bytes(content)
@@ -294,9 +364,19 @@ def test_a_bad_line_is_named_by_file_and_line(tmp_path: Path, content: str, cure
 
 
 @pytest.mark.parametrize(
-    "line", ["b @ https://${TOKEN}@h/foo-1.0-py3-none-any.whl", "--frob https://h/${TOKEN}", "b=${TOKEN}", "-r ${TOKEN}.txt", "-e ./${TOKEN}", "-f ./${TOKEN}"]
+    "line",
+    [
+        "b @ https://${TOKEN}@h/foo-1.0-py3-none-any.whl",
+        "--frob https://h/${TOKEN}",
+        "b=${TOKEN}",
+        "-r ${TOKEN}.txt",
+        "-e ./${TOKEN}",
+        "-f ./${TOKEN}",
+    ],
 )
-def test_values_of_variables_are_in_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+def test_values_of_variables_are_in_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
     monkeypatch.setenv("TOKEN", "t0ken")
     with pytest.raises(RequirementError) as caught:
         read(write(tmp_path / "r.txt", line))
@@ -315,11 +395,18 @@ def test_files_in_a_circle_are_refused_and_a_file_read_twice_is_not(tmp_path: Pa
 
 def test_required_hashes_are_required(tmp_path: Path) -> None:
     with pytest.raises(RequirementError, match="numpy==1"):
-        read(write(tmp_path / "r.txt", f"--require-hashes\nsix==1 --hash=sha256:{'ab' * 32}\nnumpy==1\n"))
+        read(
+            write(
+                tmp_path / "r.txt",
+                f"--require-hashes\nsix==1 --hash=sha256:{'ab' * 32}\nnumpy==1\n",
+            )
+        )
 
 
 def test_constraints_have_a_name_and_no_extras(tmp_path: Path) -> None:
-    assert [c.text for c in read_constraints(write(tmp_path / "c.txt", "numpy<2\n")).constraints] == ["numpy<2"]
+    assert [
+        c.text for c in read_constraints(write(tmp_path / "c.txt", "numpy<2\n")).constraints
+    ] == ["numpy<2"]
     for bad in ("numpy[x]<2", "git+https://h/a"):
         with pytest.raises(RequirementError, match="constraint"):
             read_constraints(write(tmp_path / "c.txt", bad))
@@ -385,7 +472,14 @@ def test_a_project_with_extras_and_groups(tmp_path: Path) -> None:
     other = f"other @ {(tmp_path / 'other').as_uri()}"
     assert texts(read(path)) == ["numpy>=1", other]
     found = read(path, extras=["all"], groups=["Test"])
-    assert texts(found) == ["numpy>=1", other, 'isal; python_version > "3"', "six", "pytest", "mypy"]
+    assert texts(found) == [
+        "numpy>=1",
+        other,
+        'isal; python_version > "3"',
+        "six",
+        "pytest",
+        "mypy",
+    ]
     assert found.requirements[2].origin == f"{path}: extra fast-one"
     assert ["numpy" in finding.value for finding in found.findings] == [True]
 
@@ -407,7 +501,9 @@ def test_a_project_with_extras_and_groups(tmp_path: Path) -> None:
         ("[dependency-groups]\ntest = 3\n", {"groups": ["test"]}, "PEP 735"),
     ],
 )
-def test_a_project_that_cannot_be_read(tmp_path: Path, content: str, choices: dict[str, list[str]], words: str) -> None:
+def test_a_project_that_cannot_be_read(
+    tmp_path: Path, content: str, choices: dict[str, list[str]], words: str
+) -> None:
     write(tmp_path / "other/pyproject.toml", "")
     path = write(tmp_path / "pyproject.toml", content)
     with pytest.raises(RequirementError) as caught:
@@ -416,17 +512,27 @@ def test_a_project_that_cannot_be_read(tmp_path: Path, content: str, choices: di
 
 
 def test_a_script_says_what_it_needs(tmp_path: Path) -> None:
-    path = write(tmp_path / "job.py", '#!/usr/bin/env python\n# /// script\n# requires-python = ">=3.10"\n# dependencies = [\n#   "numpy",\n# ]\n# ///\nprint()\n')
+    path = write(
+        tmp_path / "job.py",
+        '#!/usr/bin/env python\n# /// script\n# requires-python = ">=3.10"\n# dependencies = [\n#  '
+        ' "numpy",\n# ]\n# ///\nprint()\n',
+    )
     assert texts(read(path)) == ["numpy"]
 
 
 def test_a_header_ends_where_pep_723_says(tmp_path: Path) -> None:
     """A closing line within the block belongs to it: the last one counts."""
-    path = write(tmp_path / "job.py", '# /// script\n# text = """\n# ///\n# """\n# dependencies = ["numpy"]\n# ///\nprint()\n')
+    path = write(
+        tmp_path / "job.py",
+        '# /// script\n# text = """\n# ///\n# """\n# dependencies = ["numpy"]\n# ///\nprint()\n',
+    )
     assert texts(read(path)) == ["numpy"]
 
 
-@pytest.mark.parametrize(("content", "words"), [("# a = [\n", "not TOML"), ("# a = 1\n# ///\n\n# /// script\n# b = 1\n", "two headers")])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [("# a = [\n", "not TOML"), ("# a = 1\n# ///\n\n# /// script\n# b = 1\n", "two headers")],
+)
 def test_a_header_that_cannot_be_read(tmp_path: Path, content: str, words: str) -> None:
     path = write(tmp_path / "job.py", f"# /// script\n{content}# ///\n")
     with pytest.raises(RequirementError, match=words):
@@ -440,14 +546,25 @@ def test_the_order_of_manifests_does_not_count_and_that_of_indexes_in_a_file_doe
     parts = [
         asked("numpy>=1", "Six", origin="a"),
         asked("six", origin="b"),
-        Manifest(indexes=Indexes(index_url="https://m", extra_index_urls=("https://z", "https://b"), find_links=("/x",))),
+        Manifest(
+            indexes=Indexes(
+                index_url="https://m",
+                extra_index_urls=("https://z", "https://b"),
+                find_links=("/x",),
+            )
+        ),
         Manifest(indexes=Indexes(extra_index_urls=("https://a", "https://b"), prerelease=True)),
     ]
     merged = {merge(order) for order in itertools.permutations(parts)}
     assert len(merged) == 1
     one = merged.pop()
     assert [(r.text, r.origin) for r in one.requirements] == [("numpy>=1", "a"), ("six", "a, b")]
-    assert one.indexes == Indexes(index_url="https://m", extra_index_urls=("https://a", "https://b", "https://z"), find_links=("/x",), prerelease=True)
+    assert one.indexes == Indexes(
+        index_url="https://m",
+        extra_index_urls=("https://a", "https://b", "https://z"),
+        find_links=("/x",),
+        prerelease=True,
+    )
     assert merge([one, one]) == one
 
 
@@ -458,22 +575,36 @@ def test_two_main_indexes_are_refused_without_their_passwords() -> None:
 
 
 def test_markers_are_evaluated_for_the_executors_and_not_for_this_machine() -> None:
-    manifest = asked("a; python_version < '3.12'", "b; sys_platform == 'win32'", "c; platform_machine == 'aarch64'")
+    manifest = asked(
+        "a; python_version < '3.12'",
+        "b; sys_platform == 'win32'",
+        "c; platform_machine == 'aarch64'",
+    )
     linux = for_target(manifest, LINUX)
     assert texts(linux) == ["a"]
-    assert [(finding.severity, finding.value.split(";")[0]) for finding in linux.findings] == [("note", "b"), ("note", "c")]
-    assert texts(for_target(manifest, {**LINUX, "python_version": "3.13", "platform_machine": "aarch64"})) == ["c"]
+    assert [(finding.severity, finding.value.split(";")[0]) for finding in linux.findings] == [
+        ("note", "b"),
+        ("note", "c"),
+    ]
+    assert texts(
+        for_target(manifest, {**LINUX, "python_version": "3.13", "platform_machine": "aarch64"})
+    ) == ["c"]
 
 
 def test_one_name_is_one_requirement() -> None:
-    found = for_target(asked("numpy>=1", "NumPy[x]<2; python_version>'3'", "numpy[y]", "abc"), LINUX)
+    found = for_target(
+        asked("numpy>=1", "NumPy[x]<2; python_version>'3'", "numpy[y]", "abc"), LINUX
+    )
     assert texts(found) == ["abc", "numpy[x,y]<2,>=1"]
     assert texts(for_target(found, LINUX)) == texts(found)
 
 
 def test_a_place_stands_for_the_name_and_versions_bound_it() -> None:
     found = for_target(asked("foo>=2", "foo[x]", "foo @ git+https://h/foo"), LINUX)
-    assert (texts(found), [c.text for c in found.constraints]) == (["foo[x] @ git+https://h/foo"], ["foo>=2"])
+    assert (texts(found), [c.text for c in found.constraints]) == (
+        ["foo[x] @ git+https://h/foo"],
+        ["foo>=2"],
+    )
     early = "https://h/foo-2.0rc1-py3-none-any.whl"
     assert texts(for_target(asked("foo>=1", early), LINUX)) == [f"foo @ {early}"]
 
@@ -484,12 +615,18 @@ def test_a_place_stands_for_the_name_and_versions_bound_it() -> None:
         (("a==1", "a==2", "a"), (), ("a==1", "a==2")),
         (("a==1", "a>=2; python_version>'3'"), (), ("a==1", "a>=2")),
         (("a<2", "a>=1", "a!=1.*", "a>1.9,<1.10"), (), ("a", "no version is")),
-        ((f"https://h/{WHEEL}", f"https://other/{WHEEL}"), (), ("https://h/", "https://other/", "different places")),
+        (
+            (f"https://h/{WHEEL}", f"https://other/{WHEEL}"),
+            (),
+            ("https://h/", "https://other/", "different places"),
+        ),
         ((f"https://h/{WHEEL}", "foo>=2"), (), ("foo>=2", "1.0 is there")),
         (("a==2",), ("a<2",), ("a==2", "a<2")),
     ],
 )
-def test_contradictions_name_both_and_where_they_came_from(wanted: tuple[str, ...], limits: tuple[str, ...], named: tuple[str, ...]) -> None:
+def test_contradictions_name_both_and_where_they_came_from(
+    wanted: tuple[str, ...], limits: tuple[str, ...], named: tuple[str, ...]
+) -> None:
     parts = [asked(text, origin=f"file{number}") for number, text in enumerate(wanted)]
     parts += [Manifest(constraints=asked(text, origin="limits").requirements) for text in limits]
     with pytest.raises(RequirementError) as caught:
@@ -499,7 +636,11 @@ def test_contradictions_name_both_and_where_they_came_from(wanted: tuple[str, ..
 
 
 def test_markers_that_exclude_each_other_are_no_contradiction() -> None:
-    assert texts(for_target(merge([asked("a==1; python_version<'3.11'", "a==2; python_version>='3.11'")]), LINUX)) == ["a==2"]
+    assert texts(
+        for_target(
+            merge([asked("a==1; python_version<'3.11'", "a==2; python_version>='3.11'")]), LINUX
+        )
+    ) == ["a==2"]
 
 
 def test_a_constraint_alone_asks_for_nothing_and_contradicts_nothing() -> None:
@@ -509,8 +650,12 @@ def test_a_constraint_alone_asks_for_nothing_and_contradicts_nothing() -> None:
 
 def test_hashes_of_one_pin_are_those_that_all_allow() -> None:
     def pinned(*hashes: str) -> Manifest:
-        return Manifest(requirements=(Requirement(text="a==1", name="a", specifier="==1", hashes=hashes),))
+        return Manifest(
+            requirements=(Requirement(text="a==1", name="a", specifier="==1", hashes=hashes),)
+        )
 
-    assert for_target(merge([pinned("sha256:1", "sha256:2"), pinned("sha256:2"), asked("a")]), LINUX).requirements[0].hashes == ("sha256:2",)
+    assert for_target(
+        merge([pinned("sha256:1", "sha256:2"), pinned("sha256:2"), asked("a")]), LINUX
+    ).requirements[0].hashes == ("sha256:2",)
     with pytest.raises(RequirementError, match="hashes"):
         merge([pinned("sha256:1"), pinned("sha256:2")])

@@ -11,21 +11,39 @@ from coffee_boat._run import redact, redact_setting
     ("text", "shown"),
     [
         ("https://me:SECRET@host/x.whl", "https://***@host/x.whl"),
-        ("GET https://host/t/SECRET/channel/x.conda, https://host/api/t/SECRET", "GET https://host/t/***/channel/x.conda, https://host/api/t/***"),
+        (
+            "GET https://host/t/SECRET/channel/x.conda, https://host/api/t/SECRET",
+            "GET https://host/t/***/channel/x.conda, https://host/api/t/***",
+        ),
         ("https://host/x.whl?token=SECRET", "https://host/x.whl?token=***"),
-        ("https://me:SECRET@host/x.whl?sv=2022&sig=SEC%2BRET%3D", "https://***@host/x.whl?sv=***&sig=***"),
+        (
+            "https://me:SECRET@host/x.whl?sv=2022&sig=SEC%2BRET%3D",
+            "https://***@host/x.whl?sv=***&sig=***",
+        ),
         (
             "403 for url: https://b.s3.amazonaws.com/x.whl?X-Amz-Expires=60&X-Amz-Signature=SECRET",
             "403 for url: https://b.s3.amazonaws.com/x.whl?X-Amz-Expires=***&X-Amz-Signature=***",
         ),
-        ("Max retries exceeded with url: /x.whl?token=SECRET (Caused by ...)", "Max retries exceeded with url: /x.whl?token=*** (Caused by ...)"),
-        ("a @ https://h/a.whl?t=SECRET, b @ https://h/b.whl?t=SECRET; see https://h/c", "a @ https://h/a.whl?t=***, b @ https://h/b.whl?t=***; see https://h/c"),
-        ("Requirement(url='https://h/a.whl?t=SECRET', name='a')", "Requirement(url='https://h/a.whl?t=***', name='a')"),
+        (
+            "Max retries exceeded with url: /x.whl?token=SECRET (Caused by ...)",
+            "Max retries exceeded with url: /x.whl?token=*** (Caused by ...)",
+        ),
+        (
+            "a @ https://h/a.whl?t=SECRET, b @ https://h/b.whl?t=SECRET; see https://h/c",
+            "a @ https://h/a.whl?t=***, b @ https://h/b.whl?t=***; see https://h/c",
+        ),
+        (
+            "Requirement(url='https://h/a.whl?t=SECRET', name='a')",
+            "Requirement(url='https://h/a.whl?t=***', name='a')",
+        ),
         ("(https://h/a.whl?t=SEC.RET): gone", "(https://h/a.whl?t=***): gone"),
         ("https://h/a.whl?t=SECRET==;RET&u=", "https://h/a.whl?t=***&u="),
         ("https://h/a.whl?next=https://i/b?t=SECRET", "https://h/a.whl?next=***"),
         ("sc://host:15002/;user_id=me;token=SECRET", "sc://host:15002/;user_id=***;token=***"),
-        ("git+https://h/a?t=SECRET#egg=name&subdirectory=x", "git+https://h/a?t=***#egg=name&subdirectory=x"),
+        (
+            "git+https://h/a?t=SECRET#egg=name&subdirectory=x",
+            "git+https://h/a?t=***#egg=name&subdirectory=x",
+        ),
     ],
 )
 def test_secrets_in_urls_are_hidden_and_names_are_kept(text: str, shown: str) -> None:
@@ -55,9 +73,21 @@ def test_what_is_no_secret_stays(text: str) -> None:
         ("spark.hadoop.fs.s3a.access.key", "hunter2", "***"),
         ("spark.ssl.keyStorePassword", "hunter2", "***"),
         ("spark.my.TOKEN", "hunter2", "***"),
-        ("spark.executor.extraJavaOptions", "-Xmx1g -Ddb.password=hunter2 -ea", "-Xmx1g -Ddb.password=*** -ea"),
-        ("spark.driver.extraJavaOptions", "-Ddb.password='hunter2 hunter2' -ea", "-Ddb.password=*** -ea"),
-        ("spark.archives", "https://me:hunter2@host/a.tar.gz?sig=hunter2#a", "https://***@host/a.tar.gz?sig=***#a"),
+        (
+            "spark.executor.extraJavaOptions",
+            "-Xmx1g -Ddb.password=hunter2 -ea",
+            "-Xmx1g -Ddb.password=*** -ea",
+        ),
+        (
+            "spark.driver.extraJavaOptions",
+            "-Ddb.password='hunter2 hunter2' -ea",
+            "-Ddb.password=*** -ea",
+        ),
+        (
+            "spark.archives",
+            "https://me:hunter2@host/a.tar.gz?sig=hunter2#a",
+            "https://***@host/a.tar.gz?sig=***#a",
+        ),
         ("spark.executorEnv.PYTHONPATH", "/opt/tokenizers", "/opt/tokenizers"),
         ("spark.master", "local[2]", "local[2]"),
     ],

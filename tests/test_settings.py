@@ -17,7 +17,12 @@ from coffee_boat.settings import Settings, combine, load, pipconf
 @pytest.fixture
 def alone(tmp_path: Path) -> dict[str, str]:
     """An environment in which nobody said anything: no pip.conf, no user's file."""
-    return {"HOME": str(tmp_path / "home"), "XDG_CONFIG_HOME": str(tmp_path / "config"), "XDG_CONFIG_DIRS": str(tmp_path / "xdg"), "PIP_CONFIG_FILE": os.devnull}
+    return {
+        "HOME": str(tmp_path / "home"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_CONFIG_DIRS": str(tmp_path / "xdg"),
+        "PIP_CONFIG_FILE": os.devnull,
+    }
 
 
 def write(path: Path, text: str) -> Path:
@@ -42,24 +47,33 @@ def test_the_strongest_place_wins_key_by_key(tmp_path: Path, alone: dict[str, st
     places: list[tuple[str, object]] = []
     environ = {**alone, "PIP_INDEX_URL": "https://pip"}
     places.append(("pip", loaded(environ, tmp_path)))
-    write(tmp_path / "config/coffee_boat/config.toml", 'index-url = "https://user"\nstage = "s3://user"\n')
+    write(
+        tmp_path / "config/coffee_boat/config.toml",
+        'index-url = "https://user"\nstage = "s3://user"\n',
+    )
     places.append(("user", loaded(environ, tmp_path)))
     write(tmp_path / "pyproject.toml", '[tool.coffee_boat]\nindex_url = "https://project"\n')
     places.append(("project", loaded(environ, tmp_path / "deep/er")))
     environ["COFFEE_BOAT_INDEX_URL"] = "https://variable"
     places.append(("variable", loaded(environ, tmp_path)))
     places.append(("argument", loaded(environ, tmp_path, index_url="https://argument")))
-    assert [settings.indexes.index_url for _, settings in places if isinstance(settings, Settings)] == [f"https://{name}" for name, _ in places]
+    assert [
+        settings.indexes.index_url for _, settings in places if isinstance(settings, Settings)
+    ] == [f"https://{name}" for name, _ in places]
     assert loaded(environ, tmp_path).stage == "s3://user"
 
 
-def test_a_project_that_says_nothing_does_not_hide_the_one_above(tmp_path: Path, alone: dict[str, str]) -> None:
+def test_a_project_that_says_nothing_does_not_hide_the_one_above(
+    tmp_path: Path, alone: dict[str, str]
+) -> None:
     write(tmp_path / "pyproject.toml", "[tool.coffee-boat]\nship-python = false\n")
     write(tmp_path / "member/pyproject.toml", "[tool.ruff]\n")
     assert loaded(alone, tmp_path / "member").ship_python is False
 
 
-def test_every_key_can_be_said_in_every_kind_of_place(tmp_path: Path, alone: dict[str, str]) -> None:
+def test_every_key_can_be_said_in_every_kind_of_place(
+    tmp_path: Path, alone: dict[str, str]
+) -> None:
     (tmp_path / "wheels").mkdir()
     for name in ("ca.pem", "me.pem", "limits.txt"):
         (tmp_path / name).touch()
@@ -89,10 +103,19 @@ def test_every_key_can_be_said_in_every_kind_of_place(tmp_path: Path, alone: dic
         "prerelease": True,
         "offline": True,
     }
-    variables = {f"COFFEE_BOAT_{key.upper()}": " ".join(value) if isinstance(value, list) else str(value) for key, value in typed.items()}
-    lines = [f"{key} = {str(value).lower() if isinstance(value, bool) else repr(value)}" for key, value in typed.items()]
+    variables = {
+        f"COFFEE_BOAT_{key.upper()}": " ".join(value) if isinstance(value, list) else str(value)
+        for key, value in typed.items()
+    }
+    lines = [
+        f"{key} = {str(value).lower() if isinstance(value, bool) else repr(value)}"
+        for key, value in typed.items()
+    ]
     write(tmp_path / "other/pyproject.toml", "")
-    by_argument, by_variable = loaded(alone, tmp_path, **typed), loaded({**alone, **variables}, tmp_path)
+    by_argument, by_variable = (
+        loaded(alone, tmp_path, **typed),
+        loaded({**alone, **variables}, tmp_path),
+    )
     write(tmp_path / "pyproject.toml", "\n".join(["[tool.coffee_boat]", *lines]))
     assert by_argument == by_variable == loaded(alone, tmp_path / "other")
     assert by_argument == Settings(
@@ -149,7 +172,9 @@ def test_every_key_can_be_said_in_every_kind_of_place(tmp_path: Path, alone: dic
         ("python = ", "line 2"),
     ],
 )
-def test_what_cannot_be_used_is_named_by_file_and_key(tmp_path: Path, alone: dict[str, str], line: str, words: str) -> None:
+def test_what_cannot_be_used_is_named_by_file_and_key(
+    tmp_path: Path, alone: dict[str, str], line: str, words: str
+) -> None:
     path = write(tmp_path / "pyproject.toml", f"[tool.coffee_boat]\n{line}\n")
     with pytest.raises(SettingsError) as caught:
         load({}, folder=tmp_path, environ=alone)
@@ -165,7 +190,10 @@ def test_a_wrong_argument_and_a_wrong_variable(tmp_path: Path, alone: dict[str, 
         loaded(alone, tmp_path, extra_index_urls="https://h")
     with pytest.raises(SettingsError, match="COFFEE_BOAT_OFFLINE = 'perhaps'"):
         loaded({**alone, "COFFEE_BOAT_OFFLINE": "perhaps"}, tmp_path)
-    assert [(f.value, f.cure) for f in found({**alone, "COFFEE_BOAT_STROE": "/x", "COFFEE_BOAT_STAGE": ""}, tmp_path)] == [("COFFEE_BOAT_STROE", "did you mean store?")]
+    assert [
+        (f.value, f.cure)
+        for f in found({**alone, "COFFEE_BOAT_STROE": "/x", "COFFEE_BOAT_STAGE": ""}, tmp_path)
+    ] == [("COFFEE_BOAT_STROE", "did you mean store?")]
 
 
 def test_tool_coffee_boat_must_be_a_table(tmp_path: Path, alone: dict[str, str]) -> None:
@@ -176,7 +204,9 @@ def test_tool_coffee_boat_must_be_a_table(tmp_path: Path, alone: dict[str, str])
 
 def test_credentials_are_shown_nowhere(tmp_path: Path, alone: dict[str, str]) -> None:
     secret = "https://user:s3cret@h/simple"
-    settings = loaded(alone, tmp_path, index_url=secret, extra_index_urls=[secret], proxy="user:s3cret@proxy:1")
+    settings = loaded(
+        alone, tmp_path, index_url=secret, extra_index_urls=[secret], proxy="user:s3cret@proxy:1"
+    )
     assert settings.indexes.index_url == secret
     assert "s3cret" not in repr(settings)
     for wrong in ({"extra_index_urls": secret}, {"index_url": [secret]}, {"constraints": [secret]}):
@@ -195,7 +225,12 @@ def test_pips_files_and_variables_in_pips_order(tmp_path: Path) -> None:
         return pipconf.read(environ, prefix=tmp_path / "venv")["timeout"][0]
 
     told = []
-    for place in ("xdg/pip/pip.conf", "home/.pip/pip.conf", "home/.config/pip/pip.conf", "venv/pip.conf"):
+    for place in (
+        "xdg/pip/pip.conf",
+        "home/.pip/pip.conf",
+        "home/.config/pip/pip.conf",
+        "venv/pip.conf",
+    ):
         write(tmp_path / place, f"[global]\ntimeout = {len(told)}\n")
         told.append(timeout())
     write(tmp_path / "home/.config/pip/pip.conf", "[global]\nproxy = http://user\n")
@@ -241,10 +276,15 @@ timeout = 1
     assert settings.indexes.trusted_hosts == ("h", "other")
     assert settings.indexes.prerelease
     assert settings.indexes.timeout == 60.0
-    assert sorted(f.what for f in findings) == ["a folder of wheels is not there", "constraints are not used"]
+    assert sorted(f.what for f in findings) == [
+        "a folder of wheels is not there",
+        "constraints are not used",
+    ]
 
 
-def test_a_broken_file_of_pip_is_named_unless_it_is_turned_off(tmp_path: Path, alone: dict[str, str]) -> None:
+def test_a_broken_file_of_pip_is_named_unless_it_is_turned_off(
+    tmp_path: Path, alone: dict[str, str]
+) -> None:
     path = write(tmp_path / "config/pip/pip.conf", "index-url = https://h\n")
     del alone["PIP_CONFIG_FILE"]
     with pytest.raises(SettingsError) as caught:
@@ -253,20 +293,39 @@ def test_a_broken_file_of_pip_is_named_unless_it_is_turned_off(tmp_path: Path, a
     assert loaded({**alone, "PIP_CONFIG_FILE": os.devnull}, tmp_path).indexes.index_url is None
 
 
-@pytest.mark.parametrize("variable", ["UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX"])
-def test_uvs_own_indexes_beat_pips_and_are_left_to_uv(tmp_path: Path, alone: dict[str, str], variable: str) -> None:
-    environ = {**alone, "PIP_INDEX_URL": "https://u:s3cret@pip", "PIP_FIND_LINKS": str(tmp_path), "PIP_TRUSTED_HOST": "h", variable: "https://uv"}
+@pytest.mark.parametrize(
+    "variable", ["UV_INDEX_URL", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL", "UV_INDEX"]
+)
+def test_uvs_own_indexes_beat_pips_and_are_left_to_uv(
+    tmp_path: Path, alone: dict[str, str], variable: str
+) -> None:
+    environ = {
+        **alone,
+        "PIP_INDEX_URL": "https://u:s3cret@pip",
+        "PIP_FIND_LINKS": str(tmp_path),
+        "PIP_TRUSTED_HOST": "h",
+        variable: "https://uv",
+    }
     settings, findings = load({}, folder=tmp_path, environ=environ)
     assert settings.indexes == Indexes(find_links=(str(tmp_path),), trusted_hosts=("h",))
     assert [(f.value, f.severity) for f in findings] == [("PIP_INDEX_URL", "note")]
-    assert loaded(environ, tmp_path, index_url="https://argument").indexes.index_url == "https://argument"
+    assert (
+        loaded(environ, tmp_path, index_url="https://argument").indexes.index_url
+        == "https://argument"
+    )
 
 
 @pytest.mark.parametrize(
     ("place", "text"),
-    [("config/uv/uv.toml", 'index-url = "https://uv"\n'), ("uv.toml", '[[index]]\nurl = "https://uv"\n'), ("pyproject.toml", '[tool.uv.pip]\nextra-index-url = ["https://uv"]\n')],
+    [
+        ("config/uv/uv.toml", 'index-url = "https://uv"\n'),
+        ("uv.toml", '[[index]]\nurl = "https://uv"\n'),
+        ("pyproject.toml", '[tool.uv.pip]\nextra-index-url = ["https://uv"]\n'),
+    ],
 )
-def test_files_of_uv_beat_pip_too(tmp_path: Path, alone: dict[str, str], place: str, text: str) -> None:
+def test_files_of_uv_beat_pip_too(
+    tmp_path: Path, alone: dict[str, str], place: str, text: str
+) -> None:
     path = write(tmp_path / place, text)
     environ = {**alone, "PIP_INDEX_URL": "https://pip"}
     settings, findings = load({}, folder=tmp_path / "deep", environ=environ)
@@ -276,19 +335,41 @@ def test_files_of_uv_beat_pip_too(tmp_path: Path, alone: dict[str, str], place: 
 
 
 def test_uvs_folders_and_offline(tmp_path: Path, alone: dict[str, str]) -> None:
-    environ = {**alone, "PIP_FIND_LINKS": "/nowhere", "UV_FIND_LINKS": str(tmp_path), "UV_OFFLINE": "1"}
+    environ = {
+        **alone,
+        "PIP_FIND_LINKS": "/nowhere",
+        "UV_FIND_LINKS": str(tmp_path),
+        "UV_OFFLINE": "1",
+    }
     assert loaded(environ, tmp_path).indexes == Indexes(offline=True)
     assert loaded(environ, tmp_path, offline=False).indexes.offline is False
 
 
 def test_files_add_to_the_settings() -> None:
-    settings = Indexes(index_url="https://mine", extra_index_urls=("https://a",), timeout=5.0, cert="/ca", offline=True)
-    files = Indexes(index_url="https://theirs", extra_index_urls=("https://a", "https://b"), prerelease=True)
-    assert combine(settings, files) == Indexes(index_url="https://theirs", extra_index_urls=("https://a", "https://b"), timeout=5.0, cert="/ca", offline=True, prerelease=True)
+    settings = Indexes(
+        index_url="https://mine",
+        extra_index_urls=("https://a",),
+        timeout=5.0,
+        cert="/ca",
+        offline=True,
+    )
+    files = Indexes(
+        index_url="https://theirs", extra_index_urls=("https://a", "https://b"), prerelease=True
+    )
+    assert combine(settings, files) == Indexes(
+        index_url="https://theirs",
+        extra_index_urls=("https://a", "https://b"),
+        timeout=5.0,
+        cert="/ca",
+        offline=True,
+        prerelease=True,
+    )
     assert combine(settings, Indexes()) == settings
 
 
-def test_without_a_home_no_users_file_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_no_users_file_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unknown(uid: int) -> None:
         raise KeyError(uid)
 
@@ -301,4 +382,7 @@ def test_without_a_home_no_users_file_counts(tmp_path: Path, monkeypatch: pytest
     assert loaded(nowhere, tmp_path).stage is None
     assert isinstance(_uv.configuration(), tuple)
     write(tmp_path / "config/coffee_boat/config.toml", 'stage = "s3://user"\n')
-    assert loaded({**nowhere, "XDG_CONFIG_HOME": str(tmp_path / "config")}, tmp_path).stage == "s3://user"
+    assert (
+        loaded({**nowhere, "XDG_CONFIG_HOME": str(tmp_path / "config")}, tmp_path).stage
+        == "s3://user"
+    )

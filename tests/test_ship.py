@@ -30,7 +30,15 @@ NAME = f"boat-{'ab' * 6}-{DIGEST[:12]}.tar.gz"
 def archive(tmp_path: Path) -> Archive:
     path = tmp_path / "an archive.tar.gz"
     path.write_bytes(BYTES)
-    return Archive(id="ab" * 32, path=str(path), size=path.stat().st_size, chunks=(), target=Target("3.11.7"), lock_digest="0" * 64, has_python=True)
+    return Archive(
+        id="ab" * 32,
+        path=str(path),
+        size=path.stat().st_size,
+        chunks=(),
+        target=Target("3.11.7"),
+        lock_digest="0" * 64,
+        has_python=True,
+    )
 
 
 @pytest.fixture
@@ -49,7 +57,9 @@ def test_without_a_stage_spark_sends_the_local_file(archive: Archive, tmp_path: 
 
 
 @pytest.mark.parametrize("stage", ["memory://boats/team", "memory://boats/team/"])
-def test_a_stage_gets_the_archive_and_nothing_else(archive: Archive, memory: fsspec.AbstractFileSystem, stage: str) -> None:
+def test_a_stage_gets_the_archive_and_nothing_else(
+    archive: Archive, memory: fsspec.AbstractFileSystem, stage: str
+) -> None:
     shipped = ship(archive, stage)
     assert shipped.uri == f"memory://boats/team/{NAME}"
     assert memory.find("/boats") == [f"/boats/team/{NAME}"]
@@ -72,8 +82,12 @@ def test_what_is_there_is_not_uploaded_again(archive: Archive, tmp_path: Path) -
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
-@pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: b"X" + data[1:]], ids=["size", "digest"])
-def test_other_bytes_under_the_name_are_refused_and_kept(archive: Archive, memory: fsspec.AbstractFileSystem, change: object) -> None:
+@pytest.mark.parametrize(
+    "change", [lambda data: data[:-1], lambda data: b"X" + data[1:]], ids=["size", "digest"]
+)
+def test_other_bytes_under_the_name_are_refused_and_kept(
+    archive: Archive, memory: fsspec.AbstractFileSystem, change: object
+) -> None:
     other = change(Path(archive.path).read_bytes())  # type: ignore[operator]
     memory.pipe_file(f"/boats/{NAME}", other)
     with pytest.raises(ShipError, match="holds something else") as error:
@@ -100,14 +114,18 @@ class FullDisk(MemoryFileSystem):  # type: ignore[misc]
         self.pipe_file(rpath, data[: len(data) // 2])
 
 
-def test_half_an_upload_is_refused_and_taken_away(archive: Archive, memory: fsspec.AbstractFileSystem) -> None:
+def test_half_an_upload_is_refused_and_taken_away(
+    archive: Archive, memory: fsspec.AbstractFileSystem
+) -> None:
     fsspec.register_implementation("fulldisk", FullDisk, clobber=True)
     with pytest.raises(ShipError, match="upload is not complete"):
         ship(archive, "fulldisk://boats")
     assert memory.store == {}
 
 
-def test_a_missing_driver_names_what_to_install(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_names_what_to_install(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ShipError, match="not installed") as error:
         ship(archive, "s3://bucket/boats")
@@ -120,7 +138,10 @@ def test_a_stage_may_be_a_path(archive: Archive, tmp_path: Path) -> None:
     assert (tmp_path / "shared" / NAME).read_bytes() == Path(archive.path).read_bytes()
 
 
-@pytest.mark.parametrize(("stage", "what"), [("nonsense://x/y", "cannot be used"), ("s3://key:hunter2@bucket/x", "holds credentials")])
+@pytest.mark.parametrize(
+    ("stage", "what"),
+    [("nonsense://x/y", "cannot be used"), ("s3://key:hunter2@bucket/x", "holds credentials")],
+)
 def test_stages_that_cannot_be_meant(archive: Archive, stage: str, what: str) -> None:
     with pytest.raises(ShipError, match=what) as error:
         ship(archive, stage)
@@ -151,14 +172,18 @@ def test_a_slip_of_the_pen_is_named_with_its_cure(archive: Archive, stage: str, 
     assert cure in error.value.cure
 
 
-def test_a_path_with_blanks_is_one_folder_for_python_and_for_spark(archive: Archive, tmp_path: Path) -> None:
+def test_a_path_with_blanks_is_one_folder_for_python_and_for_spark(
+    archive: Archive, tmp_path: Path
+) -> None:
     shipped = ship(archive, str(tmp_path / "our boats"))
     assert (tmp_path / "our boats" / NAME).is_file()
     assert shipped.uri == (tmp_path / "our boats" / NAME).as_uri()
     assert ship(archive, (tmp_path / "our boats").as_uri()).uri == shipped.uri
 
 
-def test_other_bytes_of_the_same_packages_have_another_name(archive: Archive, tmp_path: Path) -> None:
+def test_other_bytes_of_the_same_packages_have_another_name(
+    archive: Archive, tmp_path: Path
+) -> None:
     """Another release of the compressor: nobody has to replace what others' sessions still need."""
     first = ship(archive, str(tmp_path / "stage"))
     Path(archive.path).write_bytes(BYTES + b"!")
@@ -192,19 +217,29 @@ def reads_the_stage(archive: Archive, stage: Path, store: Store) -> bool:
     return bytes_read(lambda: ship(archive, str(stage), store=store)) > 1.5 * len(BYTES)
 
 
-def test_what_we_uploaded_is_not_read_by_the_next_launch(archive: Archive, tmp_path: Path, store: Store) -> None:
+def test_what_we_uploaded_is_not_read_by_the_next_launch(
+    archive: Archive, tmp_path: Path, store: Store
+) -> None:
     shipped = ship(archive, str(tmp_path / "stage"), store=store)
     assert not reads_the_stage(archive, tmp_path / "stage", store)
     assert ship(archive, str(tmp_path / "stage"), store=store) == shipped
 
 
-def test_what_was_compared_once_is_not_read_again(archive: Archive, tmp_path: Path, store: Store) -> None:
+def test_what_was_compared_once_is_not_read_again(
+    archive: Archive, tmp_path: Path, store: Store
+) -> None:
     ship(archive, str(tmp_path / "stage"))
-    assert [reads_the_stage(archive, tmp_path / "stage", store) for _ in range(3)] == [True, False, False]
+    assert [reads_the_stage(archive, tmp_path / "stage", store) for _ in range(3)] == [
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("how", ["written", "moved there"])
-def test_a_file_that_was_changed_since_is_found_though_its_size_and_time_are_the_same(archive: Archive, tmp_path: Path, store: Store, how: str) -> None:
+def test_a_file_that_was_changed_since_is_found_though_its_size_and_time_are_the_same(
+    archive: Archive, tmp_path: Path, store: Store, how: str
+) -> None:
     there = tmp_path / "stage" / NAME
     ship(archive, str(tmp_path / "stage"), store=store)
     before = there.stat()
@@ -217,36 +252,49 @@ def test_a_file_that_was_changed_since_is_found_though_its_size_and_time_are_the
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_belongs_to_others_is_read_each_time(archive: Archive, tmp_path: Path, store: Store) -> None:
+def test_what_belongs_to_others_is_read_each_time(
+    archive: Archive, tmp_path: Path, store: Store
+) -> None:
     ship(archive, str(tmp_path / "stage"), store=store)
     os.chown(tmp_path / "stage" / NAME, 1, 1)
     assert all(reads_the_stage(archive, tmp_path / "stage", store) for _ in range(2))
 
 
-def test_what_others_may_write_is_read_each_time(archive: Archive, tmp_path: Path, store: Store) -> None:
+def test_what_others_may_write_is_read_each_time(
+    archive: Archive, tmp_path: Path, store: Store
+) -> None:
     ship(archive, str(tmp_path / "stage"), store=store)
     (tmp_path / "stage" / NAME).chmod(0o666)
     assert all(reads_the_stage(archive, tmp_path / "stage", store) for _ in range(2))
 
 
-def test_a_stage_that_names_no_version_is_read_each_time(archive: Archive, memory: fsspec.AbstractFileSystem, store: Store) -> None:
+def test_a_stage_that_names_no_version_is_read_each_time(
+    archive: Archive, memory: fsspec.AbstractFileSystem, store: Store
+) -> None:
     ship(archive, "memory://boats", store=store)
     memory.pipe_file(f"/boats/{NAME}", BYTES[:-1] + b"X")
     with pytest.raises(ShipError, match="holds something else"):
         ship(archive, "memory://boats", store=store)
 
 
-def test_a_store_that_cannot_be_written_keeps_nobody_from_shipping(archive: Archive, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_keeps_nobody_from_shipping(
+    archive: Archive, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("not a folder")
     store = Store(tmp_path / "file" / "store")
-    assert ship(archive, str(tmp_path / "stage"), store=store).uri == ship(archive, str(tmp_path / "stage"), store=store).uri
+    assert (
+        ship(archive, str(tmp_path / "stage"), store=store).uri
+        == ship(archive, str(tmp_path / "stage"), store=store).uri
+    )
 
 
 # several at the same moment
 
 
 def test_of_several_uploads_at_the_same_moment_one_stays(archive: Archive, tmp_path: Path) -> None:
-    """YARN refuses a file whose time changed since an application named it, so nobody's file may be replaced."""
+    """YARN refuses a file whose time changed since an application named it, so nobody's file may be
+    replaced.
+    """
     stage, together = tmp_path / "stage", Barrier(4)
 
     def launch(_: int) -> tuple[int, int]:
@@ -274,7 +322,9 @@ class Faster(MemoryFileSystem):  # type: ignore[misc]
         theirs.append(self.store[f"faster://boats/{NAME}"])
 
 
-def test_what_another_uploaded_meanwhile_is_not_replaced(archive: Archive, memory: fsspec.AbstractFileSystem) -> None:
+def test_what_another_uploaded_meanwhile_is_not_replaced(
+    archive: Archive, memory: fsspec.AbstractFileSystem
+) -> None:
     fsspec.register_implementation("faster", Faster, clobber=True)
     ship(archive, "faster://boats")
     assert memory.store == {f"faster://boats/{NAME}": theirs[-1]}
@@ -289,7 +339,9 @@ class Refusing(MemoryFileSystem):  # type: ignore[misc]
         pass
 
 
-def test_a_move_that_was_refused_in_silence_is_told_and_leaves_nothing(archive: Archive, memory: fsspec.AbstractFileSystem) -> None:
+def test_a_move_that_was_refused_in_silence_is_told_and_leaves_nothing(
+    archive: Archive, memory: fsspec.AbstractFileSystem
+) -> None:
     fsspec.register_implementation("refusing", Refusing, clobber=True)
     with pytest.raises(ShipError, match="upload is not complete"):
         ship(archive, "refusing://boats")
@@ -314,18 +366,28 @@ def test_a_folder_under_the_name_is_not_an_archive(archive: Archive, tmp_path: P
     assert list((tmp_path / "stage" / NAME).iterdir()) == []
 
 
-@pytest.mark.parametrize(("mode", "said"), [(0o777, "everybody may write"), (0o1777, ""), (0o755, "")])
-def test_a_folder_that_everybody_may_write_is_told(archive: Archive, tmp_path: Path, mode: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "said"), [(0o777, "everybody may write"), (0o1777, ""), (0o755, "")]
+)
+def test_a_folder_that_everybody_may_write_is_told(
+    archive: Archive, tmp_path: Path, mode: int, said: str
+) -> None:
     stage = tmp_path / "stage"
     stage.mkdir()
     stage.chmod(mode)
     for shipped in (ship(archive, str(stage)), ship(archive, str(stage))):
         found = [finding for finding in shipped.findings if str(stage) in finding.value]
-        assert [finding.what for finding in found] == ([f"{said} the stage's folder"] if said else [])
-    assert stage.stat().st_mode & 0o7777 == mode, "the mode of a folder that is there is its owner's business"
+        assert [finding.what for finding in found] == (
+            [f"{said} the stage's folder"] if said else []
+        )
+    assert stage.stat().st_mode & 0o7777 == mode, (
+        "the mode of a folder that is there is its owner's business"
+    )
 
 
-def test_a_folder_above_that_everybody_may_write_is_told_too(archive: Archive, tmp_path: Path) -> None:
+def test_a_folder_above_that_everybody_may_write_is_told_too(
+    archive: Archive, tmp_path: Path
+) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o777)
     shipped = ship(archive, str(tmp_path / "open" / "stage"))
@@ -333,7 +395,9 @@ def test_a_folder_above_that_everybody_may_write_is_told_too(archive: Archive, t
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_the_same_archive_of_another_user_is_used_and_told(archive: Archive, tmp_path: Path) -> None:
+def test_the_same_archive_of_another_user_is_used_and_told(
+    archive: Archive, tmp_path: Path
+) -> None:
     stage = tmp_path / "stage"
     ship(archive, str(stage))
     os.chown(stage / NAME, 1, 1)
@@ -375,16 +439,33 @@ class ForeignError(Exception):
 @pytest.mark.parametrize(
     ("raised", "what", "cure"),
     [
-        (OSError(28, "No space left on device"), "no space", "boat cache prune --stage failing://boats"),
+        (
+            OSError(28, "No space left on device"),
+            "no space",
+            "boat cache prune --stage failing://boats",
+        ),
         (PermissionError(13, "Permission denied"), "may not be read or written", "1777"),
-        (RuntimeError("Cannot create file /boats/x. Name node is in safe mode."), "safe mode", "dfsadmin"),
-        (ForeignError("Unable to locate credentials: NoCredentialsError"), "does not know you", "never in the URL"),
+        (
+            RuntimeError("Cannot create file /boats/x. Name node is in safe mode."),
+            "safe mode",
+            "dfsadmin",
+        ),
+        (
+            ForeignError("Unable to locate credentials: NoCredentialsError"),
+            "does not know you",
+            "never in the URL",
+        ),
         (ConnectionRefusedError(111, "Connection refused"), "cannot be reached", "HADOOP_CONF_DIR"),
         (OSError("odd"), "cannot be read or written", "exists"),
     ],
 )
 def test_what_fails_is_told_in_the_storages_words_and_leaves_nothing(
-    archive: Archive, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, raised: Exception, what: str, cure: str
+    archive: Archive,
+    memory: fsspec.AbstractFileSystem,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    what: str,
+    cure: str,
 ) -> None:
     fsspec.register_implementation("failing", Failing, clobber=True)
     monkeypatch.setattr(Failing, "error", raised)
@@ -395,7 +476,9 @@ def test_what_fails_is_told_in_the_storages_words_and_leaves_nothing(
     assert memory.store == {}
 
 
-def test_a_bug_is_not_dressed_up(archive: Archive, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_not_dressed_up(
+    archive: Archive, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fsspec.register_implementation("failing", Failing, clobber=True)
     monkeypatch.setattr(Failing, "error", TypeError("ours"))
     with pytest.raises(TypeError, match="ours"):
@@ -409,7 +492,9 @@ def age(path: Path, days: float) -> None:
     os.utime(path, (time.time() - days * 86400, time.time() - days * 86400))
 
 
-def test_an_archive_is_kept_as_long_as_somebody_launches_with_it(archive: Archive, tmp_path: Path) -> None:
+def test_an_archive_is_kept_as_long_as_somebody_launches_with_it(
+    archive: Archive, tmp_path: Path
+) -> None:
     stage = tmp_path / "stage"
     ship(archive, str(stage))
     assert leftovers(str(stage), 90) == []
@@ -417,7 +502,9 @@ def test_an_archive_is_kept_as_long_as_somebody_launches_with_it(archive: Archiv
     before = (stage / NAME).stat().st_mtime
     assert [each.name for each in leftovers(str(stage), 90)] == [NAME]
     ship(archive, str(stage))
-    assert (stage / NAME).stat().st_mtime == before, "YARN refuses a file whose time changed since an application named it"
+    assert (stage / NAME).stat().st_mtime == before, (
+        "YARN refuses a file whose time changed since an application named it"
+    )
     assert leftovers(str(stage), 90) == []
     marks = [path for path in stage.iterdir() if path.name != NAME]
     assert [path.stat().st_size for path in marks] == [0]
@@ -428,7 +515,9 @@ def test_an_archive_is_kept_as_long_as_somebody_launches_with_it(archive: Archiv
     assert list(stage.iterdir()) == []
 
 
-def test_what_is_used_between_the_question_and_the_answer_stays(archive: Archive, tmp_path: Path) -> None:
+def test_what_is_used_between_the_question_and_the_answer_stays(
+    archive: Archive, tmp_path: Path
+) -> None:
     stage = tmp_path / "stage"
     ship(archive, str(stage))
     age(stage / NAME, 100)
@@ -439,7 +528,9 @@ def test_what_is_used_between_the_question_and_the_answer_stays(archive: Archive
     assert (stage / NAME).exists()
 
 
-def test_uploads_that_were_broken_off_go_after_a_day_and_other_peoples_files_never(archive: Archive, tmp_path: Path) -> None:
+def test_uploads_that_were_broken_off_go_after_a_day_and_other_peoples_files_never(
+    archive: Archive, tmp_path: Path
+) -> None:
     unfinished = f".{NAME}.{'0' * 32}"
     orphan = f".{NAME}.used-alice"
     for name in (unfinished, orphan, "report.csv", "boat.tar.gz", f"copy of {NAME}"):
@@ -467,7 +558,9 @@ def test_a_mark_follows_no_link(archive: Archive, tmp_path: Path) -> None:
     assert victim.read_text() == "precious"
 
 
-def test_a_stage_that_does_not_exist_has_no_leftovers(memory: fsspec.AbstractFileSystem, tmp_path: Path) -> None:
+def test_a_stage_that_does_not_exist_has_no_leftovers(
+    memory: fsspec.AbstractFileSystem, tmp_path: Path
+) -> None:
     assert leftovers(str(tmp_path / "none"), 0) == []
     assert leftovers("memory://none", 0) == []
 
@@ -475,7 +568,9 @@ def test_a_stage_that_does_not_exist_has_no_leftovers(memory: fsspec.AbstractFil
 def test_why_no_jvm_starts_is_not_taken_for_the_stages_fault(archive: Archive) -> None:
     @contextmanager
     def jvm() -> Iterator[Any]:
-        raise LaunchError("Spark's JVM cannot be started", value="/spark", cause="no Java", cure="JAVA_HOME")
+        raise LaunchError(
+            "Spark's JVM cannot be started", value="/spark", cause="no Java", cure="JAVA_HOME"
+        )
         yield
 
     with pytest.raises(LaunchError, match="JVM cannot be started") as caught:

@@ -1,4 +1,6 @@
-"""The store, where the machine does not play along: no home, a disk that is read only, files that something else damaged."""
+"""The store, where the machine does not play along: no home, a disk that is read only, files that
+something else damaged.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,10 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pwd.getpwuid", unknown)
 
 
-@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs a file system in which nobody, root included, can make a folder")
+@pytest.mark.skipif(
+    not Path("/sys/kernel").is_dir(),
+    reason="needs a file system in which nobody, root included, can make a folder",
+)
 def test_a_root_below_a_folder_that_cannot_be_made_is_a_store_error() -> None:
     store = Store("/sys/coffee_boat_test/cache/store")
     with pytest.raises(StoreError, match="cannot be written") as caught:
@@ -41,7 +46,9 @@ def test_a_failure_elsewhere_is_not_the_stores(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("homeless")
-def test_without_a_home_the_store_has_to_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_home_the_store_has_to_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(StoreError, match="home") as caught:
         Store()
     assert "COFFEE_BOAT_STORE=" in caught.value.cure
@@ -52,10 +59,16 @@ def test_without_a_home_the_store_has_to_be_named(tmp_path: Path, monkeypatch: p
     assert Store().root == tmp_path
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe\x00", None], ids=["empty", "cut", "not_text", "a_folder"])
-def test_a_value_that_cannot_be_read_counts_as_none_and_is_made_again(store: Store, damage: bytes | None) -> None:
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"\xff\xfe\x00", None], ids=["empty", "cut", "not_text", "a_folder"]
+)
+def test_a_value_that_cannot_be_read_counts_as_none_and_is_made_again(
+    store: Store, damage: bytes | None
+) -> None:
     store.remember("kind", "key", "value")
-    path = store.root / "keys/kind" / f"{hashlib.sha256(json.dumps('key').encode()).hexdigest()}.json"
+    path = (
+        store.root / "keys/kind" / f"{hashlib.sha256(json.dumps('key').encode()).hexdigest()}.json"
+    )
     path.unlink()
     if damage is None:
         path.mkdir()

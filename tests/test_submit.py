@@ -1,4 +1,6 @@
-"""What is handed to spark-submit: read, merged, and written so that Spark and shells take it as it was."""
+"""What is handed to spark-submit: read, merged, and written so that Spark and shells take it as it
+was.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,13 @@ PATCH = ConfPatch(
 
 @pytest.fixture(autouse=True)
 def _no_spark_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON", "JAVA_HOME"):
+    for name in (
+        "SPARK_HOME",
+        "SPARK_CONF_DIR",
+        "PYSPARK_PYTHON",
+        "PYSPARK_DRIVER_PYTHON",
+        "JAVA_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -57,7 +65,13 @@ def script(folder: Path, text: str) -> Path:
 
 
 def test_a_header_tells_which_python(tmp_path: Path) -> None:
-    found = submit.read_header(script(tmp_path, '#!/usr/bin/env python\n# /// script\n# requires-python = ">=3.11"\n# dependencies = [\n#   "edtf",\n# ]\n# ///\nprint(1)\n'))
+    found = submit.read_header(
+        script(
+            tmp_path,
+            '#!/usr/bin/env python\n# /// script\n# requires-python = ">=3.11"\n# dependencies ='
+            ' [\n#   "edtf",\n# ]\n# ///\nprint(1)\n',
+        )
+    )
     assert found is not None
     assert found.requires_python == ">=3.11"
     submit.refuse_other_python(found, "3.11.0")
@@ -65,7 +79,9 @@ def test_a_header_tells_which_python(tmp_path: Path) -> None:
         submit.refuse_other_python(found, "3.10.13")
 
 
-@pytest.mark.parametrize("text", ["print(1)\n", "# /// pyproject\n# a = 1\n# ///\n", "# /// script\nprint(1)\n"])
+@pytest.mark.parametrize(
+    "text", ["print(1)\n", "# /// pyproject\n# a = 1\n# ///\n", "# /// script\nprint(1)\n"]
+)
 def test_a_script_without_a_header_is_no_trouble(tmp_path: Path, text: str) -> None:
     assert submit.read_header(script(tmp_path, text)) is None
 
@@ -85,13 +101,21 @@ def test_a_broken_header_is_refused(tmp_path: Path, text: str, what: str) -> Non
 
 def test_a_header_ends_where_pep_723_says(tmp_path: Path) -> None:
     """A closing line within the block belongs to it: the last one counts."""
-    found = submit.read_header(script(tmp_path, '# /// script\n# text = """\n# ///\n# """\n# requires-python = ">=3.11"\n# ///\nprint(1)\n'))
+    found = submit.read_header(
+        script(
+            tmp_path,
+            '# /// script\n# text = """\n# ///\n# """\n# requires-python = ">=3.11"\n#'
+            " ///\nprint(1)\n",
+        )
+    )
     assert found is not None
     assert found.requires_python == ">=3.11"
 
 
 def test_a_wrong_specifier_is_refused(tmp_path: Path) -> None:
-    found = submit.read_header(script(tmp_path, '# /// script\n# requires-python = "3.x or so"\n# ///\n'))
+    found = submit.read_header(
+        script(tmp_path, '# /// script\n# requires-python = "3.x or so"\n# ///\n')
+    )
     assert found is not None
     with pytest.raises(RequirementError, match="cannot be read"):
         submit.refuse_other_python(found, "3.11.7")
@@ -107,7 +131,9 @@ def test_a_missing_script_is_refused_and_a_remote_one_is_left_to_spark(tmp_path:
 
 
 def test_what_is_said_beats_spark_defaults_which_beat_sparks_own(tmp_path: Path) -> None:
-    spark = fake_spark(tmp_path, defaults="spark.master local[3]\nspark.x = a\nspark.y b\nnot.spark c\n")
+    spark = fake_spark(
+        tmp_path, defaults="spark.master local[3]\nspark.x = a\nspark.y b\nnot.spark c\n"
+    )
     facts = submit.facts_of(spark, conf={"spark.x": "said"})
     assert (facts.master, facts.deploy_mode, facts.version) == ("local[3]", "client", "4.1.1")
     assert facts.conf == {"spark.master": "local[3]", "spark.x": "said", "spark.y": "b"}
@@ -115,7 +141,9 @@ def test_what_is_said_beats_spark_defaults_which_beat_sparks_own(tmp_path: Path)
     assert submit.facts_of(Spark("4.1.1", str(tmp_path / "elsewhere"))).master == "local[*]"
 
 
-def test_spark_conf_dir_names_other_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spark_conf_dir_names_other_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spark = fake_spark(tmp_path / "spark", defaults="spark.x home")
     (tmp_path / "spark-defaults.conf").write_text("spark.x dir", "utf-8")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
@@ -123,23 +151,48 @@ def test_spark_conf_dir_names_other_defaults(tmp_path: Path, monkeypatch: pytest
 
 
 def test_defaults_are_read_as_java_reads_properties(tmp_path: Path) -> None:
-    text = "# no\n! no\n\n  spark.a:1\nspark.b = x \\\n   y\nspark.c=a=b:c\nspark.d\nspark.e\\:f \\u00e9\\\\n\\t.\nspark.g=\\ud83d\\ude00\n"
+    text = (
+        "# no\n! no\n\n  spark.a:1\nspark.b = x \\\n   y\nspark.c=a=b:c\nspark.d\nspark.e\\:f"
+        " \\u00e9\\\\n\\t.\nspark.g=\\ud83d\\ude00\n"
+    )
     conf = submit.facts_of(fake_spark(tmp_path, defaults=text)).conf
-    assert conf == {"spark.a": "1", "spark.b": "x y", "spark.c": "a=b:c", "spark.d": "", "spark.e:f": "é\\n\t.", "spark.g": "😀"}
+    assert conf == {
+        "spark.a": "1",
+        "spark.b": "x y",
+        "spark.c": "a=b:c",
+        "spark.d": "",
+        "spark.e:f": "é\\n\t.",
+        "spark.g": "😀",
+    }
 
 
 def test_in_client_mode_the_driver_keeps_its_own_interpreter(tmp_path: Path) -> None:
     spark = fake_spark(tmp_path)
-    client, cluster = order_for(spark), order_for(spark, deploy_mode="cluster", conf={"spark.pyspark.driver.python": "/mine"})
-    assert client.conf["spark.pyspark.python"] == cluster.conf["spark.pyspark.python"] == "./boat-1/bin/python3.11"
+    client, cluster = (
+        order_for(spark),
+        order_for(spark, deploy_mode="cluster", conf={"spark.pyspark.driver.python": "/mine"}),
+    )
+    assert (
+        client.conf["spark.pyspark.python"]
+        == cluster.conf["spark.pyspark.python"]
+        == "./boat-1/bin/python3.11"
+    )
     assert client.conf["spark.pyspark.driver.python"] == "/venv/bin/python"
     assert "spark.pyspark.driver.python" not in cluster.complete
-    assert order_for(spark, conf={"spark.pyspark.driver.python": "/mine"}).conf["spark.pyspark.driver.python"] == "/mine"
+    assert (
+        order_for(spark, conf={"spark.pyspark.driver.python": "/mine"}).conf[
+            "spark.pyspark.driver.python"
+        ]
+        == "/mine"
+    )
 
 
 def test_the_executors_variables_become_settings(tmp_path: Path) -> None:
     conf = order_for(fake_spark(tmp_path)).conf
-    assert (conf["spark.executorEnv.PYTHONNOUSERSITE"], conf["spark.executorEnv.PYTHONHOME"]) == ("1", "")
+    assert (conf["spark.executorEnv.PYTHONNOUSERSITE"], conf["spark.executorEnv.PYTHONHOME"]) == (
+        "1",
+        "",
+    )
 
 
 # the formats
@@ -157,8 +210,14 @@ def test_the_users_own_settings_are_not_printed(tmp_path: Path) -> None:
 def test_arguments_pass_through_a_shell_unharmed(tmp_path: Path) -> None:
     patch = ConfPatch(python="/a b/$HOME/python", conf={"spark.archives": "it's.zip#x"})
     spark = fake_spark(tmp_path)
-    text = submit.as_arguments(submit.order(spark, submit.facts_of(spark, master="local-cluster[2,1,1024]", python="/p"), patch))
-    echoed = subprocess.run(["sh", "-c", f"printf '%s\\n' {text}"], check=True, capture_output=True, text=True).stdout.splitlines()
+    text = submit.as_arguments(
+        submit.order(
+            spark, submit.facts_of(spark, master="local-cluster[2,1,1024]", python="/p"), patch
+        )
+    )
+    echoed = subprocess.run(
+        ["sh", "-c", f"printf '%s\\n' {text}"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
     assert echoed == shlex.split(text)
     assert echoed[:4] == ["--master", "local-cluster[2,1,1024]", "--deploy-mode", "client"]
     assert {"spark.archives=it's.zip#x", "spark.pyspark.python=/a b/$HOME/python"} <= set(echoed)
@@ -166,36 +225,64 @@ def test_arguments_pass_through_a_shell_unharmed(tmp_path: Path) -> None:
 
 def test_json_and_yaml_hold_the_settings(tmp_path: Path) -> None:
     order = order_for(fake_spark(tmp_path), master="spark://h:7077")
-    assert json.loads(submit.as_json(order)) == {"master": "spark://h:7077", "deployMode": "client", "conf": dict(order.conf)}
+    assert json.loads(submit.as_json(order)) == {
+        "master": "spark://h:7077",
+        "deployMode": "client",
+        "conf": dict(order.conf),
+    }
     lines = submit.as_yaml(order).splitlines()
     assert lines[:3] == ["spec:", "  mode: client", "  sparkConf:"]
     assert dict(json.loads("{" + line.strip() + "}").popitem() for line in lines[3:]) == order.conf
 
 
 def test_properties_come_back_as_they_were(tmp_path: Path) -> None:
-    odd = {"spark.a b=c:d": "1", "spark.v": "C:\\temp\n é 😀 = : # !", "spark.w": "\t tab", "spark.empty": ""}
+    odd = {
+        "spark.a b=c:d": "1",
+        "spark.v": "C:\\temp\n é 😀 = : # !",
+        "spark.w": "\t tab",
+        "spark.empty": "",
+    }
     spark = fake_spark(tmp_path)
-    text = submit.as_properties(submit.order(spark, submit.facts_of(spark, python="/p"), ConfPatch(python="p", conf=odd)))
+    text = submit.as_properties(
+        submit.order(spark, submit.facts_of(spark, python="/p"), ConfPatch(python="p", conf=odd))
+    )
     assert text.isascii()
     conf = submit.facts_of(fake_spark(tmp_path / "again", defaults=text)).conf
-    assert {key: conf[key] for key in odd} == {**odd, "spark.w": "tab"}  # Spark trims values, and so do we
+    assert {key: conf[key] for key in odd} == {
+        **odd,
+        "spark.w": "tab",
+    }  # Spark trims values, and so do we
 
 
 # running it
 
 
-def test_spark_submit_gets_settings_in_a_private_file_and_its_code_comes_back(tmp_path: Path) -> None:
+def test_spark_submit_gets_settings_in_a_private_file_and_its_code_comes_back(
+    tmp_path: Path,
+) -> None:
     out = tmp_path / "out"
-    spark = fake_spark(tmp_path / "spark", f'stat -c %a "$2" > {out}; cat "$2" >> {out}; shift 2; printf "%s\\n" "$@" "$PYSPARK_DRIVER_PYTHON" "$JAVA_HOME" >> {out}; exit 7')
+    spark = fake_spark(
+        tmp_path / "spark",
+        f'stat -c %a "$2" > {out}; cat "$2" >> {out}; shift 2; printf "%s\\n" "$@"'
+        f' "$PYSPARK_DRIVER_PYTHON" "$JAVA_HOME" >> {out}; exit 7',
+    )
     order = order_for(spark, master="local[2]", conf={"spark.secret": "hunter2"})
-    assert submit.run(order, "job.py", ["--pip", "x y", "-h"], environment={"JAVA_HOME": "/java"}) == 7
+    assert (
+        submit.run(order, "job.py", ["--pip", "x y", "-h"], environment={"JAVA_HOME": "/java"}) == 7
+    )
     said = out.read_text("utf-8").splitlines()
     assert said[0] == "600"
-    assert {"spark.secret=hunter2", "spark.master=local[2]", "spark.submit.deployMode=client"} <= set(said)
+    assert {
+        "spark.secret=hunter2",
+        "spark.master=local[2]",
+        "spark.submit.deployMode=client",
+    } <= set(said)
     assert said[-6:] == ["job.py", "--pip", "x y", "-h", "/venv/bin/python", "/java"]
 
 
-def test_nothing_secret_stands_in_the_process_list_and_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_secret_stands_in_the_process_list_and_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     spark = fake_spark(tmp_path / "spark", f"tr '\\0' ' ' < /proc/$$/cmdline > {tmp_path}/argv")
@@ -205,9 +292,13 @@ def test_nothing_secret_stands_in_the_process_list_and_nothing_is_left(tmp_path:
     assert os.listdir(tmp_path / "tmp") == []
 
 
-def test_without_a_script_the_shell_starts_with_the_users_own_front_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_script_the_shell_starts_with_the_users_own_front_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYSPARK_DRIVER_PYTHON", "ipython")
-    spark = fake_spark(tmp_path, f'echo "$(basename $0) $# $PYSPARK_DRIVER_PYTHON" > {tmp_path}/out')
+    spark = fake_spark(
+        tmp_path, f'echo "$(basename $0) $# $PYSPARK_DRIVER_PYTHON" > {tmp_path}/out'
+    )
     assert submit.run(order_for(spark)) == 0
     assert (tmp_path / "out").read_text() == "pyspark 2 ipython\n"
 
@@ -217,13 +308,18 @@ def test_a_signal_is_told_as_a_shell_tells_it(tmp_path: Path) -> None:
 
 
 def test_a_signal_reaches_the_application_and_its_end_is_waited_for(tmp_path: Path) -> None:
-    spark = fake_spark(tmp_path / "spark", "trap 'sleep 0.2; echo cleaned; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
-    code = (
-        "import sys; from coffee_boat import submit; from coffee_boat.model import ConfPatch;"
-        f"spark = submit.Spark('4.1.1', {spark.home!r});"
-        "sys.exit(submit.run(submit.order(spark, submit.facts_of(spark, python='p'), ConfPatch(python='p')), 'job.py'))"
+    spark = fake_spark(
+        tmp_path / "spark",
+        "trap 'sleep 0.2; echo cleaned; exit 5' TERM; echo ready; while :; do sleep 0.05; done",
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    code = (
+        "import sys; from coffee_boat import submit; from coffee_boat.model import ConfPatch;spark"
+        f" = submit.Spark('4.1.1', {spark.home!r});sys.exit(submit.run(submit.order(spark,"
+        " submit.facts_of(spark, python='p'), ConfPatch(python='p')), 'job.py'))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.terminate()
@@ -241,9 +337,16 @@ def test_a_driver_imports_more_after_its_own(tmp_path: Path) -> None:
     (extra / "pytest.py").write_text("raise RuntimeError('shadows')\n", "utf-8")
     store = Store(tmp_path / "store")
     python = submit.driver_python([str(extra)], store)
-    code = "import boat_only, pytest, sys; print(boat_only.where, pytest.__file__, '%d.%d.%d' % sys.version_info[:3])"
+    code = (
+        "import boat_only, pytest, sys; print(boat_only.where, pytest.__file__, '%d.%d.%d' %"
+        " sys.version_info[:3])"
+    )
     done = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd="/")
-    assert done.stdout.split() == ["extra", pytest.__file__, "{}.{}.{}".format(*sys.version_info[:3])]
+    assert done.stdout.split() == [
+        "extra",
+        pytest.__file__,
+        "{}.{}.{}".format(*sys.version_info[:3]),
+    ]
     store.root.chmod(stat.S_IRUSR | stat.S_IXUSR)
     assert submit.driver_python([str(extra)], store) == python
 
@@ -252,7 +355,9 @@ def test_a_driver_that_lacks_nothing_is_this_interpreter(tmp_path: Path) -> None
     assert submit.driver_python([], Store(tmp_path)) == sys.executable
 
 
-def test_a_spark_home_without_spark_submit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spark_home_without_spark_submit_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("pyspark")
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
     with pytest.raises(LaunchError, match="no spark-submit"):

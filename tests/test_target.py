@@ -28,7 +28,18 @@ def test_pips_words(words: str, architecture: str, glibc: tuple[int, int]) -> No
 
 @pytest.mark.parametrize(
     "words",
-    ["", "linux", "manylinux_2_28", "manylinux_2_28_vax", "manylinux_2_4_x86_64", "manylinux_2_5_aarch64", "manylinux_3_1_x86_64", "x86_64", "any", "manylinux2014_x86_64; rm"],
+    [
+        "",
+        "linux",
+        "manylinux_2_28",
+        "manylinux_2_28_vax",
+        "manylinux_2_4_x86_64",
+        "manylinux_2_5_aarch64",
+        "manylinux_3_1_x86_64",
+        "x86_64",
+        "any",
+        "manylinux2014_x86_64; rm",
+    ],
 )
 def test_nonsense_is_refused_with_what_to_type(words: str) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -48,17 +59,27 @@ def test_a_version_must_be_full(version: str) -> None:
         target_for(version, "x86_64", platform="manylinux_2_28_x86_64")
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the driver's own target exists on Linux with glibc only")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc",
+    reason="the driver's own target exists on Linux with glibc only",
+)
 def test_none_is_the_drivers_own() -> None:
     own = target_for(platform.python_version(), platform.machine(), platform=None)
     assert own.glibc == tuple(map(int, platform.libc_ver()[1].split(".")[:2]))
     assert set(tags(own)) == set(sys_tags())
-    assert environment(own) == {**default_environment(), "platform_release": "", "platform_version": ""}
+    assert environment(own) == {
+        **default_environment(),
+        "platform_release": "",
+        "platform_version": "",
+    }
 
 
 def test_markers_speak_of_the_executors() -> None:
     there = environment(Target("3.10.4", "aarch64", (2, 28)))
-    assert Marker("python_full_version == '3.10.4' and platform_machine == 'aarch64' and sys_platform == 'linux'").evaluate(dict(there))
+    assert Marker(
+        "python_full_version == '3.10.4' and platform_machine == 'aarch64' and sys_platform =="
+        " 'linux'"
+    ).evaluate(dict(there))
 
 
 def test_tags_go_from_the_newest_glibc_down_to_the_oldest_and_never_to_musl() -> None:
@@ -66,7 +87,12 @@ def test_tags_go_from_the_newest_glibc_down_to_the_oldest_and_never_to_musl() ->
     first = [tag for tag in found if tag.startswith("cp311-cp311-")]
     assert first[:2] == ["cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_27_x86_64"]
     assert first[-2:] == ["cp311-cp311-manylinux1_x86_64", "cp311-cp311-linux_x86_64"]
-    assert first.index("cp311-cp311-manylinux2014_x86_64") == first.index("cp311-cp311-manylinux_2_17_x86_64") + 1
+    assert (
+        first.index("cp311-cp311-manylinux2014_x86_64")
+        == first.index("cp311-cp311-manylinux_2_17_x86_64") + 1
+    )
     assert "cp37-abi3-manylinux2014_x86_64" in found
     assert not [tag for tag in found if "musl" in tag or "2_29" in tag or "cp312" in tag]
-    assert "cp311-cp311-manylinux_2_16_aarch64" not in {str(tag) for tag in tags(Target("3.11.7", "aarch64", (2, 28)))}
+    assert "cp311-cp311-manylinux_2_16_aarch64" not in {
+        str(tag) for tag in tags(Target("3.11.7", "aarch64", (2, 28)))
+    }

@@ -1,4 +1,6 @@
-"""What verify makes of the executors' answers, and what Spark's words about a Python that does not start mean."""
+"""What verify makes of the executors' answers, and what Spark's words about a Python that does not
+start mean.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +19,17 @@ from coffee_boat.session import Answers, Versions
 from coffee_boat.verify import driver_only_modules, explain, verify
 from coffee_boat.worker import facts
 
-LOCK = Lock(Target("3.11.7"), (Pin("numpy", "2.1.0", sha256="1" * 64), Pin("py4j", "0.10.9.9"), Pin("pyspark", "4.1.1")))
+LOCK = Lock(
+    Target("3.11.7"),
+    (Pin("numpy", "2.1.0", sha256="1" * 64), Pin("py4j", "0.10.9.9"), Pin("pyspark", "4.1.1")),
+)
 
 
 @dataclass
 class CannedSession:
-    """A session of executors whose answers are written down: `collect()`'s own, with what a test changes."""
+    """A session of executors whose answers are written down: `collect()`'s own, with what a test
+    changes.
+    """
 
     said: dict[str, dict[str, Any]]
     missed: tuple[str, ...] = ()
@@ -38,7 +45,14 @@ class CannedSession:
     def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
         if self.failure is not None:
             raise self.failure
-        return Answers({name: {**function(*arguments), **GOOD, **changes} for name, changes in self.said.items()}, self.missed, 1)
+        return Answers(
+            {
+                name: {**function(*arguments), **GOOD, **changes}
+                for name, changes in self.said.items()
+            },
+            self.missed,
+            1,
+        )
 
 
 GOOD = {
@@ -56,8 +70,19 @@ GOOD = {
 }
 
 
-def report(*, lock: Lock | None = LOCK, missed: tuple[str, ...] = (), at: Versions | None = None, ships_python: bool = True, **said: dict[str, Any]) -> Report:
-    executors = {name.removeprefix("e"): changes for name, changes in said.items()} if said else {"0": {}, "1": {}}
+def report(
+    *,
+    lock: Lock | None = LOCK,
+    missed: tuple[str, ...] = (),
+    at: Versions | None = None,
+    ships_python: bool = True,
+    **said: dict[str, Any],
+) -> Report:
+    executors = (
+        {name.removeprefix("e"): changes for name, changes in said.items()}
+        if said
+        else {"0": {}, "1": {}}
+    )
     session = CannedSession(executors, missed, at or Versions("4.1.1", "4.1.1"))
     return verify(session, lock, deadline=5, ships_python=ships_python)
 
@@ -97,18 +122,31 @@ def test_no_executor_at_all() -> None:
     "changes",
     [
         {"executable": "/usr/bin/python3.11", "prefix": "/usr", "lock_digest": ""},
-        {"executable": "/root/.pyenv/versions/3.11.7/bin/python3.11"},  # a venv: its prefix is aboard, its interpreter is not
+        {
+            "executable": "/root/.pyenv/versions/3.11.7/bin/python3.11"
+        },  # a venv: its prefix is aboard, its interpreter is not
         {"executable": "/work/0/boat-10/bin/python3.11"},
     ],
 )
-def test_another_interpreter_is_an_error_and_not_drowned_in_what_follows_from_it(changes: dict[str, Any]) -> None:
-    text = only(report(e0={}, e1={**changes, "foreign_files": ["/usr/lib/libpython3.11.so"], "distributions": {}}))
+def test_another_interpreter_is_an_error_and_not_drowned_in_what_follows_from_it(
+    changes: dict[str, Any],
+) -> None:
+    text = only(
+        report(
+            e0={},
+            e1={**changes, "foreign_files": ["/usr/lib/libpython3.11.so"], "distributions": {}},
+        )
+    )
     assert changes["executable"] in text
     assert "executor 1 (node1)" in text
 
 
 def test_the_nodes_own_interpreter_is_fine_where_it_is_meant() -> None:
-    own = {"executable": "/usr/bin/python3.11", "prefix": "/usr", "foreign_files": ["/usr/lib/libssl.so.3"]}
+    own = {
+        "executable": "/usr/bin/python3.11",
+        "prefix": "/usr",
+        "foreign_files": ["/usr/lib/libssl.so.3"],
+    }
     assert report(e0=own, ships_python=False).ok
 
 
@@ -116,28 +154,39 @@ def test_the_environment_of_another_lock() -> None:
     assert f"dead instead of {LOCK.digest[:12]}" in only(report(e0={"lock_digest": "dead"}))
 
 
-def test_a_distribution_that_is_missing_or_of_another_version_is_named_once_for_all_executors() -> None:
+def test_a_distribution_that_is_missing_or_of_another_version_is_named_once_for_all_executors() -> (
+    None
+):
     missing = report(e0={"distributions": {}}, e1={"distributions": {}})
     assert "numpy 2.1.0 on executor 0 (node1), 1 (node1)" in only(missing)
-    assert "numpy 1.26.4 instead of 2.1.0 on executor 0" in only(report(e0={"distributions": {"numpy": "1.26.4"}}))
+    assert "numpy 1.26.4 instead of 2.1.0 on executor 0" in only(
+        report(e0={"distributions": {"numpy": "1.26.4"}})
+    )
     assert not missing.ok
 
 
 def test_foreign_files_are_shown_three_at_a_time() -> None:
     text = only(report(e0={"foreign_files": [f"/usr/lib/lib{name}.so" for name in "abcde"]}))
-    assert "/usr/lib/liba.so, /usr/lib/libb.so, /usr/lib/libc.so + 2 others on executor 0 (node1)" in text
+    assert (
+        "/usr/lib/liba.so, /usr/lib/libb.so, /usr/lib/libc.so + 2 others on executor 0 (node1)"
+        in text
+    )
 
 
 def test_spark_minors_must_agree_a_vendors_suffix_and_the_patch_need_not() -> None:
     assert report(e0={"pyspark": "4.1.3"}, at=Versions("4.1.1", "4.1.2-amzn-0")).ok
     assert "pyspark 4.1.1, Spark 3.5.1" in only(report(at=Versions("4.1.1", "3.5.1")))
-    text = only(report(e0={"pyspark": "4.0.1", "pyspark_path": "/opt/spark/python/lib/pyspark.zip/pyspark"}))
+    text = only(
+        report(e0={"pyspark": "4.0.1", "pyspark_path": "/opt/spark/python/lib/pyspark.zip/pyspark"})
+    )
     assert "4.0.1 from /opt/spark/python/lib/pyspark.zip/pyspark instead of 4.1.1" in text
     assert 'pip install "pyspark==4.0.*"' in text
 
 
 def test_imports_that_fail_are_told() -> None:
-    found = verify(CannedSession({"0": {}}), LOCK, deadline=5, modules=("json", "no_such_module.part"))
+    found = verify(
+        CannedSession({"0": {}}), LOCK, deadline=5, modules=("json", "no_such_module.part")
+    )
     assert "no_such_module.part on executor 0 (node1): ModuleNotFoundError" in only(found)
     assert 'add_pip_packages("no_such_module")' in str(found)
 
@@ -149,7 +198,9 @@ def test_without_a_lock_only_spark_and_modules_are_looked_at() -> None:
 # modules of the driver
 
 
-def test_modules_beside_the_notebook_that_executors_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_beside_the_notebook_that_executors_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "boat_helpers.py").write_text("")
@@ -158,7 +209,13 @@ def test_modules_beside_the_notebook_that_executors_lack(tmp_path: Path, monkeyp
     (tmp_path / "boat_pkg/part.py").write_text("")
     for name in ("boat_helpers", "boat_pkg", "boat_pkg.part"):
         monkeypatch.setitem(sys.modules, name, __import__(name, fromlist=["x"]))
-    assert driver_only_modules().items() >= {"boat_helpers": tmp_path / "boat_helpers.py", "boat_pkg": tmp_path / "boat_pkg"}.items()
+    assert (
+        driver_only_modules().items()
+        >= {
+            "boat_helpers": tmp_path / "boat_helpers.py",
+            "boat_pkg": tmp_path / "boat_pkg",
+        }.items()
+    )
     found = report(e0={"absent": ["boat_helpers"]}, e1={"absent": ["boat_helpers", "boat_pkg"]})
     module, package = map(str, found.findings)
     assert "executor 0 (node1), 1 (node1)" in module
@@ -167,7 +224,9 @@ def test_modules_beside_the_notebook_that_executors_lack(tmp_path: Path, monkeyp
     assert found.ok  # it may never be used
 
 
-def test_modules_of_python_of_site_packages_and_from_elsewhere_are_not_the_drivers_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_of_python_of_site_packages_and_from_elsewhere_are_not_the_drivers_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
 
     def module(name: str, file: str | None) -> tuple[str, ModuleType]:
@@ -192,35 +251,107 @@ def test_modules_of_python_of_site_packages_and_from_elsewhere_are_not_the_drive
 AT = "Lost task 0.3 in stage 0.0 (TID 3) (10.0.0.5 executor 1): "
 CASES = [
     (
-        "/w/boat/bin/python3.11: error while loading shared libraries: libpython3.11.so.1.0: cannot open shared object file: No such file or directory",
+        (
+            "/w/boat/bin/python3.11: error while loading shared libraries: libpython3.11.so.1.0:"
+            " cannot open shared object file: No such file or directory"
+        ),
         "libpython3.11.so.1.0",
         "ship",
     ),
-    ("python3.11: /lib64/libc.so.6: version `GLIBC_2.35' not found (required by python3.11)", "GLIBC_2.35", "manylinux_2_17"),
-    ("/lib64/libstdc++.so.6: version `GLIBCXX_3.4.29' not found (required by x.so)", "GLIBCXX_3.4.29", "manylinux_2_17"),
-    ('java.io.IOException: Cannot run program "./boat/bin/python3": error=2, No such file or directory', "./boat/bin/python3 does not exist", "PYSPARK_PYTHON"),
-    ('java.io.IOException: Cannot run program "./boat/bin/python3": Exec failed, error: 13 (Permission denied) ', "noexec", "spark.local.dir"),
-    ('java.io.IOException: Cannot run program "./boat/bin/python3": error=8, Exec format error', "other processors", "aarch64"),
-    ("PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different version: 3.9 than that in driver: 3.11", "nodes' own interpreter", "PYSPARK_PYTHON"),
     (
-        "Error from python worker:\n  /usr/bin/python3: Error while finding module specification for 'pyspark.daemon' (ModuleNotFoundError: No module named 'pyspark')",
+        "python3.11: /lib64/libc.so.6: version `GLIBC_2.35' not found (required by python3.11)",
+        "GLIBC_2.35",
+        "manylinux_2_17",
+    ),
+    (
+        "/lib64/libstdc++.so.6: version `GLIBCXX_3.4.29' not found (required by x.so)",
+        "GLIBCXX_3.4.29",
+        "manylinux_2_17",
+    ),
+    (
+        (
+            'java.io.IOException: Cannot run program "./boat/bin/python3": error=2, No such file or'
+            " directory"
+        ),
+        "./boat/bin/python3 does not exist",
+        "PYSPARK_PYTHON",
+    ),
+    (
+        (
+            'java.io.IOException: Cannot run program "./boat/bin/python3": Exec failed, error: 13'
+            " (Permission denied) "
+        ),
+        "noexec",
+        "spark.local.dir",
+    ),
+    (
+        'java.io.IOException: Cannot run program "./boat/bin/python3": error=8, Exec format error',
+        "other processors",
+        "aarch64",
+    ),
+    (
+        (
+            "PySparkRuntimeError: [PYTHON_VERSION_MISMATCH] Python in worker has different version:"
+            " 3.9 than that in driver: 3.11"
+        ),
+        "nodes' own interpreter",
+        "PYSPARK_PYTHON",
+    ),
+    (
+        (
+            "Error from python worker:\n  /usr/bin/python3: Error while finding module"
+            " specification for 'pyspark.daemon' (ModuleNotFoundError: No module named 'pyspark')"
+        ),
         "not the shipped",
         "PYSPARK_PYTHON",
     ),
     ("/usr/bin/python3: No module named pyspark.daemon", "not the shipped", "PYSPARK_PYTHON"),
-    ("Fatal Python error: init_fs_encoding: failed to get the Python codec of the filesystem encoding", "PYTHONHOME", "unset"),
-    ("org.apache.spark.SparkException: EOFException occurred while reading the port number from pyspark.daemon's stdout and terminated with code: 1.", "archive was cut", "stderr"),
-    ("gzip: stdin: unexpected end of file\ntar: Unexpected EOF in archive", "cut while it was sent", "launch_ship"),
+    (
+        (
+            "Fatal Python error: init_fs_encoding: failed to get the Python codec of the filesystem"
+            " encoding"
+        ),
+        "PYTHONHOME",
+        "unset",
+    ),
+    (
+        (
+            "org.apache.spark.SparkException: EOFException occurred while reading the port number"
+            " from pyspark.daemon's stdout and terminated with code: 1."
+        ),
+        "archive was cut",
+        "stderr",
+    ),
+    (
+        "gzip: stdin: unexpected end of file\ntar: Unexpected EOF in archive",
+        "cut while it was sent",
+        "launch_ship",
+    ),
     ("java.io.IOException: No space left on device", "working directory", "free some space"),
-    ("org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)", "memory", "memoryOverhead"),
-    ("ModuleNotFoundError: No module named 'helpers'", "names of the modules", 'sc.addPyFile("helpers.py")'),
-    ("java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.", "stop()", "start"),
+    (
+        "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)",
+        "memory",
+        "memoryOverhead",
+    ),
+    (
+        "ModuleNotFoundError: No module named 'helpers'",
+        "names of the modules",
+        'sc.addPyFile("helpers.py")',
+    ),
+    (
+        "java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.",
+        "stop()",
+        "start",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("text", "cause", "cure"), CASES, ids=[text[-40:] for text, _, _ in CASES])
 def test_sparks_words_name_node_cause_and_cure(text: str, cause: str, cure: str) -> None:
-    error = explain(AT + text + "\n\tat org.apache.spark.api.python.PythonWorkerFactory.startDaemon(PythonWorkerFactory.scala:304)")
+    error = explain(
+        AT + text + "\n\tat"
+        " org.apache.spark.api.python.PythonWorkerFactory.startDaemon(PythonWorkerFactory.scala:304)"
+    )
     assert error is not None
     assert cause in error.cause
     assert cure in error.cure
@@ -229,7 +360,8 @@ def test_sparks_words_name_node_cause_and_cure(text: str, cause: str, cure: str)
 
 def test_the_loaders_words_win_over_what_spark_says_of_them() -> None:
     error = explain(
-        "EOFException occurred while reading the port number from pyspark.daemon's stdout and terminated with code: 127.\n"
+        "EOFException occurred while reading the port number from pyspark.daemon's stdout and"
+        " terminated with code: 127.\n"
         + CASES[0][0]
         + "\nPYTHONPATH was: /x\nNo module named pyspark"
     )

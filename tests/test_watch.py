@@ -1,4 +1,7 @@
-"""Watching a session that does not come up. What is told of one that runs: integration/test_broken.py."""
+"""Watching a session that does not come up.
+
+What is told of one that runs: integration/test_broken.py.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,12 @@ import pytest
 from coffee_boat.model import Finding
 from coffee_boat.session.watch import Watch
 
-PENDING = Finding("a pod stays Pending", "exec-1", "0/2 nodes are available: 2 Insufficient memory", "ask for less")
+PENDING = Finding(
+    "a pod stays Pending",
+    "exec-1",
+    "0/2 nodes are available: 2 Insufficient memory",
+    "ask for less",
+)
 
 
 class Told:
@@ -74,7 +82,9 @@ def foreign() -> Any:
     raise TypeError("'JavaPackage' object is not callable")
 
 
-def test_a_spark_that_keeps_other_books_is_said_once_and_watched_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_spark_that_keeps_other_books_is_said_once_and_watched_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("py4j", reason="needs pyspark: pip install coffee_boat[local]")
     told = Told()
     tracebacks: list[Any] = []
@@ -88,7 +98,9 @@ def test_a_spark_that_keeps_other_books_is_said_once_and_watched_no_more(monkeyp
     watch.leave()
     time.sleep(0.6)
     watch.end()
-    assert [(finding.what, finding.severity) for finding in told.findings] == [("this session is not watched", "note")]
+    assert [(finding.what, finding.severity) for finding in told.findings] == [
+        ("this session is not watched", "note")
+    ]
     assert "'JavaPackage' object is not callable" in str(told.findings[0])
     assert tracebacks == []
 
@@ -117,7 +129,14 @@ print("the end")
 def test_a_jvm_that_hangs_holds_up_neither_stop_nor_exit(arguments: tuple[str, ...]) -> None:
     pytest.importorskip("py4j", reason="needs pyspark: pip install coffee_boat[local]")
     root = Path(__file__).resolve().parent.parent
-    ran = subprocess.run([sys.executable, "-c", HANGING, *arguments], cwd=root, capture_output=True, text=True, timeout=30, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", HANGING, *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
     assert (ran.stdout, ran.stderr) == ("the end\n", "")
 
 
@@ -125,7 +144,11 @@ def test_what_failed_last_is_told_before_a_context_stops() -> None:
     pytest.importorskip("py4j", reason="needs pyspark: pip install coffee_boat[local]")
     found = Finding("an interpreter is not there")
     told: list[tuple[Finding, Any]] = []
-    watch = Watch(waiting=lambda _: [], explain=lambda _: found, tell=lambda finding, context: told.append((finding, context)))
+    watch = Watch(
+        waiting=lambda _: [],
+        explain=lambda _: found,
+        tell=lambda finding, context: told.append((finding, context)),
+    )
     job = SimpleNamespace(
         status=lambda: SimpleNamespace(toString=lambda: "FAILED"),
         jobId=lambda: 0,
@@ -139,7 +162,11 @@ def test_what_failed_last_is_told_before_a_context_stops() -> None:
     )
     context: Any = Context(list)
     context._jvm.java.util.ArrayList = lambda: SimpleNamespace(add=lambda _: None)
-    context._jvm.org = SimpleNamespace(apache=SimpleNamespace(spark=SimpleNamespace(JobExecutionStatus=SimpleNamespace(valueOf=str))))
+    context._jvm.org = SimpleNamespace(
+        apache=SimpleNamespace(
+            spark=SimpleNamespace(JobExecutionStatus=SimpleNamespace(valueOf=str))
+        )
+    )
     context._jsc = SimpleNamespace(sc=lambda: SimpleNamespace(statusStore=lambda: books))
     watch.follow(context)
     watch.leave()

@@ -55,30 +55,68 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def fetch(lock: Lock, store: Store, indexes: Indexes | None = None, said: list[str] | None = None, credentials: tuple[str, ...] = ()) -> dict[str, Path]:
-    return wheels.fetch(lock, indexes=indexes or Indexes(), store=store, python=sys.executable, say=(said if said is not None else []).append, credentials=credentials)
+def fetch(
+    lock: Lock,
+    store: Store,
+    indexes: Indexes | None = None,
+    said: list[str] | None = None,
+    credentials: tuple[str, ...] = (),
+) -> dict[str, Path]:
+    return wheels.fetch(
+        lock,
+        indexes=indexes or Indexes(),
+        store=store,
+        python=sys.executable,
+        say=(said if said is not None else []).append,
+        credentials=credentials,
+    )
 
 
 def remote(folder: Path, index: Index, *names: str) -> Lock:
     pins = []
     for name in names:
         file = folder / f"{name}-1.0-py3-none-any.whl"
-        pins.append(Pin(name, "1.0", filename=file.name, url=f"http://{index.host}/files/{file.name}", sha256=sha256(file), size=file.stat().st_size))
+        pins.append(
+            Pin(
+                name,
+                "1.0",
+                filename=file.name,
+                url=f"http://{index.host}/files/{file.name}",
+                sha256=sha256(file),
+                size=file.stat().st_size,
+            )
+        )
     return Lock(OWN, tuple(pins))
 
 
 def of_folder(place: Path, name: str, version: str, target: Target = OWN) -> Lock:
-    return Lock(target, (Pin(name, version, "directory", url=place.as_uri(), sha256=_digest.tree_digest(place), direct=True),))
+    return Lock(
+        target,
+        (
+            Pin(
+                name,
+                version,
+                "directory",
+                url=place.as_uri(),
+                sha256=_digest.tree_digest(place),
+                direct=True,
+            ),
+        ),
+    )
 
 
 # fetching
 
 
-def test_wheels_are_fetched_once_and_kept_by_their_digest(folder: Path, index: Index, store: Store) -> None:
+def test_wheels_are_fetched_once_and_kept_by_their_digest(
+    folder: Path, index: Index, store: Store
+) -> None:
     lock = remote(folder, index, "alpha", "beta", "gamma")
     got = fetch(lock, store)
     assert list(got) == ["alpha", "beta", "gamma"]
-    assert {name: path.read_bytes() for name, path in got.items()} == {name: (folder / path.name).read_bytes() for name, path in got.items()}
+    assert {name: path.read_bytes() for name, path in got.items()} == {
+        name: (folder / path.name).read_bytes() for name, path in got.items()
+    }
     assert got["alpha"] == store.path("wheels", f"{lock.pins[0].sha256}/alpha-1.0-py3-none-any.whl")
     assert wheels.have(lock.pins[0], store)
     asked, before = len(index.asked), files_below(store.root)
@@ -93,10 +131,15 @@ def test_two_at_once_fetch_once(folder: Path, index: Index, store: Store) -> Non
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(index.asked) == ["/files/alpha-1.0-py3-none-any.whl", "/files/beta-1.0-py3-none-any.whl"]
+    assert sorted(index.asked) == [
+        "/files/alpha-1.0-py3-none-any.whl",
+        "/files/beta-1.0-py3-none-any.whl",
+    ]
 
 
-def test_another_file_than_the_locked_one_is_refused_and_not_kept(folder: Path, index: Index, store: Store) -> None:
+def test_another_file_than_the_locked_one_is_refused_and_not_kept(
+    folder: Path, index: Index, store: Store
+) -> None:
     index.replaced["beta-1.0-py3-none-any.whl"] = b"<html>Please log in</html>"
     with pytest.raises(BuildError, match="does not match") as caught:
         fetch(remote(folder, index, "beta"), store)
@@ -105,9 +148,14 @@ def test_another_file_than_the_locked_one_is_refused_and_not_kept(folder: Path, 
     assert not list((store.root / "tmp").iterdir())
 
 
-def test_a_connection_that_was_cut_off_is_tried_again(folder: Path, index: Index, store: Store) -> None:
+def test_a_connection_that_was_cut_off_is_tried_again(
+    folder: Path, index: Index, store: Store
+) -> None:
     index.cut_off.add("/files/alpha-1.0-py3-none-any.whl")
-    assert fetch(remote(folder, index, "alpha"), store)["alpha"].read_bytes() == (folder / "alpha-1.0-py3-none-any.whl").read_bytes()
+    assert (
+        fetch(remote(folder, index, "alpha"), store)["alpha"].read_bytes()
+        == (folder / "alpha-1.0-py3-none-any.whl").read_bytes()
+    )
     assert len(index.asked) == 2
 
 
@@ -120,7 +168,9 @@ def test_a_file_that_is_gone(folder: Path, index: Index, store: Store) -> None:
 
 def test_a_token_in_a_url_is_not_shown(folder: Path, index: Index, store: Store) -> None:
     lock, token = remote(folder, index, "alpha"), "s3cret"
-    asked = replace(lock, pins=(replace(lock.pins[0], url=f"{lock.pins[0].url}?token={token}"),))  # the index has no file of that name
+    asked = replace(
+        lock, pins=(replace(lock.pins[0], url=f"{lock.pins[0].url}?token={token}"),)
+    )  # the index has no file of that name
     with pytest.raises(BuildError, match=r"alpha-1\.0-py3-none-any\.whl\?token=\*\*\*") as caught:
         fetch(asked, store)
     assert index.asked[0].endswith("token=s3cret")
@@ -134,15 +184,21 @@ def test_offline_names_all_that_is_missing(folder: Path, index: Index, store: St
     assert caught.value.value == "beta 1.0, gamma 1.0"
 
 
-@pytest.mark.parametrize("place", ["index_url", "extra", "UV_INDEX", "named UV_INDEX", "uv.toml", "netrc", "direct"])
-def test_credentials_from_wherever_they_are(folder: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+@pytest.mark.parametrize(
+    "place", ["index_url", "extra", "UV_INDEX", "named UV_INDEX", "uv.toml", "netrc", "direct"]
+)
+def test_credentials_from_wherever_they_are(
+    folder: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     indexes, credentials = Indexes(), ()
     with serving(folder, login="captain:p@ss/word") as index:
         secret = f"http://captain:p%40ss%2Fword@{index.host}/simple"
         if place == "index_url":
             indexes = Indexes(index_url=secret)
         elif place == "extra":
-            indexes = Indexes(index_url="http://other:login@example.invalid/simple", extra_index_urls=(secret,))
+            indexes = Indexes(
+                index_url="http://other:login@example.invalid/simple", extra_index_urls=(secret,)
+            )
         elif place == "UV_INDEX":
             monkeypatch.setenv("UV_INDEX", secret)
         elif place == "named UV_INDEX":
@@ -156,13 +212,21 @@ def test_credentials_from_wherever_they_are(folder: Path, store: Store, tmp_path
             (tmp_path / "netrc").write_text("machine 127.0.0.1 login captain password p@ss/word\n")
             monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
         else:
-            credentials = (f"http://captain:p%40ss%2Fword@{index.host}/files/alpha-1.0-py3-none-any.whl",)
-        assert fetch(remote(folder, index, "alpha"), store, indexes, credentials=credentials)["alpha"].is_file()
+            credentials = (
+                f"http://captain:p%40ss%2Fword@{index.host}/files/alpha-1.0-py3-none-any.whl",
+            )
+        assert fetch(remote(folder, index, "alpha"), store, indexes, credentials=credentials)[
+            "alpha"
+        ].is_file()
 
 
-def test_credentials_go_to_their_own_host_only_and_are_not_shown(folder: Path, store: Store) -> None:
+def test_credentials_go_to_their_own_host_only_and_are_not_shown(
+    folder: Path, store: Store
+) -> None:
     with serving(folder, login="captain:s3cret") as index, serving(folder) as other:
-        indexes = Indexes(index_url=f"http://captain:s3cret@{other.host}/simple")  # another port is another server
+        indexes = Indexes(
+            index_url=f"http://captain:s3cret@{other.host}/simple"
+        )  # another port is another server
         with pytest.raises(BuildError, match="refused the credentials") as caught:
             fetch(remote(folder, index, "alpha"), store, indexes)
     assert "s3cret" not in str(caught.value)
@@ -170,7 +234,19 @@ def test_credentials_go_to_their_own_host_only_and_are_not_shown(folder: Path, s
 
 def test_a_local_wheel_stays_where_it_is_and_is_checked(folder: Path, store: Store) -> None:
     file = folder / "alpha-1.0-py3-none-any.whl"
-    lock = Lock(OWN, (Pin("alpha", "1.0", filename=file.name, url=file.as_uri(), sha256=sha256(file), direct=True),))
+    lock = Lock(
+        OWN,
+        (
+            Pin(
+                "alpha",
+                "1.0",
+                filename=file.name,
+                url=file.as_uri(),
+                sha256=sha256(file),
+                direct=True,
+            ),
+        ),
+    )
     assert fetch(lock, store, OFFLINE) == {"alpha": file}
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(BuildError, match="does not match"):
@@ -198,7 +274,9 @@ def test_a_folder_becomes_a_wheel_once_and_is_left_as_it_was(tmp_path: Path, sto
 
 def test_the_same_source_gives_the_same_wheel(tmp_path: Path) -> None:
     lock = of_folder(project(tmp_path / "mine", "mine", "1.0"), "mine", "1.0")
-    one, two = (fetch(lock, Store(tmp_path / name), OFFLINE)["mine"] for name in ("store1", "store2"))
+    one, two = (
+        fetch(lock, Store(tmp_path / name), OFFLINE)["mine"] for name in ("store1", "store2")
+    )
     assert sha256(one) == sha256(two)
 
 
@@ -223,9 +301,18 @@ def test_a_package_named_build_is_part_of_its_project(tmp_path: Path) -> None:
     assert "build" not in files_below(tmp_path / "copy")
 
 
-def test_a_source_distribution_is_fetched_and_built(folder: Path, index: Index, store: Store, tmp_path: Path) -> None:
+def test_a_source_distribution_is_fetched_and_built(
+    folder: Path, index: Index, store: Store, tmp_path: Path
+) -> None:
     archive = sdist(folder, project(tmp_path / "made", "made", "3.0"), "made", "3.0")
-    pin = Pin("made", "3.0", "sdist", filename=archive.name, url=f"http://{index.host}/files/{archive.name}", sha256=sha256(archive))
+    pin = Pin(
+        "made",
+        "3.0",
+        "sdist",
+        filename=archive.name,
+        url=f"http://{index.host}/files/{archive.name}",
+        sha256=sha256(archive),
+    )
     got = fetch(Lock(OWN, (pin,)), store)
     assert got["made"].name == "made-3.0-py3-none-any.whl"
     archive.unlink()
@@ -237,7 +324,8 @@ def test_a_source_distribution_is_fetched_and_built(folder: Path, index: Index, 
 def test_a_commit_is_built_with_the_tags_of_its_repository(store: Store, tmp_path: Path) -> None:
     repository = project(tmp_path / "repository" / "python", "mine", "1.0").parent
     (repository / "python" / "backend.py").write_text(
-        "import subprocess\nTAG = subprocess.run(['git', 'describe', '--tags'], capture_output=True, text=True, check=True).stdout.strip()\n"
+        "import subprocess\nTAG = subprocess.run(['git', 'describe', '--tags'],"
+        " capture_output=True, text=True, check=True).stdout.strip()\n"
         + (repository / "python" / "backend.py")
         .read_text()
         .replace("VERSION, TAG", "VERSION_, TAG_")
@@ -247,16 +335,33 @@ def test_a_commit_is_built_with_the_tags_of_its_repository(store: Store, tmp_pat
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(repository)]
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "one"], ["tag", "1.7"]):
         subprocess.run([*git, *arguments], check=True)
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    pin = Pin("mine", "1.7", "vcs", url=f"git+{repository.as_uri()}", commit=commit, direct=True, subdirectory="python")
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    pin = Pin(
+        "mine",
+        "1.7",
+        "vcs",
+        url=f"git+{repository.as_uri()}",
+        commit=commit,
+        direct=True,
+        subdirectory="python",
+    )
     assert fetch(Lock(OWN, (pin,)), store, OFFLINE)["mine"].name == "mine-1.7-py3-none-any.whl"
     with pytest.raises(BuildError, match="git repository"):
         fetch(Lock(OWN, (replace(pin, commit="1" * 40),)), store, OFFLINE)
 
 
 @pytest.mark.parametrize("target", [replace(OWN, architecture="s390x"), replace(OWN, glibc=(2, 5))])
-def test_what_is_compiled_here_is_refused_for_another_platform(tmp_path: Path, store: Store, target: Target) -> None:
-    compiled = project(tmp_path / "mine", "mine", "1.0", tag=f"cp{''.join(OWN.minor.split('.'))}-none-linux_{OWN.architecture}")
+def test_what_is_compiled_here_is_refused_for_another_platform(
+    tmp_path: Path, store: Store, target: Target
+) -> None:
+    compiled = project(
+        tmp_path / "mine",
+        "mine",
+        "1.0",
+        tag=f"cp{''.join(OWN.minor.split('.'))}-none-linux_{OWN.architecture}",
+    )
     with pytest.raises(BuildError, match="must be compiled") as caught:
         fetch(of_folder(compiled, "mine", "1.0", target), store, OFFLINE)
     assert target.platform in caught.value.value
@@ -283,7 +388,13 @@ def test_a_source_of_another_name_is_refused(tmp_path: Path, store: Store) -> No
 
 
 def test_requires_evaluates_markers_for_the_executors(tmp_path: Path) -> None:
-    needs = ["Beta_Two[fast]>=1", 'win; sys_platform == "win32"', 'new; python_version >= "3.11"', 'extra; extra == "more"', "broken (>=1.*)"]
+    needs = [
+        "Beta_Two[fast]>=1",
+        'win; sys_platform == "win32"',
+        'new; python_version >= "3.11"',
+        'extra; extra == "more"',
+        "broken (>=1.*)",
+    ]
     file = wheel(tmp_path, "alpha", "1.0", needs, extras=["more"])
     there = {"sys_platform": "linux", "python_version": "3.11", "python_full_version": "3.11.7"}
     assert wheels.requires(file, there) == ("beta-two", "broken", "new")
@@ -295,21 +406,36 @@ def test_what_a_wheel_needs_is_known_once_it_was_packed(tmp_path: Path, store: S
     pin = Pin("alpha", "1.0", url=path.as_uri(), sha256=sha256(path))
     installed.wheel_chunk(path, pin, OWN, store)
     path.unlink()
-    lock = wheels.with_edges(Lock(OWN, (pin,)), {"alpha": path}, {"python_version": "3.11"}, store=store)
+    lock = wheels.with_edges(
+        Lock(OWN, (pin,)), {"alpha": path}, {"python_version": "3.11"}, store=store
+    )
     assert lock.pins[0].requires == ("beta",)
 
 
 def test_edges_follow_extras_and_fill_versions(tmp_path: Path, store: Store) -> None:
     files = {
         "alpha": wheel(tmp_path, "alpha", "1.0", ["beta[fast]"]),
-        "beta": wheel(tmp_path, "beta", "2.0", ['gamma; extra == "fast"', 'delta; extra == "slow"'], extras=["fast", "slow"]),
+        "beta": wheel(
+            tmp_path,
+            "beta",
+            "2.0",
+            ['gamma; extra == "fast"', 'delta; extra == "slow"'],
+            extras=["fast", "slow"],
+        ),
         "gamma": wheel(tmp_path, "gamma", "3.0"),
     }
     lock = Lock(OWN, (Pin("alpha", ""), Pin("beta", "2.0"), Pin("gamma", "3.0")))
     there = {"sys_platform": "linux"}
-    edges = {pin.name: (pin.version, pin.requires) for pin in wheels.with_edges(wheels.with_versions(lock, files), files, there, store=store).pins}
+    edges = {
+        pin.name: (pin.version, pin.requires)
+        for pin in wheels.with_edges(
+            wheels.with_versions(lock, files), files, there, store=store
+        ).pins
+    }
     assert edges == {"alpha": ("1.0", ("beta",)), "beta": ("2.0", ("gamma",)), "gamma": ("3.0", ())}
-    assert wheels.with_edges(lock, files, there, {"beta": ["slow"]}, store=store).pins[1].requires == ("delta", "gamma")
+    assert wheels.with_edges(lock, files, there, {"beta": ["slow"]}, store=store).pins[
+        1
+    ].requires == ("delta", "gamma")
 
 
 def test_what_a_wheel_needs_is_remembered_by_its_digest(tmp_path: Path, store: Store) -> None:
@@ -321,7 +447,12 @@ def test_what_a_wheel_needs_is_remembered_by_its_digest(tmp_path: Path, store: S
     assert wheels.with_edges(lock, {"alpha": file}, there, store=store) == first
     assert first.pins[0].requires == ("beta",)
     with pytest.raises(FileNotFoundError):
-        wheels.with_edges(replace(lock, pins=(Pin("alpha", "1.0", sha256="0" * 64),)), {"alpha": file}, there, store=store)
+        wheels.with_edges(
+            replace(lock, pins=(Pin("alpha", "1.0", sha256="0" * 64),)),
+            {"alpha": file},
+            there,
+            store=store,
+        )
 
 
 @pytest.mark.parametrize("content", [b"not a zip", None])
@@ -335,9 +466,17 @@ def test_what_is_no_wheel_is_told(tmp_path: Path, content: bytes | None) -> None
         wheels.requires(path, {})
 
 
-def test_git_logs_in_by_a_header_so_that_no_process_list_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_logs_in_by_a_header_so_that_no_process_list_shows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    environment = git_environment(["git+https://captain:p%40ss@x.org/r.git", "git+ssh://git@x.org/r.git", "https://other:login@x.org/a.whl"])
+    environment = git_environment(
+        [
+            "git+https://captain:p%40ss@x.org/r.git",
+            "git+ssh://git@x.org/r.git",
+            "https://other:login@x.org/a.whl",
+        ]
+    )
     assert environment == {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_KEY_1": "http.https://x.org/.extraHeader",

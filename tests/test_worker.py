@@ -1,4 +1,7 @@
-"""What runs inside executors: start, layers that arrive late, hints, facts. Each in a process of its own, as on a node."""
+"""What runs inside executors: start, layers that arrive late, hints, facts.
+
+Each in a process of its own, as on a node.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,30 @@ SITE = f"lib/python{MINOR}/site-packages"
 
 
 class Node:
-    """A node's folder: an interpreter's prefix with the worker's files in it, and a working directory where layers arrive."""
+    """A node's folder: an interpreter's prefix with the worker's files in it, and a working
+    directory where layers arrive.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.prefix, self.workdir = folder / "boat", folder / "work"
         self.workdir.mkdir()
         store = Store(folder / "store")
         self.chunk = worker_files.chunk(Target(f"{MINOR}.0"), store)
-        with tarfile.open(store.chunk_path(self.chunk)) as tar:  # a chunk has no end of archive, which tarfile takes
+        with tarfile.open(
+            store.chunk_path(self.chunk)
+        ) as tar:  # a chunk has no end of archive, which tarfile takes
             self.members = tar.getnames()
-            tar.extractall(self.prefix, filter="fully_trusted") if sys.version_info >= (3, 12) else tar.extractall(self.prefix)
+            (
+                tar.extractall(self.prefix, filter="fully_trusted")
+                if sys.version_info >= (3, 12)
+                else tar.extractall(self.prefix)
+            )
         self.site = self.prefix / SITE
         (self.prefix / "boat.json").write_text(json.dumps({"lock": "abc123"}))
 
-    def layer(self, name: str, files: dict[str, str], *, root: Path | None = None, complete: bool = True) -> Path:
+    def layer(
+        self, name: str, files: dict[str, str], *, root: Path | None = None, complete: bool = True
+    ) -> Path:
         layer = (root or self.workdir) / f"boat-layer-{name}"
         for path, text in files.items():
             (layer / SITE / path).parent.mkdir(parents=True, exist_ok=True)
@@ -45,10 +58,23 @@ class Node:
         return layer
 
     def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a script in an interpreter that reads our .pth as the shipped one does, and takes `prefix` for its own."""
-        start = f"import sys, site; sys.prefix = {str(self.prefix)!r}; site.addsitedir({str(self.site)!r})\n"
+        """Run a script in an interpreter that reads our .pth as the shipped one does, and takes
+        `prefix` for its own.
+        """
+        start = (
+            f"import sys, site; sys.prefix = {str(self.prefix)!r};"
+            f" site.addsitedir({str(self.site)!r})\n"
+        )
         env = {"PATH": os.environ["PATH"]}
-        return subprocess.run([sys.executable, "-I", "-c", start + textwrap.dedent(script)], cwd=self.workdir, env=env, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            [sys.executable, "-I", "-c", start + textwrap.dedent(script)],
+            cwd=self.workdir,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     def says(self, script: str) -> str:
         done = self.run(script)
@@ -64,16 +90,29 @@ def node(tmp_path: Path) -> Node:
 # start
 
 
-def test_the_chunk_holds_a_starter_and_the_workers_files_and_is_made_once(node: Node, tmp_path: Path) -> None:
+def test_the_chunk_holds_a_starter_and_the_workers_files_and_is_made_once(
+    node: Node, tmp_path: Path
+) -> None:
     assert f"{SITE}/coffee_boat.pth" in node.members
-    assert {f"{SITE}/coffee_boat_worker/{name}.py" for name in ("__init__", "startup", "finder", "facts", "node")} <= set(node.members)
+    assert {
+        f"{SITE}/coffee_boat_worker/{name}.py"
+        for name in ("__init__", "startup", "finder", "facts", "node")
+    } <= set(node.members)
     assert worker_files.chunk(Target(f"{MINOR}.9"), Store(tmp_path / "store")) == node.chunk
-    assert worker_files.chunk(Target("3.10.0" if MINOR != "3.10" else "3.11.0"), Store(tmp_path / "store")) != node.chunk
+    assert (
+        worker_files.chunk(
+            Target("3.10.0" if MINOR != "3.10" else "3.11.0"), Store(tmp_path / "store")
+        )
+        != node.chunk
+    )
 
 
 def test_the_finder_stands_last_and_once(node: Node) -> None:
     assert (
-        node.says("import coffee_boat_worker.startup as s; s.start(); print([type(f).__name__ for f in sys.meta_path].count('LayerFinder'), type(sys.meta_path[-1]).__name__)")
+        node.says(
+            "import coffee_boat_worker.startup as s; s.start(); print([type(f).__name__ for f in"
+            " sys.meta_path].count('LayerFinder'), type(sys.meta_path[-1]).__name__)"
+        )
         == "1 LayerFinder"
     )
 
@@ -91,7 +130,9 @@ def test_a_cut_archive_is_named_on_stderr_and_python_goes_on(node: Node) -> None
 
 
 def test_a_failure_at_the_start_never_breaks_the_interpreter(node: Node) -> None:
-    (node.site / "coffee_boat_worker" / "node.py").write_text("def prepare(prefix): raise OSError('this node is odd')")
+    (node.site / "coffee_boat_worker" / "node.py").write_text(
+        "def prepare(prefix): raise OSError('this node is odd')"
+    )
     done = node.run("import sys; print(type(sys.meta_path[-1]).__name__)")
     assert done.stdout == "LayerFinder\n"
     assert "this node is odd" in done.stderr
@@ -119,7 +160,13 @@ def test_a_layer_that_arrives_late_is_imported_with_metadata_and_entry_points(no
 
 
 def test_metadata_is_found_before_the_first_import(node: Node) -> None:
-    node.layer("1", {"late.py": "", "late-1.5.dist-info/METADATA": "Metadata-Version: 2.1\nName: late\nVersion: 1.5\n"})
+    node.layer(
+        "1",
+        {
+            "late.py": "",
+            "late-1.5.dist-info/METADATA": "Metadata-Version: 2.1\nName: late\nVersion: 1.5\n",
+        },
+    )
     assert node.says("import importlib.metadata as m; print(m.version('late'))") == "1.5"
 
 
@@ -139,7 +186,14 @@ def test_a_namespace_package_that_is_loaded_already_spans_a_layer(node: Node) ->
         (node.site / "acme" / part).mkdir(parents=True)
     (node.site / "acme/cloud/base/__init__.py").write_text("value = 'base'")
     (node.site / "acme/cloud/common/first/__init__.py").write_text("value = 'first'")
-    incoming = node.layer("1", {"acme/cloud/extra/__init__.py": "value = 'extra'", "acme/cloud/common/second.py": "value = 'second'"}, root=node.prefix)
+    incoming = node.layer(
+        "1",
+        {
+            "acme/cloud/extra/__init__.py": "value = 'extra'",
+            "acme/cloud/common/second.py": "value = 'second'",
+        },
+        root=node.prefix,
+    )
     script = f"""
         import os, acme.cloud.base, acme.cloud.common.first
         try: import acme.cloud.extra
@@ -187,7 +241,14 @@ def test_layers_lie_in_sparkfiles_root_too(node: Node, tmp_path: Path) -> None:
 
 def test_many_threads_import_from_many_layers_while_they_arrive(node: Node) -> None:
     for number in range(20):
-        node.layer(f"{number}", {f"late{number}.py": f"value = {number}", f"late{number}.pth": f"import late{number}\n"}, root=node.prefix)
+        node.layer(
+            f"{number}",
+            {
+                f"late{number}.py": f"value = {number}",
+                f"late{number}.pth": f"import late{number}\n",
+            },
+            root=node.prefix,
+        )
     script = f"""
         import importlib, os, threading, time
         found, lock = [], threading.Lock()
@@ -208,7 +269,10 @@ def test_many_threads_import_from_many_layers_while_they_arrive(node: Node) -> N
 
 
 def test_a_working_directory_that_is_gone_breaks_nothing(node: Node) -> None:
-    assert "NameNotThere" in node.says("import os; os.rmdir(os.getcwd())\ntry: import NameNotThere\nexcept ImportError as e: print(e.name)")
+    assert "NameNotThere" in node.says(
+        "import os; os.rmdir(os.getcwd())\ntry: import NameNotThere\nexcept ImportError as e:"
+        " print(e.name)"
+    )
 
 
 # hints
@@ -216,10 +280,18 @@ def test_a_working_directory_that_is_gone_breaks_nothing(node: Node) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["import helpers", "from helpers import f", "import importlib; importlib.import_module('helpers')", "import pickle; pickle.loads(b'chelpers\\nf\\n.')", "import helpers.part"],
+    [
+        "import helpers",
+        "from helpers import f",
+        "import importlib; importlib.import_module('helpers')",
+        "import pickle; pickle.loads(b'chelpers\\nf\\n.')",
+        "import helpers.part",
+    ],
 )
 def test_a_module_that_nobody_has_says_what_to_do(node: Node, statement: str) -> None:
-    text = node.says(f"try: exec({statement!r})\nexcept ModuleNotFoundError as e: print(e.name); print(e)")
+    text = node.says(
+        f"try: exec({statement!r})\nexcept ModuleNotFoundError as e: print(e.name); print(e)"
+    )
     name, first, *_ = text.splitlines()
     assert (name, first) == ("helpers", "No module named 'helpers'")
     assert 'captain.add_pip_packages("helpers")' in text
@@ -231,7 +303,13 @@ def test_a_well_known_module_is_named_as_on_pypi(node: Node) -> None:
 
 
 def test_looking_without_importing_still_answers_none(node: Node) -> None:
-    assert node.says("import importlib.util as u, pkgutil; print(u.find_spec('helpers'), pkgutil.find_loader('helpers') if sys.version_info < (3, 12) else None)") == "None None"
+    assert (
+        node.says(
+            "import importlib.util as u, pkgutil; print(u.find_spec('helpers'),"
+            " pkgutil.find_loader('helpers') if sys.version_info < (3, 12) else None)"
+        )
+        == "None None"
+    )
 
 
 @pytest.mark.parametrize("name", ["_speedups", "_tkinter_not", "email.nothing", "os.path.nothing"])
@@ -244,9 +322,16 @@ def test_no_hint_for_accelerators_and_submodules(node: Node, name: str) -> None:
 
 def test_facts_of_a_process_that_came_from_an_archive(node: Node) -> None:
     (node.site / "pkg_A-2.0.dist-info").mkdir()
-    (node.site / "pkg_A-2.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: Pkg.A\nVersion: 2.0\n")
+    (node.site / "pkg_A-2.0.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: Pkg.A\nVersion: 2.0\n"
+    )
     (node.site / "broken-1.0.dist-info").mkdir()
-    said = json.loads(node.says("import json; from coffee_boat_worker import facts; print(json.dumps(facts.collect(['json', 'nothing_here'], ['json', 'helpers'])))"))
+    said = json.loads(
+        node.says(
+            "import json; from coffee_boat_worker import facts;"
+            " print(json.dumps(facts.collect(['json', 'nothing_here'], ['json', 'helpers'])))"
+        )
+    )
     assert said["lock_digest"] == "abc123"
     assert said["distributions"]["pkg-a"] == "2.0"
     assert "broken" not in said["distributions"]
@@ -254,14 +339,31 @@ def test_facts_of_a_process_that_came_from_an_archive(node: Node) -> None:
     assert said["absent"] == ["helpers"]
     assert said["executor"] == "driver"
     assert said["workdir"] == str(node.workdir)
-    assert said["executable"] in said["foreign_files"]  # this test's interpreter lies outside of the node's folders
+    assert (
+        said["executable"] in said["foreign_files"]
+    )  # this test's interpreter lies outside of the node's folders
 
 
 def test_an_executors_id_is_its_jvms(tmp_path: Path) -> None:
-    script = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'from coffee_boat.worker import facts; print(facts.executor_id())']))"
+    script = (
+        "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', 'from"
+        " coffee_boat.worker import facts; print(facts.executor_id())']))"
+    )
     root = str(Path(facts.__file__).parents[2])
-    jvm = [sys.executable, "-c", script, "--driver-url", "spark://x", "--executor-id", "17", "--cores", "1"]
-    done = subprocess.run(jvm, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, check=True)
+    jvm = [
+        sys.executable,
+        "-c",
+        script,
+        "--driver-url",
+        "spark://x",
+        "--executor-id",
+        "17",
+        "--cores",
+        "1",
+    ]
+    done = subprocess.run(
+        jvm, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, check=True
+    )
     assert done.stdout == "17\n"
 
 
@@ -301,8 +403,10 @@ def test_only_files_of_the_node_that_no_manylinux_wheel_may_use_are_foreign() ->
 def test_mapped_files_are_read_from_a_maps_file(tmp_path: Path) -> None:
     maps = tmp_path / "maps"
     maps.write_text(
-        "7f0-7f1 r-xp 00000000 08:01 12 /usr/lib/libssl.so.3\n7f1-7f2 r--p 00000000 08:01 12 /usr/lib/libssl.so.3\n"
-        "7f2-7f3 rw-p 00000000 00:00 0 \n7f3-7f4 rw-p 00000000 00:00 0 [heap]\n7f4-7f5 rw-s 00000000 00:05 9 /dev/zero (deleted)\n"
-        "7f5-7f6 r-xp 00000000 08:01 13 /a folder/with blanks.so (deleted)\n7f6-7f7 rw-s 00000000 00:01 3 /memfd:libffi (deleted)\n"
+        "7f0-7f1 r-xp 00000000 08:01 12 /usr/lib/libssl.so.3\n7f1-7f2 r--p 00000000 08:01 12"
+        " /usr/lib/libssl.so.3\n7f2-7f3 rw-p 00000000 00:00 0 \n7f3-7f4 rw-p 00000000 00:00 0"
+        " [heap]\n7f4-7f5 rw-s 00000000 00:05 9 /dev/zero (deleted)\n7f5-7f6 r-xp 00000000 08:01 13"
+        " /a folder/with blanks.so (deleted)\n7f6-7f7 rw-s 00000000 00:01 3 /memfd:libffi"
+        " (deleted)\n"
     )
     assert facts.mapped_files(str(maps)) == ["/a folder/with blanks.so", "/usr/lib/libssl.so.3"]

@@ -1,4 +1,6 @@
-"""What is done to a conda environment on the node it comes to: its folder written into it, activated, left for a newer one. In processes of their own."""
+"""What is done to a conda environment on the node it comes to: its folder written into it,
+activated, left for a newer one. In processes of their own.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,14 @@ def environment(tmp_path: Path) -> Path:
     root = tmp_path / "boat"
     paths = {
         "etc/conf": ("text", f"home={PLACEHOLDER}/share and {PLACEHOLDER}/lib\n".encode()),
-        "lib/data.bin": ("binary", b"\x00" + f"{PLACEHOLDER}/a:{PLACEHOLDER}/b".encode() + b"\x00rest" + PLACEHOLDER.encode() + b"\x00end"),
+        "lib/data.bin": (
+            "binary",
+            b"\x00"
+            + f"{PLACEHOLDER}/a:{PLACEHOLDER}/b".encode()
+            + b"\x00rest"
+            + PLACEHOLDER.encode()
+            + b"\x00end",
+        ),
         "bin/tool": ("text", f"#!{PLACEHOLDER}/bin/perl -w\nprint 1;\n".encode()),
         "share/other.txt": ("", b"nothing of it\n"),
     }
@@ -38,8 +47,15 @@ def environment(tmp_path: Path) -> Path:
 
 def record(root: Path, name: str, modes: dict[str, str]) -> None:
     (root / "conda-meta").mkdir(parents=True, exist_ok=True)
-    entries = [{"_path": path, "file_mode": mode, "prefix_placeholder": PLACEHOLDER} for path, mode in modes.items()]
-    (root / f"conda-meta/{name}-1.0-0.json").write_text(json.dumps({"name": name, "version": "1.0", "channel": "forge", "paths_data": {"paths": entries}}))
+    entries = [
+        {"_path": path, "file_mode": mode, "prefix_placeholder": PLACEHOLDER}
+        for path, mode in modes.items()
+    ]
+    (root / f"conda-meta/{name}-1.0-0.json").write_text(
+        json.dumps(
+            {"name": name, "version": "1.0", "channel": "forge", "paths_data": {"paths": entries}}
+        )
+    )
 
 
 # the folder
@@ -49,7 +65,9 @@ def test_the_folder_is_written_where_the_placeholder_was(environment: Path) -> N
     size = (environment / "lib/data.bin").stat().st_size
     assert prefix.unsettled(str(environment)) == ["bin/tool", "etc/conf", "lib/data.bin"]
     assert prefix.settle(str(environment)) == []
-    assert (environment / "etc/conf").read_text() == f"home={environment}/share and {environment}/lib\n"
+    assert (
+        environment / "etc/conf"
+    ).read_text() == f"home={environment}/share and {environment}/lib\n"
     binary = (environment / "lib/data.bin").read_bytes()
     assert len(binary) == size
     assert binary.startswith(b"\x00" + f"{environment}/a:{environment}/b".encode() + b"\x00")
@@ -61,7 +79,9 @@ def test_the_folder_is_written_where_the_placeholder_was(environment: Path) -> N
     assert not list(environment.rglob("*.boat"))
 
 
-def test_it_is_written_once_and_a_folder_that_will_be_renamed_gets_its_later_name(environment: Path, tmp_path: Path) -> None:
+def test_it_is_written_once_and_a_folder_that_will_be_renamed_gets_its_later_name(
+    environment: Path, tmp_path: Path
+) -> None:
     assert prefix.settle(str(environment), final=str(tmp_path / "later")) == []
     environment.rename(tmp_path / "later")
     before = (tmp_path / "later/etc/conf").stat()
@@ -79,17 +99,25 @@ def test_a_folder_that_was_moved_since_is_named(environment: Path, tmp_path: Pat
     assert "unpack the archive again" in told[0]
 
 
-def test_a_folder_with_a_name_that_is_too_long_is_told_and_text_is_right_all_the_same(environment: Path, tmp_path: Path) -> None:
+def test_a_folder_with_a_name_that_is_too_long_is_told_and_text_is_right_all_the_same(
+    environment: Path, tmp_path: Path
+) -> None:
     final = "/" + "long/" * 60
     told = prefix.settle(str(environment), final=final)
     assert len(told) == 1
     assert "lib/data.bin still names another folder" in told[0]
     assert f"home={final}/share" in (environment / "etc/conf").read_text()
-    assert (environment / "bin/tool").read_text().startswith("#!/usr/bin/env perl -w\n"), "kernels read a first line of 127 bytes"
+    assert (environment / "bin/tool").read_text().startswith("#!/usr/bin/env perl -w\n"), (
+        "kernels read a first line of 127 bytes"
+    )
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_stays_readable(environment: Path, tmp_path: Path) -> None:
-    (environment / "conda-meta/coffee_boat.lock").mkdir()  # as a read-only disk for whoever opens it to write
+def test_a_folder_that_cannot_be_written_is_told_and_stays_readable(
+    environment: Path, tmp_path: Path
+) -> None:
+    (
+        environment / "conda-meta/coffee_boat.lock"
+    ).mkdir()  # as a read-only disk for whoever opens it to write
     told = prefix.settle(str(environment))
     assert len(told) == 1
     assert "cannot be written" in told[0]
@@ -102,17 +130,35 @@ def test_many_processes_that_start_at_once_see_whole_files_only(environment: Pat
     (environment / "etc/big").write_bytes(f"{PLACEHOLDER}\n".encode() + big)
     record(environment, "two", {"etc/big": "text"})
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import prefix; print(prefix.settle(sys.argv[2]));"
-        "print(open(sys.argv[2] + '/etc/big').readline().strip(), len(open(sys.argv[2] + '/etc/big').read()))"
+        "import sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import prefix;"
+        " print(prefix.settle(sys.argv[2]));print(open(sys.argv[2] +"
+        " '/etc/big').readline().strip(), len(open(sys.argv[2] + '/etc/big').read()))"
     )
     checkout = str(Path(__file__).resolve().parent.parent)
-    processes = [subprocess.Popen([sys.executable, "-I", "-c", program, checkout, str(environment)], stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-I", "-c", program, checkout, str(environment)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
     said = {process.communicate(timeout=60)[0] for process in processes}
     assert said == {f"[]\n{environment} {len(big) + len(str(environment)) + 1}\n"}
 
 
-@pytest.mark.parametrize("damaged", ["", '{"paths_data": {"paths"', "[1]", '{"paths_data": {"paths": [{"prefix_placeholder": "/x"}]}}'])
-def test_a_damaged_record_is_named_and_keeps_nothing_from_the_others(environment: Path, monkeypatch: pytest.MonkeyPatch, damaged: str) -> None:
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "",
+        '{"paths_data": {"paths"',
+        "[1]",
+        '{"paths_data": {"paths": [{"prefix_placeholder": "/x"}]}}',
+    ],
+)
+def test_a_damaged_record_is_named_and_keeps_nothing_from_the_others(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
     path = environment / "conda-meta/broken-1.0-0.json"
     path.write_text(damaged)
     assert prefix.unsettled(str(environment)) == ["bin/tool", "etc/conf", "lib/data.bin"]
@@ -124,7 +170,9 @@ def test_a_damaged_record_is_named_and_keeps_nothing_from_the_others(environment
     assert facts.conda_packages() == {"one": ["1.0", "forge"]}
 
 
-def test_a_lock_that_nobody_gives_back_is_waited_for_no_longer_than_said(environment: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_lock_that_nobody_gives_back_is_waited_for_no_longer_than_said(
+    environment: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with (environment / "conda-meta/coffee_boat.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert prefix.settle(str(environment), patience=0.2) == []
@@ -141,13 +189,22 @@ def test_other_archives_are_left_alone(tmp_path: Path) -> None:
 # activation
 
 
-def activated(root: Path, *, shell: str = "/bin/bash", seconds: int = 60, **environ: str) -> dict[str, str]:
+def activated(
+    root: Path, *, shell: str = "/bin/bash", seconds: int = 60, **environ: str
+) -> dict[str, str]:
     program = (
-        "import json, os, sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import activation; "
-        f"activation._SHELLS, activation._SECONDS = ({shell!r},), {seconds}; activation.activate(sys.argv[2]); print(json.dumps(dict(os.environ)))"
+        "import json, os, sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import"
+        f" activation; activation._SHELLS, activation._SECONDS = ({shell!r},), {seconds};"
+        " activation.activate(sys.argv[2]); print(json.dumps(dict(os.environ)))"
     )
     checkout = str(Path(__file__).resolve().parent.parent)
-    ran = subprocess.run([sys.executable, "-I", "-c", program, checkout, str(root)], env={"PATH": "/usr/bin:/bin", **environ}, capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-I", "-c", program, checkout, str(root)],
+        env={"PATH": "/usr/bin:/bin", **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return {**json.loads(ran.stdout), "stderr": ran.stderr}
 
 
@@ -160,15 +217,23 @@ def script(environment: Path) -> Callable[..., None]:
     return write
 
 
-def test_scripts_and_variables_take_effect_in_condas_order(environment: Path, script: Callable[..., None]) -> None:
+def test_scripts_and_variables_take_effect_in_condas_order(
+    environment: Path, script: Callable[..., None]
+) -> None:
     (environment / "etc/conda/env_vars.d").mkdir(parents=True)
-    (environment / "etc/conda/env_vars.d/one.json").write_text('{"OF_PACKAGE": "1", "BOTH": "package"}')
+    (environment / "etc/conda/env_vars.d/one.json").write_text(
+        '{"OF_PACKAGE": "1", "BOTH": "package"}'
+    )
     (environment / "conda-meta/state").write_text('{"env_vars": {"BOTH": "environment"}}')
     script("a.sh", 'echo noise; export FIRST="$BOTH $CONDA_PREFIX"\nunset GONE\n')
     script("b.sh", 'export SECOND="after $FIRST"\nprivate=1\n')
     script("c.fish", "set -gx FISH 1\n")
     found = activated(environment, GONE="1", KEPT="2")
-    assert (found["OF_PACKAGE"], found["FIRST"], found["SECOND"]) == ("1", f"environment {environment}", f"after environment {environment}")
+    assert (found["OF_PACKAGE"], found["FIRST"], found["SECOND"]) == (
+        "1",
+        f"environment {environment}",
+        f"after environment {environment}",
+    )
     assert found["KEPT"] == "2"
     assert found["PATH"] == f"{environment}/bin:/usr/bin:/bin"
     assert not {"GONE", "FISH", "private", "COFFEE_BOAT_PYTHON", "COFFEE_BOAT_SCRIPTS"} & set(found)
@@ -177,19 +242,26 @@ def test_scripts_and_variables_take_effect_in_condas_order(environment: Path, sc
 
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
 @pytest.mark.parametrize("breaks", ["exit 3", "set -e\nfalse", "trap : EXIT\nset -u\nexit 3"])
-def test_a_script_that_ends_the_shell_is_named_and_what_was_set_holds(environment: Path, script: Callable[..., None], breaks: str, shell: str) -> None:
+def test_a_script_that_ends_the_shell_is_named_and_what_was_set_holds(
+    environment: Path, script: Callable[..., None], breaks: str, shell: str
+) -> None:
     script("a.sh", "export FIRST=1\n")
     script("b.sh", f"export SECOND=2\n{breaks}\n")
     script("c.sh", "export THIRD=3\n")
     found = activated(environment, shell=shell)
-    assert f"did not run to their end: the last that ran is {environment}/etc/conda/activate.d/b.sh; " in found["stderr"]
+    assert (
+        f"did not run to their end: the last that ran is {environment}/etc/conda/activate.d/b.sh; "
+        in found["stderr"]
+    )
     assert len(found["stderr"].splitlines()) == 1
     assert found["CONDA_PREFIX"] == str(environment)
     if not breaks.startswith("trap"):  # it took our own away
         assert (found["FIRST"], found["SECOND"], "THIRD" in found) == ("1", "2", False)
 
 
-def test_a_trap_of_a_script_takes_nothing_away_from_those_after_it(environment: Path, script: Callable[..., None]) -> None:
+def test_a_trap_of_a_script_takes_nothing_away_from_those_after_it(
+    environment: Path, script: Callable[..., None]
+) -> None:
     script("a.sh", "export FIRST=1\ntrap : EXIT\n")
     script("b.sh", "export SECOND=2\nexit\n")
     found = activated(environment)
@@ -200,10 +272,15 @@ def test_a_script_that_hangs_is_named(environment: Path, script: Callable[..., N
     script("a.sh", "export FIRST=1\n")
     script("b.sh", "sleep 3\n")
     found = activated(environment, seconds=1)
-    assert f"did not run to their end within 1 s: the last that ran is {environment}/etc/conda/activate.d/b.sh; nothing" in found["stderr"]
+    assert (
+        "did not run to their end within 1 s: the last that ran is"
+        f" {environment}/etc/conda/activate.d/b.sh; nothing" in found["stderr"]
+    )
 
 
-def test_it_is_done_once_for_a_process_and_its_children(environment: Path, script: Callable[..., None]) -> None:
+def test_it_is_done_once_for_a_process_and_its_children(
+    environment: Path, script: Callable[..., None]
+) -> None:
     script("a.sh", 'export GROWS="x$GROWS"\n')
     assert activated(environment, COFFEE_BOAT_ACTIVATED=str(environment), GROWS="x")["GROWS"] == "x"
     assert activated(environment, COFFEE_BOAT_ACTIVATED="/another/one", GROWS="")["GROWS"] == "x"
@@ -212,7 +289,9 @@ def test_it_is_done_once_for_a_process_and_its_children(environment: Path, scrip
 # a newer base
 
 
-def test_an_interpreter_becomes_that_of_the_newer_base_with_the_same_arguments(tmp_path: Path) -> None:
+def test_an_interpreter_becomes_that_of_the_newer_base_with_the_same_arguments(
+    tmp_path: Path,
+) -> None:
     node = Node(tmp_path)
     newer = node.workdir / "boat-2/bin"
     newer.mkdir(parents=True)
@@ -221,19 +300,38 @@ def test_an_interpreter_becomes_that_of_the_newer_base_with_the_same_arguments(t
     start = f"import site; site.addsitedir({str(node.site)!r}); print('the old one goes on')"
     argv = [sys.executable, "-I", "-c", start, "-m", "an argument"]
     base = f"./boat-2/bin/python{MINOR}"
-    for folder in (node.workdir, tmp_path):  # the second: where it lies beside the old base only, as for the driver's JVM
+    for folder in (
+        node.workdir,
+        tmp_path,
+    ):  # the second: where it lies beside the old base only, as for the driver's JVM
         if folder is tmp_path:
             (node.workdir / "boat-2").rename(tmp_path / "boat-2")
-        said = subprocess.run(argv, cwd=folder, env={"PATH": os.environ["PATH"], "COFFEE_BOAT_BASE": base}, capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            argv,
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "COFFEE_BOAT_BASE": base},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         assert said == "|".join([*argv[1:], str(folder / "boat-2/bin" / f"python{MINOR}"), ""])
-    said = subprocess.run(argv, cwd=tmp_path, env={"PATH": os.environ["PATH"], "COFFEE_BOAT_BASE": "./boat-3/bin/python3"}, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        argv,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "COFFEE_BOAT_BASE": "./boat-3/bin/python3"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert said == "the old one goes on\n"
 
 
 # what is told of it
 
 
-def test_each_package_is_told_with_its_channel_those_of_layers_too(tmp_path: Path, environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_package_is_told_with_its_channel_those_of_layers_too(
+    tmp_path: Path, environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layer = tmp_path / "boat-layer-1"
     record(layer, "added", {})
     (layer / "boat.json").write_text("{}")
@@ -244,12 +342,16 @@ def test_each_package_is_told_with_its_channel_those_of_layers_too(tmp_path: Pat
 
 
 def test_what_no_shell_knows_stays(environment: Path) -> None:
-    """dash passes on nothing that is no name of its own: `spark.executorEnv.a.b`, functions that bash exported."""
+    """dash passes on nothing that is no name of its own: `spark.executorEnv.a.b`, functions that
+    bash exported.
+    """
     (environment / "etc/conda/activate.d").mkdir(parents=True)
     (environment / "etc/conda/activate.d" / "a.sh").write_text("export SET=1\nunset GONE\n")
     code = (
-        "import os, sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import activation; activation._SHELLS = ('/bin/sh',); activation.activate(sys.argv[2]);"
-        "print([os.environ.get(name) for name in ('SET', 'GONE', 'a.b', 'BASH_FUNC_f%%')])"
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from coffee_boat.worker import"
+        " activation; activation._SHELLS = ('/bin/sh',);"
+        " activation.activate(sys.argv[2]);print([os.environ.get(name) for name in ('SET', 'GONE',"
+        " 'a.b', 'BASH_FUNC_f%%')])"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code, str(Path(__file__).parent.parent), str(environment)],

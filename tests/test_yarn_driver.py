@@ -1,4 +1,6 @@
-"""How an application in YARN's cluster mode ended: a ResourceManager and a NodeManager on this machine, told what to say."""
+"""How an application in YARN's cluster mode ended: a ResourceManager and a NodeManager on this
+machine, told what to say.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,22 @@ Default YARN executor launch context:
 End of LogType:{stream}.
 ***
 """
-FAILED = "Application failed due to AM Container exited with  exitCode: 13\nLast 4096 bytes of stderr :\nERROR ApplicationMaster: User application exited with status 7\n"
+FAILED = (
+    "Application failed due to AM Container exited with  exitCode: 13\nLast 4096 bytes of stderr"
+    " :\nERROR ApplicationMaster: User application exited with status 7\n"
+)
 
 
 class Cluster:
     """Answers of both daemons; `asked` has the tags that were asked for."""
 
     def __init__(self) -> None:
-        self.application: dict[str, Any] | None = {"id": "application_1_0002", "state": "FINISHED", "finalStatus": "FAILED", "diagnostics": FAILED}
+        self.application: dict[str, Any] | None = {
+            "id": "application_1_0002",
+            "state": "FINISHED",
+            "finalStatus": "FAILED",
+            "diagnostics": FAILED,
+        }
         self.logs: dict[str, str] = {"stdout": "printed", "stderr": "Traceback\nZeroDivisionError"}
         self.asked: list[str] = []
 
@@ -48,10 +58,14 @@ class Cluster:
         url = urlsplit(path)
         if url.path == "/ws/v1/cluster/apps":
             self.asked += parse_qs(url.query).get("applicationTags", [])
-            return json.dumps({"apps": {"app": [self.application]} if self.application else None}).encode()
+            return json.dumps(
+                {"apps": {"app": [self.application]} if self.application else None}
+            ).encode()
         stream = url.path.rpartition("/")[2]
         if url.path.startswith(f"/ws/v1/node/containers/{CONTAINER}/logs/") and stream in self.logs:
-            return LOG.format(rule="=" * 79, container=CONTAINER, stream=stream, text=self.logs[stream]).encode()
+            return LOG.format(
+                rule="=" * 79, container=CONTAINER, stream=stream, text=self.logs[stream]
+            ).encode()
         return None
 
 
@@ -71,10 +85,14 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
         address = f"127.0.0.1:{server.server_port}"
-        (tmp_path / "yarn-site.xml").write_text(f"<configuration><property><name>yarn.resourcemanager.webapp.address</name><value>{address}</value></property></configuration>")
+        (tmp_path / "yarn-site.xml").write_text(
+            f"<configuration><property><name>yarn.resourcemanager.webapp.address</name><value>{address}</value></property></configuration>"
+        )
         monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path))
         assert cluster.application is not None
-        cluster.application["amContainerLogs"] = f"http://{address}/node/containerlogs/{CONTAINER}/ada"
+        cluster.application["amContainerLogs"] = (
+            f"http://{address}/node/containerlogs/{CONTAINER}/ada"
+        )
         try:
             yield cluster
         finally:
@@ -83,14 +101,22 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 
 def ended(submitted: int = 1, **conf: str) -> tuple[int, str]:
     said: list[str] = []
-    code = YarnDriver(SparkFacts("4.1.1", "yarn", "cluster", conf)).exit_code(submitted, said.append)
+    code = YarnDriver(SparkFacts("4.1.1", "yarn", "cluster", conf)).exit_code(
+        submitted, said.append
+    )
     return code, "\n".join(said)
 
 
 def test_the_applications_own_code_and_the_end_of_its_log(cluster: Cluster) -> None:
     code, said = ended()
     assert code == 7
-    assert said.splitlines()[1:] == ["--- stdout", "printed", "--- stderr", "Traceback", "ZeroDivisionError"]
+    assert said.splitlines()[1:] == [
+        "--- stdout",
+        "printed",
+        "--- stderr",
+        "Traceback",
+        "ZeroDivisionError",
+    ]
     assert "yarn logs -applicationId application_1_0002" in said
 
 
@@ -100,7 +126,14 @@ def test_a_success_says_nothing(cluster: Cluster) -> None:
     assert ended(0) == (0, "")
 
 
-@pytest.mark.parametrize(("words", "code"), [("AM Container exited with  exitCode: 13", 13), ("AM Container exited with  exitCode: -104", 1), ("killed by ada", 1)])
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("AM Container exited with  exitCode: 13", 13),
+        ("AM Container exited with  exitCode: -104", 1),
+        ("killed by ada", 1),
+    ],
+)
 def test_what_yarn_says_where_spark_says_nothing(cluster: Cluster, words: str, code: int) -> None:
     assert cluster.application is not None
     cluster.application["diagnostics"] = words
@@ -130,7 +163,9 @@ def test_an_application_that_goes_on_is_named(cluster: Cluster) -> None:
     assert "yarn application -kill application_1_0002" in said
 
 
-def test_what_is_not_known_is_left_to_spark_submit(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_known_is_left_to_spark_submit(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert ended(0, **{"spark.yarn.submit.waitAppCompletion": "false"}) == (0, "")
     cluster.application = None
     assert ended(1) == (1, "")

@@ -1,7 +1,9 @@
-"""Shipped -> ConfPatch: what each kind of cluster manager wants set. Pure data: nothing is read, started or changed here.
+"""Shipped -> ConfPatch: what each kind of cluster manager wants set.
 
-A new cluster manager is one module with `needs_environment` and `patch`, and one line in `backend_for`.
-"""
+Pure data: nothing is read, started or changed here.
+
+A new cluster manager is one module with `needs_environment` and `patch`, and one line in
+`backend_for`."""
 
 from __future__ import annotations
 
@@ -19,7 +21,16 @@ from coffee_boat.backends.yarn import YarnBackend
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
-__all__ = ["Backend", "KubernetesBackend", "LocalBackend", "StandaloneBackend", "YarnBackend", "backend_for", "backend_under_way", "preloading"]
+__all__ = [
+    "Backend",
+    "KubernetesBackend",
+    "LocalBackend",
+    "StandaloneBackend",
+    "YarnBackend",
+    "backend_for",
+    "backend_under_way",
+    "preloading",
+]
 
 # The forms that org.apache.spark.SparkMasterRegex and SparkContext.createTaskScheduler take.
 _LOCAL = re.compile(r"local(\[(\d+|\*)(\s*,\s*\d+)?\])?")
@@ -37,7 +48,8 @@ class Backend(Protocol):
         """What must be set so that executors run the archive.
 
         Args:
-            environment: the folder that the archive is unpacked in on the driver; only read if `needs_environment`.
+            environment: the folder that the archive is unpacked in on the driver; only read if
+            `needs_environment`.
 
         Raises:
             LaunchError: the user's own settings contradict it.
@@ -60,27 +72,43 @@ def backend_for(master: str) -> Backend:
         return KubernetesBackend()
     for prefix, cure in _by_hand().items():
         if master.startswith(prefix):
-            cause = "launch_ship serves local[*], spark://, yarn, k8s:// and local-cluster[n,cores,MiB]"
-            raise LaunchError("this kind of master is not supported yet", value=redact(master), cause=cause, cure=cure)
+            cause = (
+                "launch_ship serves local[*], spark://, yarn, k8s:// and local-cluster[n,cores,MiB]"
+            )
+            raise LaunchError(
+                "this kind of master is not supported yet",
+                value=redact(master),
+                cause=cause,
+                cure=cure,
+            )
     cause = "a typing mistake, or a kind of master that coffee_boat does not know"
     raise LaunchError(
-        "the master cannot be used", value=redact(master), cause=cause, cure="use local[*], spark://host:7077, yarn, k8s://https://host:6443 or local-cluster[2,1,1024]"
+        "the master cannot be used",
+        value=redact(master),
+        cause=cause,
+        cure=(
+            "use local[*], spark://host:7077, yarn, k8s://https://host:6443 or"
+            " local-cluster[2,1,1024]"
+        ),
     )
 
 
 def backend_under_way(master: str) -> Backend:
     """The backend for an archive that a running session gets, by addArchive.
 
-    The cluster manager has no part in that: every executor fetches the archive from the driver and unpacks it in
-    SparkFiles' root, which is its working directory (org.apache.spark.executor.Executor.updateDependencies).
-    """
+    The cluster manager has no part in that: every executor fetches the archive from the driver and
+    unpacks it in SparkFiles' root, which is its working directory
+    (org.apache.spark.executor.Executor.updateDependencies)."""
     return LocalBackend() if _LOCAL.fullmatch(master) else FileServerBackend()
 
 
 def _by_hand() -> dict[str, str]:
-    """What works without us, by the beginning of the master: Spark's own settings with a packed archive."""
+    """What works without us, by the beginning of the master: Spark's own settings with a packed
+    archive.
+    """
     python = f"./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     connect = (
-        f'captain.pack("boat.tar.gz"), then in the session: spark.addArtifacts("boat.tar.gz#boat", archive=True); spark.conf.set("spark.sql.execution.pyspark.python", "{python}")'
+        'captain.pack("boat.tar.gz"), then in the session: spark.addArtifacts("boat.tar.gz#boat",'
+        f' archive=True); spark.conf.set("spark.sql.execution.pyspark.python", "{python}")'
     )
     return {"sc://": connect}

@@ -25,22 +25,38 @@ _PYSPARK_DEFAULT = "python3"
 """What bin/pyspark exports as PYSPARK_PYTHON where nobody said anything."""
 
 
-def patch(facts: SparkFacts, *, python: str, packages: str | None, conf: Mapping[str, str], findings: tuple[Finding, ...] = ()) -> ConfPatch:
+def patch(
+    facts: SparkFacts,
+    *,
+    python: str,
+    packages: str | None,
+    conf: Mapping[str, str],
+    findings: tuple[Finding, ...] = (),
+) -> ConfPatch:
     """The patch for an interpreter, with the user's own settings merged in.
 
     Args:
-        packages: for the workers' PYTHONPATH, when the interpreter is the node's own: see `python_path`.
+        packages: for the workers' PYTHONPATH, when the interpreter is the node's own: see
+        `python_path`.
     """
     replaced = {key: python for key in _PYTHON_SETTINGS if facts.conf.get(key, python) != python}
     environment = dict(_OURS)
     if packages is not None:
-        # Workers get Spark's own files first, then this, then the PYTHONPATH of the executor's JVM (org.apache.spark.api.python.PythonWorkerFactory).
-        environment["PYTHONPATH"] = ":".join(filter(None, [packages, facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")]))
+        # Workers get Spark's own files first, then this, then the PYTHONPATH of the executor's JVM
+        # (org.apache.spark.api.python.PythonWorkerFactory).
+        environment["PYTHONPATH"] = ":".join(
+            filter(None, [packages, facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")])
+        )
     return ConfPatch(
         python=python,
         conf={**conf, **replaced},
         environment=environment,
-        findings=(*findings, *_replaced_pythons(facts, python), *_replaced_variables(facts), *_shadowing(facts, packages)),
+        findings=(
+            *findings,
+            *_replaced_pythons(facts, python),
+            *_replaced_variables(facts),
+            *_shadowing(facts, packages),
+        ),
     )
 
 
@@ -63,10 +79,12 @@ def unpacked(archive: Archive) -> Unpacked:
     """
     root = f"./{archive.name}"
     if not archive.has_python:
-        # Python makes relative entries of PYTHONPATH absolute when it starts (site.abs_paths), in the executor's working directory.
+        # Python makes relative entries of PYTHONPATH absolute when it starts (site.abs_paths), in
+        # the executor's working directory.
         return Unpacked(f"python{archive.target.minor}", python_path(archive, root), {})
     python = f"{root}/{archive.python}"
-    # What the driver's JVM plans captures the driver's copy of the interpreter (launch): executors have to be told of theirs.
+    # What the driver's JVM plans captures the driver's copy of the interpreter (launch): executors
+    # have to be told of theirs.
     return Unpacked(python, None, {SQL_PYTHON: python})
 
 
@@ -78,31 +96,44 @@ def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:
     """
     if facts.deploy_mode == "cluster":
         raise LaunchError(
-            "there is no cluster deploy mode for this master", value=redact(facts.master), cause=cause, cure="leave out --deploy-mode and spark.submit.deployMode, or say client"
+            "there is no cluster deploy mode for this master",
+            value=redact(facts.master),
+            cause=cause,
+            cure="leave out --deploy-mode and spark.submit.deployMode, or say client",
         )
 
 
 def python_path(archive: Archive, root: str) -> str:
-    """The folders of an archive that a node's own interpreter needs on PYTHONPATH: what starts our part, then the packages.
+    """The folders of an archive that a node's own interpreter needs on PYTHONPATH: what starts our
+    part, then the packages.
 
     Args:
         root: the folder that the archive was unpacked into.
 
     Raises:
-        LaunchError: its name has a colon, which separates the entries of PYTHONPATH and cannot be quoted.
+        LaunchError: its name has a colon, which separates the entries of PYTHONPATH and cannot be
+        quoted.
     """
     if ":" in root:
         raise LaunchError(
             "the store's folder has a ':' in its path",
             value=root,
-            cause="with ship_python=False the packages are found by PYTHONPATH, where a ':' ends an entry",
+            cause=(
+                "with ship_python=False the packages are found by PYTHONPATH, where a ':' ends an"
+                " entry"
+            ),
             cure="name another folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
         )
-    return ":".join(f"{root}/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages))
+    return ":".join(
+        f"{root}/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages)
+    )
 
 
-def merge_archives(theirs: str, ours: str, *, key: str = "spark.archives") -> tuple[str, tuple[Finding, ...]]:
-    """The comma-separated value of a setting that names archives: theirs in their order, then ours; each once.
+def merge_archives(
+    theirs: str, ours: str, *, key: str = "spark.archives"
+) -> tuple[str, tuple[Finding, ...]]:
+    """The comma-separated value of a setting that names archives: theirs in their order, then ours;
+    each once.
 
     Raises:
         LaunchError: another archive of theirs is unpacked under our name.
@@ -121,7 +152,15 @@ def merge_archives(theirs: str, ours: str, *, key: str = "spark.archives") -> tu
         if alias in merged and merged[alias] != entry:
             findings.append(_same_alias(key, alias, merged[alias], entry))
         elif alias in merged:
-            findings.append(Finding(f"an archive stands twice in {key}", redact(entry), "Spark takes each once", "remove one", severity="note"))
+            findings.append(
+                Finding(
+                    f"an archive stands twice in {key}",
+                    redact(entry),
+                    "Spark takes each once",
+                    "remove one",
+                    severity="note",
+                )
+            )
         merged.setdefault(alias, entry)
     merged[_alias(ours)] = ours
     return ",".join(merged.values()), tuple(findings)
@@ -137,7 +176,9 @@ def _same_alias(key: str, alias: str, first: str, second: str) -> Finding:
 
 
 def _alias(entry: str) -> str:
-    """The folder that an archive becomes: its #fragment, or its file name (SparkContext.addArchive)."""
+    """The folder that an archive becomes: its #fragment, or its file name
+    (SparkContext.addArchive).
+    """
     location, _, fragment = entry.partition("#")
     return fragment or PurePosixPath(urlsplit(location).path).name
 
@@ -148,7 +189,11 @@ def _replaced_pythons(facts: SparkFacts, python: str) -> Iterator[Finding]:
     for key, value in theirs.items():
         if value and value not in (python, _PYSPARK_DEFAULT):
             yield Finding(
-                f"{key} is not used for executors", redact_setting(key, value), f"they run the shipped environment: {python}", f"remove {key}, or do not ship", severity="note"
+                f"{key} is not used for executors",
+                redact_setting(key, value),
+                f"they run the shipped environment: {python}",
+                f"remove {key}, or do not ship",
+                severity="note",
             )
 
 
@@ -158,7 +203,13 @@ def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
         theirs = facts.conf.get(key)
         if theirs is not None and theirs != value:
             cause = f"the shipped environment needs {name}={value!r}"
-            yield Finding(f"{key} is replaced for Python workers", redact_setting(key, theirs), cause, f"remove {key}", severity="note")
+            yield Finding(
+                f"{key} is replaced for Python workers",
+                redact_setting(key, theirs),
+                cause,
+                f"remove {key}",
+                severity="note",
+            )
 
 
 def _shadowing(facts: SparkFacts, packages: str | None) -> Iterator[Finding]:

@@ -1,11 +1,13 @@
-"""k8s://...: each pod fetches the archive and unpacks it into its working directory; images need no Python.
+"""k8s://...: each pod fetches the archive and unpacks it into its working directory; images need no
+Python.
 
-    client mode     the driver is this process, outside of the cluster or in a pod; executors get the archive from its file server
-    cluster mode    the driver is a pod too, with the shipped interpreter: spark-submit inside of it unpacks spark.archives before
+    client mode     the driver is this process, outside of the cluster or in a pod; executors get
+    the archive from its file server cluster mode    the driver is a pod too, with the shipped
+    interpreter: spark-submit inside of it unpacks spark.archives before
                     it starts Python (org.apache.spark.deploy.SparkSubmit.prepareSubmitEnvironment)
 
-No pod template is needed, and no init container. Images, namespaces, service accounts, node selectors, volumes and templates are the user's own.
-"""
+No pod template is needed, and no init container. Images, namespaces, service accounts, node
+selectors, volumes and templates are the user's own."""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ _LABELS = ("spark.kubernetes.driver.label.", "spark.kubernetes.executor.label.")
 
 
 class KubernetesBackend(FileServerBackend):
-    """Names the archive in spark.archives, and its interpreter relative to the pods' working directory."""
+    """Names the archive in spark.archives, and its interpreter relative to the pods' working
+    directory.
+    """
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
         """As FileServerBackend, with a label; in cluster mode the driver's variables too.
@@ -42,7 +46,9 @@ class KubernetesBackend(FileServerBackend):
         if facts.deploy_mode != "cluster":
             return made
         _refuse_unreadable(facts, shipped.uri)
-        return _with_driver(replace(made, conf={**made.conf, **_upload_path(facts, shipped.uri)}), facts)
+        return _with_driver(
+            replace(made, conf={**made.conf, **_upload_path(facts, shipped.uri)}), facts
+        )
 
 
 def _labels(facts: SparkFacts, archive: str) -> dict[str, str]:
@@ -54,17 +60,23 @@ def _labels(facts: SparkFacts, archive: str) -> dict[str, str]:
 
 
 def _with_driver(made: ConfPatch, facts: SparkFacts) -> ConfPatch:
-    """With what the driver's pod needs: its variables come from these settings only (BasicDriverFeatureStep)."""
+    """With what the driver's pod needs: its variables come from these settings only
+    (BasicDriverFeatureStep).
+    """
     variables = dict(made.environment)
     theirs = facts.conf.get(f"{_DRIVER_ENV}PYTHONPATH")
     if theirs and "PYTHONPATH" in variables:
         variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}:{theirs}"
     told = {f"{_DRIVER_ENV}{name}": value for name, value in variables.items()}
-    return replace(made, conf={**made.conf, **told}, findings=(*made.findings, *_unused(facts, told)))
+    return replace(
+        made, conf={**made.conf, **told}, findings=(*made.findings, *_unused(facts, told))
+    )
 
 
 def _upload_path(facts: SparkFacts, uri: str) -> dict[str, str]:
-    """Where spark-submit puts a script of this machine: beside a staged archive, if the user names no other place and Hadoop can write there."""
+    """Where spark-submit puts a script of this machine: beside a staged archive, if the user names
+    no other place and Hadoop can write there.
+    """
     folder, _, _ = uri.rpartition("/")
     writable = urlsplit(uri).scheme not in ("", "file", "local", "http", "https")
     return {_UPLOAD: folder} if writable and not facts.conf.get(_UPLOAD) else {}
@@ -75,23 +87,33 @@ def _unused(facts: SparkFacts, told: Mapping[str, str]) -> Iterator[Finding]:
     for key in sorted({_DRIVER_PYTHON, *ours}.intersection(facts.conf)):
         if facts.conf[key] != told.get(key):
             cause = "in cluster mode the driver runs the shipped environment"
-            yield Finding(f"{key} is not used", redact_setting(key, facts.conf[key]), cause, f"remove {key}", severity="note")
+            yield Finding(
+                f"{key} is not used",
+                redact_setting(key, facts.conf[key]),
+                cause,
+                f"remove {key}",
+                severity="note",
+            )
 
 
 def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
     """Refuse a place that pods do not see.
 
-    What lies on this machine is uploaded by spark-submit, if it is told where to (KubernetesUtils.uploadAndTransformFileUris). A `local:` place is
-    unpacked by the driver and not served to executors ("File with 'local' scheme ... is not supported to add to file server").
-    """
+    What lies on this machine is uploaded by spark-submit, if it is told where to
+    (KubernetesUtils.uploadAndTransformFileUris). A `local:` place is unpacked by the driver and not
+    served to executors ("File with 'local' scheme ... is not supported to add to file server")."""
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file") and not facts.conf.get(_UPLOAD):
         raise LaunchError(
             "the driver's pod cannot read the archive",
             value=redact(uri),
             cause=f"it lies on this machine, and {_UPLOAD} is not set",
-            cure=f'stage="s3a://bucket/boats" (or hdfs://, gs://, abfs://: what pods can read); or --conf {_UPLOAD}=s3a://bucket/uploads, where'
-            f" spark-submit puts it and your script; or {_UPLOAD}=file:///shared with a volume mounted there in the driver's pod",
+            cure=(
+                'stage="s3a://bucket/boats" (or hdfs://, gs://, abfs://: what pods can read); or'
+                f" --conf {_UPLOAD}=s3a://bucket/uploads, where"
+                f" spark-submit puts it and your script; or {_UPLOAD}=file:///shared with a volume"
+                " mounted there in the driver's pod"
+            ),
         )
     if scheme == "local":
         raise LaunchError(

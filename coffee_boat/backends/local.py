@@ -10,7 +10,9 @@ from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
 
 class LocalBackend:
-    """Runs the environment where it lies unpacked: in local mode Spark unpacks archives, but never into the workers' folder."""
+    """Runs the environment where it lies unpacked: in local mode Spark unpacks archives, but never
+    into the workers' folder.
+    """
 
     needs_environment = True
 
@@ -18,8 +20,17 @@ class LocalBackend:
         """Absolute paths into `environment`; nothing is sent."""
         _settings.refuse_cluster_mode(facts, "the driver and its executors are one process here")
         if environment is None:
-            raise LaunchError("the environment is not unpacked on this machine", value=shipped.archive.name, cause="local[*] runs it from the store", cure="call launch_ship again")
+            raise LaunchError(
+                "the environment is not unpacked on this machine",
+                value=shipped.archive.name,
+                cause="local[*] runs it from the store",
+                cure="call launch_ship again",
+            )
         archive = shipped.archive
-        python = str(environment / archive.python) if archive.has_python else facts.python or f"python{archive.target.minor}"
+        python = (
+            str(environment / archive.python)
+            if archive.has_python
+            else facts.python or f"python{archive.target.minor}"
+        )
         packages = None if archive.has_python else _settings.python_path(archive, str(environment))
         return _settings.patch(facts, python=python, packages=packages, conf={})

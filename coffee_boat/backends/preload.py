@@ -22,12 +22,25 @@ class _Unsafe:
 
 
 _FORK_UNSAFE = {
-    "grpc": _Unsafe("gRPC's core has threads of its own and does not support fork() once it was used", "https://github.com/grpc/grpc/blob/master/doc/fork_support.md"),
-    "jax": _Unsafe("JAX has threads of its own: after a fork it is likely to hang", "https://github.com/jax-ml/jax/issues/18852"),
-    "polars": _Unsafe("Polars' thread pool and locks do not survive a fork", "https://docs.pola.rs/user-guide/misc/multiprocessing/"),
-    "tensorflow": _Unsafe("TensorFlow has threads of its own: a session from before a fork hangs after it", "https://github.com/tensorflow/tensorflow/issues/5448"),
+    "grpc": _Unsafe(
+        "gRPC's core has threads of its own and does not support fork() once it was used",
+        "https://github.com/grpc/grpc/blob/master/doc/fork_support.md",
+    ),
+    "jax": _Unsafe(
+        "JAX has threads of its own: after a fork it is likely to hang",
+        "https://github.com/jax-ml/jax/issues/18852",
+    ),
+    "polars": _Unsafe(
+        "Polars' thread pool and locks do not survive a fork",
+        "https://docs.pola.rs/user-guide/misc/multiprocessing/",
+    ),
+    "tensorflow": _Unsafe(
+        "TensorFlow has threads of its own: a session from before a fork hangs after it",
+        "https://github.com/tensorflow/tensorflow/issues/5448",
+    ),
     "torch": _Unsafe(
-        "CUDA that was initialised before a fork cannot be used after it; importing torch does not initialise it, but what imports torch may",
+        "CUDA that was initialised before a fork cannot be used after it; importing torch does not"
+        " initialise it, but what imports torch may",
         "https://docs.pytorch.org/docs/stable/notes/multiprocessing.html",
     ),
 }
@@ -45,7 +58,12 @@ def preloading(patch: ConfPatch, facts: SparkFacts, modules: Sequence[str]) -> C
     theirs = facts.conf.get(_DAEMON_MODULE, _OURS)
     if theirs != _OURS:
         environment[daemon.DAEMON] = theirs
-    return replace(patch, conf={**patch.conf, _DAEMON_MODULE: _OURS}, environment=environment, findings=(*patch.findings, *_no_daemon(facts, modules), *fork_unsafe(modules)))
+    return replace(
+        patch,
+        conf={**patch.conf, _DAEMON_MODULE: _OURS},
+        environment=environment,
+        findings=(*patch.findings, *_no_daemon(facts, modules), *fork_unsafe(modules)),
+    )
 
 
 def fork_unsafe(modules: Sequence[str]) -> Iterator[Finding]:
@@ -53,9 +71,19 @@ def fork_unsafe(modules: Sequence[str]) -> Iterator[Finding]:
     for module in modules:
         known = _FORK_UNSAFE.get(module.partition(".")[0])
         if known is not None:
-            yield Finding("a preloaded library may not survive a fork", module, f"{known.why} ({known.source})", f"leave {module} out of preload if tasks hang or crash")
+            yield Finding(
+                "a preloaded library may not survive a fork",
+                module,
+                f"{known.why} ({known.source})",
+                f"leave {module} out of preload if tasks hang or crash",
+            )
 
 
 def _no_daemon(facts: SparkFacts, modules: Sequence[str]) -> Iterator[Finding]:
     if facts.conf.get(_USE_DAEMON, "true").lower() == "false":
-        yield Finding("modules are not preloaded", ", ".join(modules), f"{_USE_DAEMON}=false: each worker is a Python of its own", f"remove {_USE_DAEMON}")
+        yield Finding(
+            "modules are not preloaded",
+            ", ".join(modules),
+            f"{_USE_DAEMON}=false: each worker is a Python of its own",
+            f"remove {_USE_DAEMON}",
+        )

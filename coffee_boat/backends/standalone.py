@@ -1,4 +1,6 @@
-"""spark://host:port and local-cluster[n,cores,MiB]: every executor fetches the archive and unpacks it into its working directory."""
+"""spark://host:port and local-cluster[n,cores,MiB]: every executor fetches the archive and unpacks
+it into its working directory.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,25 @@ from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
 
 class FileServerBackend:
-    """Names the archive in spark.archives, and its interpreter relative to the executor's working directory."""
+    """Names the archive in spark.archives, and its interpreter relative to the executor's working
+    directory.
+    """
 
     needs_environment = False
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
         """spark.archives with the user's own kept, and relative paths."""
         there = _settings.unpacked(shipped.archive)
-        archives, findings = _settings.merge_archives(facts.conf.get("spark.archives", ""), f"{shipped.uri}#{shipped.archive.name}")
-        return _settings.patch(facts, python=there.python, packages=there.packages, conf={"spark.archives": archives, **there.planned}, findings=findings)
+        archives, findings = _settings.merge_archives(
+            facts.conf.get("spark.archives", ""), f"{shipped.uri}#{shipped.archive.name}"
+        )
+        return _settings.patch(
+            facts,
+            python=there.python,
+            packages=there.packages,
+            conf={"spark.archives": archives, **there.planned},
+            findings=findings,
+        )
 
 
 class StandaloneBackend(FileServerBackend):
@@ -25,5 +37,8 @@ class StandaloneBackend(FileServerBackend):
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
         """As FileServerBackend."""
-        _settings.refuse_cluster_mode(facts, "Spark's standalone clusters run no Python application in cluster mode (SparkSubmit)")
+        _settings.refuse_cluster_mode(
+            facts,
+            "Spark's standalone clusters run no Python application in cluster mode (SparkSubmit)",
+        )
         return super().patch(facts, shipped, environment=environment)

@@ -33,7 +33,8 @@ class Downloads:
 
     Args:
         indexes: timeout, proxy, certificates and trusted hosts.
-        urls: index URLs and others; where one holds credentials, they are used for its scheme, host and port.
+        urls: index URLs and others; where one holds credentials, they are used for its scheme, host
+        and port.
             Elsewhere requests takes those of the user's netrc.
     """
 
@@ -62,7 +63,9 @@ class Downloads:
                 break
             except RequestException as error:
                 if attempt == _ATTEMPTS or not _passing(error):
-                    raise _cannot_fetch(url, error) from None  # a traceback would show the URL as it is; what the error says is told
+                    raise _cannot_fetch(
+                        url, error
+                    ) from None  # a traceback would show the URL as it is; what the error says is told
                 self._stop.wait(0.2 * 2**attempt)
         if digest != sha256:
             raise _does_not_match(url, sha256, digest, size, length)
@@ -86,7 +89,9 @@ class Downloads:
             stream=True,
             timeout=settings.timeout,
             auth=self._logins.get(origin(url)),
-            headers={"Accept-Encoding": "identity"},  # the bytes as they are stored: a .tar.gz must not be unpacked on the way
+            headers={
+                "Accept-Encoding": "identity"
+            },  # the bytes as they are stored: a .tar.gz must not be unpacked on the way
             proxies=proxies,
             verify=self._verify(url),
             cert=settings.client_cert or os.environ.get("SSL_CLIENT_CERT") or None,
@@ -103,19 +108,36 @@ class Downloads:
 
     def _verify(self, url: str) -> bool | str:
         parts = urlsplit(url)
-        if parts.netloc.rpartition("@")[2] in self._indexes.trusted_hosts or parts.hostname in self._indexes.trusted_hosts:
+        if (
+            parts.netloc.rpartition("@")[2] in self._indexes.trusted_hosts
+            or parts.hostname in self._indexes.trusted_hosts
+        ):
             return False
-        named = (self._indexes.cert, *(os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")))
+        named = (
+            self._indexes.cert,
+            *(
+                os.environ.get(name)
+                for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+            ),
+        )
         return next((bundle for bundle in named if bundle), True)
 
 
 def _passing(error: Exception) -> bool:
     """True for a failure that may not come again."""
-    from requests.exceptions import ChunkedEncodingError, ConnectionError, HTTPError, SSLError, Timeout  # noqa: A004
+    from requests.exceptions import (
+        ChunkedEncodingError,
+        ConnectionError,  # noqa: A004
+        HTTPError,
+        SSLError,
+        Timeout,
+    )
 
     if isinstance(error, HTTPError):
         return error.response.status_code in _AGAIN
-    return isinstance(error, ConnectionError | ChunkedEncodingError | Timeout) and not isinstance(error, SSLError)
+    return isinstance(error, ConnectionError | ChunkedEncodingError | Timeout) and not isinstance(
+        error, SSLError
+    )
 
 
 def _cannot_fetch(url: str, error: Exception) -> BuildError:
@@ -124,15 +146,26 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
     value = f"{redact(url)}: {redact(str(error))}"
     if isinstance(error, SSLError):
         return BuildError(
-            "the certificate of a server is not trusted", value=value, cause="a company's proxy signs with its own authority", cure="export SSL_CERT_FILE=/path/to/company-ca.pem"
+            "the certificate of a server is not trusted",
+            value=value,
+            cause="a company's proxy signs with its own authority",
+            cure="export SSL_CERT_FILE=/path/to/company-ca.pem",
         )
     status = error.response.status_code if isinstance(error, HTTPError) else 0
     if status in (401, 403):
         return BuildError(
-            "a server refused the credentials", value=value, cause="they are missing, wrong or expired", cure="put user and password (or token) into ~/.netrc or into the index URL"
+            "a server refused the credentials",
+            value=value,
+            cause="they are missing, wrong or expired",
+            cure="put user and password (or token) into ~/.netrc or into the index URL",
         )
     if status in (404, 410):
-        return BuildError("a file of the lock is not there any more", value=value, cause="it was deleted from the index since it was locked", cure="make the lock again")
+        return BuildError(
+            "a file of the lock is not there any more",
+            value=value,
+            cause="it was deleted from the index since it was locked",
+            cure="make the lock again",
+        )
     return BuildError(
         "a file cannot be fetched",
         value=value,

@@ -1,8 +1,8 @@
-"""Run by the interpreter that is copied, or by its copy, never imported: one word says what to do, JSON comes by stdin and goes by stdout.
+"""Run by the interpreter that is copied, or by its copy, never imported: one word says what to do,
+JSON comes by stdin and goes by stdout.
 
-A process of its own, because bytecode must come from the interpreter that will read it, and because what the loader finds for
-that interpreter is only to be seen there. Standard library only.
-"""
+A process of its own, because bytecode must come from the interpreter that will read it, and because
+what the loader finds for that interpreter is only to be seen there. Standard library only."""
 
 from __future__ import annotations
 
@@ -21,11 +21,19 @@ from typing import Any
 
 
 def compiled(root: str, names: list[str]) -> list[str]:
-    """Write bytecode beside each file; returns the names of what was written. A file that is not valid Python (a template, a sample) has none."""
+    """Write bytecode beside each file; returns the names of what was written.
+
+    A file that is not valid Python (a template, a sample) has none.
+    """
     written = []
     for name in names:
         try:
-            path = py_compile.compile(f"{root}/{name}", dfile=name, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+            path = py_compile.compile(
+                f"{root}/{name}",
+                dfile=name,
+                doraise=True,
+                invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+            )
         except (py_compile.PyCompileError, ValueError, RecursionError):
             continue
         written.append(str(path)[len(root) + 1 :])
@@ -33,19 +41,28 @@ def compiled(root: str, names: list[str]) -> list[str]:
 
 
 def imported(modules: list[str]) -> dict[str, Any]:
-    """Import modules; returns those that failed with the reason, and all files that are mapped afterwards."""
+    """Import modules; returns those that failed with the reason, and all files that are mapped
+    afterwards.
+    """
     reasons = {name: _reason(name) for name in modules}
-    return {"failed": {name: reason for name, reason in reasons.items() if reason}, "mapped": mapped()}
+    return {
+        "failed": {name: reason for name, reason in reasons.items() if reason},
+        "mapped": mapped(),
+    }
 
 
 def located(libraries: list[str]) -> dict[str, str]:
-    """Where the loader finds shared libraries for this interpreter; those that it does not find are left out."""
+    """Where the loader finds shared libraries for this interpreter; those that it does not find are
+    left out.
+    """
     import ctypes
 
     for name in libraries:
         with contextlib.suppress(OSError):
             ctypes.CDLL(name)
-    return {name: path for path in mapped() for name in libraries if Path(path).name.startswith(name)}
+    return {
+        name: path for path in mapped() for name in libraries if Path(path).name.startswith(name)
+    }
 
 
 def mapped() -> list[str]:
@@ -64,5 +81,9 @@ def _reason(module: str) -> str:
 
 
 if __name__ == "__main__":
-    verbs: dict[str, Callable[..., object]] = {"compile": compiled, "import": imported, "locate": located}
+    verbs: dict[str, Callable[..., object]] = {
+        "compile": compiled,
+        "import": imported,
+        "locate": located,
+    }
     sys.stdout.write(json.dumps(verbs[sys.argv[1]](**json.load(sys.stdin))))

@@ -1,4 +1,7 @@
-"""Run by any interpreter, however old: prints as JSON what it is. Standard library and the oldest syntax only."""
+"""Run by any interpreter, however old: prints as JSON what it is.
+
+Standard library and the oldest syntax only.
+"""
 
 import json
 import os
@@ -22,7 +25,12 @@ if __name__ == "__main__":
                 "base": getattr(sys, "base_prefix", sys.prefix),
                 "stdlib": os.path.dirname(os.__file__),  # noqa: PTH120
                 "libdir": getattr(sys, "platlibdir", "lib"),
-                "extensions": [path for path in sys.path if os.path.basename(path) == "lib-dynload" and os.path.isdir(path)],  # noqa: PTH112, PTH119
+                "extensions": [
+                    path
+                    for path in sys.path
+                    if os.path.basename(path) == "lib-dynload"  # noqa: PTH119
+                    and os.path.isdir(path)  # noqa: PTH112
+                ],
                 "site": site.getsitepackages(),
                 "builtin": list(sys.builtin_module_names),
             }

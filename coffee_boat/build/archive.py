@@ -1,12 +1,14 @@
 """Chunks -> archive: concatenation, and what is done with a finished archive on the driver.
 
-    chunk | chunk | ... | tail        each a run of gzip members; the tail holds boat.json and the end of the tar
+    chunk | chunk | ... | tail        each a run of gzip members; the tail holds boat.json and the
+    end of the tar
 
-Readers that take a gzip file of many members: GNU gzip, tar and libarchive; Python's gzip and `tarfile.open(path)`; Hadoop's unTar, so
-Spark's and YARN's archives; java.util.zip.GZIPInputStream on a file. Readers that stop after the first member without an error:
-Python's `tarfile.open(mode="r|gz")`, commons-compress unless told `decompressConcatenated`, GZIPInputStream on a stream that
-answers 0 to available(). Therefore boat.json is the last entry: it tells whether all was unpacked.
-"""
+Readers that take a gzip file of many members: GNU gzip, tar and libarchive; Python's gzip and
+`tarfile.open(path)`; Hadoop's unTar, so Spark's and YARN's archives; java.util.zip.GZIPInputStream
+on a file. Readers that stop after the first member without an error: Python's
+`tarfile.open(mode="r|gz")`, commons-compress unless told `decompressConcatenated`, GZIPInputStream
+on a stream that answers 0 to available(). Therefore boat.json is the last entry: it tells whether
+all was unpacked."""
 
 from __future__ import annotations
 
@@ -37,7 +39,14 @@ FORMAT = 1
 
 _BUFFER = 1 << 18
 _SHOWN = 3
-_NO_COPY_IN_KERNEL = {errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM, errno.EBADF}
+_NO_COPY_IN_KERNEL = {
+    errno.EXDEV,
+    errno.ENOSYS,
+    errno.EINVAL,
+    errno.EOPNOTSUPP,
+    errno.EPERM,
+    errno.EBADF,
+}
 _SUFFIXES = (".tar.gz", ".tgz")
 
 
@@ -52,18 +61,35 @@ class Destination:
         """Refuse what cannot be the archive's place, before anything is made for it.
 
         Raises:
-            BuildError: it exists and `overwrite` is not given, is not called .tar.gz or .tgz, or lies where nothing may be written.
+            BuildError: it exists and `overwrite` is not given, is not called .tar.gz or .tgz, or
+            lies where nothing may be written.
         """
         path = self.path
         if not path.name.endswith(_SUFFIXES):
             cause = "Spark looks at the file's name to know how to unpack it"
-            raise BuildError("an archive cannot be called so", value=str(path), cause=cause, cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz")
+            raise BuildError(
+                "an archive cannot be called so",
+                value=str(path),
+                cause=cause,
+                cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz",
+            )
         if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
             missing = not path.absolute().parent.exists()
-            cause, cure = ("there is no such folder", f"mkdir -p {path.absolute().parent}") if missing else ("nothing may be written in its folder", "name another folder")
-            raise BuildError("the archive cannot be written", value=str(path), cause=cause, cure=cure)
+            cause, cure = (
+                ("there is no such folder", f"mkdir -p {path.absolute().parent}")
+                if missing
+                else ("nothing may be written in its folder", "name another folder")
+            )
+            raise BuildError(
+                "the archive cannot be written", value=str(path), cause=cause, cure=cure
+            )
         if path.is_dir() or (path.exists() and not self.overwrite):
-            raise BuildError("there is a file already", value=str(path), cause="nothing is overwritten unasked", cure="name another file, remove it, or give overwrite=True")
+            raise BuildError(
+                "there is a file already",
+                value=str(path),
+                cause="nothing is overwritten unasked",
+                cure="name another file, remove it, or give overwrite=True",
+            )
 
     @contextmanager
     def written(self) -> Iterator[BinaryIO]:
@@ -79,16 +105,27 @@ class Destination:
             scratch.replace(self.path)
 
 
-def assemble(chunks: Sequence[Chunk], *, target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any], store: Store, to: Destination | None = None) -> Archive:
-    """The archive of some chunks, in this order; where two hold the same file, the later one wins when it is unpacked.
+def assemble(
+    chunks: Sequence[Chunk],
+    *,
+    target: Target,
+    lock: Lock,
+    has_python: bool,
+    inputs: Mapping[str, Any],
+    store: Store,
+    to: Destination | None = None,
+) -> Archive:
+    """The archive of some chunks, in this order; where two hold the same file, the later one wins
+    when it is unpacked.
 
     Args:
-        inputs: a JSON value for boat.json: what was asked for. No paths of this machine, no secrets.
-        to: where it is written, whole or not at all, instead of the store.
+        inputs: a JSON value for boat.json: what was asked for. No paths of this machine, no
+        secrets. to: where it is written, whole or not at all, instead of the store.
 
     Raises:
-        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder where another has a file; or `to` cannot be written.
-        StoreError: the archive is not there yet, and the store cannot be written.
+        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder
+        where another has a file; or `to` cannot be written. StoreError: the archive is not there
+        yet, and the store cannot be written.
     """
     tail, tail_id = _tail(_manifest(chunks, target, lock, has_python, inputs))
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
@@ -129,7 +166,8 @@ def copy_to(archive: Archive, to: Destination) -> Archive:
 
 
 def unpack(archive: Archive, store: Store) -> Path:
-    """The archive unpacked in the store, whole, once for all processes: the environment of local[*].
+    """The archive unpacked in the store, whole, once for all processes: the environment of
+    local[*].
 
     Raises:
         BuildError: the archive is damaged or was cut short.
@@ -149,23 +187,46 @@ def unpack_chunk(chunk: Chunk, store: Store) -> Path:
 
 
 def modules(archive: Archive, store: Store) -> frozenset[str]:
-    """The top-level modules in an archive's site-packages: names without a suffix, folders of data among them."""
+    """The top-level modules in an archive's site-packages: names without a suffix, folders of data
+    among them.
+    """
     folder = archive.target.site_packages
-    names = (name.removeprefix(folder) for chunk in archive.chunks for name in store.recall("listing", chunk.id) or {} if name.startswith(folder))
+    names = (
+        name.removeprefix(folder)
+        for chunk in archive.chunks
+        for name in store.recall("listing", chunk.id) or {}
+        if name.startswith(folder)
+    )
     return frozenset(name.partition("/")[0].partition(".")[0] for name in names)
 
 
 # boat.json and the archive's bytes
 
 
-def _manifest(chunks: Sequence[Chunk], target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any]) -> bytes:
+def _manifest(
+    chunks: Sequence[Chunk], target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any]
+) -> bytes:
     value = {
         "format": FORMAT,
         "coffee_boat": __version__,
         "inputs": dict(inputs),
         "lock": lock.digest,
         "pins": {pin.name: pin.version for pin in lock.pins},
-        **({"conda": {pin.name: {"version": pin.version, "build": pin.build, "channel": pin.channel, "license": pin.license} for pin in lock.conda}} if lock.conda else {}),
+        **(
+            {
+                "conda": {
+                    pin.name: {
+                        "version": pin.version,
+                        "build": pin.build,
+                        "channel": pin.channel,
+                        "license": pin.license,
+                    }
+                    for pin in lock.conda
+                }
+            }
+            if lock.conda
+            else {}
+        ),
         "chunks": [{"id": chunk.id, "label": chunk.label} for chunk in chunks],
         "glibc": max((chunk.floor for chunk in chunks), default=(0, 0)),
         "architecture": target.architecture,
@@ -186,7 +247,10 @@ def _tail(manifest: bytes) -> tuple[bytes, str]:
 
 def _publish(chunks: Sequence[Chunk], tail: bytes, archive_id: str, store: Store) -> None:
     final = store.archive_path(archive_id)
-    with store.publish("archives", f"{archive_id}/{final.name}") as scratch, scratch.open("wb", buffering=0) as out:
+    with (
+        store.publish("archives", f"{archive_id}/{final.name}") as scratch,
+        scratch.open("wb", buffering=0) as out,
+    ):
         _concatenate(chunks, tail, out, store)
 
 
@@ -204,7 +268,9 @@ def _must_have(out: BinaryIO, size: int) -> None:
 
 
 def _append(path: Path, size: int, out: BinaryIO) -> None:
-    """Copy a file to where `out` stands; both unbuffered, so that the kernel can do it (or share the blocks)."""
+    """Copy a file to where `out` stands; both unbuffered, so that the kernel can do it (or share
+    the blocks).
+    """
     with _opened(path) as source:
         _copy_in_kernel(source, out)
         shutil.copyfileobj(source, out, 1 << 20)
@@ -235,7 +301,12 @@ def _copy_in_kernel(source: BinaryIO, out: BinaryIO) -> None:
 
 
 def _gone(path: Path, cause: str) -> BuildError:
-    return BuildError("a built file is gone or damaged", value=str(path), cause=cause, cure=f"rm -f {path}, and try again: it is then made anew")
+    return BuildError(
+        "a built file is gone or damaged",
+        value=str(path),
+        cause=cause,
+        cure=f"rm -f {path}, and try again: it is then made anew",
+    )
 
 
 # clashes
@@ -247,15 +318,27 @@ def _clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Fi
     if known is not None:
         return tuple(Finding(**value) for value in known)
     listings = [store.recall("listing", chunk.id) for chunk in chunks]
-    found = tuple(_find_clashes([(chunk.label or chunk.id[:12], listing or {}) for chunk, listing in zip(chunks, listings, strict=True)]))
-    if None not in listings:  # where nothing is known of a chunk, nothing found is not nothing to tell
+    found = tuple(
+        _find_clashes(
+            [
+                (chunk.label or chunk.id[:12], listing or {})
+                for chunk, listing in zip(chunks, listings, strict=True)
+            ]
+        )
+    )
+    if (
+        None not in listings
+    ):  # where nothing is known of a chunk, nothing found is not nothing to tell
         with suppress(StoreError):
             store.remember("clashes", archive_id, [asdict(finding) for finding in found])
     return found
 
 
 def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator[Finding]:
-    """Files of two chunks with one name and different content. Equal ones (an empty __init__.py) do no harm."""
+    """Files of two chunks with one name and different content.
+
+    Equal ones (an empty __init__.py) do no harm.
+    """
     _check_tree(listings)
     for (first, early), (second, late) in combinations(listings, 2):
         names = sorted(name for name in early.keys() & late.keys() if early[name] != late[name])
@@ -273,7 +356,12 @@ def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:
     for label, listing in listings:
         for folder in sorted(folders_of(listing) & files.keys()):
             cause = f"{label} has files below it, {files[folder]} has a file or a link of that name"
-            raise BuildError("two packages cannot be unpacked together", value=folder, cause=cause, cure="leave one of them out, or pin another version of it")
+            raise BuildError(
+                "two packages cannot be unpacked together",
+                value=folder,
+                cause=cause,
+                cure="leave one of them out, or pin another version of it",
+            )
 
 
 # unpacking
@@ -293,14 +381,21 @@ def _unpacked(source: Path, size: int, name: str, store: Store, last: str) -> Pa
 
 
 def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
-    # isal and a plain loop take half of the processor time of gzip and GNU tar; threads gain nothing, since files are made one by one.
+    # isal and a plain loop take half of the processor time of gzip and GNU tar; threads gain
+    # nothing, since files are made one by one.
     from isal import igzip, isal_zlib
 
-    name, unreadable = "", (tarfile.ReadError, EOFError, gzip.BadGzipFile, cast("type[Exception]", isal_zlib.error))
+    name, unreadable = (
+        "",
+        (tarfile.ReadError, EOFError, gzip.BadGzipFile, cast("type[Exception]", isal_zlib.error)),
+    )
     try:
         if source.stat().st_size != size:
             raise _gone(source, f"it has {source.stat().st_size} bytes, {size} were made")
-        with igzip.open(source, "rb") as stream, tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER) as entries:
+        with (
+            igzip.open(source, "rb") as stream,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER) as entries,
+        ):
             for entry in entries:
                 name = entry.name
                 _unpack_entry(entries, entry, folder)
@@ -348,4 +443,9 @@ def _beside(path: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".boat-") as folder:
             yield Path(folder) / "archive"
     except OSError as error:
-        raise BuildError("the archive cannot be written", value=str(path), cause=error.strerror or str(error), cure="free some space, or name another folder") from error
+        raise BuildError(
+            "the archive cannot be written",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="free some space, or name another folder",
+        ) from error

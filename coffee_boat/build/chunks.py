@@ -1,9 +1,9 @@
 """Chunks: tar entries as gzip members, made once, kept in the store, concatenated into archives.
 
-A gzip file may hold many members (RFC 1952, 2.2), each a header, a raw deflate stream, CRC-32 and length. A wheel is a zip: its raw
-deflate streams, CRCs and lengths are known, so they become gzip members as they are; only tar headers, paddings and small files are
-compressed anew. A chunk ends on a tar block but has no end-of-archive, hence chunks can be concatenated in any order.
-"""
+A gzip file may hold many members (RFC 1952, 2.2), each a header, a raw deflate stream, CRC-32 and
+length. A wheel is a zip: its raw deflate streams, CRCs and lengths are known, so they become gzip
+members as they are; only tar headers, paddings and small files are compressed anew. A chunk ends on
+a tar block but has no end-of-archive, hence chunks can be concatenated in any order."""
 
 from __future__ import annotations
 
@@ -28,14 +28,20 @@ from coffee_boat.model import Chunk, digest_of
 MTIME = 315532800
 """1980-01-01, the first instant that a zip can name; every entry carries it."""
 FORMAT = 2
-"""Part of every chunk's key: raise it when the bytes that this package writes for the same inputs change."""
+"""Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
+change.
+"""
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _BLOCK = 512
 _BATCH = 1 << 20
 _SMALL = 2048
 _SLICE = 1 << 17
-"""Bytes inflated at a time. With smaller ones threads wait longer for each other than they work; 1 KiB of a hostile stream may become 1 MiB."""
+"""Bytes inflated at a time.
+
+With smaller ones threads wait longer for each other than they work; 1 KiB of a hostile stream may
+become 1 MiB.
+"""
 _LEVEL = 1
 _NO_NAMES = {"", ".", ".."}
 _HEAD = 64
@@ -62,19 +68,23 @@ class Content(NamedTuple):
 class ChunkWriter:
     """Writes tar entries (pax, POSIX.1-2001) as gzip members into a binary file.
 
-    The tar bytes depend on names, contents and run bits only. The gzip bytes of what is compressed here also depend on the
-    version of the deflate library; a chunk's id is therefore of the uncompressed bytes: sha256 of the tar, with the sha256 of its content in
-    place of each file that is copied as a deflate stream. So a large file is hashed once, for the id and for its wheel's RECORD.
+    The tar bytes depend on names, contents and run bits only. The gzip bytes of what is compressed
+    here also depend on the version of the deflate library; a chunk's id is therefore of the
+    uncompressed bytes: sha256 of the tar, with the sha256 of its content in place of each file that
+    is copied as a deflate stream. So a large file is hashed once, for the id and for its wheel's
+    RECORD.
 
-    Names are relative to the archive's root: no leading "./" or "/", no "..". A folder's entry is written before its first
-    use, because Hadoop's own Java untar makes no parents for links. An entry written twice stays twice; the later one wins.
-    """
+    Names are relative to the archive's root: no leading "./" or "/", no "..". A folder's entry is
+    written before its first use, because Hadoop's own Java untar makes no parents for links. An
+    entry written twice stays twice; the later one wins."""
 
     def __init__(self, out: BinaryIO) -> None:
         self.files = 0
         self.unpacked = 0
         self.listing: dict[str, str] = {}
-        """Name -> fingerprint of the content (CRC-32 and length, or a link's target), to tell equal files from clashing ones."""
+        """Name -> fingerprint of the content (CRC-32 and length, or a link's target), to tell equal
+        files from clashing ones.
+        """
         self._out = out
         self._digest = hashlib.sha256()
         self._pending: list[bytes] = []
@@ -93,21 +103,33 @@ class ChunkWriter:
         self._add(_padding(len(data)))
 
     def link(self, name: str, target: str) -> None:
-        """A symbolic link; the target is relative to the link's folder and stays within the archive.
+        """A symbolic link; the target is relative to the link's folder and stays within the
+        archive.
 
         Raises:
             BuildError: the name or the target leaves the archive's root.
         """
         if not is_inside(name, target):
-            cause, cure = "on a node it would lead somewhere else", "replace the link by a copy of its target"
-            raise BuildError("a link points out of the archive", value=f"{name} -> {target}", cause=cause, cure=cure)
+            cause, cure = (
+                "on a node it would lead somewhere else",
+                "replace the link by a copy of its target",
+            )
+            raise BuildError(
+                "a link points out of the archive",
+                value=f"{name} -> {target}",
+                cause=cause,
+                cure=cure,
+            )
         self._parents(name)
         self._add(_encoded(name, tarfile.SYMTYPE, 0o777, target=target))
         self.listing[name] = f"-> {target}"
         self.files += 1
 
-    def deflated(self, name: str, raw: bytes | memoryview, *, crc: int, size: int, executable: bool = False) -> Content:
-        """A regular file whose content is a raw deflate stream already (RFC 1951); it is checked by inflating, and copied as it is.
+    def deflated(
+        self, name: str, raw: bytes | memoryview, *, crc: int, size: int, executable: bool = False
+    ) -> Content:
+        """A regular file whose content is a raw deflate stream already (RFC 1951); it is checked by
+        inflating, and copied as it is.
 
         Args:
             raw: the stream, nothing before and after it.
@@ -115,7 +137,8 @@ class ChunkWriter:
             size: bytes of content.
 
         Raises:
-            BuildError: the stream is damaged, is not the content promised, or is followed by other bytes.
+            BuildError: the stream is damaged, is not the content promised, or is followed by other
+            bytes.
         """
         if len(raw) < _SMALL:
             data = inflate(name, raw, crc=crc, size=size)
@@ -150,8 +173,13 @@ class ChunkWriter:
 
     def _parents(self, name: str) -> None:
         if not is_plain(name):
-            cause, cure = 'it is absolute, has "." or ".." in it, or is too long', "rename the file, or leave its package out"
-            raise BuildError("a file's name cannot be put into an archive", value=name, cause=cause, cure=cure)
+            cause, cure = (
+                'it is absolute, has "." or ".." in it, or is too long',
+                "rename the file, or leave its package out",
+            )
+            raise BuildError(
+                "a file's name cannot be put into an archive", value=name, cause=cause, cure=cure
+            )
         folder = name.rpartition("/")[0]
         if folder and folder not in self._folders:
             self._parents(folder)
@@ -171,7 +199,9 @@ class ChunkWriter:
         self._pending, self._waiting = [], 0
         self._digest.update(data)
         compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
-        self._member(compressor.compress(data) + compressor.flush(), isal_zlib.crc32(data), len(data))
+        self._member(
+            compressor.compress(data) + compressor.flush(), isal_zlib.crc32(data), len(data)
+        )
 
     def _member(self, raw: bytes | memoryview, crc: int, size: int) -> None:
         self._out.write(_GZIP_HEADER)
@@ -185,7 +215,8 @@ def recall(store: Store, key: object) -> Chunk | None:
 
 
 def make(store: Store, key: object, label: str, fill: Fill) -> Chunk:
-    """The chunk that was made from `key`; otherwise `fill` makes it, once for all processes, and it is remembered.
+    """The chunk that was made from `key`; otherwise `fill` makes it, once for all processes, and it
+    is remembered.
 
     Args:
         key: a JSON value that decides every byte of the chunk.
@@ -224,12 +255,19 @@ def without_bytecode(relative: str) -> bool:
     return not f"/{relative}".endswith("/__pycache__/")
 
 
-def fill_from_tree(writer: ChunkWriter, tree: Path, *, prefix: str = "", keep: Callable[[str], bool] = without_bytecode) -> None:
+def fill_from_tree(
+    writer: ChunkWriter,
+    tree: Path,
+    *,
+    prefix: str = "",
+    keep: Callable[[str], bool] = without_bytecode,
+) -> None:
     """Write all files and links below a folder, sorted, run bits kept; empty folders are left out.
 
     Args:
         prefix: put before each name, with a slash at the end.
-        keep: told a path relative to `tree`, of a file, or (with a slash at the end) of a folder; False leaves it out.
+        keep: told a path relative to `tree`, of a file, or (with a slash at the end) of a folder;
+        False leaves it out.
 
     Raises:
         BuildError: a link leaves the archive, or an entry is neither file, folder nor link.
@@ -241,7 +279,12 @@ def fill_from_tree(writer: ChunkWriter, tree: Path, *, prefix: str = "", keep: C
         elif stat.S_ISREG(mode):
             writer.file(prefix + relative, path.read_bytes(), executable=bool(mode & 0o111))
         else:
-            raise BuildError("neither a file, a folder nor a link", value=str(path), cause="a socket, a pipe or a device cannot be shipped", cure="remove it")
+            raise BuildError(
+                "neither a file, a folder nor a link",
+                value=str(path),
+                cause="a socket, a pipe or a device cannot be shipped",
+                cure="remove it",
+            )
 
 
 def _walk(tree: Path, keep: Callable[[str], bool], below: str = "") -> Iterator[tuple[str, Path]]:
@@ -259,7 +302,8 @@ def inflate(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> bytes
     """The content of a raw deflate stream, checked to the last byte.
 
     Raises:
-        BuildError: the stream is damaged, is not the content promised, or is followed by other bytes.
+        BuildError: the stream is damaged, is not the content promised, or is followed by other
+        bytes.
     """
     return b"".join(_inflated(name, raw, crc=crc, size=size))
 
@@ -270,7 +314,9 @@ def _inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Ite
     unreadable: Any = isal_zlib.error
     for start in range(0, len(raw), _SLICE):
         try:
-            block = stream.decompress(raw[start : start + _SLICE], min(size - length, sys.maxsize - 1) + 1)  # one byte too many is enough to know
+            block = stream.decompress(
+                raw[start : start + _SLICE], min(size - length, sys.maxsize - 1) + 1
+            )  # one byte too many is enough to know
         except unreadable as error:
             raise _damaged(name, f"its deflate stream cannot be read: {error}") from error
         length, check = length + len(block), isal_zlib.crc32(block, check)
@@ -288,20 +334,32 @@ def _inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Ite
 
 
 def is_plain(name: str) -> bool:
-    """True for a name that an entry may have: relative, each part a name that Linux takes (255 bytes), no "." or ".."."""
+    """True for a name that an entry may have: relative, each part a name that Linux takes (255
+    bytes), no "." or "..".
+    """
     parts = name.split("/")
-    return _NO_NAMES.isdisjoint(parts) and "\0" not in name and (len(os.fsencode(name)) <= 255 or all(len(os.fsencode(part)) <= 255 for part in parts))
+    return (
+        _NO_NAMES.isdisjoint(parts)
+        and "\0" not in name
+        and (len(os.fsencode(name)) <= 255 or all(len(os.fsencode(part)) <= 255 for part in parts))
+    )
 
 
 def is_inside(name: str, target: str) -> bool:
     """True if a link called `name` that points to `target` stays below the archive's root.
 
-    ".." counts at the target's start only: after another link it would lead elsewhere than it reads.
-    """
+    ".." counts at the target's start only: after another link it would lead elsewhere than it
+    reads."""
     up, parts = 0, target.split("/")
     while up < len(parts) and parts[up] == "..":
         up += 1
-    return bool(target) and "\0" not in target and not target.startswith("/") and ".." not in parts[up:] and up <= name.count("/")
+    return (
+        bool(target)
+        and "\0" not in target
+        and not target.startswith("/")
+        and ".." not in parts[up:]
+        and up <= name.count("/")
+    )
 
 
 def folders_of(names: Iterable[str]) -> set[str]:
@@ -321,7 +379,10 @@ def recorded_hash(algorithm: str, digest: bytes) -> str:
 
 
 def _encoded(name: str, kind: bytes, mode: int, *, size: int = 0, target: str = "") -> bytes:
-    """An entry's header. tarfile makes it in 40 microseconds; where the fields fit, filling in one that it made takes 5."""
+    """An entry's header.
+
+    tarfile makes it in 40 microseconds; where the fields fit, filling in one that it made takes 5.
+    """
     shown = f"{name}/" if kind == tarfile.DIRTYPE else name
     if target or size >= _LARGE or len(shown) > tarfile.LENGTH_NAME or not name.isascii():
         return _by_tarfile(name, kind, mode, size, target)
@@ -335,7 +396,9 @@ def _encoded(name: str, kind: bytes, mode: int, *, size: int = 0, target: str = 
 
 @cache
 def _blank(kind: bytes, mode: int) -> tuple[bytes, int]:
-    """A header without name and size, and its checksum, in which its own field counts as spaces (POSIX.1-2001, ustar interchange format)."""
+    """A header without name and size, and its checksum, in which its own field counts as spaces
+    (POSIX.1-2001, ustar interchange format).
+    """
     header = bytearray(_by_tarfile("", kind, mode, 0, ""))
     header[: tarfile.LENGTH_NAME] = bytes(tarfile.LENGTH_NAME)
     header[124:135] = bytes(11)
@@ -354,4 +417,9 @@ def _padding(size: int) -> bytes:
 
 
 def _damaged(name: str, cause: str) -> BuildError:
-    return BuildError("a compressed file is damaged", value=name, cause=cause, cure="fetch the file that holds it again")
+    return BuildError(
+        "a compressed file is damaged",
+        value=name,
+        cause=cause,
+        cure="fetch the file that holds it again",
+    )

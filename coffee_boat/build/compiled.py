@@ -1,9 +1,9 @@
 """The bytecode of a wheel as a chunk of its own, for those who ask for it (`bytecode = "all"`).
 
-Not the default: compiling numpy, pandas, pyarrow and scikit-learn takes longer than all the rest of a launch and adds half as
-many files to unpack, while an executor writes its own bytecode at the first import. It pays where executors cannot write
-beside their packages, or where many short-lived ones start.
-"""
+Not the default: compiling numpy, pandas, pyarrow and scikit-learn takes longer than all the rest of
+a launch and adds half as many files to unpack, while an executor writes its own bytecode at the
+first import. It pays where executors cannot write beside their packages, or where many short-lived
+ones start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from coffee_boat.model import Chunk
 
 
 def chunk(packed: Chunk, store: Store, *, python: str) -> Chunk:
-    """The compiled modules of a package's chunk, at their places in the archive; made once for the same chunk and interpreter.
+    """The compiled modules of a package's chunk, at their places in the archive; made once for the
+    same chunk and interpreter.
 
     Args:
         packed: in the store.
@@ -33,12 +34,19 @@ def chunk(packed: Chunk, store: Store, *, python: str) -> Chunk:
 
 
 def library_chunk(packed: Chunk, store: Store, *, python: str, minor: str) -> Chunk:
-    """The same for the standard library alone, in the chunk of an interpreter that came whole; without what is seldom read.
+    """The same for the standard library alone, in the chunk of an interpreter that came whole;
+    without what is seldom read.
 
     Raises:
         BuildError, StoreError: as `chunk`.
     """
-    return _chunk(packed, store, python, f"bytecode of {packed.label}, standard library", lambda name: _is_used(name, minor))
+    return _chunk(
+        packed,
+        store,
+        python,
+        f"bytecode of {packed.label}, standard library",
+        lambda name: _is_used(name, minor),
+    )
 
 
 def _is_used(name: str, minor: str) -> bool:
@@ -46,22 +54,35 @@ def _is_used(name: str, minor: str) -> bool:
     return name.startswith(library) and not name.startswith(site) and not bytecode.RARE.search(name)
 
 
-def _chunk(packed: Chunk, store: Store, python: str, label: str, keep: Callable[[str], bool]) -> Chunk:
+def _chunk(
+    packed: Chunk, store: Store, python: str, label: str, keep: Callable[[str], bool]
+) -> Chunk:
     def fill(writer: chunks.ChunkWriter) -> None:
         with tempfile.TemporaryDirectory(prefix="boat-bytecode-") as folder:
             root = Path(folder)
-            for name in bytecode.compile_tree(python, root, _sources(store.chunk_path(packed), root, keep)):
+            for name in bytecode.compile_tree(
+                python, root, _sources(store.chunk_path(packed), root, keep)
+            ):
                 writer.file(name, (root / name).read_bytes())
 
-    return chunks.make(store, ["bytecode", bytecode.FORMAT, packed.id, label, bytecode.stamp(python)], label, fill)
+    return chunks.make(
+        store, ["bytecode", bytecode.FORMAT, packed.id, label, bytecode.stamp(python)], label, fill
+    )
 
 
 def _sources(packed: Path, root: Path, keep: Callable[[str], bool]) -> list[str]:
-    """Write the Python files of a chunk below `root`; their names. What makes chunks has checked the names."""
+    """Write the Python files of a chunk below `root`; their names.
+
+    What makes chunks has checked the names.
+    """
     names = []
     with tarfile.open(packed) as entries:
         for entry in entries:
-            content = entries.extractfile(entry) if PurePosixPath(entry.name).suffix == ".py" and keep(entry.name) else None
+            content = (
+                entries.extractfile(entry)
+                if PurePosixPath(entry.name).suffix == ".py" and keep(entry.name)
+                else None
+            )
             if content is not None:
                 place = root / entry.name
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,16 @@
-"""Conda packages as chunks: one a package, as for wheels, so that environments share what they have in common.
+"""Conda packages as chunks: one a package, as for wheels, so that environments share what they have
+in common.
 
     lib/python3.11/site-packages/...   noarch python packages, too
     bin/..., lib/..., etc/..., share/...
-    conda-meta/NAME-VERSION-BUILD.json what it is, whose channel, which licence, and which of its files hold the prefix
+    conda-meta/NAME-VERSION-BUILD.json what it is, whose channel, which licence, and which of its
+    files hold the prefix
 
-Files are those of the package, with its own placeholder where a prefix belongs: an archive does not know where a node will put it.
-worker/prefix.py writes the real one there, once a node. Scripts for Python need none: they find it beside themselves. Bytecode is
-left out (its sources get other times when they are unpacked). Chunks stand in the order of conda's own links, a package after
-what it needs; of two that have the same file, the later one's is what executors get, as in conda.
-"""
+Files are those of the package, with its own placeholder where a prefix belongs: an archive does not
+know where a node will put it. worker/prefix.py writes the real one there, once a node. Scripts for
+Python need none: they find it beside themselves. Bytecode is left out (its sources get other times
+when they are unpacked). Chunks stand in the order of conda's own links, a package after what it
+needs; of two that have the same file, the later one's is what executors get, as in conda."""
 
 from __future__ import annotations
 
@@ -26,7 +28,16 @@ from coffee_boat.build import chunks, conda_prefix, elf, scripts
 from coffee_boat.build.chunks import ChunkWriter
 from coffee_boat.build.conda_prefix import CondaFile, Installed, Source
 from coffee_boat.errors import BuildError
-from coffee_boat.model import SENTINEL, START_FOLDER, Chunk, CondaPin, Finding, Lock, Target, digest_of
+from coffee_boat.model import (
+    SENTINEL,
+    START_FOLDER,
+    Chunk,
+    CondaPin,
+    Finding,
+    Lock,
+    Target,
+    digest_of,
+)
 
 LAYOUT = 1
 """Part of each package's key: raise it when the bytes that it becomes change."""
@@ -35,22 +46,28 @@ META = "conda-meta/"
 _SHEBANG = re.compile(rb"#!\s*(?P<program>\S+/)?bin/python[\d.]*(?=\s)")
 _GLIBC = re.compile(rb"GLIBC_(\d+)\.(\d+)")
 _PROMISE = re.compile(r"__glibc\s+>=\s*(\d+)\.(\d+)")
-_ASSIGNED = re.compile(rb"(?:^|[\s;&])(?:export\s+)?(LD_LIBRARY_PATH|LD_PRELOAD|PYTHONPATH|PYTHONHOME|PYTHONSTARTUP|PYTHONNOUSERSITE|MALLOC_ARENA_MAX)=", re.MULTILINE)
+_ASSIGNED = re.compile(
+    rb"(?:^|[\s;&])(?:export\s+)?(LD_LIBRARY_PATH|LD_PRELOAD|PYTHONPATH|PYTHONHOME|PYTHONSTARTUP|PYTHONNOUSERSITE|MALLOC_ARENA_MAX)=",
+    re.MULTILINE,
+)
 """What a process reads when it starts: too late for one that runs."""
 _ACTIVATION = "etc/conda/activate.d/"
 _POST_LINK = re.compile(r"bin/\.[^/]+-post-link\.sh")
 _SHOWN = 3
 
 
-def conda_chunks(lock: Lock, store: Store, *, source: Source, say: Say, only: Iterable[str] | None = None) -> list[Chunk]:
-    """The chunks of a lock's conda packages, in the order of their links; each made once for all processes and locks.
+def conda_chunks(
+    lock: Lock, store: Store, *, source: Source, say: Say, only: Iterable[str] | None = None
+) -> list[Chunk]:
+    """The chunks of a lock's conda packages, in the order of their links; each made once for all
+    processes and locks.
 
     Args:
         only: names of those that are wanted; all by default.
 
     Raises:
-        BuildError: a package cannot be fetched or installed, is damaged, hostile, or not what was pinned.
-        StoreError: something is to be made, and the store cannot be written.
+        BuildError: a package cannot be fetched or installed, is damaged, hostile, or not what was
+        pinned. StoreError: something is to be made, and the store cannot be written.
     """
     wanted = None if only is None else frozenset(only)
     pins = [pin for pin in in_order(lock.conda) if wanted is None or pin.name in wanted]
@@ -74,12 +91,18 @@ def have(pin: CondaPin, store: Store) -> bool:
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
     """What was noticed in packages when their chunks were made."""
-    return tuple(Finding(**said) for chunk in found for said in store.recall("conda-findings", chunk.id) or ())
+    return tuple(
+        Finding(**said)
+        for chunk in found
+        for said in store.recall("conda-findings", chunk.id) or ()
+    )
 
 
 def distributions(found: Iterable[Chunk], target: Target, store: Store) -> dict[str, str]:
     """The Python distributions in some chunks: normalized name -> the chunk's label."""
-    info = re.compile(rf"{re.escape(target.site_packages)}([^/]+?)-[^/-]+\.(?:dist|egg)-info(?:/|$)")
+    info = re.compile(
+        rf"{re.escape(target.site_packages)}([^/]+?)-[^/-]+\.(?:dist|egg)-info(?:/|$)"
+    )
     names = ((chunk, name) for chunk in found for name in store.recall("listing", chunk.id) or {})
     return {_normal(match[1]): chunk.label for chunk, name in names if (match := info.match(name))}
 
@@ -91,33 +114,51 @@ def label(pin: CondaPin) -> str:
 
 def with_provided(lock: Lock, store: Store) -> Lock:
     """The lock with the Python distributions of those conda packages whose chunks are there."""
-    info = re.compile(rf"{re.escape(lock.target.site_packages)}([^/]+?)-([^/-]+)\.dist-info/METADATA")
+    info = re.compile(
+        rf"{re.escape(lock.target.site_packages)}([^/]+?)-([^/-]+)\.dist-info/METADATA"
+    )
 
     def told(pin: CondaPin) -> CondaPin:
         chunk = recall_package(pin, lock.target, store)
         names = sorted(store.recall("listing", chunk.id) or ()) if chunk is not None else ()
-        found = tuple(f"{_normal(match[1])}=={match[2]}" for name in names if (match := info.fullmatch(name)))
+        found = tuple(
+            f"{_normal(match[1])}=={match[2]}" for name in names if (match := info.fullmatch(name))
+        )
         return replace(pin, provides=found) if found else pin
 
     return replace(lock, conda=tuple(map(told, lock.conda)))
 
 
 def fits_a_layer(chunk: Chunk, target: Target, store: Store) -> bool:
-    """True if all of a package is found from any folder: modules and scripts. What lies in share/ or etc/ is looked for beside the interpreter."""
-    return all(name.startswith((target.site_packages, "bin/", META)) for name in store.recall("listing", chunk.id) or {})
+    """True if all of a package is found from any folder: modules and scripts.
+
+    What lies in share/ or etc/ is looked for beside the interpreter.
+    """
+    return all(
+        name.startswith((target.site_packages, "bin/", META))
+        for name in store.recall("listing", chunk.id) or {}
+    )
 
 
 def refuse_both(lock: Lock, found: Sequence[Chunk], store: Store) -> None:
-    """A distribution that conda brings and pip brings too: pip's files over conda's would be neither of the two.
+    """A distribution that conda brings and pip brings too: pip's files over conda's would be
+    neither of the two.
 
     Raises:
         BuildError: there is one.
     """
     ours = distributions(found, lock.target, store)
-    both = [f"{pin.name} {pin.version} from pip, {ours[pin.name]} from conda" for pin in lock.pins if pin.name in ours]
+    both = [
+        f"{pin.name} {pin.version} from pip, {ours[pin.name]} from conda"
+        for pin in lock.pins
+        if pin.name in ours
+    ]
     if both:
         raise BuildError(
-            "a package would come from conda and from pip", value="; ".join(both), cause="the two were locked apart from each other", cure="ask for it in one of the two ways"
+            "a package would come from conda and from pip",
+            value="; ".join(both),
+            cause="the two were locked apart from each other",
+            cure="ask for it in one of the two ways",
         )
 
 
@@ -138,17 +179,27 @@ def in_order(pins: Sequence[CondaPin]) -> list[CondaPin]:
 
 
 def _known(pins: Sequence[CondaPin], target: Target, store: Store) -> dict[str, Chunk]:
-    return {pin.name: chunk for pin in pins if (chunk := recall_package(pin, target, store)) is not None}
+    return {
+        pin.name: chunk for pin in pins if (chunk := recall_package(pin, target, store)) is not None
+    }
 
 
-def _made(pins: Sequence[CondaPin], lock: Lock, store: Store, source: Source, say: Say) -> dict[str, Chunk]:
+def _made(
+    pins: Sequence[CondaPin], lock: Lock, store: Store, source: Source, say: Say
+) -> dict[str, Chunk]:
     if not pins:
         return {}
-    # What is packed already need not be there, but python: without it rattler does not know where modules go, and conda-pack does not look at them.
+    # What is packed already need not be there, but python: without it rattler does not know where
+    # modules go, and conda-pack does not look at them.
     python = [pin for pin in lock.conda if pin.name == "python" and pin not in pins]
-    with conda_prefix.installed([*pins, *python], store, source, say) as packages, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with (
+        conda_prefix.installed([*pins, *python], store, source, say) as packages,
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+    ):
         say(f"packing {len(pins)} conda packages")
-        made = {pin.name: pool.submit(_chunk, packages[pin.name], lock.target, store) for pin in pins}
+        made = {
+            pin.name: pool.submit(_chunk, packages[pin.name], lock.target, store) for pin in pins
+        }
         try:
             return {name: future.result() for name, future in made.items()}
         finally:
@@ -160,16 +211,34 @@ def _chunk(package: Installed, target: Target, store: Store) -> Chunk:
     writing = _Package(package, target)
     chunk = chunks.make(store, _key(pin, target), label(pin), writing.fill)
     if writing.findings:
-        store.remember("conda-findings", chunk.id, [{"what": f.what, "value": f.value, "cause": f.cause, "cure": f.cure} for f in writing.findings])
+        store.remember(
+            "conda-findings",
+            chunk.id,
+            [
+                {"what": f.what, "value": f.value, "cause": f.cause, "cure": f.cure}
+                for f in writing.findings
+            ],
+        )
     return chunk
 
 
 def _key(pin: CondaPin, target: Target) -> list[object]:
-    return ["conda", LAYOUT, pin.identity, pin.channel, pin.license, target.minor, target.architecture]
+    return [
+        "conda",
+        LAYOUT,
+        pin.identity,
+        pin.channel,
+        pin.license,
+        target.minor,
+        target.architecture,
+    ]
 
 
 class _Package:
-    """One package being written into a chunk. What breaks the rules is collected, and raised together at the end."""
+    """One package being written into a chunk.
+
+    What breaks the rules is collected, and raised together at the end.
+    """
 
     def __init__(self, package: Installed, target: Target) -> None:
         self._package, self._target = package, target
@@ -206,7 +275,14 @@ class _Package:
         if file.name.startswith("bin/") and _is_for_python(data, file.placeholder):
             data = scripts.relocatable(data, self._target.minor)
         if file.placeholder and file.placeholder.encode() in data:
-            self._prefixed.append({"_path": file.name, "path_type": "hardlink", "file_mode": file.mode, "prefix_placeholder": file.placeholder})
+            self._prefixed.append(
+                {
+                    "_path": file.name,
+                    "path_type": "hardlink",
+                    "file_mode": file.mode,
+                    "prefix_placeholder": file.placeholder,
+                }
+            )
         if elf.is_elf(data):
             self._binaries[file.name] = data
         self._notice(file.name, data)
@@ -216,7 +292,10 @@ class _Package:
         """The console scripts of a noarch python package: conda makes them when it installs."""
         if self._package.entry_points:
             text = "[console_scripts]\n" + "\n".join(self._package.entry_points) + "\n"
-            yield from ((f"bin/{name}", data) for name, data in scripts.entry_points(text, self._label, self._target.minor))
+            yield from (
+                (f"bin/{name}", data)
+                for name, data in scripts.entry_points(text, self._label, self._target.minor)
+            )
 
     def _write_meta(self, writer: ChunkWriter) -> None:
         pin, index = self._package.pin, self._package.index
@@ -233,7 +312,10 @@ class _Package:
             "sha256": pin.sha256,
             "paths_data": {"paths_version": 1, "paths": self._prefixed},
         }
-        writer.file(f"{META}{pin.name}-{pin.version}-{pin.build}.json", json.dumps(said, sort_keys=True, indent=1).encode() + b"\n")
+        writer.file(
+            f"{META}{pin.name}-{pin.version}-{pin.build}.json",
+            json.dumps(said, sort_keys=True, indent=1).encode() + b"\n",
+        )
 
     # checks
 
@@ -254,35 +336,81 @@ class _Package:
                 self._issue(name, "it would replace the interpreter")
 
     def _check_python(self, names: set[str]) -> None:
-        """That conda's python is one that starts wherever it is put, and looks for packages where they are."""
-        program, site = f"bin/python{self._target.minor}", self._package.index.get("python_site_packages_path")
+        """That conda's python is one that starts wherever it is put, and looks for packages where
+        they are.
+        """
+        program, site = (
+            f"bin/python{self._target.minor}",
+            self._package.index.get("python_site_packages_path"),
+        )
         if site not in (None, self._target.site_packages.rstrip("/")):
-            self._issue("info/index.json", f"packages lie in {site}: a free-threaded Python, which PySpark does not support")
+            self._issue(
+                "info/index.json",
+                f"packages lie in {site}: a free-threaded Python, which PySpark does not support",
+            )
         if program not in self._binaries:
-            self._issue(program, f"it is no program for {self._target.architecture}, or not there" if program in names else "it is not there")
+            self._issue(
+                program,
+                f"it is no program for {self._target.architecture}, or not there"
+                if program in names
+                else "it is not there",
+            )
             return
         found = elf.parse(self._binaries[program], program)
-        absolute = [entry for entry in f"{found.rpath}:{found.runpath}".split(":") if entry.startswith("/")]
+        absolute = [
+            entry for entry in f"{found.rpath}:{found.runpath}".split(":") if entry.startswith("/")
+        ]
         if absolute:
-            self._issue(program, f"it looks for its libraries in {absolute[0]}, which no node has before the prefix is written")
+            self._issue(
+                program,
+                f"it looks for its libraries in {absolute[0]}, which no node has before the prefix is written",
+            )
 
     def _floor(self) -> tuple[int, int]:
-        """The glibc that is needed: what the package promises, unless its binaries name a newer one."""
-        promised = [(int(match[1]), int(match[2])) for text in self._package.index.get("depends") or () if (match := _PROMISE.match(text))]
-        fitting = {name: data for name, data in self._binaries.items() if elf.is_for(data, self._target.architecture)}
+        """The glibc that is needed: what the package promises, unless its binaries name a newer
+        one.
+        """
+        promised = [
+            (int(match[1]), int(match[2]))
+            for text in self._package.index.get("depends") or ()
+            if (match := _PROMISE.match(text))
+        ]
+        fitting = {
+            name: data
+            for name, data in self._binaries.items()
+            if elf.is_for(data, self._target.architecture)
+        }
         if self._binaries and not fitting and self._package.pin.subdir != "noarch":
-            self._issue(next(iter(self._binaries)), f"neither it nor another binary is for {self._target.architecture}")
+            self._issue(
+                next(iter(self._binaries)),
+                f"neither it nor another binary is for {self._target.architecture}",
+            )
             self._raise_issues()
         floor = max(promised, default=(0, 0))
         for name, data in fitting.items():
-            if max(((int(major), int(minor)) for major, minor in _GLIBC.findall(data)), default=(0, 0)) > floor:
+            if (
+                max(
+                    ((int(major), int(minor)) for major, minor in _GLIBC.findall(data)),
+                    default=(0, 0),
+                )
+                > floor
+            ):
                 floor = max(floor, elf.parse(data, name).glibc)
         return floor
 
     def _notice(self, name: str, data: bytes) -> None:
-        if name.startswith(self._target.site_packages) and name.endswith(".pth") and (place := _absolute_line(data)):
-            self._issue(name, f"it makes Python look in {place}, which is on the machine that the package was built on: an editable install")
-        if name.startswith(_ACTIVATION) and (late := sorted({found.decode() for found in _ASSIGNED.findall(data)})):
+        if (
+            name.startswith(self._target.site_packages)
+            and name.endswith(".pth")
+            and (place := _absolute_line(data))
+        ):
+            self._issue(
+                name,
+                f"it makes Python look in {place}, which is on the machine that the package was built on: an editable install",
+            )
+        if name.startswith(_ACTIVATION) and (
+            late := sorted({found.decode() for found in _ASSIGNED.findall(data)})
+        ):
             self._find(
                 "an activation script sets what a process reads only when it starts",
                 f"{self._label}: {', '.join(late)}",
@@ -290,7 +418,12 @@ class _Package:
                 f'set it for executors: conf spark.executorEnv.{late[0]}="..."',
             )
         if _POST_LINK.fullmatch(name):
-            self._find("a package has a script that conda runs after linking; it is not run", f"{self._label}: {name}", "it would change the prefix of one machine", "")
+            self._find(
+                "a package has a script that conda runs after linking; it is not run",
+                f"{self._label}: {name}",
+                "it would change the prefix of one machine",
+                "",
+            )
 
     def _find(self, what: str, value: str, cause: str, cure: str) -> None:
         self.findings.append(Finding(what, value, cause, cure))
@@ -301,8 +434,15 @@ class _Package:
     def _raise_issues(self) -> None:
         if self._issues:
             others = len(self._issues) - _SHOWN
-            cause = "; ".join(self._issues[:_SHOWN]) + (f"; + {others} others" if others > 0 else "")
-            raise BuildError("a conda package cannot be shipped", value=self._label, cause=cause, cure="leave it out, or pin another build of it: name=version=build")
+            cause = "; ".join(self._issues[:_SHOWN]) + (
+                f"; + {others} others" if others > 0 else ""
+            )
+            raise BuildError(
+                "a conda package cannot be shipped",
+                value=self._label,
+                cause=cause,
+                cure="leave it out, or pin another build of it: name=version=build",
+            )
 
 
 def _is_for_python(data: bytes, placeholder: str) -> bool:
@@ -321,7 +461,14 @@ def _normal(name: str) -> str:
 
 def _absolute_line(path_file: bytes) -> str:
     """The first line of a .pth that names a folder by its absolute path; empty if none does."""
-    return next((line.strip() for line in path_file.decode("utf-8", "replace").splitlines() if line.startswith("/")), "")
+    return next(
+        (
+            line.strip()
+            for line in path_file.decode("utf-8", "replace").splitlines()
+            if line.startswith("/")
+        ),
+        "",
+    )
 
 
 def _is_bytecode(name: str, names: set[str]) -> bool:

@@ -1,9 +1,10 @@
-"""CondaPins -> a prefix: installed by rattler in the store's scratch, read by conda-pack, gone when its chunks are made.
+"""CondaPins -> a prefix: installed by rattler in the store's scratch, read by conda-pack, gone when
+its chunks are made.
 
-The prefix is what is locked and not packed yet: nothing else was ever in it, no link script ran, and nobody writes into it. So what can make an
-archive of a conda environment wrong is refused here or cannot be: files that pip replaced or removed, editable installs, a package
-cache that somebody wrote into (rattler compares every file with the package's own hashes, and unpacks it again).
-"""
+The prefix is what is locked and not packed yet: nothing else was ever in it, no link script ran,
+and nobody writes into it. So what can make an archive of a conda environment wrong is refused here
+or cannot be: files that pip replaced or removed, editable installs, a package cache that somebody
+wrote into (rattler compares every file with the package's own hashes, and unpacks it again)."""
 
 from __future__ import annotations
 
@@ -26,7 +27,14 @@ from coffee_boat.model import CondaPin
 
 _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
-_NO_NETWORK = ("error sending request", "dns error", "connect error", "status client error", "status server error", "not found")
+_NO_NETWORK = (
+    "error sending request",
+    "dns error",
+    "connect error",
+    "status client error",
+    "status server error",
+    "not found",
+)
 
 
 @dataclass(frozen=True)
@@ -68,20 +76,27 @@ class Installed:
 
 
 def have(pin: CondaPin, store: Store) -> bool:
-    """True if nothing has to be fetched for a pin: it lies unpacked in the store. (Rattler still looks whether it is the pin's.)"""
+    """True if nothing has to be fetched for a pin: it lies unpacked in the store.
+
+    (Rattler still looks whether it is the pin's.)
+    """
     return (_conda.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}").is_dir()
 
 
 @contextmanager
-def installed(pins: Sequence[CondaPin], store: Store, source: Source, say: Say) -> Iterator[dict[str, Installed]]:
+def installed(
+    pins: Sequence[CondaPin], store: Store, source: Source, say: Say
+) -> Iterator[dict[str, Installed]]:
     """Packages in a prefix, by name, for as long as the block lasts.
 
     Raises:
-        BuildError: a package cannot be fetched, is damaged, or does not go into one prefix with the others.
-        StoreError: the store cannot be written, or its disk is full.
+        BuildError: a package cannot be fetched, is damaged, or does not go into one prefix with the
+        others. StoreError: the store cannot be written, or its disk is full.
     """
     if source.configuration.offline:
-        _refuse_to_fetch([pin for pin in pins if not pin.url.startswith("file:") and not have(pin, store)])
+        _refuse_to_fetch(
+            [pin for pin in pins if not pin.url.startswith("file:") and not have(pin, store)]
+        )
     for pin in pins:
         _check_local(pin)
     with store.scratch() as prefix:
@@ -92,8 +107,15 @@ def installed(pins: Sequence[CondaPin], store: Store, source: Source, say: Say) 
 
 def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
     if pins:
-        some = ", ".join(f"{pin.name} {pin.version}" for pin in pins[:3]) + (f" + {len(pins) - 3} others" if len(pins) > 3 else "")
-        raise BuildError("conda packages are not in the store, and nothing may be fetched", value=some, cause="offline is set", cure="build once with a network, or unset offline")
+        some = ", ".join(f"{pin.name} {pin.version}" for pin in pins[:3]) + (
+            f" + {len(pins) - 3} others" if len(pins) > 3 else ""
+        )
+        raise BuildError(
+            "conda packages are not in the store, and nothing may be fetched",
+            value=some,
+            cause="offline is set",
+            cure="build once with a network, or unset offline",
+        )
 
 
 def _check_local(pin: CondaPin) -> None:
@@ -111,12 +133,18 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
     from rattler import exceptions
     from rattler.package_cache import PackageCache, ValidationMode
 
-    kinds = tuple(kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning))
+    kinds = tuple(
+        kind
+        for kind in vars(exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
+    )
     records = [_conda.record_of(pin, source.channels) for pin in pins]
     subdir = next((pin.subdir for pin in pins if pin.subdir != "noarch"), "noarch")
 
     async def install() -> None:
-        cache = PackageCache.new_layered([_conda.cache(store, "pkgs")], validation_mode=ValidationMode.full())
+        cache = PackageCache.new_layered(
+            [_conda.cache(store, "pkgs")], validation_mode=ValidationMode.full()
+        )
         await rattler.install(
             records,
             target_prefix=prefix,
@@ -134,38 +162,73 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["rattler does not say why"]
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [
+        "rattler does not say why"
+    ]
     cause = "; ".join(line.removeprefix("Caused by: ") for line in lines[1:]) or lines[0]
     if _FULL in said:
-        return StoreError("the disk of the store is full", value=str(store.root), cause=cause, cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder")
+        return StoreError(
+            "the disk of the store is full",
+            value=str(store.root),
+            cause=cause,
+            cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder",
+        )
     if "hash mismatch" in said:
         return _not_as_locked(cause)
     if any(word in said.lower() for word in _NO_NETWORK):
-        return BuildError("a conda package cannot be fetched", value=lines[0], cause=cause, cure="look at the channel's URL, proxies and ssl_verify in .condarc, and try again")
-    return BuildError("conda packages cannot be installed together", value=lines[0], cause=cause, cure="captain.plan() locks anew; leave out or pin the package that is named")
+        return BuildError(
+            "a conda package cannot be fetched",
+            value=lines[0],
+            cause=cause,
+            cure="look at the channel's URL, proxies and ssl_verify in .condarc, and try again",
+        )
+    return BuildError(
+        "conda packages cannot be installed together",
+        value=lines[0],
+        cause=cause,
+        cure="captain.plan() locks anew; leave out or pin the package that is named",
+    )
 
 
 def _not_as_locked(cause: str) -> BuildError:
     return BuildError(
-        "a conda package is not the one that was locked", value=cause, cause="its channel has replaced it, or it was damaged on its way", cure="captain.plan() locks anew"
+        "a conda package is not the one that was locked",
+        value=cause,
+        cause="its channel has replaced it, or it was damaged on its way",
+        cure="captain.plan() locks anew",
     )
 
 
 # conda-pack
 
 
-def _listed(pins: Sequence[CondaPin], prefix: Path) -> Iterator[tuple[CondaPin, tuple[dict[str, Any], list[Any]]]]:
+def _listed(
+    pins: Sequence[CondaPin], prefix: Path
+) -> Iterator[tuple[CondaPin, tuple[dict[str, Any], list[Any]]]]:
     """Each pin with rattler's record of it and the files that conda-pack finds to be of it."""
-    records = {record["name"]: record for record in map(_json, sorted((prefix / "conda-meta").glob("*.json")))}
+    records = {
+        record["name"]: record
+        for record in map(_json, sorted((prefix / "conda-meta").glob("*.json")))
+    }
     owners = {record["link"]["source"]: name for name, record in records.items()}
     files: dict[str, list[Any]] = {name: [] for name in records}
     for file in _packed(prefix):
-        owner = next((owners[str(folder)] for folder in Path(file.source).parents if str(folder) in owners), None)
-        if owner is not None:  # what else lies there was generated: conda-meta, rattler's entry points, its copies of clobbered files
+        owner = next(
+            (owners[str(folder)] for folder in Path(file.source).parents if str(folder) in owners),
+            None,
+        )
+        if (
+            owner is not None
+        ):  # what else lies there was generated: conda-meta, rattler's entry points, its copies of clobbered files
             files[owner].append(file)
     missing = [pin.name for pin in pins if pin.name not in records]
     if missing:
-        raise BuildError("conda packages are missing from what was installed", value=", ".join(missing), cause="rattler left them out", cure="try again")
+        raise BuildError(
+            "conda packages are missing from what was installed",
+            value=", ".join(missing),
+            cause="rattler left them out",
+            cure="try again",
+        )
     for pin in pins:
         yield pin, (records[pin.name], files[pin.name])
 
@@ -179,14 +242,20 @@ def _packed(prefix: Path) -> Sequence[Any]:
         return CondaEnv.from_prefix(str(prefix), on_missing_cache="raise").files  # type: ignore[no-any-return]
     except CondaPackException as error:
         raise BuildError(
-            "the conda packages do not make one whole environment", value=str(error).strip().splitlines()[0], cause=" ".join(str(error).split()), cure="leave out the package named"
+            "the conda packages do not make one whole environment",
+            value=str(error).strip().splitlines()[0],
+            cause=" ".join(str(error).split()),
+            cure="leave out the package named",
         ) from error
 
 
 def _read(pin: CondaPin, listed: tuple[dict[str, Any], list[Any]]) -> Installed:
     record, files = listed
     folder = Path(record["link"]["source"])
-    hashes = {entry["_path"]: entry.get("sha256") or "" for entry in _json(folder / "info" / "paths.json", {}).get("paths", ())}
+    hashes = {
+        entry["_path"]: entry.get("sha256") or ""
+        for entry in _json(folder / "info" / "paths.json", {}).get("paths", ())
+    }
     link = _json(folder / "info" / "link.json", {})
     paths = [
         CondaFile(
@@ -194,12 +263,20 @@ def _read(pin: CondaPin, listed: tuple[dict[str, Any], list[Any]]) -> Installed:
             source=Path(file.source),
             mode=file.file_mode or "",
             placeholder=file.prefix_placeholder or "",
-            sha256="" if Path(file.source).is_symlink() else hashes.get(str(Path(file.source).relative_to(folder)), ""),
+            sha256=""
+            if Path(file.source).is_symlink()
+            else hashes.get(str(Path(file.source).relative_to(folder)), ""),
         )
         for file in files
     ]
     entry_points = (link.get("noarch") or {}).get("entry_points") or ()
-    return Installed(pin, folder, _json(folder / "info" / "index.json"), tuple(sorted(paths, key=lambda path: path.name)), tuple(entry_points))
+    return Installed(
+        pin,
+        folder,
+        _json(folder / "info" / "index.json"),
+        tuple(sorted(paths, key=lambda path: path.name)),
+        tuple(entry_points),
+    )
 
 
 def _json(path: Path, default: Any = None) -> Any:

@@ -1,4 +1,6 @@
-"""What an ELF file says of itself: who it is for, what it needs, where it looks for it (by pyelftools)."""
+"""What an ELF file says of itself: who it is for, what it needs, where it looks for it (by
+pyelftools).
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,21 @@ from coffee_boat.errors import BuildError
 
 MAGIC = b"\x7fELF"
 
-_MACHINES = {"EM_X86_64": "x86_64", "EM_AARCH64": "aarch64", "EM_386": "i686", "EM_ARM": "armv7l", "EM_PPC64": "ppc64le", "EM_S390": "s390x", "EM_RISCV": "riscv64"}
+_MACHINES = {
+    "EM_X86_64": "x86_64",
+    "EM_AARCH64": "aarch64",
+    "EM_386": "i686",
+    "EM_ARM": "armv7l",
+    "EM_PPC64": "ppc64le",
+    "EM_S390": "s390x",
+    "EM_RISCV": "riscv64",
+}
 _NUMBERS = {"x86_64": 62, "aarch64": 183}
 """e_machine (ELF specification) by platform.machine()."""
 _WEAK = 2
-"""VER_FLG_WEAK (Linux Standard Base, symbol versioning): the loader does not insist on this version."""
+"""VER_FLG_WEAK (Linux Standard Base, symbol versioning): the loader does not insist on this
+version.
+"""
 _RELR = (2, 36)
 """The first glibc that defines GLIBC_ABI_DT_RELR and reads relative relocations in the new form."""
 
@@ -91,8 +103,21 @@ def _parsed(stream: BinaryIO, name: str) -> Elf:
 
     try:
         return _described(ELFFile(stream))
-    except (ELFError, ConstructError, ValueError, KeyError, IndexError, AssertionError, UnicodeDecodeError) as error:
-        raise BuildError("an ELF file cannot be read", value=name, cause=str(error) or type(error).__name__, cure="reinstall what the file belongs to") from error
+    except (
+        ELFError,
+        ConstructError,
+        ValueError,
+        KeyError,
+        IndexError,
+        AssertionError,
+        UnicodeDecodeError,
+    ) as error:
+        raise BuildError(
+            "an ELF file cannot be read",
+            value=name,
+            cause=str(error) or type(error).__name__,
+            cure="reinstall what the file belongs to",
+        ) from error
 
 
 def _described(file: Any) -> Elf:

@@ -1,8 +1,9 @@
-"""What a wheel becomes when it is installed, as a chunk: what pip and pypa/installer do, except that bodies are copied deflated.
+"""What a wheel becomes when it is installed, as a chunk: what pip and pypa/installer do, except
+that bodies are copied deflated.
 
-The rules are those of the binary distribution format, the database of installed distributions (RECORD, INSTALLER, REQUESTED) and
-direct_url.json (PEP 610). A wheel is checked whole, once, when its chunk is made; the store then keeps the verdict with the chunk.
-"""
+The rules are those of the binary distribution format, the database of installed distributions
+(RECORD, INSTALLER, REQUESTED) and direct_url.json (PEP 610). A wheel is checked whole, once, when
+its chunk is made; the store then keeps the verdict with the chunk."""
 
 from __future__ import annotations
 
@@ -27,7 +28,17 @@ from urllib.parse import urlsplit, urlunsplit
 from coffee_boat._digest import file_digest
 from coffee_boat._store import Store
 from coffee_boat.build import elf, scripts
-from coffee_boat.build.chunks import ChunkWriter, Content, folders_of, inflate, is_inside, is_plain, make, recall, recorded_hash
+from coffee_boat.build.chunks import (
+    ChunkWriter,
+    Content,
+    folders_of,
+    inflate,
+    is_inside,
+    is_plain,
+    make,
+    recall,
+    recorded_hash,
+)
 from coffee_boat.build.tags import check_filename, is_version, promised_glibc
 from coffee_boat.build.wheels import remember_requires
 from coffee_boat.errors import BuildError
@@ -40,8 +51,15 @@ INSTALLER = b"coffee_boat\n"
 _SHOWN = 3
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENCRYPTED, _UTF8 = 0x1, 0x800
-_METHODS: dict[int, Callable[[memoryview], bytes]] = {zipfile.ZIP_STORED: bytes, zipfile.ZIP_DEFLATED: bytes, zipfile.ZIP_BZIP2: bz2.decompress}
-"""How members are read that are not copied as they are. LZMA in a zip has a header of its own, and no tool makes such wheels."""
+_METHODS: dict[int, Callable[[memoryview], bytes]] = {
+    zipfile.ZIP_STORED: bytes,
+    zipfile.ZIP_DEFLATED: bytes,
+    zipfile.ZIP_BZIP2: bz2.decompress,
+}
+"""How members are read that are not copied as they are.
+
+LZMA in a zip has a header of its own, and no tool makes such wheels.
+"""
 _OURS = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
 """Written anew, or signatures of a RECORD that is no more."""
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
@@ -49,9 +67,11 @@ _ALGORITHMS = {"sha256", "sha384", "sha512"}
 
 
 def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[Chunk]:
-    """The chunks of all pins, in the lock's order; as many at a time as there are cores: inflating and hashing let other threads run.
+    """The chunks of all pins, in the lock's order; as many at a time as there are cores: inflating
+    and hashing let other threads run.
 
-    The first failure, or Ctrl-C, keeps those that were not begun from being made; those under way end, and stay in the store.
+    The first failure, or Ctrl-C, keeps those that were not begun from being made; those under way
+    end, and stay in the store.
 
     Args:
         wheels: pin's name -> its wheel.
@@ -61,7 +81,10 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
     """
     largest_first = sorted(lock.pins, key=lambda pin: -_size(wheels[pin.name]))
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        made = {pin.name: pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store) for pin in largest_first}
+        made = {
+            pin.name: pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store)
+            for pin in largest_first
+        }
         try:
             for done in as_completed(made.values()):
                 done.result()
@@ -71,7 +94,8 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
 
 
 def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
-    """The chunk of one wheel as installed for a target; made once for the same wheel, Python minor and architecture.
+    """The chunk of one wheel as installed for a target; made once for the same wheel, Python minor
+    and architecture.
 
     The file is the pin's, byte for byte: who fetched it compared its sha256 with the lock's.
 
@@ -80,18 +104,32 @@ def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
     """
     check_filename(wheel.name, pin, target)
     if not wheel.is_file():
-        raise BuildError("a wheel is not there", value=str(wheel), cause="it was removed or moved since it was fetched", cure="try again: it is then fetched anew")
+        raise BuildError(
+            "a wheel is not there",
+            value=str(wheel),
+            cause="it was removed or moved since it was fetched",
+            cure="try again: it is then fetched anew",
+        )
     digest = pin.sha256 if _is_pinned_file(pin) else file_digest(wheel)
     install = _Install(wheel, pin, target)
-    made = make(store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill)
+    made = make(
+        store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill
+    )
     if install.requires is not None:
         remember_requires(pin, install.requires, store)
     return made
 
 
 def recall_wheel(pin: Pin, target: Target, store: Store) -> Chunk | None:
-    """The chunk of a pinned wheel, if it was made before. None for what is built on the driver: only its wheel would tell."""
-    return recall(store, _key(pin.sha256, pin.filename, pin, target)) if _is_pinned_file(pin) and pin.filename else None
+    """The chunk of a pinned wheel, if it was made before.
+
+    None for what is built on the driver: only its wheel would tell.
+    """
+    return (
+        recall(store, _key(pin.sha256, pin.filename, pin, target))
+        if _is_pinned_file(pin) and pin.filename
+        else None
+    )
 
 
 def _size(wheel: Path) -> int:
@@ -103,15 +141,23 @@ def _is_pinned_file(pin: Pin) -> bool:
 
 
 def _key(digest: str, filename: str, pin: Pin, target: Target) -> list[object]:
-    return ["wheel", LAYOUT, digest, filename, target.minor, target.architecture, pin.requested, direct_url(pin)]
+    return [
+        "wheel",
+        LAYOUT,
+        digest,
+        filename,
+        target.minor,
+        target.architecture,
+        pin.requested,
+        direct_url(pin),
+    ]
 
 
 def direct_url(pin: Pin) -> dict[str, object] | None:
     """The content of direct_url.json (PEP 610), None for what an index served.
 
-    Credentials and queries (signed URLs) are left out. Of a local path only the last part is kept: the rest means nothing on
-    a node, and would make archives of two homes differ.
-    """
+    Credentials and queries (signed URLs) are left out. Of a local path only the last part is kept:
+    the rest means nothing on a node, and would make archives of two homes differ."""
     if not pin.direct:
         return None
     value: dict[str, object] = {"url": _public(pin.url)}
@@ -154,7 +200,10 @@ class _Place:
 
 
 class _Install:
-    """One wheel being written into a chunk. What breaks the rules is collected, and raised together at the end."""
+    """One wheel being written into a chunk.
+
+    What breaks the rules is collected, and raised together at the end.
+    """
 
     def __init__(self, wheel: Path, pin: Pin, target: Target) -> None:
         self._wheel, self._pin, self._target, self._site = wheel, pin, target, target.site_packages
@@ -176,10 +225,19 @@ class _Install:
                 self._write(writer, stream, archive, WheelFile(archive).dist_info_dir)
                 self._raise_issues()
                 return self._floor(archive)
-        except (zipfile.BadZipFile, InstallerError, InvalidRecordEntry, UnicodeDecodeError, EOFError, zlib.error) as error:
+        except (
+            zipfile.BadZipFile,
+            InstallerError,
+            InvalidRecordEntry,
+            UnicodeDecodeError,
+            EOFError,
+            zlib.error,
+        ) as error:
             raise self._broken(str(error)) from error
 
-    def _write(self, writer: ChunkWriter, stream: BinaryIO, archive: zipfile.ZipFile, dist_info: str) -> None:
+    def _write(
+        self, writer: ChunkWriter, stream: BinaryIO, archive: zipfile.ZipFile, dist_info: str
+    ) -> None:
         self._check_metadata(archive, dist_info)
         recorded = self._recorded(archive, f"{dist_info}/RECORD")
         generated = dict(self._generated(archive, dist_info))
@@ -201,7 +259,9 @@ class _Install:
         own = {f"{dist_info}/{name}" for name in _OURS}
         for name, info in sorted(members.items(), key=lambda item: _is_data(item[0])):
             if info.orig_filename != name or "\\" in name or not is_plain(name):
-                self._issue(info.orig_filename, "its name leaves the wheel's root or is no file name")
+                self._issue(
+                    info.orig_filename, "its name leaves the wheel's root or is no file name"
+                )
             elif name not in own and not _is_bytecode(name, members):
                 yield from self._placed(info)
 
@@ -222,9 +282,17 @@ class _Install:
 
     def _schemes(self) -> dict[str, str]:
         distribution = self._wheel.name.split("-")[0]
-        return {"purelib": self._site, "platlib": self._site, "scripts": "bin/", "data": "", "headers": f"include/python{self._target.minor}/{distribution}/"}
+        return {
+            "purelib": self._site,
+            "platlib": self._site,
+            "scripts": "bin/",
+            "data": "",
+            "headers": f"include/python{self._target.minor}/{distribution}/",
+        }
 
-    def _generated(self, archive: zipfile.ZipFile, dist_info: str) -> Iterator[tuple[str, tuple[bytes, bool]]]:
+    def _generated(
+        self, archive: zipfile.ZipFile, dist_info: str
+    ) -> Iterator[tuple[str, tuple[bytes, bool]]]:
         """What installers add: name -> content and run bit."""
         folder = f"{self._site}{dist_info}/"
         yield f"{folder}INSTALLER", (INSTALLER, False)
@@ -240,7 +308,13 @@ class _Install:
 
     # writing
 
-    def _copy(self, writer: ChunkWriter, stream: BinaryIO, place: _Place, recorded: Mapping[str, tuple[str, str]]) -> None:
+    def _copy(
+        self,
+        writer: ChunkWriter,
+        stream: BinaryIO,
+        place: _Place,
+        recorded: Mapping[str, tuple[str, str]],
+    ) -> None:
         info = place.info
         try:
             raw = _raw(stream, info)
@@ -256,14 +330,18 @@ class _Install:
     def _write_body(self, writer: ChunkWriter, place: _Place, raw: memoryview) -> Content:
         info, is_link = place.info, stat.S_ISLNK(place.mode)
         if info.compress_type == zipfile.ZIP_DEFLATED and not place.script and not is_link:
-            content = writer.deflated(place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable)
+            content = writer.deflated(
+                place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable
+            )
             self._row(place.name, content.hash, info.file_size)
             return content
         data = _body(info, raw)
         if is_link:
             self._link(writer, place, data.decode("utf-8"))
         elif place.script and scripts.is_for_python(data):
-            self._put(writer, place.name, scripts.relocatable(data, self._target.minor), executable=True)
+            self._put(
+                writer, place.name, scripts.relocatable(data, self._target.minor), executable=True
+            )
         else:
             self._put(writer, place.name, data, executable=place.executable)
         return Content.of(data)
@@ -283,11 +361,17 @@ class _Install:
         self._rows.append((self._relative(name), digest, str(size)))
 
     def _relative(self, name: str) -> str:
-        return name[len(self._site) :] if name.startswith(self._site) else posixpath.relpath(name, self._site)
+        return (
+            name[len(self._site) :]
+            if name.startswith(self._site)
+            else posixpath.relpath(name, self._site)
+        )
 
     def _put_record(self, writer: ChunkWriter, name: str) -> None:
         table = io.StringIO()
-        csv.writer(table, lineterminator="\n").writerows(sorted([*self._rows, (self._relative(name), "", "")]))
+        csv.writer(table, lineterminator="\n").writerows(
+            sorted([*self._rows, (self._relative(name), "", "")])
+        )
         writer.file(name, table.getvalue().encode("utf-8"))
 
     # checks
@@ -297,7 +381,10 @@ class _Install:
             if info.flag_bits & _ENCRYPTED:
                 self._issue(info.filename, "it is encrypted")
             elif info.compress_type not in _METHODS:
-                self._issue(info.filename, f"it is compressed by method {info.compress_type}, which nothing here reads")
+                self._issue(
+                    info.filename,
+                    f"it is compressed by method {info.compress_type}, which nothing here reads",
+                )
         self._raise_issues()
 
     def _check_metadata(self, archive: zipfile.ZipFile, dist_info: str) -> None:
@@ -306,17 +393,25 @@ class _Install:
         wheel = parse_metadata_file(self._text(archive, f"{dist_info}/WHEEL"))
         version = str(wheel["Wheel-Version"] or "").strip()
         if version.split(".")[0] != "1":
-            self._issue(f"{dist_info}/WHEEL", f"Wheel-Version is {version or 'missing'}, only 1.x is known")
+            self._issue(
+                f"{dist_info}/WHEEL", f"Wheel-Version is {version or 'missing'}, only 1.x is known"
+            )
         metadata = parse_metadata_file(self._text(archive, f"{dist_info}/METADATA"))
         self.requires = [str(text) for text in metadata.get_all("Requires-Dist", [])]
         if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
-            self._issue(f"{dist_info}/METADATA", f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}")
+            self._issue(
+                f"{dist_info}/METADATA",
+                f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}",
+            )
 
     def _recorded(self, archive: zipfile.ZipFile, name: str) -> dict[str, tuple[str, str]]:
         """What RECORD says: name -> hash and size, as they are written there."""
         from installer.records import parse_record_file
 
-        return {path: (digest, size) for path, digest, size in parse_record_file(self._text(archive, name).splitlines())}
+        return {
+            path: (digest, size)
+            for path, digest, size in parse_record_file(self._text(archive, name).splitlines())
+        }
 
     def _check_tree(self, names: Iterable[str]) -> None:
         files = set(names)
@@ -325,13 +420,20 @@ class _Install:
 
     def _floor(self, archive: zipfile.ZipFile) -> tuple[int, int]:
         promised = promised_glibc(self._wheel.name, self._target.architecture)
-        fitting = [info for info, head in self._binaries if elf.is_for(head, self._target.architecture)]
+        fitting = [
+            info for info, head in self._binaries if elf.is_for(head, self._target.architecture)
+        ]
         if self._binaries and not fitting:
-            self._issue(self._binaries[0][0].filename, f"neither it nor another binary is for {self._target.architecture}")
+            self._issue(
+                self._binaries[0][0].filename,
+                f"neither it nor another binary is for {self._target.architecture}",
+            )
             self._raise_issues()
         if promised is not None:
             return promised
-        return max((elf.parse(archive.read(info), info.filename).glibc for info in fitting), default=(0, 0))
+        return max(
+            (elf.parse(archive.read(info), info.filename).glibc for info in fitting), default=(0, 0)
+        )
 
     def _text(self, archive: zipfile.ZipFile, name: str) -> str:
         try:
@@ -345,24 +447,32 @@ class _Install:
     def _raise_issues(self) -> None:
         if self._issues:
             others = len(self._issues) - _SHOWN
-            raise self._broken("; ".join(self._issues[:_SHOWN]) + (f"; + {others} others" if others > 0 else ""))
+            raise self._broken(
+                "; ".join(self._issues[:_SHOWN]) + (f"; + {others} others" if others > 0 else "")
+            )
 
     def _broken(self, cause: str) -> BuildError:
         cure = f"pin another version; if you trust it, write its RECORD anew: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
-        return BuildError("a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure)
+        return BuildError(
+            "a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure
+        )
 
 
 def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
     """A member's bytes as they lie in the zip."""
     name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
     stream.seek(info.header_offset)
-    block = stream.read(_LOCAL_HEADER.size + len(name) + info.compress_size)  # few local headers have more
+    block = stream.read(
+        _LOCAL_HEADER.size + len(name) + info.compress_size
+    )  # few local headers have more
     if len(block) < _LOCAL_HEADER.size or not block.startswith(b"PK\x03\x04"):
         raise zipfile.BadZipFile("it has no local header")
     *_, name_length, extra_length = _LOCAL_HEADER.unpack_from(block)
     name_end = _LOCAL_HEADER.size + name_length
     if block[_LOCAL_HEADER.size : name_end] != name:
-        raise zipfile.BadZipFile(f"its local header calls it {block[_LOCAL_HEADER.size : name_end]!r}")
+        raise zipfile.BadZipFile(
+            f"its local header calls it {block[_LOCAL_HEADER.size : name_end]!r}"
+        )
     start = name_end + extra_length
     end = start + info.compress_size
     if len(block) < end:
@@ -372,7 +482,9 @@ def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
     return memoryview(block)[start:end]
 
 
-def _contradiction(info: zipfile.ZipInfo, raw: memoryview, content: Content, recorded: tuple[str, str] | None) -> str:
+def _contradiction(
+    info: zipfile.ZipInfo, raw: memoryview, content: Content, recorded: tuple[str, str] | None
+) -> str:
     """How a member differs from its row in RECORD; empty if it does not."""
     if recorded is None:
         return "it is not in RECORD"
@@ -382,7 +494,11 @@ def _contradiction(info: zipfile.ZipInfo, raw: memoryview, content: Content, rec
         return f"RECORD has no sha256 of it: {algorithm or 'no hash'}"
     if size not in ("", str(info.file_size)):
         return f"its size is not what RECORD says: {size!r}"
-    found = content.hash if algorithm == "sha256" else recorded_hash(algorithm, hashlib.new(algorithm, _body(info, raw)).digest())
+    found = (
+        content.hash
+        if algorithm == "sha256"
+        else recorded_hash(algorithm, hashlib.new(algorithm, _body(info, raw)).digest())
+    )
     return "" if written.rstrip("=") == found else "its content is not what RECORD says"
 
 

@@ -1,13 +1,15 @@
-"""The interpreter that travels: found, copied so that it runs wherever it is put, and made into a chunk.
+"""The interpreter that travels: found, copied so that it runs wherever it is put, and made into a
+chunk.
 
     bin/python3.11  (python3, python)    the executable, with a DT_RPATH of $ORIGIN/../lib
-    lib/python3.11/                      the standard library, compiled; lib-dynload/; an empty site-packages is made by what comes later
-    lib/*.so*                            shared libraries that are not part of glibc
-    lib/fallback/                        libraries that are loaded only where the node has none (worker/node.py)
-    lib64, lib/python3/dist-packages     links, where the interpreter was built to look there
+    lib/python3.11/                      the standard library, compiled; lib-dynload/; an empty
+    site-packages is made by what comes later lib/*.so*                            shared libraries
+    that are not part of glibc lib/fallback/                        libraries that are loaded only
+    where the node has none (worker/node.py) lib64, lib/python3/dist-packages     links, where the
+    interpreter was built to look there
 
-No PYTHONHOME is needed: CPython finds its prefix from the executable's own place (Modules/getpath.py).
-"""
+No PYTHONHOME is needed: CPython finds its prefix from the executable's own place
+(Modules/getpath.py)."""
 
 from __future__ import annotations
 
@@ -38,17 +40,39 @@ OLDEST, NEWEST = (3, 10), (3, 13)
 
 _PROBE = Path(__file__).with_name("_probe.py")
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
-"""Where glibc's loader lies on every Linux (the ABIs' own documents); another place is of one distribution only."""
+"""Where glibc's loader lies on every Linux (the ABIs' own documents); another place is of one
+distribution only.
+"""
 _LOADER_CACHE = Path("/etc/ld.so.cache")
 _SYSTEM = frozenset({"/", "/usr"})
 """Prefixes whose libraries are the system's: the loader's cache stands for them."""
 _STANDALONE = f'python="{sys.version_info.major}.{sys.version_info.minor}" takes a standalone build, which uv fetches'
 _SKIPPED_FOLDERS = frozenset(
-    {"__pycache__", "dist-packages", "ensurepip", "idlelib", "lib-dynload", "lib2to3", "msilib", "pydoc_data", "site-packages", "test", "tests", "tkinter", "turtledemo"}
+    {
+        "__pycache__",
+        "dist-packages",
+        "ensurepip",
+        "idlelib",
+        "lib-dynload",
+        "lib2to3",
+        "msilib",
+        "pydoc_data",
+        "site-packages",
+        "test",
+        "tests",
+        "tkinter",
+        "turtledemo",
+    }
 )
-_SKIPPED_FILES = frozenset({"EXTERNALLY-MANAGED", "sitecustomize.py", "turtle.py", "usercustomize.py"})
-_SKIPPED_MODULES = re.compile(r"(_test.*|_ctypes_test|_xxtestfuzz|xx(limited.*|subtype)|_tkinter|_g?dbm|readline|nis|ossaudiodev|_crypt)\.")
-"""For tests; bound to a desktop; the GPL's (readline); of no use since PEP 594 and bound to the newest glibc by their libraries (nis, _crypt)."""
+_SKIPPED_FILES = frozenset(
+    {"EXTERNALLY-MANAGED", "sitecustomize.py", "turtle.py", "usercustomize.py"}
+)
+_SKIPPED_MODULES = re.compile(
+    r"(_test.*|_ctypes_test|_xxtestfuzz|xx(limited.*|subtype)|_tkinter|_g?dbm|readline|nis|ossaudiodev|_crypt)\."
+)
+"""For tests; bound to a desktop; the GPL's (readline); of no use since PEP 594 and bound to the
+newest glibc by their libraries (nis, _crypt).
+"""
 _LANDMARK = "CPython knows its exec_prefix by this folder, also where all modules are built in; archives have no empty folders.\n"
 
 
@@ -87,16 +111,24 @@ class Floor:
     """The files that set it, relative to the archive's root."""
 
 
-def find(python: str | None = None, *, offline: bool = False, portable: bool = False, store: Store | None = None) -> Interpreter:
+def find(
+    python: str | None = None,
+    *,
+    offline: bool = False,
+    portable: bool = False,
+    store: Store | None = None,
+) -> Interpreter:
     """The interpreter that is meant.
 
     Args:
-        python: None for the driver's own; a version ("3.11", "3.11.7"), which is the driver's own if it fits and is otherwise
-            looked for, then fetched, by uv; the path of an interpreter or of the folder of an environment; a command on PATH.
-            Of a virtual environment the base is taken.
+        python: None for the driver's own; a version ("3.11", "3.11.7"), which is the driver's own
+        if it fits and is otherwise
+            looked for, then fetched, by uv; the path of an interpreter or of the folder of an
+            environment; a command on PATH. Of a virtual environment the base is taken.
         offline: fetch nothing.
-        portable: a version means a standalone build (python-build-standalone, by uv), which needs glibc 2.17 only: the nodes are older than this machine.
-        store: remembers what the program's file says of itself.
+        portable: a version means a standalone build (python-build-standalone, by uv), which needs
+        glibc 2.17 only: the nodes are older than this machine. store: remembers what the program's
+        file says of itself.
 
     Raises:
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
@@ -111,7 +143,9 @@ def find(python: str | None = None, *, offline: bool = False, portable: bool = F
 
 
 def tree(interpreter: Interpreter, store: Store) -> Path:
-    """The interpreter's relocatable copy, made once for all processes. It is complete, compiled, and checked.
+    """The interpreter's relocatable copy, made once for all processes.
+
+    It is complete, compiled, and checked.
 
     Raises:
         BuildError: it cannot be copied, or the copy does not work.
@@ -128,7 +162,8 @@ def tree(interpreter: Interpreter, store: Store) -> Path:
 
 
 def chunk(interpreter: Interpreter, store: Store) -> Chunk:
-    """The interpreter as a chunk, made once for all processes; its floor does not count the fallback libraries.
+    """The interpreter as a chunk, made once for all processes; its floor does not count the
+    fallback libraries.
 
     Raises:
         BuildError: it cannot be copied, or the copy does not work.
@@ -148,7 +183,8 @@ def recall(interpreter: Interpreter, store: Store) -> Chunk | None:
 
 
 def floor(interpreter: Interpreter, store: Store) -> Floor:
-    """The glibc that the interpreter needs and which of its files need it; the fallback libraries are not counted, since they are loaded only where a node has none.
+    """The glibc that the interpreter needs and which of its files need it; the fallback libraries
+    are not counted, since they are loaded only where a node has none.
 
     Raises:
         BuildError: it cannot be copied.
@@ -174,14 +210,21 @@ def _located(python: str | None, offline: bool, portable: bool) -> str:
         path = path / "bin" / "python3"
     known = str(path) if path.exists() else shutil.which(python)
     if known is None:
-        raise BuildError("there is no such interpreter", value=python, cause="neither a version, a file, the folder of an environment nor a command on PATH", cure=_STANDALONE)
+        raise BuildError(
+            "there is no such interpreter",
+            value=python,
+            cause="neither a version, a file, the folder of an environment nor a command on PATH",
+            cure=_STANDALONE,
+        )
     return str(Path(known).absolute())
 
 
 def _own() -> str:
     if not sys.executable:
         raise BuildError(
-            "this process does not know its own interpreter", cause="Python is embedded in another program: sys.executable is empty", cure='name it: python="/path/to/python3"'
+            "this process does not know its own interpreter",
+            cause="Python is embedded in another program: sys.executable is empty",
+            cure='name it: python="/path/to/python3"',
         )
     return sys.executable
 
@@ -190,10 +233,18 @@ def _of_version(version: str, offline: bool, portable: bool) -> str:
     parts = tuple(int(part) for part in version.split("."))
     if len(parts) not in (2, 3):
         raise BuildError(
-            "a Python version has two or three numbers", value=version, cause="PySpark needs the driver's minor version on executors", cure='say python="3.11" or "3.11.7"'
+            "a Python version has two or three numbers",
+            value=version,
+            cause="PySpark needs the driver's minor version on executors",
+            cure='say python="3.11" or "3.11.7"',
         )
     _refuse_version(parts, version)
-    if not portable and sys.version_info[: len(parts)] == parts and sys.executable and _can_be_shipped(sys.executable):
+    if (
+        not portable
+        and sys.version_info[: len(parts)] == parts
+        and sys.executable
+        and _can_be_shipped(sys.executable)
+    ):
         return sys.executable
     return _by_uv(version, offline, portable)
 
@@ -207,10 +258,24 @@ def _can_be_shipped(path: str) -> bool:
 
 
 def _by_uv(version: str, offline: bool, portable: bool) -> str:
-    found = _ask_uv("find", "--no-project", "--managed-python" if portable else "--system", "--no-python-downloads", f"cpython@{version}")
+    found = _ask_uv(
+        "find",
+        "--no-project",
+        "--managed-python" if portable else "--system",
+        "--no-python-downloads",
+        f"cpython@{version}",
+    )
     if found.code:
-        fetched = _ask_uv("install", "--no-bin", *(["--offline"] if offline else []), f"cpython@{version}")
-        found = _ask_uv("find", "--no-project", "--managed-python", "--no-python-downloads", f"cpython@{version}")
+        fetched = _ask_uv(
+            "install", "--no-bin", *(["--offline"] if offline else []), f"cpython@{version}"
+        )
+        found = _ask_uv(
+            "find",
+            "--no-project",
+            "--managed-python",
+            "--no-python-downloads",
+            f"cpython@{version}",
+        )
         if fetched.code or found.code:
             raise _not_fetched(version, offline, fetched if fetched.code else found)
     return found.stdout.strip()
@@ -232,7 +297,12 @@ def _not_fetched(version: str, offline: bool, ran: _run.Ran) -> BuildError:
     cure = 'name one that is here, python="/path/to/python", or set UV_PYTHON_INSTALL_MIRROR to a mirror of python-build-standalone\'s releases (https://... or file://...)'
     if offline:
         cure = f'fetch it while there is a network: uv python install {version}; or name one that is here: python="/path/to/python"'
-    return BuildError("no such Python is on this machine, and uv could not fetch one", value=version, cause=" ".join(ran.tail.split()), cure=cure)
+    return BuildError(
+        "no such Python is on this machine, and uv could not fetch one",
+        value=version,
+        cause=" ".join(ran.tail.split()),
+        cure=cure,
+    )
 
 
 # what it is
@@ -250,27 +320,41 @@ def _probed(path: str) -> _Facts:
 
 
 def _probed_old(path: str, error: Exception) -> Any:
-    """Python 2 and 3.3 know neither -I nor what the probe asks: they get far enough to be refused by their version."""
+    """Python 2 and 3.3 know neither -I nor what the probe asks: they get far enough to be refused
+    by their version.
+    """
     try:
-        ran = _run.run([path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], timeout=60)
+        ran = _run.run(
+            [path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], timeout=60
+        )
     except (OSError, subprocess.TimeoutExpired):
         raise _no_python(path, str(error)) from error
     version = ran.stdout.strip()
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise _no_python(path, next(iter(ran.stderr.strip().splitlines()), "it does not answer as Python does"))
+        raise _no_python(
+            path, next(iter(ran.stderr.strip().splitlines()), "it does not answer as Python does")
+        )
     _refuse_version(tuple(int(part) for part in version.split(".")), f"{version} ({path})")
     raise _no_python(path, "it cannot load its own standard library")
 
 
 def _no_python(path: str, cause: str) -> BuildError:
-    return BuildError("this is not a Python that runs here", value=path, cause=cause, cure=f'name another one: python="/path/to/python3"; {_STANDALONE}')
+    return BuildError(
+        "this is not a Python that runs here",
+        value=path,
+        cause=cause,
+        cure=f'name another one: python="/path/to/python3"; {_STANDALONE}',
+    )
 
 
 def _refuse(facts: _Facts, path: str) -> None:
     value = f"{facts.implementation} {facts.version} ({path})"
     if facts.implementation != "cpython":
         raise BuildError(
-            "only CPython can be shipped", value=value, cause="PySpark pickles objects between driver and executors, and wheels are built for CPython", cure=_STANDALONE
+            "only CPython can be shipped",
+            value=value,
+            cause="PySpark pickles objects between driver and executors, and wheels are built for CPython",
+            cure=_STANDALONE,
         )
     if facts.platform != "linux":
         raise BuildError(
@@ -289,9 +373,14 @@ def _refuse(facts: _Facts, path: str) -> None:
         )
     if facts.debug:
         raise BuildError(
-            "a debug build of Python cannot be shipped", value=value, cause="its ABI is not the one that wheels are built for", cure="use the ordinary build; " + _STANDALONE
+            "a debug build of Python cannot be shipped",
+            value=value,
+            cause="its ABI is not the one that wheels are built for",
+            cure="use the ordinary build; " + _STANDALONE,
         )
-    if "zlib" not in facts.builtin and not any(Path(folder).glob("zlib.*") for folder in facts.extensions):
+    if "zlib" not in facts.builtin and not any(
+        Path(folder).glob("zlib.*") for folder in facts.extensions
+    ):
         raise BuildError(
             "the interpreter lacks the module zlib",
             value=value,
@@ -302,18 +391,27 @@ def _refuse(facts: _Facts, path: str) -> None:
 
 def _refuse_version(parts: tuple[int, ...], value: str) -> None:
     if not OLDEST <= parts[:2] <= NEWEST:
-        raise BuildError("this version of Python is not supported", value=value, cause="PySpark 3.5 to 4.1 run on Python 3.10 to 3.13", cure='use python="3.11", on the driver too')
+        raise BuildError(
+            "this version of Python is not supported",
+            value=value,
+            cause="PySpark 3.5 to 4.1 run on Python 3.10 to 3.13",
+            cure='use python="3.11", on the driver too',
+        )
 
 
 def _read(program: Path, store: Store | None) -> elf.Elf:
-    """As `elf.read`; remembered as long as the file is the same: to load the library that reads it takes longer than all else here."""
+    """As `elf.read`; remembered as long as the file is the same: to load the library that reads it
+    takes longer than all else here.
+    """
     if store is None:
         return elf.read(program)
     state = program.stat()
     key = [FORMAT, str(program), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
     known: dict[str, Any] | None = store.recall("elf", key)
     if known is not None:
-        return elf.Elf(**{**known, "needed": tuple(known["needed"]), "glibc": tuple(known["glibc"])})
+        return elf.Elf(
+            **{**known, "needed": tuple(known["needed"]), "glibc": tuple(known["glibc"])}
+        )
     found = elf.read(program)
     with suppress(StoreError):
         store.remember("elf", key, asdict(found))
@@ -325,7 +423,10 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         found = _read(program, store)
     except BuildError as error:
         raise BuildError(
-            "the interpreter is not a program of its own", value=str(program), cause="a script or wrapper that starts another program", cure="name what it starts; " + _STANDALONE
+            "the interpreter is not a program of its own",
+            value=str(program),
+            cause="a script or wrapper that starts another program",
+            cure="name what it starts; " + _STANDALONE,
         ) from error
     if "musl" in found.loader:
         raise BuildError(
@@ -352,14 +453,28 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
 
 
 def _key(facts: _Facts, program: Path) -> list[Any]:
-    # All that is copied. The loader's cache changes when the system's libraries are upgraded; the tools decide bytes of the copy.
+    # All that is copied. The loader's cache changes when the system's libraries are upgraded; the
+    # tools decide bytes of the copy.
     tools = [tool for tool in (libraries.patchelf_tool(), libraries.strip_tool()) if tool]
-    copied = [program, *_own_libraries(facts), *_standard_library(facts).values(), *(path for _, path in _extension_modules(facts))]
-    return [FORMAT, bytecode.FORMAT, facts.build, facts.base, platform.machine(), [_stamp(path) for path in (*copied, _LOADER_CACHE, *map(Path, tools))]]
+    copied = [
+        program,
+        *_own_libraries(facts),
+        *_standard_library(facts).values(),
+        *(path for _, path in _extension_modules(facts)),
+    ]
+    return [
+        FORMAT,
+        bytecode.FORMAT,
+        facts.build,
+        facts.base,
+        platform.machine(),
+        [_stamp(path) for path in (*copied, _LOADER_CACHE, *map(Path, tools))],
+    ]
 
 
 def _own_libraries(facts: _Facts) -> list[Path]:
-    # Which of them are loaded only the loader can tell, and asking it takes longer than all else; the system's folders hold everybody's.
+    # Which of them are loaded only the loader can tell, and asking it takes longer than all else;
+    # the system's folders hold everybody's.
     wanted = f"libpython{facts.minor}*.so*" if facts.base in _SYSTEM else "*.so*"
     return sorted(Path(facts.base).glob(f"lib*/{wanted}"))
 
@@ -385,7 +500,11 @@ def _copy(facts: _Facts, root: Path) -> dict[str, elf.Elf]:
     for name, target in {**_links(facts), **load.links}.items():
         _link(root / name, target)
     _write_landmark(root, facts)
-    bytecode.compile_tree(str(root / load.program), root, [name for name in _names(root) if not bytecode.RARE.search(name)])
+    bytecode.compile_tree(
+        str(root / load.program),
+        root,
+        [name for name in _names(root) if not bytecode.RARE.search(name)],
+    )
     _check(facts, root, load)
     return load.read
 
@@ -408,12 +527,19 @@ def _load(facts: _Facts) -> _Load:
     modules = {name: path for name, path in found.items() if path not in needs.unusable}
     shared = {f"lib/{name}": path for name, path in needs.libraries.items()}
     located = libraries.fallbacks(facts.program)
-    spare = {f"lib/fallback/{name}": path for name, path in located.items() if name not in needs.libraries}
-    # Links, not copies: the loader tells libraries apart by inode, and would map a copy a second time.
+    spare = {
+        f"lib/fallback/{name}": path
+        for name, path in located.items()
+        if name not in needs.libraries
+    }
+    # Links, not copies: the loader tells libraries apart by inode, and would map a copy a second
+    # time.
     links = {f"lib/fallback/{name}": f"../{name}" for name in located if name in needs.libraries}
     binaries = {program: facts.program, **modules, **shared, **spare}
     read = {name: needs.read.get(path) or elf.read(path) for name, path in binaries.items()}
-    return _Load(program, sorted(Path(name).name.split(".")[0] for name in modules), binaries, read, links)
+    return _Load(
+        program, sorted(Path(name).name.split(".")[0] for name in modules), binaries, read, links
+    )
 
 
 def _write_landmark(root: Path, facts: _Facts) -> None:
@@ -424,7 +550,10 @@ def _write_landmark(root: Path, facts: _Facts) -> None:
 
 
 def _standard_library(facts: _Facts) -> dict[str, Path]:
-    files = {f"lib/python{facts.minor}/{relative}": path for relative, path in _walk(Path(facts.stdlib), "")}
+    files = {
+        f"lib/python{facts.minor}/{relative}": path
+        for relative, path in _walk(Path(facts.stdlib), "")
+    }
     return {**_licence(facts), **files}
 
 
@@ -435,7 +564,11 @@ def _walk(folder: Path, below: str) -> Iterator[tuple[str, Path]]:
         if entry.is_dir():
             if name not in _SKIPPED_FOLDERS and not name.startswith("config-"):
                 yield from _walk(Path(entry.path), f"{below}{name}/")
-        elif entry.is_file() and name not in _SKIPPED_FILES and not name.endswith((".a", ".o", ".pyc", ".exe")):
+        elif (
+            entry.is_file()
+            and name not in _SKIPPED_FILES
+            and not name.endswith((".a", ".o", ".pyc", ".exe"))
+        ):
             yield below + name, Path(entry.path)
 
 
@@ -455,10 +588,18 @@ def _extension_modules(facts: _Facts) -> Iterator[tuple[str, Path]]:
 
 
 def _licence(facts: _Facts) -> dict[str, Path]:
-    # Python's licence asks that its text goes with every copy; distributions keep it in different places.
+    # Python's licence asks that its text goes with every copy; distributions keep it in different
+    # places.
     base = Path(facts.base)
-    places = [base / "share/doc" / f"python{facts.minor}" / "copyright", base / "LICENSE_PYTHON.txt", base / "LICENSE.txt", base / "LICENSE"]
-    return next(({f"lib/python{facts.minor}/LICENSE.txt": place} for place in places if place.is_file()), {})
+    places = [
+        base / "share/doc" / f"python{facts.minor}" / "copyright",
+        base / "LICENSE_PYTHON.txt",
+        base / "LICENSE.txt",
+        base / "LICENSE",
+    ]
+    return next(
+        ({f"lib/python{facts.minor}/LICENSE.txt": place} for place in places if place.is_file()), {}
+    )
 
 
 def _copy_files(files: dict[str, Path], root: Path) -> None:
@@ -473,7 +614,12 @@ def _copy_files(files: dict[str, Path], root: Path) -> None:
 
 
 def _unreadable(path: Path, error: OSError) -> BuildError:
-    return BuildError("a file of the interpreter cannot be read", value=str(path), cause=str(error), cure="reinstall the interpreter, or name another one; " + _STANDALONE)
+    return BuildError(
+        "a file of the interpreter cannot be read",
+        value=str(path),
+        cause=str(error),
+        cure="reinstall the interpreter, or name another one; " + _STANDALONE,
+    )
 
 
 def _links(facts: _Facts) -> dict[str, str]:
@@ -494,19 +640,30 @@ def _link(path: Path, target: str) -> None:
 
 
 def _check(facts: _Facts, root: Path, load: _Load) -> None:
-    copy = bytecode.ask(str(root / load.program), "import", {"modules": load.modules}, env={"LD_LIBRARY_PATH": None})
+    copy = bytecode.ask(
+        str(root / load.program), "import", {"modules": load.modules}, env={"LD_LIBRARY_PATH": None}
+    )
     if copy["failed"]:
         original = bytecode.ask(str(facts.program), "import", {"modules": load.modules})
-        broken = {name: cause for name, cause in copy["failed"].items() if name not in original["failed"]}
+        broken = {
+            name: cause for name, cause in copy["failed"].items() if name not in original["failed"]
+        }
         if broken:
             raise _does_not_move(facts, *next(iter(broken.items())))
     for path in copy["mapped"]:
         if not Path(path).is_relative_to(root) and not libraries.is_glibc(Path(path).name):
-            raise _does_not_move(facts, path, "the copy loads it from this machine, a node may lack it")
+            raise _does_not_move(
+                facts, path, "the copy loads it from this machine, a node may lack it"
+            )
 
 
 def _does_not_move(facts: _Facts, value: str, cause: str) -> BuildError:
-    return BuildError(f"the interpreter {facts.program} cannot be moved", value=value, cause=cause, cure=_STANDALONE)
+    return BuildError(
+        f"the interpreter {facts.program} cannot be moved",
+        value=value,
+        cause=cause,
+        cure=_STANDALONE,
+    )
 
 
 # the chunk
@@ -526,10 +683,21 @@ def _names(root: Path) -> list[str]:
 
 
 def _binaries(root: Path) -> dict[str, elf.Elf]:
-    return {name: elf.read(root / name) for name in _names(root) if not (root / name).is_symlink() and elf.is_elf_file(root / name)}
+    return {
+        name: elf.read(root / name)
+        for name in _names(root)
+        if not (root / name).is_symlink() and elf.is_elf_file(root / name)
+    }
 
 
 def _highest(binaries: Mapping[str, elf.Elf]) -> dict[str, Any]:
-    needs = {name: found.glibc for name, found in sorted(binaries.items()) if not name.startswith("lib/fallback/")}
+    needs = {
+        name: found.glibc
+        for name, found in sorted(binaries.items())
+        if not name.startswith("lib/fallback/")
+    }
     highest = max(needs.values())
-    return {"glibc": list(highest), "by": [name for name, glibc in needs.items() if glibc == highest]}
+    return {
+        "glibc": list(highest),
+        "by": [name for name, glibc in needs.items() if glibc == highest],
+    }

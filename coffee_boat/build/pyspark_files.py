@@ -1,9 +1,9 @@
 """The driver's pyspark and py4j, without jars: the Python side of Spark that every archive carries.
 
-Executors then run the very files that the driver runs, also where nodes have another patch version, or none on PYTHONPATH.
-They are found without importing them, where the driver's own imports would find them: a distribution (its RECORD tells the files),
-a folder or zip on sys.path (a vendor's, without metadata), or SPARK_HOME.
-"""
+Executors then run the very files that the driver runs, also where nodes have another patch version,
+or none on PYTHONPATH. They are found without importing them, where the driver's own imports would
+find them: a distribution (its RECORD tells the files), a folder or zip on sys.path (a vendor's,
+without metadata), or SPARK_HOME."""
 
 from __future__ import annotations
 
@@ -31,11 +31,39 @@ from coffee_boat.model import Chunk, Target
 FORMAT = 1
 """Part of the chunk's key: raise it when its bytes for the same sources change."""
 
-_NOT_PYTHON = frozenset({"bin", "data", "examples", "jars", "licenses", "logs", "metastore_db", "python", "sbin", "spark-warehouse", "tests", "work", "yarn"})
-"""Folders beside pyspark's modules that hold the JVM's side of Spark, tests, or what earlier runs left behind."""
+_NOT_PYTHON = frozenset(
+    {
+        "bin",
+        "data",
+        "examples",
+        "jars",
+        "licenses",
+        "logs",
+        "metastore_db",
+        "python",
+        "sbin",
+        "spark-warehouse",
+        "tests",
+        "work",
+        "yarn",
+    }
+)
+"""Folders beside pyspark's modules that hold the JVM's side of Spark, tests, or what earlier runs
+left behind.
+"""
 _RARE = re.compile(r"/pyspark/(ml|mllib|pandas|pipelines|testing|sql/connect)/")
-"""Seldom imported on executors, and half of all files: no bytecode, since a node unpacks by the file."""
-_METADATA = ("METADATA", "LICENSE", "LICENSE.txt", "NOTICE", "licenses/LICENSE", "licenses/NOTICE", "top_level.txt")
+"""Seldom imported on executors, and half of all files: no bytecode, since a node unpacks by the
+file.
+"""
+_METADATA = (
+    "METADATA",
+    "LICENSE",
+    "LICENSE.txt",
+    "NOTICE",
+    "licenses/LICENSE",
+    "licenses/NOTICE",
+    "top_level.txt",
+)
 _DISTRIBUTIONS = {"pyspark": ("pyspark", "pyspark-client"), "py4j": ("py4j",)}
 _INSTALL = "pip install pyspark, or set SPARK_HOME to the folder of a Spark installation"
 
@@ -57,7 +85,11 @@ class _Package:
         """Contents of its Python side by name, relative to a site-packages folder."""
         if self.zipped:
             with zipfile.ZipFile(self.root) as archive:
-                return {name: archive.read(name) for name in sorted(archive.namelist()) if _belongs(name, self.name)}
+                return {
+                    name: archive.read(name)
+                    for name in sorted(archive.namelist())
+                    if _belongs(name, self.name)
+                }
         return {name: (self.root / name).read_bytes() for name in self._names()}
 
     def text(self, name: str) -> str | None:
@@ -79,13 +111,23 @@ class _Package:
 
     def _names(self) -> list[str]:
         recorded = self.distribution.files if self.distribution else None
-        names = (file.as_posix() for file in recorded) if recorded else _walk(self.root / self.name, f"{self.name}/")
-        return sorted(name for name in names if _belongs(name, self.name) and (self.root / name).is_file())
+        names = (
+            (file.as_posix() for file in recorded)
+            if recorded
+            else _walk(self.root / self.name, f"{self.name}/")
+        )
+        return sorted(
+            name for name in names if _belongs(name, self.name) and (self.root / name).is_file()
+        )
 
     def stamp(self) -> list[object]:
         """What changes when the package does. Nothing is read for it: sizes and times tell."""
         places = [self.root] if self.zipped else [self.root / name for name in self._names()]
-        return [str(self.root), self.distribution is not None, [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in places]]
+        return [
+            str(self.root),
+            self.distribution is not None,
+            [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in places],
+        ]
 
 
 def location() -> Path:
@@ -107,10 +149,13 @@ def driver_version() -> str:
 
 
 def chunk(target: Target, store: Store, *, python: str | None = None) -> Chunk:
-    """The driver's pyspark and py4j as a chunk, compiled, with their metadata if they have any. Made once for all processes.
+    """The driver's pyspark and py4j as a chunk, compiled, with their metadata if they have any.
+
+    Made once for all processes.
 
     Args:
-        python: an interpreter of the target's minor version, for the bytecode; by default the driver's own if it fits, otherwise
+        python: an interpreter of the target's minor version, for the bytecode; by default the
+        driver's own if it fits, otherwise
             nothing is compiled.
 
     Raises:
@@ -124,10 +169,14 @@ def chunk(target: Target, store: Store, *, python: str | None = None) -> Chunk:
             root = Path(folder)
             _lay_out(packages, root, target.site_packages)
             if compiler:
-                bytecode.compile_tree(compiler, root, [name for name in _sources(root) if not _RARE.search(name)])
+                bytecode.compile_tree(
+                    compiler, root, [name for name in _sources(root) if not _RARE.search(name)]
+                )
             chunks.fill_from_tree(writer, root, keep=bool)
 
-    return chunks.make(store, _key(packages, target, compiler), f"pyspark {_version(packages[0])}", fill)
+    return chunks.make(
+        store, _key(packages, target, compiler), f"pyspark {_version(packages[0])}", fill
+    )
 
 
 def recall(target: Target, store: Store, *, python: str | None = None) -> Chunk | None:
@@ -150,7 +199,12 @@ def _pyspark() -> _Package:
     homes = [Path(home, "python") for home in (os.environ.get("SPARK_HOME"),) if home]
     found = _importable("pyspark") or _beside("pyspark", homes)
     if found is None:
-        raise BuildError("the driver has no pyspark", value=sys.executable, cause="it is neither importable nor in SPARK_HOME/python", cure=_INSTALL)
+        raise BuildError(
+            "the driver has no pyspark",
+            value=sys.executable,
+            cause="it is neither importable nor in SPARK_HOME/python",
+            cure=_INSTALL,
+        )
     return found
 
 
@@ -175,20 +229,35 @@ def _importable(name: str) -> _Package | None:
     except ValueError:  # a module that someone put together by hand has no spec
         return None
     origin = Path(spec.origin) if spec is not None and spec.origin else None
-    if origin is None or origin.name not in ("__init__.py", "__init__.pyc") or not origin.parent.parent.exists():
+    if (
+        origin is None
+        or origin.name not in ("__init__.py", "__init__.pyc")
+        or not origin.parent.parent.exists()
+    ):
         return None
     return _package(name, origin.parent.parent)
 
 
 def _beside(name: str, roots: list[Path]) -> _Package | None:
     candidates = [_Package(name, root) for root in roots if root.exists()]
-    return next((_package(name, found.root) for found in candidates if found.text("__init__.py") is not None), None)
+    return next(
+        (
+            _package(name, found.root)
+            for found in candidates
+            if found.text("__init__.py") is not None
+        ),
+        None,
+    )
 
 
 def _package(name: str, root: Path) -> _Package:
     if root.is_file():
         return _Package(name, root)
-    found = (dist for wanted in _DISTRIBUTIONS[name] for dist in distributions(name=wanted, path=[str(root)]))
+    found = (
+        dist
+        for wanted in _DISTRIBUTIONS[name]
+        for dist in distributions(name=wanted, path=[str(root)])
+    )
     return _Package(name, root, next((dist for dist in found if dist.read_text("METADATA")), None))
 
 
@@ -208,9 +277,17 @@ def _version(package: _Package) -> str:
 
 def _assigned(source: str) -> Iterator[str]:
     for node in ast.parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        targets = (
+            node.targets
+            if isinstance(node, ast.Assign)
+            else [node.target]
+            if isinstance(node, ast.AnnAssign)
+            else []
+        )
         value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
-        if any(isinstance(name, ast.Name) and name.id == "__version__" for name in targets) and isinstance(value, ast.Constant):
+        if any(
+            isinstance(name, ast.Name) and name.id == "__version__" for name in targets
+        ) and isinstance(value, ast.Constant):
             yield str(value.value)
 
 
@@ -222,7 +299,8 @@ def _belongs(name: str, package: str) -> bool:
 
 
 def _walk(folder: Path, below: str) -> Iterator[str]:
-    # Folders that do not belong are not entered at all: work/ alone may hold thousands of files, or be unreadable.
+    # Folders that do not belong are not entered at all: work/ alone may hold thousands of files, or
+    # be unreadable.
     for entry in sorted(folder.iterdir()):
         name = below + entry.name
         if not entry.is_dir():
@@ -245,8 +323,13 @@ def _sources(root: Path) -> list[str]:
 
 
 def _record(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """A RECORD of what is shipped ("Recording installed projects", packaging.python.org); none without a dist-info."""
-    place = next((f"{name.split('/')[0]}/RECORD" for name in files if name.endswith(".dist-info/METADATA")), None)
+    """A RECORD of what is shipped ("Recording installed projects", packaging.python.org); none
+    without a dist-info.
+    """
+    place = next(
+        (f"{name.split('/')[0]}/RECORD" for name in files if name.endswith(".dist-info/METADATA")),
+        None,
+    )
     if place is None:
         return {}
     text = io.StringIO()
@@ -262,8 +345,19 @@ def _hash(data: bytes) -> str:
 
 def _own(target: Target) -> str | None:
     own = "{}.{}".format(*sys.version_info[:2])
-    return sys.executable if own == target.minor and sys.implementation.name == "cpython" and sys.executable else None
+    return (
+        sys.executable
+        if own == target.minor and sys.implementation.name == "cpython" and sys.executable
+        else None
+    )
 
 
 def _key(packages: list[_Package], target: Target, compiler: str | None) -> list[object]:
-    return ["pyspark", FORMAT, bytecode.FORMAT, target.minor, [package.stamp() for package in packages], bytecode.stamp(compiler) if compiler else None]
+    return [
+        "pyspark",
+        FORMAT,
+        bytecode.FORMAT,
+        target.minor,
+        [package.stamp() for package in packages],
+        bytecode.stamp(compiler) if compiler else None,
+    ]

@@ -1,8 +1,7 @@
 """Scripts that run wherever the environment lies.
 
-A kernel takes only absolute paths after `#!`, so a script starts as a shell script that finds Python beside itself and starts it
-on the same file. Python reads the shell part as one string.
-"""
+A kernel takes only absolute paths after `#!`, so a script starts as a shell script that finds
+Python beside itself and starts it on the same file. Python reads the shell part as one string."""
 
 from __future__ import annotations
 
@@ -13,8 +12,9 @@ from collections.abc import Iterator
 
 from coffee_boat.errors import BuildError
 
-# `''':'` is `:` to a shell and the start of a string to Python; a shell never reads what follows the exec. Links to the script are
-# followed; without an interpreter beside it (ship_python=False) the node's own is taken.
+# `''':'` is `:` to a shell and the start of a string to Python; a shell never reads what follows
+# the exec. Links to the script are followed; without an interpreter beside it (ship_python=False)
+# the node's own is taken.
 _HEADER = """\
 #!/bin/sh
 ''':'
@@ -38,7 +38,9 @@ def relocatable(source: bytes, minor: str) -> bytes:
 
 
 def is_for_python(source: bytes) -> bool:
-    """True if installers replace the script's first line: `#!python` or `#!pythonw` (binary distribution format)."""
+    """True if installers replace the script's first line: `#!python` or `#!pythonw` (binary
+    distribution format).
+    """
     return source.startswith(b"#!python")
 
 
@@ -51,23 +53,34 @@ def entry_points(text: str, wheel: str, minor: str) -> Iterator[tuple[str, bytes
     """Name and content of each console and gui script of an entry_points.txt.
 
     Raises:
-        BuildError: the file cannot be read, or a script's name is no plain file name or an interpreter's.
+        BuildError: the file cannot be read, or a script's name is no plain file name or an
+        interpreter's.
     """
     from installer.scripts import Script
     from installer.utils import parse_entrypoints
 
     try:
         found = list(parse_entrypoints(text))
-    except (configparser.Error, AssertionError) as error:  # installer asserts that each entry is "module:attribute"
+    except (
+        configparser.Error,
+        AssertionError,
+    ) as error:  # installer asserts that each entry is "module:attribute"
         raise _unreadable(wheel, str(error) or 'an entry is not "module:attribute"') from error
     for name, module, attribute, section in found:
         if "/" in name or name in ("", ".", "..") or is_interpreter(f"bin/{name}"):
             raise _unreadable(wheel, f"a script cannot be called {name!r}")
-        yield name, relocatable(Script(name, module, attribute, section).generate("python", "posix")[1], minor)
+        yield (
+            name,
+            relocatable(
+                Script(name, module, attribute, section).generate("python", "posix")[1], minor
+            ),
+        )
 
 
 def _with_docstring(body: bytes) -> bytes:
-    """The header's string would hide the docstring, and forbid `from __future__` after it: so it becomes an assignment below those imports."""
+    """The header's string would hide the docstring, and forbid `from __future__` after it: so it
+    becomes an assignment below those imports.
+    """
     try:
         statements = ast.parse(body).body
     except (SyntaxError, ValueError):
@@ -75,14 +88,32 @@ def _with_docstring(body: bytes) -> bytes:
     if not statements or not _is_string(statements[0]):
         return body
     start, end = statements[0].lineno - 1, statements[0].end_lineno or 0
-    last = max((node.end_lineno or 0 for node in statements if isinstance(node, ast.ImportFrom) and node.module == "__future__"), default=end)
+    last = max(
+        (
+            node.end_lineno or 0
+            for node in statements
+            if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        ),
+        default=end,
+    )
     lines = body.splitlines(keepends=True)
-    return b"".join([*lines[:start], *lines[end:last], b"__doc__ = ", *lines[start:end], *lines[last:]])
+    return b"".join(
+        [*lines[:start], *lines[end:last], b"__doc__ = ", *lines[start:end], *lines[last:]]
+    )
 
 
 def _is_string(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _unreadable(wheel: str, cause: str) -> BuildError:
-    return BuildError("a wheel's entry points cannot be used", value=wheel, cause=cause, cure="tell the authors of the wheel, or pin another version")
+    return BuildError(
+        "a wheel's entry points cannot be used",
+        value=wheel,
+        cause=cause,
+        cure="tell the authors of the wheel, or pin another version",
+    )

@@ -1,8 +1,8 @@
 """A source distribution, a folder or a commit becomes a wheel, once.
 
-`uv build` makes them all: in an isolated environment, from a copy, so that nothing is left behind in the user's folder. It does not know VCS URLs;
-git fetches those, which keeps what `pip wheel` would lose: tags for versions, submodules, and one way to log in.
-"""
+`uv build` makes them all: in an isolated environment, from a copy, so that nothing is left behind
+in the user's folder. It does not know VCS URLs; git fetches those, which keeps what `pip wheel`
+would lose: tags for versions, submodules, and one way to log in."""
 
 from __future__ import annotations
 
@@ -47,10 +47,12 @@ class Builder:
     say: Callable[[str], None]
 
     def wheel(self, pin: Pin) -> Path:
-        """The wheel of a source pin, in the store; built if this source was not built before for this Python.
+        """The wheel of a source pin, in the store; built if this source was not built before for
+        this Python.
 
         Raises:
-            BuildError: it cannot be fetched or built, changed since it was locked, or is not pure and the target is another platform.
+            BuildError: it cannot be fetched or built, changed since it was locked, or is not pure
+            and the target is another platform.
         """
         path = built(pin, self.target, self.store)
         if path is None:
@@ -68,7 +70,9 @@ class Builder:
             digest = file_digest(wheel)
             with self.store.publish("wheels", f"{digest}/{wheel.name}") as scratch:
                 shutil.copyfile(wheel, scratch)
-        self.store.remember("built", _key(pin, self.target), {"sha256": digest, "filename": wheel.name})
+        self.store.remember(
+            "built", _key(pin, self.target), {"sha256": digest, "filename": wheel.name}
+        )
         return self.store.path("wheels", f"{digest}/{wheel.name}")
 
     def _source(self, pin: Pin, folder: Path) -> Path:
@@ -78,7 +82,11 @@ class Builder:
         if pin.kind == "directory":
             return _copied(pin, folder) / pin.subdirectory
         archive = self._archive(pin, folder / Path(pin.filename or "source.tar.gz").name)
-        return _unpacked(pin, archive, folder / "unpacked") / pin.subdirectory if pin.subdirectory else archive
+        return (
+            _unpacked(pin, archive, folder / "unpacked") / pin.subdirectory
+            if pin.subdirectory
+            else archive
+        )
 
     def _archive(self, pin: Pin, path: Path) -> Path:
         if not pin.url.startswith("file:"):
@@ -91,14 +99,20 @@ class Builder:
     def _checkout(self, pin: Pin, folder: Path) -> Path:
         kind, _, url = pin.url.partition("+")
         if kind != "git":
-            raise BuildError(f"{kind} repositories are not supported", value=pin.url, cure="use git, or give a source archive or a wheel")
+            raise BuildError(
+                f"{kind} repositories are not supported",
+                value=pin.url,
+                cure="use git, or give a source archive or a wheel",
+            )
         if self.indexes.offline and not url.startswith("file:"):
             raise offline([pin])
         # a clone brings all tags, which a commit alone would not: versions are read from them
         self._git(pin, "clone", "--quiet", "--no-checkout", "--filter=blob:none", url, str(folder))
         inside = ("-C", str(folder))
         if self._ran_git(pin, *inside, "cat-file", "-e", f"{pin.commit}^{{commit}}").code:
-            self._git(pin, *inside, "fetch", "--quiet", "origin", pin.commit)  # of no branch and no tag: a pull request
+            self._git(
+                pin, *inside, "fetch", "--quiet", "origin", pin.commit
+            )  # of no branch and no tag: a pull request
         self._git(pin, *inside, "checkout", "--quiet", "--detach", pin.commit)
         self._git(pin, *inside, "submodule", "update", "--quiet", "--init", "--recursive")
         return folder
@@ -107,23 +121,57 @@ class Builder:
         ran = self._ran_git(pin, *arguments)
         if ran.code:
             what, cure = "a git repository cannot be read", "try `git clone` in a terminal"
-            raise BuildError(what, value=f"{pin.url}@{pin.commit}: {ran.tail}", cause="the commit is gone, or there is no right to read it", cure=cure)
+            raise BuildError(
+                what,
+                value=f"{pin.url}@{pin.commit}: {ran.tail}",
+                cause="the commit is gone, or there is no right to read it",
+                cure=cure,
+            )
 
     def _ran_git(self, pin: Pin, *arguments: str) -> Ran:
         try:
             return run(["git", *arguments], env=git_environment(self.urls), timeout=_TIMEOUT)
         except FileNotFoundError as error:
-            raise BuildError("the git program is missing", value=pin.url, cause="git+ URLs need it", cure="install git, or give a source archive or a wheel") from error
+            raise BuildError(
+                "the git program is missing",
+                value=pin.url,
+                cause="git+ URLs need it",
+                cure="install git, or give a source archive or a wheel",
+            ) from error
         except subprocess.TimeoutExpired as error:
-            raise BuildError("git took too long", value=pin.url, cause=f"no end after {_TIMEOUT:.0f} s", cure="try `git clone` in a terminal") from error
+            raise BuildError(
+                "git took too long",
+                value=pin.url,
+                cause=f"no end after {_TIMEOUT:.0f} s",
+                cure="try `git clone` in a terminal",
+            ) from error
 
     def _run_build(self, pin: Pin, source: Path, out: Path) -> Path:
-        argv = [_uv.binary(), "build", "--wheel", str(source), "--out-dir", str(out), "--python", self.python, *(["--no-index"] if self.indexes.no_index else [])]
+        argv = [
+            _uv.binary(),
+            "build",
+            "--wheel",
+            str(source),
+            "--out-dir",
+            str(out),
+            "--python",
+            self.python,
+            *(["--no-index"] if self.indexes.no_index else []),
+        ]
         # a copy may have lost the tags that its version is read from
-        version = {"SETUPTOOLS_SCM_PRETEND_VERSION_FOR_" + pin.name.upper().replace("-", "_"): pin.version} if pin.version else {}
+        version = (
+            {
+                "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_"
+                + pin.name.upper().replace("-", "_"): pin.version
+            }
+            if pin.version
+            else {}
+        )
         fixed = {"SOURCE_DATE_EPOCH": _EPOCH, "PYTHONHASHSEED": "0", "GIT_OPTIONAL_LOCKS": "0"}
         try:
-            ran = run(argv, env={**_uv.environment(self.indexes), **fixed, **version}, timeout=_TIMEOUT)
+            ran = run(
+                argv, env={**_uv.environment(self.indexes), **fixed, **version}, timeout=_TIMEOUT
+            )
         except subprocess.TimeoutExpired as error:
             raise _failed(pin, f"took longer than {_TIMEOUT:.0f} s") from error
         wheels = sorted(out.glob("*.whl"))
@@ -148,7 +196,10 @@ def local_file(pin: Pin) -> Path:
     path = local_path(pin.url)
     if not path.is_file():
         raise BuildError(
-            "a file of the lock is not there any more", value=str(path), cause="it was moved or deleted since it was locked", cure="put it back, or ask for it where it is now"
+            "a file of the lock is not there any more",
+            value=str(path),
+            cause="it was moved or deleted since it was locked",
+            cure="put it back, or ask for it where it is now",
         )
     digest = file_digest(path)
     if digest != pin.sha256:
@@ -180,7 +231,10 @@ def _copied(pin: Pin, folder: Path) -> Path:
     place = local_path(pin.url)
     if not place.is_dir():
         raise BuildError(
-            "a folder of the lock is not there any more", value=str(place), cause="it was moved or deleted since it was locked", cure="put it back, or ask for it where it is now"
+            "a folder of the lock is not there any more",
+            value=str(place),
+            cause="it was moved or deleted since it was locked",
+            cure="put it back, or ask for it where it is now",
         )
     copy = folder / "project" / place.name
     copy_tree(place, copy)
@@ -214,8 +268,14 @@ def _extract(tar: tarfile.TarFile, folder: Path) -> None:
     if hasattr(tarfile, "data_filter"):
         tar.extractall(folder, filter="data")
         return
-    # PEP 706 came to 3.10.12 and 3.11.4; before them only plain files and folders below `folder` are taken
-    plain = [member for member in tar if (member.isfile() or member.isdir()) and (folder / member.name).resolve().is_relative_to(folder)]
+    # PEP 706 came to 3.10.12 and 3.11.4; before them only plain files and folders below `folder`
+    # are taken
+    plain = [
+        member
+        for member in tar
+        if (member.isfile() or member.isdir())
+        and (folder / member.name).resolve().is_relative_to(folder)
+    ]
     tar.extractall(folder, members=plain)  # noqa: S202
 
 

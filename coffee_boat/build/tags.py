@@ -16,36 +16,57 @@ from coffee_boat.model import Pin, Target
 _LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 """PEP 600's aliases."""
 _OLDEST = {"x86_64": 5, "i686": 5}
-"""glibc 2.x that the first manylinux tag of an architecture names; 17 for all others (PEP 571, 599)."""
+"""glibc 2.x that the first manylinux tag of an architecture names; 17 for all others (PEP 571,
+599).
+"""
 
 
 def check_filename(filename: str, pin: Pin, target: Target) -> None:
     """Refuse a wheel that is not the pinned one, or that the target does not take.
 
     Raises:
-        BuildError: the name is no wheel's, is another distribution's or version's, or its tags fit no executor.
+        BuildError: the name is no wheel's, is another distribution's or version's, or its tags fit
+        no executor.
     """
     name, version, tags = _parsed(filename)
     if not is_version(name, str(version), pin):
         cause = f"{pin.name} {pin.version} is pinned"
-        raise BuildError("a wheel is not the one that was chosen", value=filename, cause=cause, cure="lock again; if it stays so, the index serves a wrong file: tell its owner")
+        raise BuildError(
+            "a wheel is not the one that was chosen",
+            value=filename,
+            cause=cause,
+            cure="lock again; if it stays so, the index serves a wrong file: tell its owner",
+        )
     if tags.isdisjoint(supported_tags(target)):
         cause = f"executors are {target.platform} with Python {target.minor}"
-        raise BuildError("a wheel does not fit the executors", value=filename, cause=cause, cure="lock again for this platform, or say what executors are: platform=, python=")
+        raise BuildError(
+            "a wheel does not fit the executors",
+            value=filename,
+            cause=cause,
+            cure="lock again for this platform, or say what executors are: platform=, python=",
+        )
 
 
 def is_version(name: str, version: str, pin: Pin) -> bool:
     """True if a name and a version, in any spelling, are the pin's."""
     try:
-        return canonicalize_name(name) == canonicalize_name(pin.name) and Version(version) == Version(pin.version)
+        return canonicalize_name(name) == canonicalize_name(pin.name) and Version(
+            version
+        ) == Version(pin.version)
     except InvalidVersion:
         return False
 
 
 def promised_glibc(filename: str, architecture: str) -> tuple[int, int] | None:
-    """The oldest glibc that the wheel's name promises to run on: what auditwheel checked. None if it has no manylinux tag."""
+    """The oldest glibc that the wheel's name promises to run on: what auditwheel checked.
+
+    None if it has no manylinux tag.
+    """
     platforms = {tag.platform for tag in _parsed(filename)[2]}
-    return min((version for platform in platforms for version in _glibc_of(platform, architecture)), default=None)
+    return min(
+        (version for platform in platforms for version in _glibc_of(platform, architecture)),
+        default=None,
+    )
 
 
 @cache
@@ -54,7 +75,12 @@ def supported_tags(target: Target) -> frozenset[Tag]:
     python = tuple(map(int, target.minor.split(".")))
     platforms = [*_platforms(target), f"linux_{target.architecture}"]
     interpreter = f"cp{python[0]}{python[1]}"
-    return frozenset([*cpython_tags(python, [interpreter], platforms), *compatible_tags(python, interpreter, platforms)])
+    return frozenset(
+        [
+            *cpython_tags(python, [interpreter], platforms),
+            *compatible_tags(python, interpreter, platforms),
+        ]
+    )
 
 
 def _platforms(target: Target) -> Iterator[str]:
@@ -78,5 +104,10 @@ def _parsed(filename: str) -> tuple[str, Version, frozenset[Tag]]:
     try:
         name, version, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename as error:
-        raise BuildError("a file is not named as a wheel", value=filename, cause=str(error), cure="name it name-version-python-abi-platform.whl (PEP 427)") from error
+        raise BuildError(
+            "a file is not named as a wheel",
+            value=filename,
+            cause=str(error),
+            cure="name it name-version-python-abi-platform.whl (PEP 427)",
+        ) from error
     return name, version, tags

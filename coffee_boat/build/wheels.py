@@ -1,7 +1,8 @@
-"""Lock -> wheel files: fetched by the lock's URLs and hashes, or built of their sources; and what they need.
+"""Lock -> wheel files: fetched by the lock's URLs and hashes, or built of their sources; and what
+they need.
 
-Fetched wheels are kept by sha256; a local wheel stays where it is. The order of downloads, retries and threads leaves no trace in the result.
-"""
+Fetched wheels are kept by sha256; a local wheel stays where it is. The order of downloads, retries
+and threads leaves no trace in the result."""
 
 from __future__ import annotations
 
@@ -41,19 +42,23 @@ def fetch(
         indexes: how to fetch; their credentials serve for files on the same host.
         python: an interpreter of the target's minor version; builds sources.
         say: takes one line about what is being done; also called from other threads.
-        credentials: more URLs that may hold credentials: those of direct requirements, which a lock does not keep.
-        arrived: takes each wheel that need not be built as soon as it is here, while others are waited for; also called from other threads.
+        credentials: more URLs that may hold credentials: those of direct requirements, which a lock
+        does not keep. arrived: takes each wheel that need not be built as soon as it is here, while
+        others are waited for; also called from other threads.
 
     Returns:
         Normalized name -> path, sorted by name.
 
     Raises:
-        BuildError: a file cannot be fetched, does not match the lock, cannot be built, or is not here while offline.
+        BuildError: a file cannot be fetched, does not match the lock, cannot be built, or is not
+        here while offline.
     """
     urls = (*_uv.index_urls(indexes), *credentials)
     downloads = Downloads(indexes, urls)
     builder = Builder(lock.target, indexes, python, store, downloads, urls, say)
-    found = {pin.name: path for pin in lock.pins if (path := _present(pin, lock, store)) is not None}
+    found = {
+        pin.name: path for pin in lock.pins if (path := _present(pin, lock, store)) is not None
+    }
     absent = [pin for pin in lock.pins if pin.name not in found and pin.kind == "wheel"]
     if absent and indexes.offline:
         raise offline(absent)
@@ -69,17 +74,28 @@ def have(pin: Pin, store: Store) -> bool:
     """True if nothing needs to be fetched for a wheel pin."""
     if pin.kind != "wheel":
         return False
-    return local_path(pin.url).is_file() if pin.url.startswith("file:") else kept(pin, store) is not None
+    return (
+        local_path(pin.url).is_file()
+        if pin.url.startswith("file:")
+        else kept(pin, store) is not None
+    )
 
 
 def kept(pin: Pin, store: Store) -> Path | None:
-    """The wheel of a pin that was fetched before; None for other kinds, and for a wheel that the user has."""
+    """The wheel of a pin that was fetched before; None for other kinds, and for a wheel that the
+    user has.
+    """
     path = _kept(pin, store)
-    return path if pin.kind == "wheel" and not pin.url.startswith("file:") and path.is_file() else None
+    return (
+        path if pin.kind == "wheel" and not pin.url.startswith("file:") and path.is_file() else None
+    )
 
 
-def requires(wheel: Path, environment: Mapping[str, str], extras: Collection[str] = ()) -> tuple[str, ...]:
-    """Normalized names of what a wheel needs where the markers are `environment`, with these extras of its own; sorted.
+def requires(
+    wheel: Path, environment: Mapping[str, str], extras: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Normalized names of what a wheel needs where the markers are `environment`, with these extras
+    of its own; sorted.
 
     Raises:
         BuildError: it is no wheel.
@@ -89,30 +105,51 @@ def requires(wheel: Path, environment: Mapping[str, str], extras: Collection[str
 
 def with_versions(lock: Lock, wheels: Mapping[str, Path]) -> Lock:
     """The lock with the versions that only a build could tell."""
-    return replace(lock, pins=tuple(replace(pin, version=pin.version or _version(wheels[pin.name])) if pin.name in wheels else pin for pin in lock.pins))
+    return replace(
+        lock,
+        pins=tuple(
+            replace(pin, version=pin.version or _version(wheels[pin.name]))
+            if pin.name in wheels
+            else pin
+            for pin in lock.pins
+        ),
+    )
 
 
 def remember_requires(pin: Pin, requires_dist: list[str], store: Store) -> None:
-    """Keep what a wheel says that it needs, for whoever has read its metadata anyway: `with_edges` does not open it again."""
+    """Keep what a wheel says that it needs, for whoever has read its metadata anyway: `with_edges`
+    does not open it again.
+    """
     if pin.kind == "wheel" and pin.sha256:
         with suppress(StoreError):
             store.remember("requires", pin.sha256, requires_dist)
 
 
-def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str, str], extras: Mapping[str, Collection[str]] | None = None, *, store: Store) -> Lock:
+def with_edges(
+    lock: Lock,
+    wheels: Mapping[str, Path],
+    environment: Mapping[str, str],
+    extras: Mapping[str, Collection[str]] | None = None,
+    *,
+    store: Store,
+) -> Lock:
     """The lock with Pin.requires filled.
 
-    What a wheel says of itself is remembered: to open all of a large environment takes longer than to concatenate it.
+    What a wheel says of itself is remembered: to open all of a large environment takes longer than
+    to concatenate it.
 
     Args:
         environment: the markers of the executors.
-        extras: normalized name -> extras that the user asked for; those that packages ask of each other are followed.
+        extras: normalized name -> extras that the user asked for; those that packages ask of each
+        other are followed.
 
     Raises:
         BuildError: one of the files is no wheel.
     """
     asked = {name: frozenset(wanted) for name, wanted in (extras or {}).items()}
-    said = {pin.name: _recalled(wheels[pin.name], pin, store) for pin in lock.pins if pin.name in wheels}
+    said = {
+        pin.name: _recalled(wheels[pin.name], pin, store) for pin in lock.pins if pin.name in wheels
+    }
     edges: dict[str, dict[str, frozenset[str]]] = {}
     waiting = sorted(wheels)
     while waiting:
@@ -122,7 +159,13 @@ def with_edges(lock: Lock, wheels: Mapping[str, Path], environment: Mapping[str,
             if wanted - asked.get(needed, frozenset()):
                 asked[needed] = asked.get(needed, frozenset()) | wanted
                 waiting += [needed] if needed in wheels else []
-    return replace(lock, pins=tuple(replace(pin, requires=tuple(sorted(edges[pin.name]))) if pin.name in wheels else pin for pin in lock.pins))
+    return replace(
+        lock,
+        pins=tuple(
+            replace(pin, requires=tuple(sorted(edges[pin.name]))) if pin.name in wheels else pin
+            for pin in lock.pins
+        ),
+    )
 
 
 # files
@@ -141,7 +184,13 @@ def _kept(pin: Pin, store: Store) -> Path:
     return store.path("wheels", f"{pin.sha256}/{pin.filename}")
 
 
-def _fetched(pins: list[Pin], downloads: Downloads, store: Store, say: Callable[[str], None], arrived: Callable[[Pin, Path], object]) -> dict[str, Path]:
+def _fetched(
+    pins: list[Pin],
+    downloads: Downloads,
+    store: Store,
+    say: Callable[[str], None],
+    arrived: Callable[[Pin, Path], object],
+) -> dict[str, Path]:
     """Fetch wheels a few at a time; the first failure, or Ctrl-C, ends the others."""
 
     def fetched(pin: Pin) -> Path:
@@ -166,7 +215,10 @@ def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str]
     with store.lock(f"fetch {pin.sha256}"):
         if path.is_file():  # by another process, meanwhile
             return path
-        say(f"fetching {pin.name} {pin.version}" + (f" ({pin.size / 1e6:.1f} MB)" if pin.size else ""))
+        say(
+            f"fetching {pin.name} {pin.version}"
+            + (f" ({pin.size / 1e6:.1f} MB)" if pin.size else "")
+        )
         with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
             downloads.fetch(pin.url, scratch, sha256=pin.sha256, size=pin.size)
     return path
@@ -175,7 +227,9 @@ def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str]
 # metadata
 
 
-def _needs(requires_dist: Iterable[str], environment: Mapping[str, str], extras: frozenset[str]) -> dict[str, frozenset[str]]:
+def _needs(
+    requires_dist: Iterable[str], environment: Mapping[str, str], extras: frozenset[str]
+) -> dict[str, frozenset[str]]:
     """Normalized name -> the extras that are asked of it."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
@@ -185,10 +239,15 @@ def _needs(requires_dist: Iterable[str], environment: Mapping[str, str], extras:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:  # old metadata; its name is what matters here
-            needs.setdefault(canonicalize_name(re.split(r"[^A-Za-z0-9._-]", text.strip(), maxsplit=1)[0]), frozenset())
+            needs.setdefault(
+                canonicalize_name(re.split(r"[^A-Za-z0-9._-]", text.strip(), maxsplit=1)[0]),
+                frozenset(),
+            )
             continue
         marker = requirement.marker
-        if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)):
+        if marker is None or any(
+            marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
+        ):
             name = canonicalize_name(requirement.name)
             needs[name] = needs.get(name, frozenset()) | requirement.extras
     return needs
@@ -216,10 +275,19 @@ def _requires_dist(wheel: Path) -> list[str]:
 def _metadata(wheel: Path) -> bytes:
     try:
         with zipfile.ZipFile(wheel) as archive:
-            inside = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
+            inside = next(
+                name
+                for name in archive.namelist()
+                if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)
+            )
             return archive.read(inside)
     except (zipfile.BadZipFile, StopIteration) as error:
-        raise BuildError("not a wheel", value=str(wheel), cause="it is no zip file, or has no METADATA", cure="build it again, or take another version") from error
+        raise BuildError(
+            "not a wheel",
+            value=str(wheel),
+            cause="it is no zip file, or has no METADATA",
+            cure="build it again, or take another version",
+        ) from error
 
 
 def _version(wheel: Path) -> str:

@@ -1,4 +1,6 @@
-"""The chunk that carries coffee_boat's own files: what runs at the start of every Python on an executor."""
+"""The chunk that carries coffee_boat's own files: what runs at the start of every Python on an
+executor.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from coffee_boat.model import START_FOLDER, Chunk, Target
 IMPORT_NAME = "coffee_boat_worker"
 """Not coffee_boat: a node's or a user's own coffee_boat must not be mistaken for it."""
 STARTER = f"import {IMPORT_NAME}.startup; {IMPORT_NAME}.startup.start()\n"
-"""One line of a .pth: site.py runs it, and shows an error on stderr without ending the interpreter (site.addpackage)."""
+"""One line of a .pth: site.py runs it, and shows an error on stderr without ending the interpreter
+(site.addpackage).
+"""
 
 
 def chunk(target: Target, store: Store) -> Chunk:
@@ -30,7 +34,14 @@ def chunk(target: Target, store: Store) -> Chunk:
 
 
 def _content(site_packages: str) -> dict[str, str]:
-    sources = sorted((entry for entry in files("coffee_boat.worker").iterdir() if entry.name.endswith(".py")), key=lambda entry: entry.name)
+    sources = sorted(
+        (entry for entry in files("coffee_boat.worker").iterdir() if entry.name.endswith(".py")),
+        key=lambda entry: entry.name,
+    )
     texts = {source.name: source.read_text("utf-8") for source in sources}
     package = {f"{site_packages}{IMPORT_NAME}/{name}": text for name, text in texts.items()}
-    return {f"{START_FOLDER}sitecustomize.py": texts["sitecustomize.py"], f"{site_packages}coffee_boat.pth": STARTER, **package}
+    return {
+        f"{START_FOLDER}sitecustomize.py": texts["sitecustomize.py"],
+        f"{site_packages}coffee_boat.pth": STARTER,
+        **package,
+    }

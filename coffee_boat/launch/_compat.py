@@ -12,16 +12,28 @@ from coffee_boat.model import Finding
 
 _Minor = tuple[int, int]
 _BY_HAND = (
-    'captain.pack("boat.tar.gz"), then set spark.archives=boat.tar.gz#boat in the SparkConf and PYSPARK_PYTHON='
-    f"./boat/bin/python{sys.version_info.major}.{sys.version_info.minor} in os.environ before SparkContext(...)"
+    'captain.pack("boat.tar.gz"), then set spark.archives=boat.tar.gz#boat in the SparkConf and'
+    f" PYSPARK_PYTHON=./boat/bin/python{sys.version_info.major}.{sys.version_info.minor} in"
+    " os.environ before SparkContext(...)"
 )
-_CONTEXT_NAMES = ("__init__", "_initialize_context", "_ensure_initialized", "_active_spark_context", "_gateway", "_jvm", "_lock")
+_CONTEXT_NAMES = (
+    "__init__",
+    "_initialize_context",
+    "_ensure_initialized",
+    "_active_spark_context",
+    "_gateway",
+    "_jvm",
+    "_lock",
+)
 _INIT_PARAMETERS = {"master", "conf", "gateway", "jsc"}
 _FUNCTION_PARAMETERS = {"sc", "func", "returnType"}
 
 
 class PySpark(NamedTuple):
-    """The classes of pyspark that are used, and its version. Any: pyspark differs from release to release."""
+    """The classes of pyspark that are used, and its version.
+
+    Any: pyspark differs from release to release.
+    """
 
     version: str
     context: Any
@@ -29,7 +41,9 @@ class PySpark(NamedTuple):
     session: Any
     files: Any
     functions: tuple[Any, ...]
-    """The modules that turn Python functions into the JVM's by a `_wrap_function` of their own name."""
+    """The modules that turn Python functions into the JVM's by a `_wrap_function` of their own
+    name.
+    """
 
 
 def load() -> PySpark:
@@ -44,18 +58,29 @@ def load() -> PySpark:
         raise LaunchError(
             "pyspark cannot be imported",
             value=str(error),
-            cause="it is not installed for this interpreter, and its folder in SPARK_HOME is not on sys.path",
-            cure="pip install pyspark==<your cluster's version>; or, with SPARK_HOME set: pip install findspark, and findspark.init() first;"
-            " or, for a Spark on this machine: pip install 'coffee_boat[local]'",
+            cause=(
+                "it is not installed for this interpreter, and its folder in SPARK_HOME is not on"
+                " sys.path"
+            ),
+            cure=(
+                "pip install pyspark==<your cluster's version>; or, with SPARK_HOME set: pip"
+                " install findspark, and findspark.init() first; or, for a Spark on this machine:"
+                " pip install 'coffee_boat[local]'"
+            ),
         ) from error
     try:
         from pyspark import SparkConf, SparkContext, SparkFiles
         from pyspark.sql import SparkSession, udf, udtf
     except ImportError as error:
         raise LaunchError(
-            "this pyspark has no SparkContext", value=str(error), cause="pyspark-client serves Spark Connect only, which is not supported yet", cure="pip install pyspark"
+            "this pyspark has no SparkContext",
+            value=str(error),
+            cause="pyspark-client serves Spark Connect only, which is not supported yet",
+            cure="pip install pyspark",
         ) from error
-    found = PySpark(pyspark.__version__, SparkContext, SparkConf, SparkSession, SparkFiles, (udf, udtf))
+    found = PySpark(
+        pyspark.__version__, SparkContext, SparkConf, SparkSession, SparkFiles, (udf, udtf)
+    )
     _assert_names(found)
     return found
 
@@ -64,8 +89,8 @@ def compatible(spark_version: str, python: _Minor) -> None:
     """Refuse a pair of Spark and Python that does not run.
 
     Args:
-        spark_version: pyspark's `__version__`, with a vendor's suffix or not: "3.5.1-amzn-1", "3.5.0.dev0".
-        python: the driver's minor version; executors run the same.
+        spark_version: pyspark's `__version__`, with a vendor's suffix or not: "3.5.1-amzn-1",
+        "3.5.0.dev0". python: the driver's minor version; executors run the same.
 
     Raises:
         LaunchError: with the reason.
@@ -76,13 +101,17 @@ def compatible(spark_version: str, python: _Minor) -> None:
         raise LaunchError(
             "this Spark does not run with this Python",
             value=f"Spark {spark_version}, Python {_dotted(python)}",
-            cause=f"Spark {_dotted(spark)} runs with Python {_dotted(lowest)} to {_dotted(highest)}",
+            cause=(
+                f"Spark {_dotted(spark)} runs with Python {_dotted(lowest)} to {_dotted(highest)}"
+            ),
             cure=f"run the driver with Python {_dotted(highest)}, or install another pyspark",
         )
 
 
 def refuse_if_running() -> None:
-    """Refuse when a SparkContext is up: what executors start with was decided by then. Imports nothing.
+    """Refuse when a SparkContext is up: what executors start with was decided by then.
+
+    Imports nothing.
 
     Raises:
         LaunchError: one is up.
@@ -93,25 +122,48 @@ def refuse_if_running() -> None:
         raise LaunchError(
             "a SparkContext is already up",
             value=f"{getattr(running, 'appName', '?')} on {getattr(running, 'master', '?')}",
-            cause="the executors' environment is decided when the context starts; the pyspark shell and many notebooks start one for you",
-            cure="spark.stop() (or sc.stop()), then captain.launch_ship(), then SparkSession.builder.getOrCreate(); or keep it: captain.board(spark)",
+            cause=(
+                "the executors' environment is decided when the context starts; the pyspark shell"
+                " and many notebooks start one for you"
+            ),
+            cure=(
+                "spark.stop() (or sc.stop()), then captain.launch_ship(), then"
+                " SparkSession.builder.getOrCreate(); or keep it: captain.board(spark)"
+            ),
         )
 
 
 def elsewhere() -> tuple[Finding, ...]:
-    """What is said when packages are asked for and a session runs that they do not reach. Imports nothing."""
+    """What is said when packages are asked for and a session runs that they do not reach.
+
+    Imports nothing.
+    """
     try:
         refuse_if_running()
     except LaunchError as error:
-        return (Finding("a session runs that these packages are not sent to", error.value, "it is not this Captain's", "captain.board(spark) sends them to it"),)
+        return (
+            Finding(
+                "a session runs that these packages are not sent to",
+                error.value,
+                "it is not this Captain's",
+                "captain.board(spark) sends them to it",
+            ),
+        )
     return ()
 
 
 def _pythons(spark: _Minor, text: str) -> tuple[_Minor, _Minor]:
     """The lowest and the highest Python of a Spark."""
     if spark < (3, 5) or spark >= (5, 0):
-        cause = "coffee_boat serves Spark 3.5 and 4.x; " + ("older ones lack what it relies on" if spark < (3, 5) else "this one is newer than it")
-        raise LaunchError("this Spark is not supported", value=text, cause=cause, cure="pip install 'pyspark>=3.5,<5', of your cluster's version")
+        cause = "coffee_boat serves Spark 3.5 and 4.x; " + (
+            "older ones lack what it relies on" if spark < (3, 5) else "this one is newer than it"
+        )
+        raise LaunchError(
+            "this Spark is not supported",
+            value=text,
+            cause=cause,
+            cure="pip install 'pyspark>=3.5,<5', of your cluster's version",
+        )
     if spark[0] == 3:
         return (3, 10), (3, 11)
     return ((3, 10) if spark <= (4, 1) else (3, 11)), (3, 13)
@@ -121,7 +173,12 @@ def _minor(version: str) -> _Minor:
     """The leading digits: vendors append what no version scheme knows."""
     found = re.match(r"\s*v?(\d+)\.(\d+)", version)
     if found is None:
-        raise LaunchError("pyspark's version cannot be read", value=version, cause="a vendor's own scheme", cure="pip install pyspark==<your cluster's version>")
+        raise LaunchError(
+            "pyspark's version cannot be read",
+            value=version,
+            cause="a vendor's own scheme",
+            cure="pip install pyspark==<your cluster's version>",
+        )
     return int(found[1]), int(found[2])
 
 
@@ -130,13 +187,25 @@ def _dotted(version: _Minor) -> str:
 
 
 def _assert_names(spark: PySpark) -> None:
-    missing = [f"SparkContext.{name}" for name in _CONTEXT_NAMES if not hasattr(spark.context, name)]
+    missing = [
+        f"SparkContext.{name}" for name in _CONTEXT_NAMES if not hasattr(spark.context, name)
+    ]
     if not hasattr(getattr(spark.session, "Builder", None), "getOrCreate"):
         missing.append("SparkSession.Builder.getOrCreate")
-    missing += [f"{module.__name__}._wrap_function" for module in spark.functions if not hasattr(module, "_wrap_function")]
+    missing += [
+        f"{module.__name__}._wrap_function"
+        for module in spark.functions
+        if not hasattr(module, "_wrap_function")
+    ]
     if not missing:
         missing = _lacking("SparkContext", spark.context.__init__, _INIT_PARAMETERS)
-        missing += [name for module in spark.functions for name in _lacking(f"{module.__name__}._wrap_function", module._wrap_function, _FUNCTION_PARAMETERS)]
+        missing += [
+            name
+            for module in spark.functions
+            for name in _lacking(
+                f"{module.__name__}._wrap_function", module._wrap_function, _FUNCTION_PARAMETERS
+            )
+        ]
     if missing:
         raise LaunchError(
             "this pyspark is not built as expected",
@@ -147,4 +216,7 @@ def _assert_names(spark: PySpark) -> None:
 
 
 def _lacking(called: str, function: Any, parameters: set[str]) -> list[str]:
-    return [f"{called}({name}=)" for name in sorted(parameters - set(inspect.signature(function).parameters))]
+    return [
+        f"{called}({name}=)"
+        for name in sorted(parameters - set(inspect.signature(function).parameters))
+    ]

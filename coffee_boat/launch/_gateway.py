@@ -1,4 +1,6 @@
-"""A JVM with Spark's jars and no SparkContext, for what only Java can reach: HDFS before a submission."""
+"""A JVM with Spark's jars and no SparkContext, for what only Java can reach: HDFS before a
+submission.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from coffee_boat.launch import _compat, _java
 from coffee_boat.launch._hook import _environment
 
 _SUBMIT = "--master local --deploy-mode client pyspark-shell"
-"""spark-defaults.conf may name a cluster and its cluster mode: neither is for a JVM that runs no application."""
+"""spark-defaults.conf may name a cluster and its cluster mode: neither is for a JVM that runs no
+application.
+"""
 _SECONDS_TO_END = 10.0
 _TAIL = 2000
 
@@ -37,9 +41,11 @@ def hadoop(store: Store, conf: Mapping[str, str]) -> Hadoop:
 
 @contextmanager
 def java_vm(store: Store) -> Iterator[Any]:
-    """py4j's view of pyspark's own JVM; where none was started, of one that lives as long as the block.
+    """py4j's view of pyspark's own JVM; where none was started, of one that lives as long as the
+    block.
 
-    That is pyspark's gateway, rather than one `hadoop fs` a step: a single start of a JVM (2 to 3 s) serves all steps, and they are the same code as in a running session.
+    That is pyspark's gateway, rather than one `hadoop fs` a step: a single start of a JVM (2 to 3
+    s) serves all steps, and they are the same code as in a running session.
 
     Raises:
         LaunchError: no pyspark, no Java, or it does not start.
@@ -61,16 +67,31 @@ def _start(store: Store, said: IO[bytes]) -> Any:
     from pyspark.find_spark_home import _find_spark_home
     from pyspark.java_gateway import launch_gateway
 
-    python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_SUBMIT_ARGS": _SUBMIT}
+    python = {
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYSPARK_SUBMIT_ARGS": _SUBMIT,
+    }
     with _environment({**_java.java_environment(store, _find_spark_home()), **python}):
         try:
             return launch_gateway(popen_kwargs={"stdout": said, "stderr": said})
-        except (RuntimeError, OSError) as error:  # PySparkRuntimeError in 4.x, its own subclass of it in 3.5
+        except (
+            RuntimeError,
+            OSError,
+        ) as error:  # PySparkRuntimeError in 4.x, its own subclass of it in 3.5
             said.seek(0, os.SEEK_END)
             said.seek(max(0, said.tell() - _TAIL))
             words = said.read().decode("utf-8", "replace").strip()
-            cure = "look for what its last lines name: Java (JAVA_HOME), spark-defaults.conf, spark-env.sh"
-            raise LaunchError("Spark's JVM cannot be started", value=_find_spark_home(), cause=redact(words or str(error)), cure=cure) from error
+            cure = (
+                "look for what its last lines name: Java (JAVA_HOME), spark-defaults.conf,"
+                " spark-env.sh"
+            )
+            raise LaunchError(
+                "Spark's JVM cannot be started",
+                value=_find_spark_home(),
+                cause=redact(words or str(error)),
+                cure=cure,
+            ) from error
 
 
 def _end(gateway: Any) -> None:

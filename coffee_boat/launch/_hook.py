@@ -21,11 +21,15 @@ from coffee_boat.launch import _compat, _java, _planning
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
 
 _MARK = "_coffee_boat_hook"
-"""The attribute of SparkContext that names the hook in force: one a process, wherever it was installed from."""
+"""The attribute of SparkContext that names the hook in force: one a process, wherever it was
+installed from.
+"""
 
 _CONNECT_CURE = (
-    'leave out spark.remote, SPARK_REMOTE and spark.api.mode=connect; or captain.pack("boat.tar.gz"), and in the session: spark.addArtifacts("boat.tar.gz#boat", archive=True); '
-    f'spark.conf.set("spark.sql.execution.pyspark.python", "./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}")'
+    "leave out spark.remote, SPARK_REMOTE and spark.api.mode=connect; or"
+    ' captain.pack("boat.tar.gz"), and in the session: spark.addArtifacts("boat.tar.gz#boat",'
+    ' archive=True); spark.conf.set("spark.sql.execution.pyspark.python",'
+    f' "./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}")'
 )
 
 _Init = Callable[..., None]
@@ -40,15 +44,14 @@ class Launch:
     """What is done with each SparkContext that starts.
 
     Args:
-        complete: called when the master is known, before the context starts; what it raises comes out of SparkContext(...).
-        store: where a Java shim is kept, if one is needed.
-        started: called when the context is up; if it raises, the context is stopped.
-        failed: called when it did not come up; what it returns is raised in place of the error.
-        stopping: called before a context stops.
-        master, conf: used where the program sets none itself.
-        say: takes one line about what is odd.
-        replaced: called when another launch takes this one's place.
-        environment: gives the archive unpacked on this machine, for what the driver's JVM plans in Python; called when that is needed.
+        complete: called when the master is known, before the context starts; what it raises comes
+        out of SparkContext(...). store: where a Java shim is kept, if one is needed. started:
+        called when the context is up; if it raises, the context is stopped. failed: called when it
+        did not come up; what it returns is raised in place of the error. stopping: called before a
+        context stops. master, conf: used where the program sets none itself. say: takes one line
+        about what is odd. replaced: called when another launch takes this one's place. environment:
+        gives the archive unpacked on this machine, for what the driver's JVM plans in Python;
+        called when that is needed.
     """
 
     complete: Callable[[SparkFacts], ConfPatch]
@@ -65,11 +68,14 @@ class Launch:
     @property
     def defaults(self) -> dict[str, str]:
         """`conf` with the master in it."""
-        return dict(self.conf) if self.master is None else {**self.conf, "spark.master": self.master}
+        return (
+            dict(self.conf) if self.master is None else {**self.conf, "spark.master": self.master}
+        )
 
 
 def install(launch: Launch) -> Hook:
-    """Complete each SparkContext of this process from now on, until `Hook.remove` or the next `install`.
+    """Complete each SparkContext of this process from now on, until `Hook.remove` or the next
+    `install`.
 
     Raises:
         LaunchError: no pyspark, one that does not fit, or a SparkContext is already up.
@@ -82,11 +88,16 @@ def install(launch: Launch) -> Hook:
         if previous is not None:
             previous.remove()
             previous.launch.replaced()
-            launch.say(f"note: {Finding('this launch_ship replaces an earlier one of this process', severity='note')}")
+            launch.say(
+                "note:"
+                f" {Finding('this launch_ship replaces an earlier one of this process', severity='note')}"
+            )
         return Hook(launch, spark)
 
 
-def start(builder: Any | None = None, *, master: str | None = None, conf: Mapping[str, str] | None = None) -> Any:
+def start(
+    builder: Any | None = None, *, master: str | None = None, conf: Mapping[str, str] | None = None
+) -> Any:
     """A SparkSession from a builder (a fresh one by default), as `getOrCreate` gives it.
 
     Args:
@@ -117,7 +128,11 @@ class Hook:
             _wrap(spark.context, "_initialize_context", self._initialize),
             _wrap(spark.context, "stop", self._stop),
             _wrap(spark.session.Builder, "getOrCreate", self._session),
-            *([_wrap(spark.session.Builder, "create", self._session)] if hasattr(spark.session.Builder, "create") else []),
+            *(
+                [_wrap(spark.session.Builder, "create", self._session)]
+                if hasattr(spark.session.Builder, "create")
+                else []
+            ),
             *[_wrap(module, "_wrap_function", self._function) for module in spark.functions],
         ]
         setattr(spark.context, _MARK, self)
@@ -126,7 +141,11 @@ class Hook:
         return f"<Hook: pyspark {self._spark.version}, {'active' if self.active else 'removed'}>"
 
     def remove(self) -> None:
-        """Put pyspark's functions back. Where somebody wrapped ours since, theirs stays and ours only passes on. A running context keeps what it has."""
+        """Put pyspark's functions back.
+
+        Where somebody wrapped ours since, theirs stays and ours only passes on. A running context
+        keeps what it has.
+        """
         with self._spark.context._lock:
             self.active = False
             for wrapped in self._wraps:
@@ -144,7 +163,9 @@ class Hook:
                 return original(context, *args, **kwargs)
             given = signature.bind(context, *args, **kwargs)
             if given.arguments.get("jsc") is not None:
-                self._say(_handed_over("a context that the platform had started was handed to pyspark"))
+                self._say(
+                    _handed_over("a context that the platform had started was handed to pyspark")
+                )
                 return original(context, *args, **kwargs)
             return self._make(context, original, given)
 
@@ -158,7 +179,9 @@ class Hook:
             for key, value in patch.conf.items():
                 jconf.set(key, value)
             made = original(context, jconf)
-            context.environment = shared_map(context._jvm, {**context.environment, **patch.environment})
+            context.environment = shared_map(
+                context._jvm, {**context.environment, **patch.environment}
+            )
             self._patches[id(context)] = patch
             return made
 
@@ -186,15 +209,22 @@ class Hook:
     def _function(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def wrap_function(sc: Any, func: Any, returnType: Any = None) -> Any:  # noqa: N803  pyspark's names
             # what has a return type is not planned in Python
-            python = self._on_driver.of(sc.pythonExec) if self.active and returnType is None and self._on_driver is not None else None
-            return original(sc if python is None else _planning.PlanningContext(sc, python), func, returnType)
+            python = (
+                self._on_driver.of(sc.pythonExec)
+                if self.active and returnType is None and self._on_driver is not None
+                else None
+            )
+            return original(
+                sc if python is None else _planning.PlanningContext(sc, python), func, returnType
+            )
 
         return wrap_function
 
     # making one context
 
     def _make(self, context: Any, original: _Init, given: inspect.BoundArguments) -> None:
-        # Nothing before `original` may have effects on a running context: pyspark itself refuses a second one.
+        # Nothing before `original` may have effects on a running context: pyspark itself refuses a
+        # second one.
         findings = self._apply_defaults(given.arguments)
         self._start_gateway(given.arguments)
         self._patches[id(context)] = None
@@ -212,23 +242,29 @@ class Hook:
         if patch is None:
             self._say(_handed_over("a subclass of SparkContext starts it in its own way"))
             return
-        # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by this process read it too.
+        # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by
+        # this process read it too.
         context.pythonExec = patch.python
         try:
-            self._on_driver = _planning.DriversCopy(patch, self._spark.files.getRootDirectory(), self.launch.environment)
+            self._on_driver = _planning.DriversCopy(
+                patch, self._spark.files.getRootDirectory(), self.launch.environment
+            )
             self.launch.started(context, patch)
         except BaseException:
             context.stop()
             raise
 
     def _apply_defaults(self, arguments: dict[str, Any]) -> list[Finding]:
-        """Put the launch's master and conf into the SparkConf (a copy of the user's), under what the program says itself."""
+        """Put the launch's master and conf into the SparkConf (a copy of the user's), under what
+        the program says itself.
+        """
         defaults = self.launch.defaults
         if not defaults:
             return []
         theirs, fresh = arguments.get("conf"), self._spark.conf()
         explicit = dict(theirs.getAll()) if theirs is not None else {}
-        # With a JVM up, a new SparkConf holds what spark-submit and spark-defaults say: the launch is nearer to the program than those.
+        # With a JVM up, a new SparkConf holds what spark-submit and spark-defaults say: the launch
+        # is nearer to the program than those.
         loaded = dict(fresh.getAll())
         explicit = {key: value for key, value in explicit.items() if loaded.get(key) != value}
         if arguments.get("master"):
@@ -240,13 +276,23 @@ class Hook:
         for key, value in defaults.items():
             fresh.set(key, explicit.get(key, value))
         arguments["conf"] = fresh
-        return [_overruled(key, value, explicit[key]) for key, value in sorted(defaults.items()) if explicit.get(key, value) != value]
+        return [
+            _overruled(key, value, explicit[key])
+            for key, value in sorted(defaults.items())
+            if explicit.get(key, value) != value
+        ]
 
     def _start_gateway(self, arguments: Mapping[str, Any]) -> None:
-        """Start the JVM, if this process has none, with the environment that it needs; for that call only."""
+        """Start the JVM, if this process has none, with the environment that it needs; for that
+        call only.
+        """
         context = self._spark.context
         with context._lock:
-            if context._gateway is not None or arguments.get("gateway") is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
+            if (
+                context._gateway is not None
+                or arguments.get("gateway") is not None
+                or "PYSPARK_GATEWAY_PORT" in os.environ
+            ):
                 return
             with _environment(self._gateway_environment()):
                 context._ensure_initialized(conf=arguments.get("conf"))
@@ -256,8 +302,9 @@ class Hook:
 
         variables = dict(_java.java_environment(self.launch.store, _find_spark_home()))
         if sys.executable:
-            # Spark's scripts and the driver's JVM run Python themselves (bin/find-spark-home, PythonUtils.defaultPythonExec):
-            # an executors' path like ./env/bin/python, or "jupyter", is none for them.
+            # Spark's scripts and the driver's JVM run Python themselves (bin/find-spark-home,
+            # PythonUtils.defaultPythonExec): an executors' path like ./env/bin/python, or
+            # "jupyter", is none for them.
             variables |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
         return variables
 
@@ -268,7 +315,9 @@ class Hook:
             master=conf["spark.master"],
             deploy_mode=conf.get("spark.submit.deployMode", "client"),
             conf=conf,
-            environment={name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")},
+            environment={
+                name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")
+            },
             python=sys.executable,
         )
 
@@ -319,12 +368,17 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def _refuse_connect(options: Mapping[str, Any]) -> None:
-    """Spark Connect starts no SparkContext in this process: without this, nothing would be shipped, in silence."""
+    """Spark Connect starts no SparkContext in this process: without this, nothing would be shipped,
+    in silence.
+    """
     for name in ("spark.remote", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):
         value = options.get(name) or os.environ.get(name)
         if value:
             raise _no_connect(f"{name}={redact(str(value))}")
-    mode = str(options.get("spark.api.mode", os.environ.get("SPARK_API_MODE", ""))).lower() or _default_mode()
+    mode = (
+        str(options.get("spark.api.mode", os.environ.get("SPARK_API_MODE", ""))).lower()
+        or _default_mode()
+    )
     if mode == "connect":
         raise _no_connect("spark.api.mode=connect")
 
@@ -337,12 +391,23 @@ def _default_mode() -> str:
 
 
 def _no_connect(value: str) -> LaunchError:
-    return LaunchError("Spark Connect is not supported yet", value=value, cause="its executors belong to a server that launch_ship cannot configure", cure=_CONNECT_CURE)
+    return LaunchError(
+        "Spark Connect is not supported yet",
+        value=value,
+        cause="its executors belong to a server that launch_ship cannot configure",
+        cure=_CONNECT_CURE,
+    )
 
 
 def _overruled(key: str, ours: str, theirs: str) -> Finding:
     ours, theirs = redact_setting(key, ours), redact_setting(key, theirs)
-    return Finding(f"{key} of launch_ship is not used", ours, f"the program says {theirs!r} itself, which wins", "say it in one place only", severity="note")
+    return Finding(
+        f"{key} of launch_ship is not used",
+        ours,
+        f"the program says {theirs!r} itself, which wins",
+        "say it in one place only",
+        severity="note",
+    )
 
 
 def _handed_over(cause: str) -> Finding:
@@ -350,6 +415,7 @@ def _handed_over(cause: str) -> Finding:
         "the shipped environment is not used by this SparkContext",
         "",
         cause,
-        'captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name it in the platform\'s settings: '
-        "spark.archives=boat.tar.gz#boat, PYSPARK_PYTHON=./boat/bin/python3",
+        'captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name it in'
+        " the platform's settings: spark.archives=boat.tar.gz#boat,"
+        " PYSPARK_PYTHON=./boat/bin/python3",
     )

@@ -1,12 +1,15 @@
-"""Python that the driver's JVM starts itself, to plan: `analyze` of table functions, and data sources.
+"""Python that the driver's JVM starts itself, to plan: `analyze` of table functions, and data
+sources.
 
     executors       ./boat-<id>/bin/python3.X, in their working directory; a setting of SQL says so
-    driver's JVM    <SparkFiles' root>/boat-<id>/bin/python3.X: Spark unpacks what is in spark.archives there on the driver, too;
-                    where the cluster's manager unpacks it (YARN), the store's copy, which is made when it is needed first
+    driver's JVM    <SparkFiles' root>/boat-<id>/bin/python3.X: Spark unpacks what is in
+    spark.archives there on the driver, too;
+                    where the cluster's manager unpacks it (YARN), the store's copy, which is made
+                    when it is needed first
 
-Both would start the interpreter that pyspark captured with the function, and only on executors the setting comes before it
-(org.apache.spark.sql.execution.python.PythonPlannerRunner and BasePythonUDFRunner). So these functions capture the driver's.
-"""
+Both would start the interpreter that pyspark captured with the function, and only on executors the
+setting comes before it (org.apache.spark.sql.execution.python.PythonPlannerRunner and
+BasePythonUDFRunner). So these functions capture the driver's."""
 
 from __future__ import annotations
 
@@ -30,9 +33,16 @@ class DriversCopy:
     """The archive, unpacked on this machine now; None if that cannot be had."""
 
     def of(self, python: str) -> str | None:
-        """What the driver's JVM has to start in place of an executors' interpreter; None where it can start that, or there is no other."""
+        """What the driver's JVM has to start in place of an executors' interpreter; None where it
+        can start that, or there is no other.
+        """
         inside = Path(self.patch.python)
-        if python != self.patch.python or self.patch.conf.get(SQL_PYTHON) != python or inside.is_absolute() or len(inside.parts) == 1:
+        if (
+            python != self.patch.python
+            or self.patch.conf.get(SQL_PYTHON) != python
+            or inside.is_absolute()
+            or len(inside.parts) == 1
+        ):
             return None
         copy = Path(self.root, inside)
         if not os.access(copy, os.X_OK):

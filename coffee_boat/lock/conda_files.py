@@ -1,9 +1,10 @@
-"""Locks that hold conda packages: rattler's format (pixi.lock, versions 6 and 7 of it), read and written, and conda's @EXPLICIT lists, read.
+"""Locks that hold conda packages: rattler's format (pixi.lock, versions 6 and 7 of it), read and
+written, and conda's @EXPLICIT lists, read.
 
-A pixi.lock holds packages of pip as well; a file's sha256 stands behind its URL (`#sha256=...`), where pip and uv look for it too. Of a file on
-this machine rattler drops that: it is hashed when the lock is read. What the nodes are stands with the platform, as a virtual package. What was
-named by the user is what nothing else in the lock needs, as far as it can be told.
-"""
+A pixi.lock holds packages of pip as well; a file's sha256 stands behind its URL (`#sha256=...`),
+where pip and uv look for it too. Of a file on this machine rattler drops that: it is hashed when
+the lock is read. What the nodes are stands with the platform, as a virtual package. What was named
+by the user is what nothing else in the lock needs, as far as it can be told."""
 
 from __future__ import annotations
 
@@ -28,27 +29,39 @@ if TYPE_CHECKING:
     from rattler import Environment, LockPlatform, RepoDataRecord
 
 _EXPLICIT = "@EXPLICIT"
-_AGAIN = "make the lock again for this target: `boat lock -o pixi.lock`, or `pixi lock` with the platform among its platforms"
+_AGAIN = (
+    "make the lock again for this target: `boat lock -o pixi.lock`, or `pixi lock` with the"
+    " platform among its platforms"
+)
 
 
 def holds_conda(path: Path) -> bool:
-    """True for the files that this module reads, by what is in them; a file that cannot be read is none."""
+    """True for the files that this module reads, by what is in them; a file that cannot be read is
+    none.
+    """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return False
-    return any(line.strip() == _EXPLICIT for line in text.splitlines()) or text.lstrip().startswith(("version:", "---\nversion:"))
+    return any(line.strip() == _EXPLICIT for line in text.splitlines()) or text.lstrip().startswith(
+        ("version:", "---\nversion:")
+    )
 
 
-def read(path: Path, target: Target, *, configuration: Configuration, accepted: bool, store: Store) -> Lock:
-    """A pixi.lock or an @EXPLICIT list, taken as it is for the target; nothing is resolved. Of the latter the channels are asked what its files are.
+def read(
+    path: Path, target: Target, *, configuration: Configuration, accepted: bool, store: Store
+) -> Lock:
+    """A pixi.lock or an @EXPLICIT list, taken as it is for the target; nothing is resolved.
+
+    Of the latter the channels are asked what its files are.
 
     Args:
         accepted: True if Anaconda's terms of service were accepted.
 
     Raises:
-        LockError: it cannot be read, holds nothing for the target, or a file in it cannot be checked.
-        RequirementError: a package in it is Anaconda's, and its terms were not accepted; rattler is not installed.
+        LockError: it cannot be read, holds nothing for the target, or a file in it cannot be
+        checked. RequirementError: a package in it is Anaconda's, and its terms were not accepted;
+        rattler is not installed.
     """
     _conda.rattler()
     if any(line.strip() == _EXPLICIT for line in path.read_text("utf-8").splitlines()):
@@ -70,16 +83,31 @@ def read_rattler(path: Path, target: Target) -> Lock:
     except module.exceptions.ParseCondaLockError as error:
         cause = str(error).partition("\n")[0]
         raise LockError(
-            "not a lock of rattler's (pixi.lock)", value=str(path), cause=cause, cure="of conda-lock: `conda-lock render --kind explicit`, and add that file"
+            "not a lock of rattler's (pixi.lock)",
+            value=str(path),
+            cause=cause,
+            cure="of conda-lock: `conda-lock render --kind explicit`, and add that file",
         ) from error
     platform = _platform(environment, target, path)
     packages = environment.packages(platform) or []
-    if strange := [package.name for package in packages if isinstance(package, module.CondaLockedSourcePackage)]:
-        raise LockError("packages of a lock are built from source", value=", ".join(strange), cause="only built conda packages can be taken", cure="publish them to a channel")
-    places = [Channel(_conda.without_secrets(str(c)).rstrip("/"), f"{str(c).rstrip('/')}/", str(c)) for c in environment.channels()]
+    if strange := [
+        package.name for package in packages if isinstance(package, module.CondaLockedSourcePackage)
+    ]:
+        raise LockError(
+            "packages of a lock are built from source",
+            value=", ".join(strange),
+            cause="only built conda packages can be taken",
+            cure="publish them to a channel",
+        )
+    places = [
+        Channel(_conda.without_secrets(str(c)).rstrip("/"), f"{str(c).rstrip('/')}/", str(c))
+        for c in environment.channels()
+    ]
     records = environment.conda_repodata_records_for_platform(platform) or []
     found = [conda.pin_from(record, Manifest(), [*_named(places), *places]) for record in records]
-    pip = [_pin(package, path) for package in packages if isinstance(package, module.PypiLockedPackage)]
+    pip = [
+        _pin(package, path) for package in packages if isinstance(package, module.PypiLockedPackage)
+    ]
     return _lock(found, pip, target, path)
 
 
@@ -87,9 +115,14 @@ def write(lock: Lock) -> str:
     """The lock as a pixi.lock, the same text for the same lock. Holds no credentials."""
     module = _conda.rattler()
     glibc = ".".join(map(str, lock.target.glibc))
-    platform = module.LockPlatform(conda.subdir(lock.target), virtual_packages=[f"__glibc={glibc}=0"])
+    platform = module.LockPlatform(
+        conda.subdir(lock.target), virtual_packages=[f"__glibc={glibc}=0"]
+    )
     made = module.LockFile([platform])
-    made.set_channels("default", [module.LockChannel(url) for url in dict.fromkeys(_channel_url(pin) for pin in lock.conda)])
+    made.set_channels(
+        "default",
+        [module.LockChannel(url) for url in dict.fromkeys(_channel_url(pin) for pin in lock.conda)],
+    )
     for pin in lock.conda:
         made.add_conda_package("default", platform, _conda.record_of(pin))
     for pip in lock.pins:
@@ -108,11 +141,25 @@ def refuse_too_new(lock: Lock, name: str) -> None:
     """
     module = _conda.rattler()
     own = module.Version(".".join(map(str, lock.target.glibc)))
-    specs = [(pin, module.MatchSpec(text)) for pin in lock.conda for text in _depends(pin) if text.startswith("__glibc")]
-    wrong = [f"{pin.name} {pin.version} needs {spec}" for pin, spec in specs if spec.version and not module.VersionSpec(spec.version).matches(own)]
+    specs = [
+        (pin, module.MatchSpec(text))
+        for pin in lock.conda
+        for text in _depends(pin)
+        if text.startswith("__glibc")
+    ]
+    wrong = [
+        f"{pin.name} {pin.version} needs {spec}"
+        for pin, spec in specs
+        if spec.version and not module.VersionSpec(spec.version).matches(own)
+    ]
     if wrong:
         cure = 'say what they are, as platform="manylinux_2_39_x86_64", or lock again'
-        raise LockError("the lock was not made for these executors", value=f"{name}: {', '.join(wrong)}", cause=f"the platform is {lock.target.platform}", cure=cure)
+        raise LockError(
+            "the lock was not made for these executors",
+            value=f"{name}: {', '.join(wrong)}",
+            cause=f"the platform is {lock.target.platform}",
+            cure=cure,
+        )
 
 
 def _lock(found: Iterable[CondaPin], pip: Iterable[Pin], target: Target, path: Path) -> Lock:
@@ -125,7 +172,16 @@ def _lock(found: Iterable[CondaPin], pip: Iterable[Pin], target: Target, path: P
         replace(target, python=conda.python_of(pins).version) if pins else target,
         tuple(sorted((pin for pin in wheels if pin not in dropped), key=lambda pin: pin.name)),
         tuple(spark.not_locked(pin.name, f"{pin.version} in {path.name}") for pin in dropped),
-        tuple(sorted((replace(pin, requested=pin.name not in needed) for pin in pins if pin not in dropped), key=lambda pin: pin.name)),
+        tuple(
+            sorted(
+                (
+                    replace(pin, requested=pin.name not in needed)
+                    for pin in pins
+                    if pin not in dropped
+                ),
+                key=lambda pin: pin.name,
+            )
+        ),
     )
     refuse_too_new(made, path.name)
     return made
@@ -144,7 +200,9 @@ def _environment(lock: Any, path: Path) -> Environment:
     named = dict(lock.environments())
     if "default" not in named and len(named) != 1:
         raise LockError(
-            "the lock has several environments, and none is called default", value=f"{path}: {', '.join(sorted(named)) or 'none at all'}", cure="lock the one that is meant"
+            "the lock has several environments, and none is called default",
+            value=f"{path}: {', '.join(sorted(named)) or 'none at all'}",
+            cure="lock the one that is meant",
         )
     made: Environment = named.get("default") or next(iter(named.values()))
     return made
@@ -156,13 +214,21 @@ def _platform(environment: Environment, target: Target, path: Path) -> LockPlatf
     found = next((platform for platform in platforms if str(platform.subdir) == wanted), None)
     if found is None:
         named = ", ".join(str(platform.subdir) for platform in platforms)
-        raise LockError("the lock holds nothing for the executors' platform", value=f"{path}: {wanted}, it has {named or 'none'}", cure=_AGAIN)
+        raise LockError(
+            "the lock holds nothing for the executors' platform",
+            value=f"{path}: {wanted}, it has {named or 'none'}",
+            cure=_AGAIN,
+        )
     return found
 
 
 def _named(places: Iterable[Channel]) -> list[Channel]:
     """Channels under the names that people know."""
-    return [replace(place, name=found.name) for place in places for found in _conda.channels([place.url], Configuration())]
+    return [
+        replace(place, name=found.name)
+        for place in places
+        for found in _conda.channels([place.url], Configuration())
+    ]
 
 
 def _channel_url(pin: CondaPin) -> str:
@@ -179,19 +245,40 @@ def _location(pin: Pin) -> str:
 
 def _pin(package: Any, path: Path) -> Pin:
     location = str(package.location)
-    common: dict[str, Any] = {"name": _normalized(package.name), "version": str(package.version), "requires": _requires(package)}
+    common: dict[str, Any] = {
+        "name": _normalized(package.name),
+        "version": str(package.version),
+        "requires": _requires(package),
+    }
     if location.startswith("git+"):
         url, commit = urldefrag(location)
         return Pin(**common, kind="vcs", url=without_credentials(url), commit=commit, direct=True)
-    url, fragment = urldefrag(location if "://" in location else (path.parent / location).resolve().as_uri())
+    url, fragment = urldefrag(
+        location if "://" in location else (path.parent / location).resolve().as_uri()
+    )
     place = local_path_or_none(url)
     if place is not None and place.is_dir():
         return Pin(**common, kind="directory", url=url, sha256=tree_digest(place), direct=True)
-    sha256 = _sha256(package) or parse_qs(fragment).get("sha256", [""])[0] or (file_digest(place) if place is not None and place.is_file() else "")
+    sha256 = (
+        _sha256(package)
+        or parse_qs(fragment).get("sha256", [""])[0]
+        or (file_digest(place) if place is not None and place.is_file() else "")
+    )
     filename = unquote(urlsplit(url).path).rpartition("/")[2]
     if not sha256:
-        raise LockError("a file of the lock has no sha256", value=f"{package.name} {package.version} in {path.name}", cause="what is not hashed cannot be checked", cure=_AGAIN)
-    return Pin(**common, kind="wheel" if filename.endswith(".whl") else "sdist", filename=filename, url=without_credentials(url), sha256=sha256)
+        raise LockError(
+            "a file of the lock has no sha256",
+            value=f"{package.name} {package.version} in {path.name}",
+            cause="what is not hashed cannot be checked",
+            cure=_AGAIN,
+        )
+    return Pin(
+        **common,
+        kind="wheel" if filename.endswith(".whl") else "sdist",
+        filename=filename,
+        url=without_credentials(url),
+        sha256=sha256,
+    )
 
 
 def _sha256(package: Any) -> str:
@@ -210,44 +297,86 @@ def _normalized(name: str) -> str:
 def _requires(package: Any) -> tuple[str, ...]:
     from packaging.requirements import Requirement
 
-    return tuple(sorted({_normalized(Requirement(text).name) for text in package.requires_dist if "extra ==" not in text}))
+    return tuple(
+        sorted(
+            {
+                _normalized(Requirement(text).name)
+                for text in package.requires_dist
+                if "extra ==" not in text
+            }
+        )
+    )
 
 
 # conda's @EXPLICIT
 
 
-def _read_explicit(path: Path, target: Target, configuration: Configuration, store: Store, *, accepted: bool) -> Lock:
+def _read_explicit(
+    path: Path, target: Target, configuration: Configuration, store: Store, *, accepted: bool
+) -> Lock:
     from rattler.explicit_environment import ExplicitEnvironmentSpec
 
     module = _conda.rattler()
     try:
         spec = ExplicitEnvironmentSpec.from_path(path)
     except module.exceptions.ParseExplicitEnvironmentSpecError as error:
-        raise LockError("not an @EXPLICIT list", value=str(path), cause=str(error).partition("\n")[0], cure="make one with `conda list --explicit --sha256`") from error
+        raise LockError(
+            "not an @EXPLICIT list",
+            value=str(path),
+            cause=str(error).partition("\n")[0],
+            cure="make one with `conda list --explicit --sha256`",
+        ) from error
     if spec.platform is not None and str(spec.platform) != conda.subdir(target):
-        raise LockError("the list was made for another platform", value=f"{path}: {spec.platform}, the executors are {conda.subdir(target)}", cure="make it on a machine like them")
+        raise LockError(
+            "the list was made for another platform",
+            value=f"{path}: {spec.platform}, the executors are {conda.subdir(target)}",
+            cure="make it on a machine like them",
+        )
     urls = [str(entry.url) for entry in spec.packages]
-    places = _conda.channels(dict.fromkeys(urldefrag(url).url.rpartition("/")[0].rpartition("/")[0] for url in urls), configuration)
+    places = _conda.channels(
+        dict.fromkeys(urldefrag(url).url.rpartition("/")[0].rpartition("/")[0] for url in urls),
+        configuration,
+    )
     _conda.refuse_unlicensed(places, accepted=accepted)
     try:
         gateway = _conda.gateway(configuration, _conda.cache(store, "repodata"))
         records = _conda.wait(lambda: _listed(urls, places, gateway, conda.subdir(target)))
     except module.exceptions.GatewayError as error:
         raise conda.unreachable(str(error), places, configuration) from error
-    made = _lock([conda.pin_from(_checked(url, records, path), Manifest(), places) for url in urls], (), target, path)
+    made = _lock(
+        [conda.pin_from(_checked(url, records, path), Manifest(), places) for url in urls],
+        (),
+        target,
+        path,
+    )
     return replace(made, findings=(*made.findings, *_lacking(made, path)))
 
 
-async def _listed(urls: Sequence[str], places: Sequence[Channel], gateway: Any, subdir: str) -> Mapping[str, RepoDataRecord]:
+async def _listed(
+    urls: Sequence[str], places: Sequence[Channel], gateway: Any, subdir: str
+) -> Mapping[str, RepoDataRecord]:
     """Public URL -> what its channel says of it."""
     module = _conda.rattler()
     names = sorted({_file(url).rsplit("-", 2)[0] for url in urls})
-    found = await gateway.query([module.Channel(place.url) for place in places], [subdir, "noarch"], names, recursive=False, channel_relations="disabled")
-    return {_conda.without_secrets(str(record.url)): record for records in found for record in records}
+    found = await gateway.query(
+        [module.Channel(place.url) for place in places],
+        [subdir, "noarch"],
+        names,
+        recursive=False,
+        channel_relations="disabled",
+    )
+    return {
+        _conda.without_secrets(str(record.url)): record for records in found for record in records
+    }
 
 
 def _file(url: str) -> str:
-    return unquote(urlsplit(url).path).rpartition("/")[2].removesuffix(".conda").removesuffix(".tar.bz2")
+    return (
+        unquote(urlsplit(url).path)
+        .rpartition("/")[2]
+        .removesuffix(".conda")
+        .removesuffix(".tar.bz2")
+    )
 
 
 def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> RepoDataRecord:
@@ -256,16 +385,44 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
     record = records.get(_conda.without_secrets(bare))
     shown = _conda.without_secrets(bare)
     if record is None:
-        raise LockError("a channel does not list a file of the lock", value=f"{shown} in {path.name}", cause="it was taken away, or the URL is wrong", cure="make the list again")
+        raise LockError(
+            "a channel does not list a file of the lock",
+            value=f"{shown} in {path.name}",
+            cause="it was taken away, or the URL is wrong",
+            cure="make the list again",
+        )
     said = fragment.removeprefix("sha256:").removeprefix("sha256=").lower()
     own = {digest.hex() for digest in (record.sha256, record.md5) if digest}
     if said and own and said not in own and (len(said) != 32 or record.md5):
-        raise LockError("a file of the lock is another one in its channel", value=f"{shown} in {path.name}", cause=f"the list says {said}", cure="find out who replaced it")
+        raise LockError(
+            "a file of the lock is another one in its channel",
+            value=f"{shown} in {path.name}",
+            cause=f"the list says {said}",
+            cure="find out who replaced it",
+        )
     return record
 
 
 def _lacking(lock: Lock, path: Path) -> tuple[Finding, ...]:
     """What packages of a list need that is not in it: conda does not look either, but says nothing."""
     have = {pin.name for pin in lock.conda} | set(spark.DRIVERS_OWN)
-    lacking = sorted({f"{name} (of {pin.name})" for pin in lock.conda for name in pin.requires if name not in have})
-    return (Finding("a list of conda packages lacks what some of them need", f"{path.name}: {', '.join(lacking)}", "it was shortened by hand", "make it anew"),) if lacking else ()
+    lacking = sorted(
+        {
+            f"{name} (of {pin.name})"
+            for pin in lock.conda
+            for name in pin.requires
+            if name not in have
+        }
+    )
+    return (
+        (
+            Finding(
+                "a list of conda packages lacks what some of them need",
+                f"{path.name}: {', '.join(lacking)}",
+                "it was shortened by hand",
+                "make it anew",
+            ),
+        )
+        if lacking
+        else ()
+    )

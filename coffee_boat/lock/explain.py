@@ -29,13 +29,23 @@ _UNREACHABLE = (
         r"Could not resolve host|Failed to connect to",
         "a git host cannot be reached",
         "no network here, a proxy that is not set, or a wrong host name",
-        "export HTTPS_PROXY=http://proxy:port, or put a wheel of it into a folder and give that as find_links",
+        (
+            "export HTTPS_PROXY=http://proxy:port, or put a wheel of it into a folder and give that"
+            " as find_links"
+        ),
     ),
     (
-        r"dns error|tcp connect error|Connection re(fused|set)|timed out|Network is unreachable|error sending request|50[234] (Bad Gateway|Service|Gateway)|Could not connect",
+        (
+            r"dns error|tcp connect error|Connection re(fused|set)|timed out|Network is"
+            r" unreachable|error sending request|50[234] (Bad Gateway|Service|Gateway)|Could not"
+            r" connect"
+        ),
         "an index cannot be reached",
         "no network here, a proxy that is not set, or a wrong host name",
-        "export HTTPS_PROXY=http://proxy:port, name a mirror with index_url=, or work from a folder of wheels: find_links=[...], offline=True",
+        (
+            "export HTTPS_PROXY=http://proxy:port, name a mirror with index_url=, or work from a"
+            " folder of wheels: find_links=[...], offline=True"
+        ),
     ),
 )
 _OTHERS = (
@@ -54,14 +64,23 @@ _OTHERS = (
     (
         r"build backend returned an error|Failed to build|Failed to resolve requirements from",
         "a source distribution cannot say what it needs",
-        "its build failed here: a compiler, a header or a build requirement is missing, or it does not support this Python",
+        (
+            "its build failed here: a compiler, a header or a build requirement is missing, or it"
+            " does not support this Python"
+        ),
         "ask for a version that has wheels, or install what the text above misses",
     ),
     (
-        r"no wheels with a matching|no wheels are available|Wheels are available for|no (usable|compatible) wheels",
+        (
+            r"no wheels with a matching|no wheels are available|Wheels are available for|no"
+            r" (usable|compatible) wheels"
+        ),
         "no wheel fits the executors",
         "it is published for another Python, a newer glibc or another architecture only",
-        'ask for another version, or say platform="manylinux_2_XX_x86_64" if the nodes have a newer glibc',
+        (
+            'ask for another version, or say platform="manylinux_2_XX_x86_64" if the nodes have a'
+            " newer glibc"
+        ),
     ),
     (
         r"requires Python|does not satisfy Python|Requires-Python",
@@ -76,14 +95,25 @@ _OTHERS = (
         "check the name; for a private index: index_url= or extra_index_urls=[...]",
     ),
     (
-        r"Failed to initialize cache|failed to (create|open).*cache|Permission denied|Read-only file system",
+        (
+            r"Failed to initialize cache|failed to (create|open).*cache|Permission denied|Read-only"
+            r" file system"
+        ),
         "uv cannot write its cache",
         "the home folder is read-only or belongs to someone else",
         "export UV_CACHE_DIR=/some/folder/of/yours",
     ),
-    (r"No space left", "the disk is full", "uv's cache or the temporary folder has no room", "free some space, or export UV_CACHE_DIR and TMPDIR"),
     (
-        r"Distribution not found at|does not appear to be a Python project|neither `setup.py` nor `pyproject.toml`",
+        r"No space left",
+        "the disk is full",
+        "uv's cache or the temporary folder has no room",
+        "free some space, or export UV_CACHE_DIR and TMPDIR",
+    ),
+    (
+        (
+            r"Distribution not found at|does not appear to be a Python project|neither `setup.py`"
+            r" nor `pyproject.toml`"
+        ),
         "not a project or a distribution",
         "the path is wrong, or there is no pyproject.toml in the folder",
         "check the path",
@@ -94,8 +124,18 @@ _OTHERS = (
         "it was never released, was withdrawn, or another requirement forbids it",
         "loosen the version, as the text above says",
     ),
-    (r"No solution found", "no set of versions serves all requirements", "two of them exclude each other", "loosen one of those that the text above names"),
-    (r"Couldn't parse|Failed to parse", "a requirement cannot be read", "a typing error", "write it as in name[extra]>=1.0"),
+    (
+        r"No solution found",
+        "no set of versions serves all requirements",
+        "two of them exclude each other",
+        "loosen one of those that the text above names",
+    ),
+    (
+        r"Couldn't parse|Failed to parse",
+        "a requirement cannot be read",
+        "a typing error",
+        "write it as in name[extra]>=1.0",
+    ),
 )
 
 
@@ -113,13 +153,26 @@ def error(text: str, target: Target) -> LockError:
     for pattern, what, cause, cure in _OTHERS:
         if re.search(pattern, text):
             return LockError(what, value=value, cause=cause, cure=cure)
-    return LockError("uv could not resolve the requirements", value=value, cause="see the text above", cure="try the same with `uv pip compile` in a terminal")
+    return LockError(
+        "uv could not resolve the requirements",
+        value=value,
+        cause="see the text above",
+        cure="try the same with `uv pip compile` in a terminal",
+    )
 
 
 def cleaned(text: str) -> str:
     """uv's explanation without its headlines, progress and exit words."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-    kept = [line for line in lines if not re.match(r"\s*(Updating|Updated|Building|Built|Resolved|Downloading|Prepared|Using)\b|error: No solution found|warning: ", line)]
+    kept = [
+        line
+        for line in lines
+        if not re.match(
+            r"\s*(Updating|Updated|Building|Built|Resolved|Downloading|Prepared|Using)\b|error: No"
+            r" solution found|warning: ",
+            line,
+        )
+    ]
     return "\n".join(re.sub(r"^(\s*)(error|cause): ", r"\1", line) for line in kept).strip()
 
 

@@ -1,7 +1,7 @@
 """pylock.toml (PEP 751): reading one for a target, and writing a Lock as one.
 
-What PEP 751 has no word for lies in [tool.coffee_boat] and [packages.tool.coffee_boat]: the target, what was asked for by name, a folder's digest.
-"""
+What PEP 751 has no word for lies in [tool.coffee_boat] and [packages.tool.coffee_boat]: the target,
+what was asked for by name, a folder's digest."""
 
 from __future__ import annotations
 
@@ -25,39 +25,63 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageSdist, PackageVcs, PackageWheel, Pylock
+    from packaging.pylock import (
+        Package,
+        PackageArchive,
+        PackageDirectory,
+        PackageSdist,
+        PackageVcs,
+        PackageWheel,
+        Pylock,
+    )
 
     Source = PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist
 
-_AGAIN = "make the lock again for this target, as with `uv pip compile --format pylock.toml --generate-hashes`"
+_AGAIN = (
+    "make the lock again for this target, as with `uv pip compile --format pylock.toml"
+    " --generate-hashes`"
+)
 
 
 def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> Lock:
     """A pylock.toml, taken as it is: what it holds for the target is pinned, nothing is resolved.
 
     Args:
-        source: a path, or the text itself. Relative paths in it are relative to the file, in a text to the working directory.
-        extras: extras of the lock file to take as well; its default groups are always taken.
+        source: a path, or the text itself. Relative paths in it are relative to the file, in a text
+        to the working directory. extras: extras of the lock file to take as well; its default
+        groups are always taken.
 
     Raises:
-        LockError: it is no valid pylock.toml, was made for another Python or platform, or a file in it has no sha256.
+        LockError: it is no valid pylock.toml, was made for another Python or platform, or a file in
+        it has no sha256.
     """
     text, name, base = _content(source)
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise LockError("the lock file is not TOML", value=name, cause=str(error), cure="give a pylock.toml (PEP 751); a requirements.txt goes to add_requirements") from error
+        raise LockError(
+            "the lock file is not TOML",
+            value=name,
+            cause=str(error),
+            cure="give a pylock.toml (PEP 751); a requirements.txt goes to add_requirements",
+        ) from error
     pins = pins_of(document, target, base, name=name, extras=extras)
     kept = tuple(pin for pin in pins if pin.name not in spark.DRIVERS_OWN)
-    dropped = tuple(spark.not_locked(pin.name, f"{pin.version} in {name}") for pin in pins if pin.name in spark.DRIVERS_OWN)
+    dropped = tuple(
+        spark.not_locked(pin.name, f"{pin.version} in {name}")
+        for pin in pins
+        if pin.name in spark.DRIVERS_OWN
+    )
     return Lock(target, kept, dropped + _lost_credentials(text, name))
 
 
 def write(lock: Lock) -> str:
-    """The lock as a valid pylock.toml, the same text for the same lock. `read` of it gives the pins back. With conda packages, as a pixi.lock (conda_files).
+    """The lock as a valid pylock.toml, the same text for the same lock.
 
-    Holds no credentials, and of URLs that were asked for no query, which may be a token: who fetches must have them from elsewhere.
-    """
+    `read` of it gives the pins back. With conda packages, as a pixi.lock (conda_files).
+
+    Holds no credentials, and of URLs that were asked for no query, which may be a token: who
+    fetches must have them from elsewhere."""
     if lock.conda:
         from coffee_boat.lock import conda_files
 
@@ -73,7 +97,12 @@ def write(lock: Lock) -> str:
         lock_version=Version("1.0"),
         created_by="coffee_boat",
         requires_python=SpecifierSet(f"=={target.minor}.*"),
-        environments=[Marker(f"sys_platform == 'linux' and platform_machine == '{target.architecture}' and implementation_name == 'cpython'")],
+        environments=[
+            Marker(
+                f"sys_platform == 'linux' and platform_machine == '{target.architecture}' and"
+                " implementation_name == 'cpython'"
+            )
+        ],
         packages=[_package(pin) for pin in lock.pins],
         tool={"coffee_boat": {"python": target.python, "platform": target.platform}},
     )
@@ -81,7 +110,14 @@ def write(lock: Lock) -> str:
     return tomli_w.dumps(document.to_dict())
 
 
-def pins_of(document: Mapping[str, Any], target: Target, base: Path, *, name: str, extras: Sequence[str] = ()) -> tuple[Pin, ...]:
+def pins_of(
+    document: Mapping[str, Any],
+    target: Target,
+    base: Path,
+    *,
+    name: str,
+    extras: Sequence[str] = (),
+) -> tuple[Pin, ...]:
     """The pins that a parsed pylock.toml has for the target, sorted by name.
 
     Args:
@@ -95,13 +131,23 @@ def pins_of(document: Mapping[str, Any], target: Target, base: Path, *, name: st
 
     try:
         pylock = Pylock.from_dict(document)
-        chosen = list(pylock.select(environment=environment(target), tags=tags(target), extras=extras))  # type: ignore[arg-type]
+        surroundings: Any = environment(target)
+        chosen = list(pylock.select(environment=surroundings, tags=tags(target), extras=extras))
     except PylockValidationError as error:
-        raise LockError("not a valid pylock.toml (PEP 751)", value=name, cause=str(error), cure=_AGAIN) from error
+        raise LockError(
+            "not a valid pylock.toml (PEP 751)", value=name, cause=str(error), cure=_AGAIN
+        ) from error
     except PylockSelectError as error:
         raise _does_not_fit(error, pylock, target, name) from error
-    needed = {dependency.get("name") for package in pylock.packages for dependency in package.dependencies or ()}
-    pins = (_pin(package, source, base, asked_for=package.name not in needed) for package, source in chosen)
+    needed = {
+        dependency.get("name")
+        for package in pylock.packages
+        for dependency in package.dependencies or ()
+    }
+    pins = (
+        _pin(package, source, base, asked_for=package.name not in needed)
+        for package, source in chosen
+    )
     return tuple(sorted((_checked(pin, target, name) for pin in pins), key=lambda pin: pin.name))
 
 
@@ -113,7 +159,12 @@ def _content(source: str | Path) -> tuple[str, str, Path]:
     try:
         return path.read_text("utf-8"), str(path), path.parent
     except (OSError, UnicodeDecodeError) as error:
-        raise LockError("the lock file cannot be read", value=str(path), cause=str(error), cure="check the path; it is relative to the working directory") from error
+        raise LockError(
+            "the lock file cannot be read",
+            value=str(path),
+            cause=str(error),
+            cure="check the path; it is relative to the working directory",
+        ) from error
 
 
 # reading
@@ -127,13 +178,19 @@ def _pin(package: Package, source: Source, base: Path, *, asked_for: bool) -> Pi
         "name": package.name,
         "version": str(package.version or ""),
         "requested": bool(ours.get("requested", asked_for)),
-        "requires": tuple(str(dependency.get("name", "")) for dependency in package.dependencies or ()),
+        "requires": tuple(
+            str(dependency.get("name", "")) for dependency in package.dependencies or ()
+        ),
     }
     if isinstance(source, PackageVcs):
         return _vcs_pin(source, base, common)
     if isinstance(source, PackageDirectory):
         return _directory_pin(source, base, common, str(ours.get("sha256", "")))
-    common |= {"url": _url(source.url, source.path, base), "size": source.size, "sha256": source.hashes.get("sha256", "")}
+    common |= {
+        "url": _url(source.url, source.path, base),
+        "size": source.size,
+        "sha256": source.hashes.get("sha256", ""),
+    }
     if isinstance(source, PackageArchive):
         return _archive_pin(source, common)
     return Pin(**common, kind=_kind(source.filename), filename=source.filename)
@@ -141,14 +198,27 @@ def _pin(package: Package, source: Source, base: Path, *, asked_for: bool) -> Pi
 
 def _vcs_pin(source: PackageVcs, base: Path, common: dict[str, Any]) -> Pin:
     url = _url(source.url, source.path, base)
-    return Pin(**common, kind="vcs", direct=True, url=f"{source.type}+{url.removeprefix(source.type + '+')}", commit=source.commit_id, subdirectory=source.subdirectory or "")
+    return Pin(
+        **common,
+        kind="vcs",
+        direct=True,
+        url=f"{source.type}+{url.removeprefix(source.type + '+')}",
+        commit=source.commit_id,
+        subdirectory=source.subdirectory or "",
+    )
 
 
-def _directory_pin(source: PackageDirectory, base: Path, common: dict[str, Any], sha256: str) -> Pin:
+def _directory_pin(
+    source: PackageDirectory, base: Path, common: dict[str, Any], sha256: str
+) -> Pin:
     folder = base / source.path
     project = folder / (source.subdirectory or "")
     if not project.is_dir():
-        raise LockError("a folder of the lock is not there", value=f"{common['name']}: {project}", cure="put it there, or lock again")
+        raise LockError(
+            "a folder of the lock is not there",
+            value=f"{common['name']}: {project}",
+            cure="put it there, or lock again",
+        )
     common["version"] = common["version"] or _static_version(project)
     return Pin(
         **common,
@@ -162,9 +232,17 @@ def _directory_pin(source: PackageDirectory, base: Path, common: dict[str, Any],
 
 
 def _archive_pin(source: PackageArchive, common: dict[str, Any]) -> Pin:
-    filename = PurePosixPath(unquote(urlsplit(common["url"]).path)).name  # after unquoting: %2F..%2F is no way out
+    filename = PurePosixPath(
+        unquote(urlsplit(common["url"]).path)
+    ).name  # after unquoting: %2F..%2F is no way out
     common["version"] = common["version"] or _version_in(filename)
-    return Pin(**common, kind=_kind(filename), direct=True, filename=filename, subdirectory=source.subdirectory or "")
+    return Pin(
+        **common,
+        kind=_kind(filename),
+        direct=True,
+        filename=filename,
+        subdirectory=source.subdirectory or "",
+    )
 
 
 def _kind(filename: str) -> SourceKind:
@@ -172,11 +250,23 @@ def _kind(filename: str) -> SourceKind:
 
 
 def _version_in(filename: str) -> str:
-    from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
+    from packaging.utils import (
+        InvalidSdistFilename,
+        InvalidWheelFilename,
+        parse_sdist_filename,
+        parse_wheel_filename,
+    )
 
     try:
-        return str(parse_wheel_filename(filename)[1] if filename.endswith(".whl") else parse_sdist_filename(filename)[1])
-    except (InvalidWheelFilename, InvalidSdistFilename):  # an archive of a repository: its wheel tells
+        return str(
+            parse_wheel_filename(filename)[1]
+            if filename.endswith(".whl")
+            else parse_sdist_filename(filename)[1]
+        )
+    except (
+        InvalidWheelFilename,
+        InvalidSdistFilename,
+    ):  # an archive of a repository: its wheel tells
         return ""
 
 
@@ -201,13 +291,23 @@ def _checked(pin: Pin, target: Target, name: str) -> Pin:
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     if not pin.sha256 and pin.kind != "vcs":
-        raise LockError("a file of the lock has no sha256", value=f"{pin.name} {pin.version} in {name}", cause="what is not hashed cannot be checked", cure=_AGAIN)
+        raise LockError(
+            "a file of the lock has no sha256",
+            value=f"{pin.name} {pin.version} in {name}",
+            cause="what is not hashed cannot be checked",
+            cure=_AGAIN,
+        )
     if pin.kind != "wheel" or not pin.direct:
         return pin
     try:
         fits = set(parse_wheel_filename(pin.filename)[3]) & set(tags(target))
     except InvalidWheelFilename as error:
-        raise LockError("not the name of a wheel", value=pin.filename, cause=str(error), cure="give it back the name that it was built with") from error
+        raise LockError(
+            "not the name of a wheel",
+            value=pin.filename,
+            cause=str(error),
+            cure="give it back the name that it was built with",
+        ) from error
     if not fits:
         raise _no_wheel(pin.name, pin.version, [pin.filename], target)
     return pin
@@ -215,18 +315,38 @@ def _checked(pin: Pin, target: Target, name: str) -> Pin:
 
 def _does_not_fit(error: Exception, pylock: Pylock, target: Target, name: str) -> LockError:
     for package in pylock.packages:
-        if package.wheels and "No wheel found" in str(error) and f"package {package.name!r}" in str(error):
-            return _no_wheel(package.name, str(package.version or ""), [wheel.filename for wheel in package.wheels], target)
-    return LockError("the lock was not made for these executors", value=f"{name}, Python {target.python} on {target.platform}", cause=str(error), cure=_AGAIN)
+        if (
+            package.wheels
+            and "No wheel found" in str(error)
+            and f"package {package.name!r}" in str(error)
+        ):
+            return _no_wheel(
+                package.name,
+                str(package.version or ""),
+                [wheel.filename for wheel in package.wheels],
+                target,
+            )
+    return LockError(
+        "the lock was not made for these executors",
+        value=f"{name}, Python {target.python} on {target.platform}",
+        cause=str(error),
+        cure=_AGAIN,
+    )
 
 
 def _no_wheel(name: str, version: str, filenames: Sequence[str], target: Target) -> LockError:
-    shown = ", ".join(filenames[:3]) + (f" + {len(filenames) - 3} others" if len(filenames) > 3 else "")
+    shown = ", ".join(filenames[:3]) + (
+        f" + {len(filenames) - 3} others" if len(filenames) > 3 else ""
+    )
     return LockError(
-        f"no wheel of {name} {version} fits Python {target.minor} on {target.platform}, and it has no source distribution",
+        f"no wheel of {name} {version} fits Python {target.minor} on {target.platform}, and it has"
+        " no source distribution",
         value=shown,
         cause="it is published for another Python, a newer glibc or another architecture only",
-        cure=f'ask for another version of {name}, or say platform="manylinux_2_XX_{target.architecture}" if the nodes have a newer glibc',
+        cure=(
+            f"ask for another version of {name}, or say"
+            f' platform="manylinux_2_XX_{target.architecture}" if the nodes have a newer glibc'
+        ),
     )
 
 
@@ -236,7 +356,14 @@ def _lost_credentials(text: str, name: str) -> tuple[Finding, ...]:
     if "***@" not in redact(text) or redact(text) == text:
         return ()
     cure = "put them into ~/.netrc, or give the index with its credentials as index_url"
-    return (Finding("credentials in a lock file are not used", name, cause="a lock is shared, and so is what is made of it", cure=cure),)
+    return (
+        Finding(
+            "credentials in a lock file are not used",
+            name,
+            cause="a lock is shared, and so is what is made of it",
+            cure=cure,
+        ),
+    )
 
 
 # writing
@@ -246,7 +373,9 @@ def _package(pin: Pin) -> Package:
     from packaging.pylock import Package
     from packaging.version import Version
 
-    ours: dict[str, Any] = {"requested": pin.requested} | ({"sha256": pin.sha256} if pin.kind == "directory" else {})
+    ours: dict[str, Any] = {"requested": pin.requested} | (
+        {"sha256": pin.sha256} if pin.kind == "directory" else {}
+    )
     return Package(
         name=pin.name,  # type: ignore[arg-type]
         version=Version(pin.version) if pin.version else None,
@@ -257,16 +386,32 @@ def _package(pin: Pin) -> Package:
 
 
 def _source(pin: Pin) -> dict[str, Any]:
-    from packaging.pylock import PackageArchive, PackageDirectory, PackageSdist, PackageVcs, PackageWheel
+    from packaging.pylock import (
+        PackageArchive,
+        PackageDirectory,
+        PackageSdist,
+        PackageVcs,
+        PackageWheel,
+    )
 
     url, hashes, subdirectory = _public(pin), {"sha256": pin.sha256}, pin.subdirectory or None
     if pin.kind == "vcs":
         kind, _, place = url.partition("+")
-        return {"vcs": PackageVcs(type=kind, url=place, commit_id=pin.commit, subdirectory=subdirectory)}
+        return {
+            "vcs": PackageVcs(type=kind, url=place, commit_id=pin.commit, subdirectory=subdirectory)
+        }
     if pin.kind == "directory":
-        return {"directory": PackageDirectory(path=str(local_path(url)), editable=pin.editable or None, subdirectory=subdirectory)}
+        return {
+            "directory": PackageDirectory(
+                path=str(local_path(url)), editable=pin.editable or None, subdirectory=subdirectory
+            )
+        }
     if pin.direct:
-        return {"archive": PackageArchive(url=url, size=pin.size, hashes=hashes, subdirectory=subdirectory)}
+        return {
+            "archive": PackageArchive(
+                url=url, size=pin.size, hashes=hashes, subdirectory=subdirectory
+            )
+        }
     if pin.kind == "wheel":
         return {"wheels": [PackageWheel(name=pin.filename, url=url, size=pin.size, hashes=hashes)]}
     return {"sdist": PackageSdist(name=pin.filename, url=url, size=pin.size, hashes=hashes)}

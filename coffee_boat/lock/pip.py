@@ -1,12 +1,13 @@
 """Manifest + Target -> Lock, by uv.
 
-uv resolves for the executors' Python and platform, not for the driver's, and writes a pylock.toml; of the wheels that it lists the one that fits
-the target best is pinned. With extra indexes uv takes a package from the first index that has the name, where pip takes the best version of all:
-uv's rule keeps a stranger on a public index from replacing a package of the company's own, and stays.
+uv resolves for the executors' Python and platform, not for the driver's, and writes a pylock.toml;
+of the wheels that it lists the one that fits the target best is pinned. With extra indexes uv takes
+a package from the first index that has the name, where pip takes the best version of all: uv's rule
+keeps a stranger on a public index from replacing a package of the company's own, and stays.
 
-What was resolved once is kept in the store and taken as it is while it is young, or while no index can be reached. Then no process is started.
-A branch or a tag may have moved on: what came from one is asked for again.
-"""
+What was resolved once is kept in the store and taken as it is while it is young, or while no index
+can be reached. Then no process is started. A branch or a tag may have moved on: what came from one
+is asked for again."""
 
 from __future__ import annotations
 
@@ -66,19 +67,32 @@ def resolve(
 
     Args:
         manifest: evaluated for the target.
-        python: an interpreter of the target's minor version; asks source distributions for their metadata.
-        preferred: normalized name -> version that the driver runs; taken where the requirements allow it.
-        indexes: all of them: the settings with those of the manifest already among them.
-        max_age: seconds for which an earlier answer is taken as it is.
-        say: takes one line about what is being done.
-        provided: normalized name -> version of distributions that conda packages bring: they meet what is asked for, bound it, and are not pinned.
-        meanwhile: called when an index is about to be asked, with what tells the answer that is to be expected: for work that may be begun in advance.
+        python: an interpreter of the target's minor version; asks source distributions for their
+        metadata. preferred: normalized name -> version that the driver runs; taken where the
+        requirements allow it. indexes: all of them: the settings with those of the manifest already
+        among them. max_age: seconds for which an earlier answer is taken as it is. say: takes one
+        line about what is being done. provided: normalized name -> version of distributions that
+        conda packages bring: they meet what is asked for, bound it, and are not pinned. meanwhile:
+        called when an index is about to be asked, with what tells the answer that is to be
+        expected: for work that may be begun in advance.
 
     Raises:
-        LockError: no set of versions serves all requirements, an index cannot be reached, a source distribution cannot say what it needs.
-        StoreError: nothing is known, and the store cannot be written.
+        LockError: no set of versions serves all requirements, an index cannot be reached, a source
+        distribution cannot say what it needs. StoreError: nothing is known, and the store cannot be
+        written.
     """
-    request = _Request(manifest, target, python, preferred, indexes, {name: version for name, version in (provided or {}).items() if name not in spark.DRIVERS_OWN})
+    request = _Request(
+        manifest,
+        target,
+        python,
+        preferred,
+        indexes,
+        {
+            name: version
+            for name, version in (provided or {}).items()
+            if name not in spark.DRIVERS_OWN
+        },
+    )
     if not manifest.requirements:
         return Lock(target)
     key = request.key()
@@ -89,7 +103,10 @@ def resolve(
         return known.aged("offline=True")
 
     def asking() -> None:
-        say(f"resolving {len(manifest.requirements)} requirements for Python {target.python} on {target.platform}")
+        say(
+            f"resolving {len(manifest.requirements)} requirements for Python {target.python} on"
+            f" {target.platform}"
+        )
         if not (indexes.offline or indexes.no_index):
             meanwhile(partial(_guess, request) if known is None else (lambda: known.lock))
 
@@ -113,7 +130,9 @@ class _Request:
     provided: Mapping[str, str]
 
     def key(self) -> dict[str, Any]:
-        """What an answer is remembered under; URLs and settings enter as digests, for they may hold credentials."""
+        """What an answer is remembered under; URLs and settings enter as digests, for they may hold
+        credentials.
+        """
         wanted = [[r.text, r.url, list(r.hashes), r.editable] for r in self.manifest.requirements]
         limits = [[r.text, r.url, list(r.hashes)] for r in self.manifest.constraints]
         return {
@@ -138,9 +157,13 @@ class _Known:
     made: float
     """Seconds since the epoch."""
     exact: bool
-    """False if the driver has other versions now: the answer serves, but is not the one that would be given today."""
+    """False if the driver has other versions now: the answer serves, but is not the one that would
+    be given today.
+    """
     moving: bool
-    """True if it holds a commit that no requirement names: a branch's or a tag's, which may be another by now."""
+    """True if it holds a commit that no requirement names: a branch's or a tag's, which may be
+    another by now.
+    """
 
     @property
     def age(self) -> float:
@@ -151,10 +174,19 @@ class _Known:
         """True if it need not be asked for again."""
         return self.exact and not self.moving and self.age <= max_age
 
-    def aged(self, cause: str, *, cure: str = "newer releases are looked for once the index can be reached") -> Lock:
+    def aged(
+        self,
+        cause: str,
+        *,
+        cure: str = "newer releases are looked for once the index can be reached",
+    ) -> Lock:
         """The lock, with a Finding that names its age."""
-        value = f"{duration(self.age)} old" + ("" if self.exact else ", and chosen for other versions on the driver")
-        finding = Finding("an earlier resolution is used as it is", value, cause=cause, cure=cure, severity="note")
+        value = f"{duration(self.age)} old" + (
+            "" if self.exact else ", and chosen for other versions on the driver"
+        )
+        finding = Finding(
+            "an earlier resolution is used as it is", value, cause=cause, cure=cure, severity="note"
+        )
         return replace(self.lock, findings=(*self.lock.findings, finding))
 
 
@@ -164,10 +196,17 @@ def _recall(store: Store, key: Mapping[str, Any], request: _Request) -> _Known |
     if value is None or lock is None or any(map(_has_changed, lock.pins)):
         return None
     changed = _other_preferences(value["preferred"], lock, request)
-    if changed.intersection(spark.DRIVERS_OWN):  # no preferences: the answer may not go with another pyspark
+    if changed.intersection(
+        spark.DRIVERS_OWN
+    ):  # no preferences: the answer may not go with another pyspark
         return None
     findings = tuple(Finding(**finding) for finding in value["findings"])
-    return _Known(replace(lock, findings=findings), value["made"], exact=not changed, moving=_is_moving(lock, request.manifest))
+    return _Known(
+        replace(lock, findings=findings),
+        value["made"],
+        exact=not changed,
+        moving=_is_moving(lock, request.manifest),
+    )
 
 
 def _remembered(text: str, request: _Request) -> Lock | None:
@@ -179,13 +218,22 @@ def _remembered(text: str, request: _Request) -> Lock | None:
 
 
 def _other_preferences(earlier: Mapping[str, str], lock: Lock, request: _Request) -> set[str]:
-    """Names of which the driver has neither what it had nor what was chosen. Its other packages may come and go."""
+    """Names of which the driver has neither what it had nor what was chosen.
+
+    Its other packages may come and go.
+    """
     chosen = {pin.name: pin.version for pin in lock.pins}
-    return {name for name, version in earlier.items() if request.preference(name) not in (version, chosen.get(name))}
+    return {
+        name
+        for name, version in earlier.items()
+        if request.preference(name) not in (version, chosen.get(name))
+    }
 
 
 def _has_changed(pin: Pin) -> bool:
-    """True for a folder or file that was edited since; the manifest may not name it (`path` in [tool.uv.sources])."""
+    """True for a folder or file that was edited since; the manifest may not name it (`path` in
+    [tool.uv.sources]).
+    """
     place = _local(pin.url) if pin.direct else None
     return place is not None and (not place.exists() or _digest(place) != pin.sha256)
 
@@ -221,7 +269,13 @@ def _remember(store: Store, key: Mapping[str, Any], request: _Request, lock: Loc
         store.remember("lock", key, value)
 
 
-def _ask_alone(request: _Request, key: Mapping[str, Any], store: Store, max_age: float, asking: Callable[[], None]) -> Lock:
+def _ask_alone(
+    request: _Request,
+    key: Mapping[str, Any],
+    store: Store,
+    max_age: float,
+    asking: Callable[[], None],
+) -> Lock:
     """Ask uv, unless another process does so meanwhile."""
     started = time.time()
     with store.lock(f"resolve {digest_of(key)}"):
@@ -245,7 +299,9 @@ def _ask(request: _Request, key: Mapping[str, Any], store: Store, known: _Known 
 
 
 def _guess(request: _Request) -> Lock | None:
-    """What uv would choose by what it knows already; None if it knows too little, or would have to build something to tell."""
+    """What uv would choose by what it knows already; None if it knows too little, or would have to
+    build something to tell.
+    """
     if any(map(_location, request.manifest.requirements)):
         return None
     known = replace(request.indexes, offline=True, only_binary=(":all:",))
@@ -272,7 +328,11 @@ def _resolved(request: _Request) -> Lock:
         if ran.code:
             raise _explained(desk.in_users_words(ran.tail), request)
         pins = _pins(request, desk)
-        return Lock(request.target, _wanted_only(pins, request.provided), (*findings, *_dragged_in(request, pins), *_warnings(desk.in_users_words(ran.stderr))))
+        return Lock(
+            request.target,
+            _wanted_only(pins, request.provided),
+            (*findings, *_dragged_in(request, pins), *_warnings(desk.in_users_words(ran.stderr))),
+        )
 
 
 class _Desk:
@@ -281,9 +341,14 @@ class _Desk:
     def __init__(self, request: _Request, folder: Path) -> None:
         self._request = request
         self._folder = folder
-        self._copies = {place: folder / f"copy{number}" / place.name for number, place in enumerate(_built_folders(request.manifest))}
+        self._copies = {
+            place: folder / f"copy{number}" / place.name
+            for number, place in enumerate(_built_folders(request.manifest))
+        }
         self._stubs = spark.stubs(folder, request.preferred)
-        self._provided = {name: spark.stub(folder, name, version) for name, version in request.provided.items()}
+        self._provided = {
+            name: spark.stub(folder, name, version) for name, version in request.provided.items()
+        }
         for place, copy in self._copies.items():
             copy_tree(place, copy)  # its build leaves files behind
 
@@ -292,18 +357,52 @@ class _Desk:
         return self._folder / "pylock.toml"
 
     def compile(self, *, override: bool) -> Ran:
-        """Run uv. A stub for pyspark or py4j is either the only version there is, or (`override`) stands for any version that is asked for."""
+        """Run uv.
+
+        A stub for pyspark or py4j is either the only version there is, or (`override`) stands for
+        any version that is asked for.
+        """
         self._write_preferences()
-        # a stub whose version nobody knows would send uv back to old releases that ask for no pyspark
+        # a stub whose version nobody knows would send uv back to old releases that ask for no
+        # pyspark
         forced = [name for name in self._stubs if override or name not in self._request.preferred]
-        limits = [_line(r, self._copies) for r in self._request.manifest.constraints if r.name not in spark.DRIVERS_OWN]
-        limits += [f"{name} @ {path.as_uri()}" for name, path in (*self._stubs.items(), *self._provided.items()) if name not in forced]
-        overrides = [f"{name}{_extras(self._extras_of(name))} @ {self._stubs[name].as_uri()}" for name in forced]
-        argv = [_uv.binary(), "pip", "compile", "-", *self._options(), *self._lines("--constraints", limits), *self._lines("--overrides", overrides)]
+        limits = [
+            _line(r, self._copies)
+            for r in self._request.manifest.constraints
+            if r.name not in spark.DRIVERS_OWN
+        ]
+        limits += [
+            f"{name} @ {path.as_uri()}"
+            for name, path in (*self._stubs.items(), *self._provided.items())
+            if name not in forced
+        ]
+        overrides = [
+            f"{name}{_extras(self._extras_of(name))} @ {self._stubs[name].as_uri()}"
+            for name in forced
+        ]
+        argv = [
+            _uv.binary(),
+            "pip",
+            "compile",
+            "-",
+            *self._options(),
+            *self._lines("--constraints", limits),
+            *self._lines("--overrides", overrides),
+        ]
         try:
-            return run(argv, env=self._environment(), stdin="\n".join(self.requirements()) + "\n", timeout=_TIMEOUT)
+            return run(
+                argv,
+                env=self._environment(),
+                stdin="\n".join(self.requirements()) + "\n",
+                timeout=_TIMEOUT,
+            )
         except subprocess.TimeoutExpired as error:
-            raise LockError("resolving took too long", value=f"{_TIMEOUT:.0f} s", cause="an index that does not answer", cure="try again, or name another index_url") from error
+            raise LockError(
+                "resolving took too long",
+                value=f"{_TIMEOUT:.0f} s",
+                cause="an index that does not answer",
+                cure="try again, or name another index_url",
+            ) from error
 
     def in_users_words(self, text: str) -> str:
         """uv's text with the user's folders in place of our copies; redacted."""
@@ -321,47 +420,106 @@ class _Desk:
         """Folders of wheels that are not there: pip passes over them, uv refuses."""
         for place in self._request.indexes.find_links:
             if _is_missing(place):
-                yield Finding("a folder of wheels is not there", place, cause="find_links names it", cure="make it, or take it out of find_links / PIP_FIND_LINKS / pip.conf")
+                yield Finding(
+                    "a folder of wheels is not there",
+                    place,
+                    cause="find_links names it",
+                    cure="make it, or take it out of find_links / PIP_FIND_LINKS / pip.conf",
+                )
 
     def _options(self) -> list[str]:
         request = self._request
-        argv = ["--format", "pylock.toml", "--output-file", str(self.output), "--no-header", "--python-version", request.target.python, "--python", request.python]
+        argv = [
+            "--format",
+            "pylock.toml",
+            "--output-file",
+            str(self.output),
+            "--no-header",
+            "--python-version",
+            request.target.python,
+            "--python",
+            request.python,
+        ]
         return [*argv, *_platform_option(request.target), *_uv.options(request.indexes)]
 
     def _lines(self, option: str, lines: Sequence[str]) -> list[str]:
-        """An option whose value is a requirements file, after the user's own files: an option hides its variable."""
+        """An option whose value is a requirements file, after the user's own files: an option hides
+        its variable.
+        """
         variable = {"--constraints": "UV_CONSTRAINT", "--overrides": "UV_OVERRIDE"}[option]
         if not lines:
             return []
         path = self._folder / f"{option.strip('-')}.txt"
         path.write_text("\n".join(lines) + "\n", "utf-8")
-        return [word for name in (*os.environ.get(variable, "").split(), str(path)) for word in (option, name)]
+        return [
+            word
+            for name in (*os.environ.get(variable, "").split(), str(path))
+            for word in (option, name)
+        ]
 
     def _environment(self) -> dict[str, str | None]:
         indexes = self._request.indexes
-        there = replace(indexes, find_links=tuple(place for place in indexes.find_links if not _is_missing(place)))
-        return {**git_environment(r.url for r in self._request.manifest.requirements), **_uv.environment(there), "GIT_OPTIONAL_LOCKS": "0"}
+        there = replace(
+            indexes,
+            find_links=tuple(place for place in indexes.find_links if not _is_missing(place)),
+        )
+        return {
+            **git_environment(r.url for r in self._request.manifest.requirements),
+            **_uv.environment(there),
+            "GIT_OPTIONAL_LOCKS": "0",
+        }
 
     def requirements(self) -> list[str]:
         """What uv is asked for, one a line; of pyspark only its extras matter."""
-        kept = [_line(r, self._copies) for r in self._request.manifest.requirements if r.name not in spark.DRIVERS_OWN]
-        own = sorted({name + _extras(self._extras_of(name)) for name in spark.DRIVERS_OWN if self._extras_of(name)})
+        kept = [
+            _line(r, self._copies)
+            for r in self._request.manifest.requirements
+            if r.name not in spark.DRIVERS_OWN
+        ]
+        own = sorted(
+            {
+                name + _extras(self._extras_of(name))
+                for name in spark.DRIVERS_OWN
+                if self._extras_of(name)
+            }
+        )
         return kept + own
 
     def _extras_of(self, name: str) -> tuple[str, ...]:
-        return tuple(sorted({extra for r in self._request.manifest.requirements if r.name == name for extra in r.extras}))
+        return tuple(
+            sorted(
+                {
+                    extra
+                    for r in self._request.manifest.requirements
+                    if r.name == name
+                    for extra in r.extras
+                }
+            )
+        )
 
     def _write_preferences(self) -> None:
         """uv keeps the versions of an existing output file where they still fit."""
         import tomli_w
 
         direct = {*(r.name for r in self._request.manifest.requirements if r.url), *self._provided}
-        packages = [{"name": name, "version": version} for name, version in sorted(self._request.preferred.items()) if name not in direct and _is_version(version)]
-        self.output.write_text(tomli_w.dumps({"lock-version": "1.0", "created-by": "coffee_boat", "packages": packages}), "utf-8")
+        packages = [
+            {"name": name, "version": version}
+            for name, version in sorted(self._request.preferred.items())
+            if name not in direct and _is_version(version)
+        ]
+        self.output.write_text(
+            tomli_w.dumps(
+                {"lock-version": "1.0", "created-by": "coffee_boat", "packages": packages}
+            ),
+            "utf-8",
+        )
 
 
 def _line(requirement: Requirement, copies: Mapping[Path, Path]) -> str:
-    """One line of a requirements file. Git URLs go without credentials: uv would put them on git's command line."""
+    """One line of a requirements file.
+
+    Git URLs go without credentials: uv would put them on git's command line.
+    """
     url = _location(requirement)
     if not url:
         return requirement.text
@@ -369,8 +527,14 @@ def _line(requirement: Requirement, copies: Mapping[Path, Path]) -> str:
         url = without_credentials(url)
     place = _local(url)
     if place is not None and place in copies:
-        url = copies[place].as_uri() + ("#" + urlsplit(url).fragment if urlsplit(url).fragment else "")
-    return f"{requirement.name}{_extras(requirement.extras)} @ {url}" if requirement.name else f"{url}{_extras(requirement.extras)}"
+        url = copies[place].as_uri() + (
+            "#" + urlsplit(url).fragment if urlsplit(url).fragment else ""
+        )
+    return (
+        f"{requirement.name}{_extras(requirement.extras)} @ {url}"
+        if requirement.name
+        else f"{url}{_extras(requirement.extras)}"
+    )
 
 
 def _location(requirement: Requirement) -> str:
@@ -396,17 +560,27 @@ def _platform_option(target: Target) -> list[str]:
     from coffee_boat import _host
 
     if target.architecture in ("x86_64", "aarch64"):
-        minor = max((known for known in _UV_PLATFORMS if known <= target.glibc[1]), default=_UV_PLATFORMS[0])
+        minor = max(
+            (known for known in _UV_PLATFORMS if known <= target.glibc[1]), default=_UV_PLATFORMS[0]
+        )
         return ["--python-platform", f"{target.architecture}-manylinux_2_{minor}"]
     if target.architecture == _host.architecture():
         return []  # uv asks the interpreter
-    cure = "resolve on a machine of that architecture, or give a pylock.toml made for it to add_lock"
-    raise SettingsError("uv cannot resolve for this architecture from another one", value=target.architecture, cure=cure)
+    cure = (
+        "resolve on a machine of that architecture, or give a pylock.toml made for it to add_lock"
+    )
+    raise SettingsError(
+        "uv cannot resolve for this architecture from another one",
+        value=target.architecture,
+        cure=cure,
+    )
 
 
 def _built_folders(manifest: Manifest) -> list[Path]:
     """Wanted folders that only a build can tell the metadata of."""
-    places = {place for r in manifest.requirements if (place := _local(_location(r))) and place.is_dir()}
+    places = {
+        place for r in manifest.requirements if (place := _local(_location(r))) and place.is_dir()
+    }
     return sorted(place for place in places if not _is_static(place))
 
 
@@ -415,7 +589,9 @@ def _is_static(project: Path) -> bool:
         table = tomllib.loads((project / "pyproject.toml").read_text("utf-8")).get("project", {})
     except (OSError, tomllib.TOMLDecodeError):
         return False
-    return "version" in table and not {"dependencies", "optional-dependencies"} & set(table.get("dynamic", ()))
+    return "version" in table and not {"dependencies", "optional-dependencies"} & set(
+        table.get("dynamic", ())
+    )
 
 
 def _is_version(text: str) -> bool:
@@ -429,7 +605,9 @@ def _is_version(text: str) -> bool:
 
 def _is_missing(place: str) -> bool:
     path = _local(place) if place.startswith("file:") else Path(place).expanduser()
-    return (place.startswith("file:") or "://" not in place) and path is not None and not path.exists()
+    return (
+        (place.startswith("file:") or "://" not in place) and path is not None and not path.exists()
+    )
 
 
 # reading the answer
@@ -448,22 +626,42 @@ def _pins(request: _Request, desk: _Desk) -> tuple[Pin, ...]:
 
 def _hashes(manifest: Manifest) -> dict[str, frozenset[str]]:
     """Name -> the hashes that the user allows, for those that have some."""
-    named = [(r.name, r.hashes) for r in (*manifest.requirements, *manifest.constraints) if r.name and r.hashes]
-    return {name: frozenset(h for other, hashes in named if other == name for h in hashes) for name, _ in named}
+    named = [
+        (r.name, r.hashes)
+        for r in (*manifest.requirements, *manifest.constraints)
+        if r.name and r.hashes
+    ]
+    return {
+        name: frozenset(h for other, hashes in named if other == name for h in hashes)
+        for name, _ in named
+    }
 
 
 def _restrict(package: dict[str, Any], allowed: frozenset[str]) -> None:
-    """Leave only files with an allowed hash: uv takes note of --hash, but does not check it while it compiles."""
+    """Leave only files with an allowed hash: uv takes note of --hash, but does not check it while
+    it compiles.
+    """
     if not allowed or "vcs" in package or "directory" in package:
         return
     files = {kind: package.pop(kind) for kind in ("wheels", "sdist", "archive") if kind in package}
-    package |= {kind: [f for f in found if _matches(f, allowed)] if kind == "wheels" else found for kind, found in files.items() if kind == "wheels" or _matches(found, allowed)}
+    package |= {
+        kind: [f for f in found if _matches(f, allowed)] if kind == "wheels" else found
+        for kind, found in files.items()
+        if kind == "wheels" or _matches(found, allowed)
+    }
     if not any(package.get(kind) for kind in files):
         raise LockError(
-            f"no file of {package['name']} {package.get('version', '')} for the executors has one of the hashes that were given",
+            f"no file of {package['name']} {package.get('version', '')} for the executors has one"
+            " of the hashes that were given",
             value=", ".join(sorted(allowed)[:3]),
-            cause="the hashes are of another version, of another platform's wheel, or the file was changed",
-            cure="list the hashes of all files of that version, as `uv pip compile --generate-hashes` does",
+            cause=(
+                "the hashes are of another version, of another platform's wheel, or the file was"
+                " changed"
+            ),
+            cure=(
+                "list the hashes of all files of that version, as `uv pip compile"
+                " --generate-hashes` does"
+            ),
         )
 
 
@@ -473,8 +671,16 @@ def _matches(file: Mapping[str, Any], allowed: frozenset[str]) -> bool:
 
 def _named(pin: Pin, manifest: Manifest) -> Pin:
     """The pin with what only the manifest knows: whether the user named it, and how."""
-    mine = [r for r in manifest.requirements if r.name == pin.name or (not r.name and _same_place(_location(r), pin.url))]
-    return replace(pin, requested=bool(mine), editable=pin.kind == "directory" and any(r.editable for r in mine))
+    mine = [
+        r
+        for r in manifest.requirements
+        if r.name == pin.name or (not r.name and _same_place(_location(r), pin.url))
+    ]
+    return replace(
+        pin,
+        requested=bool(mine),
+        editable=pin.kind == "directory" and any(r.editable for r in mine),
+    )
 
 
 def _same_place(url: str, pinned: str) -> bool:
@@ -487,34 +693,60 @@ def _same_place(url: str, pinned: str) -> bool:
 
 
 def _wanted_only(pins: Sequence[Pin], provided: Mapping[str, str]) -> tuple[Pin, ...]:
-    return tuple(pin for pin in pins if pin.name not in spark.DRIVERS_OWN and pin.name not in provided)
+    return tuple(
+        pin for pin in pins if pin.name not in spark.DRIVERS_OWN and pin.name not in provided
+    )
 
 
 def _explained(text: str, request: _Request) -> LockError:
-    """The error that uv's words stand for; where a conda package is one of the two sides, it says so."""
+    """The error that uv's words stand for; where a conda package is one of the two sides, it says
+    so.
+    """
     error = explain.error(text, request.target)
-    sides = [name for name in request.provided if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text)]
+    sides = [
+        name
+        for name in request.provided
+        if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text)
+    ]
     if not sides or isinstance(error, explain.UnreachableError):
         return error
     named = ", ".join(f"{name} {request.provided[name]}" for name in sides)
     asked = [f"{r.text} ({r.origin})" for r in request.manifest.requirements if r.name in sides]
     return LockError(
         "what pip is asked for does not go with the conda packages",
-        value="\n".join([error.value, f"  of conda: {named}", *(f"  of pip: {redact(line)}" for line in asked)]),
+        value="\n".join(
+            [error.value, f"  of conda: {named}", *(f"  of pip: {redact(line)}" for line in asked)]
+        ),
         cause="conda's packages are chosen first, and pip must not overwrite their files",
-        cure=f'bound the conda side by what pip needs, as captain.add_conda_packages("{sides[0]} <..."), loosen pip\'s side, or leave {sides[0]} to one of the two',
+        cure=(
+            f'bound the conda side by what pip needs, as captain.add_conda_packages("{sides[0]}'
+            f" <...\"), loosen pip's side, or leave {sides[0]} to one of the two"
+        ),
     )
 
 
 def _provided_findings(request: _Request) -> Iterator[Finding]:
     for r in request.manifest.requirements:
         if r.name in request.provided and r.extras:
-            cause = f"{r.name} {request.provided[r.name]} is a conda package, and conda packages have no extras"
-            yield Finding("extras are not taken", f"{r.text} ({r.origin})", cause, "name what the extra stands for, with captain.add_conda_packages or add_pip_packages")
+            cause = (
+                f"{r.name} {request.provided[r.name]} is a conda package, and conda packages have"
+                " no extras"
+            )
+            yield Finding(
+                "extras are not taken",
+                f"{r.text} ({r.origin})",
+                cause,
+                "name what the extra stands for, with captain.add_conda_packages or"
+                " add_pip_packages",
+            )
 
 
 def _spark_findings(request: _Request) -> list[Finding]:
-    return [spark.asked_for(r, request.preferred) for r in request.manifest.requirements if r.name in spark.DRIVERS_OWN]
+    return [
+        spark.asked_for(r, request.preferred)
+        for r in request.manifest.requirements
+        if r.name in spark.DRIVERS_OWN
+    ]
 
 
 def _dragged_in(request: _Request, pins: Sequence[Pin]) -> list[Finding]:
@@ -522,7 +754,11 @@ def _dragged_in(request: _Request, pins: Sequence[Pin]) -> list[Finding]:
     asked = {r.name for r in request.manifest.requirements}
     if asked & set(spark.DRIVERS_OWN):
         return []
-    return [spark.not_locked(pin.name, "another package needs it") for pin in pins if pin.name in ("pyspark", "pyspark-client")]
+    return [
+        spark.not_locked(pin.name, "another package needs it")
+        for pin in pins
+        if pin.name in ("pyspark", "pyspark-client")
+    ]
 
 
 def _disagrees(explanation: str) -> Finding:
@@ -530,12 +766,18 @@ def _disagrees(explanation: str) -> Finding:
         "a package asks for another pyspark than the driver's own, which travels in every archive",
         " ".join(explanation.split()),
         cause="the package was made for another Spark",
-        cure="ask for a version of the package that fits the driver's pyspark, or see whether it works as it is",
+        cure=(
+            "ask for a version of the package that fits the driver's pyspark, or see whether it"
+            " works as it is"
+        ),
     )
 
 
 def _warnings(stderr: str) -> Iterator[Finding]:
-    """uv's own warnings: yanked releases, unknown extras. What it says of its build interpreter is ours to know."""
+    """uv's own warnings: yanked releases, unknown extras.
+
+    What it says of its build interpreter is ours to know.
+    """
     for line in stderr.splitlines():
         if line.startswith("warning: ") and "to build dependencies" not in line:
             yield Finding("uv warns", line.removeprefix("warning: ").rstrip("."))
@@ -546,9 +788,17 @@ def _warnings(stderr: str) -> Iterator[Finding]:
 
 def _content(manifest: Manifest, indexes: Indexes) -> list[list[str]]:
     """Digests of everything local: what lies in a folder may change under its name."""
-    places = {place for r in (*manifest.requirements, *manifest.constraints) if (place := _local(_location(r))) is not None}
+    places = {
+        place
+        for r in (*manifest.requirements, *manifest.constraints)
+        if (place := _local(_location(r))) is not None
+    }
     found = [[str(place), _digest(place)] for place in sorted(places) if place.exists()]
-    return found + [[_place_digest(place), _listing(place)] for place in indexes.find_links if "://" not in place or place.startswith("file:")]
+    return found + [
+        [_place_digest(place), _listing(place)]
+        for place in indexes.find_links
+        if "://" not in place or place.startswith("file:")
+    ]
 
 
 def _digest(place: Path) -> str:
@@ -568,15 +818,36 @@ def _listing(place: str) -> str:
 
 
 def _described(indexes: Indexes) -> dict[str, Any]:
-    """The settings that decide what is found; how it is fetched (timeout, proxy) and whether (offline) does not."""
-    fields = ("index_url", "extra_index_urls", "find_links", "no_index", "no_binary", "only_binary", "prerelease")
+    """The settings that decide what is found; how it is fetched (timeout, proxy) and whether
+    (offline) does not.
+    """
+    fields = (
+        "index_url",
+        "extra_index_urls",
+        "find_links",
+        "no_index",
+        "no_binary",
+        "only_binary",
+        "prerelease",
+    )
     return {field: getattr(indexes, field) for field in fields}
 
 
 def _surroundings() -> dict[str, Any]:
     """uv's own configuration that is in force here."""
-    ignored = {"UV_CACHE_DIR", "UV_OFFLINE", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_NO_PROGRESS", "UV_CONCURRENT_DOWNLOADS"}
-    variables = {name: value for name, value in sorted(os.environ.items()) if name.startswith("UV_") and name not in ignored}
+    ignored = {
+        "UV_CACHE_DIR",
+        "UV_OFFLINE",
+        "UV_HTTP_TIMEOUT",
+        "UV_HTTP_RETRIES",
+        "UV_NO_PROGRESS",
+        "UV_CONCURRENT_DOWNLOADS",
+    }
+    variables = {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith("UV_") and name not in ignored
+    }
     return {"variables": variables, "files": repr(_uv.configuration())}
 
 

@@ -1,8 +1,8 @@
 """pyspark and py4j are never locked: the driver's own travel in every archive, without their jars.
 
-For the resolver a stub stands in for each: a wheel of metadata only, with the version and the requirements of the driver's own. So
-`pyspark[sql]` still brings pandas and pyarrow, and nothing of 400 MB is fetched to find out.
-"""
+For the resolver a stub stands in for each: a wheel of metadata only, with the version and the
+requirements of the driver's own. So `pyspark[sql]` still brings pandas and pyarrow, and nothing of
+400 MB is fetched to find out."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ DRIVERS_OWN = ("py4j", "pyspark", "pyspark-client")
 
 
 def stubs(folder: Path, installed: Mapping[str, str]) -> dict[str, Path]:
-    """Name -> stub wheel, made in `folder`. `installed` has the versions that the driver runs, normalized names."""
+    """Name -> stub wheel, made in `folder`.
+
+    `installed` has the versions that the driver runs, normalized names.
+    """
     return {name: _stub(folder, name, pep440(installed.get(name, ""))) for name in DRIVERS_OWN}
 
 
 def pep440(version: str) -> str:
-    """A vendor's version as PEP 440 has it: "3.5.1-amzn-1" is "3.5.1+amzn.1"; "0" if it is none at all."""
+    """A vendor's version as PEP 440 has it: "3.5.1-amzn-1" is "3.5.1+amzn.1"; "0" if it is none at
+    all.
+    """
     from packaging.version import InvalidVersion, Version
 
     release, _, suffix = version.partition("-")
@@ -38,7 +43,12 @@ def pep440(version: str) -> str:
 
 def not_locked(name: str, value: str, *, cause: str = "") -> Finding:
     """Says that the driver's own is shipped in place of what was asked for."""
-    return Finding(f"{name} is not taken from an index: the driver's own travels in every archive", value, cause=cause, severity="note")
+    return Finding(
+        f"{name} is not taken from an index: the driver's own travels in every archive",
+        value,
+        cause=cause,
+        severity="note",
+    )
 
 
 def asked_for(requirement: Requirement, installed: Mapping[str, str]) -> Finding:
@@ -48,7 +58,8 @@ def asked_for(requirement: Requirement, installed: Mapping[str, str]) -> Finding
     if not own or _contains(requirement.specifier, pep440(own)):
         return not_locked(requirement.name, value, cause=f"the driver has {own}" if own else "")
     return Finding(
-        f"{requirement.name} is not taken from an index: the driver's own {own} travels in every archive",
+        f"{requirement.name} is not taken from an index: the driver's own {own} travels in every"
+        " archive",
         value,
         cause="driver, executors and cluster must run one Spark",
         cure=f'install the version you want on the driver: pip install "{requirement.text}"',
@@ -66,7 +77,12 @@ def _contains(specifier: str, version: str) -> bool:
 
 def stub(folder: Path, name: str, version: str) -> Path:
     """A wheel of nothing but a name and a version, which needs nothing; made in `folder`."""
-    return _wheel(folder, name, pep440(version), f"Metadata-Version: 2.1\nName: {name}\nVersion: {pep440(version)}\n")
+    return _wheel(
+        folder,
+        name,
+        pep440(version),
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {pep440(version)}\n",
+    )
 
 
 def _stub(folder: Path, name: str, version: str) -> Path:
@@ -78,19 +94,31 @@ def _wheel(folder: Path, name: str, version: str, metadata: str) -> Path:
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(f"{stem}.dist-info/METADATA", metadata)
-        archive.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: coffee_boat\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{stem}.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: coffee_boat\nRoot-Is-Purelib: true\nTag:"
+            " py3-none-any\n",
+        )
         archive.writestr(f"{stem}.dist-info/RECORD", "")
     return path
 
 
 def _metadata(name: str, version: str) -> str:
     extras, requires = _of_the_driver(name)
-    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *(f"Provides-Extra: {extra}" for extra in extras), *(f"Requires-Dist: {text}" for text in requires)]
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Provides-Extra: {extra}" for extra in extras),
+        *(f"Requires-Dist: {text}" for text in requires),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _of_the_driver(name: str) -> tuple[Sequence[str], Sequence[str]]:
-    """Extras and requirements of what is installed here; none where Spark came without dist-info (SPARK_HOME, a vendor's zip)."""
+    """Extras and requirements of what is installed here; none where Spark came without dist-info
+    (SPARK_HOME, a vendor's zip).
+    """
     try:
         found = installed_metadata.metadata(name)
     except installed_metadata.PackageNotFoundError:

@@ -1,13 +1,17 @@
-"""SparkFacts -> ClusterFacts: asks a cluster what it is before anything is sent to it, and why nothing starts there.
+"""SparkFacts -> ClusterFacts: asks a cluster what it is before anything is sent to it, and why
+nothing starts there.
 
 A kind of cluster is one module with two functions, and one line in `_KINDS`:
 
-    probe(facts)                  once, before anything is resolved (master given) or sent (SparkContext(...)); costs a healthy launch
-                                  no more than 0.1 s, and ends within seconds whatever does not answer
-    waiting(facts, application)   again and again while nothing of the application runs yet: what the cluster says about it
+    probe(facts)                  once, before anything is resolved (master given) or sent
+    (SparkContext(...)); costs a healthy launch
+                                  no more than 0.1 s, and ends within seconds whatever does not
+                                  answer
+    waiting(facts, application)   again and again while nothing of the application runs yet: what
+    the cluster says about it
 
-Both ask and change nothing. They may read the process's own environment (HADOOP_CONF_DIR, KUBECONFIG); imports that take time go inside.
-"""
+Both ask and change nothing. They may read the process's own environment (HADOOP_CONF_DIR,
+KUBECONFIG); imports that take time go inside."""
 
 from __future__ import annotations
 
@@ -25,20 +29,25 @@ class Kind(Protocol):
         """What the cluster says of itself.
 
         Args:
-            facts: the Spark that is about to start. With a master given to `launch_ship`, before its context exists: then the conf is what is known by then.
+            facts: the Spark that is about to start. With a master given to `launch_ship`, before
+            its context exists: then the conf is what is known by then.
 
         Raises:
-            LaunchError: it cannot work: nobody answers, or what is asked for is not to be had there. In the cluster's own words where it has any.
+            LaunchError: it cannot work: nobody answers, or what is asked for is not to be had
+            there. In the cluster's own words where it has any.
         """
 
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
-        """Why nothing of the application runs yet, in the cluster's own words; empty if all is well or nothing can be asked.
+        """Why nothing of the application runs yet, in the cluster's own words; empty if all is well
+        or nothing can be asked.
 
-        Called every few seconds from a thread of its own, from before the SparkContext is up until its first executor is. What was told is not told again.
+        Called every few seconds from a thread of its own, from before the SparkContext is up until
+        its first executor is. What was told is not told again.
 
         Args:
             facts: with the conf complete, what the backend set included.
-            application: Spark's id of it; None while it is not known yet, as long as SparkContext(...) has not returned.
+            application: Spark's id of it; None while it is not known yet, as long as
+            SparkContext(...) has not returned.
         """
 
 

@@ -1,7 +1,8 @@
-"""HDFS, where Spark on YARN puts what containers are to have: whether it is there, takes files, and has room.
+"""HDFS, where Spark on YARN puts what containers are to have: whether it is there, takes files, and
+has room.
 
-Asked over HTTP: the NameNode's metrics (/jmx) and WebHDFS. Where those are closed, nothing is known, and Spark finds out.
-"""
+Asked over HTTP: the NameNode's metrics (/jmx) and WebHDFS. Where those are closed, nothing is
+known, and Spark finds out."""
 
 from __future__ import annotations
 
@@ -25,20 +26,32 @@ def probe(settings: Configuration, staging: str) -> tuple[Finding, ...]:
         staging: spark.yarn.stagingDir; empty for the user's own folder.
 
     Raises:
-        LaunchError: no NameNode answers, it is in safe mode, there is no room, or this user may not write.
+        LaunchError: no NameNode answers, it is in safe mode, there is no room, or this user may not
+        write.
     """
     namenodes = settings.namenodes()
     if not namenodes:
         return tuple(_other_file_system(settings))
     where = settings.folder or "spark.hadoop.*"
-    refuse_unreachable(namenodes, "HDFS cannot be reached", cure=f"check that the NameNode runs, that no firewall is between, and fs.defaultFS in {where}")
+    refuse_unreachable(
+        namenodes,
+        "HDFS cannot be reached",
+        cure=(
+            "check that the NameNode runs, that no firewall is between, and fs.defaultFS in"
+            f" {where}"
+        ),
+    )
     active = _active(namenodes)
     if active is None:
         return ()
     _refuse_safe_mode(active)
     _refuse_full(settings, active)
     home = urlsplit(staging or f"/user/{settings.user}")
-    if settings.user and not settings.secure and (not home.scheme or home.netloc in ("", urlsplit(settings.get("fs.defaultFS")).netloc)):
+    if (
+        settings.user
+        and not settings.secure
+        and (not home.scheme or home.netloc in ("", urlsplit(settings.get("fs.defaultFS")).netloc))
+    ):
         _refuse_closed(settings, active, home.path.rstrip("/") or "/")
     return ()
 
@@ -50,7 +63,8 @@ def _other_file_system(settings: Configuration) -> Iterator[Finding]:
         yield Finding(
             "YARN's nodes are given files of this machine's own disk",
             f"fs.defaultFS={root} in {where}",
-            "core-site.xml is not there, or does not name the cluster's file system: containers fail with FileNotFoundException",
+            "core-site.xml is not there, or does not name the cluster's file system: containers"
+            " fail with FileNotFoundException",
             "let HADOOP_CONF_DIR name a folder that has the cluster's core-site.xml",
         )
 
@@ -60,7 +74,14 @@ def _other_file_system(settings: Configuration) -> Iterator[Finding]:
 
 def _active(namenodes: Sequence[Service]) -> Service | None:
     """The NameNode that serves; None if none says so over HTTP."""
-    return next((namenode for namenode in namenodes if _bean(namenode, "NameNodeStatus").get("State") == "active"), None)
+    return next(
+        (
+            namenode
+            for namenode in namenodes
+            if _bean(namenode, "NameNodeStatus").get("State") == "active"
+        ),
+        None,
+    )
 
 
 def _bean(namenode: Service, name: str) -> Mapping[str, Any]:
@@ -82,7 +103,10 @@ def _refuse_safe_mode(namenode: Service) -> None:
             "HDFS is in safe mode and takes no files",
             value=f"{namenode.host}:{namenode.port}",
             cause=words.partition("\n")[0],
-            cure="wait until it leaves it by itself (hdfs dfsadmin -safemode wait); an administrator can end it: hdfs dfsadmin -safemode leave",
+            cure=(
+                "wait until it leaves it by itself (hdfs dfsadmin -safemode wait); an administrator"
+                " can end it: hdfs dfsadmin -safemode leave"
+            ),
         )
 
 
@@ -99,7 +123,10 @@ def _refuse_full(settings: Configuration, namenode: Service) -> None:
     if isinstance(free, int) and free < block:
         raise LaunchError(
             "HDFS is full",
-            value=f"{human_bytes(free)} of {int(state.get('CapacityTotal', 0)) / GIB:.1f} GiB are free",
+            value=(
+                f"{human_bytes(free)} of {int(state.get('CapacityTotal', 0)) / GIB:.1f} GiB are"
+                " free"
+            ),
             cause=f"a file takes a block of {human_bytes(block)} at least while it is written",
             cure="free some room (hdfs dfs -expunge empties the trash), or ask an administrator",
         )
@@ -118,7 +145,9 @@ def _exists(settings: Configuration, namenode: Service, folder: str) -> bool:
     try:
         _webhdfs(settings, namenode, folder, "GETFILESTATUS")
     except NoAnswer as error:
-        return folder == "/" or "File does not exist" not in str(error)  # where nothing can be asked, nothing is looked for
+        return folder == "/" or "File does not exist" not in str(
+            error
+        )  # where nothing can be asked, nothing is looked for
     return True
 
 
@@ -128,10 +157,18 @@ def _refuse_not_allowed(settings: Configuration, namenode: Service, home: str, f
     except NoAnswer as error:
         if "Permission denied" in str(error):
             raise LaunchError(
-                "you may not write to your folder in HDFS" if folder == home else "you have no folder in HDFS, and may not make it",
+                (
+                    "you may not write to your folder in HDFS"
+                    if folder == home
+                    else "you have no folder in HDFS, and may not make it"
+                ),
                 value=home,
                 cause=str(error).partition("HTTP 403 ")[2],
-                cure=f"an administrator has to: hdfs dfs -mkdir -p {home}; hdfs dfs -chown {settings.user} {home}; or name one of yours: spark.yarn.stagingDir=hdfs:///...",
+                cure=(
+                    f"an administrator has to: hdfs dfs -mkdir -p {home}; hdfs dfs -chown"
+                    f" {settings.user} {home}; or name one of yours:"
+                    " spark.yarn.stagingDir=hdfs:///..."
+                ),
             ) from error
 
 
@@ -147,8 +184,14 @@ def _refuse_quota(settings: Configuration, namenode: Service, home: str) -> None
         raise LaunchError(
             "your folder in HDFS is at its quota",
             value=f"{home} uses {human_bytes(used)} of {human_bytes(quota)}, replicas counted",
-            cause=f"an administrator limits it, and a file takes a block of {human_bytes(block)} at least while it is written",
-            cure="delete what is not needed there, or name another folder: spark.yarn.stagingDir=hdfs:///...",
+            cause=(
+                f"an administrator limits it, and a file takes a block of {human_bytes(block)} at"
+                " least while it is written"
+            ),
+            cure=(
+                "delete what is not needed there, or name another folder:"
+                " spark.yarn.stagingDir=hdfs:///..."
+            ),
         )
 
 
@@ -157,5 +200,9 @@ def _block(settings: Configuration) -> int:
     return spark_bytes(settings.get("dfs.blocksize", _BLOCK), unit=1) or int(_BLOCK)
 
 
-def _webhdfs(settings: Configuration, namenode: Service, path: str, operation: str, **parameters: str) -> dict[str, Any]:
-    return namenode.ask(f"/webhdfs/v1{quote(path)}", op=operation, **{"user.name": settings.user}, **parameters)
+def _webhdfs(
+    settings: Configuration, namenode: Service, path: str, operation: str, **parameters: str
+) -> dict[str, Any]:
+    return namenode.ask(
+        f"/webhdfs/v1{quote(path)}", op=operation, **{"user.name": settings.user}, **parameters
+    )

@@ -8,7 +8,11 @@ from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
 
 def probe(facts: SparkFacts) -> ClusterFacts:
     """This machine."""
-    return ClusterFacts(facts.master, f"Spark {facts.version} on this machine", (NodeFacts("this machine", _host.architecture(), _host.glibc()),))
+    return ClusterFacts(
+        facts.master,
+        f"Spark {facts.version} on this machine",
+        (NodeFacts("this machine", _host.architecture(), _host.glibc()),),
+    )
 
 
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:  # noqa: ARG001  (of the protocol)

@@ -1,8 +1,9 @@
-"""spark://host:port[,host:port...]: the masters' ports, and what the leading one's web UI says as JSON.
+"""spark://host:port[,host:port...]: the masters' ports, and what the leading one's web UI says as
+JSON.
 
-A driver is told the port for applications only. The UI is looked for where Spark puts it (`spark.master.ui.port`, 8080): what is
-not found there, or is another master's, is not known. Fields: org.apache.spark.deploy.JsonProtocol.writeMasterState.
-"""
+A driver is told the port for applications only. The UI is looked for where Spark puts it
+(`spark.master.ui.port`, 8080): what is not found there, or is another master's, is not known.
+Fields: org.apache.spark.deploy.JsonProtocol.writeMasterState."""
 
 from __future__ import annotations
 
@@ -21,14 +22,22 @@ from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
 _CONNECT = 3.0
 """Seconds for a connection to the port that has to be there."""
 _FIND, _READ = 0.2, 2.0
-"""Seconds for a connection to the UI, which may be elsewhere, or behind a firewall that drops what it does not let through; and for each read from it."""
+"""Seconds for a connection to the UI, which may be elsewhere, or behind a firewall that drops what
+it does not let through; and for each read from it.
+"""
 _LOG_BYTES = 65536
 _UNHEARD_AFTER = 60_000
 """Milliseconds that an application may have executors which do not report: their JVMs start."""
 _UNHEARD = Finding(
     "executors were started on workers and do not report to the driver",
-    cause="they cannot reach the driver: its address is one that only this machine knows, or a firewall is between; or they end at once",
-    cure="spark.driver.host=<an address that nodes reach>, and let spark.driver.port and spark.blockManager.port through; an executor's stderr in the worker's UI says more",
+    cause=(
+        "they cannot reach the driver: its address is one that only this machine knows, or a"
+        " firewall is between; or they end at once"
+    ),
+    cure=(
+        "spark.driver.host=<an address that nodes reach>, and let spark.driver.port and"
+        " spark.blockManager.port through; an executor's stderr in the worker's UI says more"
+    ),
 )
 _UI_PORT = ("spark.master.ui.port", "8080")
 
@@ -47,7 +56,9 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     workers = state.workers
     _refuse_too_small(facts, workers)
     nodes = tuple(NodeFacts(host) for host in dict.fromkeys(worker.host for worker in workers))
-    return ClusterFacts(facts.master, f"Spark standalone, {_cores(workers)}", nodes, tuple(_busy(facts, workers)))
+    return ClusterFacts(
+        facts.master, f"Spark standalone, {_cores(workers)}", nodes, tuple(_busy(facts, workers))
+    )
 
 
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
@@ -63,7 +74,14 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     ours = next((one for one in state.applications if one.id == application), _Application())
     if ours.state == "WAITING":
         return tuple(_busy(facts, workers))
-    ended = next((finding for worker in workers if (finding := _ended(worker, str(application))) is not None), None)
+    ended = next(
+        (
+            finding
+            for worker in workers
+            if (finding := _ended(worker, str(application))) is not None
+        ),
+        None,
+    )
     if ended is not None:
         return (ended,)
     return (_UNHEARD,) if ours.duration > _UNHEARD_AFTER else ()
@@ -118,9 +136,18 @@ class _Wanted:
 def _masters(master: str) -> list[tuple[str, int]]:
     """Host and port of each: "spark://a:7077,b:7077"."""
     places = [place.rpartition(":") for place in master.removeprefix("spark://").split(",")]
-    wrong = [place for place in places if not place[0] or not place[2].isdigit() or not 0 < int(place[2]) < 65536]
+    wrong = [
+        place
+        for place in places
+        if not place[0] or not place[2].isdigit() or not 0 < int(place[2]) < 65536
+    ]
     if wrong or "@" in master:
-        raise LaunchError("the master cannot be used", value=redact(master), cause="it is no host and port", cure="spark://host:7077")
+        raise LaunchError(
+            "the master cannot be used",
+            value=redact(master),
+            cause="it is no host and port",
+            cure="spark://host:7077",
+        )
     return [(host.strip("[]"), int(port)) for host, _, port in places]
 
 
@@ -135,7 +162,10 @@ def _refuse_unreachable(master: str, masters: Sequence[tuple[str, int]]) -> None
         "the cluster's master cannot be reached",
         value=redact(master),
         cause="; ".join(refusals),
-        cure="check host and port (the page of the master's UI begins with its spark:// URL), that it runs, and that no firewall is between",
+        cure=(
+            "check host and port (the page of the master's UI begins with its spark:// URL), that"
+            " it runs, and that no firewall is between"
+        ),
     )
 
 
@@ -160,12 +190,22 @@ def _state(facts: SparkFacts, masters: Sequence[tuple[str, int]]) -> _State | No
         return None
     states = (_json(_page(f"{host}:{port}", "/json/")) for host, _ in masters)
     names = {f"spark://{host}:{number}" for host, number in masters}
-    leading = next((state for state in states if state is not None and state.get("status") == "ALIVE" and _is_one_of(names, state)), None)
+    leading = next(
+        (
+            state
+            for state in states
+            if state is not None and state.get("status") == "ALIVE" and _is_one_of(names, state)
+        ),
+        None,
+    )
     return None if leading is None else _read(leading)
 
 
 def _is_one_of(names: set[str], state: Mapping[str, Any]) -> bool:
-    """False for a master on another port of that machine. It may call itself by another name of the host."""
+    """False for a master on another port of that machine.
+
+    It may call itself by another name of the host.
+    """
     return str(state.get("url")).rpartition(":")[2] in {name.rpartition(":")[2] for name in names}
 
 
@@ -183,7 +223,11 @@ def _page(ui: str, path: str) -> bytes | None:
             connection.request("GET", path)
             answer = connection.getresponse()
             return answer.read() if answer.status == http.client.OK else None
-    except (OSError, UnicodeError, http.client.HTTPException):  # the second for what cannot be a host's name
+    except (
+        OSError,
+        UnicodeError,
+        http.client.HTTPException,
+    ):  # the second for what cannot be a host's name
         return None
 
 
@@ -199,25 +243,51 @@ def _read(said: Mapping[str, Any]) -> _State | None:
     """Its live workers and its applications; None if it tells them in another way than we know."""
     try:
         live = [worker for worker in said["workers"] if worker["state"] == "ALIVE"]
-        workers = (_Worker(str(w["host"]), int(w["cores"]), int(w["memory"]), int(w["coresfree"]), int(w["memoryfree"]), urlsplit(w.get("webuiaddress", "")).netloc) for w in live)
-        applications = (_Application(str(app["id"]), str(app["state"]), int(app["duration"])) for app in said["activeapps"])
+        workers = (
+            _Worker(
+                str(w["host"]),
+                int(w["cores"]),
+                int(w["memory"]),
+                int(w["coresfree"]),
+                int(w["memoryfree"]),
+                urlsplit(w.get("webuiaddress", "")).netloc,
+            )
+            for w in live
+        )
+        applications = (
+            _Application(str(app["id"]), str(app["state"]), int(app["duration"]))
+            for app in said["activeapps"]
+        )
         return _State(tuple(workers), tuple(applications))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 
 
 def _ended(worker: _Worker, application: str) -> Finding | None:
-    """Why the application's latest executor on a worker ended while it started, by its stderr; None if none did, or its words are not known."""
+    """Why the application's latest executor on a worker ended while it started, by its stderr; None
+    if none did, or its words are not known.
+    """
     said = _json(_page(worker.ui, "/json/")) or {}
     try:
-        executors = [int(executor["id"]) for executor in said.get("finishedexecutors", ()) if executor["appid"] == application]
+        executors = [
+            int(executor["id"])
+            for executor in said.get("finishedexecutors", ())
+            if executor["appid"] == application
+        ]
     except (KeyError, TypeError, ValueError):
         return None
     if not executors:
         return None
-    log = _page(worker.ui, f"/log/?{urlencode({'appId': application, 'executorId': executors[-1], 'logType': 'stderr', 'byteLength': _LOG_BYTES})}")
+    log = _page(
+        worker.ui,
+        f"/log/?{urlencode({'appId': application, 'executorId': executors[-1], 'logType': 'stderr', 'byteLength': _LOG_BYTES})}",
+    )
     found = _symptoms.explain((log or b"").decode("utf-8", "replace"))
-    return None if found is None else replace(found, value=f"{found.value} on {worker.host} (executor {executors[-1]})")
+    return (
+        None
+        if found is None
+        else replace(found, value=f"{found.value} on {worker.host} (executor {executors[-1]})")
+    )
 
 
 # what does not fit
@@ -235,39 +305,61 @@ def _refuse_too_small(facts: SparkFacts, workers: Sequence[_Worker]) -> None:
         raise LaunchError(
             "the cluster has no live worker",
             value=redact(facts.master),
-            cause="none is registered with this master, or they were lost: an application would wait for resources without end",
+            cause=(
+                "none is registered with this master, or they were lost: an application would wait"
+                " for resources without end"
+            ),
             cure=f"start one: $SPARK_HOME/sbin/start-worker.sh {redact(facts.master)}",
         )
     wanted = _wanted(facts)
-    if wanted is None or any(worker.memory >= wanted.memory and worker.cores >= wanted.cores for worker in workers):
+    if wanted is None or any(
+        worker.memory >= wanted.memory and worker.cores >= wanted.cores for worker in workers
+    ):
         return
     largest = max(workers, key=lambda worker: (worker.memory, worker.cores))
     raise LaunchError(
         "an executor fits on no worker",
         value=f"spark.executor.memory and spark.executor.cores ask for {wanted}",
-        cause=f"the largest of {_counted(len(workers), 'worker')}, {largest.host}, has {human_bytes(largest.memory * MIB)} and {_counted(largest.cores, 'core')}",
-        cure=f"ask for less: spark.executor.memory={human_bytes(min(largest.memory, wanted.memory) * MIB)}, spark.executor.cores={min(largest.cores, wanted.cores)}",
+        cause=(
+            f"the largest of {_counted(len(workers), 'worker')}, {largest.host}, has"
+            f" {human_bytes(largest.memory * MIB)} and {_counted(largest.cores, 'core')}"
+        ),
+        cure=(
+            "ask for less:"
+            f" spark.executor.memory={human_bytes(min(largest.memory, wanted.memory) * MIB)},"
+            f" spark.executor.cores={min(largest.cores, wanted.cores)}"
+        ),
     )
 
 
 def _busy(facts: SparkFacts, workers: Sequence[_Worker]) -> list[Finding]:
     wanted = _wanted(facts)
-    if wanted is None or any(worker.free_memory >= wanted.memory and worker.free_cores >= wanted.cores for worker in workers):
+    if wanted is None or any(
+        worker.free_memory >= wanted.memory and worker.free_cores >= wanted.cores
+        for worker in workers
+    ):
         return []
-    free = ", ".join(f"{w.host}: {human_bytes(w.free_memory * MIB)} and {_counted(w.free_cores, 'core')}" for w in workers[:3])
+    free = ", ".join(
+        f"{w.host}: {human_bytes(w.free_memory * MIB)} and {_counted(w.free_cores, 'core')}"
+        for w in workers[:3]
+    )
     return [
         Finding(
             "no worker has room for an executor now",
             f"{wanted} wanted, free are {free}",
             "other applications hold them: this one waits until they end",
-            "end one (a notebook that is left open counts), or ask for less: spark.executor.memory, spark.executor.cores",
+            "end one (a notebook that is left open counts), or ask for less: spark.executor.memory,"
+            " spark.executor.cores",
         )
     ]
 
 
 def _cores(workers: Sequence[_Worker]) -> str:
     memory = sum(worker.memory for worker in workers) * MIB
-    return f"{_counted(len(workers), 'worker')}, {_counted(sum(worker.cores for worker in workers), 'core')}, {memory / GIB:.1f} GiB"
+    return (
+        f"{_counted(len(workers), 'worker')},"
+        f" {_counted(sum(worker.cores for worker in workers), 'core')}, {memory / GIB:.1f} GiB"
+    )
 
 
 def _counted(number: int, what: str) -> str:

@@ -1,8 +1,7 @@
 """yarn: the ResourceManager's port, what its REST says of queues and nodes, and HDFS (see hdfs.py).
 
-Where REST is not to be had (Kerberos, a firewall), what is not known is left to Spark, and a note says so. Fields: "ResourceManager
-REST API's" in Hadoop's documentation.
-"""
+Where REST is not to be had (Kerberos, a firewall), what is not known is left to Spark, and a note
+says so. Fields: "ResourceManager REST API's" in Hadoop's documentation."""
 
 from __future__ import annotations
 
@@ -10,7 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coffee_boat._hadoop import Configuration, NoAnswer, Service, configuration, refuse_unreachable, shaped
+from coffee_boat._hadoop import (
+    Configuration,
+    NoAnswer,
+    Service,
+    configuration,
+    refuse_unreachable,
+    shaped,
+)
 from coffee_boat._sizes import MIB, human_bytes, spark_bytes
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
@@ -26,11 +32,19 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     """Its running nodes.
 
     Raises:
-        LaunchError: no configuration, no ResourceManager, no such queue, memory that no node has, or an HDFS that takes no files.
+        LaunchError: no configuration, no ResourceManager, no such queue, memory that no node has,
+        or an HDFS that takes no files.
     """
     settings = configuration(facts.conf)
     if settings.detour:
-        return ClusterFacts(facts.master, "YARN", findings=(*settings.findings, _not_asked(settings, f"Hadoop connects by {settings.detour}, and we cannot")))
+        return ClusterFacts(
+            facts.master,
+            "YARN",
+            findings=(
+                *settings.findings,
+                _not_asked(settings, f"Hadoop connects by {settings.detour}, and we cannot"),
+            ),
+        )
     manager = _active(settings)
     files = (*settings.findings, *hdfs.probe(settings, facts.conf.get("spark.yarn.stagingDir", "")))
     if manager is None:
@@ -40,11 +54,15 @@ def probe(facts: SparkFacts) -> ClusterFacts:
         nodes = _nodes(service)
         queues = _queues(service)
     except NoAnswer as error:
-        return ClusterFacts(facts.master, f"YARN {version}", findings=(*files, _not_asked(settings, str(error))))
+        return ClusterFacts(
+            facts.master, f"YARN {version}", findings=(*files, _not_asked(settings, str(error)))
+        )
     _refuse_queue(facts, queues)
     _refuse_too_much(facts, nodes, _largest_allowed(service))
     known = tuple(NodeFacts(host) for host in dict.fromkeys(node.host for node in nodes))
-    return ClusterFacts(facts.master, f"YARN {version}, {_summary(nodes)}", known, (*files, *_busy(facts, nodes)))
+    return ClusterFacts(
+        facts.master, f"YARN {version}, {_summary(nodes)}", known, (*files, *_busy(facts, nodes))
+    )
 
 
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
@@ -52,7 +70,11 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     try:
         settings = configuration(facts.conf)
         manager = None if settings.detour else _active(settings)
-        return () if manager is None else tuple(_said_of(manager[0], settings.user, facts, application))
+        return (
+            ()
+            if manager is None
+            else tuple(_said_of(manager[0], settings.user, facts, application))
+        )
     except NoAnswer:
         return ()
     except LaunchError as error:
@@ -89,9 +111,14 @@ class _Container:
 
 
 def _active(settings: Configuration) -> tuple[Service, str] | None:
-    """The ResourceManager that serves, and its version; None if one is there and says nothing over HTTP."""
+    """The ResourceManager that serves, and its version; None if one is there and says nothing over
+    HTTP.
+    """
     managers, where = settings.managers(), settings.folder or "spark.hadoop.yarn.resourcemanager.*"
-    cure = f"check that it runs, that no firewall is between, and that {where} is this cluster's configuration"
+    cure = (
+        f"check that it runs, that no firewall is between, and that {where} is this cluster's"
+        " configuration"
+    )
     refuse_unreachable(managers, "YARN's ResourceManager cannot be reached", cure=cure)
     told = {manager: info for manager in managers if (info := _info(manager)) is not None}
     for manager, info in told.items():
@@ -100,7 +127,9 @@ def _active(settings: Configuration) -> tuple[Service, str] | None:
     if len(told) == len(managers):
         raise LaunchError(
             "no ResourceManager of YARN is active",
-            value=", ".join(f"{manager.host} is {info.get('haState')}" for manager, info in told.items()),
+            value=", ".join(
+                f"{manager.host} is {info.get('haState')}" for manager, info in told.items()
+            ),
             cause="they are starting, or cannot agree (ZooKeeper)",
             cure="wait a minute and try again; yarn rmadmin -getAllServiceState shows them",
         )
@@ -116,8 +145,18 @@ def _info(manager: Service) -> Mapping[str, Any] | None:
 
 
 def _not_asked(settings: Configuration, why: str = "") -> Finding:
-    cause = why or ("the cluster wants Kerberos for it" if settings.secure else "its web port is closed from here, or wants a login")
-    return Finding("queue and memory were not looked at beforehand", settings.managers()[0].url, cause, "Spark says itself what does not fit, when it starts", severity="note")
+    cause = why or (
+        "the cluster wants Kerberos for it"
+        if settings.secure
+        else "its web port is closed from here, or wants a login"
+    )
+    return Finding(
+        "queue and memory were not looked at beforehand",
+        settings.managers()[0].url,
+        cause,
+        "Spark says itself what does not fit, when it starts",
+        severity="note",
+    )
 
 
 # queues
@@ -137,22 +176,52 @@ def _refuse_queue(facts: SparkFacts, queues: Sequence[_Queue]) -> None:
     wanted = facts.conf.get("spark.yarn.queue", "default")
     if not queues:
         return
-    found = [queue for queue in queues if wanted in (queue.name, queue.path, f"{queue.path}".removeprefix("root."))]
-    leaves = ", ".join(queue.path.removeprefix("root.") for queue in queues if queue.leaf and queue.state == "RUNNING")
-    cure = f"spark.yarn.queue=NAME, with one of: {leaves}; or leave it out, if your administrator has a rule for you"
-    if not found and wanted == "default":  # nothing was asked for: an administrator's rules place users and groups (yarn.scheduler.capacity.queue-mappings)
+    found = [
+        queue
+        for queue in queues
+        if wanted in (queue.name, queue.path, f"{queue.path}".removeprefix("root."))
+    ]
+    leaves = ", ".join(
+        queue.path.removeprefix("root.")
+        for queue in queues
+        if queue.leaf and queue.state == "RUNNING"
+    )
+    cure = (
+        f"spark.yarn.queue=NAME, with one of: {leaves}; or leave it out, if your administrator has"
+        " a rule for you"
+    )
+    if (
+        not found and wanted == "default"
+    ):  # nothing was asked for: an administrator's rules place users and groups (yarn.scheduler.capacity.queue-mappings)
         return
     if not found and not any(queue.creates for queue in queues):
-        raise LaunchError("YARN has no such queue", value=f"spark.yarn.queue={wanted}", cause="a typing mistake, or another cluster's queue", cure=cure)
+        raise LaunchError(
+            "YARN has no such queue",
+            value=f"spark.yarn.queue={wanted}",
+            cause="a typing mistake, or another cluster's queue",
+            cure=cure,
+        )
     if found and not any(queue.leaf or queue.creates for queue in found):
-        raise LaunchError("applications cannot be put into this queue of YARN", value=f"spark.yarn.queue={wanted}", cause="it is a parent of other queues", cure=cure)
+        raise LaunchError(
+            "applications cannot be put into this queue of YARN",
+            value=f"spark.yarn.queue={wanted}",
+            cause="it is a parent of other queues",
+            cure=cure,
+        )
     if found and all(queue.state != "RUNNING" for queue in found):
-        raise LaunchError("this queue of YARN takes no applications", value=f"spark.yarn.queue={wanted}", cause=f"its state is {found[0].state}", cure=cure)
+        raise LaunchError(
+            "this queue of YARN takes no applications",
+            value=f"spark.yarn.queue={wanted}",
+            cause=f"its state is {found[0].state}",
+            cure=cure,
+        )
 
 
 @shaped("queues")
 def _queues(manager: Service) -> list[_Queue]:
-    """All queues; none of other schedulers': the fair one makes queues that are named, and the fifo one has one."""
+    """All queues; none of other schedulers': the fair one makes queues that are named, and the fifo
+    one has one.
+    """
     told = manager.ask("/ws/v1/cluster/scheduler").get("scheduler", {}).get("schedulerInfo", {})
     return list(_queues_below(told, "root")) if told.get("type") == "capacityScheduler" else []
 
@@ -160,8 +229,16 @@ def _queues(manager: Service) -> list[_Queue]:
 def _queues_below(told: Mapping[str, Any], path: str) -> Iterator[_Queue]:
     """The tree below a queue, itself included. Older ResourceManagers tell no paths."""
     below = (told.get("queues") or {}).get("queue", [])
-    creates = told.get("autoCreationEligibility", "off") != "off" or told.get("autoCreateChildQueueEnabled") in (True, "true")
-    yield _Queue(str(told.get("queueName", "")), str(told.get("queuePath", path)), not below and not creates, str(told.get("state", "RUNNING")), creates)
+    creates = told.get("autoCreationEligibility", "off") != "off" or told.get(
+        "autoCreateChildQueueEnabled"
+    ) in (True, "true")
+    yield _Queue(
+        str(told.get("queueName", "")),
+        str(told.get("queuePath", path)),
+        not below and not creates,
+        str(told.get("state", "RUNNING")),
+        creates,
+    )
     for each in below:
         yield from _queues_below(each, f"{path}.{each.get('queueName', '')}")
 
@@ -179,21 +256,46 @@ def _refuse_too_much(facts: SparkFacts, nodes: Sequence[_Node], allowed: int | N
                 if largest is not None and largest == min(limits)
                 else f"the cluster gives a container {human_bytes(min(limits))} at most"
             )
-            room = min(limits) - container.beside - (_overhead(facts, container.setting, min(limits)) or 0)
+            room = (
+                min(limits)
+                - container.beside
+                - (_overhead(facts, container.setting, min(limits)) or 0)
+            )
             less = f"{container.setting}={human_bytes(max(room, _LEAST))}"
             raise LaunchError(
                 f"{container.what} of this size fits nowhere in this YARN",
-                value=f"{container.setting}={human_bytes(container.memory)}, {human_bytes(container.size)} with its overhead",
-                cause=f"{cause} (yarn.nodemanager.resource.memory-mb, yarn.scheduler.maximum-allocation-mb)",
-                cure=f"ask for less: {less}" + (", spark.executor.pyspark.memory, spark.memory.offHeap.size" if container.beside else ""),
+                value=(
+                    f"{container.setting}={human_bytes(container.memory)},"
+                    f" {human_bytes(container.size)} with its overhead"
+                ),
+                cause=(
+                    f"{cause} (yarn.nodemanager.resource.memory-mb,"
+                    " yarn.scheduler.maximum-allocation-mb)"
+                ),
+                cure=f"ask for less: {less}"
+                + (
+                    ", spark.executor.pyspark.memory, spark.memory.offHeap.size"
+                    if container.beside
+                    else ""
+                ),
             )
 
 
 def _containers(facts: SparkFacts) -> Iterator[_Container]:
-    """As org.apache.spark.resource.ResourceProfile and deploy.yarn.Client reckon. What cannot be read is left out: Spark says that itself."""
+    """As org.apache.spark.resource.ResourceProfile and deploy.yarn.Client reckon.
+
+    What cannot be read is left out: Spark says that itself.
+    """
     client = facts.deploy_mode != "cluster"
-    master = ("the application master", "spark.yarn.am.memory", "512m") if client else ("the driver", "spark.driver.memory", "1g")
-    made = (_container(facts, *wanted) for wanted in (("an executor", "spark.executor.memory", "1g"), master))
+    master = (
+        ("the application master", "spark.yarn.am.memory", "512m")
+        if client
+        else ("the driver", "spark.driver.memory", "1g")
+    )
+    made = (
+        _container(facts, *wanted)
+        for wanted in (("an executor", "spark.executor.memory", "1g"), master)
+    )
     yield from (container for container in made if container is not None)
 
 
@@ -201,20 +303,34 @@ def _container(facts: SparkFacts, what: str, setting: str, default: str) -> _Con
     memory = spark_bytes(facts.conf.get(setting, default), unit=MIB)
     overhead = None if memory is None else _overhead(facts, setting, memory)
     beside = _beside_the_heap(facts) if setting == "spark.executor.memory" else 0
-    return None if memory is None or overhead is None or beside is None else _Container(what, setting, memory, overhead, beside)
+    return (
+        None
+        if memory is None or overhead is None or beside is None
+        else _Container(what, setting, memory, overhead, beside)
+    )
 
 
 def _overhead(facts: SparkFacts, setting: str, memory: int) -> int | None:
-    """As it is said, or a share of the memory with a minimum; both can be set for executors and drivers, the minimum from Spark 4 on."""
+    """As it is said, or a share of the memory with a minimum; both can be set for executors and
+    drivers, the minimum from Spark 4 on.
+    """
     said = facts.conf.get(f"{setting}Overhead")
     if said is not None:
         return spark_bytes(said, unit=MIB)
     settable = setting != "spark.yarn.am.memory"
     try:
-        share = float(facts.conf.get(f"{setting}OverheadFactor", _OVERHEAD_FACTOR)) if settable else _OVERHEAD_FACTOR
+        share = (
+            float(facts.conf.get(f"{setting}OverheadFactor", _OVERHEAD_FACTOR))
+            if settable
+            else _OVERHEAD_FACTOR
+        )
     except ValueError:
         return None
-    minimum = facts.conf.get(f"{setting.removesuffix('memory')}minMemoryOverhead") if settable and not facts.version.startswith("3.") else None
+    minimum = (
+        facts.conf.get(f"{setting.removesuffix('memory')}minMemoryOverhead")
+        if settable and not facts.version.startswith("3.")
+        else None
+    )
     least = _LEAST_OVERHEAD if minimum is None else spark_bytes(minimum, unit=MIB)
     return None if least is None else max(int(memory * share), least)
 
@@ -223,7 +339,9 @@ def _beside_the_heap(facts: SparkFacts) -> int | None:
     """What an executor's container has for Python and outside of the heap: bytes."""
     python = spark_bytes(facts.conf.get("spark.executor.pyspark.memory", "0"), unit=MIB)
     enabled = facts.conf.get("spark.memory.offHeap.enabled", "").strip().lower() == "true"
-    outside = spark_bytes(facts.conf.get("spark.memory.offHeap.size", "0"), unit=1) if enabled else 0
+    outside = (
+        spark_bytes(facts.conf.get("spark.memory.offHeap.size", "0"), unit=1) if enabled else 0
+    )
     return None if python is None or outside is None else python + outside
 
 
@@ -242,9 +360,16 @@ def _largest_allowed(manager: Service) -> int | None:
 
 @shaped("nodes")
 def _nodes(manager: Service) -> list[_Node]:
-    told = (manager.ask("/ws/v1/cluster/nodes", states="RUNNING").get("nodes") or {}).get("node", [])
+    told = (manager.ask("/ws/v1/cluster/nodes", states="RUNNING").get("nodes") or {}).get(
+        "node", []
+    )
     return [
-        _Node(str(n["nodeHostName"]), int(n["usedMemoryMB"]) + int(n["availMemoryMB"]), int(n["availMemoryMB"]), int(n["usedVirtualCores"]) + int(n["availableVirtualCores"]))
+        _Node(
+            str(n["nodeHostName"]),
+            int(n["usedMemoryMB"]) + int(n["availMemoryMB"]),
+            int(n["availMemoryMB"]),
+            int(n["usedVirtualCores"]) + int(n["availableVirtualCores"]),
+        )
         for n in told
     ]
 
@@ -252,7 +377,12 @@ def _nodes(manager: Service) -> list[_Node]:
 def _busy(facts: SparkFacts, nodes: Sequence[_Node]) -> Iterator[Finding]:
     if not nodes:
         cause = "none has started yet, or they are unhealthy: an application waits until one comes"
-        yield Finding("no node of this YARN is running", facts.master, cause, "yarn node -list -all shows them, with the reason")
+        yield Finding(
+            "no node of this YARN is running",
+            facts.master,
+            cause,
+            "yarn node -list -all shows them, with the reason",
+        )
         return
     for container in _containers(facts):
         if all(node.free * MIB < container.size for node in nodes):
@@ -261,7 +391,8 @@ def _busy(facts: SparkFacts, nodes: Sequence[_Node]) -> Iterator[Finding]:
                 f"no node has room for {container.what} now",
                 f"{human_bytes(container.size)} wanted, free are {free}",
                 "other applications hold the memory: this one waits until they end",
-                f"end one (yarn application -list; a notebook that is left open counts), or ask for less: {container.setting}",
+                "end one (yarn application -list; a notebook that is left open counts), or ask for"
+                f" less: {container.setting}",
             )
 
 
@@ -273,19 +404,32 @@ def _summary(nodes: Sequence[_Node]) -> str:
 # an application that waits
 
 
-def _said_of(manager: Service, user: str, facts: SparkFacts, application: str | None) -> Iterator[Finding]:
+def _said_of(
+    manager: Service, user: str, facts: SparkFacts, application: str | None
+) -> Iterator[Finding]:
     for told in _applications(manager, user, facts, application):
         words = str(told.get("diagnostics", "")).strip().partition("\n")[0]
         if told.get("state") in ("SUBMITTED", "ACCEPTED") and words:
             value = f"{told.get('id')} is {told.get('state')} in queue {told.get('queue')}"
-            yield Finding("YARN has not started the application yet", value, words, "wait; or free some room: yarn application -list, yarn application -kill ID", severity="note")
+            yield Finding(
+                "YARN has not started the application yet",
+                value,
+                words,
+                "wait; or free some room: yarn application -list, yarn application -kill ID",
+                severity="note",
+            )
 
 
 @shaped("applications")
-def _applications(manager: Service, user: str, facts: SparkFacts, application: str | None) -> list[Mapping[str, Any]]:
+def _applications(
+    manager: Service, user: str, facts: SparkFacts, application: str | None
+) -> list[Mapping[str, Any]]:
     if application is not None:
         return [dict(manager.ask(f"/ws/v1/cluster/apps/{application}").get("app", {}))]
     ours_only = {"user": user} if user else {}
-    told = (manager.ask("/ws/v1/cluster/apps", states="SUBMITTED,ACCEPTED", **ours_only).get("apps") or {}).get("app", [])
+    told = (
+        manager.ask("/ws/v1/cluster/apps", states="SUBMITTED,ACCEPTED", **ours_only).get("apps")
+        or {}
+    ).get("app", [])
     ours = [one for one in told if one.get("name") == facts.conf.get("spark.app.name")]
     return sorted(ours, key=lambda one: int(one.get("startedTime", 0)))[-1:]

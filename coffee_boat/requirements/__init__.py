@@ -1,4 +1,5 @@
-"""What people write -> Manifest: strings, wheels, source archives, folders, requirements.txt, pyproject.toml.
+"""What people write -> Manifest: strings, wheels, source archives, folders, requirements.txt,
+pyproject.toml.
 
     single.py      one requirement: PEP 508, a path, a URL
     files.py       requirements.txt, as pip documents it
@@ -7,8 +8,8 @@
     environments.py   what is installed somewhere
     canonical.py   many manifests -> one; markers evaluated for the executors; contradictions named
 
-The functions here are the door. They import the rest when called, so that `import coffee_boat` does not load packaging.
-"""
+The functions here are the door. They import the rest when called, so that `import coffee_boat` does
+not load packaging."""
 
 from __future__ import annotations
 
@@ -23,15 +24,29 @@ from coffee_boat.model import CondaRequirement, Manifest, Requirement
 if TYPE_CHECKING:
     from coffee_boat.requirements.environments import Described
 
-__all__ = ["conda_packages", "describe", "for_target", "merge", "parse", "parse_conda", "pip_packages", "read", "read_constraints", "read_environment", "without"]
+__all__ = [
+    "conda_packages",
+    "describe",
+    "for_target",
+    "merge",
+    "parse",
+    "parse_conda",
+    "pip_packages",
+    "read",
+    "read_constraints",
+    "read_environment",
+    "without",
+]
 
 
 def parse(text: str, *, origin: str, folder: Path | None = None) -> Requirement:
     """Read one requirement. Nothing is fetched; what it names on this machine must be there.
 
     Args:
-        text: a PEP 508 string, the path of a wheel, of a source archive or of a folder with a pyproject.toml or a setup.py,
-            a https or file URL of one, or git+https://...@rev#egg=name&subdirectory=x; extras and a marker may follow.
+        text: a PEP 508 string, the path of a wheel, of a source archive or of a folder with a
+        pyproject.toml or a setup.py,
+            a https or file URL of one, or git+https://...@rev#egg=name&subdirectory=x; extras and a
+            marker may follow.
         origin: where it was asked for, for people: "add_pip_packages", "requirements.txt:3".
         folder: what relative paths are relative to; default: the working directory.
 
@@ -47,9 +62,9 @@ def read(path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] 
     """Read a requirements.txt, a pyproject.toml, or a script with a PEP 723 header.
 
     Args:
-        path: the file. A name that ends with .toml is read as a pyproject.toml, .py as a script, all else as a requirements.txt.
-        extras: [project.optional-dependencies] of a pyproject.toml to take as well.
-        groups: [dependency-groups] of a pyproject.toml to take as well.
+        path: the file. A name that ends with .toml is read as a pyproject.toml, .py as a script,
+        all else as a requirements.txt. extras: [project.optional-dependencies] of a pyproject.toml
+        to take as well. groups: [dependency-groups] of a pyproject.toml to take as well.
 
     Raises:
         RequirementError: the file, or a line of it, cannot be read. Names file and line.
@@ -65,10 +80,12 @@ def read(path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] 
 
 
 def read_constraints(path: str | Path) -> Manifest:
-    """Read a file of constraints, as `pip install -c` takes it: it bounds versions and asks for nothing.
+    """Read a file of constraints, as `pip install -c` takes it: it bounds versions and asks for
+    nothing.
 
     Raises:
-        RequirementError: the file, or a line of it, cannot be read; a constraint without a name, with extras or editable.
+        RequirementError: the file, or a line of it, cannot be read; a constraint without a name,
+        with extras or editable.
     """
     from coffee_boat.requirements import files
 
@@ -76,7 +93,9 @@ def read_constraints(path: str | Path) -> Manifest:
 
 
 def parse_conda(text: str, *, origin: str, channel: str = "") -> CondaRequirement:
-    """Read one requirement in conda's words (a MatchSpec): "numpy >=2", "conda-forge::numpy=1.26". Nothing is fetched.
+    """Read one requirement in conda's words (a MatchSpec): "numpy >=2", "conda-forge::numpy=1.26".
+
+    Nothing is fetched.
 
     Args:
         origin: as for `parse`.
@@ -95,14 +114,19 @@ def pip_packages(packages: Iterable[str], *, origin: str) -> Manifest:
     return Manifest(requirements=tuple(parse(package, origin=origin) for package in packages))
 
 
-def conda_packages(specs: Iterable[str], *, origin: str, channel: str | Sequence[str] | None = None) -> Manifest:
+def conda_packages(
+    specs: Iterable[str], *, origin: str, channel: str | Sequence[str] | None = None
+) -> Manifest:
     """Read several requirements in conda's words, each as `parse_conda` does.
 
     Args:
         channel: the one that they must come from; or several, in the order they are asked.
     """
     tie, named = (channel, [channel]) if isinstance(channel, str) else ("", list(channel or ()))
-    return Manifest(conda=tuple(parse_conda(spec, origin=origin, channel=tie) for spec in specs), channels=tuple(named))
+    return Manifest(
+        conda=tuple(parse_conda(spec, origin=origin, channel=tie) for spec in specs),
+        channels=tuple(named),
+    )
 
 
 def read_environment(path: str | Path, *, channels: Sequence[str] | None = None) -> Manifest:
@@ -120,24 +144,32 @@ def read_environment(path: str | Path, *, channels: Sequence[str] | None = None)
 
 
 def describe(environment: str | Path | None) -> Described:
-    """What an environment is made of: each package as it stands there, from where it came. What cannot be brought back is named in findings.
+    """What an environment is made of: each package as it stands there, from where it came.
+
+    What cannot be brought back is named in findings.
 
     Args:
-        environment: the folder of a conda environment or of a virtual one, the name of a conda environment, or None for the driver's own.
+        environment: the folder of a conda environment or of a virtual one, the name of a conda
+        environment, or None for the driver's own.
 
     Raises:
         RequirementError: it is not there, is none, or is damaged.
     """
     from coffee_boat.requirements import environments
 
-    return environments.describe(_path(environment) if isinstance(environment, Path) else environment)
+    return environments.describe(
+        _path(environment) if isinstance(environment, Path) else environment
+    )
 
 
 def merge(manifests: Iterable[Manifest]) -> Manifest:
-    """The union, in canonical order, whatever order they come in. What is asked for twice in the same words stands once.
+    """The union, in canonical order, whatever order they come in.
+
+    What is asked for twice in the same words stands once.
 
     Raises:
-        RequirementError: two requirements that hold on every platform contradict each other, or two manifests name different main indexes.
+        RequirementError: two requirements that hold on every platform contradict each other, or two
+        manifests name different main indexes.
     """
     from coffee_boat.requirements import canonical
 
@@ -145,16 +177,19 @@ def merge(manifests: Iterable[Manifest]) -> Manifest:
 
 
 def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
-    """The manifest as the executors see it: markers evaluated and gone, one requirement a name, sorted by name.
+    """The manifest as the executors see it: markers evaluated and gone, one requirement a name,
+    sorted by name.
 
     A requirement that does not apply is left out, with a Finding.
 
     Args:
         manifest: what is wanted.
-        environment: the executors' marker environment, complete, as packaging.markers.default_environment() would give there.
+        environment: the executors' marker environment, complete, as
+        packaging.markers.default_environment() would give there.
 
     Raises:
-        RequirementError: two requirements contradict each other. Names both, and where each came from.
+        RequirementError: two requirements contradict each other. Names both, and where each came
+        from.
     """
     from coffee_boat.requirements import canonical
 
@@ -165,31 +200,66 @@ def _path(path: object) -> Path:
     from coffee_boat.errors import RequirementError
 
     if not isinstance(path, (str, Path)) or not str(path).strip() or "\0" in str(path):
-        raise RequirementError("a requirements file is named by its path", value=repr(path), cure="name one file; packages themselves go to captain.add_pip_packages(*names)")
+        raise RequirementError(
+            "a requirements file is named by its path",
+            value=repr(path),
+            cure="name one file; packages themselves go to captain.add_pip_packages(*names)",
+        )
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise RequirementError("a home folder is not known", value=str(path), cause=str(error), cure="write the whole path") from error
+        raise RequirementError(
+            "a home folder is not known",
+            value=str(path),
+            cause=str(error),
+            cure="write the whole path",
+        ) from error
 
 
 def _refuse_foreign_formats(path: Path) -> None:
     from coffee_boat.errors import RequirementError
 
     if path.suffix in {".yml", ".yaml"}:
-        raise RequirementError("an environment file of conda was given where requirements of pip are read", value=str(path), cure=f"captain.add_environment({str(path)!r})")
+        raise RequirementError(
+            "an environment file of conda was given where requirements of pip are read",
+            value=str(path),
+            cure=f"captain.add_environment({str(path)!r})",
+        )
     if path.name == "pylock.toml" or (path.name.startswith("pylock.") and path.suffix == ".toml"):
-        raise RequirementError("a lock file was given where requirements are read", value=str(path), cure=f"captain.add_lock({str(path)!r})")
+        raise RequirementError(
+            "a lock file was given where requirements are read",
+            value=str(path),
+            cure=f"captain.add_lock({str(path)!r})",
+        )
     if path.name == "uv.lock":
-        raise RequirementError("uv.lock cannot be read", value=str(path), cure="uv export --format pylock.toml -o pylock.toml, then captain.add_lock('pylock.toml')")
+        raise RequirementError(
+            "uv.lock cannot be read",
+            value=str(path),
+            cure=(
+                "uv export --format pylock.toml -o pylock.toml, then"
+                " captain.add_lock('pylock.toml')"
+            ),
+        )
     if path.name in {"poetry.lock", "pdm.lock", "Pipfile", "Pipfile.lock", "setup.cfg", "setup.py"}:
-        raise RequirementError(f"{path.name} cannot be read", value=str(path), cure="export it as a requirements.txt, or give the folder itself: captain.add_pip_packages('.')")
+        raise RequirementError(
+            f"{path.name} cannot be read",
+            value=str(path),
+            cure=(
+                "export it as a requirements.txt, or give the folder itself:"
+                " captain.add_pip_packages('.')"
+            ),
+        )
 
 
 def _refuse_choices(path: Path, extras: Sequence[str], groups: Sequence[str]) -> None:
     from coffee_boat.errors import RequirementError
 
     if extras or groups:
-        raise RequirementError("extras and groups belong to a pyproject.toml", value=str(path), cure="leave extras= and groups= out, or give the pyproject.toml")
+        raise RequirementError(
+            "extras and groups belong to a pyproject.toml",
+            value=str(path),
+            cure="leave extras= and groups= out, or give the pyproject.toml",
+        )
 
 
 def without(manifests: Iterable[Manifest], names: Iterable[str]) -> list[Manifest]:
@@ -201,10 +271,17 @@ def without(manifests: Iterable[Manifest], names: Iterable[str]) -> list[Manifes
     from packaging.utils import canonicalize_name
 
     parts, gone = list(manifests), {canonicalize_name(name): name for name in names}
-    asked = {str(canonicalize_name(name)) for part in parts for name in (*(r.name for r in part.requirements), *(r.name for r in part.conda))}
+    asked = {
+        str(canonicalize_name(name))
+        for part in parts
+        for name in (*(r.name for r in part.requirements), *(r.name for r in part.conda))
+    }
     if strange := [name for canonical, name in gone.items() if canonical not in asked]:
         raise RequirementError(
-            "not asked for, so it cannot be taken back", value=", ".join(strange), cause=f"asked for: {', '.join(sorted(asked)) or 'nothing'}", cure="check the spelling"
+            "not asked for, so it cannot be taken back",
+            value=", ".join(strange),
+            cause=f"asked for: {', '.join(sorted(asked)) or 'nothing'}",
+            cure="check the spelling",
         )
     return [
         replace(

@@ -18,7 +18,10 @@ _AND = ", "
 
 
 def merge(manifests: Iterable[Manifest]) -> Manifest:
-    """See `coffee_boat.requirements.merge`. Of channels the order counts: it says which one is asked first."""
+    """See `coffee_boat.requirements.merge`.
+
+    Of channels the order counts: it says which one is asked first.
+    """
     parts = list(manifests)
     requirements = _distinct(chain.from_iterable(part.requirements for part in parts))
     constraints = _distinct(chain.from_iterable(part.constraints for part in parts))
@@ -41,9 +44,15 @@ def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
     constraints = [_bare(c) for c in manifest.constraints if _applies(c, environment, [])]
     _check(requirements, constraints)
     united = [_united(group) for group in _by_identity(requirements)]
-    bounds = [_bound(r) for r in requirements if not r.url and r.specifier and any(u.url and u.name == r.name for u in united)]
+    bounds = [
+        _bound(r)
+        for r in requirements
+        if not r.url and r.specifier and any(u.url and u.name == r.name for u in united)
+    ]
     limits = [_united(group) for group in _by_identity([*constraints, *bounds])]
-    return replace(manifest, requirements=tuple(united), constraints=tuple(limits), findings=tuple(findings))
+    return replace(
+        manifest, requirements=tuple(united), constraints=tuple(limits), findings=tuple(findings)
+    )
 
 
 # order and duplicates
@@ -59,20 +68,32 @@ def _identity(requirement: Requirement) -> tuple[str, str]:
 
 
 def _by_identity(requirements: Iterable[Requirement]) -> list[list[Requirement]]:
-    return [list(group) for _, group in groupby(sorted(_distinct(requirements), key=_identity), key=_identity)]
+    return [
+        list(group)
+        for _, group in groupby(sorted(_distinct(requirements), key=_identity), key=_identity)
+    ]
 
 
 def _distinct(requirements: Iterable[Requirement]) -> tuple[Requirement, ...]:
     """Sorted; what differs by its origin only stands once, with all its origins."""
     origins: dict[Requirement, set[str]] = {}
     for requirement in requirements:
-        origins.setdefault(replace(requirement, origin=""), set()).update(requirement.origin.split(_AND))
-    merged = (replace(requirement, origin=_AND.join(sorted(filter(None, names)))) for requirement, names in origins.items())
+        origins.setdefault(replace(requirement, origin=""), set()).update(
+            requirement.origin.split(_AND)
+        )
+    merged = (
+        replace(requirement, origin=_AND.join(sorted(filter(None, names))))
+        for requirement, names in origins.items()
+    )
     return tuple(sorted(merged, key=_order))
 
 
 def _merged_indexes(parts: list[Indexes]) -> Indexes:
-    """The union. Each file's own order is kept, since the first index that has a name wins; the files' order does not count."""
+    """The union.
+
+    Each file's own order is kept, since the first index that has a name wins; the files' order does
+    not count.
+    """
     main = sorted({part.index_url for part in parts if part.index_url})
     if len(main) > 1:
         raise RequirementError(
@@ -109,17 +130,29 @@ def _merged_conda(parts: list[Manifest]) -> tuple[CondaRequirement, ...]:
 # markers
 
 
-def _applies(requirement: Requirement, environment: Mapping[str, str], findings: list[Finding]) -> bool:
+def _applies(
+    requirement: Requirement, environment: Mapping[str, str], findings: list[Finding]
+) -> bool:
     if not requirement.marker:
         return True
     try:
         holds = Marker(requirement.marker).evaluate(dict(environment), context="requirement")
     except (UndefinedComparison, UndefinedEnvironmentName) as error:
         raise RequirementError(
-            "a marker cannot be evaluated", value=_shown(requirement), cause=str(error), cure="see https://packaging.python.org/specifications/dependency-specifiers/"
+            "a marker cannot be evaluated",
+            value=_shown(requirement),
+            cause=str(error),
+            cure="see https://packaging.python.org/specifications/dependency-specifiers/",
         ) from error
     if not holds:
-        findings.append(Finding("a requirement does not apply to the executors", _shown(requirement), f"its marker is false there: {requirement.marker}", severity="note"))
+        findings.append(
+            Finding(
+                "a requirement does not apply to the executors",
+                _shown(requirement),
+                f"its marker is false there: {requirement.marker}",
+                severity="note",
+            )
+        )
     return holds
 
 
@@ -131,7 +164,10 @@ def _bare(requirement: Requirement) -> Requirement:
 
 
 def _united(same: list[Requirement]) -> Requirement:
-    """One requirement of several that do not contradict each other. One that names a place stands for all; the others bound it."""
+    """One requirement of several that do not contradict each other.
+
+    One that names a place stands for all; the others bound it.
+    """
     first = next((r for r in same if r.url), same[0])
     together = SpecifierSet(",".join(r.specifier for r in same if r.specifier))
     return single.render(
@@ -172,7 +208,10 @@ def _check_group(same: list[Requirement]) -> None:
     for clashing in (*combinations(same, 2), tuple(same)):
         if cause := _clash(list(clashing)):
             raise RequirementError(
-                "requirements contradict each other", value=" and ".join(_shown(r) for r in clashing), cause=cause, cure="take one of them out, or make them agree"
+                "requirements contradict each other",
+                value=" and ".join(_shown(r) for r in clashing),
+                cause=cause,
+                cure="take one of them out, or make them agree",
             )
 
 
@@ -187,8 +226,14 @@ def _clash(same: list[Requirement]) -> str:
     version = next((found for r in same if r.url and (found := single.version_of(r))), "")
     if version and not together.contains(version, prereleases=True):
         return f"{version} is there, {together} is asked for"
-    return "no file has both hashes" if any(r.hashes for r in same) and not _common_hashes(same) else ""
+    return (
+        "no file has both hashes"
+        if any(r.hashes for r in same) and not _common_hashes(same)
+        else ""
+    )
 
 
 def _shown(requirement: Requirement) -> str:
-    return redact(f"{requirement.text} ({requirement.origin})" if requirement.origin else requirement.text)
+    return redact(
+        f"{requirement.text} ({requirement.origin})" if requirement.origin else requirement.text
+    )

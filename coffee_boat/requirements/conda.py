@@ -1,7 +1,8 @@
 """conda's words -> Manifest: MatchSpecs and environment.yml.
 
-A MatchSpec is read by rattler at once. An environment file is YAML with `channels`, `dependencies` (MatchSpecs, and a `pip:` list
-that is a requirements.txt in all but name); what else conda knows in it is named where it does not take effect.
+A MatchSpec is read by rattler at once. An environment file is YAML with `channels`, `dependencies`
+(MatchSpecs, and a `pip:` list that is a requirements.txt in all but name); what else conda knows in
+it is named where it does not take effect.
 https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environments.html#create-env-file-manually
 """
 
@@ -33,7 +34,13 @@ def parse(text: object, *, origin: str, channel: str = "") -> CondaRequirement:
     written = _one_line(text, origin)
     tie, rest = _split_tie(written)
     if tie and channel and tie != channel:
-        raise single.refusal("a package is tied to two channels", written, origin, cause=f"{tie} in its own words, {redact(channel)} beside it", cure="leave one of them out")
+        raise single.refusal(
+            "a package is tied to two channels",
+            written,
+            origin,
+            cause=f"{tie} in its own words, {redact(channel)} beside it",
+            cure="leave one of them out",
+        )
     spec = _match_spec(rest, written, origin)
     if spec.channel is not None or "url=" in str(spec):
         raise single.refusal(
@@ -46,7 +53,10 @@ def parse(text: object, *, origin: str, channel: str = "") -> CondaRequirement:
     name = spec.name.normalized if spec.name else ""
     if name.startswith("__"):
         raise single.refusal(
-            "a virtual package says what the nodes are, and cannot be asked for", written, origin, cure='platform="manylinux_2_28_x86_64", or CONDA_OVERRIDE_CUDA=12.4'
+            "a virtual package says what the nodes are, and cannot be asked for",
+            written,
+            origin,
+            cure='platform="manylinux_2_28_x86_64", or CONDA_OVERRIDE_CUDA=12.4',
         )
     return CondaRequirement(text=str(spec), name=name, channel=tie or channel, origin=origin)
 
@@ -54,7 +64,9 @@ def parse(text: object, *, origin: str, channel: str = "") -> CondaRequirement:
 def read(path: Path, *, channels: Sequence[str] | None = None) -> Manifest:
     """See `coffee_boat.requirements.read_environment`."""
     said = _load(path)
-    listed = tuple(channels) if channels is not None else _texts(said.get("channels"), "channels", path)
+    listed = (
+        tuple(channels) if channels is not None else _texts(said.get("channels"), "channels", path)
+    )
     wanted, pip = _dependencies(said.get("dependencies"), path)
     below = files.read_list(pip, path) if pip else Manifest()
     findings = [*below.findings, *_oddities(said, path)]
@@ -62,7 +74,9 @@ def read(path: Path, *, channels: Sequence[str] | None = None) -> Manifest:
         findings.append(_no_channels(path))
     return replace(
         below,
-        conda=tuple(parse(text, origin=f"{path}: dependencies[{number}]") for number, text in wanted),
+        conda=tuple(
+            parse(text, origin=f"{path}: dependencies[{number}]") for number, text in wanted
+        ),
         channels=tuple(dict.fromkeys(name for name in listed if name != "nodefaults")),
         findings=tuple(findings),
     )
@@ -76,13 +90,24 @@ def merge(requirements: Iterable[CondaRequirement]) -> tuple[CondaRequirement, .
     """
     origins: dict[CondaRequirement, set[str]] = {}
     for requirement in requirements:
-        origins.setdefault(replace(requirement, origin=""), set()).update(requirement.origin.split(_AND))
-    merged = sorted((replace(one, origin=_AND.join(sorted(filter(None, names)))) for one, names in origins.items()), key=lambda one: (one.name, one.text, one.channel))
+        origins.setdefault(replace(requirement, origin=""), set()).update(
+            requirement.origin.split(_AND)
+        )
+    merged = sorted(
+        (
+            replace(one, origin=_AND.join(sorted(filter(None, names))))
+            for one, names in origins.items()
+        ),
+        key=lambda one: (one.name, one.text, one.channel),
+    )
     for _, same in groupby(merged, key=lambda one: one.name):
         for first, second in combinations(list(same), 2):
             if cause := _clash(first, second):
                 raise RequirementError(
-                    "requirements contradict each other", value=f"{shown(first)} and {shown(second)}", cause=cause, cure="take one of them out, or make them agree"
+                    "requirements contradict each other",
+                    value=f"{shown(first)} and {shown(second)}",
+                    cause=cause,
+                    cure="take one of them out, or make them agree",
                 )
     return tuple(merged)
 
@@ -98,18 +123,34 @@ def shown(requirement: CondaRequirement) -> str:
 
 def _one_line(text: object, origin: str) -> str:
     if not isinstance(text, str):
-        cure = "put a star before it: add_conda_packages(*specs)" if isinstance(text, (list, tuple, set)) else _EXAMPLE
-        raise single.refusal(f"a requirement is a string, not {type(text).__name__}", repr(text), origin, cure=cure)
+        cure = (
+            "put a star before it: add_conda_packages(*specs)"
+            if isinstance(text, (list, tuple, set))
+            else _EXAMPLE
+        )
+        raise single.refusal(
+            f"a requirement is a string, not {type(text).__name__}", repr(text), origin, cure=cure
+        )
     line = re.sub(r"\s+#.*$", "", text).strip()
     if not line or "\n" in line or "\0" in line:
-        raise single.refusal("a requirement of conda is one line with a name in it", text, origin, cure=_EXAMPLE)
+        raise single.refusal(
+            "a requirement of conda is one line with a name in it", text, origin, cure=_EXAMPLE
+        )
     if line.startswith("-"):
-        raise single.refusal("an option was given where a package is named", line, origin, cure='a channel goes beside it: add_conda_packages("numpy", channel="conda-forge")')
+        raise single.refusal(
+            "an option was given where a package is named",
+            line,
+            origin,
+            cure='a channel goes beside it: add_conda_packages("numpy", channel="conda-forge")',
+        )
     return line
 
 
 def _split_tie(written: str) -> tuple[str, str]:
-    """`channel::spec` in its two parts. A platform in the tie goes to the spec; a `::` within brackets is none."""
+    """`channel::spec` in its two parts.
+
+    A platform in the tie goes to the spec; a `::` within brackets is none.
+    """
     tie, mark, rest = written.partition("::")
     if not mark or "[" in tie:
         return "", written
@@ -124,18 +165,30 @@ def _match_spec(rest: str, written: str, origin: str) -> MatchSpec:
     try:
         spec: MatchSpec = module.MatchSpec(rest)
     except module.exceptions.InvalidMatchSpecError as error:
-        raise single.refusal("a requirement of conda cannot be read", written, origin, cause=str(error).partition("\n")[0], cure=_cure(rest)) from error
+        raise single.refusal(
+            "a requirement of conda cannot be read",
+            written,
+            origin,
+            cause=str(error).partition("\n")[0],
+            cure=_cure(rest),
+        ) from error
     return spec
 
 
 def _cure(rest: str) -> str:
     if rest.endswith((".conda", ".tar.bz2")):
-        return "name the package: a file is pinned by a lock (@EXPLICIT), which captain.add_lock takes"
+        return (
+            "name the package: a file is pinned by a lock (@EXPLICIT), which captain.add_lock takes"
+        )
     if ";" in rest or " @ " in rest or rest.startswith(("git+", "http")):
         return f"this looks like a requirement of pip: captain.add_pip_packages({rest!r})"
     if re.match(r"[\w.-]+\[[\w,-]+\]", rest):
         return f"conda has no extras: name the packages, or captain.add_pip_packages({rest!r})"
-    return "give each package a string of its own" if "," in rest.partition(" ")[0] and not re.search(r"[<>=]", rest) else _EXAMPLE
+    return (
+        "give each package a string of its own"
+        if "," in rest.partition(" ")[0] and not re.search(r"[<>=]", rest)
+        else _EXAMPLE
+    )
 
 
 def _clash(first: CondaRequirement, second: CondaRequirement) -> str:
@@ -161,22 +214,46 @@ def _load(path: Path) -> Mapping[str, Any]:
     try:
         table = YAML(typ="safe", pure=True).load(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
-        raise RequirementError("an environment file is not there", value=str(path), cause=f"looked for {path.absolute()}", cure="check the path") from error
+        raise RequirementError(
+            "an environment file is not there",
+            value=str(path),
+            cause=f"looked for {path.absolute()}",
+            cure="check the path",
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise RequirementError("an environment file cannot be read", value=str(path), cause=str(error), cure="give a file of UTF-8 text that you may read") from error
+        raise RequirementError(
+            "an environment file cannot be read",
+            value=str(path),
+            cause=str(error),
+            cure="give a file of UTF-8 text that you may read",
+        ) from error
     except YAMLError as error:
-        raise RequirementError("an environment file is not YAML", value=str(path), cause=redact(str(error)), cure="mend the line that the cause names") from error
+        raise RequirementError(
+            "an environment file is not YAML",
+            value=str(path),
+            cause=redact(str(error)),
+            cure="mend the line that the cause names",
+        ) from error
     if not isinstance(table, dict) or "dependencies" not in table:
         raise RequirementError(
-            "an environment file lists dependencies", value=str(path), cause="there is no such key in it", cure="write `dependencies:` and below it lines like `  - numpy>=2`"
+            "an environment file lists dependencies",
+            value=str(path),
+            cause="there is no such key in it",
+            cure="write `dependencies:` and below it lines like `  - numpy>=2`",
         )
     return table
 
 
 def _texts(value: object, key: str, path: Path) -> tuple[str, ...]:
     listed = [value] if isinstance(value, str) else value or []
-    if not isinstance(listed, list) or not all(isinstance(one, str) and one.strip() for one in listed):
-        raise RequirementError(f"`{key}` of an environment file is a list of names", value=redact(f"{path}: {value!r}"), cure=f"write `{key}:` and below it lines like `  - name`")
+    if not isinstance(listed, list) or not all(
+        isinstance(one, str) and one.strip() for one in listed
+    ):
+        raise RequirementError(
+            f"`{key}` of an environment file is a list of names",
+            value=redact(f"{path}: {value!r}"),
+            cure=f"write `{key}:` and below it lines like `  - name`",
+        )
     return tuple(one.strip() for one in listed)
 
 
@@ -185,7 +262,9 @@ def _dependencies(value: object, path: Path) -> tuple[list[tuple[int, str]], lis
     listed = value or []
     if not isinstance(listed, list):
         raise RequirementError(
-            "`dependencies` of an environment file is a list", value=f"{path}: {type(value).__name__}", cure="write each package on a line of its own: `  - numpy>=2`"
+            "`dependencies` of an environment file is a list",
+            value=f"{path}: {type(value).__name__}",
+            cure="write each package on a line of its own: `  - numpy>=2`",
         )
     specs: list[tuple[int, str]] = []
     pip: list[str] = []
@@ -195,8 +274,17 @@ def _dependencies(value: object, path: Path) -> tuple[list[tuple[int, str]], lis
         elif isinstance(one, str) and one.strip():
             specs.append((number, one))
         elif one is not None:
-            cause = "besides names there may be `pip:` with a list" if isinstance(one, dict) else "YAML reads it as something else than text: put it in quotes"
-            raise RequirementError("a dependency of an environment file cannot be read", value=redact(f"{path}: {one!r}"), cause=cause, cure="write it like `  - numpy>=2`")
+            cause = (
+                "besides names there may be `pip:` with a list"
+                if isinstance(one, dict)
+                else "YAML reads it as something else than text: put it in quotes"
+            )
+            raise RequirementError(
+                "a dependency of an environment file cannot be read",
+                value=redact(f"{path}: {one!r}"),
+                cause=cause,
+                cure="write it like `  - numpy>=2`",
+            )
     return specs, pip
 
 
@@ -204,11 +292,23 @@ def _oddities(said: Mapping[str, Any], path: Path) -> Iterator[Finding]:
     variables = said.get("variables")
     if isinstance(variables, dict) and variables:
         names = ", ".join(sorted(map(str, variables)))
-        cause = "conda keeps them in the environment that it makes of the file; here packages alone are taken from it"
-        yield Finding("variables of an environment file are not set on executors", f"{path}: {names}", cause, 'captain.launch_ship(conf={"spark.executorEnv.NAME": "value"})')
+        cause = (
+            "conda keeps them in the environment that it makes of the file; here packages alone are"
+            " taken from it"
+        )
+        yield Finding(
+            "variables of an environment file are not set on executors",
+            f"{path}: {names}",
+            cause,
+            'captain.launch_ship(conf={"spark.executorEnv.NAME": "value"})',
+        )
     strange = sorted(set(map(str, said)) - _KNOWN)
     if strange:
-        yield Finding("keys of an environment file mean nothing to conda, nor here", f"{path}: {', '.join(strange)}", severity="note")
+        yield Finding(
+            "keys of an environment file mean nothing to conda, nor here",
+            f"{path}: {', '.join(strange)}",
+            severity="note",
+        )
 
 
 def _no_channels(path: Path) -> Finding:
@@ -216,6 +316,9 @@ def _no_channels(path: Path) -> Finding:
         "an environment file names no channels",
         str(path),
         cause="conda would take those of its configuration, and Anaconda's `defaults` without one",
-        cure=f"here those of .condarc are taken, else {_conda.DEFAULT}; name them in the file to be sure: `channels: [conda-forge]`",
+        cure=(
+            f"here those of .condarc are taken, else {_conda.DEFAULT}; name them in the file to be"
+            " sure: `channels: [conda-forge]`"
+        ),
         severity="note",
     )

@@ -1,11 +1,14 @@
-"""What is installed somewhere -> Manifest: a conda environment, a virtual environment, or the driver's own.
+"""What is installed somewhere -> Manifest: a conda environment, a virtual environment, or the
+driver's own.
 
-An environment is described by what it was made of, never copied: what was changed by hand in it would travel unseen. So each package is asked
-for again as it stands there, from where it came, and what that cannot bring back is named with its owner: editables, folders that
-were installed, packages from nowhere, files that are not what their package says.
+An environment is described by what it was made of, never copied: what was changed by hand in it
+would travel unseen. So each package is asked for again as it stands there, from where it came, and
+what that cannot bring back is named with its owner: editables, folders that were installed,
+packages from nowhere, files that are not what their package says.
 
-    conda-meta/*.json   of conda's packages: version, build, URL, and a sha256 of each file (conda, mamba and rattler write it)
-    *.dist-info         of pip's: version, direct_url.json (PEP 610), and a sha256 of each file in RECORD
+    conda-meta/*.json   of conda's packages: version, build, URL, and a sha256 of each file (conda,
+    mamba and rattler write it) *.dist-info         of pip's: version, direct_url.json (PEP 610),
+    and a sha256 of each file in RECORD
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import json
 import os
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distributions
@@ -64,11 +67,15 @@ class _Found:
     def lost(self, what: str, names: Sequence[str], cause: str, cure: str) -> None:
         """Name what cannot be brought back, if there is anything."""
         if names:
-            shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+            shown = ", ".join(names[:_SHOWN]) + (
+                f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            )
             self.findings.append(Finding(what, f"{self.prefix}: {shown}", cause, cure))
 
 
-def describe(environment: str | Path | None, *, environ: Mapping[str, str] | None = None) -> Described:
+def describe(
+    environment: str | Path | None, *, environ: Mapping[str, str] | None = None
+) -> Described:
     """See `coffee_boat.requirements.describe`."""
     found = _Found(_located(environment, os.environ if environ is None else environ))
     metas = sorted((found.prefix / "conda-meta").glob("*.json"))
@@ -77,11 +84,19 @@ def describe(environment: str | Path | None, *, environ: Mapping[str, str] | Non
     places = _places(found.prefix, own=environment is None)
     if not metas and not places:
         raise RequirementError(
-            "not an environment of Python", value=str(found.prefix), cause="there is no lib/python3.*/site-packages and no conda-meta in it", cure="name its folder"
+            "not an environment of Python",
+            value=str(found.prefix),
+            cause="there is no lib/python3.*/site-packages and no conda-meta in it",
+            cure="name its folder",
         )
     _read_distributions(places, found)
     python = None if metas else str(_interpreter(found.prefix)) if environment is not None else None
-    manifest = Manifest(requirements=tuple(found.pip), conda=tuple(found.conda), channels=tuple(dict.fromkeys(found.channels)), findings=tuple(found.findings))
+    manifest = Manifest(
+        requirements=tuple(found.pip),
+        conda=tuple(found.conda),
+        channels=tuple(dict.fromkeys(found.channels)),
+        findings=tuple(found.findings),
+    )
     return Described(manifest, python)
 
 
@@ -94,22 +109,53 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
     path = Path(environment).expanduser()
     if os.sep in str(environment) or path.is_dir():
         if not path.is_dir():
-            raise RequirementError("an environment is not there", value=str(path), cause=f"looked for {path.absolute()}", cure="check the path")
+            raise RequirementError(
+                "an environment is not there",
+                value=str(path),
+                cause=f"looked for {path.absolute()}",
+                cure="check the path",
+            )
         return path.absolute()
-    named = [place for folder in _folders(environ) if (place := folder / str(environment)) and (place / "conda-meta").is_dir()]
-    named += [place for place in _registered(environ) if place.name == str(environment) and (place / "conda-meta").is_dir()]
+    named = [
+        place
+        for folder in _folders(environ)
+        if (place := folder / str(environment)) and (place / "conda-meta").is_dir()
+    ]
+    named += [
+        place
+        for place in _registered(environ)
+        if place.name == str(environment) and (place / "conda-meta").is_dir()
+    ]
     if not named:
         looked = ", ".join(map(str, _folders(environ))) or "nowhere: no conda is known here"
-        raise RequirementError("no conda environment has this name", value=str(environment), cause=f"looked in {looked}", cure="name its folder: `conda env list` shows it")
+        raise RequirementError(
+            "no conda environment has this name",
+            value=str(environment),
+            cause=f"looked in {looked}",
+            cure="name its folder: `conda env list` shows it",
+        )
     return named[0]
 
 
 def _folders(environ: Mapping[str, str]) -> list[Path]:
     """Where environments lie by their names (conda's envs_dirs)."""
     home = _home.folder(environ)
-    said = [entry for name in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH") for entry in environ.get(name, "").split(os.pathsep) if entry]
-    root = environ.get("CONDA_ROOT") or environ.get("MAMBA_ROOT_PREFIX") or (str(Path(environ["CONDA_EXE"]).parent.parent) if environ.get("CONDA_EXE") else "")
-    found = [Path(entry).expanduser() for entry in said] + ([Path(root, "envs")] if root else []) + ([home / ".conda/envs"] if home else [])
+    said = [
+        entry
+        for name in ("CONDA_ENVS_DIRS", "CONDA_ENVS_PATH")
+        for entry in environ.get(name, "").split(os.pathsep)
+        if entry
+    ]
+    root = (
+        environ.get("CONDA_ROOT")
+        or environ.get("MAMBA_ROOT_PREFIX")
+        or (str(Path(environ["CONDA_EXE"]).parent.parent) if environ.get("CONDA_EXE") else "")
+    )
+    found = (
+        [Path(entry).expanduser() for entry in said]
+        + ([Path(root, "envs")] if root else [])
+        + ([home / ".conda/envs"] if home else [])
+    )
     return list(dict.fromkeys(found))
 
 
@@ -117,22 +163,38 @@ def _registered(environ: Mapping[str, str]) -> list[Path]:
     """conda's own list of every environment that it made."""
     home = _home.folder(environ)
     path = home / ".conda/environments.txt" if home else None
-    return [Path(line.strip()) for line in path.read_text("utf-8").splitlines() if line.strip()] if path is not None and path.is_file() else []
+    return (
+        [Path(line.strip()) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        if path is not None and path.is_file()
+        else []
+    )
 
 
 def _places(prefix: Path, *, own: bool) -> list[Path]:
-    """The folders with packages in them. Of the driver's own environment all that it imports from."""
+    """The folders with packages in them.
+
+    Of the driver's own environment all that it imports from.
+    """
     if own:
-        named = [Path(entry) for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
+        named = [
+            Path(entry)
+            for entry in sys.path
+            if Path(entry).name in ("site-packages", "dist-packages")
+        ]
         return [place for place in dict.fromkeys(named) if place.is_dir()]
     return sorted(prefix.glob("lib/python3.*/site-packages"))
 
 
 def _interpreter(prefix: Path) -> Path:
-    found = next((path for name in ("python", "python3") if (path := prefix / "bin" / name).exists()), None)
+    found = next(
+        (path for name in ("python", "python3") if (path := prefix / "bin" / name).exists()), None
+    )
     if found is None:
         raise RequirementError(
-            "an environment has no interpreter that runs", value=str(prefix / "bin/python"), cause="the Python that it was made from is gone", cure="make it anew"
+            "an environment has no interpreter that runs",
+            value=str(prefix / "bin/python"),
+            cause="the Python that it was made from is gone",
+            cure="make it anew",
         )
     return found
 
@@ -147,7 +209,9 @@ def _read_conda(metas: Iterable[Path], found: _Found) -> None:
         said = _json(path)
         place = str(said.get("url", "")).rpartition("/")[0].rpartition("/")[0]
         found.owned |= {str(name) for name in said.get("files", ())}
-        changed += [f"{said['name']}: {name}" for name in _altered(_condas_hashes(said), found.prefix)]
+        changed += [
+            f"{said['name']}: {name}" for name in _altered(_condas_hashes(said), found.prefix)
+        ]
         if not place or str(said.get("channel", "")) in ("<unknown>", "unknown"):
             nowhere.append(f"{said['name']} {said['version']}")
             continue
@@ -157,40 +221,74 @@ def _read_conda(metas: Iterable[Path], found: _Found) -> None:
         found.channels.append(channel)
     cause = "conda-meta says another sha256, or the file is gone"
     found.lost(
-        "files of conda packages were changed by hand, and are not taken so", changed, cause, "the packages are taken as their channel has them; build one of your own for a change"
+        "files of conda packages were changed by hand, and are not taken so",
+        changed,
+        cause,
+        "the packages are taken as their channel has them; build one of your own for a change",
     )
-    found.lost("conda packages from nowhere are not taken", nowhere, "no channel is known that they came from", "put them into a channel, and name it")
+    found.lost(
+        "conda packages from nowhere are not taken",
+        nowhere,
+        "no channel is known that they came from",
+        "put them into a channel, and name it",
+    )
 
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
         said: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-        return {"build": "", **said} if {"name", "version"} <= set(said) else _damaged(path, "name or version is missing")
+        return (
+            {"build": "", **said}
+            if {"name", "version"} <= set(said)
+            else _damaged(path, "name or version is missing")
+        )
     except (OSError, ValueError) as error:
         return _damaged(path, str(error))
 
 
 def _damaged(path: Path, cause: str) -> Mapping[str, Any]:
-    raise RequirementError("a record of a conda environment cannot be read", value=str(path), cause=cause, cure="the environment is damaged: make it anew")
+    raise RequirementError(
+        "a record of a conda environment cannot be read",
+        value=str(path),
+        cause=cause,
+        cure="the environment is damaged: make it anew",
+    )
 
 
 def _condas_hashes(said: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Path and sha256 (hex) of what can be compared. A file that holds the prefix has a sha256 of its own for that."""
+    """Path and sha256 (hex) of what can be compared.
+
+    A file that holds the prefix has a sha256 of its own for that.
+    """
     for entry in said.get("paths_data", {}).get("paths", ()):
-        sha256 = entry.get("sha256_in_prefix") or ("" if entry.get("prefix_placeholder") else entry.get("sha256"))
-        if entry.get("path_type", "hardlink") == "hardlink" and sha256 and not entry["_path"].endswith(".pyc"):
+        sha256 = entry.get("sha256_in_prefix") or (
+            "" if entry.get("prefix_placeholder") else entry.get("sha256")
+        )
+        if (
+            entry.get("path_type", "hardlink") == "hardlink"
+            and sha256
+            and not entry["_path"].endswith(".pyc")
+        ):
             yield entry["_path"], sha256
 
 
 def _altered(hashes: Iterable[tuple[str, str]], folder: Path) -> list[str]:
-    return [name for name, sha256 in hashes if not (folder / name).is_file() or file_digest(folder / name) != sha256]
+    return [
+        name
+        for name, sha256 in hashes
+        if not (folder / name).is_file() or file_digest(folder / name) != sha256
+    ]
 
 
 # pip's
 
 
 def _read_distributions(places: Sequence[Path], found: _Found) -> None:
-    everything = {str(canonicalize_name(one.name)): one for one in reversed(list(distributions(path=[str(place) for place in places]))) if one.name}
+    everything = {
+        str(canonicalize_name(one.name)): one
+        for one in reversed(list(distributions(path=[str(place) for place in places])))
+        if one.name
+    }
     by_conda = {name for name, one in everything.items() if _is_condas(one, found)}
     ours = {name: one for name, one in everything.items() if name not in by_conda}
     taken = _without_us(everything)
@@ -202,21 +300,44 @@ def _read_distributions(places: Sequence[Path], found: _Found) -> None:
     if skipped:
         cause = "nothing else in the environment needs them"
         found.findings.append(
-            Finding("what only coffee_boat needs is not taken", f"{found.prefix}: {', '.join(skipped)}", cause, "ask for what your programs import", severity="note")
+            Finding(
+                "what only coffee_boat needs is not taken",
+                f"{found.prefix}: {', '.join(skipped)}",
+                cause,
+                "ask for what your programs import",
+                severity="note",
+            )
         )
     _unowned(places, everything, found)
-    looked_at = [one for name, one in sorted(ours.items()) if name in taken and name not in _NOT_HASHED]
+    looked_at = [
+        one for name, one in sorted(ours.items()) if name in taken and name not in _NOT_HASHED
+    ]
     with ThreadPoolExecutor() as pool:
-        changed = [f"{one.name}: {path}" for one, paths in zip(looked_at, pool.map(_edited, looked_at), strict=True) for path in paths]
-    cure = "the packages are taken as their index has them; a folder of your own for a change: captain.add_pip_packages('./changed')"
-    found.lost("files of packages were changed by hand, and are not taken so", changed, "RECORD says another sha256, or the file is gone", cure)
+        changed = [
+            f"{one.name}: {path}"
+            for one, paths in zip(looked_at, pool.map(_edited, looked_at), strict=True)
+            for path in paths
+        ]
+    cure = (
+        "the packages are taken as their index has them; a folder of your own for a change:"
+        " captain.add_pip_packages('./changed')"
+    )
+    found.lost(
+        "files of packages were changed by hand, and are not taken so",
+        changed,
+        "RECORD says another sha256, or the file is gone",
+        cure,
+    )
 
 
 def _is_condas(one: Distribution, found: _Found) -> bool:
     folder = _info_folder(one)
     if folder is None or not folder.is_relative_to(found.prefix):
         return False
-    return any(f"{folder.relative_to(found.prefix)}/{name}" in found.owned for name in ("METADATA", "PKG-INFO"))
+    return any(
+        f"{folder.relative_to(found.prefix)}/{name}" in found.owned
+        for name in ("METADATA", "PKG-INFO")
+    )
 
 
 def _info_folder(one: Distribution) -> Path | None:
@@ -226,22 +347,38 @@ def _info_folder(one: Distribution) -> Path | None:
 
 
 def _overlaid(ours: dict[str, Distribution], found: _Found) -> None:
-    """What pip put over a conda package: it is conda's that is taken, and its files are named as changed."""
+    """What pip put over a conda package: it is conda's that is taken, and its files are named as
+    changed.
+    """
     names = {wanted.name for wanted in found.conda}
     over = sorted(name for name in ours if name in names)
     for name in over:
         del ours[name]
-    cure = f'ask conda for that version: captain.add_conda_packages("{over[0]}=...")' if over else ""
-    found.lost("packages that pip put over conda's are not taken", over, "the environment holds a mixture of two versions' files; conda's version is taken", cure)
+    cure = (
+        f'ask conda for that version: captain.add_conda_packages("{over[0]}=...")' if over else ""
+    )
+    found.lost(
+        "packages that pip put over conda's are not taken",
+        over,
+        "the environment holds a mixture of two versions' files; conda's version is taken",
+        cure,
+    )
 
 
 def _without_us(everything: Mapping[str, Distribution]) -> set[str]:
-    """All but coffee_boat and what it alone needs. What somebody asked for by name, or nothing needs, stands for itself."""
+    """All but coffee_boat and what it alone needs.
+
+    What somebody asked for by name, or nothing needs, stands for itself.
+    """
     if _OURS not in everything:
         return set(everything)
     needs = {name: _needs(one, with_extras=name == _OURS) for name, one in everything.items()}
     needed = {other for name, others in needs.items() for other in others}
-    roots = [name for name, one in everything.items() if name != _OURS and (name not in needed or _was_asked_for(one))]
+    roots = [
+        name
+        for name, one in everything.items()
+        if name != _OURS and (name not in needed or _was_asked_for(one))
+    ]
     reached: set[str] = set()
     while roots:
         name = roots.pop()
@@ -253,7 +390,10 @@ def _without_us(everything: Mapping[str, Distribution]) -> set[str]:
 
 def _was_asked_for(one: Distribution) -> bool:
     """As far as pip says it (PEP 376); uv says it of everything."""
-    return one.read_text("REQUESTED") is not None and (one.read_text("INSTALLER") or "").strip() == "pip"
+    return (
+        one.read_text("REQUESTED") is not None
+        and (one.read_text("INSTALLER") or "").strip() == "pip"
+    )
 
 
 def _needs(one: Distribution, *, with_extras: bool) -> set[str]:
@@ -264,7 +404,9 @@ def _needs(one: Distribution, *, with_extras: bool) -> set[str]:
             wanted = Requirement(text)
         except InvalidRequirement:
             continue  # what it needs under a name that cannot be read is not known to anybody
-        if wanted.marker is None or any(wanted.marker.evaluate({"extra": extra}) for extra in ["", *extras]):
+        if wanted.marker is None or any(
+            wanted.marker.evaluate({"extra": extra}) for extra in ["", *extras]
+        ):
             found.add(str(canonicalize_name(wanted.name)))
     return found
 
@@ -275,16 +417,37 @@ def _take(name: str, one: Distribution, found: _Found) -> None:
     label = f"{name} {one.version}"
     if "dir_info" in said:
         folder = local_path_or_none(url)
-        kind = "editable installs" if said["dir_info"].get("editable") else "packages that were installed from a folder"
-        found.lost(f"{kind} are not taken", [f"{label} ({folder or url})"], "what lies in a folder may be another thing by now", f"captain.add_pip_packages({str(folder)!r})")
+        kind = (
+            "editable installs"
+            if said["dir_info"].get("editable")
+            else "packages that were installed from a folder"
+        )
+        found.lost(
+            f"{kind} are not taken",
+            [f"{label} ({folder or url})"],
+            "what lies in a folder may be another thing by now",
+            f"captain.add_pip_packages({str(folder)!r})",
+        )
         return
-    if _info_folder(one) is not None and str(_info_folder(one)).endswith(".egg-info") and _linked(one):
-        found.lost("editable installs are not taken", [label], "what lies in a folder may be another thing by now", f"captain.add_pip_packages({str(_linked(one))!r})")
+    if (
+        _info_folder(one) is not None
+        and str(_info_folder(one)).endswith(".egg-info")
+        and _linked(one)
+    ):
+        found.lost(
+            "editable installs are not taken",
+            [label],
+            "what lies in a folder may be another thing by now",
+            f"captain.add_pip_packages({str(_linked(one))!r})",
+        )
         return
     text = _text(name, one, said, url)
     if text is None:
         found.lost(
-            "packages from nowhere are not taken", [f"{label} ({url})"], "the file that they were installed from is gone", "give the wheel: captain.add_pip_packages('./wheel.whl')"
+            "packages from nowhere are not taken",
+            [f"{label} ({url})"],
+            "the file that they were installed from is gone",
+            "give the wheel: captain.add_pip_packages('./wheel.whl')",
         )
         return
     found.pip.append(single.parse(text, origin=str(found.prefix)))
@@ -302,9 +465,15 @@ def _text(name: str, one: Distribution, said: Mapping[str, Any], url: str) -> st
 
 
 def _linked(one: Distribution) -> Path | None:
-    """The folder that a development install of old (`setup.py develop`) lies in: its egg-info is there, and not in site-packages."""
+    """The folder that a development install of old (`setup.py develop`) lies in: its egg-info is
+    there, and not in site-packages.
+    """
     folder = _info_folder(one)
-    return folder.parent if folder is not None and folder.parent.name not in ("site-packages", "dist-packages") else None
+    return (
+        folder.parent
+        if folder is not None and folder.parent.name not in ("site-packages", "dist-packages")
+        else None
+    )
 
 
 def _edited(one: Distribution) -> list[str]:
@@ -314,23 +483,41 @@ def _edited(one: Distribution) -> list[str]:
         if file.hash is None or file.hash.mode != "sha256" or str(file).endswith(".pyc"):
             continue
         path = Path(str(one.locate_file(file)))
-        if not path.is_file() or urlsafe_b64encode(bytes.fromhex(file_digest(path))).rstrip(b"=").decode() != file.hash.value:
+        if (
+            not path.is_file()
+            or urlsafe_b64encode(bytes.fromhex(file_digest(path))).rstrip(b"=").decode()
+            != file.hash.value
+        ):
             wrong.append(str(file))
     return wrong
 
 
 def _unowned(places: Sequence[Path], everything: Mapping[str, Distribution], found: _Found) -> None:
     """Modules that no package owns."""
-    tops: Callable[[Path], Iterator[Path]] = lambda place: (path for path in place.iterdir() if _counts(path))  # noqa: E731
-    owned = {str(one.locate_file(file)) for one in everything.values() for file in one.files or ()} | {str(found.prefix / name) for name in found.owned}
-    folders = {str(parent) for path in owned for parent in Path(os.path.normpath(path)).parents} | {os.path.normpath(path) for path in owned}
-    strange = sorted(path.name for place in places for path in tops(place) if str(path) not in folders)
+
+    def tops(place: Path) -> Iterator[Path]:
+        return (path for path in place.iterdir() if _counts(path))
+
+    owned = {
+        str(one.locate_file(file)) for one in everything.values() for file in one.files or ()
+    } | {str(found.prefix / name) for name in found.owned}
+    folders = {str(parent) for path in owned for parent in Path(os.path.normpath(path)).parents} | {
+        os.path.normpath(path) for path in owned
+    }
+    strange = sorted(
+        path.name for place in places for path in tops(place) if str(path) not in folders
+    )
     found.lost(
-        "modules from nowhere are not taken", strange, "no installed package has them in its list of files", "sc.addPyFile for a module of yours; make a package of what is more"
+        "modules from nowhere are not taken",
+        strange,
+        "no installed package has them in its list of files",
+        "sc.addPyFile for a module of yours; make a package of what is more",
     )
 
 
 def _counts(path: Path) -> bool:
-    if path.name.startswith(("__pycache__", "_virtualenv", "__editable__", ".", "~")) or path.name.endswith((".dist-info", ".egg-info", ".egg-link", ".pth", ".pyc")):
+    if path.name.startswith(
+        ("__pycache__", "_virtualenv", "__editable__", ".", "~")
+    ) or path.name.endswith((".dist-info", ".egg-info", ".egg-link", ".pth", ".pyc")):
         return False
     return path.is_dir() or path.suffix in (".py", ".so")

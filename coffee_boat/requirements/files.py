@@ -1,9 +1,9 @@
 """requirements.txt -> Manifest, as pip documents the format.
 
-https://pip.pypa.io/en/stable/reference/requirements-file-format/: comments, continued lines, ${VARIABLES}, nested files,
-constraints, hashes, and options about indexes. The libraries that read it are no longer kept up, or import pip's own
-internals, so this is a small reader of our own. It is stricter than pip in one way: what pip leaves out in silence is refused.
-"""
+https://pip.pypa.io/en/stable/reference/requirements-file-format/: comments, continued lines,
+${VARIABLES}, nested files, constraints, hashes, and options about indexes. The libraries that read
+it are no longer kept up, or import pip's own internals, so this is a small reader of our own. It is
+stricter than pip in one way: what pip leaves out in silence is refused."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ class _Line:
         try:
             return Path(text).expanduser()
         except RuntimeError as error:
-            raise self.refuse("a home folder is not known", cause=str(error), cure="write the whole path") from error
+            raise self.refuse(
+                "a home folder is not known", cause=str(error), cure="write the whole path"
+            ) from error
 
     def masked(self, text: str) -> str:
         """The text with the values of variables turned back into their names: they hold tokens."""
@@ -106,7 +108,8 @@ def read(path: Path, *, constraint: bool = False) -> Manifest:
 
 
 def read_list(lines: Sequence[str], path: Path) -> Manifest:
-    """The `pip:` list of a conda environment file: lines of a requirements.txt that would lie beside it.
+    """The `pip:` list of a conda environment file: lines of a requirements.txt that would lie
+    beside it.
 
     Raises:
         RequirementError: as `read`.
@@ -115,21 +118,32 @@ def read_list(lines: Sequence[str], path: Path) -> Manifest:
     for number, written in enumerate(lines, 1):
         for _, joined in _joined(written):
             if text := _COMMENT.sub("", joined).strip():
-                line = _expanded(_Line(path, number, written=text, text=text, place=f"{path}: pip[{number}]"))
+                line = _expanded(
+                    _Line(path, number, written=text, text=text, place=f"{path}: pip[{number}]")
+                )
                 _read_line(line, found, constraint=False, chain=(path.resolve(),))
     _check_hashes(found)
     return _manifest(found)
 
 
 def _manifest(found: _Collected) -> Manifest:
-    return Manifest(requirements=tuple(found.requirements), constraints=tuple(found.constraints), indexes=found.indexes, findings=tuple(found.findings))
+    return Manifest(
+        requirements=tuple(found.requirements),
+        constraints=tuple(found.constraints),
+        indexes=found.indexes,
+        findings=tuple(found.findings),
+    )
 
 
 def _read_file(path: Path, found: _Collected, *, constraint: bool, chain: tuple[Path, ...]) -> None:
     real = path.resolve()
     if real in chain:
         loop = " -> ".join(step.name for step in (*chain[chain.index(real) :], real))
-        raise RequirementError("requirements files include each other in a circle", value=loop, cure="take one of the -r or -c lines out")
+        raise RequirementError(
+            "requirements files include each other in a circle",
+            value=loop,
+            cure="take one of the -r or -c lines out",
+        )
     for line in _lines(path):
         _read_line(line, found, constraint=constraint, chain=(*chain, real))
 
@@ -141,27 +155,53 @@ def _content(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as error:
-        raise RequirementError("a requirements file is not there", value=str(path), cause=f"looked for {path.absolute()}", cure=hints.cure_of_missing(path)) from error
+        raise RequirementError(
+            "a requirements file is not there",
+            value=str(path),
+            cause=f"looked for {path.absolute()}",
+            cure=hints.cure_of_missing(path),
+        ) from error
     except IsADirectoryError as error:
         raise RequirementError(
-            "a requirements file was expected, and this is a folder", value=str(path), cure=f"captain.add_pip_packages({str(path)!r}), or name a file in it"
+            "a requirements file was expected, and this is a folder",
+            value=str(path),
+            cure=f"captain.add_pip_packages({str(path)!r}), or name a file in it",
         ) from error
     except OSError as error:
-        raise RequirementError("a requirements file cannot be read", value=str(path), cause=error.strerror or str(error), cure="give a file that you may read") from error
+        raise RequirementError(
+            "a requirements file cannot be read",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="give a file that you may read",
+        ) from error
     return _decoded(raw, path)
 
 
 def _decoded(raw: bytes, path: Path) -> str:
-    """PEP 263 and byte order marks are honoured; all else is UTF-8. PowerShell's `pip freeze > file` writes UTF-16."""
+    """PEP 263 and byte order marks are honoured; all else is UTF-8.
+
+    PowerShell's `pip freeze > file` writes UTF-16.
+    """
     try:
-        encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "") or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
+        encoding = (
+            next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
+            or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
+        )
         return raw.decode(encoding)
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise RequirementError("a requirements file is not UTF-8 text", value=str(path), cause=str(error), cure="save it as UTF-8") from error
+        raise RequirementError(
+            "a requirements file is not UTF-8 text",
+            value=str(path),
+            cause=str(error),
+            cure="save it as UTF-8",
+        ) from error
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Logical lines with the number of their first line. A comment ends a continued line, as in pip."""
+    """Logical lines with the number of their first line.
+
+    A comment ends a continued line, as in pip.
+    """
     parts: list[str] = []
     start = 0
     for number, line in enumerate(text.splitlines(), 1):
@@ -188,9 +228,15 @@ def _expanded(line: _Line) -> _Line:
     variables = tuple((name, os.environ.get(name, "")) for name in names)
     unset = [name for name, value in variables if not value]
     if unset:
-        raise line.refuse("an environment variable of a requirements file is not set", cause=", ".join(unset), cure=f"export {unset[0]}=..., then start again")
+        raise line.refuse(
+            "an environment variable of a requirements file is not set",
+            cause=", ".join(unset),
+            cure=f"export {unset[0]}=..., then start again",
+        )
     values = dict(variables)
-    return replace(line, text=_VARIABLE.sub(lambda found: values[found[1]], line.written), variables=variables)
+    return replace(
+        line, text=_VARIABLE.sub(lambda found: values[found[1]], line.written), variables=variables
+    )
 
 
 @contextmanager
@@ -201,20 +247,32 @@ def _masked(line: _Line) -> Iterator[None]:
     except RequirementError as error:
         if not line.variables:
             raise
-        raise RequirementError(line.masked(error.what), value=line.masked(error.value), cause=line.masked(error.cause), cure=line.masked(error.cure)) from None
+        raise RequirementError(
+            line.masked(error.what),
+            value=line.masked(error.value),
+            cause=line.masked(error.cause),
+            cure=line.masked(error.cure),
+        ) from None
 
 
 # lines -> requirements and options
 
 
-def _read_line(line: _Line, found: _Collected, *, constraint: bool, chain: tuple[Path, ...]) -> None:
+def _read_line(
+    line: _Line, found: _Collected, *, constraint: bool, chain: tuple[Path, ...]
+) -> None:
     editable = _EDITABLE.fullmatch(line.text)
     start = _OPTION_STARTS.search(line.text)
     if editable:
         _keep(_editable(line, editable["place"], found), line, found, constraint=constraint)
     elif start is None or start.start() > 0:
         end = start.start() if start else len(line.text)
-        _keep(_requirement(line, line.text[:end], _parsed(line, line.text[end:]), found), line, found, constraint=constraint)
+        _keep(
+            _requirement(line, line.text[:end], _parsed(line, line.text[end:]), found),
+            line,
+            found,
+            constraint=constraint,
+        )
     else:
         _apply(_parsed(line, line.text), line, found, constraint=constraint, chain=chain)
 
@@ -224,14 +282,24 @@ def _keep(requirement: Requirement, line: _Line, found: _Collected, *, constrain
         found.requirements.append(requirement)
         return
     if not requirement.name or requirement.extras or requirement.editable:
-        raise line.refuse("this cannot be a constraint", cause="a constraint has a name, no extras, and is not editable (as in pip)", cure='write it like "name<2"')
+        raise line.refuse(
+            "this cannot be a constraint",
+            cause="a constraint has a name, no extras, and is not editable (as in pip)",
+            cure='write it like "name<2"',
+        )
     found.constraints.append(requirement)
 
 
-def _requirement(line: _Line, text: str, options: argparse.Namespace, found: _Collected) -> Requirement:
+def _requirement(
+    line: _Line, text: str, options: argparse.Namespace, found: _Collected
+) -> Requirement:
     given = {name for name, value in vars(options).items() if value}
     if extra := sorted(given - {"hash", "config_settings", "global_option"}):
-        raise line.refuse("an option stands behind a requirement", cause=f"pip leaves {', '.join(extra)} out here, in silence", cure="give the option a line of its own")
+        raise line.refuse(
+            "an option stands behind a requirement",
+            cause=f"pip leaves {', '.join(extra)} out here, in silence",
+            cure="give the option a line of its own",
+        )
     if given - {"hash"}:
         found.findings.append(
             Finding(
@@ -243,20 +311,33 @@ def _requirement(line: _Line, text: str, options: argparse.Namespace, found: _Co
         )
     with _masked(line):
         requirement = single.parse(text, origin=line.origin, folder=line.file.absolute().parent)
-    return replace(requirement, hashes=tuple(sorted({*requirement.hashes, *(_checked_hash(value, line) for value in options.hash or ())})))
+    return replace(
+        requirement,
+        hashes=tuple(
+            sorted(
+                {*requirement.hashes, *(_checked_hash(value, line) for value in options.hash or ())}
+            )
+        ),
+    )
 
 
 def _checked_hash(value: str, line: _Line) -> str:
     checked = single.checked_hash(value)
     if not checked:
-        raise line.refuse("a hash cannot be read", cause=f"{value!r} is no sha256, sha384 or sha512", cure="write it like --hash=sha256:<64 hex digits>")
+        raise line.refuse(
+            "a hash cannot be read",
+            cause=f"{value!r} is no sha256, sha384 or sha512",
+            cure="write it like --hash=sha256:<64 hex digits>",
+        )
     return checked
 
 
 def _editable(line: _Line, place: str, found: _Collected) -> Requirement:
     with _masked(line):
         requirement = single.parse(place, origin=line.origin, folder=line.file.absolute().parent)
-    is_folder = requirement.url.startswith("file:") and not requirement.url.partition("#")[0].endswith((".whl", ".gz", ".zip"))
+    is_folder = requirement.url.startswith("file:") and not requirement.url.partition("#")[
+        0
+    ].endswith((".whl", ".gz", ".zip"))
     if not is_folder and not requirement.url.startswith("git+"):
         raise line.refuse("only a folder or a git address can be editable", cure="leave out -e")
     if is_folder:
@@ -264,7 +345,8 @@ def _editable(line: _Line, place: str, found: _Collected) -> Requirement:
             Finding(
                 "an editable folder is shipped as a wheel",
                 f"{place} ({line.origin})",
-                "executors cannot see the driver's folders; what is changed there after launch is not seen",
+                "executors cannot see the driver's folders; what is changed there after launch is"
+                " not seen",
                 "call captain.launch_ship() again after a change, and start the session again",
                 "note",
             )
@@ -286,24 +368,52 @@ def _parsed(line: _Line, text: str) -> argparse.Namespace:
     parser = _parser()
     try:
         words = shlex.split(text)
-        if any(word.endswith("--") for word in words):  # argparse would end the options there, and drop a value that is "--"
+        if any(
+            word.endswith("--") for word in words
+        ):  # argparse would end the options there, and drop a value that is "--"
             raise ValueError("two dashes without a name")
         return parser.parse_args(words)
     except ValueError as error:
         known = re.findall(r"--[a-z-]+", parser.format_usage())
         near = difflib.get_close_matches(text.split(maxsplit=1)[0].partition("=")[0], known, n=1)
-        cure = f"did you mean {near[0]}?" if near else "take it out; https://pip.pypa.io/en/stable/reference/requirements-file-format/ lists what may stand here"
-        raise line.refuse("an option of a requirements file cannot be read", cause=str(error), cure=cure) from None
+        cure = (
+            f"did you mean {near[0]}?"
+            if near
+            else (
+                "take it out; https://pip.pypa.io/en/stable/reference/requirements-file-format/"
+                " lists what may stand here"
+            )
+        )
+        raise line.refuse(
+            "an option of a requirements file cannot be read", cause=str(error), cure=cure
+        ) from None
 
 
-def _apply(options: argparse.Namespace, line: _Line, found: _Collected, *, constraint: bool, chain: tuple[Path, ...]) -> None:
+def _apply(
+    options: argparse.Namespace,
+    line: _Line,
+    found: _Collected,
+    *,
+    constraint: bool,
+    chain: tuple[Path, ...],
+) -> None:
     found.indexes = _with_options(found.indexes, options, line)
     if options.require_hashes:
         found.hashes_required_by = line.origin
     if options.hash or options.config_settings or options.global_option:
-        raise line.refuse("an option of a requirement stands alone", cure="put it behind the requirement, on the same line or after a backslash")
+        raise line.refuse(
+            "an option of a requirement stands alone",
+            cure="put it behind the requirement, on the same line or after a backslash",
+        )
     for name in sorted(name for name in ("prefer_binary", "use_feature") if getattr(options, name)):
-        found.findings.append(Finding("an option of a requirements file is left out", f"--{name.replace('_', '-')} ({line.origin})", "it has no meaning for uv", severity="note"))
+        found.findings.append(
+            Finding(
+                "an option of a requirements file is left out",
+                f"--{name.replace('_', '-')} ({line.origin})",
+                "it has no meaning for uv",
+                severity="note",
+            )
+        )
     for nested in options.requirement or ():
         _read_file(_beside(nested, line), found, constraint=constraint, chain=chain)
     for nested in options.constraint or ():
@@ -312,10 +422,18 @@ def _apply(options: argparse.Namespace, line: _Line, found: _Collected, *, const
 
 def _beside(nested: str, line: _Line) -> Path:
     if _REMOTE.match(nested):
-        raise line.refuse("a requirements file is named by a URL", cause="files that are fetched can change between plan and launch", cure="download it, and name the file")
+        raise line.refuse(
+            "a requirements file is named by a URL",
+            cause="files that are fetched can change between plan and launch",
+            cure="download it, and name the file",
+        )
     path = line.file.parent / line.path(nested)
     if not single.exists(path):
-        raise line.refuse("a nested requirements file is not there", cause=line.masked(f"looked for {path}"), cure=hints.cure_of_missing(path))
+        raise line.refuse(
+            "a nested requirements file is not there",
+            cause=line.masked(f"looked for {path}"),
+            cure=hints.cure_of_missing(path),
+        )
     return path
 
 
@@ -324,7 +442,9 @@ def _with_options(indexes: Indexes, options: argparse.Namespace, line: _Line) ->
         indexes,
         index_url=options.index_url or indexes.index_url,
         extra_index_urls=_united(indexes.extra_index_urls, options.extra_index_url),
-        find_links=_united(indexes.find_links, [_link(value, line) for value in options.find_links or ()]),
+        find_links=_united(
+            indexes.find_links, [_link(value, line) for value in options.find_links or ()]
+        ),
         no_index=indexes.no_index or options.no_index,
         trusted_hosts=_united(indexes.trusted_hosts, options.trusted_host),
         no_binary=_names(indexes.no_binary, options.no_binary),
@@ -345,7 +465,11 @@ def _link(value: str, line: _Line) -> str:
     places = (line.file.absolute().parent / path, path.absolute())
     found = next((str(place) for place in places if single.exists(place)), None)
     if found is None:
-        raise line.refuse("a folder of --find-links is not there", cause=line.masked(f"looked for {places[0]}"), cure=hints.cure_of_missing(places[0]))
+        raise line.refuse(
+            "a folder of --find-links is not there",
+            cause=line.masked(f"looked for {places[0]}"),
+            cure=hints.cure_of_missing(places[0]),
+        )
     return os.path.normpath(found)
 
 
@@ -353,16 +477,28 @@ def _names(known: tuple[str, ...], values: list[str] | None) -> tuple[str, ...]:
     """Names as --no-binary takes them: commas between, :all: for every one, :none: to begin anew."""
     names = list(known)
     for name in (part.strip() for value in values or () for part in value.split(",")):
-        names = [] if name == ":none:" else [*names, name if name.startswith(":") else str(canonicalize_name(name))]
+        names = (
+            []
+            if name == ":none:"
+            else [*names, name if name.startswith(":") else str(canonicalize_name(name))]
+        )
     return tuple(dict.fromkeys(names))
 
 
 def _check_hashes(found: _Collected) -> None:
-    bare = [requirement for requirement in found.requirements if not requirement.hashes and not requirement.url.startswith("git+")]
+    bare = [
+        requirement
+        for requirement in found.requirements
+        if not requirement.hashes and not requirement.url.startswith("git+")
+    ]
     if found.hashes_required_by and bare:
         raise RequirementError(
             "a requirement has no hash, and --require-hashes asks for one",
-            value=f"{redact(bare[0].text)} ({bare[0].origin})" + (f" + {len(bare) - 1} others" if len(bare) > 1 else ""),
+            value=f"{redact(bare[0].text)} ({bare[0].origin})"
+            + (f" + {len(bare) - 1} others" if len(bare) > 1 else ""),
             cause=f"--require-hashes in {found.hashes_required_by}",
-            cure="write hashes for all: uv pip compile --generate-hashes requirements.in -o requirements.txt",
+            cure=(
+                "write hashes for all: uv pip compile --generate-hashes requirements.in -o"
+                " requirements.txt"
+            ),
         )

@@ -6,26 +6,61 @@ import difflib
 import re
 from pathlib import Path
 
-_FILE_NAMES = {"pyproject.toml", "pylock.toml", "environment.yml", "environment.yaml", "setup.py", "setup.cfg", "pipfile", "uv.lock", "poetry.lock"}
+_FILE_NAMES = {
+    "pyproject.toml",
+    "pylock.toml",
+    "environment.yml",
+    "environment.yaml",
+    "setup.py",
+    "setup.cfg",
+    "pipfile",
+    "uv.lock",
+    "poetry.lock",
+}
 _FILE_SUFFIXES = (".py", ".toml", ".yml", ".yaml", ".lock", ".egg", ".cfg")
 _EXAMPLE = 'write it like "name", "name==1.0" or "name[extra]>=1.0,<2"'
 _AT_VERSION = re.compile(r"(?P<name>[\w.\-]+)\s*@\s*v?(?P<version>\d[\w.]*)")
 _NAME = r"(?P<name>[\w.\-]+(?:\[[^\]]*\])?)"
 _MEANT: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(_NAME + r"\s*=\s*(?P<version>[\w.+*!]+)(=\S*)?"), r'"\g<name>==\g<version>"'),
-    (re.compile(_NAME + r"\s*=(?P<operator>[<>])\s*(?P<version>\S+)"), r'"\g<name>\g<operator>=\g<version>"'),
-    (re.compile(r".*::(?P<name>[\w.\-]+).*"), r'conda channels are not supported yet: name the package on PyPI, as "\g<name>"'),
-    (re.compile(r".*--hash.*"), "hashes belong in a requirements.txt: captain.add_requirements(path)"),
-    (re.compile(_NAME + r"\s*(?P<first>[<>=!~]{1,2}\s*[\w.*]+)\s+(?P<second>[<>=!~]{1,2}\s*[\w.*]+)"), r'put a comma between: "\g<name>\g<first>,\g<second>"'),
+    (
+        re.compile(_NAME + r"\s*=(?P<operator>[<>])\s*(?P<version>\S+)"),
+        r'"\g<name>\g<operator>=\g<version>"',
+    ),
+    (
+        re.compile(r".*::(?P<name>[\w.\-]+).*"),
+        r'conda channels are not supported yet: name the package on PyPI, as "\g<name>"',
+    ),
+    (
+        re.compile(r".*--hash.*"),
+        "hashes belong in a requirements.txt: captain.add_requirements(path)",
+    ),
+    (
+        re.compile(
+            _NAME + r"\s*(?P<first>[<>=!~]{1,2}\s*[\w.*]+)\s+(?P<second>[<>=!~]{1,2}\s*[\w.*]+)"
+        ),
+        r'put a comma between: "\g<name>\g<first>,\g<second>"',
+    ),
 )
 """What the whole string looks like -> the cure."""
-_COMMAND = re.compile(r"(?:(?:!|%)?(?:pip3?|uv|conda|python3?|poetry)\s+)(?:(?:pip|-m|add|install)\s+)*(?P<rest>.+)")
-_SEVERAL = re.compile(r"[\w.\-]+(?:[<>=!~]=?[\w.*]+)?(?:[\s,]+[A-Za-z][\w.\-]*(?:[<>=!~]=?[\w.*]+)?)+")
+_COMMAND = re.compile(
+    r"(?:(?:!|%)?(?:pip3?|uv|conda|python3?|poetry)\s+)(?:(?:pip|-m|add|install)\s+)*(?P<rest>.+)"
+)
+_SEVERAL = re.compile(
+    r"[\w.\-]+(?:[<>=!~]=?[\w.*]+)?(?:[\s,]+[A-Za-z][\w.\-]*(?:[<>=!~]=?[\w.*]+)?)+"
+)
 
 
 def is_file_name(text: str, folder: Path) -> bool:
-    """True if a bare word is a file rather than a package. ruamel.yaml and web.py are packages; requirements.txt is none."""
-    return text in _FILE_NAMES or text.endswith(".txt") or (text.endswith(_FILE_SUFFIXES) and (folder / text).is_file())
+    """True if a bare word is a file rather than a package.
+
+    ruamel.yaml and web.py are packages; requirements.txt is none.
+    """
+    return (
+        text in _FILE_NAMES
+        or text.endswith(".txt")
+        or (text.endswith(_FILE_SUFFIXES) and (folder / text).is_file())
+    )
 
 
 def cure_of_text(text: str) -> str:
@@ -35,11 +70,17 @@ def cure_of_text(text: str) -> str:
             return found.expand(cure)
     if found := _COMMAND.fullmatch(text):
         return f"leave the command out: {_strings(found['rest'])}"
-    return f"give each package a string of its own: {_strings(text)}" if _SEVERAL.fullmatch(text) else _EXAMPLE
+    return (
+        f"give each package a string of its own: {_strings(text)}"
+        if _SEVERAL.fullmatch(text)
+        else _EXAMPLE
+    )
 
 
 def _strings(text: str) -> str:
-    return ", ".join(f'"{word}"' for word in re.split(r"[\s,]+", text) if word and not word.startswith("-"))
+    return ", ".join(
+        f'"{word}"' for word in re.split(r"[\s,]+", text) if word and not word.startswith("-")
+    )
 
 
 def cure_of_option(line: str) -> str:
@@ -56,7 +97,9 @@ def cure_of_option(line: str) -> str:
 
 def cure_of_page(url: str) -> str:
     """For an address of something that is no archive."""
-    if url.endswith(".git") or re.match(r"https?://([^/@]*@)?(github|gitlab|bitbucket|codeberg)\.\w+/[^/]+/[^/]+/?$", url):
+    if url.endswith(".git") or re.match(
+        r"https?://([^/@]*@)?(github|gitlab|bitbucket|codeberg)\.\w+/[^/]+/[^/]+/?$", url
+    ):
         return f"git+{url}"
     if found := re.match(r"(.*/simple)(/[^/]*)?/?$", url):
         return f"give the package's name; an index goes to Captain(index_url={found[1]!r})"
@@ -68,9 +111,16 @@ def cure_of_missing(path: Path, written: str = "") -> str:
     if found := _AT_VERSION.fullmatch(written):
         return f'"{found["name"]}=={found["version"]}"'
     if "feedstock_root" in path.parts or "croot" in path.parts:
-        return "the list was made by pip freeze in a conda environment: make it with pip list --format=freeze"
+        return (
+            "the list was made by pip freeze in a conda environment: make it with pip list"
+            " --format=freeze"
+        )
     near = _neighbours(path)
-    return f"did you mean {near}?" if near else "check the name, or give a package's name instead of a path"
+    return (
+        f"did you mean {near}?"
+        if near
+        else "check the name, or give a package's name instead of a path"
+    )
 
 
 def _neighbours(path: Path) -> str:
@@ -89,15 +139,33 @@ def wrong_file(path: Path) -> tuple[str, str]:
     if name == "pyproject.toml":
         return (
             "a project file was given where a package is read",
-            f"captain.add_requirements({str(path)!r}) for its dependencies, captain.add_pip_packages({str(path.parent)!r}) for itself",
+            (
+                f"captain.add_requirements({str(path)!r}) for its dependencies,"
+                f" captain.add_pip_packages({str(path.parent)!r}) for itself"
+            ),
         )
     if name.endswith((".txt", ".in")):
-        return "a list of requirements was given where a package is read", f"captain.add_requirements({str(path)!r})"
+        return (
+            "a list of requirements was given where a package is read",
+            f"captain.add_requirements({str(path)!r})",
+        )
     if name.endswith((".yml", ".yaml")):
-        return "conda environment files are not supported yet", "list its packages under their PyPI names in a requirements.txt"
+        return (
+            "conda environment files are not supported yet",
+            "list its packages under their PyPI names in a requirements.txt",
+        )
     if name.endswith(".py"):
-        return "a module is no package", "put a pyproject.toml beside it and give the folder, or send it with sc.addPyFile(path)"
-    return "this is neither a wheel nor a source archive", "give a file that ends with .whl or .tar.gz, or a folder with a pyproject.toml"
+        return (
+            "a module is no package",
+            (
+                "put a pyproject.toml beside it and give the folder, or send it with"
+                " sc.addPyFile(path)"
+            ),
+        )
+    return (
+        "this is neither a wheel nor a source archive",
+        "give a file that ends with .whl or .tar.gz, or a folder with a pyproject.toml",
+    )
 
 
 def wrong_folder(folder: Path) -> tuple[str, str]:

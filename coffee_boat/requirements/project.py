@@ -40,12 +40,17 @@ class _Project:
         name = self.table.get("name")
         return str(canonicalize_name(name)) if isinstance(name, str) else ""
 
-    def at(self, key: str, kind: type, default: Any, within: Mapping[str, Any] | None = None) -> Any:
+    def at(
+        self, key: str, kind: type, default: Any, within: Mapping[str, Any] | None = None
+    ) -> Any:
         """The value of a key, refused if it is of another type."""
         value = (self.document if within is None else within).get(key, default)
         if not isinstance(value, kind):
             raise RequirementError(
-                f"{key} is not a {_WORDS[kind]}", value=str(self.path), cause=f"it is {value!r}", cure="see https://packaging.python.org/specifications/pyproject-toml/"
+                f"{key} is not a {_WORDS[kind]}",
+                value=str(self.path),
+                cause=f"it is {value!r}",
+                cure="see https://packaging.python.org/specifications/pyproject-toml/",
             )
         return value
 
@@ -66,7 +71,12 @@ def load(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise RequirementError("a project file is not TOML", value=str(path), cause=str(error), cure="mend the line that the cause names") from error
+        raise RequirementError(
+            "a project file is not TOML",
+            value=str(path),
+            cause=str(error),
+            cure="mend the line that the cause names",
+        ) from error
 
 
 def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> Manifest:
@@ -74,9 +84,21 @@ def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) 
     project = _Project(path, load(path))
     _refuse_unreadable(project, groups)
     asked = [(requirement, "") for requirement in _own(project)]
-    asked += [(requirement, extra) for extra in _listed(extras, "extras") for requirement in _of_extra(project, extra)]
-    asked += [(requirement, "") for group in _listed(groups, "groups") for requirement in _of_group(project, group)]
-    wanted = tuple(found for requirement, extra in asked for found in _without_itself(project, requirement, (str(canonicalize_name(extra)),)))
+    asked += [
+        (requirement, extra)
+        for extra in _listed(extras, "extras")
+        for requirement in _of_extra(project, extra)
+    ]
+    asked += [
+        (requirement, "")
+        for group in _listed(groups, "groups")
+        for requirement in _of_group(project, group)
+    ]
+    wanted = tuple(
+        found
+        for requirement, extra in asked
+        for found in _without_itself(project, requirement, (str(canonicalize_name(extra)),))
+    )
     return Manifest(requirements=wanted, findings=tuple(_lost_sources(project, wanted)))
 
 
@@ -99,14 +121,26 @@ def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except FileNotFoundError as error:
-        raise RequirementError("a project file is not there", value=str(path), cause=f"looked for {path.absolute()}", cure=hints.cure_of_missing(path)) from error
+        raise RequirementError(
+            "a project file is not there",
+            value=str(path),
+            cause=f"looked for {path.absolute()}",
+            cure=hints.cure_of_missing(path),
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise RequirementError("a project file cannot be read", value=str(path), cause=str(error), cure="give a file of UTF-8 text that you may read") from error
+        raise RequirementError(
+            "a project file cannot be read",
+            value=str(path),
+            cause=str(error),
+            cure="give a file of UTF-8 text that you may read",
+        ) from error
 
 
 def _listed(names: Sequence[str], argument: str) -> Sequence[str]:
     if isinstance(names, str):
-        raise RequirementError(f"{argument} is a list of names", value=repr(names), cure=f"{argument}=[{names!r}]")
+        raise RequirementError(
+            f"{argument} is a list of names", value=repr(names), cure=f"{argument}=[{names!r}]"
+        )
     return names
 
 
@@ -116,7 +150,10 @@ def _refuse_unreadable(project: _Project, groups: Sequence[str]) -> None:
             "a pyproject.toml has no [project] table, so it lists no dependencies",
             value=str(project.path),
             cause="dependencies under [tool.*] are known to that tool only",
-            cure=f"captain.add_pip_packages({str(project.path.absolute().parent)!r}) builds the project and takes what it needs, or name groups=[...]",
+            cure=(
+                f"captain.add_pip_packages({str(project.path.absolute().parent)!r}) builds the"
+                " project and takes what it needs, or name groups=[...]"
+            ),
         )
 
 
@@ -126,7 +163,10 @@ def _refuse_dynamic(project: _Project, key: str) -> None:
             f"the {key} of a project are dynamic",
             value=str(project.path),
             cause="only a build of the project can tell them",
-            cure=f"captain.add_pip_packages({str(project.path.absolute().parent)!r}) builds the project and takes what it needs",
+            cure=(
+                f"captain.add_pip_packages({str(project.path.absolute().parent)!r}) builds the"
+                " project and takes what it needs"
+            ),
         )
 
 
@@ -137,7 +177,10 @@ def _own(project: _Project) -> list[Requirement]:
 
 def _of_extra(project: _Project, extra: str) -> list[Requirement]:
     _refuse_dynamic(project, "optional-dependencies")
-    table = {str(canonicalize_name(key)): value for key, value in project.at("optional-dependencies", dict, {}, project.table).items()}
+    table = {
+        str(canonicalize_name(key)): value
+        for key, value in project.at("optional-dependencies", dict, {}, project.table).items()
+    }
     name = str(canonicalize_name(extra))
     if name not in table:
         raise _unknown("extra", extra, table, project)
@@ -152,11 +195,18 @@ def _of_group(project: _Project, group: str) -> list[Requirement]:
         texts = [str(requirement) for requirement in DependencyGroupResolver(table).resolve(group)]
     except ExceptionGroup as error:
         causes = "; ".join(str(cause).partition("\n")[0] for cause in error.exceptions)
-        raise RequirementError("a dependency group cannot be read", value=f"{group} ({project.path})", cause=causes, cure="mend [dependency-groups] (PEP 735)") from error
+        raise RequirementError(
+            "a dependency group cannot be read",
+            value=f"{group} ({project.path})",
+            cause=causes,
+            cure="mend [dependency-groups] (PEP 735)",
+        ) from error
     return project.parsed(texts, f"group {group}")
 
 
-def _unknown(kind: str, name: str, table: Mapping[str, object], project: _Project) -> RequirementError:
+def _unknown(
+    kind: str, name: str, table: Mapping[str, object], project: _Project
+) -> RequirementError:
     near = difflib.get_close_matches(name, table, n=1)
     known = ", ".join(sorted(table)) or "none"
     return RequirementError(
@@ -167,19 +217,29 @@ def _unknown(kind: str, name: str, table: Mapping[str, object], project: _Projec
     )
 
 
-def _without_itself(project: _Project, requirement: Requirement, seen: tuple[str, ...]) -> Iterator[Requirement]:
-    """`all = ["me[a,b]"]` means the extras a and b of the same file; the project itself is not asked for."""
+def _without_itself(
+    project: _Project, requirement: Requirement, seen: tuple[str, ...]
+) -> Iterator[Requirement]:
+    """`all = ["me[a,b]"]` means the extras a and b of the same file; the project itself is not
+    asked for.
+    """
     if not project.name or requirement.name != project.name:
         yield requirement
         return
     for extra in requirement.extras:
         if extra not in seen:
             for found in _of_extra(project, extra):
-                yield from _without_itself(project, _under(requirement.marker, found), (*seen, extra))
+                yield from _without_itself(
+                    project, _under(requirement.marker, found), (*seen, extra)
+                )
 
 
 def _under(marker: str, requirement: Requirement) -> Requirement:
-    both = f"({marker}) and ({requirement.marker})" if marker and requirement.marker else marker or requirement.marker
+    both = (
+        f"({marker}) and ({requirement.marker})"
+        if marker and requirement.marker
+        else marker or requirement.marker
+    )
     return single.render(replace(requirement, marker=both))
 
 

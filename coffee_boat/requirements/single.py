@@ -12,7 +12,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
-from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 
 from coffee_boat._run import redact
 from coffee_boat.errors import RequirementError
@@ -22,9 +28,13 @@ from coffee_boat.requirements import hints
 _VCS = re.compile(r"(?P<tool>[a-z]+)\+", re.IGNORECASE)
 _URL = re.compile(r"(file:|[a-z][a-z0-9+.\-]*://)", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[a-z]+://[^/]*/[^/@#]", re.IGNORECASE)
-_NAMED = re.compile(r"(?P<name>[A-Za-z0-9][\w.\-]*)\s*(?P<extras>\[[^\]]*\])?\s*@\s*(?P<place>\S.*)", re.DOTALL)
+_NAMED = re.compile(
+    r"(?P<name>[A-Za-z0-9][\w.\-]*)\s*(?P<extras>\[[^\]]*\])?\s*@\s*(?P<place>\S.*)", re.DOTALL
+)
 _EXTRAS = re.compile(r"(?P<place>.*[^\[\s])\s*(?P<extras>\[[\w\s,.\-]+\])", re.DOTALL)
-_MARKER = re.compile(r"\s;|;\s")  # PEP 508: a URL ends at a blank, since it may hold a semicolon itself
+_MARKER = re.compile(
+    r"\s;|;\s"
+)  # PEP 508: a URL ends at a blank, since it may hold a semicolon itself
 _EGG = re.compile(r"(?P<name>[A-Za-z0-9][\w.\-]*)(?P<extras>\[[^\]]*\])?")
 _SCP = re.compile(r"(git\+)?(?P<user>git@[\w.\-]+):(?P<path>[\w./\-]+)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -62,7 +72,9 @@ def parse(text: object, *, origin: str, folder: Path | None = None) -> Requireme
         asked = _name_and_extras(source, named["name"], named["extras"])
         source = replace(source, place=named["place"], name=asked.name, extras=asked.extras)
     elif (tail := _EXTRAS.fullmatch(place)) is not None and not exists(source.folder / place):
-        source = replace(source, place=tail["place"], extras=_name_and_extras(source, "", tail["extras"]).extras)
+        source = replace(
+            source, place=tail["place"], extras=_name_and_extras(source, "", tail["extras"]).extras
+        )
     return _from_place(replace(source, marker=_checked_marker(marker, source)))
 
 
@@ -70,15 +82,30 @@ def render(requirement: Requirement) -> Requirement:
     """The same with `text` written anew from its parts, in one spelling."""
     extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
     if requirement.url:
-        text = f"{requirement.name}{extras} @ {requirement.url}" if requirement.name else f"{requirement.url}{extras}"
-        return replace(requirement, text=f"{text} ; {requirement.marker}" if requirement.marker else text)
+        text = (
+            f"{requirement.name}{extras} @ {requirement.url}"
+            if requirement.name
+            else f"{requirement.url}{extras}"
+        )
+        return replace(
+            requirement, text=f"{text} ; {requirement.marker}" if requirement.marker else text
+        )
     text = f"{requirement.name}{extras}{requirement.specifier}"
-    return replace(requirement, text=f"{text}; {requirement.marker}" if requirement.marker else text)
+    return replace(
+        requirement, text=f"{text}; {requirement.marker}" if requirement.marker else text
+    )
 
 
-def refusal(what: str, written: str, origin: str, *, cause: str = "", cure: str = "") -> RequirementError:
+def refusal(
+    what: str, written: str, origin: str, *, cause: str = "", cure: str = ""
+) -> RequirementError:
     """An error that shows what was written and where, without credentials."""
-    return RequirementError(what, value=f"{_shortened(redact(written))!r} ({origin})", cause=_shortened(redact(cause)), cure=cure)
+    return RequirementError(
+        what,
+        value=f"{_shortened(redact(written))!r} ({origin})",
+        cause=_shortened(redact(cause)),
+        cure=cure,
+    )
 
 
 def _shortened(text: str) -> str:
@@ -88,7 +115,11 @@ def _shortened(text: str) -> str:
 def checked_hash(text: str) -> str:
     """As "sha256:hex"; empty if it is no hash that an index would give."""
     kind, _, digest = text.lower().partition(":")
-    return f"{kind}:{digest}" if re.fullmatch(r"[0-9a-f]+", digest) and len(digest) == _HASHES.get(kind) else ""
+    return (
+        f"{kind}:{digest}"
+        if re.fullmatch(r"[0-9a-f]+", digest) and len(digest) == _HASHES.get(kind)
+        else ""
+    )
 
 
 def exists(path: Path) -> bool:
@@ -102,7 +133,11 @@ def version_of(requirement: Requirement) -> str:
     try:
         if filename.endswith(".whl"):
             return str(parse_wheel_filename(filename)[1])
-        return str(parse_sdist_filename(filename)[1]) if requirement.name and filename.endswith(_ARCHIVES) else ""
+        return (
+            str(parse_sdist_filename(filename)[1])
+            if requirement.name and filename.endswith(_ARCHIVES)
+            else ""
+        )
     except (InvalidWheelFilename, InvalidSdistFilename):
         return ""
 
@@ -115,18 +150,45 @@ def _one_line(text: object, origin: str) -> str:
         text = os.fspath(text)
         text = text if os.sep in str(text) else os.path.join(os.curdir, str(text))  # noqa: PTH118  (Path drops the "./" that says "a path")
     if isinstance(text, (list, tuple, set, frozenset, dict)):
-        raise refusal("a requirement is a string, not a collection of them", repr(text), origin, cure="put a star before it: add_pip_packages(*names)")
+        raise refusal(
+            "a requirement is a string, not a collection of them",
+            repr(text),
+            origin,
+            cure="put a star before it: add_pip_packages(*names)",
+        )
     if not isinstance(text, str):
-        raise refusal(f"a requirement is a string, not {type(text).__name__}", repr(text), origin, cure='write it like "name" or "name>=1.0"')
+        raise refusal(
+            f"a requirement is a string, not {type(text).__name__}",
+            repr(text),
+            origin,
+            cure='write it like "name" or "name>=1.0"',
+        )
     line = text.strip()
     if not line:
-        raise refusal("a requirement is empty", text, origin, cure='write it like "name" or "name>=1.0"')
+        raise refusal(
+            "a requirement is empty", text, origin, cure='write it like "name" or "name>=1.0"'
+        )
     if _SURROGATE.search(line):
-        raise refusal("a requirement has a character that no file name and no package name can have", ascii(line), origin, cure="type it anew")
+        raise refusal(
+            "a requirement has a character that no file name and no package name can have",
+            ascii(line),
+            origin,
+            cure="type it anew",
+        )
     if any(character in line for character in "\n\r\0"):
-        raise refusal("a requirement is one line", line, origin, cure="give each package a string of its own, or a file: captain.add_requirements(path)")
+        raise refusal(
+            "a requirement is one line",
+            line,
+            origin,
+            cure="give each package a string of its own, or a file: captain.add_requirements(path)",
+        )
     if line.startswith("-"):
-        raise refusal("an option was given where a requirement is read", line, origin, cure=hints.cure_of_option(line))
+        raise refusal(
+            "an option was given where a requirement is read",
+            line,
+            origin,
+            cure=hints.cure_of_option(line),
+        )
     return line
 
 
@@ -141,26 +203,42 @@ def _checked_marker(marker: str, source: _Source) -> str:
     try:
         return str(Marker(marker)) if marker else ""
     except InvalidMarker as error:
-        raise source.refuse("a marker cannot be read", cause=_first_line(error), cure="write it like ; python_version >= '3.11'") from error
+        raise source.refuse(
+            "a marker cannot be read",
+            cause=_first_line(error),
+            cure="write it like ; python_version >= '3.11'",
+        ) from error
 
 
 def _names_a_place(place: str, folder: Path) -> bool:
     if _URL.match(place) or _SCP.fullmatch(place) or place.startswith((".", "~")):
         return True
-    if "://" in place:  # a URL behind other words: reading it as a path would take its password apart
+    if (
+        "://" in place
+    ):  # a URL behind other words: reading it as a path would take its password apart
         return False
     head = place.partition(";")[0]
     bare = _EXTRAS.fullmatch(head)
     filename = (bare["place"] if bare else head).lower()
-    return "/" in head or filename.endswith((".whl", *_ARCHIVES)) or hints.is_file_name(filename, folder)
+    return (
+        "/" in head
+        or filename.endswith((".whl", *_ARCHIVES))
+        or hints.is_file_name(filename, folder)
+    )
 
 
 def _name_and_extras(source: _Source, name: str, extras: str | None) -> _Source:
     try:
         read = Pep508(f"{name or 'x'}{extras or ''}")
     except InvalidRequirement as error:
-        raise source.refuse("a name or its extras cannot be read", cause=_first_line(error), cure="write it like name[extra] @ https://...") from error
-    return replace(source, name=str(canonicalize_name(name)) if name else "", extras=_canonical(read.extras))
+        raise source.refuse(
+            "a name or its extras cannot be read",
+            cause=_first_line(error),
+            cure="write it like name[extra] @ https://...",
+        ) from error
+    return replace(
+        source, name=str(canonicalize_name(name)) if name else "", extras=_canonical(read.extras)
+    )
 
 
 def _canonical(extras: Iterable[str]) -> tuple[str, ...]:
@@ -178,7 +256,13 @@ def _from_index(written: str, origin: str) -> Requirement:
     try:
         read = Pep508(written)
     except InvalidRequirement as error:
-        raise refusal("a requirement cannot be read", written, origin, cause=_first_line(error), cure=redact(hints.cure_of_text(written))) from error
+        raise refusal(
+            "a requirement cannot be read",
+            written,
+            origin,
+            cause=_first_line(error),
+            cure=redact(hints.cure_of_text(written)),
+        ) from error
     specifier = str(read.specifier)
     return render(
         Requirement(
@@ -197,27 +281,55 @@ def _from_index(written: str, origin: str) -> Requirement:
 
 def _from_place(source: _Source) -> Requirement:
     if _SCP.fullmatch(source.place):
-        raise source.refuse("an ssh address of git is written as a URL", cure=_SCP.sub(r"git+ssh://\g<user>/\g<path>", source.place))
+        raise source.refuse(
+            "an ssh address of git is written as a URL",
+            cure=_SCP.sub(r"git+ssh://\g<user>/\g<path>", source.place),
+        )
     _check_url(source)
     if _VCS.match(source.place):
         return _from_vcs(source)
     if source.place.lower().startswith("file:"):
-        return _from_path(replace(source, place=_path_of(source)), fragment=urlsplit(source.place).fragment)
+        return _from_path(
+            replace(source, place=_path_of(source)), fragment=urlsplit(source.place).fragment
+        )
     return _from_web(source) if _URL.match(source.place) else _from_path(source)
 
 
-def _made(source: _Source, url: str, *, name: str = "", hashes: tuple[str, ...] = ()) -> Requirement:
+def _made(
+    source: _Source, url: str, *, name: str = "", hashes: tuple[str, ...] = ()
+) -> Requirement:
     if name and source.name and name != source.name:
-        raise source.refuse("a requirement names one package and points to another", cause=f"{source.name} is asked for, {name} is there", cure=redact(f"write {name} @ {url}"))
-    return render(Requirement(text="", name=source.name or name, extras=source.extras, marker=source.marker, url=url, hashes=hashes, origin=source.origin))
+        raise source.refuse(
+            "a requirement names one package and points to another",
+            cause=f"{source.name} is asked for, {name} is there",
+            cure=redact(f"write {name} @ {url}"),
+        )
+    return render(
+        Requirement(
+            text="",
+            name=source.name or name,
+            extras=source.extras,
+            marker=source.marker,
+            url=url,
+            hashes=hashes,
+            origin=source.origin,
+        )
+    )
 
 
 def _from_vcs(source: _Source) -> Requirement:
     tool, _, address = source.place.partition("+")
     if tool.lower() != "git":
-        raise source.refuse(f"{tool} repositories cannot be read", cause="uv resolves git only", cure="give a folder of a checkout, or a wheel built from it")
+        raise source.refuse(
+            f"{tool} repositories cannot be read",
+            cause="uv resolves git only",
+            cure="give a folder of a checkout, or a wheel built from it",
+        )
     if not _REPOSITORY.match(address):
-        raise source.refuse("an address of git names a scheme and a repository", cure="write it like git+https://host/name.git@revision")
+        raise source.refuse(
+            "an address of git names a scheme and a repository",
+            cure="write it like git+https://host/name.git@revision",
+        )
     url, fragment = _without_egg(source)
     source, name = _with_egg(source, fragment)
     return _made(source, url, name=name)
@@ -226,23 +338,43 @@ def _from_vcs(source: _Source) -> Requirement:
 def _from_web(source: _Source) -> Requirement:
     url, fragment = _without_egg(source)
     if urlsplit(url).scheme.lower() not in {"http", "https"}:
-        raise source.refuse("an address of this kind cannot be fetched", cause="http, https, file and git+ are known", cure="download the file, and give its path")
+        raise source.refuse(
+            "an address of this kind cannot be fetched",
+            cause="http, https, file and git+ are known",
+            cure="download the file, and give its path",
+        )
     filename = _filename(url)
     if not filename.lower().endswith((".whl", *_ARCHIVES)):
-        raise source.refuse("an address points to neither a wheel nor a source archive", cure=redact(hints.cure_of_page(urlsplit(url)._replace(fragment="").geturl())))
-    hashes = tuple(checked_hash(f"{kind}:{digest}") for kind in _HASHES for digest in fragment.get(kind, ()))
+        raise source.refuse(
+            "an address points to neither a wheel nor a source archive",
+            cure=redact(hints.cure_of_page(urlsplit(url)._replace(fragment="").geturl())),
+        )
+    hashes = tuple(
+        checked_hash(f"{kind}:{digest}") for kind in _HASHES for digest in fragment.get(kind, ())
+    )
     if "" in hashes:
-        raise source.refuse("the hash of an address cannot be read", cure="write it like #sha256=<64 hex digits>")
+        raise source.refuse(
+            "the hash of an address cannot be read", cure="write it like #sha256=<64 hex digits>"
+        )
     source, name = _with_egg(source, fragment)
     # a forge names its archives after tags and branches, not after the package
     named_by_forge = "/archive/" in url or filename.lower().endswith(".zip")
-    return _made(source, url, name=name or ("" if named_by_forge else _name_in(filename, source)), hashes=hashes)
+    return _made(
+        source,
+        url,
+        name=name or ("" if named_by_forge else _name_in(filename, source)),
+        hashes=hashes,
+    )
 
 
 def _from_path(source: _Source, fragment: str = "") -> Requirement:
     path = _located(source)
     if not exists(path):
-        raise source.refuse("a requirement names a file that is not there", cause=f"looked for {path}", cure=hints.cure_of_missing(path, source.written))
+        raise source.refuse(
+            "a requirement names a file that is not there",
+            cause=f"looked for {path}",
+            cure=hints.cure_of_missing(path, source.written),
+        )
     url = path.as_uri() + (f"#{fragment}" if fragment else "")
     if path.is_dir():
         return _made(source, url, name=_name_of_folder(path, source))
@@ -257,13 +389,19 @@ def _check_url(source: _Source) -> None:
         urlsplit(urlsplit(source.place).geturl())  # twice: "https:////[" splits once only
         parse_qs(urlsplit(source.place).fragment)
     except ValueError as error:
-        raise source.refuse("an address cannot be read", cause=str(error), cure="write it like https://host/path/name-1.0-py3-none-any.whl") from error
+        raise source.refuse(
+            "an address cannot be read",
+            cause=str(error),
+            cure="write it like https://host/path/name-1.0-py3-none-any.whl",
+        ) from error
 
 
 def _without_egg(source: _Source) -> tuple[str, dict[str, list[str]]]:
     """The URL without the #egg= of old, and all that its fragment said."""
     split = urlsplit(source.place)
-    kept = "&".join(part for part in split.fragment.split("&") if part and not part.startswith("egg="))
+    kept = "&".join(
+        part for part in split.fragment.split("&") if part and not part.startswith("egg=")
+    )
     return split._replace(fragment=kept).geturl(), parse_qs(split.fragment)
 
 
@@ -272,7 +410,10 @@ def _with_egg(source: _Source, fragment: dict[str, list[str]]) -> tuple[_Source,
         return source, ""
     egg = _EGG.fullmatch(fragment["egg"][0])
     if egg is None:
-        raise source.refuse("#egg= names a package, and nothing else", cure="write it like #egg=name, or name @ git+https://...")
+        raise source.refuse(
+            "#egg= names a package, and nothing else",
+            cure="write it like #egg=name, or name @ git+https://...",
+        )
     parts = _name_and_extras(source, egg["name"], egg["extras"])
     return replace(source, extras=_canonical([*source.extras, *parts.extras])), parts.name
 
@@ -287,7 +428,11 @@ def _name_in(filename: str, source: _Source) -> str:
             return str(parse_wheel_filename(filename)[0])
         return str(parse_sdist_filename(filename)[0])
     except InvalidWheelFilename as error:
-        raise source.refuse("this is not the file name of a wheel", cause=_first_line(error), cure="give the file its own name back: name-1.0-py3-none-any.whl") from error
+        raise source.refuse(
+            "this is not the file name of a wheel",
+            cause=_first_line(error),
+            cure="give the file its own name back: name-1.0-py3-none-any.whl",
+        ) from error
     except InvalidSdistFilename:
         return ""  # its build tells
 
@@ -297,7 +442,11 @@ def _path_of(source: _Source) -> str:
 
     split = urlsplit(source.place)
     if split.netloc not in {"", "localhost"}:
-        raise source.refuse("a file URL names another machine", cause=f"{split.netloc} is read as a host", cure=f"write file:///{split.netloc}{split.path}")
+        raise source.refuse(
+            "a file URL names another machine",
+            cause=f"{split.netloc} is read as a host",
+            cure=f"write file:///{split.netloc}{split.path}",
+        )
     return url2pathname(split.path)
 
 
@@ -305,8 +454,12 @@ def _located(source: _Source) -> Path:
     try:
         path = Path(source.place).expanduser()
     except RuntimeError as error:
-        raise source.refuse("a home folder is not known", cause=str(error), cure="write the whole path") from error
-    return Path(os.path.normpath(source.folder.absolute() / path))  # links are kept: the name of a link to a wheel counts
+        raise source.refuse(
+            "a home folder is not known", cause=str(error), cure="write the whole path"
+        ) from error
+    return Path(
+        os.path.normpath(source.folder.absolute() / path)
+    )  # links are kept: the name of a link to a wheel counts
 
 
 # a folder
@@ -328,6 +481,12 @@ def _static_name(path: Path, source: _Source) -> str:
     try:
         document = project.load(path)
     except RequirementError as error:
-        raise source.refuse(error.what, cause=f"{error.value}: {error.cause}", cure=error.cure) from error
-    name = document.get("project", {}).get("name", "") if isinstance(document.get("project"), dict) else ""
+        raise source.refuse(
+            error.what, cause=f"{error.value}: {error.cause}", cure=error.cure
+        ) from error
+    name = (
+        document.get("project", {}).get("name", "")
+        if isinstance(document.get("project"), dict)
+        else ""
+    )
     return str(canonicalize_name(name)) if isinstance(name, str) else ""

@@ -1,4 +1,6 @@
-"""A live Spark session, seen from the driver: which executors there are, what they run, and what a function says on each."""
+"""A live Spark session, seen from the driver: which executors there are, what they run, and what a
+function says on each.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class Session(Protocol):
         """Ids of the executors that are live now, sorted; the driver's only in local mode."""
 
     def send(self, shipped: Shipped) -> None:
-        """Add an archive: each executor unpacks it, under its name, before its next task; executors that join later, too.
+        """Add an archive: each executor unpacks it, under its name, before its next task; executors
+        that join later, too.
 
         Raises:
             ShipError: Spark does not take it.
@@ -51,8 +54,8 @@ class Session(Protocol):
         """Run a function once or more on every live executor.
 
         Args:
-            function: of an importable module; it travels by value, with what it uses of its own module.
-            deadline: seconds; then what is still running of it is cancelled.
+            function: of an importable module; it travels by value, with what it uses of its own
+            module. deadline: seconds; then what is still running of it is cancelled.
 
         Raises:
             VerifyError: the jobs fail; its cause is Spark's own text.

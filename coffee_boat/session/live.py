@@ -1,4 +1,6 @@
-"""The session that a captain's packages are aboard of: what it has, kept in step with the store and with other captains."""
+"""The session that a captain's packages are aboard of: what it has, kept in step with the store and
+with other captains.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class LiveSession:
-    """A running SparkContext and what is known to be aboard. A store that cannot be written serves this process all the same."""
+    """A running SparkContext and what is known to be aboard.
+
+    A store that cannot be written serves this process all the same.
+    """
 
     def __init__(self, context: SparkContext, aboard: Aboard, store: Store) -> None:
         self._context = context
@@ -65,10 +70,12 @@ class LiveSession:
         self._remember(replace(self._aboard, lock=lock, layers=(*self._aboard.layers, layer.name)))
 
     def switch(self, lock: Lock, patch: ConfPatch) -> None:
-        """Let everything that starts from now on run in a new base, which was sent: also functions that were made before.
+        """Let everything that starts from now on run in a new base, which was sent: also functions
+        that were made before.
 
-        Their interpreter stays the first base's, which becomes the new one's when it starts (worker/startup.py): the variables are
-        part of what keys Python workers, so Spark starts fresh ones.
+        Their interpreter stays the first base's, which becomes the new one's when it starts
+        (worker/startup.py): the variables are part of what keys Python workers, so Spark starts
+        fresh ones.
 
         Args:
             lock: of the new base, which has all that is aboard.
@@ -76,12 +83,25 @@ class LiveSession:
         """
         environment = {**self._aboard.environment, **patch.environment, startup.BASE: patch.python}
         started = self._aboard.started or self._aboard.base.digest
-        ClassicSession(self._context).switch(ConfPatch(self._aboard.python, environment=environment), {})
-        self._remember(replace(self._aboard, base=lock, lock=lock, environment=environment, generation=self._aboard.generation + 1, started=started))
+        ClassicSession(self._context).switch(
+            ConfPatch(self._aboard.python, environment=environment), {}
+        )
+        self._remember(
+            replace(
+                self._aboard,
+                base=lock,
+                lock=lock,
+                environment=environment,
+                generation=self._aboard.generation + 1,
+                started=started,
+            )
+        )
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Of several captains and processes that add to the same session one does so at a time; with a store that cannot be written, nobody else is there."""
+        """Of several captains and processes that add to the same session one does so at a time;
+        with a store that cannot be written, nobody else is there.
+        """
         with ExitStack() as stack:
             with suppress(StoreError):
                 stack.enter_context(self._store.lock(f"session {self._application}"))

@@ -1,7 +1,8 @@
-"""What is known of a session beyond this process: the lock's digest in its Spark conf, the rest in the store.
+"""What is known of a session beyond this process: the lock's digest in its Spark conf, the rest in
+the store.
 
-A kernel that was restarted, another process on the same JVM, or a second Captain reads it and goes on.
-"""
+A kernel that was restarted, another process on the same JVM, or a second Captain reads it and goes
+on."""
 
 from __future__ import annotations
 
@@ -27,7 +28,10 @@ class Aboard:
     """What a running session has."""
 
     python: str
-    """The executors' interpreter: absolute, or relative to the executor's working directory. Of the first base, which becomes that of the newest (worker/startup.py)."""
+    """The executors' interpreter: absolute, or relative to the executor's working directory.
+
+    Of the first base, which becomes that of the newest (worker/startup.py).
+    """
     base: Lock
     """What the session was started with."""
     lock: Lock
@@ -41,11 +45,16 @@ class Aboard:
     generation: int = 1
     """How many bases it had."""
     started: str = ""
-    """Digest of the lock that it was started with, as its conf has it, where it got another base since."""
+    """Digest of the lock that it was started with, as its conf has it, where it got another base
+    since.
+    """
 
 
 def marks(patch: ConfPatch, lock: Lock, *, ships_python: bool) -> dict[str, str]:
-    """What a session's Spark conf says of us. It can be read in Spark's UI and event log: nothing in it is secret."""
+    """What a session's Spark conf says of us.
+
+    It can be read in Spark's UI and event log: nothing in it is secret.
+    """
     return {LOCK: lock.digest, PYTHON: patch.python, SHIPS_PYTHON: str(ships_python).lower()}
 
 
@@ -78,7 +87,11 @@ def remember_lock(store: Store, lock: Lock) -> None:
         StoreError: the store cannot be written.
     """
     if store.recall("session-lock", lock.digest) is None:
-        value = {"target": asdict(lock.target), "pins": [asdict(pin) for pin in lock.pins], "conda": [asdict(pin) for pin in lock.conda]}
+        value = {
+            "target": asdict(lock.target),
+            "pins": [asdict(pin) for pin in lock.pins],
+            "conda": [asdict(pin) for pin in lock.conda],
+        }
         store.remember("session-lock", lock.digest, value)
 
 
@@ -110,14 +123,17 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | 
 
 
 def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard) -> Aboard:
-    """What a session has by now, where another captain may have added to it: what is kept and what we know, united.
+    """What a session has by now, where another captain may have added to it: what is kept and what
+    we know, united.
 
-    Neither need be the fuller one: a store that cannot be written knows less than we do, and two processes may have added at once.
-    If they chose different versions of one package, what we know stays.
-    """
+    Neither need be the fuller one: a store that cannot be written knows less than we do, and two
+    processes may have added at once. If they chose different versions of one package, what we know
+    stays."""
     with suppress(LaunchError):
         kept = recall(store, application, conf)
-        if kept is not None and kept.generation != ours.generation:  # a new base has all that was aboard before
+        if (
+            kept is not None and kept.generation != ours.generation
+        ):  # a new base has all that was aboard before
             return max(kept, ours, key=lambda aboard: aboard.generation)
         if kept is None or set(kept.layers) <= set(ours.layers):
             return ours
@@ -128,11 +144,17 @@ def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard
 def _united(kept: Aboard, ours: Aboard) -> Aboard:
     pins = {pin.name: pin for pin in (*kept.lock.pins, *ours.lock.pins)}
     conda = {pin.name: pin for pin in (*kept.lock.conda, *ours.lock.conda)}
-    if any(pins[pin.name].identity != pin.identity for pin in kept.lock.pins) or any(conda[pin.name].identity != pin.identity for pin in kept.lock.conda):
+    if any(pins[pin.name].identity != pin.identity for pin in kept.lock.pins) or any(
+        conda[pin.name].identity != pin.identity for pin in kept.lock.conda
+    ):
         return ours
     return replace(
         ours,
-        lock=replace(ours.lock, pins=tuple(pins[name] for name in sorted(pins)), conda=tuple(conda[name] for name in sorted(conda))),
+        lock=replace(
+            ours.lock,
+            pins=tuple(pins[name] for name in sorted(pins)),
+            conda=tuple(conda[name] for name in sorted(conda)),
+        ),
         layers=tuple(dict.fromkeys((*kept.layers, *ours.layers))),
         environment={**kept.environment, **ours.environment},
     )
@@ -144,10 +166,20 @@ def _lock(store: Store, digest: str) -> Lock:
         raise LaunchError(
             "what is aboard the running session is not known",
             value=f"lock {digest[:12]}",
-            cause=f"it was started by another user or on another machine, or {store.root} was cleaned since",
-            cure="name the store that it was started with: Captain(store=...) or COFFEE_BOAT_STORE; or stop the session, captain.launch_ship(), and start it again",
+            cause=(
+                f"it was started by another user or on another machine, or {store.root} was cleaned"
+                " since"
+            ),
+            cure=(
+                "name the store that it was started with: Captain(store=...) or COFFEE_BOAT_STORE;"
+                " or stop the session, captain.launch_ship(), and start it again"
+            ),
         )
-    return Lock(_target(value["target"]), tuple(_pin(pin) for pin in value["pins"]), conda=tuple(_conda_pin(pin) for pin in value.get("conda", ())))
+    return Lock(
+        _target(value["target"]),
+        tuple(_pin(pin) for pin in value["pins"]),
+        conda=tuple(_conda_pin(pin) for pin in value.get("conda", ())),
+    )
 
 
 def _target(value: Mapping[str, Any]) -> Target:
@@ -159,4 +191,6 @@ def _pin(value: Mapping[str, Any]) -> Pin:
 
 
 def _conda_pin(value: Mapping[str, Any]) -> CondaPin:
-    return CondaPin(**{**value, "requires": tuple(value["requires"]), "provides": tuple(value["provides"])})
+    return CondaPin(
+        **{**value, "requires": tuple(value["requires"]), "provides": tuple(value["provides"])}
+    )

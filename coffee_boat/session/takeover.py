@@ -1,4 +1,6 @@
-"""A session that somebody else started: which one it is, and what a change of its interpreter does not reach."""
+"""A session that somebody else started: which one it is, and what a change of its interpreter does
+not reach.
+"""
 
 from __future__ import annotations
 
@@ -37,11 +39,22 @@ def parts(session: Any) -> tuple[SparkContext, SparkSession | None]:
             cure="board a session that has a SparkContext: spark.sparkContext",
         )
     if not isinstance(session, (SparkContext, SparkSession)):
-        raise LaunchError("this is no Spark session", value=f"{session!r:.80} is a {type(session).__name__}", cause="board takes a SparkSession or a SparkContext", cure=_AGAIN)
+        raise LaunchError(
+            "this is no Spark session",
+            value=f"{session!r:.80} is a {type(session).__name__}",
+            cause="board takes a SparkSession or a SparkContext",
+            cure=_AGAIN,
+        )
     context = session if isinstance(session, SparkContext) else session.sparkContext
     if context._jsc is None or context._jsc.sc().isStopped():
-        raise LaunchError("the Spark session was stopped", cause="somebody called stop(), or the cluster ended the application", cure=_AGAIN)
-    return context, SparkSession.getActiveSession() if isinstance(session, SparkContext) else session
+        raise LaunchError(
+            "the Spark session was stopped",
+            cause="somebody called stop(), or the cluster ended the application",
+            cure=_AGAIN,
+        )
+    return context, (
+        SparkSession.getActiveSession() if isinstance(session, SparkContext) else session
+    )
 
 
 def facts(context: SparkContext) -> SparkFacts:
@@ -54,20 +67,30 @@ def facts(context: SparkContext) -> SparkFacts:
         master=context.master,
         deploy_mode=conf.get("spark.submit.deployMode", "client"),
         conf=conf,
-        environment={name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")},
+        environment={
+            name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")
+        },
         python=sys.executable,
     )
 
 
-def not_reached(context: SparkContext, session: SparkSession | None, *, ships_python: bool) -> Iterator[Finding]:
-    """What keeps the interpreter that it started with: Spark captures it with a function when that is first used.
+def not_reached(
+    context: SparkContext, session: SparkSession | None, *, ships_python: bool
+) -> Iterator[Finding]:
+    """What keeps the interpreter that it started with: Spark captures it with a function when that
+    is first used.
 
     Args:
         session: whose SQL functions were switched, and whose streams are looked at.
         ships_python: False where the nodes' own interpreter runs.
     """
-    # SQL functions take the interpreter from the session's settings for each query, but PYTHONPATH, by which a node's own finds packages, from the function
-    sql = "SQL functions used before in other sessions" if session is not None and ships_python else "SQL functions used before"
+    # SQL functions take the interpreter from the session's settings for each query, but PYTHONPATH,
+    # by which a node's own finds packages, from the function
+    sql = (
+        "SQL functions used before in other sessions"
+        if session is not None and ships_python
+        else "SQL functions used before"
+    )
     yield Finding(
         "what ran before keeps its interpreter and its packages",
         f"RDD functions of earlier actions, {sql}",
@@ -84,7 +107,9 @@ def not_reached(context: SparkContext, session: SparkSession | None, *, ships_py
             "unpersist() and cache() again where it depends on packages",
             severity="note",
         )
-    streams = [query.name or query.id for query in session.streams.active] if session is not None else []
+    streams = (
+        [query.name or query.id for query in session.streams.active] if session is not None else []
+    )
     if streams:
         yield Finding(
             "running streams keep their interpreter and their packages",
@@ -95,7 +120,8 @@ def not_reached(context: SparkContext, session: SparkSession | None, *, ships_py
 
 
 def not_planned(python: str, spark: str) -> Iterator[Finding]:
-    """What the driver's JVM would start an interpreter of executors for, in its own working directory. A session that launch_ship started is told of the driver's copy.
+    """What the driver's JVM would start an interpreter of executors for, in its own working
+    directory. A session that launch_ship started is told of the driver's copy.
 
     Args:
         python: the executors' interpreter, as in ConfPatch.
@@ -105,16 +131,23 @@ def not_planned(python: str, spark: str) -> Iterator[Finding]:
         yield Finding(
             "table functions with analyze and Python data sources do not work in this session",
             python,
-            "the driver's JVM starts Python for them, and does not find that path: it is one on executors",
+            "the driver's JVM starts Python for them, and does not find that path: it is one on"
+            " executors",
             "where you need them: stop the session, captain.launch_ship(), and start it again",
             severity="note",
         )
 
 
 def unknown_layers(context: SparkContext, aboard: Aboard) -> Iterator[Finding]:
-    """Layers that the session has and the store does not know: added by a captain that has another store."""
+    """Layers that the session has and the store does not know: added by a captain that has another
+    store.
+    """
     names = {uri.rpartition("#")[2] for uri in context.listArchives}
-    unknown = sorted(name for name in names if name.startswith(facts_of_worker.LAYERS) and name not in aboard.layers)
+    unknown = sorted(
+        name
+        for name in names
+        if name.startswith(facts_of_worker.LAYERS) and name not in aboard.layers
+    )
     if unknown:
         yield Finding(
             "packages were added to the session that are not known here",
@@ -130,10 +163,17 @@ def not_preloaded(modules: Sequence[str], environment: Mapping[str, str]) -> Ite
     Args:
         environment: the variables of the executors' Python.
     """
-    late = [module for module in modules if module not in environment.get(daemon.PRELOAD, "").split(",")]
+    late = [
+        module for module in modules if module not in environment.get(daemon.PRELOAD, "").split(",")
+    ]
     if late:
         cause = "executors were told how to start Python when they started"
-        yield Finding("modules are not preloaded", ", ".join(late), cause, "stop the session, captain.launch_ship(), and start it again")
+        yield Finding(
+            "modules are not preloaded",
+            ", ".join(late),
+            cause,
+            "stop the session, captain.launch_ship(), and start it again",
+        )
 
 
 def new_base(archive: Archive, lock: Lock) -> Finding:
@@ -142,7 +182,8 @@ def new_base(archive: Archive, lock: Lock) -> Finding:
     return Finding(
         "the session gets a new base, in which everything runs from its next job on",
         f"{archive.name}, {archive.size:,} bytes",
-        f"conda packages that have more than modules belong into the interpreter's own folder ({len(native)} of {len(lock.conda)})",
+        "conda packages that have more than modules belong into the interpreter's own folder"
+        f" ({len(native)} of {len(lock.conda)})",
         "packages of modules only, and those of pip, are sent alone",
         severity="note",
     )

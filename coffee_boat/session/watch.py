@@ -1,8 +1,9 @@
-"""Looks at a session from a thread of its own, and tells what Spark does not: why nothing runs yet, and why executors' Python does not start.
+"""Looks at a session from a thread of its own, and tells what Spark does not: why nothing runs yet,
+and why executors' Python does not start.
 
-Spark says the first never or as "Initial job has not accepted any resources", and the second as an EOFException among a hundred stack
-frames. Nothing of pyspark is changed for it and no job is run: the driver's own status store is read, a call or two at a time.
-"""
+Spark says the first never or as "Initial job has not accepted any resources", and the second as an
+EOFException among a hundred stack frames. Nothing of pyspark is changed for it and no job is run:
+the driver's own status store is read, a call or two at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ _PAUSE_BUSY = 0.25
 _PAUSE_IDLE = 1.0
 _PATIENCE = 5.0
 _MOMENT, _LONGEST = 2.0, 15.0
-"""Seconds that who leaves waits for the last look; and for what is told of it, once the JVM has answered."""
+"""Seconds that who leaves waits for the last look; and for what is told of it, once the JVM has
+answered.
+"""
 _JOBS_READ, _TASKS_READ = 20, 20
 """The newest ones."""
 _RUNNING, _FAILED = "RUNNING", "FAILED"
@@ -43,10 +46,11 @@ class Watch:
     ) -> None:
         """
         Args:
-            waiting: asks the cluster why nothing of an application runs yet; None while its id is not known.
-            explain: what a failed task's text means.
-            tell: takes each kind of finding once, as many nodes may say the same; with the context for what a task's text means.
-            patience: seconds without any executor, after which the cluster is asked why; and between two questions.
+            waiting: asks the cluster why nothing of an application runs yet; None while its id is
+            not known. explain: what a failed task's text means. tell: takes each kind of finding
+            once, as many nodes may say the same; with the context for what a task's text means.
+            patience: seconds without any executor, after which the cluster is asked why; and
+            between two questions.
         """
         self._waiting, self._explain, self._tell = waiting, explain, tell
         self._context: Any = None
@@ -56,7 +60,11 @@ class Watch:
         self._last_failed = -1
         self._told: set[tuple[str, str]] = set()
         self._looking = threading.Lock()
-        self._leaving, self._seen, self._left = threading.Event(), threading.Event(), threading.Event()
+        self._leaving, self._seen, self._left = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         self._start(self._run)
 
     def follow(self, context: SparkContext) -> None:
@@ -77,10 +85,11 @@ class Watch:
         self._leaving.set()
 
     def leave(self) -> None:
-        """Look once more before the context stops or the process ends, since what its store knows goes with it.
+        """Look once more before the context stops or the process ends, since what its store knows
+        goes with it.
 
-        Another thread looks: a call to a JVM that hangs never returns, and nobody is to wait for it longer than a moment.
-        """
+        Another thread looks: a call to a JVM that hangs never returns, and nobody is to wait for it
+        longer than a moment."""
         self._leaving.set()
         if self.follows and self._seen.wait(_MOMENT):
             self._left.wait(_LONGEST)
@@ -148,7 +157,11 @@ class Watch:
             self._wanted = _wanted(context)
         jobs = _jobs(context, self._wanted)
         running = [job for job in jobs if job.status().toString() == _RUNNING]
-        failed = [job for job in jobs if job.status().toString() == _FAILED and job.jobId() > self._last_failed]
+        failed = [
+            job
+            for job in jobs
+            if job.status().toString() == _FAILED and job.jobId() > self._last_failed
+        ]
         self._last_failed = max([self._last_failed, *(int(job.jobId()) for job in failed)])
         texts = (*_failing_tasks(context, running), *_reasons(context, failed))
         into += [found for text in texts if (found := self._explain(text)) is not None]
@@ -186,13 +199,15 @@ def _not_watched(error: Exception) -> Finding:
     return Finding(
         "this session is not watched",
         redact(f"{type(error).__name__}: {error}"),
-        "this Spark keeps what it knows of its jobs in another way (py4j says of a class that is not there: 'JavaPackage' object is not callable)",
+        "this Spark keeps what it knows of its jobs in another way (py4j says of a class that is"
+        " not there: 'JavaPackage' object is not callable)",
         "where tasks fail, look at the executors' stderr in the Spark UI, or captain.verify()",
         severity="note",
     )
 
 
-# Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a public API.
+# Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a
+# public API.
 
 
 def _wanted(context: Any) -> Any:
@@ -203,7 +218,9 @@ def _wanted(context: Any) -> Any:
 
 
 def _jobs(context: Any, wanted: Any) -> list[Any]:
-    """The newest jobs that run or failed, but for those that ask executors what they are: who asks is told."""
+    """The newest jobs that run or failed, but for those that ask executors what they are: who asks
+    is told.
+    """
     found = context._jsc.sc().statusStore().jobsList(wanted)
     jobs = [found.apply(index) for index in range(min(int(found.size()), _JOBS_READ))]
     return [job for job in jobs if not _said(job.jobGroup()).startswith("coffee_boat-")]
@@ -216,7 +233,10 @@ def _failing_tasks(context: Any, jobs: Iterable[Any]) -> Iterator[str]:
         tasks = store.taskList(stage, 0, _TASKS_READ)
         for task in (tasks.apply(index) for index in range(int(tasks.size()))):
             if _said(task.errorMessage()):
-                yield f"Lost task ({task.host()} executor {task.executorId()}): {_said(task.errorMessage())}"
+                yield (
+                    f"Lost task ({task.host()} executor {task.executorId()}):"
+                    f" {_said(task.errorMessage())}"
+                )
 
 
 def _reasons(context: Any, jobs: Iterable[Any]) -> Iterator[str]:
@@ -241,9 +261,13 @@ def _said(option: Any) -> str:
 
 
 def _starved(context: Any) -> bool:
-    """True if no executor is live though one is wanted: with dynamic allocation, jobs are what makes Spark start them."""
+    """True if no executor is live though one is wanted: with dynamic allocation, jobs are what
+    makes Spark start them.
+    """
     spark = context._jsc.sc()
-    if spark.isLocal() or int(spark.statusStore().executorList(True).size()) > 1:  # the driver is one of them
+    if (
+        spark.isLocal() or int(spark.statusStore().executorList(True).size()) > 1
+    ):  # the driver is one of them
         return False
     on_demand = spark.conf().getBoolean("spark.dynamicAllocation.enabled", False)
     return not on_demand or bool(list(spark.statusTracker().getActiveJobIds()))

@@ -3,15 +3,21 @@
 Strongest first:
 
     1. arguments                    Captain(python="3.11")
-    2. COFFEE_BOAT_* variables      COFFEE_BOAT_PYTHON=3.11; lists with blanks between, flags as 1/0, true/false, yes/no, on/off
-    3. the project                  [tool.coffee_boat] in the nearest pyproject.toml that has it, from the working directory upwards
-    4. the user's file              ~/.config/coffee_boat/config.toml (platformdirs' user_config_dir)
-    5. uv's and pip's own           UV_OFFLINE; PIP_* and pip.conf, for what says where packages come from
+    2. COFFEE_BOAT_* variables      COFFEE_BOAT_PYTHON=3.11; lists with blanks between, flags as
+       1/0, true/false, yes/no, on/off
+    3. the project                  [tool.coffee_boat] in the nearest pyproject.toml that has it,
+       from the working directory upwards
+    4. the user's file              ~/.config/coffee_boat/config.toml (platformdirs'
+       user_config_dir)
+    5. uv's and pip's own           UV_OFFLINE; PIP_* and pip.conf, for what says where packages
+       come from
     6. defaults
 
-A key is taken whole from the strongest place that says it. Relative paths in a file are relative to that file.
-Where uv's own configuration names indexes (UV_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX, UV_EXTRA_INDEX_URL, uv.toml, [tool.uv]), what pip's says about
-indexes is left aside and `Indexes.index_url` stays None: uv then applies its own. The same for UV_FIND_LINKS and pip's find-links.
+A key is taken whole from the strongest place that says it. Relative paths in a file are relative to
+that file. Where uv's own configuration names indexes (UV_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX,
+UV_EXTRA_INDEX_URL, uv.toml, [tool.uv]), what pip's says about indexes is left aside and
+`Indexes.index_url` stays None: uv then applies its own. The same for UV_FIND_LINKS and pip's
+find-links.
 
     __init__.py    the values and the door      keys.py      which keys there are
     sources.py     the places above, in order   values.py    what their values may be
@@ -66,21 +72,32 @@ class Settings:
         return redact(f"Settings({said})")
 
 
-def load(arguments: Mapping[str, object], *, folder: Path | None = None, environ: Mapping[str, str] | None = None) -> tuple[Settings, tuple[Finding, ...]]:
+def load(
+    arguments: Mapping[str, object],
+    *,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[Settings, tuple[Finding, ...]]:
     """All settings, and what was odd about them.
 
     Args:
         arguments: by key; None means "not given".
-        folder: where the search for a pyproject.toml begins, and what relative paths in arguments and variables are relative to;
+        folder: where the search for a pyproject.toml begins, and what relative paths in arguments
+        and variables are relative to;
             default: the working directory.
         environ: default: the process's environment.
 
     Raises:
-        SettingsError: a key that does not exist, a value of a wrong type, a file that is not there. Names the place and the key.
+        SettingsError: a key that does not exist, a value of a wrong type, a file that is not there.
+        Names the place and the key.
     """
     from coffee_boat.settings import keys, sources
 
-    places, findings = sources.all_of(arguments, folder=(folder or Path.cwd()).absolute(), environ=os.environ if environ is None else environ)
+    places, findings = sources.all_of(
+        arguments,
+        folder=(folder or Path.cwd()).absolute(),
+        environ=os.environ if environ is None else environ,
+    )
     values: dict[str, Any] = {}
     for source in places:
         for key in source.values:
@@ -88,11 +105,15 @@ def load(arguments: Mapping[str, object], *, folder: Path | None = None, environ
                 values[key] = keys.convert(key, source, findings)
     index_keys = {part.name for part in fields(Indexes)}
     indexes = Indexes(**{key: value for key, value in values.items() if key in index_keys})
-    return Settings(indexes=indexes, **{key: value for key, value in values.items() if key not in index_keys}), tuple(findings)
+    return Settings(
+        indexes=indexes, **{key: value for key, value in values.items() if key not in index_keys}
+    ), tuple(findings)
 
 
 def conda(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Configuration:
-    """What conda's own configuration says (.condarc, CONDA_*), with what the settings say over it. Read when it is needed: pip alone needs none of it.
+    """What conda's own configuration says (.condarc, CONDA_*), with what the settings say over it.
+
+    Read when it is needed: pip alone needs none of it.
 
     Raises:
         SettingsError: a file of it cannot be read, or says what cannot be.
@@ -111,7 +132,8 @@ def conda(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Co
 
 
 def combine(settings: Indexes, files: Indexes) -> Indexes:
-    """The settings with what requirements files add: their main index wins, as in pip; the rest is united.
+    """The settings with what requirements files add: their main index wins, as in pip; the rest is
+    united.
 
     Args:
         settings: Settings.indexes.

@@ -1,10 +1,11 @@
 """conda's own configuration, as far as it says where packages come from and how they are fetched.
 
-https://docs.conda.io/projects/conda/en/stable/user-guide/configuration/: the search path below is conda's SEARCH_PATH, weakest first;
-within a folder `condarc.d` the files stand in the order of their names; CONDA_* variables beat every file. Lists are joined, the stronger
-first, maps by their keys, all else is the strongest's. `#!final` behind a key or value lets nothing stronger change it, `#!top` and `#!bottom`
-move a value of a list: these are comments, so the reader is one that keeps them (ruamel.yaml, which conda uses too).
-"""
+https://docs.conda.io/projects/conda/en/stable/user-guide/configuration/: the search path below is
+conda's SEARCH_PATH, weakest first; within a folder `condarc.d` the files stand in the order of
+their names; CONDA_* variables beat every file. Lists are joined, the stronger first, maps by their
+keys, all else is the strongest's. `#!final` behind a key or value lets nothing stronger change it,
+`#!top` and `#!bottom` move a value of a list: these are comments, so the reader is one that keeps
+them (ruamel.yaml, which conda uses too)."""
 
 from __future__ import annotations
 
@@ -20,13 +21,30 @@ from coffee_boat._conda import Configuration
 from coffee_boat._run import redact
 from coffee_boat.errors import SettingsError
 
-_SYSTEM = ("/etc/conda/.condarc", "/etc/conda/condarc", "/etc/conda/condarc.d", "/var/lib/conda/.condarc", "/var/lib/conda/condarc", "/var/lib/conda/condarc.d")
+_SYSTEM = (
+    "/etc/conda/.condarc",
+    "/etc/conda/condarc",
+    "/etc/conda/condarc.d",
+    "/var/lib/conda/.condarc",
+    "/var/lib/conda/condarc",
+    "/var/lib/conda/condarc.d",
+)
 _NAMES = (".condarc", "condarc", "condarc.d")
 _LISTS = ("channels", "default_channels", "allowlist_channels", "denylist_channels")
 _MAPS = ("custom_channels", "custom_multichannels", "proxy_servers")
 _SINGLE = ("channel_alias", "channel_priority", "ssl_verify", "offline", "remote_max_retries")
-_ALIASES = {"channel": "channels", "verify_ssl": "ssl_verify", "whitelist_channels": "allowlist_channels"}
-_PRIORITIES = {"strict": "strict", "flexible": "flexible", "true": "flexible", "disabled": "disabled", "false": "disabled"}
+_ALIASES = {
+    "channel": "channels",
+    "verify_ssl": "ssl_verify",
+    "whitelist_channels": "allowlist_channels",
+}
+_PRIORITIES = {
+    "strict": "strict",
+    "flexible": "flexible",
+    "true": "flexible",
+    "disabled": "disabled",
+    "false": "disabled",
+}
 _YES, _NO = {"1", "true", "yes", "on", "y"}, {"0", "false", "no", "off", "n", ""}
 
 
@@ -52,23 +70,35 @@ def load(environ: Mapping[str, str]) -> Configuration:
     """
     paths = [path for path in _files(environ) if path.is_file()]
     said = [*map(_file, paths), _variables(environ)]
-    values = {key: [table[key] for table in said if key in table] for key in (*_LISTS, *_MAPS, *_SINGLE)}
+    values = {
+        key: [table[key] for table in said if key in table] for key in (*_LISTS, *_MAPS, *_SINGLE)
+    }
     single = {key: _strongest(found) for key, found in values.items() if key in _SINGLE}
     maps = {key: _map(found) for key, found in values.items() if key in _MAPS}
     return Configuration(
         channels=_list(values["channels"], environ),
         default_channels=_list(values["default_channels"], environ) or _conda.ANACONDAS_DEFAULTS,
         channel_alias=_alias(single["channel_alias"], environ),
-        custom_channels={name: _text(said, environ) for name, said in maps["custom_channels"].items()},
-        custom_multichannels={name: _list([said], environ) for name, said in maps["custom_multichannels"].items()},
+        custom_channels={
+            name: _text(said, environ) for name, said in maps["custom_channels"].items()
+        },
+        custom_multichannels={
+            name: _list([said], environ) for name, said in maps["custom_multichannels"].items()
+        },
         allowlist=_list(values["allowlist_channels"], environ),
         denylist=_list(values["denylist_channels"], environ),
         channel_priority=_priority(single["channel_priority"]),  # type: ignore[arg-type]
-        proxy_servers={name: _text(said, environ) for name, said in maps["proxy_servers"].items() if said.value},
+        proxy_servers={
+            name: _text(said, environ) for name, said in maps["proxy_servers"].items() if said.value
+        },
         ssl_verify=_verify(single["ssl_verify"], environ),
         retries=_number(single["remote_max_retries"], default=3),
         offline=_flag(single["offline"], default=False),
-        overrides={name.removeprefix("CONDA_OVERRIDE_").lower(): value for name, value in sorted(environ.items()) if name.startswith("CONDA_OVERRIDE_")},
+        overrides={
+            name.removeprefix("CONDA_OVERRIDE_").lower(): value
+            for name, value in sorted(environ.items())
+            if name.startswith("CONDA_OVERRIDE_")
+        },
         files=tuple(str(path) for path in reversed(paths)),
     )
 
@@ -90,7 +120,12 @@ def _files(environ: Mapping[str, str]) -> Iterator[Path]:
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     yield from map(Path, _SYSTEM)
     home, config = _home.folder(environ), _home.config(environ)
-    folders = [_root(environ), config and config / "conda", home and home / ".config" / "conda", home and home / ".conda"]
+    folders = [
+        _root(environ),
+        config and config / "conda",
+        home and home / ".config" / "conda",
+        home and home / ".conda",
+    ]
     for folder in folders:
         yield from (folder / name for name in _NAMES) if folder else ()
     if home:
@@ -118,23 +153,37 @@ def _file(path: Path) -> dict[str, _Said]:
     try:
         table = YAML(typ="rt").load(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise SettingsError("a configuration file of conda cannot be read", value=str(path), cause=redact(str(error)), cure="mend it, or take it away") from error
+        raise SettingsError(
+            "a configuration file of conda cannot be read",
+            value=str(path),
+            cause=redact(str(error)),
+            cure="mend it, or take it away",
+        ) from error
     if not isinstance(table, dict):
         if table is None:
             return {}
-        raise SettingsError("a configuration file of conda is not a list of keys", value=str(path), cure="write it like `channels: [conda-forge]`")
+        raise SettingsError(
+            "a configuration file of conda is not a list of keys",
+            value=str(path),
+            cure="write it like `channels: [conda-forge]`",
+        )
     flags = _comments(table)
     return {
         key: _Said(value, f"{path}: {name}", {None: flags.get(name, ""), **_comments(value)})
         for name, value in table.items()
-        if (key := _ALIASES.get(str(name), str(name))) in (*_LISTS, *_MAPS, *_SINGLE) and value is not None
+        if (key := _ALIASES.get(str(name), str(name))) in (*_LISTS, *_MAPS, *_SINGLE)
+        and value is not None
     }
 
 
 def _comments(value: Any) -> dict[object, str]:
     """Key or position -> the flag behind it."""
     items = getattr(getattr(value, "ca", None), "items", {})
-    words = {key: " ".join(str(token.value) for token in tokens if hasattr(token, "value")) for key, tokens in items.items() if tokens}
+    words = {
+        key: " ".join(str(token.value) for token in tokens if hasattr(token, "value"))
+        for key, tokens in items.items()
+        if tokens
+    }
     found = {key: re.match(r"\s*#\s*!\s*(final|top|bottom)\b", text) for key, text in words.items()}
     return {key: match[1] for key, match in found.items() if match}
 
@@ -146,7 +195,15 @@ def _variables(environ: Mapping[str, str]) -> dict[str, _Said]:
         if environ.get(name, "").strip():
             text = environ[name].strip()
             meant = _ALIASES.get(key, key)
-            found[meant] = _Said([part.strip() for part in text.split(",") if part.strip()] if meant in _LISTS else text, name, {})
+            found[meant] = _Said(
+                (
+                    [part.strip() for part in text.split(",") if part.strip()]
+                    if meant in _LISTS
+                    else text
+                ),
+                name,
+                {},
+            )
     return found
 
 
@@ -154,7 +211,9 @@ def _variables(environ: Mapping[str, str]) -> dict[str, _Said]:
 
 
 def _until_final(found: Sequence[_Said]) -> Sequence[_Said]:
-    last = next((number for number, said in enumerate(found) if said.flags.get(None) == "final"), len(found))
+    last = next(
+        (number for number, said in enumerate(found) if said.flags.get(None) == "final"), len(found)
+    )
     return found[: last + 1]
 
 
@@ -163,7 +222,9 @@ def _strongest(found: Sequence[_Said]) -> _Said | None:
 
 
 def _list(found: Sequence[_Said], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Stronger first; `#!top` before and `#!bottom` behind all others, the weaker ones outside: an administrator's stay where they were put."""
+    """Stronger first; `#!top` before and `#!bottom` behind all others, the weaker ones outside: an
+    administrator's stay where they were put.
+    """
     top: list[str] = []
     middle: list[str] = []
     bottom: list[str] = []
@@ -171,9 +232,15 @@ def _list(found: Sequence[_Said], environ: Mapping[str, str]) -> tuple[str, ...]
         values = _texts(said, environ)
         flags = [said.flags.get(number, "") for number in range(len(values))]
         top[:0] = [value for value, flag in zip(values, flags, strict=True) if flag == "top"]
-        middle += [value for value, flag in zip(values, flags, strict=True) if flag not in ("top", "bottom")]
+        middle += [
+            value
+            for value, flag in zip(values, flags, strict=True)
+            if flag not in ("top", "bottom")
+        ]
         bottom += [value for value, flag in zip(values, flags, strict=True) if flag == "bottom"]
-    return tuple(dict.fromkeys([*top, *[value for value in middle if value not in bottom], *bottom]))
+    return tuple(
+        dict.fromkeys([*top, *[value for value in middle if value not in bottom], *bottom])
+    )
 
 
 def _map(found: Sequence[_Said]) -> dict[str, _Said]:
@@ -185,7 +252,9 @@ def _map(found: Sequence[_Said]) -> dict[str, _Said]:
         for name, value in said.value.items():
             if name not in final:
                 joined[str(name)] = _Said(value, f"{said.place}.{name}", _comments(value))
-        final |= {str(name) for name, flag in said.flags.items() if flag == "final" and name is not None}
+        final |= {
+            str(name) for name, flag in said.flags.items() if flag == "final" and name is not None
+        }
     return joined
 
 
@@ -193,7 +262,12 @@ def _map(found: Sequence[_Said]) -> dict[str, _Said]:
 
 
 def _wrong(said: _Said, expected: str) -> SettingsError:
-    return SettingsError("a value in conda's configuration cannot be used", value=redact(f"{said.place} = {said.value!r}"), cause=f"it takes {expected}", cure=f"give {expected}")
+    return SettingsError(
+        "a value in conda's configuration cannot be used",
+        value=redact(f"{said.place} = {said.value!r}"),
+        cause=f"it takes {expected}",
+        cure=f"give {expected}",
+    )
 
 
 def _texts(said: _Said, environ: Mapping[str, str]) -> list[str]:
@@ -211,7 +285,11 @@ def _text(said: _Said, environ: Mapping[str, str]) -> str:
 
 def _expanded(text: str, environ: Mapping[str, str]) -> str:
     """With `$NAME` and `${NAME}` replaced; names that are not set stay, as with conda."""
-    return re.sub(r"\$(?:(\w+)|\{(\w+)\})", lambda found: environ.get(found[1] or found[2], found[0]), str(text)).strip()
+    return re.sub(
+        r"\$(?:(\w+)|\{(\w+)\})",
+        lambda found: environ.get(found[1] or found[2], found[0]),
+        str(text),
+    ).strip()
 
 
 def _alias(said: _Said | None, environ: Mapping[str, str]) -> str:

@@ -53,7 +53,9 @@ def refuse_unknown(names: Iterable[str], label: str) -> None:
     """Raise SettingsError for a key that does not exist, with the nearest that does."""
     for name in names:
         if name not in KEYS:
-            raise SettingsError("a setting does not exist", value=f"{name} ({label})", cure=nearest(name))
+            raise SettingsError(
+                "a setting does not exist", value=f"{name} ({label})", cure=nearest(name)
+            )
 
 
 def nearest(name: str) -> str:

@@ -1,8 +1,8 @@
 """pip's own configuration, as far as it says where packages come from. uv does not read it.
 
-https://pip.pypa.io/en/stable/topics/configuration/: files, lowest first: global, user, site, the one that PIP_CONFIG_FILE
-names; within all of them [global] is weaker than the section of a command; PIP_* variables beat every file.
-"""
+https://pip.pypa.io/en/stable/topics/configuration/: files, lowest first: global, user, site, the
+one that PIP_CONFIG_FILE names; within all of them [global] is weaker than the section of a command;
+PIP_* variables beat every file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ def read(environ: Mapping[str, str], *, prefix: Path | None = None) -> dict[str,
     Raises:
         SettingsError: a file is there and cannot be read.
     """
-    parsers = [(path, _parser(path)) for path in _files(environ, prefix or Path(sys.prefix)) if path.is_file()]
+    parsers = [
+        (path, _parser(path))
+        for path in _files(environ, prefix or Path(sys.prefix))
+        if path.is_file()
+    ]
     said: dict[str, tuple[str, str]] = {}
     for section in _SECTIONS:
         for path, parser in parsers:
@@ -60,13 +64,18 @@ def read(environ: Mapping[str, str], *, prefix: Path | None = None) -> dict[str,
 
 
 def _files(environ: Mapping[str, str], prefix: Path) -> Iterator[Path]:
-    """Lowest first. PIP_CONFIG_FILE=os.devnull turns all of them off; another file there stands in for the user's."""
+    """Lowest first.
+
+    PIP_CONFIG_FILE=os.devnull turns all of them off; another file there stands in for the user's.
+    """
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
     for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
         yield Path(folder, "pip", "pip.conf")
-    yield Path("/Library/Application Support/pip/pip.conf" if sys.platform == "darwin" else "/etc/pip.conf")
+    yield Path(
+        "/Library/Application Support/pip/pip.conf" if sys.platform == "darwin" else "/etc/pip.conf"
+    )
     if not (named and Path(named).exists()):
         yield from _of_user(environ)
     yield prefix / "pip.conf"
@@ -94,12 +103,17 @@ def _parser(path: Path) -> RawConfigParser:
             parser.read_file(file)
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise SettingsError(
-            "a configuration file of pip cannot be read", value=str(path), cause=str(error), cure="mend it (pip config debug lists all), or set PIP_CONFIG_FILE=/dev/null"
+            "a configuration file of pip cannot be read",
+            value=str(path),
+            cause=str(error),
+            cure="mend it (pip config debug lists all), or set PIP_CONFIG_FILE=/dev/null",
         ) from error
     return parser
 
 
-def _section(path: Path, parser: RawConfigParser, section: str) -> Iterator[tuple[str, tuple[str, str]]]:
+def _section(
+    path: Path, parser: RawConfigParser, section: str
+) -> Iterator[tuple[str, tuple[str, str]]]:
     for name, value in parser.items(section) if parser.has_section(section) else ():
         option = name.lower().replace("_", "-").removeprefix("--")
         if option in KEYS and value:

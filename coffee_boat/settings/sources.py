@@ -16,7 +16,9 @@ _PREFIX = "COFFEE_BOAT_"
 _INDEX_KEYS = ("index_url", "extra_index_urls", "no_index")
 
 
-def all_of(arguments: Mapping[str, object], *, folder: Path, environ: Mapping[str, str]) -> tuple[list[Source], list[Finding]]:
+def all_of(
+    arguments: Mapping[str, object], *, folder: Path, environ: Mapping[str, str]
+) -> tuple[list[Source], list[Finding]]:
     """Every place that says something, strongest first, and what was odd.
 
     Raises:
@@ -43,12 +45,19 @@ def toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError("a configuration file cannot be read", value=str(path), cause=str(error), cure="mend the line that the cause names, or take the file away") from error
+        raise SettingsError(
+            "a configuration file cannot be read",
+            value=str(path),
+            cause=str(error),
+            cure="mend the line that the cause names, or take the file away",
+        ) from error
 
 
 def _arguments(arguments: Mapping[str, object], folder: Path) -> Source:
     keys.refuse_unknown(arguments, "argument")
-    return Source("argument", folder, {key: value for key, value in arguments.items() if value is not None})
+    return Source(
+        "argument", folder, {key: value for key, value in arguments.items() if value is not None}
+    )
 
 
 def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]) -> Source:
@@ -60,8 +69,16 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
         if key in keys.KEYS:
             values[key] = value
         else:
-            findings.append(Finding("a variable names no setting", name, "it is passed over", keys.nearest(key)))
-    return Source("variable", folder, values, textual=True, places={key: f"{_PREFIX}{key.upper()}" for key in values})
+            findings.append(
+                Finding("a variable names no setting", name, "it is passed over", keys.nearest(key))
+            )
+    return Source(
+        "variable",
+        folder,
+        values,
+        textual=True,
+        places={key: f"{_PREFIX}{key.upper()}" for key in values},
+    )
 
 
 def _project(folder: Path) -> Iterator[Source]:
@@ -74,9 +91,20 @@ def _project(folder: Path) -> Iterator[Source]:
 
 def _tool_table(path: Path) -> dict[str, Any] | None:
     tool = toml(path).get("tool", {})
-    said = next((tool[name] for name in ("coffee_boat", "coffee-boat") if name in tool), None) if isinstance(tool, dict) else None
+    said = (
+        next((tool[name] for name in ("coffee_boat", "coffee-boat") if name in tool), None)
+        if isinstance(tool, dict)
+        else None
+    )
     if said is not None and not isinstance(said, dict):
-        raise SettingsError("[tool.coffee_boat] is not a table", value=str(path), cure='write [tool.coffee_boat] on a line of its own, and below it lines like python = "3.11"')
+        raise SettingsError(
+            "[tool.coffee_boat] is not a table",
+            value=str(path),
+            cure=(
+                "write [tool.coffee_boat] on a line of its own, and below it lines like python ="
+                ' "3.11"'
+            ),
+        )
     return said
 
 
@@ -93,8 +121,12 @@ def _user_file(environ: Mapping[str, str]) -> Path | None:
     import platformdirs
 
     try:
-        return Path(platformdirs.user_config_dir("coffee_boat", appauthor=False), "config.toml").expanduser()
-    except RuntimeError:  # a user without a home has no file; older versions of platformdirs leave the "~"
+        return Path(
+            platformdirs.user_config_dir("coffee_boat", appauthor=False), "config.toml"
+        ).expanduser()
+    except (
+        RuntimeError
+    ):  # a user without a home has no file; older versions of platformdirs leave the "~"
         return None
 
 
@@ -105,14 +137,25 @@ def _from_table(label: str, folder: Path, table: Mapping[str, object]) -> Source
         key = name.replace("-", "_")
         keys.refuse_unknown([key], label)
         if key in values:
-            raise SettingsError("a setting is said twice in one place", value=f"{key} ({label})", cause="dashes and underscores are the same", cure="keep one of them")
+            raise SettingsError(
+                "a setting is said twice in one place",
+                value=f"{key} ({label})",
+                cause="dashes and underscores are the same",
+                cure="keep one of them",
+            )
         values[key] = value
     return Source(label, folder, values)
 
 
 def _uv(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
     if environ.get("UV_OFFLINE"):
-        yield Source("variable", folder, {"offline": environ["UV_OFFLINE"]}, textual=True, places={"offline": "UV_OFFLINE"})
+        yield Source(
+            "variable",
+            folder,
+            {"offline": environ["UV_OFFLINE"]},
+            textual=True,
+            places={"offline": "UV_OFFLINE"},
+        )
 
 
 def _pip(environ: Mapping[str, str], folder: Path, findings: list[Finding]) -> Source:
@@ -121,11 +164,28 @@ def _pip(environ: Mapping[str, str], folder: Path, findings: list[Finding]) -> S
     _yield_to_uv(said, _INDEX_KEYS, uvconf.index_said(environ, folder, toml), findings)
     _yield_to_uv(said, ("find_links",), uvconf.find_links_said(environ, folder, toml), findings)
     values = {key: text for key, (text, _) in said.items()}
-    return Source("pip's configuration", folder, values, textual=True, forgiving=True, places={key: place for key, (_, place) in said.items()})
+    return Source(
+        "pip's configuration",
+        folder,
+        values,
+        textual=True,
+        forgiving=True,
+        places={key: place for key, (_, place) in said.items()},
+    )
 
 
-def _yield_to_uv(said: dict[str, tuple[str, str]], names: tuple[str, ...], by_uv: str, findings: list[Finding]) -> None:
+def _yield_to_uv(
+    said: dict[str, tuple[str, str]], names: tuple[str, ...], by_uv: str, findings: list[Finding]
+) -> None:
     for name in names if by_uv else ():
         if name in said:
             _, place = said.pop(name)
-            findings.append(Finding("a setting of pip is left aside", place, f"uv's own setting is stronger: {by_uv}", "set one of them only", "note"))
+            findings.append(
+                Finding(
+                    "a setting of pip is left aside",
+                    place,
+                    f"uv's own setting is stronger: {by_uv}",
+                    "set one of them only",
+                    "note",
+                )
+            )

@@ -1,7 +1,8 @@
-"""What uv's own configuration says about indexes: uv applies it itself, so pip's words on the same matter must not be passed to it.
+"""What uv's own configuration says about indexes: uv applies it itself, so pip's words on the same
+matter must not be passed to it.
 
-https://docs.astral.sh/uv/reference/environment/ and /uv/concepts/configuration-files/. Values are not read here, but for UV_OFFLINE.
-"""
+https://docs.astral.sh/uv/reference/environment/ and /uv/concepts/configuration-files/. Values are
+not read here, but for UV_OFFLINE."""
 
 from __future__ import annotations
 
@@ -17,30 +18,51 @@ _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_IN
 _INDEX_KEYS = ("index", "index-url", "extra-index-url", "no-index")
 
 
-def index_said(environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]) -> str:
+def index_said(
+    environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]
+) -> str:
     """Where uv is told which indexes to use; empty if nowhere."""
     return _said(environ, folder, toml, _INDEX_VARIABLES, _INDEX_KEYS)
 
 
-def find_links_said(environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]) -> str:
+def find_links_said(
+    environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]
+) -> str:
     """Where uv is told which folders of wheels to use; empty if nowhere."""
     return _said(environ, folder, toml, ("UV_FIND_LINKS",), ("find-links",))
 
 
-def _said(environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]], variables: tuple[str, ...], keys: tuple[str, ...]) -> str:
+def _said(
+    environ: Mapping[str, str],
+    folder: Path,
+    toml: Callable[[Path], dict[str, Any]],
+    variables: tuple[str, ...],
+    keys: tuple[str, ...],
+) -> str:
     named = (name for name in variables if environ.get(name))
-    tables = (f"{path}: {key}" for path, table in _tables(environ, folder, toml) for key in keys if key in table or key in table.get("pip", {}))
+    tables = (
+        f"{path}: {key}"
+        for path, table in _tables(environ, folder, toml)
+        for key in keys
+        if key in table or key in table.get("pip", {})
+    )
     return next(named, "") or next(tables, "")
 
 
-def _tables(environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    """The nearest project's, the user's, the system's; one file that UV_CONFIG_FILE names stands for all."""
+def _tables(
+    environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The nearest project's, the user's, the system's; one file that UV_CONFIG_FILE names stands
+    for all.
+    """
     if environ.get("UV_NO_CONFIG"):
         return
     if environ.get("UV_CONFIG_FILE"):
         yield from _table(Path(environ["UV_CONFIG_FILE"]), toml)
         return
-    yield from next(filter(None, (_of_project(place, toml) for place in (folder, *folder.parents))), [])
+    yield from next(
+        filter(None, (_of_project(place, toml) for place in (folder, *folder.parents))), []
+    )
     config = _home.config(environ)
     if config is not None:
         yield from _table(config / "uv" / "uv.toml", toml)
@@ -50,14 +72,22 @@ def _tables(environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dic
         yield from _table(Path("/etc/uv/uv.toml"), toml)
 
 
-def _of_project(folder: Path, toml: Callable[[Path], dict[str, Any]]) -> list[tuple[Path, Mapping[str, Any]]]:
+def _of_project(
+    folder: Path, toml: Callable[[Path], dict[str, Any]]
+) -> list[tuple[Path, Mapping[str, Any]]]:
     own = list(_table(folder / "uv.toml", toml))
     if own or not (folder / "pyproject.toml").is_file():
         return own
     tool = toml(folder / "pyproject.toml").get("tool", {})
-    return [(folder / "pyproject.toml", tool["uv"])] if isinstance(tool, dict) and isinstance(tool.get("uv"), dict) else []
+    return (
+        [(folder / "pyproject.toml", tool["uv"])]
+        if isinstance(tool, dict) and isinstance(tool.get("uv"), dict)
+        else []
+    )
 
 
-def _table(path: Path, toml: Callable[[Path], dict[str, Any]]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+def _table(
+    path: Path, toml: Callable[[Path], dict[str, Any]]
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     if path.is_file():
         yield path, toml(path)

@@ -49,27 +49,44 @@ class Said:
         """Where it was said, for people."""
         return self.source.places.get(self.key) or f"{self.source.label}: {self.key}"
 
-    def error(self, what: str, *, value: object = None, cause: str = "", cure: str) -> SettingsError:
+    def error(
+        self, what: str, *, value: object = None, cause: str = "", cure: str
+    ) -> SettingsError:
         """An error that names place, key and value, without credentials."""
         shown = self.value if value is None else value
-        return SettingsError(what, value=redact(f"{self.place} = {shown!r}"), cause=cause, cure=redact(cure))
+        return SettingsError(
+            what, value=redact(f"{self.place} = {shown!r}"), cause=cause, cure=redact(cure)
+        )
 
     def wrong(self, expected: str, cure: str = "") -> SettingsError:
         """An error for a value of a wrong type."""
-        return self.error("a setting cannot be used", cause=f"it takes {expected}", cure=cure or f"give {expected}")
+        return self.error(
+            "a setting cannot be used",
+            cause=f"it takes {expected}",
+            cure=cure or f"give {expected}",
+        )
 
     def absolute(self, text: str) -> str:
         """A path as the source means it: links are kept."""
         try:
             return os.path.normpath(self.source.folder / Path(text).expanduser())
         except RuntimeError as error:
-            raise self.error("a home folder is not known", value=text, cause=str(error), cure="write the whole path") from error
+            raise self.error(
+                "a home folder is not known",
+                value=text,
+                cause=str(error),
+                cure="write the whole path",
+            ) from error
 
     def existing(self, text: str) -> str:
         """A path where something is."""
         path = self.absolute(text)
         if not os.path.exists(path):  # noqa: PTH110  (False where Path.exists raises)
-            raise self.error("a setting names a file that is not there", value=path, cure="correct the path, or take the setting out")
+            raise self.error(
+                "a setting names a file that is not there",
+                value=path,
+                cure="correct the path, or take the setting out",
+            )
         return path
 
 
@@ -83,7 +100,11 @@ def text(said: Said) -> str:
 
 def flag(said: Said) -> bool:
     """True or false."""
-    if said.source.textual and isinstance(said.value, str) and said.value.strip().lower() in _YES | _NO:
+    if (
+        said.source.textual
+        and isinstance(said.value, str)
+        and said.value.strip().lower() in _YES | _NO
+    ):
         return said.value.strip().lower() in _YES
     if not isinstance(said.value, bool):
         raise said.wrong("true or false")
@@ -95,26 +116,44 @@ def texts(said: Said) -> tuple[str, ...]:
     if said.source.textual and isinstance(said.value, str):
         return tuple(said.value.split())
     if not isinstance(said.value, (list, tuple)):
-        raise said.wrong("a list of texts", cure=f"write [{said.value!r}]" if isinstance(said.value, str) else "")
+        raise said.wrong(
+            "a list of texts", cure=f"write [{said.value!r}]" if isinstance(said.value, str) else ""
+        )
     return tuple(text(replace(said, value=part)) for part in said.value)
 
 
 def names(said: Said) -> tuple[str, ...]:
-    """Normalized names, as pip's --no-binary takes them: :all: for every package, :none: to begin anew."""
+    """Normalized names, as pip's --no-binary takes them: :all: for every package, :none: to begin
+    anew.
+    """
     from packaging.utils import canonicalize_name
 
-    listed = texts(replace(said, value=said.value.replace(",", " ")) if said.source.textual and isinstance(said.value, str) else said)
-    after_none = listed[len(listed) - listed[::-1].index(":none:") :] if ":none:" in listed else listed
-    return tuple(name if name.startswith(":") else str(canonicalize_name(name)) for name in after_none)
+    listed = texts(
+        replace(said, value=said.value.replace(",", " "))
+        if said.source.textual and isinstance(said.value, str)
+        else said
+    )
+    after_none = (
+        listed[len(listed) - listed[::-1].index(":none:") :] if ":none:" in listed else listed
+    )
+    return tuple(
+        name if name.startswith(":") else str(canonicalize_name(name)) for name in after_none
+    )
 
 
 def seconds(said: Said) -> float:
     """A finite number, not below 0."""
     try:
-        number = float(said.value) if said.source.textual and isinstance(said.value, str) else said.value
+        number = (
+            float(said.value) if said.source.textual and isinstance(said.value, str) else said.value
+        )
     except ValueError:
         number = None
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < float("inf"):
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, (int, float))
+        or not 0 <= number < float("inf")
+    ):
         raise said.wrong("a number of seconds")
     return float(number)
 
@@ -136,7 +175,10 @@ def preflight(said: Said) -> str:
 def interpreter(said: Said) -> str:
     """A version, or a path."""
     if isinstance(said.value, float):
-        raise said.wrong("a text", cure='write it in quotes, as python = "3.11": without them, 3.10 is the number 3.1')
+        raise said.wrong(
+            "a text",
+            cure='write it in quotes, as python = "3.11": without them, 3.10 is the number 3.1',
+        )
     value = text(said)
     return said.absolute(value) if "/" in value or value.startswith("~") else value
 
@@ -162,8 +204,17 @@ def url(said: Said) -> str:
     value = text(said)
     if not re.match(r"(https?|file)://\S", value):
         host = re.match(r"[\w.\-]+\.\w+(/|$)", value)
-        cure = f"write https://{value}" if host else "write https://..., or name a folder of wheels in find_links"
-        raise said.error("an index is named by a URL", value=value, cause="it begins with neither https:// nor file://", cure=cure)
+        cure = (
+            f"write https://{value}"
+            if host
+            else "write https://..., or name a folder of wheels in find_links"
+        )
+        raise said.error(
+            "an index is named by a URL",
+            value=value,
+            cause="it begins with neither https:// nor file://",
+            cure=cure,
+        )
     return value
 
 
@@ -189,7 +240,14 @@ def _link(value: str, said: Said) -> str:
     local = said.absolute(value.removeprefix("file:").removeprefix("//"))
     if os.path.exists(local) or not said.source.forgiving:  # noqa: PTH110  (False where Path.exists raises)
         return said.existing(local)
-    said.findings.append(Finding("a folder of wheels is not there", f"{local} ({said.place})", "pip passes over it as well", "correct the path, or take the setting out"))
+    said.findings.append(
+        Finding(
+            "a folder of wheels is not there",
+            f"{local} ({said.place})",
+            "pip passes over it as well",
+            "correct the path, or take the setting out",
+        )
+    )
     return ""
 
 
@@ -202,8 +260,17 @@ def _is_remote(value: str, said: Said) -> bool:
     if not _SCHEME.match(value):
         return False
     if not said.source.forgiving:
-        raise said.error("a file of constraints is named by a URL", value=value, cure="download it, and name the file")
+        raise said.error(
+            "a file of constraints is named by a URL",
+            value=value,
+            cure="download it, and name the file",
+        )
     said.findings.append(
-        Finding("constraints are not used", redact(f"{value} ({said.place})"), "files of constraints are read from this machine only", "download it, and set constraints = [file]")
+        Finding(
+            "constraints are not used",
+            redact(f"{value} ({said.place})"),
+            "files of constraints are read from this machine only",
+            "download it, and set constraints = [file]",
+        )
     )
     return True

@@ -8,9 +8,9 @@
     uses          when an archive was used last, and which can go
     failures      what drivers raise, in words that help
 
-An archive is kept in a stage as boat-<12 digits of its id>-<12 digits of the file's own sha256>.tar.gz: two people who have the same packages use one file, and where
-another compressor made other bytes of them, nobody has to replace what sessions of others still need.
-"""
+An archive is kept in a stage as boat-<12 digits of its id>-<12 digits of the file's own
+sha256>.tar.gz: two people who have the same packages use one file, and where another compressor
+made other bytes of them, nobody has to replace what sessions of others still need."""
 
 from __future__ import annotations
 
@@ -29,15 +29,20 @@ from coffee_boat.ship.uses import Leftover, Pruned, leftovers, prune
 __all__ = ["Leftover", "Pruned", "leftovers", "prune", "ship"]
 
 
-def ship(archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None, store: Store | None = None) -> Shipped:
+def ship(
+    archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None, store: Store | None = None
+) -> Shipped:
     """Make the archive readable for executors.
 
     Args:
         archive: a finished archive on this machine.
-        stage: a folder: a path, or a URL (file:///shared, hdfs:///boats, s3://bucket/boats); the archive is uploaded there under a content-addressed name, unless
-            it is there already. None leaves it where it is: Spark's own file server sends it (SparkContext.addArchive of a local file).
+        stage: a folder: a path, or a URL (file:///shared, hdfs:///boats, s3://bucket/boats); the
+        archive is uploaded there under a content-addressed name, unless
+            it is there already. None leaves it where it is: Spark's own file server sends it
+            (SparkContext.addArchive of a local file).
         hadoop: reaches hdfs:// and what else only a JVM can.
-        store: remembers which files there hold our bytes; without one each call reads what is there.
+        store: remembers which files there hold our bytes; without one each call reads what is
+        there.
 
     Raises:
         ShipError: the stage cannot be reached or written, or holds something else under that name.
@@ -45,7 +50,12 @@ def ship(archive: Archive, stage: str | None, *, hadoop: Hadoop | None = None, s
     """
     local = Path(archive.path)
     if not local.is_file():
-        raise ShipError("the archive is not there any more", value=archive.path, cause="the store was cleaned since it was built", cure="call launch_ship again")
+        raise ShipError(
+            "the archive is not there any more",
+            value=archive.path,
+            cause="the store was cleaned since it was built",
+            cure="call launch_ship again",
+        )
     if stage is None:
         return Shipped(archive, local.as_uri())
     url = url_of(stage)
@@ -66,17 +76,29 @@ def _put(archive: Archive, local: Path, place: Place, store: Store | None) -> Sh
     if there is None or not compared.known(store, place, there, digest):
         _check(there, place, local, digest, place.uri(name))
         compared.note(store, place, there, digest)
-    return Shipped(archive, place.uri(name), (*trust.findings(there, place.folders(), place.user), *noted))
+    return Shipped(
+        archive, place.uri(name), (*trust.findings(there, place.folders(), place.user), *noted)
+    )
 
 
-def _remember_upload(there: Status | None, place: Place, local: Path, digest: str, store: Store | None) -> None:
+def _remember_upload(
+    there: Status | None, place: Place, local: Path, digest: str, store: Store | None
+) -> None:
     if there is not None and there.size == local.stat().st_size:
         compared.note(store, place, there, digest)
 
 
 def _check(there: Status | None, place: Place, local: Path, digest: str, uri: str) -> None:
-    """Refuse what has our name and other bytes. The name says what it must hold, so nobody meant to change it."""
-    if there is None or not there.is_file or there.size != local.stat().st_size or place.sha256(there.name) != digest:
+    """Refuse what has our name and other bytes.
+
+    The name says what it must hold, so nobody meant to change it.
+    """
+    if (
+        there is None
+        or not there.is_file
+        or there.size != local.stat().st_size
+        or place.sha256(there.name) != digest
+    ):
         owner = f" by its owner, {there.owner}" if there is not None and there.owner else ""
         raise ShipError(
             "the stage holds something else under the archive's name",
@@ -93,8 +115,22 @@ def _note(place: Place, there: Status | None) -> tuple[Finding, ...]:
         with explained(""):
             uses.note(place, there)
     except ShipError as error:
-        cause, cure = f"you may not write there, and `boat cache prune --stage` goes by such notes: {error.cause}", "ask its owner to keep archives longer than sessions last"
-        return (Finding("the stage could not note that its archive is in use", there.name, cause, cure, severity="note"),)
+        cause, cure = (
+            (
+                "you may not write there, and `boat cache prune --stage` goes by such notes:"
+                f" {error.cause}"
+            ),
+            "ask its owner to keep archives longer than sessions last",
+        )
+        return (
+            Finding(
+                "the stage could not note that its archive is in use",
+                there.name,
+                cause,
+                cure,
+                severity="note",
+            ),
+        )
     return ()
 
 

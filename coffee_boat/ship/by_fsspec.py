@@ -28,10 +28,22 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
 _BLOCK = 1 << 20
-_DRIVERS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "oss": "ossfs", "oci": "ocifs"}
+_DRIVERS = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+    "oss": "ossfs",
+    "oci": "ocifs",
+}
 """The package of PyPI that has the scheme's driver."""
 _HADOOPS_NAMES = {"gcs": ("gs",), "s3": ("s3", "s3a")}
-"""Where fsspec knows a scheme that Hadoop has another name for. Apache's Hadoop has no s3://, which is s3a:// there; a vendor's may have one (Amazon's EMR)."""
+"""Where fsspec knows a scheme that Hadoop has another name for.
+
+Apache's Hadoop has no s3://, which is s3a:// there; a vendor's may have one (Amazon's EMR).
+"""
 _JARS = {
     "s3a": "hadoop-aws, of the version of the hadoop-client-api there, with AWS's SDK",
     "gs": "gcs-connector",
@@ -41,7 +53,9 @@ _JARS = {
 _TIMES = ("mtime", "LastModified", "last_modified", "updated", "modificationTime", "created")
 """When it was written, in the words of: local files, s3fs, adlfs, gcsfs, webhdfs, memory."""
 _VERSIONS = ("VersionId", "generation", "ETag", "etag")
-"""What an object store gives each object that is written, in the words of: s3fs, gcsfs, s3fs and ossfs, adlfs."""
+"""What an object store gives each object that is written, in the words of: s3fs, gcsfs, s3fs and
+ossfs, adlfs.
+"""
 _READABLE = "644"
 
 
@@ -103,7 +117,9 @@ class FsspecPlace:
 
     def put(self, local: Path, name: str) -> bool:
         """By the driver's `put_file`."""
-        how = {"permissions": _READABLE} if self._scheme in {"webhdfs", "swebhdfs"} else {}  # its own default is 0511
+        how = (
+            {"permissions": _READABLE} if self._scheme in {"webhdfs", "swebhdfs"} else {}
+        )  # its own default is 0511
         size = local.stat().st_size
 
         def write(path: str) -> None:
@@ -118,7 +134,11 @@ class FsspecPlace:
         return True
 
     def mark(self, name: str) -> None:
-        """An empty file. In a shared folder it takes the place of what is there, which may be a link to somewhere else."""
+        """An empty file.
+
+        In a shared folder it takes the place of what is there, which may be a link to somewhere
+        else.
+        """
         if self._scheme == "file":
             self._write_aside(name, self._touch, 0, self._replace)
         else:
@@ -146,7 +166,13 @@ class FsspecPlace:
         except FileNotFoundError:
             return None
 
-    def _write_aside(self, name: str, write: Callable[[str], None], size: int, publish: Callable[[str, str], bool]) -> bool:
+    def _write_aside(
+        self,
+        name: str,
+        write: Callable[[str], None],
+        size: int,
+        publish: Callable[[str, str], bool],
+    ) -> bool:
         """Under a temporary name, then published: nobody reads half an archive."""
         self._files.makedirs(self._folder or "/", exist_ok=True)
         unfinished = self._path(f".{name}.{uuid.uuid4().hex}")
@@ -156,17 +182,23 @@ class FsspecPlace:
                 raise _incomplete(self.uri(name))
             return publish(unfinished, name)
         finally:
-            with contextlib.suppress(Exception):  # moved; or the first error is the one to tell, and what is left has a name that `prune` knows
+            with contextlib.suppress(
+                Exception
+            ):  # moved; or the first error is the one to tell, and what is left has a name that `prune` knows
                 self._files.rm_file(unfinished)
 
     def _publish(self, unfinished: str, name: str) -> bool:
-        """Without replacing what is there: YARN refuses a file whose time changed since an application named it. False if something is there."""
+        """Without replacing what is there: YARN refuses a file whose time changed since an
+        application named it. False if something is there.
+        """
         if self._scheme == "file":
             with contextlib.suppress(OSError):  # no hard links on some shared folders
                 return _linked(unfinished, self._path(name))
         if self.status(name) is not None:
             return False
-        self._files.mv(unfinished, self._path(name))  # fsspec's WebHDFS does not say that the NameNode refused
+        self._files.mv(
+            unfinished, self._path(name)
+        )  # fsspec's WebHDFS does not say that the NameNode refused
         if self.status(name) is None:
             raise _incomplete(self.uri(name))
         return self.status(unfinished.rpartition("/")[2]) is None
@@ -182,7 +214,12 @@ def _linked(unfinished: str, path: str) -> bool:
 
 
 def _incomplete(uri: str) -> ShipError:
-    return ShipError("the upload is not complete", value=uri, cause="a full disk or a connection that broke", cure="free some space there and call launch_ship again")
+    return ShipError(
+        "the upload is not complete",
+        value=uri,
+        cause="a full disk or a connection that broke",
+        cure="free some space there and call launch_ship again",
+    )
 
 
 def _driver(url: str) -> tuple[AbstractFileSystem, str]:
@@ -192,19 +229,38 @@ def _driver(url: str) -> tuple[AbstractFileSystem, str]:
     try:
         if scheme == "file":
             return fsspec.filesystem("file"), os.path.realpath(local_path(url))
-        files, path = fsspec.core.url_to_fs(url, skip_instance_cache=True, **_as_hadoop_does(scheme))  # a kept one has the credentials and listings of its first use
+        files, path = fsspec.core.url_to_fs(
+            url, skip_instance_cache=True, **_as_hadoop_does(scheme)
+        )  # a kept one has the credentials and listings of its first use
     except ImportError as error:
         package = _DRIVERS.get(scheme, "what it names")
-        cure = f"pip install {package}, or stage to a folder that all nodes mount: file:///shared; without stage= Spark sends the archive itself ({scheme}:// is then not needed)"
-        raise NoDriverError("the driver for the stage is not installed", value=url, cause=f"fsspec reaches {scheme}:// by {package}: {error}", cure=cure) from error
-    except ValueError as error:  # a scheme that fsspec does not know, or a driver that lacks an account
-        cure = "use a URL such as file:///shared, s3://bucket/boats or hdfs:///boats; the driver's own settings are read from its variables and from ~/.config/fsspec"
-        raise NoDriverError("the stage cannot be used", value=url, cause=str(error), cure=cure) from error
+        cure = (
+            f"pip install {package}, or stage to a folder that all nodes mount: file:///shared;"
+            f" without stage= Spark sends the archive itself ({scheme}:// is then not needed)"
+        )
+        raise NoDriverError(
+            "the driver for the stage is not installed",
+            value=url,
+            cause=f"fsspec reaches {scheme}:// by {package}: {error}",
+            cure=cure,
+        ) from error
+    except (
+        ValueError
+    ) as error:  # a scheme that fsspec does not know, or a driver that lacks an account
+        cure = (
+            "use a URL such as file:///shared, s3://bucket/boats or hdfs:///boats; the driver's own"
+            " settings are read from its variables and from ~/.config/fsspec"
+        )
+        raise NoDriverError(
+            "the stage cannot be used", value=url, cause=str(error), cure=cure
+        ) from error
     return files, path
 
 
 def _as_hadoop_does(scheme: str) -> dict[str, Any]:
-    """Without Kerberos, WebHDFS believes the name that it is told; fsspec tells none, which is the user dr.who."""
+    """Without Kerberos, WebHDFS believes the name that it is told; fsspec tells none, which is the
+    user dr.who.
+    """
     import fsspec
 
     configured: Mapping[str, Any] = fsspec.config.conf.get(scheme, {})
@@ -214,7 +270,11 @@ def _as_hadoop_does(scheme: str) -> dict[str, Any]:
 
 
 def _our_name(scheme: str) -> str:
-    return _user(os.geteuid()) if scheme == "file" else os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+    return (
+        _user(os.geteuid())
+        if scheme == "file"
+        else os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
+    )
 
 
 def _seen_by_spark(url: str, hadoop: Hadoop | None) -> str:
@@ -233,8 +293,16 @@ def _seen_by_spark(url: str, hadoop: Hadoop | None) -> str:
 
 def _no_driver(url: str, scheme: str) -> ShipError:
     jar = _JARS.get(scheme, "its jar")
-    cure = f"put {jar} where Spark's own jars are, on the driver and on the nodes, or name it in spark.driver.extraClassPath and spark.executor.extraClassPath"
-    return ShipError("Spark's Hadoop has no driver for the stage", value=url, cause=f"executors could not read {scheme}://: Spark does not bring {jar}", cure=cure)
+    cure = (
+        f"put {jar} where Spark's own jars are, on the driver and on the nodes, or name it in"
+        " spark.driver.extraClassPath and spark.executor.extraClassPath"
+    )
+    return ShipError(
+        "Spark's Hadoop has no driver for the stage",
+        value=url,
+        cause=f"executors could not read {scheme}://: Spark does not bring {jar}",
+        cure=cure,
+    )
 
 
 def _status(info: Mapping[str, Any]) -> Status:
@@ -243,23 +311,43 @@ def _status(info: Mapping[str, Any]) -> Status:
         size=int(info["size"] or 0),
         modified=_modified(info),
         is_file=info["type"] == "file" and not info.get("islink"),
-        owner=_user(info["uid"]) if "uid" in info else str(info.get("owner", "")) if "permission" in info else "",
+        owner=(
+            _user(info["uid"])
+            if "uid" in info
+            else str(info.get("owner", ""))
+            if "permission" in info
+            else ""
+        ),
         group=_group(info["gid"]) if "gid" in info else str(info.get("group", "")),
-        mode=stat.S_IMODE(info["mode"]) if "uid" in info else int(info["permission"], 8) if "permission" in info else None,
+        mode=(
+            stat.S_IMODE(info["mode"])
+            if "uid" in info
+            else int(info["permission"], 8)
+            if "permission" in info
+            else None
+        ),
     )
 
 
 def _identity(info: Mapping[str, Any], scheme: str) -> str:
     if scheme == "file":
         return _inode(info)
-    words = ("fileId",) if scheme in {"webhdfs", "swebhdfs"} else _VERSIONS if scheme in OBJECT_STORES else ()
+    words = (
+        ("fileId",)
+        if scheme in {"webhdfs", "swebhdfs"}
+        else _VERSIONS
+        if scheme in OBJECT_STORES
+        else ()
+    )
     return " ".join(f"{word}={info[word]}" for word in words if info.get(word))
 
 
 def _inode(info: Mapping[str, Any]) -> str:
     """With the time of the last change, which the kernel sets; nobody else can."""
     found = os.lstat(info["name"])
-    if (found.st_ino, found.st_uid, found.st_gid, found.st_mode) != tuple(info[word] for word in ("ino", "uid", "gid", "mode")):
+    if (found.st_ino, found.st_uid, found.st_gid, found.st_mode) != tuple(
+        info[word] for word in ("ino", "uid", "gid", "mode")
+    ):
         return ""  # another file since the moment before
     return f"{found.st_ino} {found.st_ctime_ns}"
 

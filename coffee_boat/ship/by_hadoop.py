@@ -1,7 +1,8 @@
-"""Stages that Spark's own Hadoop reaches, in a JVM: HDFS with the user's Kerberos ticket, HA and configuration.
+"""Stages that Spark's own Hadoop reaches, in a JVM: HDFS with the user's Kerberos ticket, HA and
+configuration.
 
-No byte of an archive passes through py4j, which would copy each one several times: the JVM reads the local file itself, and it computes the digest itself.
-"""
+No byte of an archive passes through py4j, which would copy each one several times: the JVM reads
+the local file itself, and it computes the digest itself."""
 
 from __future__ import annotations
 
@@ -18,20 +19,35 @@ from coffee_boat.ship.failures import explained
 from coffee_boat.ship.places import OBJECT_STORES, Place, Status, scheme_of
 
 _AT_ONCE = OBJECT_STORES - {"abfs", "abfss"}
-"""Object stores whose Hadoop driver shows a file when it is closed; Azure's shows it as it grows, and renames it in one step."""
+"""Object stores whose Hadoop driver shows a file when it is closed; Azure's shows it as it grows,
+and renames it in one step.
+"""
 
-_HASTE = {"ipc.client.connect.max.retries": "3", "ipc.client.connect.max.retries.on.timeouts": "1", "ipc.client.connect.timeout": "10000"}
+_HASTE = {
+    "ipc.client.connect.max.retries": "3",
+    "ipc.client.connect.max.retries.on.timeouts": "1",
+    "ipc.client.connect.timeout": "10000",
+}
 """Hadoop's own defaults wait a quarter of an hour for a host that does not answer."""
 
 
 @contextmanager
 def opened(url: str, hadoop: Hadoop) -> Iterator[Place]:
-    """The stage by the FileSystem that Hadoop's configuration names for it; one of its own, closed at the end."""
-    with hadoop.jvm() as jvm, explained(url):  # while the JVM is there to say what its exceptions mean
+    """The stage by the FileSystem that Hadoop's configuration names for it; one of its own, closed
+    at the end.
+    """
+    with (
+        hadoop.jvm() as jvm,
+        explained(url),
+    ):  # while the JVM is there to say what its exceptions mean
         path = jvm.org.apache.hadoop.fs.Path(url)
-        files = jvm.org.apache.hadoop.fs.FileSystem.newInstance(path.toUri(), _configuration(jvm, hadoop.conf))
+        files = jvm.org.apache.hadoop.fs.FileSystem.newInstance(
+            path.toUri(), _configuration(jvm, hadoop.conf)
+        )
         try:
-            yield HadoopPlace(jvm, files, files.makeQualified(path), at_once=scheme_of(url) in _AT_ONCE)
+            yield HadoopPlace(
+                jvm, files, files.makeQualified(path), at_once=scheme_of(url) in _AT_ONCE
+            )
         finally:
             files.close()
 
@@ -42,8 +58,12 @@ def serves(scheme: str, hadoop: Hadoop) -> bool:
 
     with hadoop.jvm() as jvm:
         try:
-            jvm.org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, _configuration(jvm, hadoop.conf))
-        except Py4JJavaError:  # UnsupportedFileSystemException, or ClassNotFoundException where only the configuration knows it
+            jvm.org.apache.hadoop.fs.FileSystem.getFileSystemClass(
+                scheme, _configuration(jvm, hadoop.conf)
+            )
+        # UnsupportedFileSystemException, or ClassNotFoundException where only the configuration
+        # knows it
+        except Py4JJavaError:
             return False
     return True
 
@@ -53,7 +73,9 @@ class HadoopPlace:
 
     def __init__(self, jvm: Any, files: Any, folder: Any, *, at_once: bool) -> None:
         self._jvm, self._files, self._folder, self._at_once = jvm, files, folder, at_once
-        self.user = str(jvm.org.apache.hadoop.security.UserGroupInformation.getCurrentUser().getShortUserName())
+        self.user = str(
+            jvm.org.apache.hadoop.security.UserGroupInformation.getCurrentUser().getShortUserName()
+        )
 
     def uri(self, name: str) -> str:
         """With the cluster's name in it: executors may have another default, or none."""
@@ -65,7 +87,11 @@ class HadoopPlace:
 
     def listing(self) -> list[Status]:
         """By listStatus."""
-        return [] if self._status(self._folder) is None else [_status(found) for found in self._files.listStatus(self._folder)]
+        return (
+            []
+            if self._status(self._folder) is None
+            else [_status(found) for found in self._files.listStatus(self._folder)]
+        )
 
     def folders(self) -> list[Status]:
         """As far as they exist."""
@@ -94,7 +120,9 @@ class HadoopPlace:
             self._copy(local, unfinished)
             return bool(self._files.rename(unfinished, self._path(name)))
         finally:
-            with contextlib.suppress(Exception):  # moved; or the first error is the one to tell, and what is left has a name that `prune` knows
+            with contextlib.suppress(
+                Exception
+            ):  # moved; or the first error is the one to tell, and what is left has a name that `prune` knows
                 self._files.delete(unfinished, False)
 
     def mark(self, name: str) -> None:
@@ -124,7 +152,9 @@ class HadoopPlace:
             raise
 
     def _identity(self, found: Any) -> str:
-        """HDFS's number of a file, which no other file ever gets; who may not write the file cannot set its time either. Other file systems tell none here."""
+        """HDFS's number of a file, which no other file ever gets; who may not write the file cannot
+        set its time either. Other file systems tell none here.
+        """
         from py4j.protocol import Py4JError
 
         if self._files.getUri().getScheme() != "hdfs" or not found.isFile():
@@ -136,14 +166,18 @@ class HadoopPlace:
 
 
 def _configuration(jvm: Any, conf: Mapping[str, str]) -> Any:
-    """Hadoop's configuration as Spark makes it: the user's files, then spark.hadoop.* and what Spark takes from AWS's variables."""
+    """Hadoop's configuration as Spark makes it: the user's files, then spark.hadoop.* and what
+    Spark takes from AWS's variables.
+    """
     settings = jvm.org.apache.spark.SparkConf(False)
     for key, value in conf.items():
         settings.set(key, value)
     configuration = jvm.org.apache.spark.deploy.SparkHadoopUtil.get().newConfiguration(settings)
     for key, value in _HASTE.items():
         sources = configuration.getPropertySources(key)
-        if sources is None or all(source.endswith("-default.xml") for source in sources):  # not said by the user
+        if sources is None or all(
+            source.endswith("-default.xml") for source in sources
+        ):  # not said by the user
             configuration.set(key, value)
     return configuration
 

@@ -19,73 +19,111 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind("SafeMode|safe mode", "HDFS is in safe mode and takes no files", "wait until its DataNodes have reported, or ask its administrator: hdfs dfsadmin -safemode get"),
     _Kind(
-        r"SIMPLE authentication is not enabled|GSS initiate failed|Client cannot authenticate via|GSSException",
+        "SafeMode|safe mode",
+        "HDFS is in safe mode and takes no files",
+        "wait until its DataNodes have reported, or ask its administrator: hdfs dfsadmin"
+        " -safemode get",
+    ),
+    _Kind(
+        r"SIMPLE authentication is not enabled|GSS initiate failed|Client cannot authenticate"
+        r" via|GSSException",
         "the stage asks for Kerberos, and there is no valid ticket",
         "kinit, and start Python again; or spark.kerberos.keytab and spark.kerberos.principal",
     ),
     _Kind(
         r"Incomplete HDFS URI|no host: hdfs",
         "the stage does not say which cluster, and no configuration of Hadoop does",
-        "export HADOOP_CONF_DIR=<the folder with core-site.xml> before Python starts, or name it: hdfs://namenode:8020/boats",
+        "export HADOOP_CONF_DIR=<the folder with core-site.xml> before Python starts, or name it:"
+        " hdfs://namenode:8020/boats",
     ),
     _Kind(
         r"No FileSystem for scheme|ClassNotFoundException|NoClassDefFoundError",
         "Spark's Hadoop has no driver for the stage",
-        "put its jar where Spark's jars are, on the driver and on the executors; for s3a:// that is org.apache.hadoop:hadoop-aws of Hadoop's own version",
+        "put its jar where Spark's jars are, on the driver and on the executors; for s3a:// that is"
+        " org.apache.hadoop:hadoop-aws of Hadoop's own version",
     ),
     _Kind(
-        r"No space left|Disk quota exceeded|QuotaExceeded|could only be (written|replicated) to|XMinioStorageFull|InsufficientCapacity",
+        r"No space left|Disk quota exceeded|QuotaExceeded|could only be (written|replicated)"
+        r" to|XMinioStorageFull|InsufficientCapacity",
         "there is no space in the stage",
-        "boat cache prune --stage URL removes what was not used for long; or ask for a larger quota, or for DataNodes with space",
+        "boat cache prune --stage URL removes what was not used for long; or ask for a larger"
+        " quota, or for DataNodes with space",
     ),
     _Kind(
-        r"NoCredentials|DefaultCredentials|PartialCredentials|ClientAuthenticationError|InvalidAccessKeyId|SignatureDoesNotMatch|Anonymous caller|No AWS Credentials"
+        r"NoCredentials|DefaultCredentials|PartialCredentials|ClientAuthenticationError|InvalidAccessKeyId|SignatureDoesNotMatch|Anonymous"
+        r" caller|No AWS Credentials"
         r"|token.*expired|ExpiredToken",
         "the storage does not know you",
-        "put credentials where the storage's own library looks: environment variables, a credentials file, the node's role; never in the URL",
+        "put credentials where the storage's own library looks: environment variables, a"
+        " credentials file, the node's role; never in the URL",
     ),
     _Kind(
         r"AccessDenied|Forbidden|\b403\b|AuthorizationFailure",
         "the storage refuses you",
-        "look whether your credentials are those that you mean, and whether the bucket's policy lets them list, read and write there",
+        "look whether your credentials are those that you mean, and whether the bucket's policy"
+        " lets them list, read and write there",
     ),
     _Kind(
         r"AccessControl|PermissionError|Permission denied|Operation not permitted",
         "the stage may not be read or written by you",
-        "ask its owner for the right to create files there (a folder for many people: mode 1777, or 1775 for a group), or use a stage of your own",
+        "ask its owner for the right to create files there (a folder for many people: mode 1777, or"
+        " 1775 for a group), or use a stage of your own",
     ),
-    _Kind(r"NoSuchBucket|bucket does not exist|ContainerNotFound", "there is no such bucket", "create it, or correct the stage; coffee_boat creates folders, never buckets"),
     _Kind(
-        r"UnknownHost|ConnectException|ConnectTimeout|NoRouteToHost|SocketTimeout|EndpointConnection|ClientConnector|ConnectionError|Connection refused|NewConnection"
-        r"|StandbyException|Name or service not known|failed on connection exception|Py4JNetworkError",
-        "the stage cannot be reached",
-        "check the host in the URL, HADOOP_CONF_DIR or the endpoint's variable, and that this machine may connect to it",
+        r"NoSuchBucket|bucket does not exist|ContainerNotFound",
+        "there is no such bucket",
+        "create it, or correct the stage; coffee_boat creates folders, never buckets",
     ),
-    _Kind("FileNotFound", "there is no such bucket or folder", "create it, or correct the stage; coffee_boat makes folders, never buckets"),
+    _Kind(
+        r"UnknownHost|ConnectException|ConnectTimeout|NoRouteToHost|SocketTimeout|EndpointConnection|ClientConnector|ConnectionError|Connection"
+        r" refused|NewConnection"
+        r"|StandbyException|Name or service not known|failed on connection"
+        r" exception|Py4JNetworkError",
+        "the stage cannot be reached",
+        "check the host in the URL, HADOOP_CONF_DIR or the endpoint's variable, and that this"
+        " machine may connect to it",
+    ),
+    _Kind(
+        "FileNotFound",
+        "there is no such bucket or folder",
+        "create it, or correct the stage; coffee_boat makes folders, never buckets",
+    ),
 )
-_ELSE = _Kind("", "the stage cannot be read or written", "check that the folder exists and that you may write there")
+_ELSE = _Kind(
+    "",
+    "the stage cannot be read or written",
+    "check that the folder exists and that you may write there",
+)
 _LINES = 3
 
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """While it lasts, what a driver raises becomes a ShipError; a bug of ours stays one, and so does an error that has its cure already."""
+    """While it lasts, what a driver raises becomes a ShipError; a bug of ours stays one, and so
+    does an error that has its cure already.
+    """
     try:
         yield
     except Exception as error:
         if isinstance(error, BoatError) or not _of_a_driver(error):
             raise
         words = _words(error)
-        kind = next((kind for kind in _KINDS if re.search(kind.pattern, words, re.IGNORECASE)), _ELSE)
+        kind = next(
+            (kind for kind in _KINDS if re.search(kind.pattern, words, re.IGNORECASE)), _ELSE
+        )
         raise ShipError(
-            kind.what, value=redact(url), cause=redact("\n".join(words.splitlines()[:_LINES])), cure=kind.cure.replace("--stage URL", f"--stage {redact(url)}")
+            kind.what,
+            value=redact(url),
+            cause=redact("\n".join(words.splitlines()[:_LINES])),
+            cure=kind.cure.replace("--stage URL", f"--stage {redact(url)}"),
         ) from error
 
 
 def _of_a_driver(error: Exception) -> bool:
-    """Each driver has a family of its own; fsspec's WebHDFS raises plain RuntimeErrors, and what cannot write is not implemented."""
+    """Each driver has a family of its own; fsspec's WebHDFS raises plain RuntimeErrors, and what
+    cannot write is not implemented.
+    """
     return isinstance(error, (OSError, RuntimeError)) or type(error).__module__ != "builtins"
 
 
@@ -93,7 +131,12 @@ def _words(error: Exception) -> str:
     """The exceptions from the one that was raised to its first cause, Java's or Python's."""
     java = getattr(error, "java_exception", None)
     if java is not None:
-        return "\n".join(line for text in _java_words(java) for line in text.splitlines() if not line.startswith("\tat "))
+        return "\n".join(
+            line
+            for text in _java_words(java)
+            for line in text.splitlines()
+            if not line.startswith("\tat ")
+        )
     chain: list[BaseException] = []
     each = error.__cause__ or error.__context__
     while each is not None and len(chain) < _LINES:

@@ -15,10 +15,14 @@ from coffee_boat._run import redact
 from coffee_boat.errors import ShipError
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "oss", "oci", "obs", "cosn"})
-"""Schemes of stores where an upload appears as a whole or not at all, and a rename may be a copy: they get the file under its own name at once."""
+"""Schemes of stores where an upload appears as a whole or not at all, and a rename may be a copy:
+they get the file under its own name at once.
+"""
 
 _JAVA_ONLY = frozenset({"hdfs", "viewfs", "ofs", "o3fs", "maprfs"})
-"""Schemes that are reached by Hadoop in a JVM only (fsspec's own hdfs:// starts a JVM too, and needs pyarrow and libhdfs for it)."""
+"""Schemes that are reached by Hadoop in a JVM only (fsspec's own hdfs:// starts a JVM too, and
+needs pyarrow and libhdfs for it).
+"""
 
 _ONE_SLASH = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]+):/*(?P<rest>.*)", re.IGNORECASE)
 
@@ -39,11 +43,15 @@ class Status:
     mode: int | None = None
     """Its permissions, where the store has them."""
     identity: str = ""
-    """Another one as soon as a file was written anew, by whom its permissions keep from it at least; empty where the store has nothing of the kind."""
+    """Another one as soon as a file was written anew, by whom its permissions keep from it at
+    least; empty where the store has nothing of the kind.
+    """
 
 
 class Place(Protocol):
-    """A folder that archives are put in. Names are relative to it; it need not exist before something is put there.
+    """A folder that archives are put in.
+
+    Names are relative to it; it need not exist before something is put there.
 
     Any method may raise what its driver raises: `failures.explained` turns that into a ShipError.
     """
@@ -61,13 +69,18 @@ class Place(Protocol):
         """All that is in the folder; nothing if there is no folder."""
 
     def folders(self) -> list[Status]:
-        """The folder and those above it, the nearest first, each by its whole path; empty where the store has no permissions."""
+        """The folder and those above it, the nearest first, each by its whole path; empty where the
+        store has no permissions.
+        """
 
     def sha256(self, name: str) -> str:
         """Hex digest of a file, all of which is read."""
 
     def put(self, local: Path, name: str) -> bool:
-        """Upload a file: under its name there is all of it or nothing, at any moment. False if another was faster and theirs is there."""
+        """Upload a file: under its name there is all of it or nothing, at any moment.
+
+        False if another was faster and theirs is there.
+        """
 
     def mark(self, name: str) -> None:
         """Make an empty file, or make it anew: its time is now."""
@@ -85,24 +98,57 @@ def url_of(stage: str) -> str:
     if "://" not in stage:
         typed = _ONE_SLASH.fullmatch(stage)
         if typed is not None and not Path(stage).exists():
-            raise _unusable(stage, "a URL has //", f"write {typed['scheme'].lower()}:///{typed['rest']}, or ./{stage} for a folder of that name")
+            raise _unusable(
+                stage,
+                "a URL has //",
+                f"write {typed['scheme'].lower()}:///{typed['rest']}, or ./{stage} for a folder of"
+                " that name",
+            )
         return Path(stage).expanduser().absolute().as_uri()
     url = stage.rstrip("/")
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise _unusable(stage, str(error), "write it like s3://bucket/boats; [ and ] belong around the numbers of an IPv6 address only") from error
+        raise _unusable(
+            stage,
+            str(error),
+            "write it like s3://bucket/boats; [ and ] belong around the numbers of an IPv6 address"
+            " only",
+        ) from error
     if parts.password is not None:  # a name alone is no secret: abfss://container@account
-        cure = "put them where the storage's own library looks (environment variables, a credentials file, the node's role)"
-        raise ShipError("the stage's URL holds credentials", value=redact(stage), cause="it would show in Spark's settings, UI and event log", cure=cure)
+        cure = (
+            "put them where the storage's own library looks (environment variables, a credentials"
+            " file, the node's role)"
+        )
+        raise ShipError(
+            "the stage's URL holds credentials",
+            value=redact(stage),
+            cause="it would show in Spark's settings, UI and event log",
+            cure=cure,
+        )
     if not parts.scheme:
-        raise _unusable(stage, "a URL begins with a scheme", "use file:///shared for a folder that all nodes mount")
+        raise _unusable(
+            stage,
+            "a URL begins with a scheme",
+            "use file:///shared for a folder that all nodes mount",
+        )
     if parts.query or parts.fragment:
-        raise _unusable(stage, "it names a folder, to which names are appended", "leave out what follows ? or #")
+        raise _unusable(
+            stage, "it names a folder, to which names are appended", "leave out what follows ? or #"
+        )
     if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
-        raise _unusable(stage, "file:// is followed by a host's name, and then a path", f"write file:///{parts.netloc}{parts.path}")
+        raise _unusable(
+            stage,
+            "file:// is followed by a host's name, and then a path",
+            f"write file:///{parts.netloc}{parts.path}",
+        )
     if parts.scheme != "file" and quote(parts.path, safe="/+=:@~,!$&'()*;") != parts.path:
-        raise _unusable(stage, "blanks and other signs that a URL must escape are read in different ways by Spark's parts", "use letters, digits, - and _")
+        raise _unusable(
+            stage,
+            "blanks and other signs that a URL must escape are read in different ways by Spark's"
+            " parts",
+            "use letters, digits, - and _",
+        )
     return url
 
 
@@ -119,7 +165,8 @@ def scheme_of(url: str) -> str:
 def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
     """The place that a URL names.
 
-    The JVM's Hadoop serves what only it can (hdfs://), and what fsspec has no driver for here if it has one; fsspec the rest.
+    The JVM's Hadoop serves what only it can (hdfs://), and what fsspec has no driver for here if it
+    has one; fsspec the rest.
 
     Args:
         url: as `url_of` gives it.
@@ -138,7 +185,12 @@ def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
             yield place
     else:
         cause = "it is reached by Spark's own Hadoop, in a JVM, and there is none"
-        raise ShipError("the stage cannot be reached from here", value=url, cause=cause, cure="use WebHDFS: webhdfs://namenode:9870/boats")
+        raise ShipError(
+            "the stage cannot be reached from here",
+            value=url,
+            cause=cause,
+            cure="use WebHDFS: webhdfs://namenode:9870/boats",
+        )
 
 
 def _by_python(url: str, hadoop: Hadoop | None) -> Place | None:

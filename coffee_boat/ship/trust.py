@@ -24,7 +24,8 @@ def findings(archive: Status | None, folders: Sequence[Status], user: str) -> It
         yield Finding(
             f"the archive in the stage belongs to {archive.owner}",
             archive.name,
-            "it holds what you would have put there, and its owner can change it before an executor fetches it",
+            "it holds what you would have put there, and its owner can change it before an executor"
+            " fetches it",
             "fine among people who trust each other; a stage of your own otherwise",
             severity="note",
         )
@@ -34,8 +35,16 @@ def findings(archive: Status | None, folders: Sequence[Status], user: str) -> It
 
 
 def only_ours(archive: Status, user: str) -> bool:
-    """True if nobody else may write that file. A store without permissions has no files that anybody writes to: an object is replaced, and then has another identity."""
-    return archive.mode is None or (archive.owner == user and not archive.mode & stat.S_IWOTH and not (archive.mode & stat.S_IWGRP and _of_many(archive.group, user)))
+    """True if nobody else may write that file.
+
+    A store without permissions has no files that anybody writes to: an object is replaced, and then
+    has another identity.
+    """
+    return archive.mode is None or (
+        archive.owner == user
+        and not archive.mode & stat.S_IWOTH
+        and not (archive.mode & stat.S_IWGRP and _of_many(archive.group, user))
+    )
 
 
 def _of_many(group: str, *users: str) -> bool:
@@ -44,12 +53,31 @@ def _of_many(group: str, *users: str) -> bool:
 
 
 def _who_may_replace(folder: Status, user: str) -> Finding | None:
-    """Without the sticky bit, who may write a folder may also move away what others put there, and put something else in its place."""
+    """Without the sticky bit, who may write a folder may also move away what others put there, and
+    put something else in its place.
+    """
     if folder.mode is None or folder.mode & stat.S_ISVTX:
         return None
-    cause, cure = "without the sticky bit they can replace archives of other people, and so run code on their executors", f"its owner {folder.owner}: chmod +t on it"
+    cause, cure = (
+        (
+            "without the sticky bit they can replace archives of other people, and so run code on"
+            " their executors"
+        ),
+        f"its owner {folder.owner}: chmod +t on it",
+    )
     if folder.mode & stat.S_IWOTH:
-        return Finding("everybody may write the stage's folder", folder.name or "/", cause, f"{cure}, or take the right away: chmod o-w")
+        return Finding(
+            "everybody may write the stage's folder",
+            folder.name or "/",
+            cause,
+            f"{cure}, or take the right away: chmod o-w",
+        )
     if folder.mode & stat.S_IWGRP and _of_many(folder.group, folder.owner, user):
-        return Finding(f"the group {folder.group} may write the stage's folder", folder.name or "/", cause, cure, severity="note")
+        return Finding(
+            f"the group {folder.group} may write the stage's folder",
+            folder.name or "/",
+            cause,
+            cure,
+            severity="note",
+        )
     return None

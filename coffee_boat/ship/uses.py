@@ -1,13 +1,15 @@
 """When the archives of a stage were used last, and which nobody needs any more.
 
-An executor that joins a session late fetches the archive as the first ones did, and nobody can tell from a stage which sessions live. So what counts is time:
-an archive's last use is when it was uploaded or, if later, when somebody launched with it. That is kept as an empty file beside it, one a user:
+An executor that joins a session late fetches the archive as the first ones did, and nobody can tell
+from a stage which sessions live. So what counts is time: an archive's last use is when it was
+uploaded or, if later, when somebody launched with it. That is kept as an empty file beside it, one
+a user:
 
     boat-3f9a...-77c0....tar.gz
     .boat-3f9a...-77c0....tar.gz.used-alice
 
-The archive's own time must stay as it is: YARN refuses a file whose time is another than when the application was submitted (FSDownload).
-"""
+The archive's own time must stay as it is: YARN refuses a file whose time is another than when the
+application was submitted (FSDownload)."""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ class Pruned:
 
 
 def note(place: Place, archive: Status) -> None:
-    """Remember that somebody launches with an archive that was there already; once a day, since a day is all that `leftovers` looks at."""
+    """Remember that somebody launches with an archive that was there already; once a day, since a
+    day is all that `leftovers` looks at.
+    """
     user = re.sub(r"[^\w.-]", "_", place.user)
     mark = f".{archive.name}.used-{user}"
     known = place.status(mark)
@@ -62,7 +66,9 @@ def note(place: Place, archive: Status) -> None:
 
 
 def leftovers(stage: str, days: float, *, hadoop: Hadoop | None = None) -> list[Leftover]:
-    """What was not used within so many days; removes nothing. Files of other kinds are never among them.
+    """What was not used within so many days; removes nothing.
+
+    Files of other kinds are never among them.
 
     Args:
         stage: as for `ship`.
@@ -77,7 +83,9 @@ def leftovers(stage: str, days: float, *, hadoop: Hadoop | None = None) -> list[
 
 
 def prune(stage: str, doomed: Iterable[Leftover], *, hadoop: Hadoop | None = None) -> Pruned:
-    """Remove leftovers, except those that were used since they were found. One that cannot be removed does not keep the others.
+    """Remove leftovers, except those that were used since they were found.
+
+    One that cannot be removed does not keep the others.
 
     Raises:
         ShipError: the stage cannot be reached.
@@ -101,19 +109,31 @@ def _stale(listing: Sequence[Status], days: float) -> list[Leftover]:
     """Marks without an archive count as leftovers, too: their archive was removed by hand."""
     now = time.time()
     files = [status for status in listing if status.is_file]
-    marks = [(found["archive"], status) for status in files if (found := _USED.fullmatch(status.name))]
+    marks = [
+        (found["archive"], status) for status in files if (found := _USED.fullmatch(status.name))
+    ]
     archives = {status.name for status in files if ARCHIVE.fullmatch(status.name)}
-    whole = [_leftover(status, [mark for archive, mark in marks if archive == status.name]) for status in files if status.name in archives]
+    whole = [
+        _leftover(status, [mark for archive, mark in marks if archive == status.name])
+        for status in files
+        if status.name in archives
+    ]
     old = [each for each in whole if each.used <= now - days * DAY]
     alone = [status for archive, status in marks if archive not in archives]
     broken = [status for status in files if _UNFINISHED.fullmatch(status.name)]
-    old += [_leftover(status, ()) for status in (*alone, *broken) if status.modified <= now - max(days, 1) * DAY]
+    old += [
+        _leftover(status, ())
+        for status in (*alone, *broken)
+        if status.modified <= now - max(days, 1) * DAY
+    ]
     return sorted(old, key=lambda each: (each.used, each.name))
 
 
 def _leftover(status: Status, marks: Sequence[Status]) -> Leftover:
     used = max(each.modified for each in (status, *marks))
-    return Leftover(status.name, status.size, used, status.owner, tuple(sorted(mark.name for mark in marks)))
+    return Leftover(
+        status.name, status.size, used, status.owner, tuple(sorted(mark.name for mark in marks))
+    )
 
 
 def _remove(place: Place, leftover: Leftover, url: str) -> str:

@@ -1,8 +1,10 @@
-"""What `conda activate` would do, for the executors' Python: variables of packages, and their scripts.
+"""What `conda activate` would do, for the executors' Python: variables of packages, and their
+scripts.
 
-In conda's order (conda.activate._Activator.build_activate): CONDA_PREFIX and PATH, the variables of conda-meta/state and
-etc/conda/env_vars.d/*.json, the scripts etc/conda/activate.d/*.sh. A variable says that it was done: what this process starts has
-it all from here. What only a starting process reads (LD_LIBRARY_PATH) comes too late for this one. Standard library only, Python 3.9 and later.
+In conda's order (conda.activate._Activator.build_activate): CONDA_PREFIX and PATH, the variables of
+conda-meta/state and etc/conda/env_vars.d/*.json, the scripts etc/conda/activate.d/*.sh. A variable
+says that it was done: what this process starts has it all from here. What only a starting process
+reads (LD_LIBRARY_PATH) comes too late for this one. Standard library only, Python 3.9 and later.
 """
 
 from __future__ import annotations
@@ -31,12 +33,15 @@ done
 echo end
 _coffee_boat_tell
 """
-"""Prints the path of each script that begins, `end` after the last one, and the variables, on a line each: also where a script ends the shell."""
+"""Prints the path of each script that begins, `end` after the last one, and the variables, on a
+line each: also where a script ends the shell.
+"""
 _OF_THE_SHELL = ("_", "SHLVL", "PWD", "OLDPWD", "COFFEE_BOAT_PYTHON", "COFFEE_BOAT_SCRIPTS")
 
 
 def activate(root: str) -> None:
-    """Change os.environ as the environment's activation does; once for this process and all that it starts.
+    """Change os.environ as the environment's activation does; once for this process and all that it
+    starts.
 
     What fails is said on stderr, and the interpreter goes on: most packages do without.
 
@@ -46,7 +51,9 @@ def activate(root: str) -> None:
     if os.environ.get(DONE) == root or not os.path.isdir(os.path.join(root, "conda-meta")):
         return
     os.environ[DONE] = os.environ["CONDA_PREFIX"] = root
-    os.environ["PATH"] = os.pathsep.join(filter(None, [os.path.join(root, "bin"), os.environ.get("PATH", os.defpath)]))
+    os.environ["PATH"] = os.pathsep.join(
+        filter(None, [os.path.join(root, "bin"), os.environ.get("PATH", os.defpath)])
+    )
     os.environ.update(_variables(root))
     if any(name.endswith(".sh") for name in _names(os.path.join(root, _SCRIPTS))):
         _run_scripts(root)
@@ -72,9 +79,23 @@ def _run_scripts(root: str) -> None:
     if shell is None:
         _say("activation scripts are not run: this node has no shell")
         return
-    environ = {**os.environ, "COFFEE_BOAT_PYTHON": sys.executable, "COFFEE_BOAT_SCRIPTS": os.path.join(root, _SCRIPTS)}
+    environ = {
+        **os.environ,
+        "COFFEE_BOAT_PYTHON": sys.executable,
+        "COFFEE_BOAT_SCRIPTS": os.path.join(root, _SCRIPTS),
+    }
     try:
-        said, reason = subprocess.run([shell, "-c", _SOURCE], env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=_SECONDS, check=False).stdout, ""
+        said, reason = (
+            subprocess.run(
+                [shell, "-c", _SOURCE],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                timeout=_SECONDS,
+                check=False,
+            ).stdout,
+            "",
+        )
     except subprocess.TimeoutExpired as error:
         said, reason = error.stdout or b"", f" within {_SECONDS} s"
     except OSError as error:
@@ -83,8 +104,17 @@ def _run_scripts(root: str) -> None:
     after = next((json.loads(line) for line in lines if line.startswith("{")), None)
     if after is None or "end" not in lines:
         last = next((line for line in reversed(lines) if line.startswith("/")), "none")
-        kept = "nothing of them holds" if after is None else "what was set until then holds (look for exit, or set -e and a command that failed)"
-        _say(f"the activation scripts of {root} did not run to their end{reason}: the last that ran is {last}; {kept}")
+        kept = (
+            "nothing of them holds"
+            if after is None
+            else (
+                "what was set until then holds (look for exit, or set -e and a command that failed)"
+            )
+        )
+        _say(
+            f"the activation scripts of {root} did not run to their end{reason}: the last that ran"
+            f" is {last}; {kept}"
+        )
     if after is not None:
         _take_over(after)
 
@@ -92,7 +122,9 @@ def _run_scripts(root: str) -> None:
 def _take_over(after: dict[str, str]) -> None:
     """Make os.environ what the shell's was."""
     for name in set(os.environ) - set(after) - set(_OF_THE_SHELL):
-        if name.isidentifier():  # others are no variables to a shell, and some (dash) pass them on to nobody
+        if (
+            name.isidentifier()
+        ):  # others are no variables to a shell, and some (dash) pass them on to nobody
             del os.environ[name]
     for name, value in after.items():
         if name not in _OF_THE_SHELL and os.environ.get(name) != value:

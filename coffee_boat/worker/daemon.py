@@ -1,8 +1,9 @@
-"""Stands for pyspark.daemon where modules are to be imported before it forks workers: `spark.python.daemon.module`.
+"""Stands for pyspark.daemon where modules are to be imported before it forks workers:
+`spark.python.daemon.module`.
 
-Spark runs `python -m <this> <worker module>` once for each kind of worker on an executor, and reads the daemon's port from its
-stdout (org.apache.spark.api.python.PythonWorkerFactory). Each worker is a fork of it, so what is imported here is there at once.
-"""
+Spark runs `python -m <this> <worker module>` once for each kind of worker on an executor, and reads
+the daemon's port from its stdout (org.apache.spark.api.python.PythonWorkerFactory). Each worker is
+a fork of it, so what is imported here is there at once."""
 
 from __future__ import annotations
 
@@ -24,20 +25,29 @@ def main() -> None:
     """Import what is asked for, then be the daemon."""
     with _stdout_to_stderr():
         preload([name for name in os.environ.get(PRELOAD, "").split(",") if name])
-    runpy.run_module(os.environ.get(DAEMON) or "pyspark.daemon", run_name="__main__", alter_sys=True)
+    runpy.run_module(
+        os.environ.get(DAEMON) or "pyspark.daemon", run_name="__main__", alter_sys=True
+    )
 
 
 def preload(modules: Sequence[str]) -> None:
-    """Import modules. What fails, and what a fork will not take along, is said on stderr; the daemon goes on."""
+    """Import modules.
+
+    What fails, and what a fork will not take along, is said on stderr; the daemon goes on.
+    """
     for module in modules:
         before = set(threading.enumerate())
         try:
             importlib.import_module(module)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  a module may fail in any way; the function that needs it will say so again
+        # A module may fail in any way; the function that needs it will say so again.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             _say(f"{module} cannot be preloaded: {type(error).__name__}: {error}")
         started = [thread.name for thread in set(threading.enumerate()) - before]
         if started:
-            _say(f"{module} started threads when it was imported, which forked workers will not have: {', '.join(sorted(started))}. If tasks hang, do not preload it.")
+            _say(
+                f"{module} started threads when it was imported, which forked workers will not"
+                f" have: {', '.join(sorted(started))}. If tasks hang, do not preload it."
+            )
 
 
 @contextmanager

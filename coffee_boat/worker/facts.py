@@ -1,7 +1,7 @@
 """What one executor's Python says of itself.
 
-Self-contained on purpose: the driver pickles these functions by value, so they also run where no archive of ours arrived.
-"""
+Self-contained on purpose: the driver pickles these functions by value, so they also run where no
+archive of ours arrived."""
 
 from __future__ import annotations
 
@@ -26,23 +26,27 @@ MANYLINUX = (
     "libX11|libXext|libXrender|libICE|libSM|libGL|libgobject-2\\.0|libgthread-2\\.0|libglib-2\\.0|libexpat|libz|"
     "libcuda|libnvidia-[a-z0-9-]+"
 )
-"""The libraries that a manylinux wheel may take from its node: `lib_whitelist` in auditwheel's manylinux-policy.json (PEP 600), the
-loader of every architecture, the name services that glibc loads as the node's nsswitch.conf says, and the user's half of a
-GPU driver, which must be the node's."""
+"""The libraries that a manylinux wheel may take from its node: `lib_whitelist` in auditwheel's
+manylinux-policy.json (PEP 600), the loader of every architecture, the name services that glibc
+loads as the node's nsswitch.conf says, and the user's half of a GPU driver, which must be the
+node's."""
 
 LIBRARY = re.compile(rf"(?:{MANYLINUX})(?:-\d[\d.-]*)?\.so(?:\.\d+)*")
 """As files are called: libc.so.6, libc-2.28.so, libstdc++.so.6.0.30, libgcc_s-8-20210514.so.1."""
 
 NODE_DATA = re.compile(r".*/(?:gconv/[^/]+|locale/.+|locale-archive|ld\.so\.cache|ffi\w{6})")
-"""What glibc itself maps (character sets, locales), and the scratch file that libffi makes for its closures."""
+"""What glibc itself maps (character sets, locales), and the scratch file that libffi makes for its
+closures.
+"""
 
 
 def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict[str, Any]:
     """All that a report wants to know of this process, as plain values.
 
     Args:
-        modules: imported first, so that the libraries they load are among the mapped files; failures are told, not raised.
-        candidates: top-level modules of which is told whether they could be imported here.
+        modules: imported first, so that the libraries they load are among the mapped files;
+        failures are told, not raised. candidates: top-level modules of which is told whether they
+        could be imported here.
     """
     import_errors = {module: error for module in modules if (error := _import_error(module))}
     pyspark = sys.modules.get("pyspark")
@@ -68,18 +72,26 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
 
 
 def boats() -> list[str]:
-    """What is here of ours: the digest of the lock that the interpreter came with, and the names of layers."""
+    """What is here of ours: the digest of the lock that the interpreter came with, and the names of
+    layers.
+    """
     return [lock_digest(), *layers()]
 
 
 def layers() -> list[str]:
-    """Names of the complete layers that lie here, whether or not anything was imported from them; sorted."""
+    """Names of the complete layers that lie here, whether or not anything was imported from them;
+    sorted.
+    """
     roots = [Path.cwd(), *map(Path, _spark_files())]
-    return sorted({path.parent.name for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")})
+    return sorted(
+        {path.parent.name for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")}
+    )
 
 
 def executor_id() -> str:
-    """The id Spark gave to the JVM above this process (`--executor-id`); "driver" where there is none, as in local mode."""
+    """The id Spark gave to the JVM above this process (`--executor-id`); "driver" where there is
+    none, as in local mode.
+    """
     pid = os.getpid()
     while pid > 0:
         found = re.search(rb"\0--executor-id\0([^\0]+)", _read(f"/proc/{pid}/cmdline"))
@@ -90,19 +102,38 @@ def executor_id() -> str:
 
 
 def mapped_files(maps: str) -> list[str]:
-    """The files in a maps file (proc_pid_maps(5)), sorted. One that was deleted since keeps its name, without the mark."""
+    """The files in a maps file (proc_pid_maps(5)), sorted.
+
+    One that was deleted since keeps its name, without the mark.
+    """
     lines = _read(maps).decode(errors="replace").splitlines()
-    paths = {line.split(None, 5)[5] for line in lines if line.count(" ") >= 5 and len(line.split(None, 5)) == 6}
-    return sorted(path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path for path in paths if _is_file(path))
+    paths = {
+        line.split(None, 5)[5]
+        for line in lines
+        if line.count(" ") >= 5 and len(line.split(None, 5)) == 6
+    }
+    return sorted(
+        path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path
+        for path in paths
+        if _is_file(path)
+    )
 
 
 def foreign_files(mapped: Iterable[str], own: Sequence[str]) -> list[str]:
     """Those mapped files that neither lie in one of the folders nor may come from the node."""
-    return [path for path in mapped if not _is_below(path, own) and not LIBRARY.fullmatch(Path(path).name) and not NODE_DATA.fullmatch(path)]
+    return [
+        path
+        for path in mapped
+        if not _is_below(path, own)
+        and not LIBRARY.fullmatch(Path(path).name)
+        and not NODE_DATA.fullmatch(path)
+    ]
 
 
 def own_folders() -> list[str]:
-    """The folders that Spark made for this executor or this application: working directory, archive, added files."""
+    """The folders that Spark made for this executor or this application: working directory,
+    archive, added files.
+    """
     folders = [str(Path.cwd()), sys.prefix, *_spark_files()]
     return [real for real in map(os.path.realpath, folders) if real != os.sep]
 
@@ -117,15 +148,22 @@ def _spark_files() -> list[str]:
 
 
 def lock_digest() -> str:
-    """What the archive that this interpreter, or our part of it, came with was locked to; empty if it is none of ours."""
-    spec = importlib.util.find_spec("coffee_boat_worker")  # <root>/lib/pythonX.Y/site-packages/coffee_boat_worker/__init__.py
+    """What the archive that this interpreter, or our part of it, came with was locked to; empty if
+    it is none of ours.
+    """
+    spec = importlib.util.find_spec(
+        "coffee_boat_worker"
+    )  # <root>/lib/pythonX.Y/site-packages/coffee_boat_worker/__init__.py
     root = Path(spec.origin).parents[4] if spec and spec.origin else Path(sys.prefix)
     text = _read(str(root / SENTINEL))
     return str(json.loads(text).get("lock", "")) if text else ""
 
 
 def distributions() -> dict[str, str]:
-    """Normalized name (PEP 503) -> version. The first on sys.path wins, as for imports; broken metadata is passed over."""
+    """Normalized name (PEP 503) -> version.
+
+    The first on sys.path wins, as for imports; broken metadata is passed over.
+    """
     from importlib.metadata import distributions as discover
 
     found: dict[str, str] = {}
@@ -140,7 +178,9 @@ def distributions() -> dict[str, str]:
 
 
 def conda_packages() -> dict[str, list[str]]:
-    """Name of each conda package in the environment and in its layers -> version and channel, as their records say; broken ones are passed over."""
+    """Name of each conda package in the environment and in its layers -> version and channel, as
+    their records say; broken ones are passed over.
+    """
     found: dict[str, list[str]] = {}
     for root in _environments():
         for path in sorted(root.glob("conda-meta/*.json")):
@@ -149,20 +189,27 @@ def conda_packages() -> dict[str, list[str]]:
             except ValueError:
                 continue
             if isinstance(record, dict) and record.get("name"):
-                found.setdefault(record["name"], [str(record.get("version", "")), str(record.get("channel", ""))])
+                found.setdefault(
+                    record["name"], [str(record.get("version", "")), str(record.get("channel", ""))]
+                )
     return found
 
 
 def unsettled() -> list[str]:
     """Files of conda packages that still have a placeholder instead of their folder."""
     prefix: Any = sys.modules.get("coffee_boat_worker.prefix")
-    return [path for root in _environments() for path in prefix.unsettled(str(root))] if prefix else []
+    return (
+        [path for root in _environments() for path in prefix.unsettled(str(root))] if prefix else []
+    )
 
 
 def _environments() -> list[Path]:
     """The interpreter's own folder, and the complete layers that lie here."""
     roots = [Path.cwd(), *map(Path, _spark_files())]
-    return [Path(os.path.realpath(sys.prefix)), *sorted({path.parent for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")})]
+    return [
+        Path(os.path.realpath(sys.prefix)),
+        *sorted({path.parent for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")}),
+    ]
 
 
 def _import_error(module: str) -> str:
@@ -181,7 +228,9 @@ def _is_findable(name: str) -> bool:
 
 
 def _is_file(path: str) -> bool:
-    return path.startswith("/") and not path.startswith(("/dev/", "/memfd:", "/SYSV", "/anon_hugepage", "/[aio]"))
+    return path.startswith("/") and not path.startswith(
+        ("/dev/", "/memfd:", "/SYSV", "/anon_hugepage", "/[aio]")
+    )
 
 
 def _is_below(path: str, folders: Sequence[str]) -> bool:

@@ -1,15 +1,18 @@
-"""Finds modules in layers that arrived after the interpreter started, and says what to do about those that nobody has.
+"""Finds modules in layers that arrived after the interpreter started, and says what to do about
+those that nobody has.
 
-A layer is an archive that Spark unpacked as a folder `boat-layer-...` into SparkFiles' root or the working directory. It is
-looked for only when an import fails, and then costs a listing of two small folders.
-"""
+A layer is an archive that Spark unpacked as a folder `boat-layer-...` into SparkFiles' root or the
+working directory. It is looked for only when an import fails, and then costs a listing of two small
+folders."""
 
 from __future__ import annotations
 
 import os
 import site
 import sys
-from _thread import allocate_lock  # threading.Lock, without loading threading at every start of Python
+from _thread import (
+    allocate_lock,
+)  # threading.Lock, without loading threading at every start of Python
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +20,9 @@ if TYPE_CHECKING:
 
 LAYERS = "boat-layer-"
 SENTINEL = "boat.json"
-SITE_PACKAGES = os.path.join("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+SITE_PACKAGES = os.path.join(
+    "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages"
+)
 
 DISTRIBUTIONS = {
     "Crypto": "pycryptodome",
@@ -37,11 +42,16 @@ DISTRIBUTIONS = {
 }
 """What the best known modules are called on PyPI, where that is another name."""
 _BOOTSTRAP = ("_frozen_importlib", "importlib._bootstrap")
-"""The name of the import system's own module: the first until the package importlib is imported, then the second."""
+"""The name of the import system's own module: the first until the package importlib is imported,
+then the second.
+"""
 
 
 class LayerFinder:
-    """A meta-path finder (importlib's protocol), to stand last on sys.meta_path. Safe in threads."""
+    """A meta-path finder (importlib's protocol), to stand last on sys.meta_path.
+
+    Safe in threads.
+    """
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -51,7 +61,8 @@ class LayerFinder:
         """The module's spec if a layer has it.
 
         Raises:
-            ModuleNotFoundError: an import statement asked for a top-level module that nobody has; it says what to do.
+            ModuleNotFoundError: an import statement asked for a top-level module that nobody has;
+            it says what to do.
         """
         self._board()
         spec = self._ask_others(name, path, target, everyone=bool(self._seen))
@@ -60,33 +71,44 @@ class LayerFinder:
         return spec
 
     def find_distributions(self, context: object = None) -> list[object]:
-        """The distributions of layers that importlib.metadata, which asks sys.path first, did not see yet."""
+        """The distributions of layers that importlib.metadata, which asks sys.path first, did not
+        see yet.
+        """
         from importlib.metadata import DistributionFinder, MetadataPathFinder
 
         new = self._board()
         if not new or not isinstance(context, DistributionFinder.Context):
             return []
-        return list(MetadataPathFinder.find_distributions(DistributionFinder.Context(name=context.name, path=new)))
+        return list(
+            MetadataPathFinder.find_distributions(
+                DistributionFinder.Context(name=context.name, path=new)
+            )
+        )
 
     def _board(self) -> list[str]:
         """Put new layers on sys.path; returns their site-packages.
 
-        A layer is importable as soon as another thread can know that it was seen. Its .pth files are run outside of the lock:
-        they may import, and another thread that holds that module's lock may be waiting for ours.
-        """
+        A layer is importable as soon as another thread can know that it was seen. Its .pth files
+        are run outside of the lock: they may import, and another thread that holds that module's
+        lock may be waiting for ours."""
         with self._lock:
             layers = {name: folder for name, folder in _layers().items() if name not in self._seen}
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
             sys.path.extend(new)
-        # not importlib.invalidate_caches: what is new has no cache, and zipimport would read the whole directory of pyspark.zip again
+        # not importlib.invalidate_caches: what is new has no cache, and zipimport would read the
+        # whole directory of pyspark.zip again
         for folder in new:
             sys.path_importer_cache.pop(folder, None)
             site.addsitedir(folder)
         return new
 
-    def _ask_others(self, name: str, path: object, target: object, *, everyone: bool) -> ModuleSpec | None:
-        """All other finders where layers are aboard (another thread may have added one just now), else those behind this one."""
+    def _ask_others(
+        self, name: str, path: object, target: object, *, everyone: bool
+    ) -> ModuleSpec | None:
+        """All other finders where layers are aboard (another thread may have added one just now),
+        else those behind this one.
+        """
         finders = list(sys.meta_path)
         if not everyone:
             finders = finders[finders.index(self) + 1 :] if self in finders else []
@@ -116,7 +138,10 @@ def missing(name: str) -> str:
 
 
 def _layers() -> dict[str, str]:
-    """Names of the complete layers -> their site-packages. Names are content-addressed: one folder of a name is enough."""
+    """Names of the complete layers -> their site-packages.
+
+    Names are content-addressed: one folder of a name is enough.
+    """
     found: dict[str, str] = {}
     for root in _roots():
         for name in _names(root):
@@ -127,7 +152,9 @@ def _layers() -> dict[str, str]:
 
 
 def _roots() -> list[str]:
-    """SparkFiles' root, where addArchive unpacks, and the working directory, where YARN and Connect do. Never asks a JVM."""
+    """SparkFiles' root, where addArchive unpacks, and the working directory, where YARN and Connect
+    do. Never asks a JVM.
+    """
     roots = [os.curdir]
     for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
         files = getattr(sys.modules.get(module), "SparkFiles", None)
@@ -145,18 +172,27 @@ def _names(folder: str) -> list[str]:
 
 
 def _is_hintable(name: str) -> bool:
-    """Not for private accelerators (`_speedups`), which libraries try and do without, nor for parts of Python itself."""
-    return not name.startswith("_") and name not in getattr(sys, "stdlib_module_names", ()) and name not in ("sitecustomize", "usercustomize")
+    """Not for private accelerators (`_speedups`), which libraries try and do without, nor for parts
+    of Python itself.
+    """
+    return (
+        not name.startswith("_")
+        and name not in getattr(sys, "stdlib_module_names", ())
+        and name not in ("sitecustomize", "usercustomize")
+    )
 
 
 def _is_import() -> bool:
-    """True below an import statement, import_module or an unpickler; False below importlib.util.find_spec, which must answer None.
+    """True below an import statement, import_module or an unpickler; False below
+    importlib.util.find_spec, which must answer None.
 
-    importlib offers no other way to tell: both call every finder through _bootstrap._find_spec, and only an import goes
-    through _bootstrap._find_and_load_unlocked.
-    """
+    importlib offers no other way to tell: both call every finder through _bootstrap._find_spec, and
+    only an import goes through _bootstrap._find_and_load_unlocked."""
     finding = sys._getframe(2)  # _is_import < find_spec < _bootstrap._find_spec < its caller
     caller = finding.f_back
     if caller is None or finding.f_code.co_name != "_find_spec":
         return False
-    return caller.f_code.co_name == "_find_and_load_unlocked" and caller.f_globals.get("__name__") in _BOOTSTRAP
+    return (
+        caller.f_code.co_name == "_find_and_load_unlocked"
+        and caller.f_globals.get("__name__") in _BOOTSTRAP
+    )

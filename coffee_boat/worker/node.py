@@ -1,8 +1,11 @@
-"""What a node may lack: C++ libraries that wheels take from the system, and the place where OpenSSL looks for certificates.
+"""What a node may lack: C++ libraries that wheels take from the system, and the place where OpenSSL
+looks for certificates.
 
-Standard library only, Python 3.9 and later; runs at every start of a shipped interpreter, so the usual case costs a few stat calls.
-"""
-# os.path, not pathlib: this runs at every start of an interpreter, and pathlib costs more than all the rest.
+Standard library only, Python 3.9 and later; runs at every start of a shipped interpreter, so the
+usual case costs a few stat calls."""
+
+# os.path, not pathlib: this runs at every start of an interpreter, and pathlib costs more than all
+# the rest.
 
 from __future__ import annotations
 
@@ -21,7 +24,14 @@ BUNDLES = (
 )
 """Where distributions keep the CA certificates, as Go's crypto/x509 lists them (root_linux.go)."""
 
-_FOLDERS = ("/lib64", "/usr/lib64", "/lib/{0}-linux-gnu", "/usr/lib/{0}-linux-gnu", "/lib", "/usr/lib")
+_FOLDERS = (
+    "/lib64",
+    "/usr/lib64",
+    "/lib/{0}-linux-gnu",
+    "/usr/lib/{0}-linux-gnu",
+    "/lib",
+    "/usr/lib",
+)
 
 
 def prepare(prefix: str) -> None:
@@ -37,9 +47,9 @@ def prepare(prefix: str) -> None:
 def use_fallback_libraries(prefix: str) -> None:
     """Load the archive's libstdc++, libgcc_s and libz where the node has none.
 
-    A library that is loaded already serves whoever asks for its soname later, also a wheel whose own DT_RUNPATH keeps it from
-    the interpreter's lib/. A node's own library always wins: it fits the node's glibc.
-    """
+    A library that is loaded already serves whoever asks for its soname later, also a wheel whose
+    own DT_RUNPATH keeps it from the interpreter's lib/. A node's own library always wins: it fits
+    the node's glibc."""
     folder = os.path.join(prefix, "lib", "fallback")
     for name in FALLBACKS:
         path = os.path.join(folder, name)
@@ -48,14 +58,18 @@ def use_fallback_libraries(prefix: str) -> None:
 
 
 def use_certificates(prefix: str) -> None:
-    """Point OpenSSL to this node's CA certificates, or to certifi's or those of conda's ca-certificates if it has none.
+    """Point OpenSSL to this node's CA certificates, or to certifi's or those of conda's
+    ca-certificates if it has none.
 
-    The place that is compiled into OpenSSL is that of the machine where the interpreter was made. What the user set stays.
-    """
+    The place that is compiled into OpenSSL is that of the machine where the interpreter was made.
+    What the user set stays."""
     if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
         return
     version = "python{}.{}".format(*sys.version_info[:2])
-    carried = (os.path.join(prefix, "lib", version, "site-packages", "certifi", "cacert.pem"), os.path.join(prefix, "ssl", "cacert.pem"))
+    carried = (
+        os.path.join(prefix, "lib", version, "site-packages", "certifi", "cacert.pem"),
+        os.path.join(prefix, "ssl", "cacert.pem"),
+    )
     for bundle in (*BUNDLES, *carried):
         if os.path.exists(bundle):
             os.environ["SSL_CERT_FILE"] = bundle
@@ -74,5 +88,9 @@ def _load(path: str) -> None:
 
         ctypes.CDLL(path)
     except (ImportError, OSError) as error:
-        # Not fatal: most programs never need it, and who does names it. This line is the only place where the reason is known.
-        sys.stderr.write(f"coffee_boat: {os.path.basename(path)} is neither on this node nor usable from the archive: {error}\n")
+        # Not fatal: most programs never need it, and who does names it. This line is the only place
+        # where the reason is known.
+        sys.stderr.write(
+            f"coffee_boat: {os.path.basename(path)} is neither on this node nor usable from the"
+            f" archive: {error}\n"
+        )

@@ -1,10 +1,12 @@
-"""Writes the folder that an archive was unpacked into where conda packages keep their prefix: once a node, before anything runs.
+"""Writes the folder that an archive was unpacked into where conda packages keep their prefix: once
+a node, before anything runs.
 
-Conda packages name their own folder in some files: a placeholder, which every installer replaces (conda-build's documentation, "Making
-packages relocatable"). The archive has the placeholder still, and conda-meta/*.json in it says in which files. Each file is written
-aside and renamed, so a process sees the old one or the new one, whole, and what runs already keeps the old one. Many processes may
-start at once: the first to have the lock does it. Standard library only, Python 3.9 and later.
-"""
+Conda packages name their own folder in some files: a placeholder, which every installer replaces
+(conda-build's documentation, "Making packages relocatable"). The archive has the placeholder still,
+and conda-meta/*.json in it says in which files. Each file is written aside and renamed, so a
+process sees the old one or the new one, whole, and what runs already keeps the old one. Many
+processes may start at once: the first to have the lock does it. Standard library only, Python 3.9
+and later."""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _SHEBANG = 127
 
 
 def settle(root: str, final: str = "", *, patience: float = _PATIENCE) -> list[str]:
-    """Replace the placeholders below `root`, unless that was done. For other archives than conda's it costs one look.
+    """Replace the placeholders below `root`, unless that was done.
+
+    For other archives than conda's it costs one look.
 
     Args:
         root: the folder that the archive was unpacked into.
@@ -43,15 +47,23 @@ def settle(root: str, final: str = "", *, patience: float = _PATIENCE) -> list[s
             return [] if _done(folder) == final else _settle(root, folder, final)
     except OSError as error:
         names = unsettled(root)
-        return [f"{root} cannot be written ({error.strerror}): {_some(names)} still name another folder"] if names else []
+        if not names:
+            return []
+        reason = f"{root} cannot be written ({error.strerror})"
+        return [f"{reason}: {_some(names)} still name another folder"]
 
 
 def unsettled(root: str) -> list[str]:
-    """The files below `root` whose placeholder was not replaced, for a report. `root` may be no conda environment."""
+    """The files below `root` whose placeholder was not replaced, for a report.
+
+    `root` may be no conda environment.
+    """
     folder = os.path.join(root, META)
     if not os.path.isdir(folder) or _done(folder) == os.path.realpath(root):
         return []
-    return sorted(path for name in _records(folder) for path, _, _ in _prefixed(os.path.join(folder, name))[0])
+    return sorted(
+        path for name in _records(folder) for path, _, _ in _prefixed(os.path.join(folder, name))[0]
+    )
 
 
 def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) -> bytes:
@@ -63,7 +75,9 @@ def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) ->
     if not binary:
         return _short_shebang(data.replace(placeholder, prefix))
     if len(prefix) > len(placeholder):
-        raise ValueError(f"the folder's name has {len(prefix)} bytes, there is room for {len(placeholder)}")
+        raise ValueError(
+            f"the folder's name has {len(prefix)} bytes, there is room for {len(placeholder)}"
+        )
 
     def padded(found: re.Match[bytes]) -> bytes:
         text = found.group().replace(placeholder, prefix)
@@ -75,12 +89,21 @@ def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) ->
 def _settle(root: str, folder: str, final: str) -> list[str]:
     before = _done(folder)
     if before:
-        return [f"{root} was {before} when its files were written: unpack the archive again instead of moving the folder"]
+        cure = "unpack the archive again instead of moving the folder"
+        return [f"{root} was {before} when its files were written: {cure}"]
     failures: list[str] = []
     for name in _records(folder):
         prefixed, failure = _prefixed(os.path.join(folder, name))
         failures.append(failure)
-        failures += [_rewrite(os.path.join(root, path), os.fsencode(placeholder), os.fsencode(final), binary=mode == "binary") for path, placeholder, mode in prefixed]
+        failures += [
+            _rewrite(
+                os.path.join(root, path),
+                os.fsencode(placeholder),
+                os.fsencode(final),
+                binary=mode == "binary",
+            )
+            for path, placeholder, mode in prefixed
+        ]
     _write(os.path.join(folder, DONE), os.fsencode(final), 0o644)
     return [failure for failure in failures if failure]
 
@@ -91,8 +114,14 @@ def _rewrite(path: str, placeholder: bytes, prefix: bytes, *, binary: bool) -> s
         with open(path, "rb") as stream:
             data = stream.read()
         if placeholder in data:
-            _write(path, replaced(data, placeholder, prefix, binary=binary), os.stat(path).st_mode & 0o7777)
-    except FileNotFoundError:  # somebody removed it, or another package's link to nowhere took its place
+            _write(
+                path,
+                replaced(data, placeholder, prefix, binary=binary),
+                os.stat(path).st_mode & 0o7777,
+            )
+    except (
+        FileNotFoundError
+    ):  # somebody removed it, or another package's link to nowhere took its place
         return ""
     except ValueError as error:
         return f"{path} still names another folder: {error}"
@@ -130,15 +159,27 @@ def _records(folder: str) -> list[str]:
 
 
 def _prefixed(record: str) -> tuple[list[tuple[str, str, str]], str]:
-    """Path, placeholder and mode of each file of a package that has a placeholder, as its record says it; and why the record cannot be read."""
+    """Path, placeholder and mode of each file of a package that has a placeholder, as its record
+    says it; and why the record cannot be read.
+    """
     import json
 
     try:
         with open(record, encoding="utf-8") as stream:
             entries = (json.load(stream).get("paths_data") or {}).get("paths") or ()
-        return [(entry["_path"], entry["prefix_placeholder"], entry.get("file_mode", "text")) for entry in entries if entry.get("prefix_placeholder")], ""
+        return [
+            (entry["_path"], entry["prefix_placeholder"], entry.get("file_mode", "text"))
+            for entry in entries
+            if entry.get("prefix_placeholder")
+        ], ""
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        return [], f"{record} cannot be read, so the files of this package may name another folder: {type(error).__name__}: {error}"
+        return (
+            [],
+            (
+                f"{record} cannot be read, so the files of this package may name another folder:"
+                f" {type(error).__name__}: {error}"
+            ),
+        )
 
 
 def _done(folder: str) -> str:
@@ -154,7 +195,10 @@ def _some(names: list[str]) -> str:
 
 
 class _Alone:
-    """A lock among the processes of a node. Where a file system knows none (some NFS), each writes the same, one file at a time."""
+    """A lock among the processes of a node.
+
+    Where a file system knows none (some NFS), each writes the same, one file at a time.
+    """
 
     def __init__(self, path: str, patience: float) -> None:
         self._path = path
@@ -164,10 +208,15 @@ class _Alone:
     def __enter__(self) -> None:
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         if reason := self._why_not():
-            sys.stderr.write(f"coffee_boat: {self._path} cannot be locked: {reason}; going on without it\n")
+            sys.stderr.write(
+                f"coffee_boat: {self._path} cannot be locked: {reason}; going on without it\n"
+            )
 
     def _why_not(self) -> str:
-        """Empty once it is locked. flock has no limit of its own, and the file system may be one that hangs."""
+        """Empty once it is locked.
+
+        flock has no limit of its own, and the file system may be one that hangs.
+        """
         import time
 
         end = time.monotonic() + self._patience

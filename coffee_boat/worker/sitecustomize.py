@@ -1,9 +1,9 @@
 """Starts our part in a node's own interpreter, in which no .pth can be placed.
 
-Archives carry this file alone in a folder that stands first on PYTHONPATH; site.py imports `sitecustomize` at every start of
-Python. So it serves the daemon, workers that Spark starts without a daemon, and every version of Spark. Where the folder
-cannot be seen, Python starts as it would without it.
-"""
+Archives carry this file alone in a folder that stands first on PYTHONPATH; site.py imports
+`sitecustomize` at every start of Python. So it serves the daemon, workers that Spark starts without
+a daemon, and every version of Spark. Where the folder cannot be seen, Python starts as it would
+without it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ import os
 import site
 import sys
 
-PACKAGES = os.path.join("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+PACKAGES = os.path.join(
+    "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages"
+)
 
 
 def board(root: str) -> None:
-    """Run the .pth files of an archive's packages, as site.py does for an interpreter's own. Not for another minor version.
+    """Run the .pth files of an archive's packages, as site.py does for an interpreter's own.
+
+    Not for another minor version.
 
     Args:
         root: the folder that the archive was unpacked into.

@@ -1,4 +1,5 @@
-"""Called by coffee_boat.pth at the start of every shipped interpreter: the daemon that forks Spark's Python workers, and any other.
+"""Called by coffee_boat.pth at the start of every shipped interpreter: the daemon that forks
+Spark's Python workers, and any other.
 
 Where the nodes' own interpreter runs, sitecustomize.py has the .pth read.
 """
@@ -11,7 +12,9 @@ import sys
 from . import activation, finder, node, prefix
 
 BASE = "COFFEE_BOAT_BASE"
-"""The variable with the interpreter of the base that counts now, where a running session got a new one: absolute, or relative to the executor's working directory."""
+"""The variable with the interpreter of the base that counts now, where a running session got a new
+one: absolute, or relative to the executor's working directory.
+"""
 SENTINEL = "boat.json"
 """The last member of every archive: without it the archive was not unpacked to its end."""
 
@@ -19,14 +22,15 @@ SENTINEL = "boat.json"
 def start() -> None:
     """Make the interpreter fit its node, and find what arrives later.
 
-    What fails in here is shown on stderr by site.py, which reads the .pth; the interpreter goes on. The finder comes first,
-    so that it is there whatever the node is like.
-    """
+    What fails in here is shown on stderr by site.py, which reads the .pth; the interpreter goes on.
+    The finder comes first, so that it is there whatever the node is like."""
     change_base()
     finder.install()
     root = archive_root()
     _check_complete(root)
-    if os.path.realpath(sys.prefix) == os.path.realpath(root):  # a node's own interpreter fits its node
+    if os.path.realpath(sys.prefix) == os.path.realpath(
+        root
+    ):  # a node's own interpreter fits its node
         for failure in prefix.settle(root):
             sys.stderr.write(f"coffee_boat: {failure}\n")
         node.prepare(root)
@@ -36,14 +40,18 @@ def start() -> None:
 def change_base() -> None:
     """Be the interpreter of the base that counts now, with the same arguments.
 
-    A session that got a new base names the first one's interpreter still: functions captured it. The variables that reach it are
-    those of now. Files and pipes stay open; nothing was read from them yet. A relative name is made absolute for what this process
-    starts in another working directory. The driver's JVM starts Python in its own, and has the bases beside each other elsewhere.
-    """
+    A session that got a new base names the first one's interpreter still: functions captured it.
+    The variables that reach it are those of now. Files and pipes stay open; nothing was read from
+    them yet. A relative name is made absolute for what this process starts in another working
+    directory. The driver's JVM starts Python in its own, and has the bases beside each other
+    elsewhere."""
     named = os.environ.get(BASE)
     if not named:
         return
-    places = (os.path.abspath(named), os.path.join(os.path.dirname(archive_root()), os.path.normpath(named)))
+    places = (
+        os.path.abspath(named),
+        os.path.join(os.path.dirname(archive_root()), os.path.normpath(named)),
+    )
     wanted = next((place for place in places if os.access(place, os.X_OK)), None)
     if wanted is None:
         return
@@ -53,7 +61,9 @@ def change_base() -> None:
 
 
 def archive_root() -> str:
-    """The folder that the archive was unpacked into: <root>/lib/pythonX.Y/site-packages/coffee_boat_worker/startup.py."""
+    """The folder that the archive was unpacked into:
+    <root>/lib/pythonX.Y/site-packages/coffee_boat_worker/startup.py.
+    """
     folder = os.path.abspath(__file__)
     for _ in range(5):
         folder = os.path.dirname(folder)
@@ -63,6 +73,7 @@ def archive_root() -> str:
 def _check_complete(prefix: str) -> None:
     if not os.path.isfile(os.path.join(prefix, SENTINEL)):
         sys.stderr.write(
-            f"coffee_boat: {prefix} has no {SENTINEL}: the archive was cut while it was sent or unpacked, or is still being unpacked. "
-            "Packages may be missing. Look for a full disk on this node, remove the folder and start the application again.\n"
+            f"coffee_boat: {prefix} has no {SENTINEL}: the archive was cut while it was sent or"
+            " unpacked, or is still being unpacked. Packages may be missing. Look for a full disk"
+            " on this node, remove the folder and start the application again.\n"
         )

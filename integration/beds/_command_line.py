@@ -1,4 +1,7 @@
-"""A bed's cluster for a person: up, down, status, logs, exec. What a shell can use goes to stdout, talk goes to stderr."""
+"""A bed's cluster for a person: up, down, status, logs, exec.
+
+What a shell can use goes to stdout, talk goes to stderr.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,9 @@ class Bed:
 
 
 def main(bed: Bed, arguments: Sequence[str] | None = None) -> int:
-    """Exit code 0; 1 if nothing is up; 3 if the bed cannot run or failed; `exec` gives the command's own."""
+    """Exit code 0; 1 if nothing is up; 3 if the bed cannot run or failed; `exec` gives the
+    command's own.
+    """
     given = _parser(bed).parse_args(arguments)
     try:
         code: int = given.verb(bed, given)
@@ -99,7 +104,10 @@ def _status(bed: Bed, given: argparse.Namespace) -> int:
         return 1
     print(cluster.summary)
     for node in cluster.nodes:
-        print(f"{node.name}  {node.address}  {'up' if node.process and node.process.alive else 'gone'}  log {node.log}")
+        print(
+            f"{node.name}  {node.address} "
+            f" {'up' if node.process and node.process.alive else 'gone'}  log {node.log}"
+        )
     return 0 if cluster.healthy else 1
 
 
@@ -127,23 +135,49 @@ def _talk(text: str) -> None:
 
 
 def _parser(bed: Bed) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m integration.beds.{bed.name}", description=bed.about)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m integration.beds.{bed.name}", description=bed.about
+    )
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     if bed.build:
-        bed.add_options(_verb(bed, verbs, "build", _build, "make all that takes long, unless it is there; starts nothing"))
-    bed.add_options(_verb(bed, verbs, "up", _up, "start it, unless it runs already; print what to export"))
+        bed.add_options(
+            _verb(
+                bed,
+                verbs,
+                "build",
+                _build,
+                "make all that takes long, unless it is there; starts nothing",
+            )
+        )
+    bed.add_options(
+        _verb(bed, verbs, "up", _up, "start it, unless it runs already; print what to export")
+    )
     _verb(bed, verbs, "down", _down, "end it; nothing is left but its logs")
     _verb(bed, verbs, "status", _status, "say what runs; exit code 1 unless all of it does")
     _verb(bed, verbs, "logs", _logs, "print the daemons' and the executors' logs")
-    execute = _verb(bed, verbs, "exec", _exec, "run a command on a node, as the user of the executors")
+    execute = _verb(
+        bed, verbs, "exec", _exec, "run a command on a node, as the user of the executors"
+    )
     execute.add_argument("node", help="as `status` names it")
     execute.add_argument("command", nargs="+", help="after --")
     return parser
 
 
-def _verb(bed: Bed, verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, call: object, text: str) -> argparse.ArgumentParser:
+def _verb(
+    bed: Bed,
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    call: object,
+    text: str,
+) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=text, description=text)
     state = cache_folder() / "beds" / bed.name
-    parser.add_argument("--state", type=lambda text: Path(text).absolute(), default=state, metavar="DIR", help="where the cluster's records and logs are (%(default)s)")
+    parser.add_argument(
+        "--state",
+        type=lambda text: Path(text).absolute(),
+        default=state,
+        metavar="DIR",
+        help="where the cluster's records and logs are (%(default)s)",
+    )
     parser.set_defaults(verb=call)
     return parser

@@ -10,7 +10,9 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def ask(url: str) -> dict[str, Any]:
-    """The JSON object at a URL; an empty one if nobody answers, or not with JSON: a young daemon has a page before it has this one."""
+    """The JSON object at a URL; an empty one if nobody answers, or not with JSON: a young daemon
+    has a page before it has this one.
+    """
     try:
         with _DIRECT.open(url, timeout=3) as answer:
             told: dict[str, Any] = json.load(answer)

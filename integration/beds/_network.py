@@ -1,8 +1,9 @@
-"""A network of nodes: a bridge on the host, and from it a cable (veth pair) into the network namespace of each node.
+"""A network of nodes: a bridge on the host, and from it a cable (veth pair) into the network
+namespace of each node.
 
-The host is the bridge's own address, which is where a driver listens. There is no way out of the network, and no name server.
-Bridge and cables are named after the folder of the cluster, so that a later run finds what a killed one left.
-"""
+The host is the bridge's own address, which is where a driver listens. There is no way out of the
+network, and no name server. Bridge and cables are named after the folder of the cluster, so that a
+later run finds what a killed one left."""
 
 from __future__ import annotations
 
@@ -23,7 +24,11 @@ _LOCK = Path(tempfile.gettempdir(), "coffee_boat-beds.lock")
 """Held while a subnet is chosen: two beds that start at once must not take the same."""
 
 _HARDWARE = "02:00:00:00:00:01"
-"""Every bridge's hardware address. Without one it takes the lowest of its cables', and with the end of that node the others miss the host for half a minute."""
+"""Every bridge's hardware address.
+
+Without one it takes the lowest of its cables', and with the end of that node the others miss the
+host for half a minute.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Network:
 
 
 def make(state: Path) -> Network:
-    """The network of the cluster in this folder, with a subnet that no interface of this machine has.
+    """The network of the cluster in this folder, with a subnet that no interface of this machine
+    has.
 
     Raises:
         BedFailed: every subnet is taken.
@@ -62,8 +68,12 @@ def make(state: Path) -> Network:
 
 
 def plug(network: Network, pid: int, address: str) -> None:
-    """Lay a cable from the bridge to `eth0` in the network namespace of a process; what is inside is the process's own matter."""
-    outer = f"{_cables(network.bridge)}{address.rpartition('.')[2]}"  # 15 letters at most (IFNAMSIZ)
+    """Lay a cable from the bridge to `eth0` in the network namespace of a process; what is inside
+    is the process's own matter.
+    """
+    outer = (  # 15 letters at most (IFNAMSIZ)
+        f"{_cables(network.bridge)}{address.rpartition('.')[2]}"
+    )
     _ip("link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
     _ip("link", "set", outer, "master", network.bridge, "up")
 
@@ -72,8 +82,11 @@ def remove(state: Path) -> None:
     """Take away the bridge of the cluster in this folder and its cables, if there are any."""
     bridge, links = _bridge(state), Path("/sys/class/net")
     for link in [bridge, *(cable.name for cable in links.glob(f"{_cables(bridge)}*"))]:
-        # The kernel removes the cable of a node that ended, but in its own time: it may be gone now.
-        done = subprocess.run(["ip", "link", "delete", link], capture_output=True, text=True, check=False, timeout=30)
+        # The kernel removes the cable of a node that ended, but in its own time: it may be gone
+        # now.
+        done = subprocess.run(
+            ["ip", "link", "delete", link], capture_output=True, text=True, check=False, timeout=30
+        )
         if done.returncode != 0 and (links / link).exists():
             raise BedFailed(f"ip link delete {link}: {done.stderr.strip()}")
 
@@ -89,7 +102,10 @@ def require() -> None:
             make(Path(folder))
             remove(Path(folder))
         except BedFailed as error:
-            raise BedCannotRun(f"a network of nodes needs bridges and veth pairs, which this machine does not allow: {error}") from error
+            raise BedCannotRun(
+                "a network of nodes needs bridges and veth pairs, which this machine does not"
+                f" allow: {error}"
+            ) from error
 
 
 def _bridge(state: Path) -> str:
@@ -102,11 +118,17 @@ def _cables(bridge: str) -> str:
 
 
 def _free_subnet() -> str:
-    taken = {address["local"].rpartition(".")[0] for link in json.loads(_ip("-json", "-family", "inet", "address")) for address in link.get("addr_info", [])}
+    taken = {
+        address["local"].rpartition(".")[0]
+        for link in json.loads(_ip("-json", "-family", "inet", "address"))
+        for address in link.get("addr_info", [])
+    }
     for subnet in _SUBNETS:
         if subnet not in taken:
             return subnet
-    raise BedFailed(f"every subnet from {_SUBNETS[0]}.0/24 to {_SUBNETS[-1]}.0/24 is taken: ip address")
+    raise BedFailed(
+        f"every subnet from {_SUBNETS[0]}.0/24 to {_SUBNETS[-1]}.0/24 is taken: ip address"
+    )
 
 
 @contextmanager
@@ -117,7 +139,9 @@ def _alone() -> Iterator[None]:
 
 
 def _ip(*arguments: str) -> str:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        ["ip", *arguments], capture_output=True, text=True, check=False, timeout=30
+    )
     if done.returncode != 0:
         raise BedFailed(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout

@@ -1,4 +1,6 @@
-"""Programs that a bed needs and that a distribution has: installed where that can be done without asking, else named."""
+"""Programs that a bed needs and that a distribution has: installed where that can be done without
+asking, else named.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from integration.beds import BedCannotRun
 
 
 def require(programs: Mapping[str, str]) -> None:
-    """Have these programs, from Debian's packages where they are missing and this is Debian and root.
+    """Have these programs, from Debian's packages where they are missing and this is Debian and
+    root.
 
     Args:
         programs: name -> Debian's package.
@@ -24,16 +27,34 @@ def require(programs: Mapping[str, str]) -> None:
         _install(sorted(set(missing.values())))
         missing = _missing(programs)
     if missing:
-        raise BedCannotRun(f"{', '.join(missing)} missing (Debian: apt-get install {' '.join(sorted(set(missing.values())))})")
+        raise BedCannotRun(
+            f"{', '.join(missing)} missing (Debian: apt-get install"
+            f" {' '.join(sorted(set(missing.values())))})"
+        )
 
 
 def _missing(programs: Mapping[str, str]) -> dict[str, str]:
-    return {program: package for program, package in programs.items() if shutil.which(program) is None}
+    return {
+        program: package for program, package in programs.items() if shutil.which(program) is None
+    }
 
 
 def _install(packages: list[str]) -> None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "--quiet=2"], ["install", "--quiet=2", "--no-install-recommends", "--yes", *packages]):
-        done = subprocess.run(["apt-get", *command], env=quiet, capture_output=True, text=True, check=False, timeout=900)
+    for command in (
+        ["update", "--quiet=2"],
+        ["install", "--quiet=2", "--no-install-recommends", "--yes", *packages],
+    ):
+        done = subprocess.run(
+            ["apt-get", *command],
+            env=quiet,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
         if done.returncode != 0:
-            raise BedCannotRun(f"apt-get {command[0]} failed; install {' '.join(packages)}: {done.stderr.strip()[-500:]}")
+            raise BedCannotRun(
+                f"apt-get {command[0]} failed; install {' '.join(packages)}:"
+                f" {done.stderr.strip()[-500:]}"
+            )

@@ -1,8 +1,7 @@
 """Processes that outlive the command that started them, and that are ended by their own id only.
 
-A process is kept as the line of /proc/PID/stat that it had at its start: an id alone may have been given to another
-process since, an id and a start time may not (proc(5), fields 1 and 22).
-"""
+A process is kept as the line of /proc/PID/stat that it had at its start: an id alone may have been
+given to another process since, an id and a start time may not (proc(5), fields 1 and 22)."""
 
 from __future__ import annotations
 
@@ -15,8 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# The record is written by the process itself, before it becomes the program: a starter that is killed leaves no process behind that nobody knows.
-_RECORD_THEN_EXEC = 'read -r line <"/proc/$$/stat"; printf "%s\\n" "$line" >"$0.new"; mv "$0.new" "$0"; exec "$@"'
+# The record is written by the process itself, before it becomes the program: a starter that is
+# killed leaves no process behind that nobody knows.
+_RECORD_THEN_EXEC = (
+    'read -r line <"/proc/$$/stat"; printf "%s\\n" "$line" >"$0.new"; mv "$0.new" "$0"; exec "$@"'
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ class Process:
     def children(self) -> list[Process]:
         """Those that it started and that still run."""
         try:
-            pids = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split() if self.alive else []
+            pids = (
+                Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+                if self.alive
+                else []
+            )
         except FileNotFoundError:
             return []
         return [_parse(line) for pid in pids if (line := _stat_line(int(pid)))]
@@ -64,11 +70,19 @@ class Process:
             time.sleep(0.02)
 
 
-def start(argv: Sequence[str], *, record: Path, log: Path, env: Mapping[str, str] | None = None) -> Process:
+def start(
+    argv: Sequence[str], *, record: Path, log: Path, env: Mapping[str, str] | None = None
+) -> Process:
     """Start a program in a session of its own; its id goes to `record`, all that it says to `log`."""
     with log.open("wb") as output:
         child = subprocess.Popen(
-            ["bash", "-c", _RECORD_THEN_EXEC, str(record), *argv], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True, cwd="/"
+            ["bash", "-c", _RECORD_THEN_EXEC, str(record), *argv],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+            cwd="/",
         )
     while (process := recorded(record)) is None or process.pid != child.pid:
         if child.poll() is not None:

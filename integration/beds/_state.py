@@ -1,4 +1,6 @@
-"""What the clusters of all beds share: where they are kept, who may change one, and what their nodes must not see."""
+"""What the clusters of all beds share: where they are kept, who may change one, and what their
+nodes must not see.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ _Started = TypeVar("_Started", bound=Started)
 
 
 def cache_folder() -> Path:
-    """Where beds keep what they fetched and their state: COFFEE_BOAT_TEST_CACHE, or .cache in the checkout."""
+    """Where beds keep what they fetched and their state: COFFEE_BOAT_TEST_CACHE, or .cache in the
+    checkout.
+    """
     return Path(os.environ.get("COFFEE_BOAT_TEST_CACHE") or CHECKOUT / ".cache").absolute()
 
 
@@ -48,8 +52,17 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def started(state: Path, options: _Options, *, current: Callable[[Path], _Started | None], end: Callable[[Path], None], start: Callable[[Path, _Options], _Started]) -> _Started:
-    """What runs already with the same options, or a new one; what a killed run left is removed first."""
+def started(
+    state: Path,
+    options: _Options,
+    *,
+    current: Callable[[Path], _Started | None],
+    end: Callable[[Path], None],
+    start: Callable[[Path, _Options], _Started],
+) -> _Started:
+    """What runs already with the same options, or a new one; what a killed run left is removed
+    first.
+    """
     with locked(state):
         running = current(state)
         if running and running.options == options and running.healthy:
@@ -67,7 +80,13 @@ def ended(state: Path, end: Callable[[Path], None]) -> None:
 
 def record(state: Path, cluster: Any) -> None:
     """Write down a dataclass with what was started, but for its folder."""
-    (state / _RECORD).write_text(json.dumps({name: value for name, value in asdict(cluster).items() if name != "state"}, indent=1, default=str))
+    (state / _RECORD).write_text(
+        json.dumps(
+            {name: value for name, value in asdict(cluster).items() if name != "state"},
+            indent=1,
+            default=str,
+        )
+    )
 
 
 def recorded(state: Path) -> dict[str, Any] | None:
@@ -85,7 +104,8 @@ def forget(state: Path) -> None:
 
 
 def of_the_driver(state: Path) -> tuple[Path, ...]:
-    """What a node must not see besides home and temporary folders: the checkout, the cluster's own records, and this Python.
+    """What a node must not see besides home and temporary folders: the checkout, the cluster's own
+    records, and this Python.
 
     A distribution's own Python is known to `_namespaces`.
     """

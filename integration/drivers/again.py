@@ -1,4 +1,5 @@
-"""The same requirements again: what is planned, and how long a launch takes until the first answer of an executor.
+"""The same requirements again: what is planned, and how long a launch takes until the first answer
+of an executor.
 
 again.py MASTER
 """
@@ -28,5 +29,16 @@ def names(_):
 
 
 answers = sc.parallelize([0], 1).map(names).collect()
-print("RESULT", json.dumps({"actions": actions, "answers": answers, "launched": launched, "answered": time.perf_counter() - started}), flush=True)
+print(
+    "RESULT",
+    json.dumps(
+        {
+            "actions": actions,
+            "answers": answers,
+            "launched": launched,
+            "answered": time.perf_counter() - started,
+        }
+    ),
+    flush=True,
+)
 sc.stop()

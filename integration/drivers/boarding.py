@@ -25,7 +25,9 @@ def tell(_):
     import sys
 
     return {
-        "found": [name for name in ("edtf", "iniconfig", "roman") if importlib.util.find_spec(name)],
+        "found": [
+            name for name in ("edtf", "iniconfig", "roman") if importlib.util.find_spec(name)
+        ],
         "shipped": "/boat-" in os.path.realpath(sys.executable),
         "pid": os.getpid(),
         "preloaded": "edtf" in sys.modules,
@@ -54,18 +56,37 @@ def foreign():
     old = sc.parallelize(range(2), 2).map(tell)
     told = {"rdd before": mapped(old), "sql before": asked(spark)}
     spark.range(3).cache().count()
-    stream = spark.readStream.format("rate").load().writeStream.format("noop").queryName("ticks").trigger(processingTime="1 hour").start()
+    stream = (
+        spark.readStream.format("rate")
+        .load()
+        .writeStream.format("noop")
+        .queryName("ticks")
+        .trigger(processingTime="1 hour")
+        .start()
+    )
 
     captain = Captain().add_pip_packages("edtf").board(spark)
     stream.stop()
-    told |= {"old rdd": mapped(old), "new rdd": mapped(sc.parallelize(range(2), 2).map(tell)), "old udf": asked(spark)}
+    told |= {
+        "old rdd": mapped(old),
+        "new rdd": mapped(sc.parallelize(range(2), 2).map(tell)),
+        "old udf": asked(spark),
+    }
     late = sc.parallelize(range(2), 2).map(tell)
     mapped(late)
     captain.add_pip_packages("iniconfig")
-    told |= {"hot": mapped(late), "arrival": captain.report.ok, "new session": asked(spark.newSession(), udf(lambda _: json.dumps(tell(_)), StringType()))}
+    told |= {
+        "hot": mapped(late),
+        "arrival": captain.report.ok,
+        "new session": asked(spark.newSession(), udf(lambda _: json.dumps(tell(_)), StringType())),
+    }
     second = Captain().board(sc)
     report = second.verify()
-    told |= {"verified": report.ok, "report": str(report), "aboard": sorted(pin.name for pin in second.lock.pins)}
+    told |= {
+        "verified": report.ok,
+        "report": str(report),
+        "aboard": sorted(pin.name for pin in second.lock.pins),
+    }
     spark.stop()
     return told
 
@@ -81,11 +102,25 @@ def ours():
     captain.add_pip_packages("iniconfig")
 
     second = Captain().add_pip_packages("roman").board(spark)
-    told |= {"second": mapped(old), "aboard": sorted(pin.name for pin in second.lock.pins), "report": str(second.report)}
+    told |= {
+        "second": mapped(old),
+        "aboard": sorted(pin.name for pin in second.lock.pins),
+        "report": str(second.report),
+    }
 
     gateway = SparkContext._gateway
-    variables = {"PYSPARK_GATEWAY_PORT": str(gateway.gateway_parameters.port), "PYSPARK_GATEWAY_SECRET": gateway.gateway_parameters.auth_token}
-    child = subprocess.run([sys.executable, __file__, "attached", MASTER], env={**os.environ, **variables}, capture_output=True, text=True, timeout=120, check=False)
+    variables = {
+        "PYSPARK_GATEWAY_PORT": str(gateway.gateway_parameters.port),
+        "PYSPARK_GATEWAY_SECRET": gateway.gateway_parameters.auth_token,
+    }
+    child = subprocess.run(
+        [sys.executable, __file__, "attached", MASTER],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     sys.stderr.write(child.stderr)
     told["attached"] = json.loads(child.stdout.rpartition("RESULT ")[2])
     told["conf"] = {key: value for key, value in sc.getConf().getAll() if "coffee_boat" in key}
@@ -99,9 +134,14 @@ def attached():
 
     gateway = launch_gateway()
     context = gateway.jvm.org.apache.spark.SparkContext.getOrCreate()
-    sc = SparkContext(gateway=gateway, jsc=gateway.jvm.org.apache.spark.api.java.JavaSparkContext(context))
+    sc = SparkContext(
+        gateway=gateway, jsc=gateway.jvm.org.apache.spark.api.java.JavaSparkContext(context)
+    )
     captain = Captain().board(sc)
-    told = {"mapped": mapped(sc.parallelize(range(2), 2).map(tell)), "aboard": sorted(pin.name for pin in captain.lock.pins)}
+    told = {
+        "mapped": mapped(sc.parallelize(range(2), 2).map(tell)),
+        "aboard": sorted(pin.name for pin in captain.lock.pins),
+    }
     captain.add_pip_packages("iniconfig")  # there already
     told["nothing new"] = [pin.name for pin in captain.report.added]
     report = captain.verify()
@@ -109,7 +149,9 @@ def attached():
 
 
 def nodes_python():
-    """Packages only, and more of them while it runs; by an RDD that was made before, in the same worker."""
+    """Packages only, and more of them while it runs; by an RDD that was made before, in the same
+    worker.
+    """
     captain = Captain(ship_python=False).add_pip_packages("edtf").preload("edtf")
     captain.launch_ship()
     sc = SparkContext(master=MASTER)

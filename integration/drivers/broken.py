@@ -1,21 +1,22 @@
-"""Launches whose archive was damaged on its way: what the user's own first action shows, and what verify() says.
+"""Launches whose archive was damaged on its way: what the user's own first action shows, and what
+verify() says.
 
     broken.py MASTER DAMAGE[,DAMAGE...] [KEY=VALUE...]
 
-MASTER is any that launch_ship takes; KEY=VALUE are Spark settings that the cluster needs. DAMAGE is what happened to the archive
-after it was built, where nothing looks at it again; each gets a session of its own:
+MASTER is any that launch_ship takes; KEY=VALUE are Spark settings that the cluster needs. DAMAGE is
+what happened to the archive after it was built, where nothing looks at it again; each gets a
+session of its own:
 
-    glibc          the interpreter asks for a version of glibc that no node has, as one from a newer system does
-    architecture   the interpreter's ELF header names another machine, as one from a driver of another architecture does
-    library        the interpreter looks for a library that is nowhere
-    gone           the archive holds no interpreter
-    cut            the second half of the archive did not arrive
-    none           nothing: the same launch, healthy
+    glibc          the interpreter asks for a version of glibc that no node has, as one from a newer
+    system does architecture   the interpreter's ELF header names another machine, as one from a
+    driver of another architecture does library        the interpreter looks for a library that is
+    nowhere gone           the archive holds no interpreter cut            the second half of the
+    archive did not arrive none           nothing: the same launch, healthy
 
-Prints RESULT with, for each: `action`, the text of what the action raised, empty if it went well; `error`, the four parts of what
-verify() raised and its class, null if nothing; or both of SparkContext(...), where that refuses; `told`, what went to stderr as
-`coffee_boat: error: ...`; `seconds` until all was over.
-"""
+Prints RESULT with, for each: `action`, the text of what the action raised, empty if it went well;
+`error`, the four parts of what verify() raised and its class, null if nothing; or both of
+SparkContext(...), where that refuses; `told`, what went to stderr as `coffee_boat: error: ...`;
+`seconds` until all was over."""
 
 from __future__ import annotations
 
@@ -41,13 +42,19 @@ _MACHINE = 18
 
 
 def newer_glibc(binary: bytes) -> bytes:
-    """All that it needs of glibc, asked for under a name of the same length that there is not: the loader compares names (dl-version.c)."""
+    """All that it needs of glibc, asked for under a name of the same length that there is not: the
+    loader compares names (dl-version.c).
+    """
     return re.sub(rb"GLIBC_2\.(\d+)\0", rb"GLIBC_9.\1\0", binary)
 
 
 def other_machine(binary: bytes) -> bytes:
     here = int.from_bytes(binary[_MACHINE : _MACHINE + 2], "little")
-    return binary[:_MACHINE] + (62 if here == 183 else 183).to_bytes(2, "little") + binary[_MACHINE + 2 :]
+    return (
+        binary[:_MACHINE]
+        + (62 if here == 183 else 183).to_bytes(2, "little")
+        + binary[_MACHINE + 2 :]
+    )
 
 
 def missing_library(binary: bytes) -> bytes:
@@ -60,10 +67,15 @@ CHANGES = {"glibc": newer_glibc, "architecture": other_machine, "library": missi
 def damage(whole: Path, kind: str, archive: Path) -> None:
     """Write an archive of the store anew, damaged."""
     if kind in ("none", "cut"):
-        archive.write_bytes(whole.read_bytes()[: None if kind == "none" else whole.stat().st_size // 2])
+        archive.write_bytes(
+            whole.read_bytes()[: None if kind == "none" else whole.stat().st_size // 2]
+        )
         return
     made = io.BytesIO()
-    with tarfile.open(whole) as old, tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as new:
+    with (
+        tarfile.open(whole) as old,
+        tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as new,
+    ):
         for member in old:
             content = old.extractfile(member).read() if member.isfile() else b""
             if member.name == PYTHON and kind == "gone":
@@ -86,7 +98,13 @@ def first_action(sc: SparkContext) -> str:
 
 
 def parts(error: BoatError) -> dict[str, str]:
-    return {"class": type(error).__name__, "what": error.what, "value": error.value, "cause": error.cause, "cure": error.cure}
+    return {
+        "class": type(error).__name__,
+        "what": error.what,
+        "value": error.value,
+        "cause": error.cause,
+        "cure": error.cure,
+    }
 
 
 def verified(captain: Captain) -> dict[str, str] | None:
@@ -113,7 +131,9 @@ def one(captain: Captain, master: str) -> dict[str, object]:
     heard = io.StringIO()
     with contextlib.redirect_stderr(heard):
         action, error, seconds = session(captain, master)
-    told = [line for line in heard.getvalue().splitlines() if line.startswith("coffee_boat: error: ")]
+    told = [
+        line for line in heard.getvalue().splitlines() if line.startswith("coffee_boat: error: ")
+    ]
     return {"action": action, "error": error, "told": told, "seconds": seconds}
 
 

@@ -1,4 +1,6 @@
-"""A session that does a little of everything, and whose JVM writes the classes that it loaded into a file when it ends: JEP 350."""
+"""A session that does a little of everything, and whose JVM writes the classes that it loaded into
+a file when it ends: JEP 350.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,16 @@ import sys
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import udf
 
-builder = SparkSession.builder.master("local[2]").config("spark.driver.extraJavaOptions", f"-XX:ArchiveClassesAtExit={sys.argv[1]} -Xlog:cds=off -Xlog:cds+dynamic=off")
+builder = SparkSession.builder.master("local[2]").config(
+    "spark.driver.extraJavaOptions",
+    f"-XX:ArchiveClassesAtExit={sys.argv[1]} -Xlog:cds=off -Xlog:cds+dynamic=off",
+)
 spark = builder.config("spark.ui.enabled", "false").getOrCreate()
 assert spark.sparkContext.parallelize(range(4), 2).map(lambda number: number + 1).sum() == 10
 doubled = spark.range(4).select(udf(lambda number: 2 * number, "long")("id").alias("number"))
-assert [row[0] for row in doubled.groupBy("number").count().orderBy("number").select("number").collect()] == [0, 2, 4, 6]
+assert [
+    row[0] for row in doubled.groupBy("number").count().orderBy("number").select("number").collect()
+] == [0, 2, 4, 6]
 gateway = spark.sparkContext._gateway
 spark.stop()
 gateway.shutdown()

@@ -1,4 +1,5 @@
-"""The README's snippet, verbatim but for the master, then an addition; what executors and the driver's JVM run is told as facts.
+"""The README's snippet, verbatim but for the master, then an addition; what executors and the
+driver's JVM run is told as facts.
 
     cluster_client.py MASTER [plan]
 
@@ -47,7 +48,12 @@ def look(_):
     except ImportError:
         magic = ""
     pythons = sorted(
-        {*filter(None, map(shutil.which, ("python", "python3"))), *glob.glob("/usr/bin/python3*"), *glob.glob("/usr/lib/*/libpython*"), *glob.glob("/usr/lib/python3*")}
+        {
+            *filter(None, map(shutil.which, ("python", "python3"))),
+            *glob.glob("/usr/bin/python3*"),
+            *glob.glob("/usr/lib/*/libpython*"),
+            *glob.glob("/usr/lib/python3*"),
+        }
     )
     return {
         "host": socket.gethostname(),
@@ -100,7 +106,10 @@ def planned(spark):
         def analyze():
             import humanize  # noqa: F401
 
-            return Planned(schema=StructType().add("planned", "string").add("ran", "string"), planned=sys.executable)
+            return Planned(
+                schema=StructType().add("planned", "string").add("ran", "string"),
+                planned=sys.executable,
+            )
 
         def eval(self):
             import humanize  # noqa: F401
@@ -124,7 +133,15 @@ told["after"] = on_all()
 told["confirmed"] = list(captain.report.confirmed)
 report = captain.verify()
 print(report, file=sys.stderr)
-told |= {"ok": report.ok, "report": str(report), "planned": planned(spark) if sys.argv[2:] == ["plan"] else None}
-told["seconds"] = {"launch": launched - started, "session": up - launched, "first answer": answered - up}
+told |= {
+    "ok": report.ok,
+    "report": str(report),
+    "planned": planned(spark) if sys.argv[2:] == ["plan"] else None,
+}
+told["seconds"] = {
+    "launch": launched - started,
+    "session": up - launched,
+    "first answer": answered - up,
+}
 print("RESULT", json.dumps(told), flush=True)
 sc.stop()

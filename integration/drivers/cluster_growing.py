@@ -1,4 +1,5 @@
-"""Dynamic allocation: packages are added to one executor, then tasks wait until there are more; all have base and additions.
+"""Dynamic allocation: packages are added to one executor, then tasks wait until there are more; all
+have base and additions.
 
 cluster_growing.py MASTER [key=value ...]
 """
@@ -44,6 +45,12 @@ seen, deadline = {}, time.monotonic() + 150
 while len(seen) < 2 and time.monotonic() < deadline:
     seen |= dict(sc.parallelize(range(12), 12).map(look).collect())
 report = captain.verify()
-told = {"first": first, "added": sorted(seen.values()), "executors": [executor.executor for executor in report.executors], "ok": report.ok, "report": str(report)}
+told = {
+    "first": first,
+    "added": sorted(seen.values()),
+    "executors": [executor.executor for executor in report.executors],
+    "ok": report.ok,
+    "report": str(report),
+}
 print("RESULT", json.dumps(told), flush=True)
 spark.stop()

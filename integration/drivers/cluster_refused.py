@@ -1,4 +1,5 @@
-"""What a cluster cannot do: the message, how long it took, and whether anything was built for it before.
+"""What a cluster cannot do: the message, how long it took, and whether anything was built for it
+before.
 
 cluster_refused.py MASTER [key=value ...]
 """
@@ -19,4 +20,13 @@ try:
 except BoatError as error:
     told = {"error": str(error), "what": error.what}
 store = os.environ["COFFEE_BOAT_STORE"]
-print("RESULT", json.dumps({**told, "seconds": time.monotonic() - started, "built": os.path.isdir(os.path.join(store, "archives"))}))
+print(
+    "RESULT",
+    json.dumps(
+        {
+            **told,
+            "seconds": time.monotonic() - started,
+            "built": os.path.isdir(os.path.join(store, "archives")),
+        }
+    ),
+)

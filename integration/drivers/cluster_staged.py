@@ -1,4 +1,5 @@
-"""Two applications, one after the other, with the same requirements and a stage: what each node has of the archive, and when it came.
+"""Two applications, one after the other, with the same requirements and a stage: what each node has
+of the archive, and when it came.
 
 cluster_staged.py MASTER STAGE
 """
@@ -32,7 +33,11 @@ def staged(sc):
     """Names and times of what is in the stage, but for what tells of its use."""
     path = sc._jvm.org.apache.hadoop.fs.Path(STAGE)
     found = path.getFileSystem(sc._jsc.hadoopConfiguration()).listStatus(path)
-    return {one.getPath().getName(): one.getModificationTime() for one in found if not one.getPath().getName().startswith(".")}
+    return {
+        one.getPath().getName(): one.getModificationTime()
+        for one in found
+        if not one.getPath().getName().startswith(".")
+    }
 
 
 def application(captain):
@@ -42,7 +47,13 @@ def application(captain):
     seen, deadline = {}, time.monotonic() + 240
     while len(seen) < 2 and time.monotonic() < deadline:
         seen |= {host: rest for host, *rest in sc.parallelize(range(4), 4).map(look).collect()}
-    told = {"id": sc.applicationId, "nodes": seen, "stage": staged(sc), "archives": sc.getConf().get("spark.yarn.dist.archives"), "seconds": [up - started, time.monotonic() - up]}
+    told = {
+        "id": sc.applicationId,
+        "nodes": seen,
+        "stage": staged(sc),
+        "archives": sc.getConf().get("spark.yarn.dist.archives"),
+        "seconds": [up - started, time.monotonic() - up],
+    }
     sc.stop()
     return told
 
@@ -50,4 +61,6 @@ def application(captain):
 captain = Captain(stage=STAGE)
 captain.add_pip_packages("edtf")
 captain.launch_ship()
-print("RESULT", json.dumps({"applications": [application(captain), application(captain)]}), flush=True)
+print(
+    "RESULT", json.dumps({"applications": [application(captain), application(captain)]}), flush=True
+)

@@ -1,7 +1,8 @@
-"""Conda packages with one of pip on top, then packages of conda that come aboard while the session runs.
+"""Conda packages with one of pip on top, then packages of conda that come aboard while the session
+runs.
 
-conda.py MASTER CHANNEL PYTHON HOSTS      PYTHON is the minor version, as "3.11"; HOSTS is how many have executors
-"""
+conda.py MASTER CHANNEL PYTHON HOSTS      PYTHON is the minor version, as "3.11"; HOSTS is how many
+have executors"""
 
 import json
 import sys
@@ -16,7 +17,9 @@ from pyspark.sql.functions import udf  # noqa: E402
 from coffee_boat import Captain  # noqa: E402
 
 captain = Captain()
-captain.add_conda_packages(f"python={PYTHON}", "numpy", "edtf", "activated", channel=CHANNEL).add_pip_packages("humanize")
+captain.add_conda_packages(
+    f"python={PYTHON}", "numpy", "edtf", "activated", channel=CHANNEL
+).add_pip_packages("humanize")
 captain.launch_ship()
 sc = SparkContext(master=MASTER, conf=SparkConf().set("spark.ui.showConsoleProgress", "false"))
 spark = SparkSession(sc)
@@ -46,21 +49,40 @@ def look(_):
     return [
         {
             "host": socket.gethostname(),
-            "inside": os.path.realpath(sys.executable).startswith(os.path.realpath(os.getcwd()) + "/"),
+            "inside": (
+                os.path.realpath(sys.executable).startswith(os.path.realpath(os.getcwd()) + "/")
+            ),
             "prefix": prefix,
             "pid": os.getpid(),
             "conda": shutil.which("conda") or "",
             "home": os.environ.get("ACTIVATED_HOME", ""),
             "mode": os.environ.get("ACTIVATED_MODE", ""),
-            "text": next(line.partition("=")[2] for line in open(os.path.join(prefix, "etc", "native.conf")) if line.startswith("home=")).strip(),
-            "binary": open(os.path.join(prefix, "share", "native", "native.bin"), "rb").read()[2:].partition(b"\0")[0].decode(),
-            "script": subprocess.run([program], capture_output=True, text=True, check=False).stdout.strip(),
+            "text": (
+                next(
+                    line.partition("=")[2]
+                    for line in open(os.path.join(prefix, "etc", "native.conf"))
+                    if line.startswith("home=")
+                ).strip()
+            ),
+            "binary": (
+                open(os.path.join(prefix, "share", "native", "native.bin"), "rb")
+                .read()[2:]
+                .partition(b"\0")[0]
+                .decode()
+            ),
+            "script": (
+                subprocess.run(
+                    [program], capture_output=True, text=True, check=False
+                ).stdout.strip()
+            ),
         }
     ]
 
 
 def everywhere(rdd, hosts):
-    """Answers until enough hosts are among them: a session starts with fewer executors than it will have."""
+    """Answers until enough hosts are among them: a session starts with fewer executors than it will
+    have.
+    """
     seen, end = {}, time.monotonic() + 60
     while len(seen) < hosts and time.monotonic() < end:
         seen |= {answer["host"]: answer for answer in rdd.collect()}
@@ -90,13 +112,19 @@ def version(name):
 
 
 def have(_):
-    """What a function that was made before the packages came finds of them, in which worker and which base."""
+    """What a function that was made before the packages came finds of them, in which worker and
+    which base.
+    """
     import os
     import sys
     import time
 
     time.sleep(0.2)
-    found = {"pid": os.getpid(), "prefix": os.path.realpath(sys.prefix), "host": os.uname().nodename}
+    found = {
+        "pid": os.getpid(),
+        "prefix": os.path.realpath(sys.prefix),
+        "host": os.uname().nodename,
+    }
     return [{**found, **{name: version(name) for name in ("pure", "late")}}]
 
 
@@ -108,9 +136,16 @@ def late_version(_):
 
 
 def planned(package):
-    """What an addition would be, and the lock of the session afterwards, which it must not have changed."""
+    """What an addition would be, and the lock of the session afterwards, which it must not have
+    changed.
+    """
     plan = captain.plan(conda=[package])
-    return {"plan": str(plan), "size": plan.size, "items": [item.label for item in plan.items], "aboard": captain.lock.digest}
+    return {
+        "plan": str(plan),
+        "size": plan.size,
+        "items": [item.label for item in plan.items],
+        "aboard": captain.lock.digest,
+    }
 
 
 made_before = sc.parallelize(range(4), 4).mapPartitions(have)
@@ -119,20 +154,39 @@ result["planned"] = {"pure": planned("pure"), "late": planned("late")}
 result["before"] = made_before.collect()
 
 captain.add_conda_packages("pure")  # modules only
-result["layer"] = {"archive": captain.report.archive.name, "report": str(captain.report), "answers": made_before.collect(), "ok": captain.verify().ok}
+result["layer"] = {
+    "archive": captain.report.archive.name,
+    "report": str(captain.report),
+    "answers": made_before.collect(),
+    "ok": captain.verify().ok,
+}
 
 captain.add_conda_packages("late")  # for this platform, with a prefix in it
 base = captain.report.archive
-result["base"] = {"archive": base.name, "layer": base.layer, "size": base.size, "report": str(captain.report), "answers": made_before.collect()}
+result["base"] = {
+    "archive": base.name,
+    "layer": base.layer,
+    "size": base.size,
+    "report": str(captain.report),
+    "answers": made_before.collect(),
+}
 result["base"]["udf"] = [row[0] for row in spark.range(1).select(late_version("id")).collect()]
 result["base"]["again"] = [row[0] for row in spark.range(4, 5).select(use_all("id")).collect()]
 report = captain.verify(modules=["late", "pure", "numpy", "humanize"])
-result["base"] |= {"ok": report.ok, "verify": str(report), "prefixes": sorted({executor.prefix for executor in report.executors})}
+result["base"] |= {
+    "ok": report.ok,
+    "verify": str(report),
+    "prefixes": sorted({executor.prefix for executor in report.executors}),
+}
 
 captain.close()
 other = Captain()  # as a restarted kernel would
 other.board(spark)
 other.add_pip_packages("cowsay")
-result["boarded"] = {"report": str(other.report), "layer": other.report.archive.layer, "ok": other.verify(modules=["cowsay", "late"]).ok}
+result["boarded"] = {
+    "report": str(other.report),
+    "layer": other.report.archive.layer,
+    "ok": other.verify(modules=["cowsay", "late"]).ok,
+}
 print("RESULT", json.dumps(result), flush=True)
 sc.stop()

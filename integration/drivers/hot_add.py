@@ -2,8 +2,8 @@
 
     hot_add.py MASTER FOLDER
 
-FOLDER holds two projects that share the namespace `brew`: brew_base is shipped at launch, brew_extra is added.
-"""
+FOLDER holds two projects that share the namespace `brew`: brew_base is shipped at launch,
+brew_extra is added."""
 
 import importlib
 import json
@@ -69,14 +69,19 @@ def inspect(_):
             "native": rapidfuzz.fuzz.ratio("boat", "boats"),
             "namespace": [brew.base.__file__, brew.extra.__file__],
             "version": metadata.version("humanize"),
-            "entry_points": sorted(f"{point.name}={point.load()()}" for point in metadata.entry_points(group="brew.beans")),
+            "entry_points": sorted(
+                f"{point.name}={point.load()()}"
+                for point in metadata.entry_points(group="brew.beans")
+            ),
             "resource": files("brew.extra").joinpath("beans.txt").read_text().strip(),
         }
     ]
 
 
 def both_hosts(rdd):
-    """Answers until two hosts are among them: a session starts with fewer executors than it will have."""
+    """Answers until two hosts are among them: a session starts with fewer executors than it will
+    have.
+    """
     seen, end = set(), time.monotonic() + 60
     while len({host for host, *_ in seen}) < 2 and time.monotonic() < end:
         seen |= set(rdd.collect())
@@ -87,14 +92,24 @@ early = sc.parallelize(range(4), 4).mapPartitions(look)
 before = both_hosts(early)
 
 running = []
-job = InheritableThread(target=lambda: running.extend(sc.parallelize([0], 1).mapPartitions(wait_for_it).collect()))
+job = InheritableThread(
+    target=lambda: running.extend(sc.parallelize([0], 1).mapPartitions(wait_for_it).collect())
+)
 job.start()
-while not any(sc.statusTracker().getStageInfo(stage).numActiveTasks for stage in sc.statusTracker().getActiveStageIds()):
+while not any(
+    sc.statusTracker().getStageInfo(stage).numActiveTasks
+    for stage in sc.statusTracker().getActiveStageIds()
+):
     time.sleep(0.05)
 time.sleep(1.0)
 
 plan = captain.plan(pip=["humanize", "rapidfuzz", f"{FOLDER}/brew_extra"])
-planned = {"text": str(plan), "items": [item.label for item in plan.items], "wanted": captain.manifest.texts, "seen": [file for *_, file in early.collect()]}
+planned = {
+    "text": str(plan),
+    "items": [item.label for item in plan.items],
+    "wanted": captain.manifest.texts,
+    "seen": [file for *_, file in early.collect()],
+}
 
 sent = time.time()
 captain.add_pip_packages("humanize", "rapidfuzz", f"{FOLDER}/brew_extra")
@@ -109,7 +124,10 @@ try:
     details = sc.parallelize(range(2), 2).mapPartitions(inspect).collect()
     # Spark keeps the workers of SQL apart from those of RDDs: these start now
     SparkSession(sc).udf.register("look", lambda _: "{} {} {}".format(*look(None)[0]))
-    later = [row[0].split() for row in SparkSession(sc).range(0, 4, 1, 4).selectExpr("look(id)").collect()]
+    later = [
+        row[0].split()
+        for row in SparkSession(sc).range(0, 4, 1, 4).selectExpr("look(id)").collect()
+    ]
     report = captain.verify()
 finally:
     hidden.rename(on_the_driver)

@@ -42,5 +42,18 @@ while len({host for host, _ in seen}) < 2 and time.monotonic() < end:
     seen |= set(sc.parallelize(range(8), 8).map(look).collect())
 report = captain.verify()
 print(report, file=sys.stderr)
-print("RESULT", json.dumps({"before": before, "after": live(), "seen": sorted(seen), "ok": report.ok, "answered": len(report.executors), "report": str(report)}), flush=True)
+print(
+    "RESULT",
+    json.dumps(
+        {
+            "before": before,
+            "after": live(),
+            "seen": sorted(seen),
+            "ok": report.ok,
+            "answered": len(report.executors),
+            "report": str(report),
+        }
+    ),
+    flush=True,
+)
 sc.stop()

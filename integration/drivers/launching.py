@@ -57,14 +57,25 @@ def forms():
         "keyword, cluster": lambda: SparkContext(master=CLUSTER, conf=quiet()),
         "conf": lambda: SparkContext(conf=quiet("local[2]")),
         "getOrCreate": lambda: SparkContext.getOrCreate(quiet("local[1]")),
-        "builder": lambda: SparkSession.builder.config(conf=quiet("local[*]")).getOrCreate().sparkContext,
-        "builder, cluster": lambda: SparkSession.builder.master(CLUSTER).config(conf=quiet(CLUSTER)).getOrCreate().sparkContext,
+        "builder": (
+            lambda: SparkSession.builder.config(conf=quiet("local[*]")).getOrCreate().sparkContext
+        ),
+        "builder, cluster": (
+            lambda: (
+                SparkSession.builder.master(CLUSTER)
+                .config(conf=quiet(CLUSTER))
+                .getOrCreate()
+                .sparkContext
+            )
+        ),
     }
     for name, start in starts.items():
         sc = start()
         told[name] = ask(sc)
         sc.stop()
-    changed = sorted(name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name))
+    changed = sorted(
+        name for name in {*before, *os.environ} if before.get(name) != os.environ.get(name)
+    )
     return {"told": told, "changed": changed}
 
 
@@ -114,7 +125,11 @@ def refused():
     attempts = [
         lambda: SparkContext(master="mesos://host:5050", conf=quiet()),
         lambda: SparkSession.builder.remote("sc://localhost:15002").getOrCreate(),
-        lambda: SparkSession.builder.config("spark.archives", "/x.zip#boat-0").master("k8s://https://host").getOrCreate(),
+        lambda: (
+            SparkSession.builder.config("spark.archives", "/x.zip#boat-0")
+            .master("k8s://https://host")
+            .getOrCreate()
+        ),
     ]
     errors = [error_of(attempt) for attempt in attempts]
     sc = SparkContext("local[1]", conf=quiet())
@@ -125,9 +140,17 @@ def refused():
 
 def defaults():
     """master= and conf= of launch_ship, and what the program says itself."""
-    captain = ship("edtf", master=CLUSTER, conf={"spark.ui.enabled": "false", "spark.app.name": "of launch_ship"})
+    captain = ship(
+        "edtf",
+        master=CLUSTER,
+        conf={"spark.ui.enabled": "false", "spark.app.name": "of launch_ship"},
+    )
     told = []
-    for start in (SparkContext, lambda: captain.start().sparkContext, lambda: SparkContext(master="local[1]", appName="of the program")):
+    for start in (
+        SparkContext,
+        lambda: captain.start().sparkContext,
+        lambda: SparkContext(master="local[1]", appName="of the program"),
+    ):
         sc = start()
         told.append({**ask(sc), "name": sc.appName, "ui": sc.uiWebUrl})
         sc.stop()
@@ -141,7 +164,9 @@ def one(master):
     return {"told": ask(sc), "java": sc._jvm.java.lang.System.getProperty("java.home")}
 
 
-answer = {f.__name__: f for f in (forms, shared_map, two_captains, refused, defaults, one)}[sys.argv[1]](*sys.argv[2:])
+answer = {f.__name__: f for f in (forms, shared_map, two_captains, refused, defaults, one)}[
+    sys.argv[1]
+](*sys.argv[2:])
 print("RESULT", json.dumps(answer), flush=True)
 if SparkContext._active_spark_context is not None:
     SparkContext._active_spark_context.stop()

@@ -24,11 +24,15 @@ def where(_):
     import numpy
 
     here = os.path.realpath(os.getcwd())
-    return os.path.realpath(sys.executable), all(os.path.realpath(module.__file__).startswith(here) for module in (edtf, numpy))
+    return os.path.realpath(sys.executable), all(
+        os.path.realpath(module.__file__).startswith(here) for module in (edtf, numpy)
+    )
 
 
 answers = sorted(set(sc.parallelize(range(4), 4).map(where).collect()))
 report = captain.verify()
 print(report, file=sys.stderr)
-print("RESULT", json.dumps({"answers": answers, "ok": report.ok, "report": str(report)}), flush=True)
+print(
+    "RESULT", json.dumps({"answers": answers, "ok": report.ok, "report": str(report)}), flush=True
+)
 sc.stop()

@@ -1,4 +1,5 @@
-"""What is submitted in cluster mode: tells of the driver and of executors, and ends with the code that it is given.
+"""What is submitted in cluster mode: tells of the driver and of executors, and ends with the code
+that it is given.
 
 on_cluster.py CODE
 """
@@ -22,7 +23,13 @@ def use_both(_):
     import pyarrow
 
     time.sleep(0.5)
-    return socket.gethostname(), sys.executable, os.getcwd(), pyarrow.array([40, 2]).sum().as_py(), str(edtf.parse_edtf("1984-06?"))
+    return (
+        socket.gethostname(),
+        sys.executable,
+        os.getcwd(),
+        pyarrow.array([40, 2]).sum().as_py(),
+        str(edtf.parse_edtf("1984-06?")),
+    )
 
 
 spark = SparkSession.builder.getOrCreate()
@@ -31,7 +38,13 @@ for _ in range(20):
     seen |= set(spark.sparkContext.parallelize(range(4), 4).map(use_both).collect())
     if len({host for host, *_ in seen}) == 2:
         break
-told = {"executable": sys.executable, "folder": os.getcwd(), "edtf": str(edtf.parse_edtf("1984-06?")), "sum": pyarrow.array([40, 2]).sum().as_py(), "seen": sorted(seen)}
+told = {
+    "executable": sys.executable,
+    "folder": os.getcwd(),
+    "edtf": str(edtf.parse_edtf("1984-06?")),
+    "sum": pyarrow.array([40, 2]).sum().as_py(),
+    "seen": sorted(seen),
+}
 print("RESULT", json.dumps({**told, "nousersite": os.environ.get("PYTHONNOUSERSITE")}), flush=True)
 spark.stop()
 if sys.argv[1] != "0":

@@ -1,4 +1,5 @@
-"""Python that the driver's JVM starts itself, to plan table functions and data sources; and functions that pyspark sends as Arrow.
+"""Python that the driver's JVM starts itself, to plan table functions and data sources; and
+functions that pyspark sends as Arrow.
 
 planning.py SCENARIO MASTER
 """
@@ -39,7 +40,10 @@ def table_function(package):
         @staticmethod
         def analyze():
             __import__(package)
-            return Planned(schema=StructType().add("planned", "string").add("ran", "string"), planned=sys.executable)
+            return Planned(
+                schema=StructType().add("planned", "string").add("ran", "string"),
+                planned=sys.executable,
+            )
 
         def eval(self):
             __import__(package)
@@ -104,7 +108,10 @@ def planning():
 
 def both(spark):
     """A function of each kind; what they are made of is decided here."""
-    return [spark.range(1).select(udf(ran)("id")).first()[0], udtf(Told, returnType="ran string")().first()[0]]
+    return [
+        spark.range(1).select(udf(ran)("id")).first()[0],
+        udtf(Told, returnType="ran string")().first()[0],
+    ]
 
 
 def message_of(attempt):

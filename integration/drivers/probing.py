@@ -1,4 +1,5 @@
-"""What a cluster says while this session holds all of it, to others and of this session; and what its nodes say without Python.
+"""What a cluster says while this session holds all of it, to others and of this session; and what
+its nodes say without Python.
 
 probing.py MASTER [KEY=VALUE...]
 """

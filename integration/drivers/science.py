@@ -1,4 +1,5 @@
-"""numpy, pandas and pyarrow: compiled wheels, Arrow batches between the JVM and Python, then the Report.
+"""numpy, pandas and pyarrow: compiled wheels, Arrow batches between the JVM and Python, then the
+Report.
 
 science.py MASTER
 """
@@ -32,7 +33,13 @@ def arrow_first(_):
     return pyarrow.array(numpy.arange(3)).to_pylist()
 
 
-total = spark.range(1, 101, numPartitions=4).select(root("id").alias("root")).groupBy().sum("root").first()[0]
+total = (
+    spark.range(1, 101, numPartitions=4)
+    .select(root("id").alias("root"))
+    .groupBy()
+    .sum("root")
+    .first()[0]
+)
 arrays = spark.sparkContext.parallelize([0], 1).map(arrow_first).collect()
 report = captain.verify(modules=["numpy", "pandas", "pyarrow"])
 print(report, file=sys.stderr)

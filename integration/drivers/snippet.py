@@ -36,7 +36,14 @@ def use_both(_):
 
     time.sleep(0.2)
     inside = os.path.realpath(sys.executable).startswith(os.path.realpath(os.getcwd()) + "/")
-    return socket.gethostname(), os.getcwd(), os.path.realpath(sys.executable), inside, pyarrow.array([40, 2]).sum().as_py(), str(edtf.parse_edtf("1984-06?"))
+    return (
+        socket.gethostname(),
+        os.getcwd(),
+        os.path.realpath(sys.executable),
+        inside,
+        pyarrow.array([40, 2]).sum().as_py(),
+        str(edtf.parse_edtf("1984-06?")),
+    )
 
 
 def in_rdd(context, executors=2):
@@ -45,7 +52,10 @@ def in_rdd(context, executors=2):
     seen = set()
     while len(seen) < executors and time.monotonic() < deadline:
         seen |= set(context.parallelize(range(4), 4).map(use_both).collect())
-    return [dict(zip(("host", "folder", "executable", "inside", "sum", "edtf"), answer, strict=True)) for answer in sorted(seen)]
+    return [
+        dict(zip(("host", "folder", "executable", "inside", "sum", "edtf"), answer, strict=True))
+        for answer in sorted(seen)
+    ]
 
 
 def in_udf(spark):
@@ -56,7 +66,12 @@ def in_udf(spark):
 
         return f"{pyarrow.scalar(day).as_py()} {edtf.parse_edtf(day).lower_strict().tm_year}"
 
-    return [row[0] for row in spark.createDataFrame([("2004-06/2006-08",)], ["day"]).select(read("day")).collect()]
+    return [
+        row[0]
+        for row in (
+            spark.createDataFrame([("2004-06/2006-08",)], ["day"]).select(read("day")).collect()
+        )
+    ]
 
 
 def answers(context):
@@ -70,5 +85,16 @@ for _ in range(ROUNDS - 1):
     rounds.append(answers(sc))
 report = captain.verify()
 print(report, file=sys.stderr)
-print("RESULT", json.dumps({"rounds": rounds, "ok": report.ok, "executors": [executor.prefix for executor in report.executors], "report": str(report)}), flush=True)
+print(
+    "RESULT",
+    json.dumps(
+        {
+            "rounds": rounds,
+            "ok": report.ok,
+            "executors": [executor.prefix for executor in report.executors],
+            "report": str(report),
+        }
+    ),
+    flush=True,
+)
 sc.stop()

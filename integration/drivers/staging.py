@@ -35,7 +35,15 @@ scratch = Path(tempfile.mkdtemp())
 def archive(content):
     path = scratch / f"{content}.tar.gz"
     path.write_bytes(content.encode() * 100_000)
-    return Archive(hashlib.sha256(content.encode()).hexdigest(), str(path), path.stat().st_size, (), Target("3.11.7"), "", has_python=True)
+    return Archive(
+        hashlib.sha256(content.encode()).hexdigest(),
+        str(path),
+        path.stat().st_size,
+        (),
+        Target("3.11.7"),
+        "",
+        has_python=True,
+    )
 
 
 class Steps:
@@ -49,7 +57,9 @@ class Steps:
     @property
     def files(self):
         """Of the user that is meant; what FileSystem.get keeps is of the first one."""
-        return self.jvm.org.apache.hadoop.fs.FileSystem.newInstance(self.folder.toUri(), self.jvm.org.apache.hadoop.conf.Configuration())
+        return self.jvm.org.apache.hadoop.fs.FileSystem.newInstance(
+            self.folder.toUri(), self.jvm.org.apache.hadoop.conf.Configuration()
+        )
 
     def be(self, name):
         users = self.jvm.org.apache.hadoop.security.UserGroupInformation
@@ -66,7 +76,10 @@ class Steps:
         self.files.copyFromLocalFile(False, True, self.path(made.path), self.path(stage, name))
 
     def times(self, _):
-        return {found.getPath().getName(): found.getModificationTime() for found in self.files.listStatus(self.folder)}
+        return {
+            found.getPath().getName(): found.getModificationTime()
+            for found in self.files.listStatus(self.folder)
+        }
 
     def age(self, days):
         then = int((time.time() - float(days) * 86400) * 1000)
@@ -78,11 +91,16 @@ class Steps:
 
     def prune(self, days):
         done = prune(stage, leftovers(stage, float(days), hadoop=self.hadoop), hadoop=self.hadoop)
-        return {"removed": [each.name for each in done.removed], "kept": [reason for _, reason in done.kept]}
+        return {
+            "removed": [each.name for each in done.removed],
+            "kept": [reason for _, reason in done.kept],
+        }
 
     def mode(self, octal):
         self.files.mkdirs(self.folder)
-        self.files.setPermission(self.folder, self.jvm.org.apache.hadoop.fs.permission.FsPermission(octal))
+        self.files.setPermission(
+            self.folder, self.jvm.org.apache.hadoop.fs.permission.FsPermission(octal)
+        )
 
     def quota(self, bytes_):
         self.files.setQuota(self.folder, (1 << 63) - 1, int(bytes_) or -1)
@@ -103,5 +121,8 @@ def outcome(act, how):
 with launch.java_vm(store) as jvm:
     SparkContext._jvm = jvm  # for all steps, as in a session
     steps = Steps(jvm)
-    results = [outcome(getattr(steps, what), how) for what, how in zip(words[::2], words[1::2], strict=True)]
+    results = [
+        outcome(getattr(steps, what), how)
+        for what, how in zip(words[::2], words[1::2], strict=True)
+    ]
 print("RESULT", json.dumps({"steps": results}))

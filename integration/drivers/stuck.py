@@ -50,7 +50,10 @@ def start():
 
 clock.lines, clock.started = [], time.monotonic()
 threading.Thread(target=start, daemon=True).start()
-while time.monotonic() - clock.started < SECONDS and not any(line.startswith(("coffee_boat: warning", "coffee_boat: error")) or "\n" in line for _, line in clock.lines):
+while time.monotonic() - clock.started < SECONDS and not any(
+    line.startswith(("coffee_boat: warning", "coffee_boat: error")) or "\n" in line
+    for _, line in clock.lines
+):
     time.sleep(0.1)
 print("RESULT", json.dumps({"lines": clock.lines}), flush=True)
 sys.stdout.flush()

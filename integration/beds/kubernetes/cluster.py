@@ -98,7 +98,10 @@ class Cluster:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"{self.master_url}, {self.nodes_ready()} of {self.options.nodes} nodes ready, image {self.image}"
+        return (
+            f"{self.master_url}, {self.nodes_ready()} of {self.options.nodes} nodes ready, image"
+            f" {self.image}"
+        )
 
     @property
     def exports(self) -> Mapping[str, str]:
@@ -131,12 +134,19 @@ class Cluster:
             subprocess.CalledProcessError: kubectl failed.
         """
         command = ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=timeout, input=stdin).stdout
+        return subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=timeout, input=stdin
+        ).stdout
 
     def nodes_ready(self) -> int:
         """How many nodes the cluster counts as ready; 0 if it does not answer."""
         try:
-            return sum(line.split()[1] == "Ready" for line in self.kubectl("get", "nodes", "--no-headers", "--request-timeout=5s").splitlines())
+            return sum(
+                line.split()[1] == "Ready"
+                for line in self.kubectl(
+                    "get", "nodes", "--no-headers", "--request-timeout=5s"
+                ).splitlines()
+            )
         except (subprocess.SubprocessError, OSError):
             return 0
 
@@ -144,13 +154,20 @@ class Cluster:
     def healthy(self) -> bool:
         """True if every process that was started is there, and all nodes are ready."""
         records = list(self.state.glob("*.process"))
-        alive = [process for record in records if (process := _processes.recorded(record)) and process.alive]
+        alive = [
+            process
+            for record in records
+            if (process := _processes.recorded(record)) and process.alive
+        ]
         return len(alive) == len(records) > 0 and self.nodes_ready() == self.options.nodes
 
     def logs(self) -> list[tuple[str, Path]]:
         """What can be read, by title: the parts' logs, then those of pods that are there."""
         parts = [(path.stem, path) for path in sorted(self.state.glob("*.log"))]
-        pods = [(f"{path.parts[-5]}, {path.parts[-3]}, {path.parts[-2]}", path) for path in sorted(self.state.glob("node*/pod-logs/*/*/*.log"))]
+        pods = [
+            (f"{path.parts[-5]}, {path.parts[-3]}, {path.parts[-2]}", path)
+            for path in sorted(self.state.glob("node*/pod-logs/*/*/*.log"))
+        ]
         return [*parts, *pods]
 
 
@@ -163,7 +180,11 @@ def build(options: Options | None = None) -> Images:
     """
     options = options or Options()
     cache = _cache(options)
-    return image.build(cache, binary.build(cache) / "pause", Path(options.spark_home) if options.spark_home else None)
+    return image.build(
+        cache,
+        binary.build(cache) / "pause",
+        Path(options.spark_home) if options.spark_home else None,
+    )
 
 
 def default_cache() -> Path:
@@ -176,7 +197,9 @@ def _cache(options: Options) -> Path:
 
 
 def up(state: Path, options: Options | None = None) -> Cluster:
-    """Start the cluster, or give the one that runs already with the same options. What a killed run left is removed first.
+    """Start the cluster, or give the one that runs already with the same options.
+
+    What a killed run left is removed first.
 
     Args:
         state: not below /run or /var/log, which the cluster has for itself.
@@ -196,12 +219,16 @@ def down(state: Path) -> None:
 def current(state: Path) -> Cluster | None:
     """The cluster that was started in this folder and not ended since, healthy or not."""
     told = _state.recorded(state)
-    return None if told is None else Cluster(state, **{**told, "options": Options(**told["options"])})
+    return (
+        None if told is None else Cluster(state, **{**told, "options": Options(**told["options"])})
+    )
 
 
 def _require() -> None:
     if os.geteuid() != 0:
-        raise BedCannotRun("a cluster needs root: network and mount namespaces, containers (try: sudo -E ...)")
+        raise BedCannotRun(
+            "a cluster needs root: network and mount namespaces, containers (try: sudo -E ...)"
+        )
     _packages.require(_PROGRAMS)
 
 
@@ -219,7 +246,10 @@ def _start(state: Path, options: Options) -> Cluster:
     except BaseException as error:
         _end(state)
         if isinstance(error, subprocess.SubprocessError | OSError):
-            raise BedFailed(f"the cluster did not come up: {error}{getattr(error, 'stderr', None) or ''}; logs in {state}") from error
+            raise BedFailed(
+                f"the cluster did not come up: {error}{getattr(error, 'stderr', None) or ''}; logs"
+                f" in {state}"
+            ) from error
         raise
     return cluster
 
@@ -245,7 +275,11 @@ def _start_parts(cluster: Cluster, control: Control, nodes: Sequence[Node], imag
     for node in nodes:
         machine.start(f"kubelet-{node.number}", node.kubelet())
     _wait(cluster, "the nodes", lambda: cluster.nodes_ready() == len(nodes))
-    _wait(cluster, "the default service account", lambda: bool(cluster.kubectl("get", "serviceaccount", "default")))
+    _wait(
+        cluster,
+        "the default service account",
+        lambda: bool(cluster.kubectl("get", "serviceaccount", "default")),
+    )
     cluster.kubectl("apply", "-f", str(_OBJECTS))
 
 
@@ -269,7 +303,11 @@ def _issue_keys(cluster: Cluster, control: Control, nodes: Sequence[Node]) -> No
 
 
 def _import(cluster: Cluster, node: Node, images: Path) -> None:
-    _wait(cluster, f"the runtime of {node.name}", lambda: bool(cluster.machine.run(*node.ctr("version"))))
+    _wait(
+        cluster,
+        f"the runtime of {node.name}",
+        lambda: bool(cluster.machine.run(*node.ctr("version"))),
+    )
     cluster.machine.run(*node.ctr("images", "import", images), timeout=_SECONDS)
 
 
@@ -277,9 +315,16 @@ def _wait(cluster: Cluster, what: str, is_there: Callable[[], bool]) -> None:
     """Until it is there; a part that ended means that it will not be."""
     deadline = time.monotonic() + _SECONDS
     while not _answers(is_there):
-        ended = [record.stem for record in cluster.state.glob("*.process") if (process := _processes.recorded(record)) and not process.alive]
+        ended = [
+            record.stem
+            for record in cluster.state.glob("*.process")
+            if (process := _processes.recorded(record)) and not process.alive
+        ]
         if ended or time.monotonic() > deadline:
-            raise BedFailed(f"{what} did not come up; {' and '.join(ended) or 'nothing'} ended: {_tails(cluster, ended)}")
+            raise BedFailed(
+                f"{what} did not come up; {' and '.join(ended) or 'nothing'} ended:"
+                f" {_tails(cluster, ended)}"
+            )
         time.sleep(0.3)
 
 
@@ -292,14 +337,33 @@ def _answers(is_there: Callable[[], bool]) -> bool:
 
 def _tails(cluster: Cluster, names: Sequence[str]) -> str:
     wanted = [path for title, path in cluster.logs() if not names or title in names]
-    return "\n".join(f"--- {path}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:]) for path in wanted)
+    return "\n".join(
+        f"--- {path}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+        for path in wanted
+    )
 
 
 def _end(state: Path) -> None:
-    """Whatever of a cluster is there, whole or not. Its mounts went with the machine, so that nothing of this one is below these folders."""
+    """Whatever of a cluster is there, whole or not.
+
+    Its mounts went with the machine, so that nothing of this one is below these folders.
+    """
     if machine := machines.recorded(state):
         machines.stop(machine)
-    for folder in (*state.glob("node*/"), *(state / name for name in ("keys", "etcd", "apiserver", "controller-manager", "scheduler", "volume-plugins"))):
+    for folder in (
+        *state.glob("node*/"),
+        *(
+            state / name
+            for name in (
+                "keys",
+                "etcd",
+                "apiserver",
+                "controller-manager",
+                "scheduler",
+                "volume-plugins",
+            )
+        ),
+    ):
         shutil.rmtree(folder, ignore_errors=True)
     (state / "kubeconfig").unlink(missing_ok=True)
     _state.forget(state)

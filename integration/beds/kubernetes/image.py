@@ -1,8 +1,8 @@
 """The images of the bed, made by hand: Debian packages, a Java, Spark's jars, and no Python.
 
-There is no image registry here and no Docker: a docker archive is a tar of layers (tars) and two JSON files, and containerd imports it.
-The pyspark wheel has Spark's jars and scripts, but not the image's entry point: entrypoint.sh is ours.
-"""
+There is no image registry here and no Docker: a docker archive is a tar of layers (tars) and two
+JSON files, and containerd imports it. The pyspark wheel has Spark's jars and scripts, but not the
+image's entry point: entrypoint.sh is ours."""
 
 from __future__ import annotations
 
@@ -26,19 +26,52 @@ PAUSE = "boat.bed/pause:1"
 _ARCHIVE = "images.tar"
 _ENTRYPOINT = Path(__file__).with_name("entrypoint.sh")
 
-# bash, tar and gzip are for Hadoop's unTar, which runs them for spark.archives; coreutils and procps for people.
+# bash, tar and gzip are for Hadoop's unTar, which runs them for spark.archives; coreutils and
+# procps for people.
 _PACKAGES = (
-    "base-files base-passwd bash coreutils dash debianutils findutils grep gzip hostname libacl1 libattr1 libbz2-1.0 libc-bin libc6 libcap2 libgcc-s1"
-    " libgcrypt20 libgmp10 libgpg-error0 liblz4-1 liblzma5 libncursesw6 libpcre2-8-0 libproc2-0 libselinux1 libssl3 libstdc++6 libsystemd0 libtinfo6"
-    " libzstd1 netbase procps sed tar tini tzdata zlib1g"
+    "base-files base-passwd bash coreutils dash debianutils findutils grep gzip hostname libacl1"
+    " libattr1 libbz2-1.0 libc-bin libc6 libcap2 libgcc-s1 libgcrypt20 libgmp10 libgpg-error0"
+    " liblz4-1 liblzma5 libncursesw6 libpcre2-8-0 libproc2-0 libselinux1 libssl3 libstdc++6"
+    " libsystemd0 libtinfo6 libzstd1 netbase procps sed tar tini tzdata zlib1g"
 )
-_ANOTHER_PYTHON = ["libexpat1", "libpython3.11-minimal", "libpython3.11-stdlib", "libffi8", "libsqlite3-0", "python3.11-minimal"]
+_ANOTHER_PYTHON = [
+    "libexpat1",
+    "libpython3.11-minimal",
+    "libpython3.11-stdlib",
+    "libffi8",
+    "libsqlite3-0",
+    "python3.11-minimal",
+]
 """For the second image: a Python of the distribution, as many images have one."""
 
-_LEFT_OUT = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "usr/share/bash-completion", "usr/share/gcc", "usr/share/gdb")
-_JAVA_LEFT_OUT = {"jmods", "demo", "man", "include", "src.zip", "lib/src.zip", "lib/ct.sym", "legal", "docs"}
+_LEFT_OUT = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/info",
+    "usr/share/locale",
+    "usr/share/lintian",
+    "usr/share/bash-completion",
+    "usr/share/gcc",
+    "usr/share/gdb",
+)
+_JAVA_LEFT_OUT = {
+    "jmods",
+    "demo",
+    "man",
+    "include",
+    "src.zip",
+    "lib/src.zip",
+    "lib/ct.sym",
+    "legal",
+    "docs",
+}
 
-_ENVIRONMENT = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/java/bin", "JAVA_HOME=/opt/java", "SPARK_HOME=/opt/spark", "LANG=C.UTF-8"]
+_ENVIRONMENT = [
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/java/bin",
+    "JAVA_HOME=/opt/java",
+    "SPARK_HOME=/opt/spark",
+    "LANG=C.UTF-8",
+]
 _USER = 185
 """As Spark's own images have it."""
 
@@ -73,7 +106,9 @@ class _Layer:
 
 
 def build(cache: Path, pause: Path, spark_home: Path | None = None) -> Images:
-    """The images of a Spark: of this folder, or SPARK_HOME, or the pyspark of this Python. Made if they are not there.
+    """The images of a Spark: of this folder, or SPARK_HOME, or the pyspark of this Python.
+
+    Made if they are not there.
 
     Args:
         pause: the program that holds a pod's namespaces.
@@ -85,8 +120,18 @@ def build(cache: Path, pause: Path, spark_home: Path | None = None) -> Images:
     installation = spark.find(spark_home)
     version = next(installation.home.glob("jars/spark-core_*.jar")).stem.split("-")[-1]
     images = (f"boat.bed/spark:{version}", f"boat.bed/spark-python:{version}")
-    made_from = [Path(__file__).read_bytes(), _ENTRYPOINT.read_bytes(), pause.read_bytes(), *_described(installation)]
-    folder = caches.kept(cache, f"image-{version}", made_from, lambda folder: _make(folder, cache / "debs", pause, installation, images))
+    made_from = [
+        Path(__file__).read_bytes(),
+        _ENTRYPOINT.read_bytes(),
+        pause.read_bytes(),
+        *_described(installation),
+    ]
+    folder = caches.kept(
+        cache,
+        f"image-{version}",
+        made_from,
+        lambda folder: _make(folder, cache / "debs", pause, installation, images),
+    )
     return Images(folder / _ARCHIVE, *images)
 
 
@@ -97,13 +142,18 @@ def _described(installation: Installation) -> Iterator[bytes]:
         yield repr(sorted((path.name, path.stat().st_size) for path in folder.iterdir())).encode()
 
 
-def _make(folder: Path, debs: Path, pause: Path, installation: Installation, names: tuple[str, str]) -> None:
+def _make(
+    folder: Path, debs: Path, pause: Path, installation: Installation, names: tuple[str, str]
+) -> None:
     base = _layer(folder / "base", _userland(folder / "root", _download(debs, _PACKAGES.split())))
     java = _layer(folder / "java", _java(installation))
     jars = _layer(folder / "jars", _spark(installation))
     for layer in (base, java, jars):
         _refuse_python(layer)
-    python = _layer(folder / "python", _python(folder / "root-python", _download(debs, _ANOTHER_PYTHON), installation))
+    python = _layer(
+        folder / "python",
+        _python(folder / "root-python", _download(debs, _ANOTHER_PYTHON), installation),
+    )
     hold = _layer(folder / "pause", [_Entry(pause, "pause", 0o755)])
     _write(
         folder / _ARCHIVE,
@@ -120,7 +170,12 @@ def _make(folder: Path, debs: Path, pause: Path, installation: Installation, nam
 
 
 def _config() -> dict[str, object]:
-    return {"Env": _ENVIRONMENT, "Entrypoint": ["/opt/entrypoint.sh"], "WorkingDir": "/opt/spark/work-dir", "User": str(_USER)}
+    return {
+        "Env": _ENVIRONMENT,
+        "Entrypoint": ["/opt/entrypoint.sh"],
+        "WorkingDir": "/opt/spark/work-dir",
+        "User": str(_USER),
+    }
 
 
 # what goes into the layers
@@ -133,7 +188,10 @@ def _download(debs: Path, packages: Sequence[str]) -> list[Path]:
     if missing and not _fetch(debs, missing):
         _apt(debs, "update")
         if not _fetch(debs, missing):
-            raise BedCannotRun(f"Debian's packages for the image cannot be had: apt-get download {' '.join(missing)}")
+            raise BedCannotRun(
+                "Debian's packages for the image cannot be had: apt-get download"
+                f" {' '.join(missing)}"
+            )
     return [next(debs.glob(f"{package}_*.deb")) for package in packages]
 
 
@@ -144,9 +202,20 @@ def _fetch(debs: Path, packages: Sequence[str]) -> bool:
 
 def _apt(folder: Path, *arguments: str) -> bool:
     try:
-        return subprocess.run(["apt-get", "--quiet=2", *arguments], cwd=folder, capture_output=True, check=False, stdin=subprocess.DEVNULL).returncode == 0
+        return (
+            subprocess.run(
+                ["apt-get", "--quiet=2", *arguments],
+                cwd=folder,
+                capture_output=True,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            ).returncode
+            == 0
+        )
     except FileNotFoundError:
-        raise BedCannotRun("the image is made of Debian's packages, and this machine has no apt-get") from None
+        raise BedCannotRun(
+            "the image is made of Debian's packages, and this machine has no apt-get"
+        ) from None
 
 
 def _unpack(root: Path, packages: Iterable[Path]) -> None:
@@ -160,11 +229,20 @@ def _unpack(root: Path, packages: Iterable[Path]) -> None:
 def _userland(root: Path, packages: Iterable[Path]) -> list[_Entry]:
     """Unpacked, with what their installation scripts would have done that matters here."""
     _unpack(root, packages)
-    for folder, mode in (("proc", 0o555), ("sys", 0o555), ("dev", 0o755), ("opt", 0o755), ("home/spark", 0o755), ("tmp", 0o1777)):
+    for folder, mode in (
+        ("proc", 0o555),
+        ("sys", 0o555),
+        ("dev", 0o755),
+        ("opt", 0o755),
+        ("home/spark", 0o755),
+        ("tmp", 0o1777),
+    ):
         (root / folder).mkdir(parents=True, exist_ok=True)
         (root / folder).chmod(mode)
     masters = root / "usr/share/base-passwd"
-    (root / "etc/passwd").write_text(f"{(masters / 'passwd.master').read_text()}spark:x:{_USER}:0:spark:/home/spark:/bin/bash\n")
+    (root / "etc/passwd").write_text(
+        f"{(masters / 'passwd.master').read_text()}spark:x:{_USER}:0:spark:/home/spark:/bin/bash\n"
+    )
     (root / "etc/group").write_text((masters / "group.master").read_text())
     (root / "etc/nsswitch.conf").write_text("hosts: files dns\n")
     if not (root / "bin/sh").exists():
@@ -174,16 +252,29 @@ def _userland(root: Path, packages: Iterable[Path]) -> list[_Entry]:
 
 def _java(installation: Installation) -> list[_Entry]:
     """The Java without what only compiles; its links into /etc followed."""
-    keep = lambda path: not any(path == part or path.startswith(f"{part}/") for part in _JAVA_LEFT_OUT)  # noqa: E731
-    return [_Entry(source, target.lstrip("/"), keep=keep) for source, target in installation.shown_on_nodes(pyspark_zip=False) if "/spark/" not in target]
+
+    def keep(path: str) -> bool:
+        return not any(path == part or path.startswith(f"{part}/") for part in _JAVA_LEFT_OUT)
+
+    return [
+        _Entry(source, target.lstrip("/"), keep=keep)
+        for source, target in installation.shown_on_nodes(pyspark_zip=False)
+        if "/spark/" not in target
+    ]
 
 
 def _spark(installation: Installation) -> list[_Entry]:
     home = installation.home
     return [
         _Entry(None, "opt/spark", 0o755),
-        _Entry(None, "opt/spark/work-dir", 0o775, _USER),  # the pods' working directory, where archives are unpacked
-        *(_Entry(home / folder, f"opt/spark/{folder}", 0o755) for folder in ("bin", "sbin", "jars") if (home / folder).is_dir()),
+        _Entry(
+            None, "opt/spark/work-dir", 0o775, _USER
+        ),  # the pods' working directory, where archives are unpacked
+        *(
+            _Entry(home / folder, f"opt/spark/{folder}", 0o755)
+            for folder in ("bin", "sbin", "jars")
+            if (home / folder).is_dir()
+        ),
         _Entry(_ENTRYPOINT, "opt/entrypoint.sh", 0o755),
     ]
 
@@ -191,7 +282,10 @@ def _spark(installation: Installation) -> list[_Entry]:
 def _python(root: Path, packages: Iterable[Path], installation: Installation) -> list[_Entry]:
     _unpack(root, packages)
     (root / "usr/bin/python3").symlink_to("python3.11")
-    return [_Entry(root, "."), _Entry(spark.python_files(installation.home), "opt/spark/python/lib", 0o644)]
+    return [
+        _Entry(root, "."),
+        _Entry(spark.python_files(installation.home), "opt/spark/python/lib", 0o644),
+    ]
 
 
 # docker's archive format
@@ -221,7 +315,11 @@ def _add(tar: tarfile.TarFile, entry: _Entry) -> None:
 
 
 def _add_one(tar: tarfile.TarFile, path: Path, name: str, entry: _Entry) -> None:
-    leaves = path.is_symlink() and not path.resolve().is_relative_to(Path(str(entry.source)).resolve()) and entry.target != "."
+    leaves = (
+        path.is_symlink()
+        and not path.resolve().is_relative_to(Path(str(entry.source)).resolve())
+        and entry.target != "."
+    )
     if leaves and not path.is_file():
         return  # documentation that is not installed
     source = path.resolve() if leaves else path
@@ -240,7 +338,9 @@ def _plain(info: tarfile.TarInfo, entry: _Entry, kind: bytes | None = None) -> t
 def _write(path: Path, images: dict[str, tuple[list[_Layer], dict[str, object]]]) -> None:
     manifest = []
     with tarfile.open(path, "w") as tar:
-        for layer in {layer.digest: layer for layers, _ in images.values() for layer in layers}.values():
+        for layer in {
+            layer.digest: layer for layers, _ in images.values() for layer in layers
+        }.values():
             tar.add(layer.path, f"{layer.digest}.tar")
         for name, (layers, config) in images.items():
             described = {
@@ -249,12 +349,21 @@ def _write(path: Path, images: dict[str, tuple[list[_Layer], dict[str, object]]]
                 "created": "1970-01-01T00:00:00Z",
                 "config": config,
                 "history": [{"created": "1970-01-01T00:00:00Z"} for _ in layers],
-                "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.digest}" for layer in layers]},
+                "rootfs": {
+                    "type": "layers",
+                    "diff_ids": [f"sha256:{layer.digest}" for layer in layers],
+                },
             }
             content = json.dumps(described).encode()
             file = f"{hashlib.sha256(content).hexdigest()}.json"
             _add_bytes(tar, file, content)
-            manifest.append({"Config": file, "RepoTags": [name], "Layers": [f"{layer.digest}.tar" for layer in layers]})
+            manifest.append(
+                {
+                    "Config": file,
+                    "RepoTags": [name],
+                    "Layers": [f"{layer.digest}.tar" for layer in layers],
+                }
+            )
         _add_bytes(tar, "manifest.json", json.dumps(manifest).encode())
 
 

@@ -19,9 +19,29 @@ class Keys:
         key, certificate = self.key("ca"), self.certificate("ca")
         extension = ("-addext", "keyUsage=critical,keyCertSign,digitalSignature")
         self._new_key(key)
-        _openssl("req", "-x509", "-new", "-key", key, "-subj", "/CN=boat-bed", "-days", _DAYS, "-out", certificate, *extension)
+        _openssl(
+            "req",
+            "-x509",
+            "-new",
+            "-key",
+            key,
+            "-subj",
+            "/CN=boat-bed",
+            "-days",
+            _DAYS,
+            "-out",
+            certificate,
+            *extension,
+        )
         _openssl("genrsa", "-out", self.key("service-accounts"), 2048)
-        _openssl("rsa", "-in", self.key("service-accounts"), "-pubout", "-out", folder / "service-accounts.pub")
+        _openssl(
+            "rsa",
+            "-in",
+            self.key("service-accounts"),
+            "-pubout",
+            "-out",
+            folder / "service-accounts.pub",
+        )
 
     def key(self, name: str) -> Path:
         """The file of a private key."""
@@ -40,11 +60,25 @@ class Keys:
         """
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         names = f"subjectAltName={alternatives}\n" if alternatives else ""
-        extensions.write_text(f"keyUsage=digitalSignature\nextendedKeyUsage=clientAuth,serverAuth\nbasicConstraints=CA:FALSE\n{names}")
+        extensions.write_text(
+            f"keyUsage=digitalSignature\nextendedKeyUsage=clientAuth,serverAuth\nbasicConstraints=CA:FALSE\n{names}"
+        )
         self._new_key(self.key(name))
         _openssl("req", "-new", "-key", self.key(name), "-subj", subject, "-out", request)
         signed_by = ("-CA", self.certificate("ca"), "-CAkey", self.key("ca"), "-CAcreateserial")
-        _openssl("x509", "-req", "-in", request, *signed_by, "-days", _DAYS, "-out", self.certificate(name), "-extfile", extensions)
+        _openssl(
+            "x509",
+            "-req",
+            "-in",
+            request,
+            *signed_by,
+            "-days",
+            _DAYS,
+            "-out",
+            self.certificate(name),
+            "-extfile",
+            extensions,
+        )
 
     def kubeconfig(self, name: str, server: str, path: Path) -> Path:
         """Write the settings of a client that is this name; nobody else may read them."""
@@ -55,14 +89,19 @@ class Keys:
 
     def _client(self, name: str, server: str) -> dict[str, object]:
         cluster = {"server": server, "certificate-authority-data": _encoded(self.certificate("ca"))}
-        user = {"client-certificate-data": _encoded(self.certificate(name)), "client-key-data": _encoded(self.key(name))}
+        user = {
+            "client-certificate-data": _encoded(self.certificate(name)),
+            "client-key-data": _encoded(self.key(name)),
+        }
         return {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "bed",
             "clusters": [{"name": "bed", "cluster": cluster}],
             "users": [{"name": name, "user": user}],
-            "contexts": [{"name": "bed", "context": {"cluster": "bed", "user": name, "namespace": "default"}}],
+            "contexts": [
+                {"name": "bed", "context": {"cluster": "bed", "user": name, "namespace": "default"}}
+            ],
         }
 
     @staticmethod
@@ -75,4 +114,6 @@ def _encoded(path: Path) -> str:
 
 
 def _openssl(*arguments: object) -> None:
-    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    subprocess.run(
+        ["openssl", *map(str, arguments)], check=True, capture_output=True, stdin=subprocess.DEVNULL
+    )

@@ -1,9 +1,10 @@
-"""The machine that the whole cluster runs on: one network, mount and pid namespace of this one (see _machine.sh).
+"""The machine that the whole cluster runs on: one network, mount and pid namespace of this one (see
+_machine.sh).
 
-Nodes share it, as processes of a host do; pods have namespaces of their own within. kind does the same with a container.
-Nothing that the cluster sets up is seen outside, several clusters do not meet, and all of it ends with the first process.
-A pair of virtual network devices leads in: the host has an address in the cluster's network, so that a driver
-there reaches pods and they reach it.
+Nodes share it, as processes of a host do; pods have namespaces of their own within. kind does the
+same with a container. Nothing that the cluster sets up is seen outside, several clusters do not
+meet, and all of it ends with the first process. A pair of virtual network devices leads in: the
+host has an address in the cluster's network, so that a driver there reaches pods and they reach it.
 """
 
 from __future__ import annotations
@@ -88,15 +89,36 @@ class Machine:
         Raises:
             subprocess.CalledProcessError: it failed.
         """
-        return subprocess.run(self._inside(argv), check=True, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL).stdout
+        return subprocess.run(
+            self._inside(argv),
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        ).stdout
 
-    def start(self, name: str, argv: Sequence[object], *, env: dict[str, str] | None = None) -> Process:
+    def start(
+        self, name: str, argv: Sequence[object], *, env: dict[str, str] | None = None
+    ) -> Process:
         """Start a program there that goes on; recorded and logged by its name."""
         environment = {**os.environ, **(env or {})}
-        return _processes.start(self._inside(argv), record=self.state / f"{name}.process", log=self.state / f"{name}.log", env=environment)
+        return _processes.start(
+            self._inside(argv),
+            record=self.state / f"{name}.process",
+            log=self.state / f"{name}.log",
+            env=environment,
+        )
 
     def _inside(self, argv: Sequence[object]) -> list[str]:
-        return ["nsenter", f"--target={self.first_process}", *_NAMESPACES, "--wd=/", "--", *map(str, argv)]
+        return [
+            "nsenter",
+            f"--target={self.first_process}",
+            *_NAMESPACES,
+            "--wd=/",
+            "--",
+            *map(str, argv),
+        ]
 
 
 def start(state: Path, nodes: int) -> Machine:
@@ -107,8 +129,22 @@ def start(state: Path, nodes: int) -> Machine:
     """
     machine = _free_network(state)
     (state / _RECORD).write_text(str(machine.number))
-    addresses = [f"{machine.gateway}/16", *(f"{machine.node_address(node)}/32" for node in range(1, nodes + 1))]
-    command = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--propagation", "private", "bash", str(_SCRIPT), _BRIDGE, *addresses]
+    addresses = [
+        f"{machine.gateway}/16",
+        *(f"{machine.node_address(node)}/32" for node in range(1, nodes + 1)),
+    ]
+    command = [
+        "unshare",
+        *_NAMESPACES,
+        "--fork",
+        "--kill-child",
+        "--propagation",
+        "private",
+        "bash",
+        str(_SCRIPT),
+        _BRIDGE,
+        *addresses,
+    ]
     _processes.start(command, record=state / "machine.process", log=state / "machine.log")
     try:
         _wait_until_ready(machine)
@@ -136,9 +172,12 @@ def stop(machine: Machine) -> None:
     if record:
         first = record.children()
         record.kill()
-        for each in first:  # unshare's --kill-child ends it, and with it the kernel ends all else in its pid namespace
+        # unshare's --kill-child ends it, and with it the kernel ends all else in its pid namespace
+        for each in first:
             each.wait(seconds=30)
-    subprocess.run(["ip", "link", "delete", machine.name], capture_output=True, check=False)  # gone with the namespace, if it got there
+    subprocess.run(
+        ["ip", "link", "delete", machine.name], capture_output=True, check=False
+    )  # gone with the namespace, if it got there
     for file in machine.state.glob("*.process"):
         file.unlink()
     _remove_cgroups(machine)
@@ -146,7 +185,9 @@ def stop(machine: Machine) -> None:
 
 
 def make_cgroup(machine: Machine, node: int) -> None:
-    """Make the cgroup of a node's pods: with cgroup v1 a kubelet wants it in every hierarchy beforehand, and an empty cpuset takes no process."""
+    """Make the cgroup of a node's pods: with cgroup v1 a kubelet wants it in every hierarchy
+    beforehand, and an empty cpuset takes no process.
+    """
     for hierarchy in _hierarchies():
         folder = hierarchy / machine.cgroup(node).lstrip("/")
         folder.mkdir(exist_ok=True)
@@ -159,13 +200,23 @@ def _hierarchies() -> list[Path]:
     """The folders of cgroup v1's controllers; the one folder of cgroup v2, where no bed ran yet."""
     if (_CGROUPS / "cgroup.controllers").exists():
         return [_CGROUPS]
-    return [folder for folder in sorted(_CGROUPS.iterdir()) if folder.is_dir() and not folder.is_symlink() and folder.name != "unified"]
+    return [
+        folder
+        for folder in sorted(_CGROUPS.iterdir())
+        if folder.is_dir() and not folder.is_symlink() and folder.name != "unified"
+    ]
 
 
 def _remove_cgroups(machine: Machine) -> None:
-    """From the deepest up: a cgroup with another in it cannot be removed, nor one whose last process is just ending."""
+    """From the deepest up: a cgroup with another in it cannot be removed, nor one whose last
+    process is just ending.
+    """
     deadline = time.monotonic() + 5
-    while folders := [Path(folder) for node in _node_cgroups(machine) for folder, _, _ in os.walk(node, topdown=False)]:
+    while folders := [
+        Path(folder)
+        for node in _node_cgroups(machine)
+        for folder, _, _ in os.walk(node, topdown=False)
+    ]:
         for folder in folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -184,10 +235,26 @@ def _free_network(state: Path) -> Machine:
     used = set(_used_networks())
     for number in _SECOND_BYTES:
         machine = Machine(number, state)
-        pair = ["ip", "link", "add", machine.name, "type", "veth", "peer", "name", f"{machine.name}-in"]
-        if number not in used and subprocess.run(pair, capture_output=True, check=False).returncode == 0:
+        pair = [
+            "ip",
+            "link",
+            "add",
+            machine.name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            f"{machine.name}-in",
+        ]
+        if (
+            number not in used
+            and subprocess.run(pair, capture_output=True, check=False).returncode == 0
+        ):
             return machine
-    raise BedCannotRun(f"no network from 10.{_SECOND_BYTES[0]}.0.0/16 to 10.{_SECOND_BYTES[-1]}.0.0/16 is free, or virtual network devices (veth) cannot be made here")
+    raise BedCannotRun(
+        f"no network from 10.{_SECOND_BYTES[0]}.0.0/16 to 10.{_SECOND_BYTES[-1]}.0.0/16 is free, or"
+        " virtual network devices (veth) cannot be made here"
+    )
 
 
 def _used_networks() -> Iterator[int]:
@@ -202,7 +269,10 @@ def _wait_until_ready(machine: Machine, seconds: float = 30.0) -> None:
     while not _is_ready(machine):
         record = _processes.recorded(machine.state / "machine.process")
         if record is None or not record.alive or time.monotonic() > deadline:
-            raise BedCannotRun(f"the cluster's machine cannot be made here: {(machine.state / 'machine.log').read_text(errors='replace').strip()}")
+            raise BedCannotRun(
+                "the cluster's machine cannot be made here:"
+                f" {(machine.state / 'machine.log').read_text(errors='replace').strip()}"
+            )
         time.sleep(0.05)
 
 
@@ -214,4 +284,6 @@ def _is_ready(machine: Machine) -> bool:
 
 
 def _run(*argv: str) -> str:
-    return subprocess.run(argv, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
+    return subprocess.run(
+        argv, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    ).stdout

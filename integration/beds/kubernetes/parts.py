@@ -1,4 +1,5 @@
-"""The command line of each part of the cluster, and the files that it reads: nothing is started here.
+"""The command line of each part of the cluster, and the files that it reads: nothing is started
+here.
 
 All of it listens in the machine's own network, so that ports are the usual ones.
 """
@@ -38,15 +39,46 @@ class Control:
     @property
     def server_names(self) -> str:
         """What the apiserver's certificate is for."""
-        names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
-        return ",".join([*(f"IP:{address}" for address in (self.machine.gateway, f"{SERVICES}.0.1", "127.0.0.1")), *(f"DNS:{name}" for name in names)])
+        names = (
+            "kubernetes",
+            "kubernetes.default",
+            "kubernetes.default.svc",
+            "kubernetes.default.svc.cluster.local",
+        )
+        return ",".join(
+            [
+                *(
+                    f"IP:{address}"
+                    for address in (self.machine.gateway, f"{SERVICES}.0.1", "127.0.0.1")
+                ),
+                *(f"DNS:{name}" for name in names),
+            ]
+        )
 
     def etcd(self) -> list[str]:
         """The store. Its data is gone with the cluster: nothing waits for the disk."""
         peer = "http://127.0.0.1:2380"
         clients = ("--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD)
-        peers = ("--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}")
-        return [self._part("etcd"), "--data-dir", str(self.state / "etcd"), *clients, *peers, "--unsafe-no-fsync", "--logger", "zap", "--log-level", "warn"]
+        peers = (
+            "--listen-peer-urls",
+            peer,
+            "--initial-advertise-peer-urls",
+            peer,
+            "--initial-cluster",
+            f"default={peer}",
+        )
+        return [
+            self._part("etcd"),
+            "--data-dir",
+            str(self.state / "etcd"),
+            *clients,
+            *peers,
+            "--unsafe-no-fsync",
+            "--logger",
+            "zap",
+            "--log-level",
+            "warn",
+        ]
 
     def apiserver(self) -> list[str]:
         """The apiserver, with RBAC."""
@@ -73,20 +105,54 @@ class Control:
         ]
 
     def controller_manager(self) -> list[str]:
-        """What makes service accounts' tokens, endpoints of services, and pods go when their owner goes."""
-        keys, own = self.keys, ("--use-service-account-credentials=true", "--leader-elect=false", "--bind-address=127.0.0.1")
-        signed = (f"--root-ca-file={keys.certificate('ca')}", f"--service-account-private-key-file={keys.key('service-accounts')}")
+        """What makes service accounts' tokens, endpoints of services, and pods go when their owner
+        goes.
+        """
+        keys, own = (
+            self.keys,
+            (
+                "--use-service-account-credentials=true",
+                "--leader-elect=false",
+                "--bind-address=127.0.0.1",
+            ),
+        )
+        signed = (
+            f"--root-ca-file={keys.certificate('ca')}",
+            f"--service-account-private-key-file={keys.key('service-accounts')}",
+        )
         # its default folder for plugins is in /usr/libexec
-        folders = (f"--cert-dir={self.state}/controller-manager", f"--flex-volume-plugin-dir={self.state}/volume-plugins")
-        return [self._part("kube-controller-manager"), *self._as("controller-manager"), *signed, *own, *folders]
+        folders = (
+            f"--cert-dir={self.state}/controller-manager",
+            f"--flex-volume-plugin-dir={self.state}/volume-plugins",
+        )
+        return [
+            self._part("kube-controller-manager"),
+            *self._as("controller-manager"),
+            *signed,
+            *own,
+            *folders,
+        ]
 
     def scheduler(self) -> list[str]:
         """What gives pods their nodes."""
-        return [self._part("kube-scheduler"), *self._as("scheduler"), "--bind-address=127.0.0.1", "--leader-elect=false", f"--cert-dir={self.state}/scheduler"]
+        return [
+            self._part("kube-scheduler"),
+            *self._as("scheduler"),
+            "--bind-address=127.0.0.1",
+            "--leader-elect=false",
+            f"--cert-dir={self.state}/scheduler",
+        ]
 
     def proxy(self) -> list[str]:
-        """What makes services' addresses lead to pods, once for both nodes. Limits of conntrack are the host's, and not ours to set."""
-        unset = ("--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0", "--conntrack-tcp-timeout-close-wait=0")
+        """What makes services' addresses lead to pods, once for both nodes.
+
+        Limits of conntrack are the host's, and not ours to set.
+        """
+        unset = (
+            "--conntrack-max-per-core=0",
+            "--conntrack-tcp-timeout-established=0",
+            "--conntrack-tcp-timeout-close-wait=0",
+        )
         return [
             self._part("kube-proxy"),
             f"--kubeconfig={self.kubeconfig('proxy')}",
@@ -98,7 +164,13 @@ class Control:
 
     def dns(self) -> list[str]:
         """Names of services: executors look for the driver by its headless service."""
-        return [self._part("kube-dns"), "--kubeconfig", str(self.kubeconfig("dns")), "--listen", f"{self.machine.gateway}:53"]
+        return [
+            self._part("kube-dns"),
+            "--kubeconfig",
+            str(self.kubeconfig("dns")),
+            "--listen",
+            f"{self.machine.gateway}:53",
+        ]
 
     def kubeconfig(self, name: str) -> Path:
         """The settings of a part as a client."""
@@ -106,7 +178,11 @@ class Control:
 
     def _as(self, name: str) -> Sequence[str]:
         path = self.kubeconfig(name)
-        return [f"--kubeconfig={path}", f"--authentication-kubeconfig={path}", f"--authorization-kubeconfig={path}"]
+        return [
+            f"--kubeconfig={path}",
+            f"--authentication-kubeconfig={path}",
+            f"--authorization-kubeconfig={path}",
+        ]
 
     def _part(self, name: str) -> str:
         return str(self.binaries / name)
@@ -158,20 +234,60 @@ class Node:
 
     def kubelet(self) -> list[str]:
         """What runs pods."""
-        settings = (f"--config={self.folder}/kubelet.json", f"--kubeconfig={self.control.kubeconfig(self.name)}")
+        settings = (
+            f"--config={self.folder}/kubelet.json",
+            f"--kubeconfig={self.control.kubeconfig(self.name)}",
+        )
         own = (f"--root-dir={self.folder}/kubelet", f"--cert-dir={self.folder}/kubelet/pki")
-        return [str(self.control.binaries / "kubelet"), *settings, *own, f"--hostname-override={self.name}", f"--node-ip={self.address}"]
+        return [
+            str(self.control.binaries / "kubelet"),
+            *settings,
+            *own,
+            f"--hostname-override={self.name}",
+            f"--node-ip={self.address}",
+        ]
 
     def _network(self) -> dict[str, object]:
         machine, pods = self.control.machine, self.control.machine.pods(self.number)
-        addresses = {"subnet": machine.network, "rangeStart": f"{pods}.2", "rangeEnd": f"{pods}.250", "gateway": machine.gateway}
-        ipam = {"type": "host-local", "dataDir": f"{self.folder}/addresses", "ranges": [[addresses]], "routes": [{"dst": "0.0.0.0/0"}]}
-        return {"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "pods", "isGateway": True, "ipMasq": False, "hairpinMode": True, "ipam": ipam}]}
+        addresses = {
+            "subnet": machine.network,
+            "rangeStart": f"{pods}.2",
+            "rangeEnd": f"{pods}.250",
+            "gateway": machine.gateway,
+        }
+        ipam = {
+            "type": "host-local",
+            "dataDir": f"{self.folder}/addresses",
+            "ranges": [[addresses]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        }
+        return {
+            "cniVersion": "0.4.0",
+            "name": "pods",
+            "plugins": [
+                {
+                    "type": "bridge",
+                    "bridge": "pods",
+                    "isGateway": True,
+                    "ipMasq": False,
+                    "hairpinMode": True,
+                    "ipam": ipam,
+                }
+            ],
+        }
 
     def _containerd(self) -> str:
-        off = ["snapshotter.v1.aufs", "snapshotter.v1.btrfs", "snapshotter.v1.zfs", "snapshotter.v1.devmapper", "tracing.processor.v1.otlp", "internal.v1.tracing"]
-        # restrict_oom_score_adj: without CAP_SYS_RESOURCE nothing may be made less likely to be killed, and runc says so in riddles:
-        # "runc create failed: ... can't get final child's PID from pipe: EOF".
+        off = [
+            "snapshotter.v1.aufs",
+            "snapshotter.v1.btrfs",
+            "snapshotter.v1.zfs",
+            "snapshotter.v1.devmapper",
+            "tracing.processor.v1.otlp",
+            "internal.v1.tracing",
+        ]
+        # restrict_oom_score_adj: without CAP_SYS_RESOURCE nothing may be made less likely to be
+        # killed, and runc says so in riddles: "runc create failed: ... can't get final child's PID
+        # from pipe: EOF".
         return f"""version = 2
 root = "{self.folder}/containerd"
 state = "/run/{self.name}"
@@ -202,7 +318,11 @@ disabled_plugins = {json.dumps([f"io.containerd.{plugin}" for plugin in off])}
             "port": 10250,
             "readOnlyPort": 0,
             "healthzBindAddress": self.address,
-            "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": str(keys.certificate("ca"))}},
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+                "x509": {"clientCAFile": str(keys.certificate("ca"))},
+            },
             "authorization": {"mode": "Webhook"},
             "tlsCertFile": str(keys.certificate(self.name)),
             "tlsPrivateKeyFile": str(keys.key(self.name)),
@@ -221,7 +341,12 @@ disabled_plugins = {json.dumps([f"io.containerd.{plugin}" for plugin in off])}
             # the images are not pulled: once collected, they would be gone for good
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
-            "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi", "nodefs.inodesFree": "1%"},
+            "evictionHard": {
+                "memory.available": "100Mi",
+                "nodefs.available": "1Gi",
+                "imagefs.available": "1Gi",
+                "nodefs.inodesFree": "1%",
+            },
             "maxPods": 60,
             "maxOpenFiles": 20000,
         }

@@ -17,7 +17,9 @@ from integration.beds.s3.server import Options
 def main(arguments: Sequence[str] | None = None) -> int:
     """See `_command_line.main`."""
     about = "A server that speaks S3, over a folder. Needs Go to be built once."
-    bed = Bed("s3", about, server.up, server.down, server.current, _up_options, _options, build=_build)
+    bed = Bed(
+        "s3", about, server.up, server.down, server.current, _up_options, _options, build=_build
+    )
     return _command_line.main(bed, arguments)
 
 
@@ -30,8 +32,19 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _up_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--cache", type=Path, default=cache_folder(), metavar="DIR", help="where the program and the jars are kept (%(default)s)")
-    parser.add_argument("--address", default="127.0.0.1", metavar="IP", help="of this machine, at which it serves (%(default)s)")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=cache_folder(),
+        metavar="DIR",
+        help="where the program and the jars are kept (%(default)s)",
+    )
+    parser.add_argument(
+        "--address",
+        default="127.0.0.1",
+        metavar="IP",
+        help="of this machine, at which it serves (%(default)s)",
+    )
 
 
 if __name__ == "__main__":

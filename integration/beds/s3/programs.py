@@ -16,11 +16,14 @@ _SERVER, _VERSION = "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"
 _POM = Path(__file__).with_name("pom.xml")
 
 _AWS = {"3.4": "2.29.52", "3.5": "2.35.4"}
-"""Hadoop's minor -> the AWS SDK that its hadoop-aws was built with (aws-java-sdk-v2.version in hadoop-project's pom)."""
+"""Hadoop's minor -> the AWS SDK that its hadoop-aws was built with (aws-java-sdk-v2.version in
+hadoop-project's pom).
+"""
 
 
 def server(cache: Path) -> Path:
-    """The server's program, built by Go if it is not in the cache: four minutes of processor time, and 84 MB.
+    """The server's program, built by Go if it is not in the cache: four minutes of processor time,
+    and 84 MB.
 
     Raises:
         BedCannotRun: it cannot be built; Go's own words.
@@ -29,7 +32,8 @@ def server(cache: Path) -> Path:
 
 
 def jars(cache: Path, hadoop: str) -> Path:
-    """A folder with hadoop-aws and the parts of AWS's SDK that it uses: 14 MB, where the bundle that it names has 600.
+    """A folder with hadoop-aws and the parts of AWS's SDK that it uses: 14 MB, where the bundle
+    that it names has 600.
 
     What Spark brings itself is left out: Netty, slf4j, commons.
 
@@ -57,20 +61,47 @@ def _kept(folder: Path, make: Callable[[Path], None]) -> Path:
 def _build(folder: Path) -> None:
     go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if go is None:
-        raise BedCannotRun("the S3 server is built by Go, and there is no go (https://go.dev/dl, or Debian: apt-get install golang-go)")
+        raise BedCannotRun(
+            "the S3 server is built by Go, and there is no go (https://go.dev/dl, or Debian:"
+            " apt-get install golang-go)"
+        )
     _run(["nice", go, "install", f"{_SERVER}@{_VERSION}"], folder.parent, {"GOBIN": str(folder)})
 
 
 def _fetch(folder: Path, hadoop: str, aws: str) -> None:
     if shutil.which("mvn") is None:
-        raise BedCannotRun("the jars of s3a:// are fetched by Maven, and there is no mvn (Debian: apt-get install maven)")
+        raise BedCannotRun(
+            "the jars of s3a:// are fetched by Maven, and there is no mvn (Debian: apt-get install"
+            " maven)"
+        )
     of_spark = "-DexcludeGroupIds=io.netty,org.slf4j,commons-logging,commons-codec"
     versions = [f"-Dhadoop.version={hadoop}", f"-Daws.version={aws}"]
-    argv = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress", "--file", str(_POM), "dependency:copy-dependencies", "-DincludeScope=runtime", of_spark, *versions]
+    argv = [
+        "mvn",
+        "--quiet",
+        "--batch-mode",
+        "--no-transfer-progress",
+        "--file",
+        str(_POM),
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+        of_spark,
+        *versions,
+    ]
     _run([*argv, f"-DoutputDirectory={folder}"], folder.parent, {})
 
 
 def _run(argv: Sequence[str], cwd: Path, variables: Mapping[str, str]) -> None:
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=1800, cwd=cwd, env={**os.environ, **variables})
+    done = subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1800,
+        cwd=cwd,
+        env={**os.environ, **variables},
+    )
     if done.returncode != 0:
-        raise BedCannotRun(f"{' '.join(argv[:3])} failed: {(done.stdout + done.stderr).strip()[-1500:]}")
+        raise BedCannotRun(
+            f"{' '.join(argv[:3])} failed: {(done.stdout + done.stderr).strip()[-1500:]}"
+        )

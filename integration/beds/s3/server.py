@@ -25,7 +25,9 @@ BUCKET = "boats"
 """There from the start: a folder of `data` is a bucket."""
 
 _KEY, _SECRET, _REGION = "boatkey", "boatsecret", "us-east-1"
-"""Of a server that holds test data and listens on this machine; the secret is handed over by the environment all the same."""
+"""Of a server that holds test data and listens on this machine; the secret is handed over by the
+environment all the same.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,12 @@ class Server:
     @property
     def exports(self) -> Mapping[str, str]:
         """What AWS's own libraries read."""
-        return {"AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": _KEY, "AWS_SECRET_ACCESS_KEY": _SECRET, "AWS_DEFAULT_REGION": _REGION}
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": _KEY,
+            "AWS_SECRET_ACCESS_KEY": _SECRET,
+            "AWS_DEFAULT_REGION": _REGION,
+        }
 
     @property
     def data(self) -> Path:
@@ -92,9 +99,24 @@ class Server:
     def start(self) -> None:
         """Start it, and wait until it serves."""
         (self.data / BUCKET).mkdir(parents=True)
-        argv = [str(programs.server(Path(self.options.cache))), "--port", f"{self.options.address}:{self.port}", "--region", _REGION, "posix", str(self.data)]
+        argv = [
+            str(programs.server(Path(self.options.cache))),
+            "--port",
+            f"{self.options.address}:{self.port}",
+            "--region",
+            _REGION,
+            "posix",
+            str(self.data),
+        ]
         _processes.start(
-            argv, record=self.state / "server", log=self.state / "server.log", env={"ROOT_ACCESS_KEY_ID": _KEY, "ROOT_SECRET_ACCESS_KEY": _SECRET, "PATH": "/usr/bin:/bin"}
+            argv,
+            record=self.state / "server",
+            log=self.state / "server.log",
+            env={
+                "ROOT_ACCESS_KEY_ID": _KEY,
+                "ROOT_SECRET_ACCESS_KEY": _SECRET,
+                "PATH": "/usr/bin:/bin",
+            },
         )
         self._wait()
 
@@ -102,7 +124,10 @@ class Server:
         deadline = time.monotonic() + seconds
         while not self.healthy:
             if time.monotonic() > deadline:
-                raise BedFailed(f"the server did not come up: {(self.state / 'server.log').read_text(errors='replace')[-1500:]}")
+                raise BedFailed(
+                    "the server did not come up:"
+                    f" {(self.state / 'server.log').read_text(errors='replace')[-1500:]}"
+                )
             time.sleep(0.1)
 
     def _answers(self) -> bool:
@@ -117,7 +142,9 @@ class Server:
 
 
 def up(state: Path, options: Options) -> Server:
-    """Start the server, or give the one that runs already with the same options. What a killed run left is removed first.
+    """Start the server, or give the one that runs already with the same options.
+
+    What a killed run left is removed first.
 
     Raises:
         BedCannotRun: this machine lacks something.

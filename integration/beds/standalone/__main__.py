@@ -16,7 +16,9 @@ from integration.beds.standalone.cluster import Options
 def main(arguments: Sequence[str] | None = None) -> int:
     """See `_command_line.main`."""
     about = "A Spark master, and workers on foreign nodes. Needs Linux and root."
-    bed = Bed("standalone", about, clusters.up, clusters.down, clusters.current, _up_options, _options)
+    bed = Bed(
+        "standalone", about, clusters.up, clusters.down, clusters.current, _up_options, _options
+    )
     return _command_line.main(bed, arguments)
 
 
@@ -33,13 +35,43 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _up_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--workers", type=int, choices=range(1, 10), default=2, metavar="N", help="(%(default)s)")
-    parser.add_argument("--cores", type=int, default=1, metavar="N", help="that each worker offers (%(default)s)")
-    parser.add_argument("--memory", type=int, default=2048, metavar="MIB", help="that each worker offers (%(default)s)")
-    parser.add_argument("--spark-home", type=Path, metavar="DIR", help="default: SPARK_HOME, or the pyspark of this Python")
-    parser.add_argument("--without-pyspark-zip", action="store_true", help="nodes have Spark's jars only, not its Python files")
-    parser.add_argument("--with-system-python", action="store_true", help="nodes keep the distribution's Python (/usr/bin/python3)")
-    parser.add_argument("--hide", type=Path, nargs="+", default=[], metavar="PATH", help="further paths that nodes do not have")
+    parser.add_argument(
+        "--workers", type=int, choices=range(1, 10), default=2, metavar="N", help="(%(default)s)"
+    )
+    parser.add_argument(
+        "--cores", type=int, default=1, metavar="N", help="that each worker offers (%(default)s)"
+    )
+    parser.add_argument(
+        "--memory",
+        type=int,
+        default=2048,
+        metavar="MIB",
+        help="that each worker offers (%(default)s)",
+    )
+    parser.add_argument(
+        "--spark-home",
+        type=Path,
+        metavar="DIR",
+        help="default: SPARK_HOME, or the pyspark of this Python",
+    )
+    parser.add_argument(
+        "--without-pyspark-zip",
+        action="store_true",
+        help="nodes have Spark's jars only, not its Python files",
+    )
+    parser.add_argument(
+        "--with-system-python",
+        action="store_true",
+        help="nodes keep the distribution's Python (/usr/bin/python3)",
+    )
+    parser.add_argument(
+        "--hide",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="further paths that nodes do not have",
+    )
 
 
 if __name__ == "__main__":

@@ -47,7 +47,9 @@ class Options:
     system_python: bool = False
     """Nodes keep the distribution's Python."""
     hide: tuple[str, ...] = ()
-    """Further paths that nodes do not have, besides the checkout, this Python and all home and temporary folders."""
+    """Further paths that nodes do not have, besides the checkout, this Python and all home and
+    temporary folders.
+    """
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ class Cluster:
         """
         found = next((node for node in self.nodes if node.name == name), None)
         if found is None:
-            raise BedFailed(f"no node {name!r}, there are: {', '.join(node.name for node in self.nodes)}")
+            raise BedFailed(
+                f"no node {name!r}, there are: {', '.join(node.name for node in self.nodes)}"
+            )
         return found
 
     def workers_alive(self) -> int:
@@ -85,8 +89,13 @@ class Cluster:
 
     @property
     def healthy(self) -> bool:
-        """True if the master and all workers are there: their processes, since the master takes a while to miss one, and as the master sees them."""
-        return all(node.process is not None and node.process.alive for node in self.nodes) and self.workers_alive() == self.options.workers
+        """True if the master and all workers are there: their processes, since the master takes a
+        while to miss one, and as the master sees them.
+        """
+        return (
+            all(node.process is not None and node.process.alive for node in self.nodes)
+            and self.workers_alive() == self.options.workers
+        )
 
     @property
     def exports(self) -> dict[str, str]:
@@ -96,11 +105,17 @@ class Cluster:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"{self.master_url}, {self.workers_alive()} of {self.options.workers} workers alive; UI {self.ui_url}"
+        return (
+            f"{self.master_url}, {self.workers_alive()} of {self.options.workers} workers alive; UI"
+            f" {self.ui_url}"
+        )
 
     def logs(self) -> list[tuple[str, Path]]:
         """What can be read, by title: the daemons' logs, then those of the executors."""
-        daemons = [("master", self.state / "master.log"), *((node.name, node.log) for node in self.nodes)]
+        daemons = [
+            ("master", self.state / "master.log"),
+            *((node.name, node.log) for node in self.nodes),
+        ]
         return [*daemons, *(entry for node in self.nodes for entry in _executor_logs(node))]
 
     def _node(self, number: int) -> Node:
@@ -116,7 +131,9 @@ class Cluster:
 
 
 def up(state: Path, options: Options | None = None) -> Cluster:
-    """Start the cluster, or give the one that runs already with the same options. What a killed run left is removed first.
+    """Start the cluster, or give the one that runs already with the same options.
+
+    What a killed run left is removed first.
 
     Raises:
         BedCannotRun: this machine lacks something.
@@ -140,7 +157,13 @@ def _start(state: Path, options: Options) -> Cluster:
     _namespaces.require()
     installation = spark.find(Path(options.spark_home) if options.spark_home else None)
     port, ui_port = _processes.free_ports(2)
-    cluster = Cluster(state, options, installation, master_url=f"spark://{_HOST}:{port}", ui_url=f"http://{_HOST}:{ui_port}")
+    cluster = Cluster(
+        state,
+        options,
+        installation,
+        master_url=f"spark://{_HOST}:{port}",
+        ui_url=f"http://{_HOST}:{ui_port}",
+    )
     _state.record(state, cluster)
     try:
         _start_master(cluster, port, ui_port)
@@ -155,19 +178,36 @@ def _start(state: Path, options: Options) -> Cluster:
 
 def _start_master(cluster: Cluster, port: int, ui_port: int) -> None:
     spark_here = cluster.installation
-    _processes.start(spark_here.master(_HOST, port, ui_port), record=cluster.state / "master", log=cluster.state / "master.log", env=spark_here.environment(_HOST))
+    _processes.start(
+        spark_here.master(_HOST, port, ui_port),
+        record=cluster.state / "master",
+        log=cluster.state / "master.log",
+        env=spark_here.environment(_HOST),
+    )
 
 
 def _start_worker(cluster: Cluster, node: Node) -> None:
     spark_there, offer = cluster.installation.on_node(), cluster.options
-    command = spark_there.worker(cluster.master_url, node.address, cores=offer.cores, memory_mb=offer.memory_mb, folder=f"{node.home}/{_WORK}")
+    command = spark_there.worker(
+        cluster.master_url,
+        node.address,
+        cores=offer.cores,
+        memory_mb=offer.memory_mb,
+        folder=f"{node.home}/{_WORK}",
+    )
     _namespaces.start(node, command, spark_there.environment(node.address))
 
 
 def _from_json(told: dict[str, Any], state: Path) -> Cluster:
     options = Options(**{**told["options"], "hide": tuple(told["options"]["hide"])})
     paths = {name: Path(told["installation"][name]) for name in ("home", "java")}
-    return Cluster(state, options, Installation(**{**told["installation"], **paths}), master_url=told["master_url"], ui_url=told["ui_url"])
+    return Cluster(
+        state,
+        options,
+        Installation(**{**told["installation"], **paths}),
+        master_url=told["master_url"],
+        ui_url=told["ui_url"],
+    )
 
 
 def _wait(cluster: Cluster, seconds: float = 90.0) -> None:
@@ -175,16 +215,25 @@ def _wait(cluster: Cluster, seconds: float = 90.0) -> None:
     while not cluster.healthy:
         dead = [name for name, process in _daemons(cluster) if process is None or not process.alive]
         if dead or time.monotonic() > deadline:
-            raise BedFailed(f"{' and '.join(dead) or 'the cluster'} did not come up: {_tails(cluster)}")
+            raise BedFailed(
+                f"{' and '.join(dead) or 'the cluster'} did not come up: {_tails(cluster)}"
+            )
         time.sleep(0.1)
 
 
 def _daemons(cluster: Cluster) -> list[tuple[str, _processes.Process | None]]:
-    return [("master", _processes.recorded(cluster.state / "master")), *((node.name, node.process) for node in cluster.nodes)]
+    return [
+        ("master", _processes.recorded(cluster.state / "master")),
+        *((node.name, node.process) for node in cluster.nodes),
+    ]
 
 
 def _tails(cluster: Cluster) -> str:
-    return "\n".join(f"--- {path}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:]) for _, path in cluster.logs() if path.exists())
+    return "\n".join(
+        f"--- {path}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+        for _, path in cluster.logs()
+        if path.exists()
+    )
 
 
 def _end(state: Path) -> None:

@@ -3,9 +3,9 @@
 STATE/
   lock               held while somebody changes the cluster
   cluster.json       options and addresses, written before anything starts
-  namenode/          record, log, mount point and configuration of a node; so datanode/, resourcemanager/, node1/, node2/
-  conf/              HADOOP_CONF_DIR of clients
-  spark-<version>/   SPARK_CONF_DIR of drivers with that Spark
+  namenode/          record, log, mount point and configuration of a node; so datanode/,
+  resourcemanager/, node1/, node2/ conf/              HADOOP_CONF_DIR of clients spark-<version>/
+  SPARK_CONF_DIR of drivers with that Spark
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ from integration.beds.yarn import hadoop, settings
 
 _NODE_MANAGERS = ("node1", "node2")
 _NODES = {"namenode": 10, "datanode": 11, "resourcemanager": 12, "node1": 21, "node2": 22}
-"""Name -> last part of its address. The first three have the daemon of their name, the others a NodeManager."""
+"""Name -> last part of its address.
+
+The first three have the daemon of their name, the others a NodeManager.
+"""
 _PROGRAMS = {"ip": "iproute2", "mvn": "maven", "java": "openjdk-17-jre-headless"}
 _CONF = "conf"
 
@@ -102,12 +105,20 @@ class Cluster:
 
     def exports_for(self, spark_home: str) -> dict[str, str]:
         """The same, with another Spark of the options."""
-        return {"HADOOP_CONF_DIR": str(self.state / _CONF), "SPARK_CONF_DIR": str(self.state / f"spark-{_version(spark_home)}"), "SPARK_LOCAL_IP": self.network.gateway}
+        return {
+            "HADOOP_CONF_DIR": str(self.state / _CONF),
+            "SPARK_CONF_DIR": str(self.state / f"spark-{_version(spark_home)}"),
+            "SPARK_LOCAL_IP": self.network.gateway,
+        }
 
     @property
     def healthy(self) -> bool:
         """True if every node is there: its process, and as HDFS and YARN see it."""
-        return all(node.process is not None and node.process.alive for node in self.nodes) and self._hdfs_is_ready() and self.running_nodes() == len(_NODE_MANAGERS)
+        return (
+            all(node.process is not None and node.process.alive for node in self.nodes)
+            and self._hdfs_is_ready()
+            and self.running_nodes() == len(_NODE_MANAGERS)
+        )
 
     def running_nodes(self) -> int:
         """How many NodeManagers the ResourceManager counts; 0 if it does not answer."""
@@ -117,17 +128,27 @@ class Cluster:
     @property
     def summary(self) -> str:
         """One line for people."""
-        return f"YARN {self.manager_url}, {self.running_nodes()} of {len(_NODE_MANAGERS)} nodes running; HDFS {self.hdfs_url}{'' if self._hdfs_is_ready() else ' (not ready)'}"
+        return (
+            f"YARN {self.manager_url}, {self.running_nodes()} of {len(_NODE_MANAGERS)} nodes"
+            f" running; HDFS {self.hdfs_url}{'' if self._hdfs_is_ready() else ' (not ready)'}"
+        )
 
     def logs(self) -> list[tuple[str, Path]]:
         """What can be read, by title: the daemons' logs, then those of the containers."""
-        return [*((node.name, node.log) for node in self.nodes), *(entry for node in self.node_managers for entry in _container_logs(node))]
+        return [
+            *((node.name, node.log) for node in self.nodes),
+            *(entry for node in self.node_managers for entry in _container_logs(node)),
+        ]
 
     def start(self) -> None:
         """Write its configuration, start its nodes, and wait until they serve."""
         self._configure()
         for node in self.nodes:
-            _namespaces.start(node, hadoop.daemon("nodemanager" if node.name in _NODE_MANAGERS else node.name), {"JAVA_HOME": str(_java.ON_NODE), **_java.handed_on()})
+            _namespaces.start(
+                node,
+                hadoop.daemon("nodemanager" if node.name in _NODE_MANAGERS else node.name),
+                {"JAVA_HOME": str(_java.ON_NODE), **_java.handed_on()},
+            )
         self._wait()
         self._make_folders()
 
@@ -135,20 +156,45 @@ class Cluster:
         namenode, manager = self._address("namenode"), self._address("resourcemanager")
         for node in self.nodes:
             conf = node.folder / _CONF
-            settings.write_for_daemon(conf, namenode=namenode, datanode=self._address("datanode"), manager=manager, address=node.address, home=node.home)
+            settings.write_for_daemon(
+                conf,
+                namenode=namenode,
+                datanode=self._address("datanode"),
+                manager=manager,
+                address=node.address,
+                home=node.home,
+            )
         settings.write_for_clients(self.state / _CONF, namenode=namenode, manager=manager)
         for home in self.options.sparks:
-            settings.write_for_spark(self.state / f"spark-{_version(home)}", jars_on_node=_jars_on_node(home))
+            settings.write_for_spark(
+                self.state / f"spark-{_version(home)}", jars_on_node=_jars_on_node(home)
+            )
 
     def _shown_on(self, name: str) -> tuple[tuple[Path, str], ...]:
         lib = hadoop.folder_of_jars(Path(self.options.cache))
-        sparks = [(Path(home, "jars"), _jars_on_node(home)) for home in self.options.sparks] if name in _NODE_MANAGERS else []
+        sparks = (
+            [(Path(home, "jars"), _jars_on_node(home)) for home in self.options.sparks]
+            if name in _NODE_MANAGERS
+            else []
+        )
         java = _java.shown_on_nodes(self.java, vector=_java.has_vector_module(self.java))
-        return ((lib, f"{hadoop.ON_NODE}/lib"), (self.state / name / _CONF, f"{hadoop.ON_NODE}/conf"), *java, *sparks)
+        return (
+            (lib, f"{hadoop.ON_NODE}/lib"),
+            (self.state / name / _CONF, f"{hadoop.ON_NODE}/conf"),
+            *java,
+            *sparks,
+        )
 
     def _make_folders(self) -> None:
-        """What an administrator gives to users: a home for this one, and two folders for all. By WebHDFS, as HDFS's own user."""
-        user, root, admin = os.environ.get("HADOOP_USER_NAME") or getpass.getuser(), f"{self.hdfs_url}/webhdfs/v1", f"user.name={_namespaces.USER}"
+        """What an administrator gives to users: a home for this one, and two folders for all.
+
+        By WebHDFS, as HDFS's own user.
+        """
+        user, root, admin = (
+            os.environ.get("HADOOP_USER_NAME") or getpass.getuser(),
+            f"{self.hdfs_url}/webhdfs/v1",
+            f"user.name={_namespaces.USER}",
+        )
         for folder in ("/tmp", "/boats"):
             put(f"{root}{folder}?op=MKDIRS&permission=1777&{admin}")
         put(f"{root}/user/{user}?op=MKDIRS&permission=755&{admin}")
@@ -157,24 +203,38 @@ class Cluster:
     def _wait(self, seconds: float = 150.0) -> None:
         deadline = time.monotonic() + seconds
         while not self.healthy:
-            dead = [node.name for node in self.nodes if node.process is None or not node.process.alive]
+            dead = [
+                node.name for node in self.nodes if node.process is None or not node.process.alive
+            ]
             if dead or time.monotonic() > deadline:
-                raise BedFailed(f"{' and '.join(dead) or 'the cluster'} did not come up: {self._tails()}")
+                raise BedFailed(
+                    f"{' and '.join(dead) or 'the cluster'} did not come up: {self._tails()}"
+                )
             time.sleep(0.25)
 
     def _hdfs_is_ready(self) -> bool:
-        told = ask(f"{self.hdfs_url}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState").get("beans") or [{}]
-        return bool(told[0].get("NumLiveDataNodes", 0) >= 1 and told[0].get("FSState") == "Operational")
+        told = ask(f"{self.hdfs_url}/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState").get(
+            "beans"
+        ) or [{}]
+        return bool(
+            told[0].get("NumLiveDataNodes", 0) >= 1 and told[0].get("FSState") == "Operational"
+        )
 
     def _tails(self) -> str:
-        return "\n".join(f"--- {path}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:]) for _, path in self.logs() if path.exists())
+        return "\n".join(
+            f"--- {path}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+            for _, path in self.logs()
+            if path.exists()
+        )
 
     def _address(self, name: str) -> str:
         return self.network.address(_NODES[name])
 
 
 def up(state: Path, options: Options) -> Cluster:
-    """Start the cluster, or give the one that runs already with the same options. What a killed run left is removed first.
+    """Start the cluster, or give the one that runs already with the same options.
+
+    What a killed run left is removed first.
 
     Raises:
         BedCannotRun: this machine lacks something.
@@ -226,7 +286,12 @@ def _end(state: Path) -> None:
 
 
 def _from_json(told: Mapping[str, Any], state: Path) -> Cluster:
-    options = Options(**{name: tuple(value) if isinstance(value, list) else value for name, value in told["options"].items()})
+    options = Options(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in told["options"].items()
+        }
+    )
     return Cluster(state, options, Network(**told["network"]), Path(told["java"]))
 
 
@@ -244,5 +309,7 @@ def _container_logs(node: Node) -> Iterator[tuple[str, Path]]:
         root = Path(f"/proc/{_namespaces.first_process(node)}/root")
     except BedFailed:
         return
-    for log in sorted((root / node.home.lstrip("/") / "logs").glob("application_*/container_*/std*")):
+    for log in sorted(
+        (root / node.home.lstrip("/") / "logs").glob("application_*/container_*/std*")
+    ):
         yield f"{node.name}, {log.parent.name}", log

@@ -15,7 +15,14 @@ _POM = Path(__file__).with_name("pom.xml")
 ON_NODE = Path("/opt/hadoop")
 """`lib` with the jars, and `conf`."""
 
-_SMALL = ("-Xms24m", "-Xss512k", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-Djava.net.preferIPv4Stack=true")
+_SMALL = (
+    "-Xms24m",
+    "-Xss512k",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:-UsePerfData",
+    "-Djava.net.preferIPv4Stack=true",
+)
 """A daemon has little to do, and a start counts more than its speed."""
 _REFLECTION = "--add-opens=java.base/java.lang=ALL-UNNAMED"
 """Hadoop 3.4 looks into java.lang; from Java 17 on that has to be allowed."""
@@ -52,7 +59,15 @@ def folder_of_jars(cache: Path) -> Path:
 def daemon(name: str) -> list[str]:
     """The command of a daemon on its node."""
     main, heap_mb = _DAEMONS[name]
-    command = [f"{_java.ON_NODE}/bin/java", f"-Xmx{heap_mb}m", *_SMALL, _REFLECTION, "-cp", f"{ON_NODE}/conf:{ON_NODE}/lib/*", main]
+    command = [
+        f"{_java.ON_NODE}/bin/java",
+        f"-Xmx{heap_mb}m",
+        *_SMALL,
+        _REFLECTION,
+        "-cp",
+        f"{ON_NODE}/conf:{ON_NODE}/lib/*",
+        main,
+    ]
     return _formatted_first(command) if name == "namenode" else command
 
 
@@ -69,9 +84,24 @@ def _version() -> str:
 
 def _fetch(into: Path, *, repository: Path) -> None:
     if shutil.which("mvn") is None:
-        raise BedCannotRun("Hadoop's jars are fetched by Maven, and there is no mvn (Debian: apt-get install maven)")
-    maven = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress", "--file", str(_POM), f"-Dmaven.repo.local={repository}"]
+        raise BedCannotRun(
+            "Hadoop's jars are fetched by Maven, and there is no mvn (Debian: apt-get install"
+            " maven)"
+        )
+    maven = [
+        "mvn",
+        "--quiet",
+        "--batch-mode",
+        "--no-transfer-progress",
+        "--file",
+        str(_POM),
+        f"-Dmaven.repo.local={repository}",
+    ]
     argv = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={into}"]
-    done = subprocess.run([*maven, *argv], capture_output=True, text=True, check=False, timeout=1200, cwd=into.parent)
+    done = subprocess.run(
+        [*maven, *argv], capture_output=True, text=True, check=False, timeout=1200, cwd=into.parent
+    )
     if done.returncode != 0:
-        raise BedCannotRun(f"Hadoop's jars cannot be fetched: {(done.stdout + done.stderr).strip()[-1500:]}")
+        raise BedCannotRun(
+            f"Hadoop's jars cannot be fetched: {(done.stdout + done.stderr).strip()[-1500:]}"
+        )

@@ -1,4 +1,7 @@
-"""The configuration of the cluster: what its daemons, its clients and Spark's drivers are told. Text only; nothing is started here."""
+"""The configuration of the cluster: what its daemons, its clients and Spark's drivers are told.
+
+Text only; nothing is started here.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,10 @@ from integration.beds import _java
 Settings = Mapping[str, object]
 
 NODE_MB = 2800
-"""What a NodeManager offers. An application master (896) and one executor of Spark's default size (1408) fit on a node, and two such
-executors (2816) do not: an application with two has one on each node."""
+"""What a NodeManager offers.
+
+An application master (896) and one executor of Spark's default size (1408) fit on a node, and two
+such executors (2816) do not: an application with two has one on each node."""
 
 _NAMENODE_PORT, _NAMENODE_HTTP_PORT, _MANAGER_HTTP_PORT = 8020, 9870, 8088
 
@@ -23,24 +28,53 @@ log4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n
 """
 
 
-def write_for_daemon(folder: Path, *, namenode: str, datanode: str, manager: str, address: str, home: str) -> None:
-    """The folder `conf` of a node at this address. Nodes are known by their addresses: there is no name server."""
-    _write(folder, core=_core(namenode), hdfs=_hdfs(namenode, datanode, home), yarn={**_yarn(manager, home), "yarn.nodemanager.hostname": address}, scheduler=_SCHEDULER)
+def write_for_daemon(
+    folder: Path, *, namenode: str, datanode: str, manager: str, address: str, home: str
+) -> None:
+    """The folder `conf` of a node at this address.
+
+    Nodes are known by their addresses: there is no name server.
+    """
+    _write(
+        folder,
+        core=_core(namenode),
+        hdfs=_hdfs(namenode, datanode, home),
+        yarn={**_yarn(manager, home), "yarn.nodemanager.hostname": address},
+        scheduler=_SCHEDULER,
+    )
     (folder / "log4j.properties").write_text(_LOG4J)
-    for page in ("hdfs", "datanode", "static"):  # hadoop-hdfs.jar has no web pages, and HDFS does not start without their folders
+    for page in (
+        "hdfs",
+        "datanode",
+        "static",
+    ):  # hadoop-hdfs.jar has no web pages, and HDFS does not start without their folders
         (folder / "webapps" / page).mkdir(parents=True, exist_ok=True)
 
 
 def write_for_clients(folder: Path, *, namenode: str, manager: str) -> None:
     """A HADOOP_CONF_DIR."""
-    _write(folder, core=_core(namenode), hdfs={"dfs.replication": 1, "dfs.namenode.http-address": hdfs_ui(namenode)}, yarn=_manager_addresses(manager))
+    _write(
+        folder,
+        core=_core(namenode),
+        hdfs={"dfs.replication": 1, "dfs.namenode.http-address": hdfs_ui(namenode)},
+        yarn=_manager_addresses(manager),
+    )
 
 
 def write_for_spark(folder: Path, *, jars_on_node: str) -> None:
-    """A SPARK_CONF_DIR: jars that the nodes have, which spares 400 MB of uploads an application, and masters that leave room for executors."""
+    """A SPARK_CONF_DIR: jars that the nodes have, which spares 400 MB of uploads an application,
+    and masters that leave room for executors.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"spark.yarn.jars": f"local:{jars_on_node}/*", "spark.driver.memory": "512m", "spark.yarn.am.memory": "256m", "spark.yarn.report.interval": "500ms"}
-    (folder / "spark-defaults.conf").write_text("".join(f"{key} {value}\n" for key, value in told.items()))
+    told = {
+        "spark.yarn.jars": f"local:{jars_on_node}/*",
+        "spark.driver.memory": "512m",
+        "spark.yarn.am.memory": "256m",
+        "spark.yarn.report.interval": "500ms",
+    }
+    (folder / "spark-defaults.conf").write_text(
+        "".join(f"{key} {value}\n" for key, value in told.items())
+    )
 
 
 def hdfs_ui(namenode: str) -> str:
@@ -54,7 +88,10 @@ def manager_ui(manager: str) -> str:
 
 
 def _core(namenode: str) -> Settings:
-    return {"fs.defaultFS": f"hdfs://{namenode}:{_NAMENODE_PORT}", "hadoop.security.token.service.use_ip": "true"}
+    return {
+        "fs.defaultFS": f"hdfs://{namenode}:{_NAMENODE_PORT}",
+        "hadoop.security.token.service.use_ip": "true",
+    }
 
 
 def _hdfs(namenode: str, datanode: str, home: str) -> Settings:
@@ -62,7 +99,9 @@ def _hdfs(namenode: str, datanode: str, home: str) -> Settings:
         "dfs.replication": 1,
         "dfs.namenode.name.dir": f"file://{home}/name",
         "dfs.namenode.http-address": hdfs_ui(namenode),
-        "dfs.namenode.datanode.registration.ip-hostname-check": "false",  # asks for the name of an address, and there is no name server
+        "dfs.namenode.datanode.registration.ip-hostname-check": (
+            "false"
+        ),  # asks for the name of an address, and there is no name server
         "dfs.namenode.safemode.extension": 0,
         "dfs.namenode.handler.count": 4,
         "dfs.datanode.data.dir": f"file://{home}/data",
@@ -77,7 +116,11 @@ def _hdfs(namenode: str, datanode: str, home: str) -> Settings:
 
 
 def _manager_addresses(manager: str) -> Settings:
-    return {"yarn.resourcemanager.hostname": manager, "yarn.resourcemanager.webapp.address": manager_ui(manager), "yarn.application.classpath": ""}
+    return {
+        "yarn.resourcemanager.hostname": manager,
+        "yarn.resourcemanager.webapp.address": manager_ui(manager),
+        "yarn.application.classpath": "",
+    }
 
 
 def _yarn(manager: str, home: str) -> Settings:
@@ -93,10 +136,14 @@ def _yarn(manager: str, home: str) -> Settings:
         "yarn.scheduler.maximum-allocation-mb": NODE_MB,
         "yarn.nodemanager.resource.memory-mb": NODE_MB,
         "yarn.nodemanager.resource.cpu-vcores": 8,
-        "yarn.nodemanager.env-whitelist": f"JAVA_HOME,PATH,LANG,TZ,{_java.OPTIONS}",  # what containers get of the NodeManager's environment
+        "yarn.nodemanager.env-whitelist": (
+            f"JAVA_HOME,PATH,LANG,TZ,{_java.OPTIONS}"
+        ),  # what containers get of the NodeManager's environment
         "yarn.nodemanager.pmem-check-enabled": "false",
         "yarn.nodemanager.vmem-check-enabled": "false",
-        "yarn.nodemanager.disk-health-checker.enable": "false",  # the node's disk is this machine's memory
+        "yarn.nodemanager.disk-health-checker.enable": (
+            "false"
+        ),  # the node's disk is this machine's memory
         "yarn.nodemanager.local-dirs": f"{home}/local",
         "yarn.nodemanager.log-dirs": f"{home}/logs",
         "yarn.nodemanager.localizer.cache.target-size-mb": 1024,
@@ -117,13 +164,28 @@ _SCHEDULER: Settings = {
 }
 
 
-def _write(folder: Path, *, core: Settings, yarn: Settings, hdfs: Settings | None = None, scheduler: Settings | None = None) -> None:
+def _write(
+    folder: Path,
+    *,
+    core: Settings,
+    yarn: Settings,
+    hdfs: Settings | None = None,
+    scheduler: Settings | None = None,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for name, settings in {"core-site": core, "hdfs-site": hdfs, "yarn-site": yarn, "capacity-scheduler": scheduler}.items():
+    for name, settings in {
+        "core-site": core,
+        "hdfs-site": hdfs,
+        "yarn-site": yarn,
+        "capacity-scheduler": scheduler,
+    }.items():
         if settings is not None:
             (folder / f"{name}.xml").write_text(_xml(settings))
 
 
 def _xml(settings: Settings) -> str:
-    properties = "".join(f"  <property><name>{escape(name)}</name><value>{escape(str(value))}</value></property>\n" for name, value in settings.items())
+    properties = "".join(
+        f"  <property><name>{escape(name)}</name><value>{escape(str(value))}</value></property>\n"
+        for name, value in settings.items()
+    )
     return f'<?xml version="1.0"?>\n<configuration>\n{properties}</configuration>\n'
