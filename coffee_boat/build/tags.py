@@ -57,6 +57,11 @@ def is_version(name: str, version: str, pin: Pin) -> bool:
         return False
 
 
+def is_same_name(name: str, other: str) -> bool:
+    """True if two names, in any spelling, are one distribution's."""
+    return bool(canonicalize_name(name) == canonicalize_name(other))
+
+
 def promised_glibc(filename: str, architecture: str) -> tuple[int, int] | None:
     """The oldest glibc that the wheel's name promises to run on: what auditwheel checked.
 
