@@ -59,8 +59,7 @@ class Areas:
     """"wheel", "conda", or "python": conda's package of that name."""
 
     def taken(self, name: str) -> str:
-        """Whose area a name lies in, as the end of "it lies in ..."; empty if the package may have
-        it.
+        """Why the package may not have a file of that name; empty if it may.
 
         Args:
             name: relative to the archive's root.
@@ -72,7 +71,7 @@ class Areas:
         if self._is_in_site(folded):
             return _taken_in_site(folded.removeprefix(_folded(self.target.site_packages)))
         if self.by == "wheel" and (parts[0] == "conda-meta" or parts[:2] == ["etc", "conda"]):
-            return "conda's own folder: only conda packages may have files there"
+            return "it lies in conda's own folder, where only conda packages may have files"
         if self.by == "python":
             return ""
         return self._the_interpreters(parts)
@@ -88,7 +87,7 @@ class Areas:
         return folded.startswith(_folded(self.target.site_packages))
 
     def _ours(self, folded: str, parts: Sequence[str]) -> str:
-        ours = "a place of this program"
+        ours = "it lies in a place that is this program's own"
         if parts[0] == SENTINEL or parts[0].startswith(LAYERS):
             return ours
         if _below(folded, START_FOLDER) or _below(folded, "lib/fallback/"):
@@ -98,22 +97,18 @@ class Areas:
     def _the_interpreters(self, parts: Sequence[str]) -> str:
         top = parts[0]
         if len(parts) == 1 and top in _FOLDERS:
-            return "a place that is a folder of the environment"
+            return "it would replace a folder of the environment"
         if top == "ssl" and self.by == "wheel":
-            return "the folder of OpenSSL's settings and certificates"
-        if (
-            _is_landmark(parts)
-            or (top == "bin" and _is_program(parts))
-            or (top.startswith("lib") and self._is_library(parts))
-        ):
-            return "the interpreter's own area"
+            return "it lies in the folder of OpenSSL's settings and certificates"
+        if _is_landmark(parts) or (top in _LIBRARIES and self._is_library(parts)):
+            return "it lies in the interpreter's own area"
+        if top == "bin" and _is_program(parts):
+            return "it would replace the interpreter, or a part of it"
         if top in _LIBRARIES:
             return self._taken_by_loader(parts[1:-1], parts[-1])
         return ""
 
     def _is_library(self, parts: Sequence[str]) -> bool:
-        if parts[0] not in _LIBRARIES:
-            return False
         name = parts[1]
         own = {
             f"python{self.target.minor}",
@@ -131,7 +126,7 @@ class Areas:
         if not all(map(_HARDWARE.fullmatch, between)):
             return ""
         if libraries.is_glibc(name) or (self.by == "wheel" and LIBRARY.fullmatch(name)):
-            return "a library's place that the node or the interpreter has"
+            return "it would be loaded in place of a library that the node or the interpreter has"
         return ""
 
 
@@ -205,9 +200,9 @@ def _taken_in_site(name: str) -> str:
     """For a folded name below site-packages."""
     stem = _stem(name)
     if stem.startswith(_WORKER) or name == "coffee_boat.pth":
-        return "a place of this program"
+        return "it lies in a place that is this program's own"
     if stem in _HOOKS:
-        return "the interpreter's own area: Python runs it at every start"
+        return "it lies in the interpreter's own area: Python runs it at every start"
     return ""
 
 

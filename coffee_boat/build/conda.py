@@ -289,7 +289,7 @@ class _Package:
             text = "[console_scripts]\n" + "\n".join(self._package.entry_points) + "\n"
             for name, data in scripts.entry_points(text, self._label, self._target.minor):
                 if reason := self._areas.taken(f"bin/{name}"):
-                    self._issue(f"bin/{name}", f"it is in {reason}")
+                    self._issue(f"bin/{name}", reason)
                 yield f"bin/{name}", data
 
     def _write_meta(self, writer: ChunkWriter) -> None:
@@ -344,7 +344,7 @@ class _Package:
             elif name.casefold() == META.rstrip("/") or name.casefold().startswith(META):
                 self._issue(name, "this program writes what is in conda-meta")
             elif reason := self._areas.taken(name):
-                self._issue(name, f"it is in {reason}")
+                self._issue(name, reason)
         found, planted = areas.of_spark(files, self._areas, self._label)
         if planted:
             self._issue(planted, "it is put into the driver's own Spark, which is in every archive")

@@ -276,7 +276,7 @@ class _Install:
         for place in self._placed(info):
             reason = self._areas.taken(place.name)
             if reason:
-                self._issue(info.filename, f"{place.name} is in {reason}")
+                self._issue(info.filename, f"as {place.name} {reason}")
             elif other := self._others_metadata(place.name, dist_info):
                 self._issue(info.filename, f"{other} is another distribution's metadata")
             elif not bytecode:
@@ -335,7 +335,7 @@ class _Install:
             text = self._text(archive, f"{dist_info}/entry_points.txt")
             for name, data in scripts.entry_points(text, self._wheel.name, self._target.minor):
                 if reason := self._areas.taken(f"bin/{name}"):
-                    self._issue(f"{dist_info}/entry_points.txt", f"bin/{name} is in {reason}")
+                    self._issue(f"{dist_info}/entry_points.txt", f"as bin/{name} {reason}")
                 yield f"bin/{name}", (data, True)
 
     # writing

@@ -20,7 +20,8 @@ import stat
 import sys
 from collections.abc import Sequence
 
-SENTINEL = "boat.json"
+from .finder import SENTINEL
+
 RECORDS = os.path.join("lib", "coffee_boat", "conda")
 """The folder of our lists; archives without conda packages have none."""
 DONE = "settled"
@@ -287,15 +288,14 @@ def _sha256(data: bytes) -> str:
     """Not by hashlib: it loads OpenSSL's library, which may be one of the files to be written, and
     this process would keep the old one.
     """
+    from importlib import import_module
+
+    name = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
     try:
-        from _sha2 import sha256  # from Python 3.12 on
-    except ImportError:
-        try:
-            from _sha256 import sha256
-        except ImportError:
-            from hashlib import sha256
-    digest: str = sha256(data).hexdigest()
-    return digest
+        module = import_module(name)
+    except ImportError:  # another implementation of Python
+        module = import_module("hashlib")
+    return str(module.sha256(data).hexdigest())
 
 
 def _some(names: list[str]) -> str:
