@@ -96,9 +96,7 @@ def wheel(
             f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
             + "".join(f"Requires-Dist: {text}\n" for text in requires)
         ),
-        f"{info}WHEEL": (
-            f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n"
-        ),
+        f"{info}WHEEL": (f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n"),
         **({f"{info}entry_points.txt": entry_points} if entry_points else {}),
     }
     written = [
@@ -127,3 +125,158 @@ def conda_record(path: object, **more: object) -> str:
     """A conda-meta/*.json that asks for `/usr` to be replaced in a file."""
     entry = {"_path": path, "prefix_placeholder": "/usr", "file_mode": "text", **more}
     return json.dumps({"name": "x", "version": "1", "paths_data": {"paths": [entry]}})
+
+
+RECORDS = [
+    _wheel(f"a record of conda that names {name}", "meta", data={f"data/{place}": record})
+    for name, place, record in [
+        ("an absolute path", "conda-meta/x.json", conda_record("/etc/hostname")),
+        ("a path that leads up", "conda-meta/x.json", conda_record("../../../x")),
+        ("a number", "conda-meta/x.json", conda_record(7)),
+        ("wrong types", "conda-meta/x.json", '{"paths_data": {"paths": [1, null, {"_path": []}]}}'),
+        ("nothing", "conda-meta/history", ""),
+        ("variables", "conda-meta/state", '{"env_vars": {"LD_PRELOAD": "x"}}'),
+        ("files in another spelling", "Conda-Meta/x.json", conda_record("/etc/hostname")),
+        ("it by another letter", "conda\uff0dmeta/x.json", conda_record("/etc/hostname")),
+    ]
+] + [
+    Case(
+        "a link in the place of conda's folder",
+        lambda folder: wheel(
+            folder,
+            data={"data/share/evil/x.json": conda_record("/etc/hostname")},
+            members=[(zip_info("hostile-1.0.data/data/conda-meta", link=True), "share/evil")],
+        ),
+        "conda-meta",
+    ),
+]
+"""Wheels that speak as conda: worker/prefix.py and worker/activation.py once listened."""
+
+AREAS = [
+    *RECORDS,
+    *(
+        _wheel(f"data in {place}", place.split("/")[0], data={f"data/{place}": "x"})
+        for place in (
+            "boat.json",
+            "boat.json/x",
+            "Boat.JSON",
+            "boat-layer-0123456789ab/boat.json",
+            "lib/coffee_boat/sitecustomize.py",
+            "lib/coffee_boat",
+            "lib/coffee_boat/conda/settled",
+            "LIB/Coffee_Boat/sitecustomize.py",
+            "lib/fallback/libz.so.1",
+            "pyvenv.cfg",
+            f"python{NODOT}._pth",
+            f"python{NODOT}.zip",
+            "bin/pyvenv.cfg",
+            "bin/pybuilddir.txt",
+            f"bin/python{MINOR}._pth",
+            f"bin/python{NODOT}.zip",
+            f"bin/Python{MINOR}",
+            "bin/python3-config",
+            f"lib/python{NODOT}.zip",
+            f"lib/libpython{MINOR}.so.1.0",
+            f"lib/libpython{MINOR}._pth",
+            f"{STDLIB}os.py",
+            f"{STDLIB}sitecustomize.py",
+            f"{STDLIB}usercustomize.py",
+            f"{STDLIB}lib-dynload/_json.cpython-{NODOT}-x86_64-linux-gnu.so",
+            f"{STDLIB}__pycache__/os.cpython-{NODOT}.pyc",
+            f"lib64/python{MINOR}/os.py",
+            "lib/python3/dist-packages/x.py",
+            f"lib/python{MINOR}",
+            "lib",
+            "bin",
+            "lib/libc.so.6",
+            "lib/libstdc++.so.6",
+            "lib/ld-linux-x86-64.so.2",
+            "lib/libnss_files.so.2",
+            "lib/glibc-hwcaps/x86-64-v2/libc.so.6",
+            "lib/tls/libm.so.6",
+            "lib64/libpthread.so.0",
+            "ssl/openssl.cnf",
+            "ssl/cacert.pem",
+            "etc/conda/activate.d/x.sh",
+            "etc/conda/env_vars.d/x.json",
+            "etc/conda",
+            f"{SITE}coffee_boat_worker/startup.py",
+            f"{SITE}sitecustomize.py",
+            f"{SITE}numpy-9.dist-info/METADATA",
+            f"{SITE}numpy.egg-info",
+        )
+    ),
+    *(
+        _wheel(f"{place} in site-packages", place.split("/")[0], files={place: "x"})
+        for place in (
+            "coffee_boat.pth",
+            "Coffee_Boat.pth",
+            "coffee_boat_worker.py",
+            "coffee_boat_worker.abi3.so",
+            "coffee_boat_worker/startup.py",
+            f"coffee_boat_worker/startup.cpython-{NODOT}-x86_64-linux-gnu.so",
+            f"coffee_boat_worker/__pycache__/startup.cpython-{NODOT}.pyc",
+            "coffee_boat_worker/startup/__init__.py",
+            "sitecustomize.py",
+            "sitecustomize/__init__.py",
+            "usercustomize.abi3.so",
+            "pyspark/worker/__init__.py",
+            f"pyspark/serializers.cpython-{NODOT}-x86_64-linux-gnu.so",
+            "pyspark/jars/x.py",
+            "PySpark/x.py",
+            "pyspark.py",
+            "py4j/java_gateway.abi3.so",
+        )
+    ),
+    *(
+        _wheel(
+            f"a script called {script}",
+            script,
+            entry_points=f"[console_scripts]\n{script} = x:main\n",
+        )
+        for script in (f"python{MINOR}", "python", f"python{MINOR}._pth", "pyvenv.cfg")
+    ),
+]
+"""Wheels that reach into an area of the interpreter, of this program, of Spark or of conda."""
+
+LEGAL = {
+    "jupyter": {"data/etc/jupyter/x.json": "{}", "data/share/jupyter/kernels/k/kernel.json": "{}"},
+    "nodejs": {"data/lib/node_modules/npm/index.js": "", "scripts/node": "#!/bin/sh\n"},
+    "cmake": {"data/share/cmake/Modules/x.cmake": "", "data/lib/cmake/x/x.cmake": ""},
+    "mkl": {"data/lib/libmkl_core.so.2": "x", "data/lib/libiomp5.so": "x"},
+    "greenlet": {"headers/greenlet.h": ""},
+    "ruff": {"scripts/ruff": "#!/bin/sh\n"},
+    "grpcio_tools": {"scripts/python-grpc-tools-protoc": "#!python\n"},
+    "bundled": {"data/lib/bundled/libz.so.1": "x", "data/lib/pkgconfig/x.pc": ""},
+    "sloppy": {"data/LICENSE": "", "data/share/man/man1/x.1": "", "data/include/x.h": ""},
+    "own": {f"data/{SITE}own_more.py": "", f"data/{SITE}own.egg-info/PKG-INFO": ""},
+}
+"""Distribution -> what wheels in the wild put outside of site-packages, and may."""
+
+
+# conda packages
+
+
+def conda_packages() -> dict[str, Mapping[str, Any]]:
+    """Attack -> files of a noarch conda package, and the word of the refusal under "": needs
+    conda_channel's extras.
+    """
+    from conda_channel import File
+
+    text = File(b"x")
+    places = (
+        "boat.json/x",
+        "conda-meta/x.json",
+        "Conda-Meta/x.json",
+        "lib/coffee_boat/conda/settled",
+        "lib/fallback/libz.so.1",
+        "pyvenv.cfg",
+        f"bin/python{MINOR}._pth",
+        f"{STDLIB}os.py",
+        f"lib/libpython{MINOR}.so.1.0",
+        "lib/libc.so.6",
+        f"{SITE}coffee_boat_worker/startup.abi3.so",
+        f"{SITE}sitecustomize.py",
+        f"{SITE}pyspark/serializers.abi3.so",
+    )
+    return {place: {place: text} for place in places}

@@ -25,6 +25,7 @@ pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat
 pytest.importorskip("conda_pack", reason="needs conda-pack: pip install coffee_boat[conda]")
 
 import conda_channel as channels
+import hostile
 from conda_channel import (
     MINOR,
     PLACEHOLDER,
@@ -421,6 +422,11 @@ def test_editable_installs_are_refused(
         ({f"bin/python{MINOR}": File(b"#!/bin/sh\n", executable=True)}, "replace the interpreter"),
         ({"share/out": File(link="../../../etc/passwd")}, "out of the archive"),
         ({"conda-meta/state": File(b"{}")}, "conda-meta/state"),
+        *((files, place) for place, files in hostile.conda_packages().items()),
+        (
+            {"share/d": File(link="/etc"), "share/d/hostname": File(b"x")},
+            "share/d",
+        ),
     ],
 )
 def test_names_that_leave_the_prefix_or_are_ours_are_refused(
@@ -438,6 +444,33 @@ def test_names_that_leave_the_prefix_or_are_ours_are_refused(
     assert words in str(error)
     assert "hostile-1.0-0" in str(error) or "share/out" in str(error)
     assert not list(store.root.glob("tmp/*"))
+
+
+def test_a_package_with_a_record_of_its_own_gets_no_file_of_the_user_packed(
+    small_channel: Callable[..., str], store: Store, tmp_path: Path
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    record = {
+        "name": "hostile",
+        "version": "1.0",
+        "build": "0",
+        "build_number": 0,
+        "subdir": "noarch",
+        "fn": "hostile-1.0-0.conda",
+        "url": "file:///x",
+        "channel": "x",
+        "files": [".bashrc"],
+        "paths_data": {
+            "paths_version": 1,
+            "paths": [{"_path": ".bashrc", "path_type": "hardlink"}],
+        },
+        "link": {"source": str(victim.path.parent), "type": 1},
+    }
+    files = {"conda-meta/zzz.json": File(json.dumps(record).encode()), "share/x": File(b"x")}
+    channel = small_channel(Package("hostile", "1.0", noarch="generic", files=files))
+    error = refused(channel, store, "hostile")
+    assert "no package may have files there" in error.cause
+    assert victim.untouched
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused(conda_channel: str, store: Store) -> None:

@@ -80,7 +80,7 @@ def have(pin: CondaPin, store: Store) -> bool:
 
     (Rattler still looks whether it is the pin's.)
     """
-    return (_conda.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}").is_dir()
+    return _unpacked(pin, store).is_dir()
 
 
 @contextmanager
@@ -102,7 +102,8 @@ def installed(
     with store.scratch() as prefix:
         say(f"installing {len(pins)} conda packages")
         _install(pins, prefix, store, source)
-        yield {pin.name: _read(pin, listed) for pin, listed in _listed(pins, prefix)}
+        listed = _listed(pins, prefix, _conda.cache(store, "pkgs"))
+        yield {pin.name: _read(pin, found) for pin, found in listed}
 
 
 def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
@@ -158,7 +159,32 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
     try:
         _conda.wait(install)
     except kinds as error:
+        _refuse_own_records(pins, store)
         raise _not_installed(redact(str(error)), store) from error
+    _refuse_own_records(pins, store)
+
+
+def _refuse_own_records(pins: Sequence[CondaPin], store: Store) -> None:
+    """A package with files in conda-meta could say there which files are whose, and where they lie:
+    what is packed is read from there.
+    """
+    wanted = {f"{pin.name}-{pin.version}-{pin.build}": pin for pin in pins}
+    cache = _conda.cache(store, "pkgs")
+    for own in sorted(cache.glob("*/[cC][oO][nN][dD][aA]-[mM][eE][tT][aA]")):
+        pin = next((pin for stem, pin in wanted.items() if own.parent.name.startswith(stem)), None)
+        if pin is not None:
+            inside = sorted(path.name for path in own.glob("*"))
+            raise BuildError(
+                "a conda package cannot be shipped",
+                value=pin.filename,
+                cause=f"{own.name}/{inside[0] if inside else ''}: what is in conda-meta says what is"
+                " installed: no package may have files there",
+                cure="leave it out, or pin another build of it: name=version=build",
+            )
+
+
+def _unpacked(pin: CondaPin, store: Store) -> Path:
+    return _conda.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}"
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:
@@ -203,14 +229,18 @@ def _not_as_locked(cause: str) -> BuildError:
 
 
 def _listed(
-    pins: Sequence[CondaPin], prefix: Path
+    pins: Sequence[CondaPin], prefix: Path, cache: Path
 ) -> Iterator[tuple[CondaPin, tuple[dict[str, Any], list[Any]]]]:
     """Each pin with rattler's record of it and the files that conda-pack finds to be of it."""
     records = {
         record["name"]: record
         for record in map(_json, sorted((prefix / "conda-meta").glob("*.json")))
     }
-    owners = {record["link"]["source"]: name for name, record in records.items()}
+    owners = {
+        record["link"]["source"]: name
+        for name, record in records.items()
+        if Path(record["link"]["source"]).resolve().is_relative_to(cache.resolve())
+    }
     files: dict[str, list[Any]] = {name: [] for name in records}
     for file in _packed(prefix):
         owner = next(

@@ -512,7 +512,10 @@ class _Install:
             )
 
     def _broken(self, cause: str) -> BuildError:
-        cure = f"pin another version; if you trust it, write its RECORD anew: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
+        cure = (
+            "pin another version, or leave the package out; if only its RECORD is wrong and you"
+            f" trust it: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
+        )
         return BuildError(
             "a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure
         )
