@@ -72,8 +72,8 @@ class Areas:
             return _taken_in_site(folded.removeprefix(_folded(self.target.site_packages)))
         if self.by == "wheel" and (parts[0] == "conda-meta" or parts[:2] == ["etc", "conda"]):
             return "it lies in conda's own folder, where only conda packages may have files"
-        if self.by == "python":
-            return ""
+        if self.by == "python" or (self.by == "conda" and parts[-1].endswith(".a")):
+            return ""  # the interpreter itself; or a static library, which nothing loads
         return self._the_interpreters(parts)
 
     def is_sparks(self, name: str) -> bool:
@@ -116,8 +116,7 @@ class Areas:
             "python3",
             f"python{self.target.minor.replace('.', '')}.zip",
         }
-        static = self.by == "conda" and name.endswith(".a")
-        return name in own or (name.startswith("libpython") and not static)
+        return name in own or name.startswith("libpython")
 
     def _taken_by_loader(self, between: Sequence[str], name: str) -> str:
         """The interpreter's DT_RPATH leads to lib/: what lies there is loaded in place of the
@@ -147,7 +146,7 @@ def of_spark(names: Iterable[str], areas: Areas, label: str) -> tuple[tuple[Find
             continue
         below = {_folded(name).removeprefix(site) for name in theirs}
         if f"{package}/__init__.py" not in below and (
-            planted := [name for name in theirs if not _is_for_the_jvm(name, site)]
+            planted := [name for name in theirs if not _is_never_imported(name, site)]
         ):
             return (), planted[0]
         others = f" + {len(theirs) - _SHOWN} others" if len(theirs) > _SHOWN else ""
@@ -181,9 +180,9 @@ def refuse_overlaps(
     for chunk in owners:
         listing: Mapping[str, str] = store.recall("listing", chunk.id) or {}
         shared = (target.site_packages, "bin/", "share/", "etc/", "man/", "include/")
-        conda = bool(chunk.record) and not chunk.label.startswith("python ")
+        whole = chunk.label.startswith(("python ", "pyspark ", "coffee_boat ")) and not chunk.record
         for name, content in listing.items():
-            if not (conda and name.startswith(shared)):
+            if whole or not name.startswith(shared):
                 owned[name] = (content, chunk.label)
     for chunk in guests:
         for name, content in sorted((store.recall("listing", chunk.id) or {}).items()):
@@ -220,9 +219,12 @@ def _is_landmark(parts: Sequence[str]) -> bool:
     return bool(named) and (len(parts) == 1 or parts[0] in ("bin", *_LIBRARIES))
 
 
-def _is_for_the_jvm(name: str, site: str) -> bool:
+def _is_never_imported(name: str, site: str) -> bool:
+    """True for jars, and for what only type checkers read."""
     parts = _folded(name).removeprefix(site).split("/")
-    return len(parts) > 2 and parts[1] in _JVM_SIDE and PurePosixPath(name).suffix == ".jar"
+    suffix = PurePosixPath(parts[-1]).suffix
+    jar = len(parts) > 2 and parts[1] in _JVM_SIDE and suffix == ".jar"
+    return jar or suffix == ".pyi" or parts[-1] == "py.typed"
 
 
 def _stem_below(name: str, site: str) -> str:
