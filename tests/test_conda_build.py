@@ -446,6 +446,52 @@ def test_names_that_leave_the_prefix_or_are_ours_are_refused(
     assert not list(store.root.glob("tmp/*"))
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"_path": "up"}, "leaves the prefix"),
+        ({"_path": "/etc/hostname"}, "/etc/hostname: its name leaves the prefix"),
+        ({"_path": 7}, "7 is no text"),
+        ({"prefix_placeholder": 7, "file_mode": "text"}, "7 is no text"),
+        ({"prefix_placeholder": "", "file_mode": "text"}, "prefix_placeholder is empty"),
+        ({"prefix_placeholder": "/usr", "file_mode": "evil"}, "file_mode is 'evil'"),
+    ],
+)
+def test_what_a_package_says_of_its_files_is_looked_at_before_anything_is_linked(
+    small_channel: Callable[..., str],
+    store: Store,
+    tmp_path: Path,
+    said: dict[str, object],
+    words: str,
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    if said == {"_path": "up"}:  # from any place below the store to the user's file
+        up = f"../../../../{victim.path.relative_to(tmp_path)}"
+        said = {"_path": up, "prefix_placeholder": "/usr", "file_mode": "text", "sha256": None}
+    files = {"share/x": File(b"1", said=said)}
+    channel = small_channel(Package("hostile", "1.0", noarch="generic", files=files))
+    error = refused(channel, store, "hostile")
+    assert words in error.cause
+    assert error.value == "hostile-1.0-0.conda"
+    assert victim.untouched
+    assert not list((store.root / "tmp").glob("*"))
+
+
+def test_scripts_and_links_that_lead_out_are_refused_before_anything_is_linked(
+    small_channel: Callable[..., str], store: Store, tmp_path: Path
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    script = Package(
+        "script", "1.0", noarch="python", entry_points=("../../../../home/.bashrc = x:y",)
+    )
+    link = Package("link", "1.0", noarch="generic", files={"share/d": File(link="etc")})
+    below = Package("below", "1.0", noarch="generic", files={"share/d/x": File(b"x")})
+    channel = small_channel(script, link, below)
+    assert "a script cannot be called so" in refused(channel, store, "script").cause
+    assert "share/d: it has files below it" in refused(channel, store, "link", "below").cause
+    assert victim.untouched
+
+
 def test_a_package_with_a_record_of_its_own_gets_no_file_of_the_user_packed(
     small_channel: Callable[..., str], store: Store, tmp_path: Path
 ) -> None:

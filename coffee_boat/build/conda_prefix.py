@@ -8,10 +8,11 @@ wrote into (rattler compares every file with the package's own hashes, and unpac
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +23,13 @@ from coffee_boat._files import local_path_or_none
 from coffee_boat._progress import Say
 from coffee_boat._run import redact
 from coffee_boat._store import Store
+from coffee_boat.build import conda_checks
+from coffee_boat.build.conda_checks import Unpacked
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import CondaPin
 
+_PARALLEL = 8
+"""Packages that are fetched at a time."""
 _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
 _NO_NETWORK = (
@@ -130,15 +135,67 @@ def _check_local(pin: CondaPin) -> None:
 
 
 def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
-    import rattler
-    from rattler import exceptions
-    from rattler.package_cache import PackageCache, ValidationMode
+    with store.scratch() as fetched:
+        fetched.mkdir()
+        _link(_checked(pins, fetched, store, source), prefix, store, source)
 
-    kinds = tuple(
+
+def _checked(
+    pins: Sequence[CondaPin], fetched: Path, store: Store, source: Source
+) -> Sequence[CondaPin]:
+    """The pins, each of which was looked at: those that have to be fetched are in `fetched` then.
+
+    Raises:
+        BuildError: one cannot be fetched, is not what was pinned, or is hostile.
+    """
+    from rattler.package_streaming import download_to_path
+
+    records = {pin.name: _conda.record_of(pin, source.channels) for pin in pins}
+    client = _conda.client(source.configuration)
+
+    async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
+        there = _unpacked(pin, store)
+        if pin.sha256 and (there / "info/index.json").is_file():
+            return pin, conda_checks.of_folder(there)
+        local = local_path_or_none(pin.url)
+        if local is not None:
+            found = await conda_checks.of_archive(local) if local.is_file() else None
+            return pin, found  # rattler says what is wrong with one that is not there
+        place = fetched / pin.subdir / pin.filename
+        place.parent.mkdir(exist_ok=True)
+        async with few:
+            await download_to_path(client, records[pin.name].url, place)
+        if pin.sha256 and file_digest(place) != pin.sha256:
+            raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
+        return replace(pin, url=place.as_uri()), await conda_checks.of_archive(place)
+
+    async def look_at_all() -> list[tuple[CondaPin, Unpacked | None]]:
+        few = asyncio.Semaphore(_PARALLEL)
+        return list(await asyncio.gather(*(look(pin, few) for pin in pins)))
+
+    try:
+        looked = _conda.wait(look_at_all)
+    except _failures() as error:
+        raise _not_installed(f"failed to fetch\n{redact(str(error))}", store) from error
+    conda_checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
+    return [pin for pin, _ in looked]
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What rattler raises."""
+    from rattler import exceptions
+
+    return tuple(
         kind
         for kind in vars(exceptions).values()
         if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
     )
+
+
+def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
+    import rattler
+    from rattler.package_cache import PackageCache, ValidationMode
+
     records = [_conda.record_of(pin, source.channels) for pin in pins]
     subdir = next((pin.subdir for pin in pins if pin.subdir != "noarch"), "noarch")
 
@@ -158,29 +215,8 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
 
     try:
         _conda.wait(install)
-    except kinds as error:
-        _refuse_own_records(pins, store)
+    except _failures() as error:
         raise _not_installed(redact(str(error)), store) from error
-    _refuse_own_records(pins, store)
-
-
-def _refuse_own_records(pins: Sequence[CondaPin], store: Store) -> None:
-    """A package with files in conda-meta could say there which files are whose, and where they lie:
-    what is packed is read from there.
-    """
-    wanted = {f"{pin.name}-{pin.version}-{pin.build}": pin for pin in pins}
-    cache = _conda.cache(store, "pkgs")
-    for own in sorted(cache.glob("*/[cC][oO][nN][dD][aA]-[mM][eE][tT][aA]")):
-        pin = next((pin for stem, pin in wanted.items() if own.parent.name.startswith(stem)), None)
-        if pin is not None:
-            inside = sorted(path.name for path in own.glob("*"))
-            raise BuildError(
-                "a conda package cannot be shipped",
-                value=pin.filename,
-                cause=f"{own.name}/{inside[0] if inside else ''}: what is in conda-meta says what is"
-                " installed: no package may have files there",
-                cure="leave it out, or pin another build of it: name=version=build",
-            )
 
 
 def _unpacked(pin: CondaPin, store: Store) -> Path:

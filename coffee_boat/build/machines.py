@@ -40,7 +40,7 @@ def refuse_mixed(
         value=f"{named}, and an interpreter for {shipped} ({asked})",
         cause="the interpreter that is shipped runs on this machine: it is copied from here, or is"
         " a build that uv fetches for it",
-        cure=f"take conda's python, which is solved for that platform: add_conda_packages('python')"
+        cure=f'take conda\'s python, which is solved for that platform: captain.add_conda_packages("python")'
         f"; or the nodes' own: ship_python=False; or build on a machine that is {nodes}; or, if the"
         f" nodes are {shipped}, name such a platform or none",
     )
