@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -543,6 +545,43 @@ def test_a_package_that_is_gone_from_its_channel_is_named(
     (tmp_path / "own/noarch/gone-1.0-pyh_0.conda").unlink()
     with pytest.raises(BuildError, match=r"gone-1\.0-pyh_0"):
         chunks_of(lock, store)
+
+
+def test_a_package_is_fetched_once_looked_at_and_what_is_wrong_with_it_is_said(
+    small_channel: Callable[..., str], store: Store, tmp_path: Path
+) -> None:
+    small_channel(
+        *(Package(name, "1.0", noarch="generic", files={"x": File(b"1")}) for name in ("a", "b"))
+    )
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=tmp_path / "own"))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        channel = f"http://127.0.0.1:{server.server_port}"
+        a, b = lock_of([channel], "a"), lock_of([channel], "b")
+        assert len(chunks_of(a, store)) == 1
+        assert asked.count("/noarch/a-1.0-0.conda") == 1
+        (tmp_path / "own/noarch/b-1.0-0.conda").unlink()
+        with pytest.raises(BuildError, match="a conda package cannot be fetched") as caught:
+            chunks_of(b, store)
+        assert "b-1.0-0.conda" in caught.value.value
+        (tmp_path / "own/noarch/b-1.0-0.conda").write_bytes(b"another one")
+        with pytest.raises(BuildError, match="not the one that was locked"):
+            chunks_of(b, store)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_offline_without_the_package_is_refused_and_nothing_is_asked(store: Store) -> None:

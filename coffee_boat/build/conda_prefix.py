@@ -34,6 +34,7 @@ _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
 _NO_NETWORK = (
     "error sending request",
+    "request failed",
     "dns error",
     "connect error",
     "status client error",
@@ -151,7 +152,8 @@ def _checked(
     from rattler.package_streaming import download_to_path
 
     records = {pin.name: _conda.record_of(pin, source.channels) for pin in pins}
-    client = _conda.client(source.configuration)
+    client, failures = _conda.client(source.configuration), _failures()
+    fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
         there = _unpacked(pin, store)
@@ -164,7 +166,11 @@ def _checked(
         place = fetched / pin.subdir / pin.filename
         place.parent.mkdir(exist_ok=True)
         async with few:
-            await download_to_path(client, records[pin.name].url, place)
+            try:
+                await download_to_path(client, records[pin.name].url, place)
+            except fetching as error:
+                said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
+                raise _not_installed(said, store) from None  # its URL may hold a token
         if pin.sha256 and file_digest(place) != pin.sha256:
             raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
         return replace(pin, url=place.as_uri()), await conda_checks.of_archive(place)
@@ -175,8 +181,8 @@ def _checked(
 
     try:
         looked = _conda.wait(look_at_all)
-    except _failures() as error:
-        raise _not_installed(f"failed to fetch\n{redact(str(error))}", store) from error
+    except failures as error:
+        raise _not_installed(redact(str(error)), store) from error
     conda_checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
     return [pin for pin, _ in looked]
 
