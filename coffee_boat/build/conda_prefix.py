@@ -8,7 +8,6 @@ wrote into (rattler compares every file with the package's own hashes, and unpac
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -149,6 +148,8 @@ def _checked(
     Raises:
         BuildError: one cannot be fetched, is not what was pinned, or is hostile.
     """
+    import asyncio
+
     from rattler.package_streaming import download_to_path
 
     records = {pin.name: _conda.record_of(pin, source.channels) for pin in pins}
