@@ -164,7 +164,8 @@ class Store:
         value: Mapping[str, Any] | None = self.recall("chunk", key)
         if value is None:
             return None
-        chunk = Chunk(**{**value, "floor": tuple(value["floor"])})
+        machines = tuple((machine, name) for machine, name in value["machines"])
+        chunk = Chunk(**{**value, "floor": tuple(value["floor"]), "machines": machines})
         return chunk if self.chunk_path(chunk).is_file() else None
 
     def remember_chunk(self, key: object, chunk: Chunk) -> None:
@@ -179,6 +180,8 @@ class Store:
                 "files": chunk.files,
                 "floor": list(chunk.floor),
                 "label": chunk.label,
+                "machines": [list(pair) for pair in chunk.machines],
+                "record": chunk.record,
             },
         )
 

@@ -353,6 +353,12 @@ class Chunk:
     """The glibc that its binaries need; (0, 0) if it has none."""
     label: str = ""
     """For people: "python 3.11.7", "numpy 2.1.0"."""
+    machines: tuple[tuple[str, str], ...] = ()
+    """What its ELF files are for, as platform.machine() says it, each with one file's name; without
+    those that a package carries for others on purpose."""
+    record: str = ""
+    """sha256 (hex) of our record of a conda package in it, which is called after that; empty for
+    what is no conda package."""
 
 
 @dataclass(frozen=True)

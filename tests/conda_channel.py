@@ -54,6 +54,8 @@ class File:
     """How the placeholder in it is replaced."""
     link: str = ""
     """Target, if it is a symbolic link."""
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """What paths.json says of it besides, or instead of the truth."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +143,9 @@ def _path(name: str, file: File) -> dict[str, Any]:
         "sha256": hashlib.sha256(file.data).hexdigest(),
         "size_in_bytes": len(file.data),
     }
-    return (
-        {**said, "prefix_placeholder": PLACEHOLDER, "file_mode": file.prefix}
-        if file.prefix
-        else said
-    )
+    if file.prefix:
+        said |= {"prefix_placeholder": PLACEHOLDER, "file_mode": file.prefix}
+    return {**said, **file.said}
 
 
 def fill(channel: Path, *packages: Package) -> str:

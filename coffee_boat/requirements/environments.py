@@ -79,10 +79,10 @@ def describe(
 ) -> Described:
     """See `coffee_boat.requirements.describe`."""
     found = _Found(_located(environment, os.environ if environ is None else environ))
-    metas = sorted((found.prefix / "conda-meta").glob("*.json"))
+    places = _places(found.prefix, own=environment is None)
+    metas = _condas_records(places, found)
     if metas:
         _read_conda(metas, found)
-    places = _places(found.prefix, own=environment is None)
     if not metas and not places:
         raise RequirementError(
             "not an environment of Python",
@@ -201,6 +201,33 @@ def _interpreter(prefix: Path) -> Path:
 
 
 # conda's
+
+
+def _condas_records(places: Iterable[Path], found: _Found) -> list[Path]:
+    """What conda wrote about its packages.
+
+    A wheel can bring such a file, too, with a channel of its own choice: a virtual environment has
+    none of conda's, and elsewhere pip's own record tells which are a wheel's."""
+    here = sorted(path for path in (found.prefix / "conda-meta").glob("*.json") if path.is_file())
+    if (found.prefix / "pyvenv.cfg").is_file():
+        brought = here
+    else:
+        rows = (
+            place / line.partition(",")[0].strip('"')
+            for place in places
+            for record in sorted(place.glob("*.dist-info/RECORD"))
+            for line in record.read_text("utf-8", "replace").splitlines()
+            if "conda-meta" in line
+        )
+        theirs = {row.resolve() for row in rows}
+        brought = [path for path in here if path.resolve() in theirs]
+    found.lost(
+        "records of conda that a wheel brought are not taken",
+        [path.name for path in brought],
+        "only conda says what it installed, and from which channel",
+        "look at the package that brought them: pip's RECORD names them",
+    )
+    return [path for path in here if path not in brought]
 
 
 def _read_conda(metas: Iterable[Path], found: _Found) -> None:
