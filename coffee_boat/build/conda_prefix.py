@@ -158,7 +158,7 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
     try:
         _conda.wait(install)
     except kinds as error:
-        raise _not_installed(redact(str(error)), store) from error
+        raise _not_installed(redact(str(error)), store) from None
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:
