@@ -14,10 +14,10 @@ _WINDOW = 400
 
 _START = re.compile(
     r"(?<![a-zA-Z0-9+.\-])(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}:[/\\]{2,4}"
-    r"|(?:git\+)?(?:https?|ssh|ftps?|s3)(?::[/\\]?|;[/\\]{0,4}|[/\\]{1,3}))(?=[^\s/\\])",
+    r"|(?:git\+)?(?:https?|ssh|ftps?|s3)(?::[/\\]?|;[/\\]{0,4}|[/\\]{1,3})|:?//)(?=[^\s/\\])",
     re.IGNORECASE,
 )
-"""Of an address; "http:/", "http//" and "https;//" too."""
+"""Of an address; "http:/", "http//", "https;//" and a bare "//" too."""
 _USER = re.compile(r"[^\s:/\\@?#'\"<>]{0,200}")
 _PORT = re.compile(r"\d{0,5}(?=$|[/\\?#\s'\"<>(),;\]}:.])")
 _RUN = re.compile(r"(?:[^\s'\"<>]|['\"](?![\s,;:)\]}]|$)){0,400}")
@@ -46,7 +46,7 @@ _FRAGMENT_VALUE = re.compile(
 """What is not pip's own: egg, subdirectory, a hash."""
 
 _NAME = (
-    r"(?:[\w.\-]{1,60}[_.\-])?(?:secret|passw(?:or)?d|passphrase|token|(?:access|api|private)[._\-]?key)"
+    r"[\w.\-]{0,60}?(?:secret|passw(?:or)?d|passphrase|token|(?:access|api|private)[._\-]?key)"
     r"(?:[_.\-][\w.\-]{1,60})?"
 )
 _VALUE = r"(?:\"[^\"\n]{1,1000}\"|'[^'\n]{1,1000}'|[^\s'\",;&)\]}]{1,1000})"
