@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from coffee_boat import driver, launch, requirements, settings, ship, submit, verify
 from coffee_boat._ahead import Ahead
+from coffee_boat._exceptions import door, guarded
 from coffee_boat._progress import Say, progress, say_line
 from coffee_boat._run import redact
 from coffee_boat._store import Store
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 _DRIVER_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
+@door
 class Captain:
     """Collects requirements, builds a relocatable environment, and ships it to the executors of the
     next SparkContext.
@@ -829,6 +831,7 @@ class Captain:
 
     # while a SparkContext is made
 
+    @guarded
     def _complete(self, facts: SparkFacts) -> ConfPatch:
         """Called when the master is known.
 

@@ -479,8 +479,12 @@ def test_git_logs_in_by_a_header_so_that_no_process_list_shows_it(
     )
     assert environment == {
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_CONFIG_KEY_1": "http.https://x.org/.extraHeader",
-        "GIT_CONFIG_VALUE_1": f"Authorization: Basic {b64encode(b'captain:p@ss').decode()}",
-        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_1": "core.fsmonitor",
+        "GIT_CONFIG_VALUE_1": "false",
+        "GIT_CONFIG_KEY_2": "core.hooksPath",
+        "GIT_CONFIG_VALUE_2": "/dev/null",
+        "GIT_CONFIG_KEY_3": "http.https://x.org/.extraHeader",
+        "GIT_CONFIG_VALUE_3": f"Authorization: Basic {b64encode(b'captain:p@ss').decode()}",
+        "GIT_CONFIG_COUNT": "4",
     }
     assert without_credentials("git+ssh://git@x.org/r.git") == "git+ssh://git@x.org/r.git"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from coffee_boat._credentials import credentials, origin
+from coffee_boat._logs import redacted
 from coffee_boat._run import redact
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes
@@ -58,7 +59,8 @@ class Downloads:
 
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                digest, length = self._stream(url, path)
+                with redacted():
+                    digest, length = self._stream(url, path)
                 break
             except RequestException as error:
                 if attempt == _ATTEMPTS or not _passing(error):

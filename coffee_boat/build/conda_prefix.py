@@ -225,7 +225,7 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
     try:
         _conda.wait(install)
     except _failures() as error:
-        raise _not_installed(redact(str(error)), store) from error
+        raise _not_installed(redact(str(error)), store) from None
 
 
 def _unpacked(pin: CondaPin, store: Store) -> Path:

@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _run, _uv
+from coffee_boat import _run, _trust, _uv
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks, elf, libraries
 from coffee_boat.errors import BuildError, StoreError
@@ -210,7 +210,9 @@ def _located(python: str | None, offline: bool, portable: bool) -> str:
     path = Path(python).expanduser()
     if path.is_dir():
         path = path / "bin" / "python3"
-    known = str(path) if path.exists() else shutil.which(python)
+    known = shutil.which(python, path=_trust.absolute_path(os.environ))
+    if known is None and path.exists() and os.sep in str(path):
+        known = str(path)  # a command's bare name is not a file of the working directory
     if known is None:
         raise BuildError(
             "there is no such interpreter",
@@ -285,6 +287,7 @@ def _by_uv(version: str, offline: bool, portable: bool) -> str:
 
 def _ask_uv(*arguments: str) -> _run.Ran:
     try:
+        _uv.refuse_strangers(Path.cwd(), os.environ)
         return _run.run([_uv.binary(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
@@ -327,7 +330,9 @@ def _probed_old(path: str, error: Exception) -> Any:
     """
     try:
         ran = _run.run(
-            [path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], timeout=60
+            [path, "-E", "-s", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"],
+            cwd="/",  # -c would import from the working directory, and these know no -I
+            timeout=60,
         )
     except (OSError, subprocess.TimeoutExpired):
         raise _no_python(path, str(error)) from error

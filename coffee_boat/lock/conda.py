@@ -414,9 +414,9 @@ def _solved(wish: Wish, store: Store) -> Lock:
     try:
         records = _conda.wait(lambda: _chosen(wish, places, gateway))
     except module.exceptions.SolverError as error:
-        raise _unsolvable(str(error), wish, gateway) from error
+        raise _unsolvable(str(error), wish, gateway) from None  # theirs shows tokens of channels
     except module.exceptions.GatewayError as error:
-        raise unreachable(str(error), places, wish.configuration) from error
+        raise unreachable(str(error), places, wish.configuration) from None
     pins = tuple(
         sorted(
             (pin_from(record, wish.manifest, places) for record in records),

@@ -188,7 +188,7 @@ def _decoded(raw: bytes, path: Path) -> str:
             next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
             or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
         )
-        return raw.decode(encoding)
+        text = raw.decode(encoding)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise RequirementError(
             "a requirements file is not UTF-8 text",
@@ -196,6 +196,14 @@ def _decoded(raw: bytes, path: Path) -> str:
             cause=str(error),
             cure="save it as UTF-8",
         ) from error
+    if "\0" in text:  # nothing of it is quoted: it may be a process's environment
+        raise RequirementError(
+            "a requirements file is no text",
+            value=str(path),
+            cause="there are zero bytes in it",
+            cure="name a file with one requirement a line",
+        )
+    return text
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
