@@ -343,7 +343,9 @@ class Chunk:
     """
 
     id: str
-    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py)."""
+    """sha256 (hex) of the uncompressed tar, large contents by their own sha256
+    (build/chunks.py).
+    """
     size: int
     """Bytes, packed."""
     unpacked: int
@@ -576,7 +578,9 @@ class ExecutorFacts:
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
     unsettled: tuple[str, ...] = ()
-    """Files of conda packages that name another folder than theirs: it could not be written there."""
+    """Files of conda packages that name another folder than theirs: it could not be written
+    there.
+    """
 
 
 @dataclass(frozen=True)
@@ -739,7 +743,8 @@ def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, captio
     def line(tag: str, cells: tuple[str, ...]) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
-    return f"<table><caption>{escape(caption)}</caption>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><caption>{escape(caption)}</caption>{line('th', head)}{body}</table>"
 
 
 def html_findings(findings: tuple[Finding, ...]) -> str:

@@ -403,7 +403,8 @@ class _Install:
         if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
             self._issue(
                 f"{dist_info}/METADATA",
-                f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}",
+                f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name}"
+                f" {self._pin.version}",
             )
 
     def _recorded(self, archive: zipfile.ZipFile, name: str) -> dict[str, tuple[str, str]]:
@@ -454,7 +455,10 @@ class _Install:
             )
 
     def _broken(self, cause: str) -> BuildError:
-        cure = f"pin another version; if you trust it, write its RECORD anew: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
+        cure = (
+            "pin another version; if you trust it, write its RECORD anew: python -m wheel unpack"
+            f" {self._wheel.name}, then python -m wheel pack"
+        )
         return BuildError(
             "a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure
         )
