@@ -20,7 +20,9 @@ class Say(Protocol):
 
 @contextmanager
 def progress() -> Iterator[Say]:
-    """A `Say` for the place we run in; its line is taken away when the work ends, except in a log."""
+    """A `Say` for the place we run in; its line is taken away when the work ends, except in a
+    log.
+    """
     if _in_notebook():
         with _notebook_line() as say:
             yield say

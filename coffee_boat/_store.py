@@ -146,7 +146,9 @@ class Store:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Only one process at a time makes what is called `name`: concurrent captains build once."""
+        """Only one process at a time makes what is called `name`: concurrent captains build
+        once.
+        """
         from filelock import FileLock
 
         with self._errors():

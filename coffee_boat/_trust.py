@@ -1,13 +1,14 @@
 """Whose a file is that nobody named: settings that decide what is run, trusted or fetched from are
 taken only from files that nobody but the user and root may write.
 
-By the rule of sshd's StrictModes: the file, every folder that leads to it from the user's home (from
-the root, if it lies elsewhere), and every link on the way belong to the user or to root, and no one
-else may write them. A folder that others may write is as good as any if it is sticky, as /tmp is.
-Write rights of the user's own group count for nothing where it is a private one (of the user's name,
-without other members), as with most distributions' umask of 002.
+By the rule of sshd's StrictModes: the file, every folder that leads to it from the user's home
+(from the root, if it lies elsewhere), and every link on the way belong to the user or to root, and
+no one else may write them. A folder that others may write is as good as any if it is sticky, as
+/tmp is. Write rights of the user's own group count for nothing where it is a private one (of the
+user's name, without other members), as with most distributions' umask of 002.
 
-What a person names, by an argument, an option or a variable, is theirs to judge."""
+What a person names, by an argument, an option or a variable, is theirs to judge.
+"""
 
 from __future__ import annotations
 

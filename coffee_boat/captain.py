@@ -1,6 +1,6 @@
 """What a user holds: collects what is wanted and calls the stages in order.
 
-    add_*  ->  Manifest  ->  Lock  ->  Chunks  ->  Archive  ->  Shipped  ->  ConfPatch  ->  Spark  ->  Report
+    add_* -> Manifest -> Lock -> Chunks -> Archive -> Shipped -> ConfPatch -> Spark -> Report
 
 No process is started and no Spark setting is known here: that is the stages' work.
 """
@@ -1056,7 +1056,9 @@ class Captain:
         )
 
     def _driver_folders(self, archive: Archive, say: Say) -> tuple[str, ...]:
-        """What a driver in a process of its own imports from, after all that this one has itself."""
+        """What a driver in a process of its own imports from, after all that this one has
+        itself.
+        """
         if not self._views.entries:
             self._board_driver(say, archive.chunks)
             with closing(self._views):

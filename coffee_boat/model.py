@@ -351,7 +351,9 @@ class Chunk:
     """
 
     id: str
-    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py)."""
+    """sha256 (hex) of the uncompressed tar, large contents by their own sha256
+    (build/chunks.py).
+    """
     size: int
     """Bytes, packed."""
     unpacked: int
@@ -592,7 +594,9 @@ class ExecutorFacts(_Redacted):
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
     unsettled: tuple[str, ...] = ()
-    """Files of conda packages that name another folder than theirs: it could not be written there."""
+    """Files of conda packages that name another folder than theirs: it could not be written
+    there.
+    """
 
 
 @dataclass(frozen=True, repr=False)
@@ -758,7 +762,8 @@ def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, captio
             "<tr>" + "".join(f"<{tag}>{escape(redact(cell))}</{tag}>" for cell in cells) + "</tr>"
         )
 
-    return f"<table><caption>{escape(redact(caption))}</caption>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><caption>{escape(redact(caption))}</caption>{line('th', head)}{body}</table>"
 
 
 def html_findings(findings: tuple[Finding, ...]) -> str:

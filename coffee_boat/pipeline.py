@@ -313,7 +313,9 @@ class Pipeline:
         return replace(manifest, requirements=tuple(settled(r) for r in manifest.requirements))
 
     def _drivers_own(self) -> dict[str, str]:
-        """The driver's distributions, without those that were made importable there from the store."""
+        """The driver's distributions, without those that were made importable there from the
+        store.
+        """
         trees = str(self._store.path("trees", ""))
         return driver.installed([entry for entry in sys.path if not entry.startswith(trees)])
 
@@ -654,7 +656,9 @@ class Pipeline:
         )
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
-        """The interpreter, conda's own where there is any conda package; our part of it; pyspark."""
+        """The interpreter, conda's own where there is any conda package; our part of it;
+        pyspark.
+        """
         ours = [
             worker_files.chunk(lock.target, self._store),
             pyspark_files.chunk(lock.target, self._store, python=self._python_for(lock)),
@@ -683,7 +687,9 @@ class Pipeline:
         ]
 
     def _conda_source(self, manifest: Manifest) -> conda_prefix.Source:
-        """Where conda packages are fetched, with the credentials of the channels that were named."""
+        """Where conda packages are fetched, with the credentials of the channels that were
+        named.
+        """
         return conda_prefix.Source(self.condarc, conda_lock.channels_of(manifest, self.condarc))
 
     def _python_for(self, lock: Lock, *, fetch: bool = True) -> str:

@@ -487,7 +487,9 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """Lines without comments; one that ends with an odd number of backslashes goes on in the next."""
+    """Lines without comments; one that ends with an odd number of backslashes goes on in the
+    next.
+    """
     held = ""
     for line in text.splitlines():
         part = line.lstrip(" \t\f")

@@ -47,7 +47,7 @@ spark = SparkSession.builder.getOrCreate()
 print("RESULT", sys.argv[1:], sorted(set(spark.sparkContext.parallelize(range(4), 4).map(place).collect())))
 spark.stop()
 sys.exit(7)
-"""
+"""  # noqa: E501
 RESULT = "RESULT {arguments!r} ['ahoy True True {beside}']"
 
 Boat = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -24,9 +24,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS = 60.0
 """That a message may take on a busy machine; the watch asks after 5."""
 
-pytestmark = pytest.mark.timeout(
-    2700
-)  # the first may wait for the compiler; each session has a limit of its own, for half a minute where nothing else runs
+# The first may wait for the compiler; each session has a limit of its own, for half a minute where
+# nothing else runs.
+pytestmark = pytest.mark.timeout(2700)
 
 Drive = Callable[..., Ended]
 
@@ -247,7 +247,9 @@ def test_a_driver_in_a_pod_and_executors_whose_image_has_another_python(
 def launch(
     kubernetes: KubernetesLane, store: Path, tmp_path: Path
 ) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`boat launch` of a program of `drivers/`; uploads go to a folder that the driver's pod sees."""
+    """`boat launch` of a program of `drivers/`; uploads go to a folder that the driver's pod
+    sees.
+    """
     if not kubernetes.own:
         cannot_run(
             "scripts are uploaded to a folder of this machine, which a cluster of one's own does"

@@ -36,7 +36,9 @@ class NoInterpreterError(Exception):
 
 
 def cache_folder() -> Path:
-    """Where test environments and beds are kept: COFFEE_BOAT_TEST_CACHE, or .cache in the checkout."""
+    """Where test environments and beds are kept: COFFEE_BOAT_TEST_CACHE, or .cache in the
+    checkout.
+    """
     return Path(os.environ.get("COFFEE_BOAT_TEST_CACHE") or CHECKOUT / ".cache").absolute()
 
 

@@ -511,7 +511,9 @@ def _python_file(prefix: Path, name: str, *, strip: bool) -> File:
 
 
 def _relative(data: bytes, prefix: Path, name: str) -> bytes:
-    """The prefix's lib in a RUNPATH, overwritten in place by the same folder as seen from the file."""
+    """The prefix's lib in a RUNPATH, overwritten in place by the same folder as seen from the
+    file.
+    """
     old = f"{prefix}/lib".encode() + b"\0"
     new = b"$ORIGIN/" + os.path.relpath("lib", os.path.dirname(name)).encode()
     return data.replace(old, new.ljust(len(old), b"\0")) if len(new) < len(old) else data

@@ -1,4 +1,4 @@
-"""Areas of an archive are owned: what wheels and conda packages may not reach, and what they may."""
+"""Areas of an archive are owned: what packages may not reach, and what they may."""
 
 from __future__ import annotations
 

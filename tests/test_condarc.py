@@ -400,7 +400,7 @@ async def cell():
         print("interrupted", flush=True)
 
 asyncio.new_event_loop().run_until_complete(cell())  # as a notebook's kernel: asyncio.run has a SIGINT of its own
-"""
+"""  # noqa: E501
 
 
 def test_ctrl_c_in_a_notebook_goes_on_when_what_it_interrupted_has_ended() -> None:

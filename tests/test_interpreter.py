@@ -140,9 +140,9 @@ def test_what_cannot_be_shipped_is_refused_with_a_cure(
     tmp_path: Path, facts: dict[str, object], what: str | None
 ) -> None:
     program = str(fake_python(tmp_path, **facts))
-    if (
-        what is None
-    ):  # the same fake passes where nothing is wrong with it: each case above fails for its own reason
+    if what is None:
+        # the same fake passes where nothing is wrong with it: each case above fails for its own
+        # reason
         assert interpreter.find(program).version == f"{MINOR}.0"
         return
     with pytest.raises(BuildError, match=what) as caught:
@@ -285,7 +285,7 @@ assert hashlib.sha256(b"").digest() and lzma.decompress(lzma.compress(b"x")) == 
 sqlite3.connect(":memory:").execute("select 1")
 mapped = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if ".so" in line or "/bin/" in line}
 print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mapped": sorted(mapped)}))
-"""
+"""  # noqa: E501
     decoy = {"PATH": "/nowhere", "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
     ran = subprocess.run(
         ["boat/bin/python3", "-I", "-c", script],

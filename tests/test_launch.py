@@ -125,7 +125,7 @@ class SparkContext:
     def stop(self):
         self._jsc = None
         SparkContext._active_spark_context = None
-"""
+"""  # noqa: E501
     ),
     "sql/udf.py": (
         """
@@ -172,7 +172,9 @@ def forget_pyspark() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on sys.path that holds the stand-in; a Java that is never run; no pyspark variables."""
+    """A folder on sys.path that holds the stand-in; a Java that is never run; no pyspark
+    variables.
+    """
     package = tmp_path / "lib" / "pyspark"
     (package / "sql").mkdir(parents=True)
     for name, source in PYSPARK.items():

@@ -664,7 +664,7 @@ sdist = {{ url = "https://x.org/pywin32-1.tar.gz", hashes = {{ sha256 = "1" }} }
 name = "pyspark"
 version = "3.0.0"
 sdist = {{ url = "https://x.org/pyspark-3.0.0.tar.gz", hashes = {{ sha256 = "2" }} }}
-"""
+"""  # noqa: E501
 
 
 def other_lock(hashes: str = '{ sha256 = "abc" }') -> str:

@@ -375,7 +375,8 @@ def test_git_gets_no_password_as_an_argument(
     log, git = tmp_path / "log", tmp_path / "bin" / "git"
     git.parent.mkdir()
     git.write_text(
-        f'#!/bin/sh\necho "$@" >> {log}\n[ "$1" = fetch ] && exit 1\nexec {shutil.which("git")} "$@"\n',
+        f'#!/bin/sh\necho "$@" >> {log}\n[ "$1" = fetch ] && exit 1\n'
+        f'exec {shutil.which("git")} "$@"\n',
         "utf-8",
     )
     git.chmod(0o755)

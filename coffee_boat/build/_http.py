@@ -64,9 +64,8 @@ class Downloads:
                 break
             except RequestException as error:
                 if attempt == _ATTEMPTS or not _passing(error):
-                    raise _cannot_fetch(
-                        url, error
-                    ) from None  # a traceback would show the URL as it is; what the error says is told
+                    # A traceback would show the URL as it is; what the error says is told.
+                    raise _cannot_fetch(url, error) from None
                 self._stop.wait(0.2 * 2**attempt)
         if digest != sha256:
             raise _does_not_match(url, sha256, digest, size, length)

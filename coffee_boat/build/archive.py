@@ -351,9 +351,10 @@ def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator
     for (first, early), (second, late) in combinations(listings, 2):
         names = sorted(name for name in early.keys() & late.keys() if early[name] != late[name])
         if names:
+            others = f", + {len(names) - _SHOWN} others" if len(names) > _SHOWN else ""
             yield Finding(
                 what="two packages bring the same file with different content",
-                value=f"{first} and {second}: {', '.join(names[:_SHOWN])}{f', + {len(names) - _SHOWN} others' if len(names) > _SHOWN else ''}",
+                value=f"{first} and {second}: {', '.join(names[:_SHOWN])}{others}",
                 cause=f"the file of {second} is what executors get",
                 cure="leave one of them out if something does not work",
             )
@@ -378,7 +379,10 @@ def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:
 def _unpacked(
     source: Path, size: int, name: str, store: Store, *, last: str, records: Sequence[str]
 ) -> Path:
-    """`last`: the name of the entry that must come last; empty for any. `records`: as for `settle`."""
+    """`last`: the name of the entry that must come last; empty for any.
+
+    `records`: as for `settle`.
+    """
     tree = store.path("trees", name)
     if not tree.exists():
         with store.lock(f"tree {name}"):

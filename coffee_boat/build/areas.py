@@ -1,6 +1,7 @@
 """Who owns what in an archive: areas are owned, not single names.
 
-    the interpreter   bin/python*, lib/pythonX.Y/ but for site-packages, lib/libpython*, what decides
+    the interpreter   bin/python*, lib/pythonX.Y/ but for site-packages, lib/libpython*, what
+                      decides
                       where Python looks (pyvenv.cfg, *._pth), ssl/, the libraries that a node has
                       itself or that it loads first
     this program      boat.json, lib/coffee_boat/, lib/fallback/, boat-layer-*, coffee_boat_worker
@@ -10,7 +11,8 @@
     a conda package   the same, and what is conda's; `python` has what is the interpreter's
 
 Names are compared as a file system would that folds case and normalizes Unicode: such a name is
-nobody's by accident. Pure: takes names, gives reasons."""
+nobody's by accident. Pure: takes names, gives reasons.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ _HOOKS = frozenset({"sitecustomize", "usercustomize"})
 _INTERPRETER = re.compile(r"python[\d.]*[tdmwi]{0,2}(?:-config|\.exe|\.cfg|\.zip)?")
 _ZIPPED = re.compile(r"python\d[\d.]*t?\.zip")
 _LANDMARKS = frozenset({"pyvenv.cfg", "pybuilddir.txt"})
-"""What getpath.py looks for beside the executable, or above it, to decide where Python's library is."""
+"""What getpath.py looks for beside the executable, or above it, to decide where Python's library
+is.
+"""
 _LIBRARIES = ("lib", "lib32", "lib64")
 _FOLDERS = frozenset({"bin", "etc", "include", "lib", "lib32", "lib64", "share"})
 """What no file and no link may be called: others have files below."""
@@ -213,7 +217,7 @@ def _is_program(parts: Sequence[str]) -> bool:
 
 
 def _is_landmark(parts: Sequence[str]) -> bool:
-    """True for what decides where Python looks: in the root, beside the program, beside libpython."""
+    """True for what decides where Python looks: in the root, beside the program or libpython."""
     last = parts[-1]
     named = last in _LANDMARKS or last.endswith("._pth") or _ZIPPED.fullmatch(last)
     return bool(named) and (len(parts) == 1 or parts[0] in ("bin", *_LIBRARIES))

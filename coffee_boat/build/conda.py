@@ -380,7 +380,8 @@ class _Package:
         if absolute:
             self._issue(
                 program,
-                f"it looks for its libraries in {absolute[0]}, which no node has before the prefix is written",
+                f"it looks for its libraries in {absolute[0]}, which no node has before the"
+                " prefix is written",
             )
 
     def _floor(self) -> tuple[int, int]:
@@ -438,7 +439,8 @@ class _Package:
         ):
             self._issue(
                 name,
-                f"it makes Python look in {place}, which is on the machine that the package was built on: an editable install",
+                f"it makes Python look in {place}, which is on the machine that the package"
+                " was built on: an editable install",
             )
         if name.startswith(_ACTIVATION) and (
             late := sorted({found.decode() for found in _ASSIGNED.findall(data)})

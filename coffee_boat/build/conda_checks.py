@@ -47,8 +47,8 @@ async def of_archive(path: Path) -> Unpacked:
             "a conda package cannot be read",
             value=path.name,
             cause=str(error),
-            cure="leave it out, or pin another build of it: name=version=build; if it was damaged on"
-            " its way, try again",
+            cure="leave it out, or pin another build of it: name=version=build; if it was damaged"
+            " on its way, try again",
         ) from error
 
 
@@ -135,7 +135,10 @@ def _misplaced(names: Iterable[str], commands: Iterable[str]) -> Iterator[str]:
         if not is_plain(name):
             yield f"{name}: its name leaves the prefix or is no file name"
         elif name.casefold().partition("/")[0] == "conda-meta":
-            yield f"{name}: what is in conda-meta says what is installed: no package may have files there"
+            yield (
+                f"{name}: what is in conda-meta says what is installed: no package may have files"
+                " there"
+            )
     for command in commands:
         if "/" in command or not is_plain(command):
             yield f"{command}: a script cannot be called so"

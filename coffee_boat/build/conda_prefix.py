@@ -292,9 +292,9 @@ def _listed(
             (owners[str(folder)] for folder in Path(file.source).parents if str(folder) in owners),
             None,
         )
-        if (
-            owner is not None
-        ):  # what else lies there was generated: conda-meta, rattler's entry points, its copies of clobbered files
+        if owner is not None:
+            # what else lies there was generated: conda-meta, rattler's entry points, its copies of
+            # clobbered files
             files[owner].append(file)
     missing = [pin.name for pin in pins if pin.name not in records]
     if missing:

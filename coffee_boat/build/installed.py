@@ -435,7 +435,8 @@ class _Install:
         if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
             self._issue(
                 f"{dist_info}/METADATA",
-                f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}",
+                f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name}"
+                f" {self._pin.version}",
             )
 
     def _recorded(self, archive: zipfile.ZipFile, name: str) -> dict[str, tuple[str, str]]:
@@ -474,7 +475,7 @@ class _Install:
             writer.machines.pop(machine, None)
 
     def _is_loaded(self, name: str) -> bool:
-        """True where Python or the loader takes a file by its place, without the package choosing."""
+        """True where Python or the loader takes a file by its place."""
         own = f".cpython-{self._target.minor.replace('.', '')}-"
         return not name.startswith(self._site) or name.endswith(".abi3.so") or own in name
 

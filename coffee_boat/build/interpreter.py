@@ -48,7 +48,10 @@ distribution only.
 _LOADER_CACHE = Path("/etc/ld.so.cache")
 _SYSTEM = frozenset({"/", "/usr"})
 """Prefixes whose libraries are the system's: the loader's cache stands for them."""
-_STANDALONE = f'python="{sys.version_info.major}.{sys.version_info.minor}" takes a standalone build, which uv fetches'
+_STANDALONE = (
+    f'python="{sys.version_info.major}.{sys.version_info.minor}" takes a standalone build, which'
+    " uv fetches"
+)
 _SKIPPED_FOLDERS = frozenset(
     {
         "__pycache__",
@@ -75,7 +78,10 @@ _SKIPPED_MODULES = re.compile(
 """For tests; bound to a desktop; the GPL's (readline); of no use since PEP 594 and bound to the
 newest glibc by their libraries (nis, _crypt).
 """
-_LANDMARK = "CPython knows its exec_prefix by this folder, also where all modules are built in; archives have no empty folders.\n"
+_LANDMARK = (
+    "CPython knows its exec_prefix by this folder, also where all modules are built in; archives"
+    " have no empty folders.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -299,9 +305,15 @@ def _ask_uv(*arguments: str) -> _run.Ran:
 
 
 def _not_fetched(version: str, offline: bool, ran: _run.Ran) -> BuildError:
-    cure = 'name one that is here, python="/path/to/python", or set UV_PYTHON_INSTALL_MIRROR to a mirror of python-build-standalone\'s releases (https://... or file://...)'
+    cure = (
+        'name one that is here, python="/path/to/python", or set UV_PYTHON_INSTALL_MIRROR to a'
+        " mirror of python-build-standalone's releases (https://... or file://...)"
+    )
     if offline:
-        cure = f'fetch it while there is a network: uv python install {version}; or name one that is here: python="/path/to/python"'
+        cure = (
+            f"fetch it while there is a network: uv python install {version}; or name one that is"
+            ' here: python="/path/to/python"'
+        )
     return BuildError(
         "no such Python is on this machine, and uv could not fetch one",
         value=version,
@@ -360,7 +372,10 @@ def _refuse(facts: _Facts, path: str) -> None:
         raise BuildError(
             "only CPython can be shipped",
             value=value,
-            cause="PySpark pickles objects between driver and executors, and wheels are built for CPython",
+            cause=(
+                "PySpark pickles objects between driver and executors, and wheels are built for"
+                " CPython"
+            ),
             cure=_STANDALONE,
         )
     if facts.platform != "linux":

@@ -1,6 +1,7 @@
 """One archive, one machine: what is refused where an interpreter or a package is for another one
-than the executors are. Pure: before anything is fetched by what was asked for, and at the end by what
-each chunk's ELF files say."""
+than the executors are. Pure: before anything is fetched by what was asked for, and at the end by
+what each chunk's ELF files say.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ def refuse_mixed(
         value=f"{named}, and an interpreter for {shipped} ({asked})",
         cause="the interpreter that is shipped runs on this machine: it is copied from here, or is"
         " a build that uv fetches for it",
-        cure=f'take conda\'s python, which is solved for that platform: captain.add_conda_packages("python")'
+        cure="take conda's python, which is solved for that platform:"
+        f' captain.add_conda_packages("python")'
         f"; or the nodes' own: ship_python=False; or build on a machine that is {nodes}; or, if the"
         f" nodes are {shipped}, name such a platform or none",
     )

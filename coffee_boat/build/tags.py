@@ -1,4 +1,6 @@
-"""Which wheels a target takes, and what their names promise (PEP 425, 427, 600; packaging's code)."""
+"""Which wheels a target takes, and what their names promise (PEP 425, 427, 600; packaging's
+code).
+"""
 
 from __future__ import annotations
 

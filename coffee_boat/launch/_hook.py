@@ -91,10 +91,8 @@ def install(launch: Launch) -> Hook:
         if previous is not None:
             previous.remove()
             previous.launch.replaced()
-            launch.say(
-                "note:"
-                f" {Finding('this launch_ship replaces an earlier one of this process', severity='note')}"
-            )
+            what = "this launch_ship replaces an earlier one of this process"
+            launch.say(f"note: {Finding(what, severity='note')}")
         return Hook(launch, spark)
 
 

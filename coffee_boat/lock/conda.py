@@ -88,7 +88,9 @@ class Wish:
         return f"python {self.minor}.*"
 
     def key(self) -> dict[str, Any]:
-        """What an answer is remembered under; URLs enter as digests, for they may hold credentials."""
+        """What an answer is remembered under; URLs enter as digests, for they may hold
+        credentials.
+        """
         return {
             "layout": _LAYOUT,
             "wanted": digest_of([[r.text, r.channel] for r in self.requirements]),

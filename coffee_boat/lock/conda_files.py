@@ -406,7 +406,9 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
 
 
 def _lacking(lock: Lock, path: Path) -> tuple[Finding, ...]:
-    """What packages of a list need that is not in it: conda does not look either, but says nothing."""
+    """What packages of a list need that is not in it: conda does not look either, but says
+    nothing.
+    """
     have = {pin.name for pin in lock.conda} | set(spark.DRIVERS_OWN)
     lacking = sorted(
         {

@@ -82,8 +82,9 @@ def write(lock: Lock) -> str:
 
     `read` of it gives the pins back. With conda packages, as a pixi.lock (conda_files).
 
-    Holds no credentials, and of URLs no query, which may be a token: who fetches must have them from
-    elsewhere."""
+    Holds no credentials, and of URLs no query, which may be a token: who fetches must have them
+    from elsewhere.
+    """
     if lock.conda:
         from coffee_boat.lock import conda_files
 

@@ -483,7 +483,9 @@ def _link(value: str, line: _Line) -> str:
 
 
 def _names(known: tuple[str, ...], values: list[str] | None) -> tuple[str, ...]:
-    """Names as --no-binary takes them: commas between, :all: for every one, :none: to begin anew."""
+    """Names as --no-binary takes them: commas between, :all: for every one, :none: to begin
+    anew.
+    """
     names = list(known)
     for name in (part.strip() for value in values or () for part in value.split(",")):
         names = (

@@ -42,8 +42,8 @@ _ARCHIVES = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
 _HASHES = {"sha256": 64, "sha384": 96, "sha512": 128}
 """Kind -> hex digits."""
 _SHOWN, _TOLD = 80, 300
-"""Characters that an error quotes of a line, which may be one of another file than was meant; and of
-a cause.
+"""Characters that an error quotes of a line, which may be one of another file than was meant; and
+of a cause.
 """
 _EXAMPLE = 'write it like "name" or "name>=1.0"'
 

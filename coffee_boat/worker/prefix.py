@@ -5,12 +5,12 @@ Conda packages name their own folder in some files: a placeholder, which every i
 (conda-build's documentation, "Making packages relocatable"). The archive has the placeholder still.
 In which files says a list of ours for each conda package, made when the package was packed; a file
 is called after its sha256, and boat.json names it. Nothing that a package says of itself is read
-here: neither conda-meta nor what a wheel brings. A file is rewritten only if it lies inside (by what
-its name leads to), is a regular file, and is, byte for byte, the one that was packed.
+here: neither conda-meta nor what a wheel brings. A file is rewritten only if it lies inside (by
+what its name leads to), is a regular file, and is, byte for byte, the one that was packed.
 
-Each file is written aside and renamed, so a process sees the old one or the new one, whole, and what
-runs already keeps the old one. Many processes may start at once: the first to have the lock does it.
-Standard library only, Python 3.9 and later.
+Each file is written aside and renamed, so a process sees the old one or the new one, whole, and
+what runs already keeps the old one. Many processes may start at once: the first to have the lock
+does it. Standard library only, Python 3.9 and later.
 """
 
 from __future__ import annotations
@@ -189,8 +189,8 @@ def _is_own_folder(root: str, folder: str) -> bool:
 def _listed(
     root: str, folder: str, records: Sequence[str] | None
 ) -> tuple[list[tuple[str, str, str, str]], list[str]]:
-    """Path, placeholder, mode and sha256 of each file that has a placeholder; and which lists cannot
-    be read.
+    """Path, placeholder, mode and sha256 of each file that has a placeholder; and which lists
+    cannot be read.
     """
     found: list[tuple[str, str, str, str]] = []
     failures = []
