@@ -421,7 +421,7 @@ _SMALL = re.compile(
     rf"bin/python({re.escape(MINOR)}|3)?|lib/libpython.*|lib/python{re.escape(MINOR)}/("
     r"(?!(turtle|pydoc|doctest|pdb|smtplib|imaplib|mailbox|tarfile|optparse|pickletools|difflib|ftplib|nntplib|telnetlib|cgi|aifc)\.)[^/]+\.py"
     r"|(collections|importlib|importlib/(metadata|resources)|json|re|email|urllib|zipfile|zipfile/_path|sysconfig|concurrent|concurrent/futures|logging|ctypes|pathlib)/[^/]+\.py"
-    r"|encodings/(__init__|aliases|utf_8|ascii|latin_1|idna|cp437)\.py"
+    r"|encodings/(__init__|aliases|utf_8|utf_8_sig|ascii|latin_1|idna|cp437)\.py"
     r"|lib-dynload/(zlib|math|_struct|_json|_csv|_datetime|_random|_bisect|_heapq|_sha\w*|_md5|_blake2|select|_socket|array|binascii|unicodedata|fcntl|_posixsubprocess|_opcode|_contextvars|_pickle|_statistics|grp|_queue)\..*)"
 )
 

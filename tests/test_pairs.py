@@ -46,8 +46,8 @@ def test_a_vendor_s_spark_runs_with_what_its_release_says(
 @pytest.mark.parametrize(
     ("spark_version", "python", "reason"),
     [
-        ("3.5.1-amzn-1", (3, 12), "Python up to 3.11: it imports distutils"),
-        ("3.5.0", (3, 14), "Python up to 3.11: it imports distutils"),
+        ("3.5.1-amzn-1", (3, 12), "Python up to 3.11: its functions for pandas"),
+        ("3.5.0", (3, 14), "Python up to 3.11: its functions for pandas"),
         ("4.3.0-vendor", (3, 10), "Spark 4.3 needs Python 3.11"),
         ("4.10.0", (3, 10), "needs Python 3.11"),
         ("3.4.4", (3, 11), "older"),

@@ -649,6 +649,9 @@ def _check(facts: _Facts, root: Path, load: _Load) -> None:
         }
         if broken:
             raise _does_not_move(facts, *next(iter(broken.items())))
+    reason = bytecode.ask(str(root / load.program), "begin", {}, env={"LD_LIBRARY_PATH": None})
+    if reason:
+        raise _does_not_move(facts, f"site.py: {reason}", "its standard library is not complete")
     for path in copy["mapped"]:
         if not Path(path).is_relative_to(root) and not libraries.is_glibc(Path(path).name):
             raise _does_not_move(

@@ -52,7 +52,7 @@ RELEASES = (
         (3, 8),
         (3, 11),
         fails_from=(3, 12),
-        why="it imports distutils, which newer Pythons do not have",
+        why="its functions for pandas and Arrow import distutils, which newer Pythons do not have",
         source="pyspark 3.5.9's metadata; https://issues.apache.org/jira/browse/SPARK-45390",
     ),
     Release((4, 0), (3, 9), (3, 13), source="pyspark 4.0's python/packaging/classic/setup.py"),
