@@ -32,6 +32,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lanes import cannot_run
+
 PLACEHOLDER = ("/opt/placeholder" + "_placehold" * 30)[:255]
 """What stands for the prefix in a package: 255 characters, as conda-build makes it, so that any
 prefix has room in a binary.
@@ -452,8 +454,8 @@ def python_abi() -> Package:
 
 
 def _python(keep: Any, *, strip: bool) -> Package:
-    reason = why_no_python()
-    assert not reason, reason
+    if reason := why_no_python():
+        cannot_run(reason)
     prefix = Path(sys.base_prefix).resolve()
     names = [name for name in _names(prefix) if keep(name)]
     files = {name: _python_file(prefix, name, strip=strip) for name in names}
