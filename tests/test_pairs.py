@@ -208,3 +208,26 @@ def test_metadata_of_another_pyspark_is_not_taken(tmp_path: Path) -> None:
     site = driver(tmp_path / "site")
     said = launched(site, tmp_path / "store", PYTHONPATH=str(other))
     assert "LaunchError pyspark cannot be imported" in said
+
+
+@pytest.mark.parametrize(
+    ("requires", "outcome", "said"),
+    [
+        (f">={AFTER}", "failed", f"this pyspark declares Requires-Python >={AFTER}"),
+        (">=3.8", "warning", f"this pyspark declares Python up to 3.{OWN[1] - 1}"),
+    ],
+)
+def test_boat_check_tells_of_the_pair(
+    tmp_path: Path, requires: str, outcome: str, said: str
+) -> None:
+    site = driver(tmp_path / "site", requires=requires, minors=[OWN[1] - 1])
+    ran = subprocess.run(
+        [Path(sys.executable).with_name("boat"), "check", "--store", tmp_path / "store"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(site)},
+        cwd=tmp_path,
+    )
+    lines = [line for line in ran.stdout.splitlines() if line.split()[:2] == ["spark", outcome]]
+    assert any(said in line for line in lines), ran.stdout

@@ -198,10 +198,12 @@ def _release(spark: Minor) -> Release:
 
 
 def _other_release(spark: Minor, python: Minor) -> Release | None:
-    """The nearest release that is known to run with a Python."""
-    fit = [one for one in RELEASES if one.oldest <= python <= one.newest and one.spark != spark]
-    before = [one for one in fit if one.spark < spark]
-    return before[-1] if before else next(iter(fit), None)
+    """The nearest release that is known to run with a Python: an older one for an old Python."""
+    fit = [one for one in RELEASES if one.oldest <= python <= one.newest]
+    older = [one for one in reversed(fit) if one.spark < spark]
+    newer = [one for one in fit if one.spark > spark]
+    is_old = python < _release(spark).oldest
+    return next(iter([*older, *newer] if is_old else [*newer, *older]), None)
 
 
 def _other_python(spark: Minor, python: Minor, said: Declared | None) -> str:
