@@ -72,6 +72,15 @@ def in_words(release: Release) -> str:
     return f"{dotted(oldest)} to {dotted(newest)}"
 
 
+def test_each_python_has_a_spark_and_the_readme_says_which_the_oldest_gets() -> None:
+    newest = {
+        minor: max(r.spark for r in RELEASES if r.oldest <= (3, minor) <= r.newest)
+        for minor in range(OLDEST[1], NEWEST[1] + 1)
+    }
+    said = f"(with Python {dotted(OLDEST)} that is {dotted(newest[OLDEST[1]])})"
+    assert said in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_pairs_that_are_tested_are_those_that_are_supported() -> None:
     pairs = (ROOT / "integration/venvs.py").read_text("utf-8")
     rows = re.findall(r'"(\d+\.\d+)\.\d+": \(([^)]*)\)', pairs)

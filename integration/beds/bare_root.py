@@ -33,12 +33,12 @@ _PYTHONS = {"sid": "python3.14"}
 _PACKAGES = ("ca-certificates", "make")
 _MARK = "bare-root"
 """The file that says that a folder is a root of ours, and which Python it is for."""
-_TOOLS = ("debootstrap", "unshare", "mount", "chroot", "apt-get", "git")
+_TOOLS = ("debootstrap", "unshare", "mount", "pivot_root", "apt-get", "git")
 _NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
-# Shells of the new root are not used: the folder is the first argument, the command all others.
+# pivot_root(2) has this use of it; a chroot alone would be no root that namespaces can be made in.
 _ENTER = (
-    'set -e; mount -t proc proc "$1/proc"; mount --rbind /dev "$1/dev"; root=$1; shift;'
-    ' cd "$root"; exec chroot . /usr/bin/env --chdir="$0" "$@"'
+    'set -e; mount --bind "$1" "$1"; cd "$1"; shift; mount -t proc proc proc; mount --rbind /dev dev;'
+    ' pivot_root . .; umount -l .; exec env --chdir="$0" "$@"'
 )
 _SETTINGS = (
     "/etc/pip.conf",
