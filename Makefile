@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check types clean test-unit test-integration test-yarn test-kubernetes
+.PHONY: demo test check types clean test-unit test-integration test-matrix test-yarn test-kubernetes
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -19,6 +19,10 @@ test-unit: $(VENV)/ready
 
 test-integration: $(VENV)/ready
 	$(BIN)/python -m pytest integration $(PYTEST_ARGS)
+
+# Each pair of Python and Spark that is supported and that this machine has; `make test` takes four of them.
+test-matrix: $(VENV)/ready
+	$(BIN)/python -m pytest integration/test_matrix.py --every-pair $(PYTEST_ARGS)
 
 # On the cluster that HADOOP_CONF_DIR names, else on one that is made here: Linux, root.
 test-yarn: $(VENV)/ready

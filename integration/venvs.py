@@ -4,7 +4,8 @@
 
 They are kept in the cache folder and made anew when setup.cfg changes. pyspark is a source
 distribution of 400 MB and more: its wheel, good for every Python, is built once a version and kept
-there too."""
+there too. Nothing in it is compressed: it is installed where it is made, and its jars are
+compressed already."""
 
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ SPARKS = {
     "4.3.0": ("3.11", "3.12", "3.13"),
 }
 """Spark's version -> Python's minor versions."""
+
+_STORED = ("--use-pep517", "--config-settings=--build-option=--compression=stored")
 
 
 class NoInterpreterError(Exception):
@@ -94,18 +97,9 @@ def _make(folder: Path, interpreter: Path, spark_wheel: Path) -> None:
     if folder.exists():  # half made, or from another setup.cfg
         shutil.rmtree(folder)
     _run(_uv("venv", "--quiet", "--python", str(interpreter), str(folder)))
-    _run(
-        _uv(
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            f"{folder}/bin/python",
-            str(spark_wheel),
-            "--editable",
-            str(CHECKOUT),
-        )
-    )
+    install = ("pip", "install", "--quiet", "--python", f"{folder}/bin/python", str(spark_wheel))
+    with editable():
+        _run(_uv(*install, "--editable", str(CHECKOUT)))
 
 
 def _spark_wheel(spark: str) -> Path:
@@ -113,32 +107,21 @@ def _spark_wheel(spark: str) -> Path:
     with _locked(folder):
         if not folder.is_dir():
             with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                pip = _uv(
-                    "run",
-                    "--quiet",
-                    "--no-project",
-                    "--with",
-                    "pip",
-                    "--python",
-                    sys.executable,
-                    "python",
-                    "-m",
-                    "pip",
-                )
-                _run(
-                    [
-                        *pip,
-                        "wheel",
-                        "--quiet",
-                        "--no-deps",
-                        "--no-cache-dir",
-                        "--wheel-dir",
-                        f"{scratch}/made",
-                        f"pyspark=={spark}",
-                    ]
-                )
+                run = ("run", "--quiet", "--no-project", "--with", "pip", "--python")
+                pip = _uv(*run, sys.executable, "python", "-m", "pip")
+                wheel = [*pip, "wheel", "--quiet", "--no-deps", "--no-cache-dir", *_STORED]
+                _run([*wheel, "--wheel-dir", f"{scratch}/made", f"pyspark=={spark}"])
                 Path(scratch, "made").rename(folder)
     return next(folder.glob("*.whl"))
+
+
+@contextmanager
+def editable() -> Iterator[None]:
+    """Held while a virtual environment gets this checkout: each time setuptools writes the same
+    folder beside the sources.
+    """
+    with _locked(CHECKOUT / ".cache" / "editable"):
+        yield
 
 
 @contextmanager
