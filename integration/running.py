@@ -120,6 +120,20 @@ class SparkPython:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def refusals(run: SparkPython, master: str, *attempts: Mapping[str, Any], **how: Any) -> list[Any]:
+    """What each attempt was told, with the store of nobody else; nothing was built for any.
+
+    Args:
+        attempts: as `drivers/cluster_refused.py` takes them.
+        how: as `SparkPython.run`.
+    """
+    own = SparkPython(store=run.folder / "store", folder=run.folder)
+    words = map(json.dumps, attempts)
+    told: list[Any] = own.checked("cluster_refused.py", master, *words, **how).result["attempts"]
+    assert not any(each["built"] for each in told), told
+    return told
+
+
 def _local_clusters(python: Path) -> set[Path]:
     """What the workers of local-cluster keep in SPARK_HOME/work, an unpacked environment an
     executor; nobody clears it.
