@@ -43,7 +43,7 @@ check: $(VENV)/ready
 
 # Stated as a file so that a second `make` does nothing; made anew when what is installed changes.
 $(VENV)/ready: setup.cfg setup.py
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"coffee_boat needs Python 3.10 to 3.13, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
+	@$(PYTHON) coffee_boat/_pythons.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python $(STORED) --editable '.[local,conda,notebook,dev]'

@@ -448,6 +448,7 @@ class Captain:
     def _plan_launch(self, wanted: Manifest | None, master: str | None) -> Plan:
         """Of what was asked for, or of another manifest, which is not remembered."""
         self._look_again()
+        fits = () if master is None else self._fitting()
         facts = None if master is None else self._facts(master)
         said = () if facts is None else self._said_or_refused(facts).findings
         with progress() as say:
@@ -461,6 +462,7 @@ class Captain:
             findings=(
                 *(wanted or self.manifest).findings,
                 *lock.findings,
+                *fits,
                 *said,
                 *(patch.findings if patch else ()),
             ),
@@ -518,6 +520,8 @@ class Captain:
             environment cannot be made.
         """
         launch.refuse_if_running()
+        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
+        launch.load()  # refused before anything is built
         cluster = None if master is None else self._ask(self._facts(master, conf))
         self._refuse_other_minor()
         self._look_again()
@@ -575,7 +579,7 @@ class Captain:
         """
         context, sql = takeover.parts(session)
         facts = takeover.facts(context)
-        launch.compatible(facts.version, sys.version_info[:2])
+        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
         known = record.recall(self._store, str(context.applicationId), facts.conf)
         with self._adding, progress() as say:
             if known is None:
@@ -678,8 +682,8 @@ class Captain:
         *,
         ask: Callable[[SparkFacts], ClusterFacts],
     ) -> Order:
+        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
         spark = submit.find_spark()
-        launch.compatible(spark.version, sys.version_info[:2])
         self._refuse_other_minor()
         self._look_again()
         facts = submit.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
@@ -789,6 +793,17 @@ class Captain:
             return self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python)
         except LaunchError as refusal:
             return ClusterFacts(facts.master, findings=(as_finding(refusal),))
+
+    @property
+    def _refuses_untested(self) -> bool:
+        return self._settings.untested_python == "refuse"
+
+    def _fitting(self) -> tuple[Finding, ...]:
+        """What is known against this Spark and this Python; a refusal is a finding."""
+        try:
+            return launch.fitting(refuse_unknown=self._refuses_untested)
+        except LaunchError as refusal:
+            return (as_finding(refusal),)
 
     def _planned_patch(self, facts: SparkFacts, lock: Lock) -> ConfPatch:
         """What would be set; where the archive is not built yet, its name is a placeholder."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import cannot_run
+from lanes import cannot_run, tell_at_the_end
 
 from integration import class_data, kubernetes_lane
 from integration.beds import BedCannotRun, _java
@@ -166,6 +166,10 @@ def timed(what: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     _TIMES.append(f"{what} {time.monotonic() - started:.1f} s")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    tell_at_the_end(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,6 +32,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lanes import cannot_run
+
 PLACEHOLDER = ("/opt/placeholder" + "_placehold" * 30)[:255]
 """What stands for the prefix in a package: 255 characters, as conda-build makes it, so that any
 prefix has room in a binary.
@@ -421,7 +423,7 @@ _SMALL = re.compile(
     rf"bin/python({re.escape(MINOR)}|3)?|lib/libpython.*|lib/python{re.escape(MINOR)}/("
     r"(?!(turtle|pydoc|doctest|pdb|smtplib|imaplib|mailbox|tarfile|optparse|pickletools|difflib|ftplib|nntplib|telnetlib|cgi|aifc)\.)[^/]+\.py"
     r"|(collections|importlib|importlib/(metadata|resources)|json|re|email|urllib|zipfile|zipfile/_path|sysconfig|concurrent|concurrent/futures|logging|ctypes|pathlib)/[^/]+\.py"
-    r"|encodings/(__init__|aliases|utf_8|ascii|latin_1|idna|cp437)\.py"
+    r"|encodings/(__init__|aliases|utf_8|utf_8_sig|ascii|latin_1|idna|cp437)\.py"
     r"|lib-dynload/(zlib|math|_struct|_json|_csv|_datetime|_random|_bisect|_heapq|_sha\w*|_md5|_blake2|select|_socket|array|binascii|unicodedata|fcntl|_posixsubprocess|_opcode|_contextvars|_pickle|_statistics|grp|_queue)\..*)"
 )
 
@@ -452,8 +454,8 @@ def python_abi() -> Package:
 
 
 def _python(keep: Any, *, strip: bool) -> Package:
-    reason = why_no_python()
-    assert not reason, reason
+    if reason := why_no_python():
+        cannot_run(reason)
     prefix = Path(sys.base_prefix).resolve()
     names = [name for name in _names(prefix) if keep(name)]
     files = {name: _python_file(prefix, name, strip=strip) for name in names}

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from lanes import cannot_run, require_installed
+from lanes import cannot_run, require_installed, tell_at_the_end
 
 from coffee_boat._store import Store
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     require_installed()
+    tell_at_the_end(config)
 
 
 class MakeWheel(Protocol):

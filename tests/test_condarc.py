@@ -385,6 +385,8 @@ INTERRUPTED = """
 import asyncio, os, signal, sys, threading, time
 from coffee_boat import _conda
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell put into the background
+
 async def work():
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:

@@ -306,6 +306,22 @@ print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mapped": sorted(mappe
     ] == []
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="what site.py needs is inside the program before 3.13"
+)
+def test_an_interpreter_that_lacks_what_site_needs_is_not_shipped(
+    interpreter_packed: Store, tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn"
+    shutil.copytree(interpreter.tree(interpreter.find(), interpreter_packed), torn, symlinks=True)
+    for path in [*torn.rglob("utf_8_sig.py"), *torn.rglob("utf_8_sig.*.pyc")]:
+        path.unlink()
+    found = interpreter.find(str(torn / f"bin/python{MINOR}"))
+    with pytest.raises(BuildError, match="cannot be moved") as caught:
+        interpreter.tree(found, Store(tmp_path / "store"))
+    assert "unknown encoding: utf-8-sig" in caught.value.value
+
+
 def test_no_binary_names_a_folder_of_this_machine(aboard: Aboard) -> None:
     binaries = [
         path

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat import _run, _uv
+from coffee_boat._pythons import NEWEST, OLDEST, SUPPORTED, dotted
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks, elf, libraries
 from coffee_boat.errors import BuildError, StoreError
@@ -35,8 +36,6 @@ from coffee_boat.model import Chunk, Interpreter, digest_of
 
 FORMAT = 1
 """Part of an interpreter's key: raise it when the copy of the same interpreter changes."""
-OLDEST, NEWEST = (3, 10), (3, 13)
-"""Python versions that PySpark 3.5 to 4.1 run on."""
 
 _PROBE = Path(__file__).with_name("_probe.py")
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
@@ -46,7 +45,7 @@ distribution only.
 _LOADER_CACHE = Path("/etc/ld.so.cache")
 _SYSTEM = frozenset({"/", "/usr"})
 """Prefixes whose libraries are the system's: the loader's cache stands for them."""
-_STANDALONE = f'python="{sys.version_info.major}.{sys.version_info.minor}" takes a standalone build, which uv fetches'
+_STANDALONE = f'python="{dotted(sys.version_info[:2])}" takes a standalone build, which uv fetches'
 _SKIPPED_FOLDERS = frozenset(
     {
         "__pycache__",
@@ -368,7 +367,7 @@ def _refuse(facts: _Facts, path: str) -> None:
         raise BuildError(
             "a free-threaded Python cannot be shipped",
             value=value,
-            cause="PySpark does not support it, and its wheels are others (ABI cp313t)",
+            cause="PySpark does not support it, and its wheels are others (an ABI that ends in t)",
             cure="use the ordinary build; " + _STANDALONE,
         )
     if facts.debug:
@@ -394,8 +393,8 @@ def _refuse_version(parts: tuple[int, ...], value: str) -> None:
         raise BuildError(
             "this version of Python is not supported",
             value=value,
-            cause="PySpark 3.5 to 4.1 run on Python 3.10 to 3.13",
-            cure='use python="3.11", on the driver too',
+            cause=f"coffee_boat ships Python {SUPPORTED}",
+            cure=f"{_STANDALONE}; or leave out python=, for the driver's own",
         )
 
 
@@ -650,6 +649,9 @@ def _check(facts: _Facts, root: Path, load: _Load) -> None:
         }
         if broken:
             raise _does_not_move(facts, *next(iter(broken.items())))
+    reason = bytecode.ask(str(root / load.program), "begin", {}, env={"LD_LIBRARY_PATH": None})
+    if reason:
+        raise _does_not_move(facts, f"site.py: {reason}", "its standard library is not complete")
     for path in copy["mapped"]:
         if not Path(path).is_relative_to(root) and not libraries.is_glibc(Path(path).name):
             raise _does_not_move(

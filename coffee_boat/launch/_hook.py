@@ -81,7 +81,8 @@ def install(launch: Launch) -> Hook:
         LaunchError: no pyspark, one that does not fit, or a SparkContext is already up.
     """
     spark = _compat.load()
-    _compat.compatible(spark.version, (sys.version_info.major, sys.version_info.minor))
+    # What is merely unknown of the pair was told, or refused, before anything was built.
+    _compat.compatible(spark.version, sys.version_info[:2], said=spark.declared)
     with spark.context._lock:
         _compat.refuse_if_running()
         previous: Hook | None = spark.context.__dict__.get(_MARK)

@@ -13,6 +13,7 @@ packages from nowhere, files that are not what their package says.
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
@@ -479,17 +480,30 @@ def _linked(one: Distribution) -> Path | None:
 def _edited(one: Distribution) -> list[str]:
     """Files that are not what RECORD says."""
     wrong = []
-    for file in one.files or ():
-        if file.hash is None or file.hash.mode != "sha256" or str(file).endswith(".pyc"):
+    for name, said in _recorded(one).items():
+        method, _, digest = said.partition("=")
+        if method != "sha256" or name.endswith(".pyc"):
             continue
-        path = Path(str(one.locate_file(file)))
+        path = Path(str(one.locate_file(name)))
         if (
             not path.is_file()
-            or urlsafe_b64encode(bytes.fromhex(file_digest(path))).rstrip(b"=").decode()
-            != file.hash.value
+            or urlsafe_b64encode(bytes.fromhex(file_digest(path))).rstrip(b"=").decode() != digest
         ):
-            wrong.append(str(file))
+            wrong.append(name)
     return wrong
+
+
+def _recorded(one: Distribution) -> dict[str, str]:
+    """What a distribution's RECORD lists, there or not, with its hash ("sha256=..."); without a
+    RECORD, what is there.
+
+    From Python 3.12 on, `Distribution.files` leaves out what is gone.
+    """
+    record = one.read_text("RECORD")
+    if record is None:
+        return {str(file): "" for file in one.files or ()}
+    rows = csv.reader(record.splitlines())
+    return {row[0]: row[1] if len(row) > 1 else "" for row in rows if row and row[0]}
 
 
 def _unowned(places: Sequence[Path], everything: Mapping[str, Distribution], found: _Found) -> None:
@@ -499,7 +513,7 @@ def _unowned(places: Sequence[Path], everything: Mapping[str, Distribution], fou
         return (path for path in place.iterdir() if _counts(path))
 
     owned = {
-        str(one.locate_file(file)) for one in everything.values() for file in one.files or ()
+        str(one.locate_file(name)) for one in everything.values() for name in _recorded(one)
     } | {str(found.prefix / name) for name in found.owned}
     folders = {str(parent) for path in owned for parent in Path(os.path.normpath(path)).parents} | {
         os.path.normpath(path) for path in owned

@@ -61,6 +61,8 @@ class Settings:
     """What is compiled beforehand: the standard library and pyspark, or every package too."""
     preflight: Literal["refuse", "warn"] = "refuse"
     """What becomes of a launch that its cluster cannot serve, as far as we know."""
+    untested_python: Literal["refuse", "warn"] = "warn"
+    """What becomes of a Spark and a Python that nobody says to run together."""
     lock_max_age: float = 86400.0
     """Seconds that a resolution is taken as it is, before the index is asked again."""
     accept_conda_license: bool = False

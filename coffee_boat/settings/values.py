@@ -165,8 +165,8 @@ def bytecode(said: Said) -> str:
     return str(said.value)
 
 
-def preflight(said: Said) -> str:
-    """What becomes of what does not fit a cluster."""
+def refusal(said: Said) -> str:
+    """What becomes of what does not fit."""
     if said.value not in ("refuse", "warn"):
         raise said.wrong('"refuse" or "warn"')
     return str(said.value)
