@@ -9,6 +9,7 @@ the output."""
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -18,7 +19,9 @@ from pathlib import Path
 from integration.side_by_side import Command, Lane, run, table
 from integration.venvs import CHECKOUT, NoInterpreterError, find_interpreter, wheels_folder
 
-_WHEELS = "pyspark wheels"
+_WHEELS, _CLASSES = "pyspark wheels", "class data"
+_BARE = ("trixie", "sid")
+"""Debian's stable and its newest, with the newest Python."""
 _LOCAL_CLUSTERS = frozenset({"local clusters of .venv"})
 """Spark keeps the applications of local clusters below pyspark, and names them by the second."""
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
@@ -49,6 +52,9 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
     """The lanes, in the order in which they begin; and what this machine has no Python for."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     pythons, not_here = _other_pythons(here)
+    bare = [_bare(suite) for suite in _BARE] if _can_hold_a_bare_root() else []
+    if not bare:
+        not_here.append("bare Debian roots: they need Linux, root, and debootstrap or apt-get")
     clusters = [
         _lane("kubernetes", "kubernetes", after=("kubernetes build",)),
         _lane("standalone", "standalone broken refused hot_add conda"),
@@ -57,30 +63,31 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
         _lane("pairs", "matrix", after=(_WHEELS,)),
     ]
     return [
-        _preparing(_WHEELS, "integration.venvs", "wheels"),
-        _preparing("s3 build", "integration.beds.s3", "build"),
+        _preparing(_CLASSES, "integration.class_data"),
         _preparing("kubernetes build", "integration.beds.kubernetes", "build"),
+        _preparing(_WHEELS, "integration.venvs", "wheels"),
+        _preparing("s3 build", "integration.beds.s3", "build", after=(_WHEELS,)),
         Lane("checks", (Command("checks", ("make", "check")),)),
+        Lane(f"python {here}", (_unit_tests(),)),
         Lane("demo", (Command("demo", ("make", "demo")),), uses=_LOCAL_CLUSTERS),
         clusters[0],
         _lane("local", _others(clusters), _LOCAL_CLUSTERS),
         *clusters[1:],
-        Lane(f"python {here}", (_unit_tests(),)),
         *pythons,
+        *bare,
     ], not_here
 
 
-def _preparing(name: str, module: str, verb: str) -> Lane:
-    """With what the others leave of the machine."""
-    argv = ("nice", "-n", "5", sys.executable, "-m", module, verb)
-    return Lane(name, (Command(name, argv),), prepares=True)
+def _preparing(name: str, module: str, *verb: str, after: tuple[str, ...] = ()) -> Lane:
+    argv = (sys.executable, "-m", module, *verb)
+    return Lane(name, (Command(name, argv),), after, prepares=True)
 
 
 def _lane(
     name: str, files: str, uses: frozenset[str] = frozenset(), after: tuple[str, ...] = ()
 ) -> Lane:
     paths = (f"integration/test_{file}.py" for file in files.split())
-    return Lane(name, (Command(name, (*_PYTEST, *paths)),), after, uses)
+    return Lane(name, (Command(name, (*_PYTEST, *paths)),), (_CLASSES, *after), uses)
 
 
 def _others(named: Sequence[Lane]) -> str:
@@ -103,7 +110,9 @@ def _other_pythons(here: str) -> tuple[list[Lane], list[str]]:
         for minor, interpreter in found.items()
         if interpreter
     ]
-    return lanes, [f"python {minor}: this machine has none" for minor in found if not found[minor]]
+    return lanes, [
+        f"python {minor} of this machine: there is none" for minor in found if not found[minor]
+    ]
 
 
 def _interpreter(minor: str) -> Path | None:
@@ -133,6 +142,26 @@ def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
     if demo:
         commands.append(Command("demo", (*make, "demo")))
     return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,))
+
+
+def _bare(suite: str) -> Lane:
+    """The README's two commands, the second without clusters, where nothing is but Python."""
+    folder = str(CHECKOUT / ".cache" / "bare" / suite)
+    bed = (sys.executable, "-m", "integration.beds.bare_root")
+    return Lane(
+        f"debian {suite}",
+        (
+            Command("root", (*bed, "up", suite, folder)),
+            Command("demo and tests", (*bed, "run", folder, "--", "make", "demo", "test-unit")),
+            Command("down", (*bed, "down", folder)),
+        ),
+    )
+
+
+def _can_hold_a_bare_root() -> bool:
+    """Debootstrap is installed where it is missing and that can be done without asking."""
+    tools = ("debootstrap", "apt-get")
+    return sys.platform == "linux" and os.geteuid() == 0 and any(map(shutil.which, tools))
 
 
 def _unit_tests(*make: str) -> Command:

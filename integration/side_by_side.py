@@ -5,6 +5,7 @@ printed when the lane ends.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_CLOSING = re.compile(r"^(?:=+ )?\d+ [a-z]+(?:, \d+ [a-z]+)* in [\d.]+s.*$", re.MULTILINE)
 _SILENCE = 300.0
 """Seconds after which a reader of the output is told what still runs."""
 
@@ -71,11 +73,8 @@ class Ended:
     @property
     def closing_lines(self) -> list[str]:
         """Each line with which a pytest closed."""
-        return [
-            line.strip("= ")
-            for line in self.log.read_text("utf-8", "replace").splitlines()
-            if line.startswith("=") and " in " in line and line.rstrip("= ").endswith(("s", ")"))
-        ]
+        text = self.log.read_text("utf-8", "replace")
+        return [line.strip("= ") for line in _CLOSING.findall(text)]
 
 
 def run(lanes: Sequence[Lane], *, at_once: int, logs: Path) -> list[Ended]:
