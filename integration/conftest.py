@@ -41,6 +41,14 @@ class Lane:
     """Empty for a cluster that is not ours."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-pair",
+        action="store_true",
+        help="test_matrix.py: each supported pair of Python and Spark, not four of them",
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def quick_java() -> Iterator[None]:
     """For all JVMs here, those of drivers, daemons and executors: left alone, they read classes for

@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from integration.beds import BedCannotRun, BedFailed
+from integration.beds import BedCannotRun, BedFailed, _packages
 
 CHECKOUT = "/root/coffee_boat"
 """Where a root has the checkout; commands start there."""
@@ -36,6 +36,8 @@ _PACKAGES = ("ca-certificates", "make")
 _MARK = "bare-root"
 """The file that says that a folder is a root of ours, and which Python it is for."""
 _TOOLS = ("debootstrap", "unshare", "mount", "pivot_root", "apt-get", "git")
+_INSTALLABLE = {"debootstrap": "debootstrap", "git": "git"}
+"""Of the tools, those that a small Debian lacks: program -> package."""
 _NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
 # pivot_root(2) has this use of it; a chroot alone would be no root that namespaces can be made in.
 _ENTER = (
@@ -68,11 +70,11 @@ def up(suite: str, folder: Path) -> Path:
     """A root with this suite, made unless it is there.
 
     Raises:
-        BedCannotRun: this machine lacks something.
+        BedCannotRun: this machine lacks something, and it cannot be installed.
         BedFailed: debootstrap failed; what it said is in `folder`.log.
     """
-    reason = cannot_run()
-    if reason:
+    _packages.require(_INSTALLABLE)
+    if reason := cannot_run():
         raise BedCannotRun(reason)
     if (folder / _MARK).exists():
         return folder
