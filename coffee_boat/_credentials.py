@@ -29,15 +29,15 @@ def without_query(url: str) -> str:
     """The URL as it may be kept: without user and password, and without its query, which may be a
     token. What pip knows of a fragment (a hash, a subdirectory) stays.
     """
-    parts = urlsplit(without_credentials(url))
+    bare, _, fragment = without_credentials(url).partition("#")
     kept = [
         part
-        for part in parts.fragment.split("&")
+        for part in fragment.split("&")
         if part.partition("=")[0]
         in ("", "egg", "subdirectory", "md5", "sha256", "sha384", "sha512")
     ]
-    # a path may begin with //: urlunsplit keeps that only where there is a host
-    return urlunsplit(parts._replace(query="", fragment="&".join(kept)))
+    # Cut by hand: urlunsplit makes git+file:/path of git+file:///path.
+    return "#".join(filter(None, (bare.partition("?")[0], "&".join(kept))))
 
 
 def credentials(urls: Iterable[str]) -> Mapping[tuple[str, str, int], tuple[str, str]]:

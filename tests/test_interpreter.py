@@ -111,7 +111,7 @@ def test_a_version_that_the_driver_has_is_the_driver_s_own() -> None:
         ("no-such-command", "no such interpreter"),
         ("3", "two or three numbers"),
         ("3.9", "not supported"),
-        ("3.14.1", "not supported"),
+        ("3.15.1", "not supported"),
         ("/bin/true", "not a Python"),
         (__file__, "not a Python"),
     ],

@@ -712,7 +712,7 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
             cause="they are missing, wrong or expired",
             cure=cure,
         )
-    if "could not find subdir" in text or "404" in text or "No such file" in text:
+    if re.search(r"could not find subdir|\b404\b|No such file", text):
         return LockError(
             "no such channel",
             value=value,
