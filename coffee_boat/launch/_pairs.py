@@ -55,7 +55,7 @@ RELEASES = (
         why="its functions for pandas and Arrow import distutils, which newer Pythons do not have",
         source="pyspark 3.5.9's metadata; https://issues.apache.org/jira/browse/SPARK-45390",
     ),
-    Release((4, 0), (3, 9), (3, 13), source="pyspark 4.0's python/packaging/classic/setup.py"),
+    Release((4, 0), (3, 9), (3, 13), source="pyspark 4.0.5's metadata"),
     Release((4, 1), (3, 10), (3, 14), source="pyspark 4.1.4's metadata"),
     Release((4, 2), (3, 10), (3, 14), source="pyspark 4.2.1's metadata"),
     Release((4, 3), (3, 11), (3, 14), source="pyspark 4.3.0's metadata"),
