@@ -152,7 +152,7 @@ def compatible(
         "nobody says that this Spark runs with this Python",
         value,
         verdict.cause,
-        cure or 'untested_python = "refuse" refuses what nobody says',
+        f"if it fails: {cure}" if cure else 'untested_python = "refuse" refuses what nobody says',
     )
     if refuse_unknown:
         raise LaunchError(

@@ -228,8 +228,13 @@ def _on_this_machine(minors: list[Minor]) -> Iterator[str]:
     """Interpreters on PATH that start: pyenv has programs of each name that may only say no."""
     for minor in minors:
         path = shutil.which(f"python{dotted(minor)}")
+        if path is None:
+            continue
         try:
-            if path and not _run.run([path, "-I", "-S", "-c", ""], timeout=10).code:
-                yield path
+            ran = _run.run(
+                [path, "-I", "-S", "-c", "import sys; print(sys.executable)"], timeout=10
+            )
         except (OSError, subprocess.TimeoutExpired):
             continue
+        if not ran.code:
+            yield ran.stdout.strip() or path
