@@ -140,8 +140,9 @@ def compatible(
     if verdict.outcome == "works":
         return ()
     value = f"Spark {spark_version}, Python {dotted(python)}"
-    cure = _pairs.cure(spark, python, said)
-    if verdict.outcome == "fails":
+    fails = verdict.outcome == "fails"
+    cure = _pairs.cure(spark, python, said, search=fails)
+    if fails:
         raise LaunchError(
             "this Spark does not run with this Python",
             value=value,

@@ -172,11 +172,14 @@ def _up_to(newest: Minor, python: Minor, who: str) -> Verdict:
     return Verdict("unknown", f"{who} declares Python up to {dotted(newest)}")
 
 
-def cure(spark: Minor, python: Minor, said: Declared | None) -> str:
+def cure(spark: Minor, python: Minor, said: Declared | None, *, search: bool = True) -> str:
     """What to type where a pair fails.
 
     Another pyspark for who has installed this one, since a Python is harder to change; another
     Python for who has a vendor's Spark.
+
+    Args:
+        search: look for such a Python on this machine, which takes a moment.
     """
     other = _other_release(spark, python)
     install = (
@@ -185,7 +188,7 @@ def cure(spark: Minor, python: Minor, said: Declared | None) -> str:
         if said is not None and other is not None
         else ""
     )
-    return "; or ".join(filter(None, [install, _other_python(spark, python, said)]))
+    return "; or ".join(filter(None, [install, _other_python(spark, python, said, search)]))
 
 
 def _release(spark: Minor) -> Release:
@@ -206,7 +209,7 @@ def _other_release(spark: Minor, python: Minor) -> Release | None:
     return next(iter([*older, *newer] if is_old else [*newer, *older]), None)
 
 
-def _other_python(spark: Minor, python: Minor, said: Declared | None) -> str:
+def _other_python(spark: Minor, python: Minor, said: Declared | None, search: bool) -> str:
     """Another Python for the driver, and where it is; of what fails, one that nobody knows will do."""
     outcomes = {
         (OLDEST[0], minor): judge(spark, (OLDEST[0], minor), said).outcome
@@ -218,9 +221,14 @@ def _other_python(spark: Minor, python: Minor, said: Declared | None) -> str:
     if not minors:
         return ""
     text = dotted(minors[0]) if len(minors) == 1 else f"{dotted(minors[-1])} to {dotted(minors[0])}"
+    told = f"run the driver with Python {text}"
+    if not search:
+        return told
     here = next(_on_this_machine(minors), None)
-    return f"run the driver with Python {text}: " + (
-        f"{here} is here" if here else f"uv venv --python {dotted(minors[0])} makes one"
+    return (
+        f"{told}: {here} is here"
+        if here
+        else f"{told}: uv venv --python {dotted(minors[0])} makes one"
     )
 
 
