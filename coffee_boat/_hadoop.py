@@ -133,7 +133,8 @@ def get(url: str, **parameters: str) -> bytes:
         with direct.open(asked, timeout=_ANSWER) as answer:
             body: bytes = answer.read()
     except urllib.error.HTTPError as error:
-        raise NoAnswer(f"{url}: HTTP {error.code} {_words(error.read())}".strip()) from error
+        with error:  # an answer, too: left open, it keeps its connection
+            raise NoAnswer(f"{url}: HTTP {error.code} {_words(error.read())}".strip()) from error
     except (OSError, UnicodeError, http.client.HTTPException) as error:
         raise NoAnswer(f"{url}: {error}") from error
     return body

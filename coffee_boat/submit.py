@@ -297,7 +297,7 @@ def driver_python(entries: Sequence[str], store: Store) -> str:
     """
     if not entries:
         return sys.executable
-    base = getattr(sys, "_base_executable", None) or sys.executable
+    base = _base_program()
     own = [
         *site.getsitepackages(),
         *([site.getusersitepackages()] if site.ENABLE_USER_SITE else []),
@@ -411,6 +411,16 @@ def _environment(order: Order, *, interactive: bool) -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": theirs or python,
     }
+
+
+def _base_program() -> str:
+    """The interpreter that a virtual environment is of; before Python 3.11, `_base_executable` is
+    the environment's own on Linux.
+    """
+    usual = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    if usual.exists():
+        return str(usual)
+    return getattr(sys, "_base_executable", None) or sys.executable
 
 
 def _overlay(folder: Path, base: str, path_file: str) -> None:

@@ -30,6 +30,7 @@ from coffee_boat import (
     RequirementError,
     SettingsError,
 )
+from coffee_boat._pythons import NEWEST, OLDEST
 from coffee_boat._store import Store
 
 pytestmark = pytest.mark.usefixtures("pyspark_is_packed")
@@ -409,13 +410,14 @@ def test_verify_without_a_session_says_what_to_do(captain: Captain) -> None:
 
 def test_a_python_that_the_driver_is_not_is_refused_at_launch(tmp_path: Path) -> None:
     own = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    minors = {f"python3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)} - {own}
     others = [
         path
-        for path in Path(sys._base_executable).parents[2].glob("*/bin/python3.1[0-3]")
-        if path.name != own
-    ]  # type: ignore[attr-defined]
+        for path in sorted(Path(sys.base_prefix).parent.glob("*/bin/python3.*"))
+        if path.name in minors
+    ]
     if not others:
-        cannot_run("no Python of another minor version lies beside this one")
+        cannot_run("needs a Python of another minor version beside this one, as pyenv has them")
     with pytest.raises(LaunchError, match="minor version"):
         Captain(python=str(others[0]), offline=True, store=tmp_path / "store").launch_ship()
 

@@ -21,6 +21,11 @@ OWN = sys.version_info[:2]
 AFTER = f"3.{OWN[1] + 1}"
 
 
+@pytest.fixture(autouse=True)
+def no_other_python_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("spark_version", "python"),
     [
@@ -171,7 +176,7 @@ def launched(site: Path, store: Path, **settings: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(store), **settings},
+        env={"PATH": str(store), "HOME": str(store), **settings},
     )
     return ran.stderr + ran.stdout
 
@@ -226,7 +231,7 @@ def test_boat_check_tells_of_the_pair(
         check=False,
         capture_output=True,
         text=True,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(site)},
+        env={"PATH": str(site), "HOME": str(tmp_path), "PYTHONPATH": str(site)},
         cwd=tmp_path,
     )
     lines = [line for line in ran.stdout.splitlines() if line.split()[:2] == ["spark", outcome]]

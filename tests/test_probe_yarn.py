@@ -488,10 +488,12 @@ def test_an_application_that_is_told_in_another_way_ends_no_watch(
 
 
 def test_a_web_port_that_speaks_another_language(yarn: Yarn) -> None:
+    def answer(server: socket.socket) -> None:
+        with server.accept()[0] as connection:
+            connection.sendall(b"SSH-2.0\n")
+
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(
-            target=lambda: server.accept()[0].sendall(b"SSH-2.0\n"), daemon=True
-        ).start()
+        threading.Thread(target=answer, args=(server,), daemon=True).start()
         conf = {
             "spark.hadoop.yarn.resourcemanager.webapp.address": (
                 f"127.0.0.1:{server.getsockname()[1]}"

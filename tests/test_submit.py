@@ -347,6 +347,10 @@ def test_a_driver_imports_more_after_its_own(tmp_path: Path) -> None:
         pytest.__file__,
         "{}.{}.{}".format(*sys.version_info[:3]),
     ]
+    # The interpreter's own place: below an environment, only one that lies where it was built finds
+    # its library.
+    home = Path(python).parents[1].joinpath("pyvenv.cfg").read_text("utf-8").splitlines()[0]
+    assert home == f"home = {sys.base_prefix}/bin"
     store.root.chmod(stat.S_IRUSR | stat.S_IXUSR)
     assert submit.driver_python([str(extra)], store) == python
 

@@ -142,8 +142,9 @@ def compatible(
     if verdict.outcome == "works":
         return ()
     value = f"Spark {spark_version}, Python {dotted(python)}"
-    cure = _pairs.cure(spark, python, said)
-    if verdict.outcome == "fails":
+    fails = verdict.outcome == "fails"
+    cure = _pairs.cure(spark, python, said, search=fails)
+    if fails:
         raise LaunchError(
             "this Spark does not run with this Python",
             value=value,
@@ -154,7 +155,7 @@ def compatible(
         "nobody says that this Spark runs with this Python",
         value,
         verdict.cause,
-        cure or 'untested_python = "refuse" refuses what nobody says',
+        f"if it fails: {cure}" if cure else 'untested_python = "refuse" refuses what nobody says',
     )
     if refuse_unknown:
         raise LaunchError(

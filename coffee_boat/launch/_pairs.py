@@ -55,7 +55,7 @@ RELEASES = (
         why="its functions for pandas and Arrow import distutils, which newer Pythons do not have",
         source="pyspark 3.5.9's metadata; https://issues.apache.org/jira/browse/SPARK-45390",
     ),
-    Release((4, 0), (3, 9), (3, 13), source="pyspark 4.0's python/packaging/classic/setup.py"),
+    Release((4, 0), (3, 9), (3, 13), source="pyspark 4.0.5's metadata"),
     Release((4, 1), (3, 10), (3, 14), source="pyspark 4.1.4's metadata"),
     Release((4, 2), (3, 10), (3, 14), source="pyspark 4.2.1's metadata"),
     Release((4, 3), (3, 11), (3, 14), source="pyspark 4.3.0's metadata"),
@@ -172,11 +172,14 @@ def _up_to(newest: Minor, python: Minor, who: str) -> Verdict:
     return Verdict("unknown", f"{who} declares Python up to {dotted(newest)}")
 
 
-def cure(spark: Minor, python: Minor, said: Declared | None) -> str:
+def cure(spark: Minor, python: Minor, said: Declared | None, *, search: bool = True) -> str:
     """What to type where a pair fails.
 
     Another pyspark for who has installed this one, since a Python is harder to change; another
     Python for who has a vendor's Spark.
+
+    Args:
+        search: look for such a Python on this machine, which takes a moment.
     """
     other = _other_release(spark, python)
     install = (
@@ -185,7 +188,7 @@ def cure(spark: Minor, python: Minor, said: Declared | None) -> str:
         if said is not None and other is not None
         else ""
     )
-    return "; or ".join(filter(None, [install, _other_python(spark, python, said)]))
+    return "; or ".join(filter(None, [install, _other_python(spark, python, said, search)]))
 
 
 def _release(spark: Minor) -> Release:
@@ -206,7 +209,7 @@ def _other_release(spark: Minor, python: Minor) -> Release | None:
     return next(iter([*older, *newer] if is_old else [*newer, *older]), None)
 
 
-def _other_python(spark: Minor, python: Minor, said: Declared | None) -> str:
+def _other_python(spark: Minor, python: Minor, said: Declared | None, search: bool) -> str:
     """Another Python for the driver, and where it is; or one that nobody knows."""
     outcomes = {
         (OLDEST[0], minor): judge(spark, (OLDEST[0], minor), said).outcome
@@ -218,9 +221,14 @@ def _other_python(spark: Minor, python: Minor, said: Declared | None) -> str:
     if not minors:
         return ""
     text = dotted(minors[0]) if len(minors) == 1 else f"{dotted(minors[-1])} to {dotted(minors[0])}"
+    told = f"run the driver with Python {text}"
+    if not search:
+        return told
     here = next(_on_this_machine(minors), None)
-    return f"run the driver with Python {text}: " + (
-        f"{here} is here" if here else f"uv venv --python {dotted(minors[0])} makes one"
+    return (
+        f"{told}: {here} is here"
+        if here
+        else f"{told}: uv venv --python {dotted(minors[0])} makes one"
     )
 
 
@@ -228,8 +236,13 @@ def _on_this_machine(minors: list[Minor]) -> Iterator[str]:
     """Interpreters on PATH that start: pyenv has programs of each name that may only say no."""
     for minor in minors:
         path = shutil.which(f"python{dotted(minor)}")
+        if path is None:
+            continue
         try:
-            if path and not _run.run([path, "-I", "-S", "-c", ""], timeout=10).code:
-                yield path
+            ran = _run.run(
+                [path, "-I", "-S", "-c", "import sys; print(sys.executable)"], timeout=10
+            )
         except (OSError, subprocess.TimeoutExpired):
             continue
+        if not ran.code:
+            yield ran.stdout.strip() or path
