@@ -14,8 +14,11 @@ from pathlib import Path
 from types import FrameType
 
 _CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)[^/\s'\"]+@")
-_TOKEN = re.compile(r"(?P<before>https?://[^\s'\"]*?/t/)[^/\s'\"]+")
-"""Of a conda server, in the path: https://host/t/TOKEN/channel."""
+_ADDRESS = re.compile(r"https?://[^\s'\"]+")
+_TOKEN = re.compile(r"(?<=/t/)[^/\s'\"]+")
+"""Of a conda server, in the path: https://host/t/TOKEN/channel. Each address is looked through once:
+one expression for both begins anew at each "http://" of a text that is full of them.
+"""
 _WITH_PARAMETERS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://|\?)[^\s'\"<>#]+")
 """A URL as far as its fragment; or the query alone, as messages about a connection have it ("with
 url: /x.whl?token=...").
@@ -40,7 +43,8 @@ def redact(text: str) -> str:
 
     All parameters lose their values: a name does not tell what is a secret (`sig`,
     `X-Amz-Signature`). Fragments stay."""
-    bare = _TOKEN.sub(r"\g<before>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
+    bare = _CREDENTIALS.sub(r"\g<scheme>***@", text)
+    bare = _ADDRESS.sub(lambda found: _TOKEN.sub("***", found[0], count=1), bare)
     return _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
 
 

@@ -626,15 +626,11 @@ def _pins(request: _Request, desk: _Desk) -> tuple[Pin, ...]:
 
 def _hashes(manifest: Manifest) -> dict[str, frozenset[str]]:
     """Name -> the hashes that the user allows, for those that have some."""
-    named = [
-        (r.name, r.hashes)
-        for r in (*manifest.requirements, *manifest.constraints)
-        if r.name and r.hashes
-    ]
-    return {
-        name: frozenset(h for other, hashes in named if other == name for h in hashes)
-        for name, _ in named
-    }
+    allowed: dict[str, set[str]] = {}
+    for r in (*manifest.requirements, *manifest.constraints):
+        if r.name and r.hashes:
+            allowed.setdefault(r.name, set()).update(r.hashes)
+    return {name: frozenset(hashes) for name, hashes in allowed.items()}
 
 
 def _restrict(package: dict[str, Any], allowed: frozenset[str]) -> None:
