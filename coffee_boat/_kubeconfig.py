@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat import _limits, _parse
 from coffee_boat._run import redact, run
 
 if TYPE_CHECKING:
@@ -218,12 +219,9 @@ def _from_kubeconfig(context: str) -> dict[str, Any] | None:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        told = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        told = _parse.yaml(_limits.read_text(path, _limits.CONFIGURATION))
+    except (OSError, ValueError) as error:
         raise Unusable(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(told, Mapping):
         raise Unusable(f"{path} is no kubeconfig")
@@ -350,7 +348,7 @@ def _asked(plugin: _Plugin) -> _Kept:
     except OSError as error:
         return _failed(f": {error.strerror or error}")
     try:
-        status = dict(json.loads(done.stdout)["status"])
+        status = dict(_parse.json(done.stdout)["status"])
         credentials = {
             "token": status.get("token", ""),
             "certificate": status.get("clientCertificateData", ""),

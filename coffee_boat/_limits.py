@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -55,7 +56,11 @@ def unpacked(packed: int) -> int:
     return max(UNPACKED_FREE, UNPACKED * packed)
 
 
-class TooMuch(OSError):
+LINE = 8192
+"""Characters of a line of settings."""
+
+
+class TooMuch(OSError):  # noqa: N818  (as with any OSError, the caller has words for it)
     """A file or an answer is larger than its limit; so it cannot be read, as with any OSError."""
 
     def __init__(self, said: str) -> None:
@@ -90,6 +95,17 @@ def read_text(path: Path, limit: Limit, encoding: str = "utf-8", errors: str = "
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def check_lines(text: str, most: int = LINE) -> None:
+    """For what configparser reads: it takes the square of a line.
+
+    Raises:
+        TooMuch: a line has more characters.
+    """
+    for number, line in enumerate(text.splitlines(), 1):
+        if len(line) > most:
+            raise TooMuch(f"line {number} has {len(line):,} characters; {most:,} are read here")
+
+
 class _Stream(Protocol):
     def read1(self, size: int, /) -> bytes: ...
 
@@ -105,12 +121,17 @@ def read_answer(stream: _Stream, *, seconds: float, limit: Limit = ANSWER) -> by
         TooMuch: it says more.
         TimeoutError: it does not come to an end.
     """
-    parts, length, end = [], 0, time.monotonic() + seconds
-    while part := stream.read1(_BLOCK):
-        parts.append(part)
+    return joined(iter(lambda: stream.read1(_BLOCK), b""), seconds=seconds, limit=limit)
+
+
+def joined(parts: Iterable[bytes], *, seconds: float, limit: Limit = ANSWER) -> bytes:
+    """As `read_answer`, of parts that come one after the other."""
+    kept, length, end = [], 0, time.monotonic() + seconds
+    for part in parts:
+        kept.append(part)
         length += len(part)
         if length > limit.most:
             raise TooMuch(limit.exceeded())
         if time.monotonic() > end:
             raise TimeoutError(f"the answer has no end after {seconds:.0f} s")
-    return b"".join(parts)
+    return b"".join(kept)

@@ -28,7 +28,7 @@ _NODES = 100_000
 """Values of a YAML file with its aliases written out."""
 
 
-class Unreadable(ValueError):
+class Unreadable(ValueError):  # noqa: N818  (callers catch ValueError)
     """What was read is no such text, or is more than is taken."""
 
 

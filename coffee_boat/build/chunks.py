@@ -44,6 +44,10 @@ become 1 MiB.
 """
 _LEVEL = 1
 _NO_NAMES = {"", ".", ".."}
+_LONGEST, _DEEPEST = 1024, 64
+"""Bytes of a name, and its parts: a node puts its own folder before it (PATH_MAX is 4096), and each
+folder of it is made.
+"""
 _HEAD = 64
 _LARGE = 8**11
 """Sizes from here on do not fit a tar header's field."""
@@ -174,7 +178,7 @@ class ChunkWriter:
     def _parents(self, name: str) -> None:
         if not is_plain(name):
             cause, cure = (
-                'it is absolute, has "." or ".." in it, or is too long',
+                'it is absolute, has "." or ".." in it, or is too long or too deep',
                 "rename the file, or leave its package out",
             )
             raise BuildError(
@@ -308,6 +312,11 @@ def inflate(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> bytes
     return b"".join(_inflated(name, raw, crc=crc, size=size))
 
 
+def inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Iterator[bytes]:
+    """As `inflate`, in blocks: a large file is never in memory whole."""
+    return _inflated(name, raw, crc=crc, size=size)
+
+
 def _inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Iterator[bytes]:
     """The content of a raw deflate stream in blocks, checked to the last byte."""
     stream, length, check = isal_zlib.decompressobj(-15), 0, 0
@@ -341,8 +350,13 @@ def is_plain(name: str) -> bool:
     return (
         _NO_NAMES.isdisjoint(parts)
         and "\0" not in name
-        and (len(os.fsencode(name)) <= 255 or all(len(os.fsencode(part)) <= 255 for part in parts))
+        and len(parts) <= _DEEPEST
+        and (len(encoded := os.fsencode(name)) <= 255 or _is_short(encoded))
     )
+
+
+def _is_short(name: bytes) -> bool:
+    return len(name) <= _LONGEST and all(len(part) <= 255 for part in name.split(b"/"))
 
 
 def is_inside(name: str, target: str) -> bool:

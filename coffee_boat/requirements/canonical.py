@@ -161,7 +161,7 @@ def _applies(
 
 
 def _bare(requirement: Requirement) -> Requirement:
-    return single.render(replace(requirement, marker=""))
+    return single.render(replace(requirement, marker="")) if requirement.marker else requirement
 
 
 # many of one name
@@ -172,6 +172,8 @@ def _united(same: list[Requirement]) -> Requirement:
 
     One that names a place stands for all; the others bound it.
     """
+    if len(same) == 1:
+        return same[0]
     first = next((r for r in same if r.url), same[0])
     together = SpecifierSet(",".join(r.specifier for r in same if r.specifier))
     return single.render(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _conda, _home
+from coffee_boat import _conda, _home, _limits, _parse
 from coffee_boat._conda import Configuration
 from coffee_boat._run import redact
 from coffee_boat.errors import SettingsError
@@ -147,12 +147,9 @@ def _root(environ: Mapping[str, str]) -> Path | None:
 
 
 def _file(path: Path) -> dict[str, _Said]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        table = YAML(typ="rt").load(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        table = _parse.yaml(_limits.read_text(path, _limits.CONFIGURATION, "utf-8-sig"), "rt")
+    except (OSError, ValueError) as error:
         raise SettingsError(
             "a configuration file of conda cannot be read",
             value=str(path),

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat import _home
+from coffee_boat import _home, _limits
 from coffee_boat.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -99,8 +99,9 @@ def _parser(path: Path) -> RawConfigParser:
 
     parser = configparser.RawConfigParser()
     try:
-        with path.open(encoding=locale.getpreferredencoding(False)) as file:
-            parser.read_file(file)
+        text = _limits.read_text(path, _limits.CONFIGURATION, locale.getpreferredencoding(False))
+        _limits.check_lines(text)
+        parser.read_string(text, str(path))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise SettingsError(
             "a configuration file of pip cannot be read",
