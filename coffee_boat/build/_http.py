@@ -99,7 +99,7 @@ class Downloads:
 
         for _ in range(_REDIRECTS):
             response = self._ask(url)
-            target = self._session().get_redirect_target(response)
+            target = _target(response)
             if target is None:
                 return response
             url = urljoin(url, target)
@@ -129,6 +129,8 @@ class Downloads:
 
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
+            # whatever it is told, it reads the body of an answer that leads elsewhere
+            self._local.session.get_redirect_target = lambda _: None
         session: Session = self._local.session
         return session
 
@@ -147,6 +149,13 @@ class Downloads:
             ),
         )
         return next((bundle for bundle in named if bundle), True)
+
+
+def _target(response: Response) -> str | None:
+    """Where an answer leads to."""
+    from requests.sessions import SessionRedirectMixin
+
+    return SessionRedirectMixin().get_redirect_target(response)
 
 
 def _blocks(response: Response) -> Iterator[bytes]:

@@ -39,9 +39,10 @@ _SMALL = 2048
 _SLICE = 1 << 17
 """Bytes inflated at a time.
 
-With smaller ones threads wait longer for each other than they work; 1 KiB of a hostile stream may
-become 1 MiB.
+With smaller ones threads wait longer for each other than they work.
 """
+_OUT = 1 << 23
+"""Bytes that come out at a time: 1 KiB of a hostile stream may become 1 MiB."""
 _LEVEL = 1
 _NO_NAMES = {"", ".", ".."}
 _LONGEST, _DEEPEST = 1024, 64
@@ -322,18 +323,20 @@ def _inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Ite
     stream, length, check = isal_zlib.decompressobj(-15), 0, 0
     unreadable: Any = isal_zlib.error
     for start in range(0, len(raw), _SLICE):
-        try:
-            block = stream.decompress(
-                raw[start : start + _SLICE], min(size - length, sys.maxsize - 1) + 1
-            )  # one byte too many is enough to know
-        except unreadable as error:
-            raise _damaged(name, f"its deflate stream cannot be read: {error}") from error
-        length, check = length + len(block), isal_zlib.crc32(block, check)
-        if stream.unused_data or (stream.eof and start + _SLICE < len(raw)):
-            raise _damaged(name, "bytes follow its deflate stream")
-        if length > size:
-            break
-        yield block
+        waiting, full = raw[start : start + _SLICE], True
+        while full:
+            most = min(size - length, _OUT - 1) + 1  # one byte too many is enough to know
+            try:
+                block = stream.decompress(waiting, most)
+            except unreadable as error:
+                raise _damaged(name, f"its deflate stream cannot be read: {error}") from error
+            length, check = length + len(block), isal_zlib.crc32(block, check)
+            if stream.unused_data or (stream.eof and start + _SLICE < len(raw)):
+                raise _damaged(name, "bytes follow its deflate stream")
+            if length > size:
+                raise _damaged(name, f"its length is not the {size} bytes promised")
+            yield block
+            waiting, full = stream.unconsumed_tail, len(block) == most and not stream.eof
     if length != size:
         raise _damaged(name, f"its length is not the {size} bytes promised")
     if not stream.eof:

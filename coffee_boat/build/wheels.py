@@ -27,7 +27,7 @@ from coffee_boat.model import Indexes, Lock, Pin
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-_EVALUATED = 500_000
+_EVALUATED = 200_000
 """Markers of one package that are evaluated: its requirements times its extras. The largest known
 have some hundred of each.
 """

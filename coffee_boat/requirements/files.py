@@ -32,7 +32,7 @@ from coffee_boat.requirements import hints, single
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(?P<quote>[\"']?)(?P<place>.+)(?P=quote)")
+_EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(?![\s=])(?P<quote>[\"']?)(?P<place>.+)(?P=quote)")
 _OPTION_STARTS = re.compile(r"(?:^|\s)-(?=[-a-zA-Z])")
 _REMOTE = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
 _REPEATED = (
