@@ -8,7 +8,7 @@ here is known before one was started.
 from __future__ import annotations
 
 import getpass
-import json
+import itertools
 import os
 import re
 import socket
@@ -17,12 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from coffee_boat import _limits, _parse
 from coffee_boat._run import redact
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Finding
+
+if TYPE_CHECKING:
+    from urllib.error import HTTPError
 
 _FILES = ("core-site.xml", "hdfs-site.xml", "yarn-site.xml")
 _FOLDERS = ("HADOOP_CONF_DIR", "YARN_CONF_DIR")
@@ -34,6 +38,10 @@ _INCLUDE, _FALLBACK = (
 _REFERENCE = re.compile(r"\$\{([^${}\s]+)\}")
 _CONNECT, _ANSWER = 3.0, 5.0
 """Seconds: a daemon that is there accepts at once."""
+_WHOLE = 60.0
+"""Seconds for all of an answer."""
+_INCLUDES = 1_000
+"""Files that a configuration includes: two that include a third twice, and so on, are 2^n."""
 
 
 class NoAnswer(Exception):  # noqa: N818 - an answer that is not there, which callers take as one
@@ -67,7 +75,7 @@ class Service:
             NoAnswer: refused, not allowed, or no JSON.
         """
         try:
-            told = json.loads(get(f"{self.url}{path}", **parameters))
+            told = _parse.json(get(f"{self.url}{path}", **parameters))
         except ValueError as error:
             raise NoAnswer(f"{self.url}{path}: {error}") from error
         if not isinstance(told, dict):
@@ -131,10 +139,10 @@ def get(url: str, **parameters: str) -> bytes:
             f"{url}{query}", headers={"Accept": "application/json, */*"}
         )
         with direct.open(asked, timeout=_ANSWER) as answer:
-            body: bytes = answer.read()
+            body = _limits.read_answer(answer, seconds=_WHOLE)
     except urllib.error.HTTPError as error:
         with error:  # an answer, too: left open, it keeps its connection
-            raise NoAnswer(f"{url}: HTTP {error.code} {_words(error.read())}".strip()) from error
+            raise NoAnswer(f"{url}: HTTP {error.code} {_words(_said(error))}".strip()) from error
     except (OSError, UnicodeError, http.client.HTTPException) as error:
         raise NoAnswer(f"{url}: {error}") from error
     return body
@@ -328,7 +336,7 @@ def _said_by_spark() -> str:
 
 def _properties(path: Path, odd: list[Finding]) -> Iterator[tuple[str, str]]:
     try:
-        root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
+        root = _root(path)
     except (ET.ParseError, OSError) as error:
         raise LaunchError(
             "Hadoop's configuration cannot be read",
@@ -336,17 +344,26 @@ def _properties(path: Path, odd: list[Finding]) -> Iterator[tuple[str, str]]:
             cause=str(error),
             cure="mend the file, or let HADOOP_CONF_DIR name another folder",
         ) from error
-    yield from _said_in(root, (path.resolve(),), odd)
+    try:
+        yield from _said_in(root, (path.resolve(),), odd, itertools.count())
+    except RecursionError:
+        raise LaunchError(
+            "Hadoop's configuration cannot be read",
+            value=str(path),
+            cause="its elements, or the files that it includes, are nested too deeply",
+            cure="mend the file, or let HADOOP_CONF_DIR name another folder",
+        ) from None
 
 
 def _said_in(
-    element: ET.Element, files: tuple[Path, ...], odd: list[Finding]
+    element: ET.Element, files: tuple[Path, ...], odd: list[Finding], count: Iterator[int]
 ) -> Iterator[tuple[str, str]]:
     """Names and values in a file's order, those of included files in their place.
 
     Args:
         files: the one that this is in, last, and those that include it.
         odd: takes what cannot be included; the rest counts.
+        count: of included files.
     """
     for child in element:
         if child.tag == "property":
@@ -354,22 +371,24 @@ def _said_in(
             if name and value is not None:
                 yield name.strip(), value
         elif child.tag == _INCLUDE:
-            yield from _included(child, files, odd)
+            yield from _included(child, files, odd, count)
         else:
-            yield from _said_in(child, files, odd)
+            yield from _said_in(child, files, odd, count)
 
 
 def _included(
-    include: ET.Element, files: tuple[Path, ...], odd: list[Finding]
+    include: ET.Element, files: tuple[Path, ...], odd: list[Finding], count: Iterator[int]
 ) -> Iterator[tuple[str, str]]:
     """As Hadoop's own client does it (Configuration.Parser): a file that is not there has a
     fallback. ElementInclude of Python's knows none.
     """
+    if len(odd) > _INCLUDES:
+        return
     href = urlsplit(include.get("href", ""))
     path = files[-1].parent / unquote(href.path)
     fallback = include.find(_FALLBACK)
     if href.scheme in ("", "file") and fallback is not None and not path.is_file():
-        yield from _said_in(fallback, files, odd)
+        yield from _said_in(fallback, files, odd, count)
         return
     try:
         if href.scheme not in ("", "file") or path.resolve() in files:
@@ -378,7 +397,9 @@ def _included(
                 if href.scheme not in ("", "file")
                 else "it includes itself"
             )
-        root = ET.parse(path).getroot()  # noqa: S314 - the user's own file
+        if next(count) >= _INCLUDES:
+            raise OSError(f"more than {_INCLUDES:,} files are included")
+        root = _root(path)
     except (ET.ParseError, OSError) as error:
         cure = (
             f"mend the xi:include in {files[-1]}; an xi:fallback in it is for a file that may be"
@@ -393,7 +414,13 @@ def _included(
             )
         )
         return
-    yield from _said_in(root, (*files, path.resolve()), odd)
+    yield from _said_in(root, (*files, path.resolve()), odd, count)
+
+
+def _root(path: Path) -> ET.Element:
+    return ET.fromstring(  # noqa: S314 - the user's own file
+        _limits.read_bytes(path, _limits.CONFIGURATION)
+    )
 
 
 def _nothing_there(folder: str) -> LaunchError:
@@ -421,9 +448,17 @@ def _host_and_port(address: str, port: int) -> tuple[str, int]:
     return (host, int(said)) if colon and said.isdigit() else (address, port)
 
 
+def _said(error: HTTPError) -> bytes:
+    """The body of a refusal; nothing if that has no end."""
+    try:
+        return _limits.read_answer(error, seconds=_WHOLE)
+    except OSError:
+        return b""
+
+
 def _words(body: bytes) -> str:
     """What a RemoteException of Hadoop's says (WebHDFS and YARN's REST have one form)."""
     try:
-        return str(json.loads(body)["RemoteException"]["message"]).strip().partition("\n")[0]
+        return str(_parse.json(body)["RemoteException"]["message"]).strip().partition("\n")[0]
     except (ValueError, KeyError, TypeError):
         return ""

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat import _quoting, _trust
+from coffee_boat import _limits, _parse, _quoting, _trust
 from coffee_boat._run import redact, run
 
 if TYPE_CHECKING:
@@ -224,12 +224,9 @@ def _read(path: Path) -> Mapping[str, Any]:
     """A kubeconfig. It names programs to run, and files to send: one that others may write is not
     believed, though a variable names it.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        told = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        told = _parse.yaml(_limits.read_text(path, _limits.CONFIGURATION))
+    except (OSError, ValueError) as error:
         raise Unusable(f"{path} cannot be read: {_quoting.where(error)}") from None
     if not isinstance(told, Mapping):
         raise Unusable(f"{path} is no kubeconfig")
@@ -359,7 +356,7 @@ def _asked(plugin: _Plugin) -> _Kept:
     except OSError as error:
         return _failed(f": {error.strerror or error}")
     try:
-        status = dict(json.loads(done.stdout)["status"])
+        status = dict(_parse.json(done.stdout)["status"])
         credentials = {
             "token": status.get("token", ""),
             "certificate": status.get("clientCertificateData", ""),

@@ -6,22 +6,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlencode
 
-from coffee_boat import _kubeconfig
+from coffee_boat import _kubeconfig, _limits, _parse
 from coffee_boat._run import redact
 from coffee_boat.model import Finding, SparkFacts
-
-if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
 
 _CONNECT, _READ = 5.0, 15.0
 """Seconds for a connection with its TLS handshake, and without an answer.
 
 Each is tried twice: a busy apiserver is no reason to refuse a launch.
 """
+_WHOLE = 120.0
+"""Seconds for all of an answer: a list of all nodes of a large cluster."""
 _TAIL = 400
 """Lines of a log."""
 
@@ -35,6 +35,12 @@ ROLE = "spark-role"
 """Labels that Spark gives its pods: the application's id, and "driver" or "executor"
 (org.apache.spark.deploy.k8s.Constants).
 """
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    data: bytes
 
 
 class Unreachable(Exception):  # noqa: N818  (a state of the cluster)
@@ -173,16 +179,14 @@ class Apiserver:
     ) -> Mapping[str, Any]:
         answer = self._answer(method, path, body)
         try:
-            told = json.loads(answer.data)
+            told = _parse.json(answer.data)
         except ValueError:
             told = None
         if not isinstance(told, Mapping):
             raise Unreachable(f"{redact(self.access.server)} answers, but not as an apiserver does")
         return told
 
-    def _answer(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
-    ) -> BaseHTTPResponse:
+    def _answer(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> _Answer:
         import ssl
 
         from urllib3.exceptions import HTTPError
@@ -193,22 +197,27 @@ class Apiserver:
             "Content-Type": "application/json",
         }
         try:
-            answer: BaseHTTPResponse = self._pool.request(
+            answer = self._pool.request(
                 method,
                 f"{self.access.server.rstrip('/')}{path}",
                 headers=headers,
                 body=None if body is None else json.dumps(body),
+                preload_content=False,
             )
+            with closing(answer):
+                # as it is sent: none was asked to be packed
+                parts = answer.stream(1 << 16, decode_content=False)
+                told = _Answer(answer.status, _limits.joined(parts, seconds=_WHOLE))
         except (HTTPError, OSError) as error:
             last = _last(error)
             raise (Untrusted if isinstance(last, ssl.SSLCertVerificationError) else Unreachable)(
                 _words(last)
             ) from error
-        if answer.status == 401:
+        if told.status == 401:
             _kubeconfig.forget()
-        if answer.status >= 400:
-            raise Refused(answer.status, _said(answer))
-        return answer
+        if told.status >= 400:
+            raise Refused(told.status, _said(told))
+        return told
 
 
 def _pool(access: _kubeconfig.Access) -> Any:
@@ -253,9 +262,9 @@ def _words(error: BaseException) -> str:
     )
 
 
-def _said(answer: BaseHTTPResponse) -> str:
+def _said(answer: _Answer) -> str:
     try:
-        told = json.loads(answer.data)
+        told = _parse.json(answer.data)
     except ValueError:
         told = None
     message = told.get("message") if isinstance(told, Mapping) else None

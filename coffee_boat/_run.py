@@ -20,8 +20,13 @@ from coffee_boat import _secrets, _trust
 _CREDENTIALS = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)(?!git@[\w.\-]+(?:[:/]|$))[^/\s'\"]+@"
 )
-_TOKEN = re.compile(r"(?P<before>https?://[^\s'\"]*?/t/)[^/\s'\"]+")
-"""Of a conda server, in the path: https://host/t/TOKEN/channel."""
+_ADDRESS = re.compile(r"https?://[^\s'\"]+")
+_TOKEN = re.compile(r"(?<=/t/)[^/\s'\"]+")
+"""Of a conda server, in the path: https://host/t/TOKEN/channel.
+
+Each address is looked through once: one expression for both begins anew at each "http://" of a text
+that is full of them.
+"""
 _WITH_PARAMETERS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://|\?)[^\s'\"<>#]+")
 """A URL as far as its fragment; or the query alone, as messages about a connection have it ("with
 url: /x.whl?token=...").
@@ -46,9 +51,10 @@ def redact(text: str) -> str:
 
     All parameters lose their values: a name does not tell what is a secret (`sig`,
     `X-Amz-Signature`). Of fragments what pip does not know loses its value. Addresses that were
-    mistyped, and values that are called secret: _secrets.py."""
-    text = _secrets.without_logins(text)
-    bare = _TOKEN.sub(r"\g<before>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
+    mistyped, and values that are called secret: _secrets.py.
+    """
+    bare = _CREDENTIALS.sub(r"\g<scheme>***@", _secrets.without_logins(text))
+    bare = _ADDRESS.sub(lambda found: _TOKEN.sub("***", found[0], count=1), bare)
     bare = _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
     return _secrets.without_named(bare)
 

@@ -74,8 +74,8 @@ ON_EXECUTORS = (
     _Symptom(
         # Java hands what the kernel refuses as no program to /bin/sh (ENOEXEC, the JDK's
         # childproc.c), which reads the ELF file as a script.
-        r"(?P<program>[^\s:]+/bin/python[\d.]*): (?:(?:line )?\d+: (?:[Ss]yntax error|[^\n]*not"
-        r" found)|cannot execute binary file)[^\n]*",
+        r"(?<![^\s:])(?P<program>[^\s:]+/bin/python[\d.]*): "
+        r"(?:(?:line )?\d+: (?:[Ss]yntax error|[^\n]*not found)|cannot execute binary file)[^\n]*",
         "the executors' interpreter is for another architecture",
         "{program} was made for other processors than the node has, and a shell tried to read it",
         'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
@@ -192,7 +192,9 @@ AT_START = (
 
 
 OF_A_NODE = frozenset(symptom.what for symptom in ON_EXECUTORS if symptom.of_the_node)
-_NODE = re.compile(r"\((?P<node>\S+) executor (?P<executor>[\w-]+)\)")
+_TEXT, _LINE = 1 << 20, 2000
+"""Characters of a text, and of each line in it, that are looked through."""
+_NODE = re.compile(r"\((?P<node>[^\s(]+) executor (?P<executor>[\w-]+)\)")
 
 
 def explain(text: str) -> Finding | None:
@@ -210,7 +212,16 @@ def explain_start(text: str) -> Finding | None:
     return _first(text, AT_START)
 
 
+def _shortened(text: str) -> str:
+    """A task can put anything into its exception, and each expression looks at each line anew from
+    each place that it may begin at.
+    """
+    lines = text[:_TEXT].splitlines()
+    return "\n".join(line[:_LINE] for line in lines)
+
+
 def _first(text: str, symptoms: Iterable[_Symptom]) -> Finding | None:
+    text = _shortened(text)
     for symptom in symptoms:
         found = re.search(symptom.pattern, text)
         if found:

@@ -17,15 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from coffee_boat import _home, _trust
+from coffee_boat import _home, _limits, _parse, _trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Indexes
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 _FINDING = threading.Lock()
 """uv asks sysconfig, which two threads must not ask for the first time at once: one of them sees it
@@ -253,6 +247,6 @@ def _machine_files(environ: Mapping[str, str]) -> Iterator[Path]:
 
 def _table(path: Path) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return _parse.toml(_limits.read_text(path, _limits.PROJECT))
+    except (OSError, ValueError):
         return {}

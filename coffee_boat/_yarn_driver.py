@@ -31,7 +31,8 @@ _CHATTER = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) ")
 """As Spark's default log4j configuration begins a line."""
 _CONTEXT = re.compile(r"^={60,}$.*?^={60,}$\n?", re.DOTALL | re.MULTILINE)
 """How an executor is started, on a hundred lines; said by the application master at INFO."""
-_CONTENTS = re.compile(r"LogContents:\n(.*?)\n?End of LogType:", re.DOTALL)
+_BEGIN, _END = "LogContents:\n", "End of LogType:"
+"""Around a log's text, as the NodeManager sends it."""
 _BYTES, _LINES = "65536", 40
 
 Say = Callable[[str], None]
@@ -143,6 +144,12 @@ def log_tail(page: str, stream: str) -> str:
         f"{url.scheme}://{url.netloc}/ws/v1/node/containers/{container}/logs/{stream}",
         size=f"-{_BYTES}",
     ).decode("utf-8", "replace")
-    found = _CONTENTS.search(said)
-    lines = _CONTEXT.sub("", found[1] if found else said).splitlines()
+    lines = _CONTEXT.sub("", _contents(said)).splitlines()
     return "\n".join([line for line in lines if not _CHATTER.match(line)][-_LINES:]).strip("\n")
+
+
+def _contents(said: str) -> str:
+    """The log's own text; all where nothing is around it."""
+    _, begins, text = said.partition(_BEGIN)
+    text, ends, _ = text.partition(_END)
+    return text.removesuffix("\n") if begins and ends else said

@@ -500,19 +500,18 @@ def _logical_lines(text: str) -> Iterator[str]:
     """Lines without comments; one that ends with an odd number of backslashes goes on in the
     next.
     """
-    held = ""
+    held: list[str] = []
     for line in text.splitlines():
         part = line.lstrip(" \t\f")
-        if not held and (not part or part[0] in "#!"):
+        if not any(held) and (not part or part[0] in "#!"):
             continue
-        held += part
-        if (len(held) - len(held.rstrip("\\"))) % 2:
-            held = held[:-1]
+        if (len(part) - len(part.rstrip("\\"))) % 2:
+            held.append(part[:-1])
             continue
-        yield held
-        held = ""
-    if held:
-        yield held
+        yield "".join((*held, part))
+        held = []
+    if any(held):
+        yield "".join(held)
 
 
 def _unescaped(text: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from coffee_boat._credentials import credentials, origin
+from coffee_boat._limits import DOWNLOAD
 from coffee_boat._logs import redacted
 from coffee_boat._run import redact
 from coffee_boat.errors import BuildError
@@ -23,6 +24,7 @@ _BLOCK = 1 << 18
 _ATTEMPTS = 4
 """Of one file, each from its start: a proxy may cut a connection off."""
 _AGAIN = (429, 500, 502, 503, 504)
+_REDIRECTS = 30
 
 
 class Stopped(Exception):  # noqa: N818
@@ -51,6 +53,9 @@ class Downloads:
     def fetch(self, url: str, path: Path, *, sha256: str, size: int | None = None) -> None:
         """Write the file to `path`; it is whole and has the sha256 when this returns.
 
+        Args:
+            size: bytes, as the lock says it; no more are taken.
+
         Raises:
             BuildError: it cannot be fetched, or is not the file that was locked.
             Stopped: `stop` was called.
@@ -60,7 +65,7 @@ class Downloads:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 with redacted():
-                    digest, length = self._stream(url, path)
+                    digest, length = self._stream(url, path, size)
                 break
             except RequestException as error:
                 if attempt == _ATTEMPTS or not _passing(error):
@@ -70,23 +75,44 @@ class Downloads:
         if digest != sha256:
             raise _does_not_match(url, sha256, digest, size, length)
 
-    def _stream(self, url: str, path: Path) -> tuple[str, int]:
-        digest, length = hashlib.sha256(), 0
+    def _stream(self, url: str, path: Path, size: int | None) -> tuple[str, int]:
+        digest, length, most = hashlib.sha256(), 0, DOWNLOAD if size is None else size
         with self._open(url) as response, path.open("wb") as file:
             response.raise_for_status()
-            for block in response.iter_content(_BLOCK):
+            stated = response.headers.get("Content-Length", "")
+            if stated.isdecimal() and int(stated[:20]) > most:
+                raise _too_long(url, size, f"the server says {int(stated[:20]):,} bytes")
+            for block in _blocks(response):
                 if self._stop.is_set():
                     raise Stopped(url)
                 digest.update(block)
                 length += file.write(block)
+                if length > most:
+                    raise _too_long(url, size, "the server goes on sending")
         return digest.hexdigest(), length
 
     def _open(self, url: str) -> Response:
+        """The answer, its body not read yet; redirections are followed here, because requests reads
+        the whole body of each.
+        """
+        from requests import TooManyRedirects
+
+        for _ in range(_REDIRECTS):
+            response = self._ask(url)
+            target = _target(response)
+            if target is None:
+                return response
+            url = urljoin(url, target)
+            response.close()
+        raise TooManyRedirects(f"more than {_REDIRECTS} redirections")
+
+    def _ask(self, url: str) -> Response:
         settings = self._indexes
         proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else None
         return self._session().get(
             url,
             stream=True,
+            allow_redirects=False,
             timeout=settings.timeout,
             auth=self._logins.get(origin(url)),
             headers={
@@ -103,6 +129,8 @@ class Downloads:
 
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
+            # whatever it is told, it reads the body of an answer that leads elsewhere
+            self._local.session.get_redirect_target = lambda _: None
         session: Session = self._local.session
         return session
 
@@ -121,6 +149,26 @@ class Downloads:
             ),
         )
         return next((bundle for bundle in named if bundle), True)
+
+
+def _target(response: Response) -> str | None:
+    """Where an answer leads to."""
+    from requests.sessions import SessionRedirectMixin
+
+    return SessionRedirectMixin().get_redirect_target(response)
+
+
+def _blocks(response: Response) -> Iterator[bytes]:
+    """The body as it is sent: nothing is unpacked on the way, whatever Content-Encoding says, since
+    a hash is of the file, and a few bytes could become any number.
+    """
+    from requests.exceptions import ChunkedEncodingError
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield from response.raw.stream(_BLOCK, decode_content=False)
+    except HTTPError as error:
+        raise ChunkedEncodingError(error) from error
 
 
 def _passing(error: Exception) -> bool:
@@ -180,5 +228,21 @@ def _does_not_match(url: str, wanted: str, got: str, size: int | None, length: i
         "a fetched file does not match the lock",
         value=f"{redact(url)}: sha256 {got}{sizes}; the lock has {wanted}",
         cause="the file was replaced on the index, or a proxy answered with a page of its own",
+        cure="open the URL in a browser; if the file is right, make the lock again",
+    )
+
+
+def _too_long(url: str, size: int | None, found: str) -> BuildError:
+    if size is None:
+        return BuildError(
+            "a file of unknown size is too large to be fetched",
+            value=f"{redact(url)}: {found}; {DOWNLOAD:,} bytes are taken of what no lock bounds",
+            cause="the lock does not say its size, and a server may send without an end",
+            cure="write its size into the lock (size = ...), or download it and give its path",
+        )
+    return BuildError(
+        "a fetched file does not match the lock",
+        value=f"{redact(url)}: {found}; the lock has {size:,} bytes",
+        cause="the file was replaced on the index, or the server does not stop",
         cure="open the URL in a browser; if the file is right, make the lock again",
     )

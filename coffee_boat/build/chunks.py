@@ -12,7 +12,6 @@ import hashlib
 import os
 import stat
 import struct
-import sys
 import tarfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
@@ -42,11 +41,16 @@ _SMALL = 2048
 _SLICE = 1 << 17
 """Bytes inflated at a time.
 
-With smaller ones threads wait longer for each other than they work; 1 KiB of a hostile stream may
-become 1 MiB.
+With smaller ones threads wait longer for each other than they work.
 """
+_OUT = 1 << 23
+"""Bytes that come out at a time: 1 KiB of a hostile stream may become 1 MiB."""
 _LEVEL = 1
 _NO_NAMES = {"", ".", ".."}
+_LONGEST, _DEEPEST = 1024, 64
+"""Bytes of a name, and its parts: a node puts its own folder before it (PATH_MAX is 4096), and each
+folder of it is made.
+"""
 _HEAD = 64
 _LARGE = 8**11
 """Sizes from here on do not fit a tar header's field."""
@@ -192,7 +196,7 @@ class ChunkWriter:
     def _parents(self, name: str) -> None:
         if not is_plain(name):
             cause, cure = (
-                'it is absolute, has "." or ".." in it, or is too long',
+                'it is absolute, has "." or ".." in it, or is too long or too deep',
                 "rename the file, or leave its package out",
             )
             raise BuildError(
@@ -336,23 +340,30 @@ def inflate(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> bytes
     return b"".join(_inflated(name, raw, crc=crc, size=size))
 
 
+def inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Iterator[bytes]:
+    """As `inflate`, in blocks: a large file is never in memory whole."""
+    return _inflated(name, raw, crc=crc, size=size)
+
+
 def _inflated(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Iterator[bytes]:
     """The content of a raw deflate stream in blocks, checked to the last byte."""
     stream, length, check = isal_zlib.decompressobj(-15), 0, 0
     unreadable: Any = isal_zlib.error
     for start in range(0, len(raw), _SLICE):
-        try:
-            block = stream.decompress(
-                raw[start : start + _SLICE], min(size - length, sys.maxsize - 1) + 1
-            )  # one byte too many is enough to know
-        except unreadable as error:
-            raise _damaged(name, f"its deflate stream cannot be read: {error}") from error
-        length, check = length + len(block), isal_zlib.crc32(block, check)
-        if stream.unused_data or (stream.eof and start + _SLICE < len(raw)):
-            raise _damaged(name, "bytes follow its deflate stream")
-        if length > size:
-            break
-        yield block
+        waiting, full = raw[start : start + _SLICE], True
+        while full:
+            most = min(size - length, _OUT - 1) + 1  # one byte too many is enough to know
+            try:
+                block = stream.decompress(waiting, most)
+            except unreadable as error:
+                raise _damaged(name, f"its deflate stream cannot be read: {error}") from error
+            length, check = length + len(block), isal_zlib.crc32(block, check)
+            if stream.unused_data or (stream.eof and start + _SLICE < len(raw)):
+                raise _damaged(name, "bytes follow its deflate stream")
+            if length > size:
+                raise _damaged(name, f"its length is not the {size} bytes promised")
+            yield block
+            waiting, full = stream.unconsumed_tail, len(block) == most and not stream.eof
     if length != size:
         raise _damaged(name, f"its length is not the {size} bytes promised")
     if not stream.eof:
@@ -369,8 +380,13 @@ def is_plain(name: str) -> bool:
     return (
         _NO_NAMES.isdisjoint(parts)
         and "\0" not in name
-        and (len(os.fsencode(name)) <= 255 or all(len(os.fsencode(part)) <= 255 for part in parts))
+        and len(parts) <= _DEEPEST
+        and (len(encoded := os.fsencode(name)) <= 255 or _is_short(encoded))
     )
+
+
+def _is_short(name: bytes) -> bool:
+    return len(name) <= _LONGEST and all(len(part) <= 255 for part in name.split(b"/"))
 
 
 def is_inside(name: str, target: str) -> bool:

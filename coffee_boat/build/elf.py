@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from coffee_boat.errors import BuildError
 
@@ -45,6 +45,8 @@ _WEAK = 2
 """VER_FLG_WEAK (Linux Standard Base, symbol versioning): the loader does not insist on this
 version.
 """
+_READS, _BYTES = 200_000, 64 << 20
+"""How much of one file is looked at. A library takes some thousand reads."""
 _RELR = (2, 36)
 """The first glibc that defines GLIBC_ABI_DT_RELR and reads relative relocations in the new form."""
 
@@ -126,14 +128,20 @@ def parse(data: bytes, name: str) -> Elf:
     return _parsed(io.BytesIO(data), name)
 
 
+def parse_file(stream: BinaryIO, name: str) -> Elf:
+    """As `parse`, of an open file."""
+    return _parsed(stream, name)
+
+
 def _parsed(stream: BinaryIO, name: str) -> Elf:
     from elftools.common.exceptions import ELFError
     from elftools.construct.core import ConstructError
     from elftools.elf.elffile import ELFFile
 
     try:
-        return _described(ELFFile(stream))
+        return _described(ELFFile(cast("BinaryIO", _Counted(stream))))
     except (
+        _TooMuch,
         ELFError,
         ConstructError,
         ValueError,
@@ -148,6 +156,31 @@ def _parsed(stream: BinaryIO, name: str) -> Elf:
             cause=str(error) or type(error).__name__,
             cure="reinstall what the file belongs to",
         ) from error
+
+
+class _TooMuch(Exception):  # noqa: N818  (an error of this file only)
+    pass
+
+
+class _Counted:
+    """A stream that is read for so long only: tables of a hostile file have 2^64 entries, or each
+    begins where it ends.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._reads = self._bytes = 0
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self._reads += 1
+        if not 0 <= size <= _BYTES:
+            raise _TooMuch(f"a table of it claims {size:,} bytes, {_BYTES:,} are read")
+        data = self._stream.read(size)
+        self._bytes += len(data)
+        if self._reads > _READS or self._bytes > _BYTES:
+            raise _TooMuch(f"its tables have more than {_READS:,} entries, or {_BYTES:,} bytes")
+        return data
 
 
 def _described(file: Any) -> Elf:

@@ -8,7 +8,6 @@ its chunk is made; the store then keeps the verdict with the chunk.
 
 from __future__ import annotations
 
-import bz2
 import csv
 import hashlib
 import io
@@ -16,10 +15,10 @@ import json
 import os
 import posixpath
 import stat
-import struct
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +27,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from coffee_boat._digest import file_digest
 from coffee_boat._store import Store
-from coffee_boat.build import areas, elf, scripts
+from coffee_boat.build import areas, elf, members, scripts
 from coffee_boat.build.areas import Areas
 from coffee_boat.build.chunks import (
     ChunkWriter,
     Content,
     folders_of,
-    inflate,
     is_inside,
     is_plain,
     make,
@@ -51,17 +49,6 @@ LAYOUT = 3
 INSTALLER = b"coffee_boat\n"
 
 _SHOWN = 3
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_ENCRYPTED, _UTF8 = 0x1, 0x800
-_METHODS: dict[int, Callable[[memoryview], bytes]] = {
-    zipfile.ZIP_STORED: bytes,
-    zipfile.ZIP_DEFLATED: bytes,
-    zipfile.ZIP_BZIP2: bz2.decompress,
-}
-"""How members are read that are not copied as they are.
-
-LZMA in a zip has a header of its own, and no tool makes such wheels.
-"""
 _OURS = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
 """Written anew, or signatures of a RECORD that is no more."""
 _ALGORITHMS = {"sha256", "sha384", "sha512"}
@@ -237,8 +224,11 @@ class _Install:
             UnicodeDecodeError,
             EOFError,
             zlib.error,
+            csv.Error,
         ) as error:
             raise self._broken(str(error)) from error
+        except RecursionError:  # of email's parser: parts within parts
+            raise self._broken("its metadata is nested too deeply") from None
 
     def _write(
         self, writer: ChunkWriter, stream: BinaryIO, archive: zipfile.ZipFile, dist_info: str
@@ -351,7 +341,7 @@ class _Install:
     ) -> None:
         info = place.info
         try:
-            raw = _raw(stream, info)
+            raw = members.raw(stream, info)
             content = self._write_body(writer, place, raw)
             problem = _contradiction(info, raw, content, recorded.get(info.filename))
         except (BuildError, zipfile.BadZipFile) as error:
@@ -363,21 +353,24 @@ class _Install:
 
     def _write_body(self, writer: ChunkWriter, place: _Place, raw: memoryview) -> Content:
         info, is_link = place.info, stat.S_ISLNK(place.mode)
-        if info.compress_type == zipfile.ZIP_DEFLATED and not place.script and not is_link:
+        if is_link:
+            target = members.link_target(info, raw)
+            self._link(writer, place, target)
+            return Content.of(target.encode("utf-8"))
+        if place.script and members.starts_with(info, raw, scripts.FOR_PYTHON):
+            data = members.whole(info, raw, most=members.SMALL, kind="a script for Python")
+            self._put(
+                writer, place.name, scripts.relocatable(data, self._target.minor), executable=True
+            )
+            return Content.of(data)
+        if info.compress_type == zipfile.ZIP_DEFLATED:
             content = writer.deflated(
                 place.name, raw, crc=info.CRC, size=info.file_size, executable=place.executable
             )
             self._row(place.name, content.hash, info.file_size)
             return content
-        data = _body(info, raw)
-        if is_link:
-            self._link(writer, place, data.decode("utf-8"))
-        elif place.script and scripts.is_for_python(data):
-            self._put(
-                writer, place.name, scripts.relocatable(data, self._target.minor), executable=True
-            )
-        else:
-            self._put(writer, place.name, data, executable=place.executable)
+        data = members.whole(info, raw)
+        self._put(writer, place.name, data, executable=place.executable)
         return Content.of(data)
 
     def _link(self, writer: ChunkWriter, place: _Place, target: str) -> None:
@@ -411,14 +404,8 @@ class _Install:
     # checks
 
     def _check_readable(self, archive: zipfile.ZipFile) -> None:
-        for info in archive.infolist():
-            if info.flag_bits & _ENCRYPTED:
-                self._issue(info.filename, "it is encrypted")
-            elif info.compress_type not in _METHODS:
-                self._issue(
-                    info.filename,
-                    f"it is compressed by method {info.compress_type}, which nothing here reads",
-                )
+        for member, reason in members.issues(archive, self._wheel.stat().st_size):
+            self._issue(member, reason)
         self._raise_issues()
 
     def _check_metadata(self, archive: zipfile.ZipFile, dist_info: str) -> None:
@@ -430,7 +417,9 @@ class _Install:
             self._issue(
                 f"{dist_info}/WHEEL", f"Wheel-Version is {version or 'missing'}, only 1.x is known"
             )
-        metadata = parse_metadata_file(self._text(archive, f"{dist_info}/METADATA"))
+        metadata = parse_metadata_file(
+            self._text(archive, f"{dist_info}/METADATA", members.METADATA)
+        )
         self.requires = [str(text) for text in metadata.get_all("Requires-Dist", [])]
         if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
             self._issue(
@@ -445,7 +434,9 @@ class _Install:
 
         return {
             path: (digest, size)
-            for path, digest, size in parse_record_file(self._text(archive, name).splitlines())
+            for path, digest, size in parse_record_file(
+                self._text(archive, name, members.RECORD).splitlines()
+            )
         }
 
     def _check_tree(self, names: Iterable[str]) -> None:
@@ -494,13 +485,11 @@ class _Install:
             self._raise_issues()
         if promised is not None:
             return promised
-        return max(
-            (elf.parse(archive.read(info), info.filename).glibc for info in fitting), default=(0, 0)
-        )
+        return max((_glibc(archive, info) for info in fitting), default=(0, 0))
 
-    def _text(self, archive: zipfile.ZipFile, name: str) -> str:
+    def _text(self, archive: zipfile.ZipFile, name: str, most: int = members.SMALL) -> str:
         try:
-            return archive.read(name).decode("utf-8")
+            return members.read(archive, name, most=most).decode("utf-8")
         except KeyError:
             raise self._broken(f"it has no {name}") from None
 
@@ -535,28 +524,12 @@ def _for_others(wheel: str, others: Sequence[tuple[str, str]], architecture: str
     )
 
 
-def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
-    """A member's bytes as they lie in the zip."""
-    name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
-    stream.seek(info.header_offset)
-    block = stream.read(
-        _LOCAL_HEADER.size + len(name) + info.compress_size
-    )  # few local headers have more
-    if len(block) < _LOCAL_HEADER.size or not block.startswith(b"PK\x03\x04"):
-        raise zipfile.BadZipFile("it has no local header")
-    *_, name_length, extra_length = _LOCAL_HEADER.unpack_from(block)
-    name_end = _LOCAL_HEADER.size + name_length
-    if block[_LOCAL_HEADER.size : name_end] != name:
-        raise zipfile.BadZipFile(
-            f"its local header calls it {block[_LOCAL_HEADER.size : name_end]!r}"
-        )
-    start = name_end + extra_length
-    end = start + info.compress_size
-    if len(block) < end:
-        block += stream.read(end - len(block))
-    if len(block) < end:
-        raise zipfile.BadZipFile("the wheel ends before it does")
-    return memoryview(block)[start:end]
+def _glibc(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, int]:
+    """The glibc that a binary needs; by way of a file, since libraries may have gigabytes."""
+    with tempfile.TemporaryFile() as copy:
+        for block in members.blocks(info, members.raw(members.stream_of(archive), info)):
+            copy.write(block)
+        return elf.parse_file(copy, info.filename).glibc
 
 
 def _contradiction(
@@ -574,22 +547,16 @@ def _contradiction(
     found = (
         content.hash
         if algorithm == "sha256"
-        else recorded_hash(algorithm, hashlib.new(algorithm, _body(info, raw)).digest())
+        else recorded_hash(algorithm, _digest(algorithm, members.blocks(info, raw)))
     )
     return "" if written.rstrip("=") == found else "its content is not what RECORD says"
 
 
-def _body(info: zipfile.ZipInfo, raw: memoryview) -> bytes:
-    """A member's content, checked."""
-    if info.compress_type == zipfile.ZIP_DEFLATED:
-        return inflate(info.filename, raw, crc=info.CRC, size=info.file_size)
-    try:
-        data = _METHODS[info.compress_type](raw)
-    except (OSError, ValueError, EOFError) as error:
-        raise zipfile.BadZipFile(f"it cannot be read: {error}") from error
-    if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
-        raise zipfile.BadZipFile("its CRC-32 or its length is not what the zip says")
-    return data
+def _digest(algorithm: str, blocks: Iterable[bytes]) -> bytes:
+    digest = hashlib.new(algorithm)
+    for block in blocks:
+        digest.update(block)
+    return digest.digest()
 
 
 def _is_data(name: str) -> bool:

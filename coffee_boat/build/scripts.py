@@ -11,6 +11,7 @@ import configparser
 import re
 from collections.abc import Iterator
 
+from coffee_boat import _limits
 from coffee_boat.errors import BuildError
 
 # `''':'` is `:` to a shell and the start of a string to Python; a shell never reads what follows
@@ -25,6 +26,10 @@ python=$here/python{minor}
 exec "$python" "$0" "$@"
 '''
 """
+FOR_PYTHON = b"#!python"
+"""What a script begins with whose first line installers replace (binary distribution format)."""
+_SCRIPTS = 10_000
+"""Entries of an entry_points.txt."""
 _INTERPRETER = re.compile(r"bin/python[\d.]*")
 
 
@@ -39,10 +44,8 @@ def relocatable(source: bytes, minor: str) -> bytes:
 
 
 def is_for_python(source: bytes) -> bool:
-    """True if installers replace the script's first line: `#!python` or `#!pythonw` (binary
-    distribution format).
-    """
-    return source.startswith(b"#!python")
+    """True if installers replace the script's first line: `#!python` or `#!pythonw`."""
+    return source.startswith(FOR_PYTHON)
 
 
 def is_interpreter(name: str) -> bool:
@@ -61,12 +64,16 @@ def entry_points(text: str, wheel: str, minor: str) -> Iterator[tuple[str, bytes
     from installer.utils import parse_entrypoints
 
     try:
+        _limits.check_lines(text)
         found = list(parse_entrypoints(text))
     except (
+        _limits.TooMuch,
         configparser.Error,
         AssertionError,
     ) as error:  # installer asserts that each entry is "module:attribute"
         raise _unreadable(wheel, str(error) or 'an entry is not "module:attribute"') from error
+    if len(found) > _SCRIPTS:
+        raise _unreadable(wheel, f"it has {len(found):,} scripts, at most {_SCRIPTS:,} are made")
     for name, module, attribute, section in found:
         if "/" in name or name in ("", ".", "..") or is_interpreter(f"bin/{name}"):
             raise _unreadable(wheel, f"a script cannot be called {name!r}")
@@ -84,7 +91,7 @@ def _with_docstring(body: bytes) -> bytes:
     """
     try:
         statements = ast.parse(body).body
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last of the parser's stack
         return body
     if not statements or not _is_string(statements[0]):
         return body

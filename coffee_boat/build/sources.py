@@ -7,22 +7,31 @@ would lose: tags for versions, submodules, and one way to log in.
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
-from coffee_boat import _host, _uv
+from coffee_boat import _host, _limits, _uv
 from coffee_boat._credentials import git_environment
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
 from coffee_boat._files import local_path
 from coffee_boat._run import Ran, run
+from coffee_boat._sizes import human_bytes
 from coffee_boat._store import Store
+from coffee_boat.build import members
 from coffee_boat.build._http import Downloads
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes, Pin, Target
@@ -30,6 +39,9 @@ from coffee_boat.model import Indexes, Pin, Target
 _LAYOUT = 1
 """Of how wheels are built: another number builds all again."""
 _TIMEOUT = 7200.0
+_HEADER = 16 << 20
+"""The most bytes of a tar's own header."""
+_UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, lzma.LZMAError, zlib.error)
 _EPOCH = "315532800"
 """1980-01-01, the first moment that a zip file can hold."""
 
@@ -83,6 +95,7 @@ class Builder:
         if pin.kind == "directory":
             return _copied(pin, folder) / pin.subdirectory
         archive = self._archive(pin, folder / Path(pin.filename or "source.tar.gz").name)
+        _check(pin, archive)
         return (
             _unpacked(pin, archive, folder / "unpacked") / pin.subdirectory
             if pin.subdirectory
@@ -252,6 +265,82 @@ def _copied(pin: Pin, folder: Path) -> Path:
     return copy
 
 
+def _check(pin: Pin, archive: Path) -> None:
+    """That a source archive does not become more than its size allows: what builds it has no
+    bounds.
+
+    Raises:
+        BuildError: it does, or cannot be read.
+    """
+    packed = archive.stat().st_size
+    most = _limits.unpacked(packed)
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as zipped:
+                found = list(members.issues(zipped, packed))
+            if found:
+                raise zipfile.BadZipFile(": ".join(found[0]))
+        else:
+            with _opened(archive) as tar:
+                for member in tar:
+                    if member.size > most:  # a sparse file's is not in the archive
+                        raise tarfile.ReadError(_too_much(packed))
+    except _UNREADABLE as error:
+        raise _failed(pin, f"the archive cannot be unpacked: {error}") from error
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """A tar, in any compression, within its bounds."""
+    with archive.open("rb") as stream:
+        head = stream.read(6)
+    openers: dict[bytes, Callable[..., Any]] = {
+        b"\x1f\x8b": gzip.open,
+        b"BZh": bz2.open,
+        b"\xfd7zXZ\0": lzma.open,
+    }
+    opener: Callable[..., Any] = next(
+        (found for magic, found in openers.items() if head.startswith(magic)), open
+    )
+    with opener(archive, "rb") as plain:
+        bounded = _Bounded(cast("BinaryIO", plain), archive.stat().st_size)
+        with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r:") as tar:
+            yield tar
+
+
+class _Bounded:
+    """An unpacked stream that ends with an error where it goes on for too long; and whose headers
+    are of a sane size, since tarfile takes them into memory whole.
+    """
+
+    def __init__(self, stream: BinaryIO, packed: int) -> None:
+        self._stream, self._packed = stream, packed
+        self.tell = stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _HEADER:
+            raise tarfile.ReadError(f"a header claims {size:,} bytes, {_HEADER:,} are read")
+        self._check(self._stream.tell() + size)
+        return self._stream.read(size)
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_SET:
+            self._check(place)
+        return self._stream.seek(place, whence)
+
+    def _check(self, place: int) -> None:
+        if place > _limits.unpacked(self._packed):
+            raise tarfile.ReadError(_too_much(self._packed))
+
+
+def _too_much(packed: int) -> str:
+    return (
+        f"an archive of {packed:,} bytes may hold {human_bytes(_limits.unpacked(packed))} here"
+        f" ({human_bytes(_limits.UNPACKED_FREE)}, or {_limits.UNPACKED} times its size), and this"
+        " one has more"
+    )
+
+
 def _unpacked(pin: Pin, archive: Path, folder: Path) -> Path:
     """The one folder that the archive holds; never writes outside of `folder`."""
     try:
@@ -259,9 +348,9 @@ def _unpacked(pin: Pin, archive: Path, folder: Path) -> Path:
             with zipfile.ZipFile(archive) as zipped:
                 zipped.extractall(folder)  # noqa: S202  # ZipFile drops .. and absolute names itself
         else:
-            with tarfile.open(archive) as tar:
+            with _opened(archive) as tar:
                 _extract(tar, folder)
-    except (tarfile.TarError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise _failed(pin, f"the archive cannot be unpacked: {error}") from error
     inside = [path for path in folder.iterdir() if path.is_dir()]
     return inside[0] if len(inside) == 1 else folder

@@ -14,15 +14,24 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coffee_boat import _uv
 from coffee_boat._files import local_path
 from coffee_boat._store import Store
+from coffee_boat.build import members
 from coffee_boat.build._http import Downloads
 from coffee_boat.build.sources import Builder, built, local_file, offline
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Indexes, Lock, Pin
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+_EVALUATED = 200_000
+"""Markers of one package that are evaluated: its requirements times its extras. The largest known
+have some hundred of each.
+"""
 _PARALLEL = 6
 """Downloads at once; more gains nothing from one index."""
 
@@ -102,7 +111,8 @@ def requires(
     Raises:
         BuildError: it is no wheel.
     """
-    return tuple(sorted(_needs(_requires_dist(wheel), environment, frozenset(extras))))
+    needs = _Needs(wheel.name, _requires_dist(wheel), environment)
+    return tuple(sorted(needs.with_extras(frozenset(extras))))
 
 
 def with_versions(lock: Lock, wheels: Mapping[str, Path]) -> Lock:
@@ -152,11 +162,12 @@ def with_edges(
     said = {
         pin.name: _recalled(wheels[pin.name], pin, store) for pin in lock.pins if pin.name in wheels
     }
+    needs = {name: _Needs(name, texts, environment) for name, texts in said.items()}
     edges: dict[str, dict[str, frozenset[str]]] = {}
     waiting = sorted(wheels)
     while waiting:
         name = waiting.pop()
-        edges[name] = _needs(said[name], environment, asked.get(name, frozenset()))
+        edges[name] = needs[name].with_extras(asked.get(name, frozenset()))
         for needed, wanted in edges[name].items():
             if wanted - asked.get(needed, frozenset()):
                 asked[needed] = asked.get(needed, frozenset()) | wanted
@@ -229,30 +240,66 @@ def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str]
 # metadata
 
 
-def _needs(
-    requires_dist: Iterable[str], environment: Mapping[str, str], extras: frozenset[str]
-) -> dict[str, frozenset[str]]:
-    """Normalized name -> the extras that are asked of it."""
-    from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.utils import canonicalize_name
+class _Needs:
+    """What a package says that it needs, as more and more extras are asked of it: extras name each
+    other, so each requirement is read once, and evaluated once for each extra.
+    """
 
-    needs: dict[str, frozenset[str]] = {}
-    for text in requires_dist:
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:  # old metadata; its name is what matters here
-            needs.setdefault(
-                canonicalize_name(re.split(r"[^A-Za-z0-9._-]", text.strip(), maxsplit=1)[0]),
-                frozenset(),
+    def __init__(
+        self, package: str, requires_dist: Iterable[str], environment: Mapping[str, str]
+    ) -> None:
+        from packaging.requirements import InvalidRequirement, Requirement
+        from packaging.utils import canonicalize_name
+
+        self._package, self._environment = package, environment
+        self._found: dict[str, frozenset[str]] = {}
+        """Normalized name -> the extras that are asked of it."""
+        self._conditional: list[Requirement] = []
+        self._seen: set[str] = set()
+        self._evaluated = 0
+        for text in requires_dist:
+            try:
+                requirement = Requirement(text)
+            except InvalidRequirement:  # old metadata; its name is what matters here
+                name = re.split(r"[^A-Za-z0-9._-]", text.strip(), maxsplit=1)[0]
+                self._found.setdefault(canonicalize_name(name), frozenset())
+                continue
+            if requirement.marker is None:
+                self._take(requirement)
+            else:
+                self._conditional.append(requirement)
+
+    def with_extras(self, extras: frozenset[str]) -> dict[str, frozenset[str]]:
+        """Normalized name -> the extras that are asked of it, with some of its own; with each call
+        there may be more of them.
+
+        Raises:
+            BuildError: there are more than anybody needs.
+        """
+        new = {"", *extras} - self._seen
+        self._seen |= new
+        self._evaluated += len(new) * len(self._conditional)
+        if self._evaluated > _EVALUATED:
+            raise BuildError(
+                "a package has more extras and requirements than are looked through",
+                value=f"{self._package}: {len(self._conditional):,} requirements with markers,"
+                f" {len(self._seen):,} extras",
+                cause=f"at most {_EVALUATED:,} pairs of them are",
+                cure="ask for fewer of its extras, or take another version",
             )
-            continue
-        marker = requirement.marker
-        if marker is None or any(
-            marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)
-        ):
-            name = canonicalize_name(requirement.name)
-            needs[name] = needs.get(name, frozenset()) | requirement.extras
-    return needs
+        for requirement in self._conditional:
+            marker = requirement.marker
+            if marker is not None and any(
+                marker.evaluate({**self._environment, "extra": extra}) for extra in new
+            ):
+                self._take(requirement)
+        return self._found
+
+    def _take(self, requirement: Requirement) -> None:
+        from packaging.utils import canonicalize_name
+
+        name = canonicalize_name(requirement.name)
+        self._found[name] = self._found.get(name, frozenset()) | requirement.extras
 
 
 def _recalled(wheel: Path, pin: Pin, store: Store) -> list[str]:
@@ -270,7 +317,15 @@ def _requires_dist(wheel: Path) -> list[str]:
     """The requirements in a wheel's metadata, as they are written there."""
     from packaging.metadata import parse_email
 
-    raw, _ = parse_email(_metadata(wheel))
+    try:
+        raw, _ = parse_email(_metadata(wheel))
+    except RecursionError:
+        raise BuildError(
+            "the metadata of a wheel cannot be read",
+            value=str(wheel),
+            cause="it is nested too deeply",
+            cure="take another version",
+        ) from None
     return raw.get("requires_dist", [])
 
 
@@ -282,12 +337,12 @@ def _metadata(wheel: Path) -> bytes:
                 for name in archive.namelist()
                 if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)
             )
-            return archive.read(inside)
+            return members.read(archive, inside, most=members.METADATA)
     except (zipfile.BadZipFile, StopIteration) as error:
         raise BuildError(
             "not a wheel",
             value=str(wheel),
-            cause="it is no zip file, or has no METADATA",
+            cause=str(error) or "it has no METADATA",
             cure="build it again, or take another version",
         ) from error
 

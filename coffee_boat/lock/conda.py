@@ -786,7 +786,7 @@ def cleaned(text: str) -> str:
 
 def _reason(told: str, wish: Wish, gateway: Gateway) -> tuple[str, str, str]:
     """What happened, the usual cause, and what to type."""
-    if found := re.search(r"__(\w+)[^\n]*no candidates were found", told):
+    if found := re.search(r"__(\w+)", _line_with("no candidates were found", told)):
         cure = (
             'say what the nodes are: platform="manylinux_2_28_x86_64" for glibc,'
             f" CONDA_OVERRIDE_{found[1].upper()}=... for others"
@@ -859,3 +859,7 @@ def _if_flexible(wish: Wish, gateway: Gateway) -> str:
         )
         or "for what they need"
     )
+
+
+def _line_with(words: str, told: str) -> str:
+    return next((line for line in told.splitlines() if words in line), "")

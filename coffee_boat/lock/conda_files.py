@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
 
-from coffee_boat import _conda, _quoting
+from coffee_boat import _conda, _limits, _quoting
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._credentials import without_credentials
 from coffee_boat._digest import file_digest, tree_digest
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from rattler import Environment, LockPlatform, RepoDataRecord
 
 _EXPLICIT = "@EXPLICIT"
+_LONGEST = 2_000
+"""Characters of what a package needs; rattler's parser ends the process at 100,000 brackets."""
 _AGAIN = (
     "make the lock again for this target: `boat lock -o pixi.lock`, or `pixi lock` with the"
     " platform among its platforms"
@@ -41,12 +43,18 @@ def holds_conda(path: Path) -> bool:
     none.
     """
     try:
-        text = path.read_text("utf-8")
+        text = _limits.read_text(path, _limits.LOCK)
+    except _limits.TooMuch as error:
+        raise _too_large(path, error) from error
     except (OSError, UnicodeDecodeError):
         return False
     return any(line.strip() == _EXPLICIT for line in text.splitlines()) or text.lstrip().startswith(
         ("version:", "---\nversion:")
     )
+
+
+def _too_large(path: Path, error: _limits.TooMuch) -> LockError:
+    return LockError("the lock file cannot be read", value=str(path), cause=str(error), cure=_AGAIN)
 
 
 def read(
@@ -147,7 +155,7 @@ def refuse_too_new(lock: Lock, name: str) -> None:
         (pin, module.MatchSpec(text))
         for pin in lock.conda
         for text in _depends(pin)
-        if text.startswith("__glibc")
+        if text.startswith("__glibc") and len(text) <= _LONGEST
     ]
     wrong = [
         f"{pin.name} {pin.version} needs {spec}"

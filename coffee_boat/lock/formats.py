@@ -6,13 +6,12 @@ what was asked for by name, a folder's digest.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat import _quoting
+from coffee_boat import _limits, _parse, _quoting
 from coffee_boat._credentials import without_credentials, without_query
 from coffee_boat._digest import tree_digest
 from coffee_boat._files import local_path
@@ -20,11 +19,6 @@ from coffee_boat.errors import LockError
 from coffee_boat.lock import spark
 from coffee_boat.lock.target import environment, tags
 from coffee_boat.model import Finding, Lock, Pin, SourceKind, Target
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from packaging.pylock import (
@@ -59,8 +53,8 @@ def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> L
     """
     text, name, base = _content(source)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = _parse.toml(text)
+    except ValueError as error:
         raise LockError(
             "the lock file is not TOML",
             value=name,
@@ -160,7 +154,7 @@ def _content(source: str | Path) -> tuple[str, str, Path]:
         return source, "the lock", Path.cwd()
     path = Path(source).expanduser().absolute()
     try:
-        return path.read_text("utf-8"), str(path), path.parent
+        return _limits.read_text(path, _limits.LOCK), str(path), path.parent
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(
             "the lock file cannot be read",
@@ -276,10 +270,11 @@ def _version_in(filename: str) -> str:
 def _static_version(project: Path) -> str:
     """The version that pyproject.toml states; empty if only a build tells."""
     try:
-        table = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
-    except (FileNotFoundError, tomllib.TOMLDecodeError):
+        table = _parse.toml(_limits.read_text(project / "pyproject.toml", _limits.PROJECT))
+    except (OSError, ValueError):
         return ""
-    return str(table.get("project", {}).get("version", ""))
+    said = table.get("project", {})
+    return str(said.get("version", "")) if isinstance(said, dict) else ""
 
 
 def _url(url: str | None, path: str | None, base: Path) -> str:

@@ -16,7 +16,6 @@ import hashlib
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat import _uv
+from coffee_boat import _limits, _parse, _uv
 from coffee_boat._credentials import git_environment, without_credentials
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
 from coffee_boat._files import local_path_or_none
@@ -36,11 +35,6 @@ from coffee_boat._store import Store
 from coffee_boat.errors import LockError, SettingsError, StoreError
 from coffee_boat.lock import explain, formats, spark
 from coffee_boat.model import Finding, Indexes, Lock, Manifest, Pin, Requirement, Target, digest_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 Guess = Callable[[], "Lock | None"]
 
@@ -590,9 +584,10 @@ def _built_folders(manifest: Manifest) -> list[Path]:
 
 def _is_static(project: Path) -> bool:
     try:
-        table = tomllib.loads((project / "pyproject.toml").read_text("utf-8")).get("project", {})
-    except (OSError, tomllib.TOMLDecodeError):
+        document = _parse.toml(_limits.read_text(project / "pyproject.toml", _limits.PROJECT))
+    except (OSError, ValueError):
         return False
+    table = document.get("project", {})
     return "version" in table and not {"dependencies", "optional-dependencies"} & set(
         table.get("dynamic", ())
     )
@@ -618,7 +613,7 @@ def _is_missing(place: str) -> bool:
 
 
 def _pins(request: _Request, desk: _Desk) -> tuple[Pin, ...]:
-    document: dict[str, Any] = tomllib.loads(desk.output.read_text("utf-8"))
+    document = _parse.toml(desk.output.read_text("utf-8"))
     allowed = _hashes(request.manifest)
     for package in document.get("packages", ()):
         _restrict(package, allowed.get(package["name"], frozenset()))
@@ -630,15 +625,11 @@ def _pins(request: _Request, desk: _Desk) -> tuple[Pin, ...]:
 
 def _hashes(manifest: Manifest) -> dict[str, frozenset[str]]:
     """Name -> the hashes that the user allows, for those that have some."""
-    named = [
-        (r.name, r.hashes)
-        for r in (*manifest.requirements, *manifest.constraints)
-        if r.name and r.hashes
-    ]
-    return {
-        name: frozenset(h for other, hashes in named if other == name for h in hashes)
-        for name, _ in named
-    }
+    allowed: dict[str, set[str]] = {}
+    for r in (*manifest.requirements, *manifest.constraints):
+        if r.name and r.hashes:
+            allowed.setdefault(r.name, set()).update(r.hashes)
+    return {name: frozenset(hashes) for name, hashes in allowed.items()}
 
 
 def _restrict(package: dict[str, Any], allowed: frozenset[str]) -> None:

@@ -37,6 +37,8 @@ LOOK = (
 getconf says "glibc 2.36"; ldd ends its first line with the version, or with "musl libc (x86_64)".
 """
 _SAID = re.compile(r"NODE (?P<host>\S+) (?P<architecture>\S+) ?(?P<library>.*)")
+_LINE = 300
+"""Characters of what a node says of its C library."""
 _GLIBC = re.compile(r"(?:glibc|GLIBC|GNU libc|ldd \().*?(?P<major>\d+)\.(?P<minor>\d+)\s*$")
 
 
@@ -119,5 +121,5 @@ def _submit(context: Any, group: str, lines: list[str]) -> None:
 
 
 def _version(library: str) -> tuple[int, int] | None:
-    found = _GLIBC.search(library)
+    found = _GLIBC.search(library[:_LINE])
     return None if found is None else (int(found["major"]), int(found["minor"]))

@@ -8,13 +8,12 @@ Fields: org.apache.spark.deploy.JsonProtocol.writeMasterState.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from coffee_boat import _symptoms
+from coffee_boat import _limits, _parse, _symptoms
 from coffee_boat._run import redact
 from coffee_boat._sizes import GIB, MIB, human_bytes, spark_bytes
 from coffee_boat.errors import LaunchError
@@ -26,6 +25,8 @@ _FIND, _READ = 0.2, 2.0
 """Seconds for a connection to the UI, which may be elsewhere, or behind a firewall that drops what
 it does not let through; and for each read from it.
 """
+_WHOLE = 30.0
+"""Seconds for all of an answer."""
 _LOG_BYTES = 65536
 _UNHEARD_AFTER = 60_000
 """Milliseconds that an application may have executors which do not report: their JVMs start."""
@@ -223,7 +224,9 @@ def _page(ui: str, path: str) -> bytes | None:
             connection.sock.settimeout(_READ)
             connection.request("GET", path)
             answer = connection.getresponse()
-            return answer.read() if answer.status == http.client.OK else None
+            if answer.status != http.client.OK:
+                return None
+            return _limits.read_answer(answer, seconds=_WHOLE)
     except (
         OSError,
         UnicodeError,
@@ -234,7 +237,7 @@ def _page(ui: str, path: str) -> bytes | None:
 
 def _json(page: bytes | None) -> Mapping[str, Any] | None:
     try:
-        said = json.loads(page or b"null")
+        said = _parse.json(page or b"null")
     except ValueError:
         return None
     return said if isinstance(said, Mapping) else None

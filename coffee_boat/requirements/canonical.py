@@ -15,6 +15,13 @@ from coffee_boat.model import CondaRequirement, Finding, Indexes, Manifest, Requ
 from coffee_boat.requirements import single
 
 _AND = ", "
+_BOUNDS = 100
+"""Different bounds on one package: what looks whether a version is left takes more than the square
+of their number.
+"""
+_PAIRS = 100
+"""Requirements of one package that are compared in pairs, to name the two that clash."""
+_SHOWN = 3
 
 
 def merge(manifests: Iterable[Manifest]) -> Manifest:
@@ -44,11 +51,8 @@ def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
     constraints = [_bare(c) for c in manifest.constraints if _applies(c, environment, [])]
     _check(requirements, constraints)
     united = [_united(group) for group in _by_identity(requirements)]
-    bounds = [
-        _bound(r)
-        for r in requirements
-        if not r.url and r.specifier and any(u.url and u.name == r.name for u in united)
-    ]
+    placed = {u.name for u in united if u.url}
+    bounds = [_bound(r) for r in requirements if not r.url and r.specifier and r.name in placed]
     limits = [_united(group) for group in _by_identity([*constraints, *bounds])]
     return replace(
         manifest, requirements=tuple(united), constraints=tuple(limits), findings=tuple(findings)
@@ -157,7 +161,7 @@ def _applies(
 
 
 def _bare(requirement: Requirement) -> Requirement:
-    return single.render(replace(requirement, marker=""))
+    return single.render(replace(requirement, marker="")) if requirement.marker else requirement
 
 
 # many of one name
@@ -168,6 +172,8 @@ def _united(same: list[Requirement]) -> Requirement:
 
     One that names a place stands for all; the others bound it.
     """
+    if len(same) == 1:
+        return same[0]
     first = next((r for r in same if r.url), same[0])
     together = SpecifierSet(",".join(r.specifier for r in same if r.specifier))
     return single.render(
@@ -205,11 +211,23 @@ def _check(requirements: Iterable[Requirement], constraints: Iterable[Requiremen
 
 def _check_group(same: list[Requirement]) -> None:
     """Name the two that clash, where two suffice; otherwise all."""
-    for clashing in (*combinations(same, 2), tuple(same)):
+    bounds = {bound for r in same for bound in r.specifier.split(",")}
+    if len(bounds) > _BOUNDS:
+        raise RequirementError(
+            "one package has more bounds than are compared",
+            value=f"{same[0].name}: {len(bounds):,}, at most {_BOUNDS}",
+            cause=f"the first of them: {_shown(same[0])}",
+            cure=f'write them as a range: "{same[0].name}>=1,<2"',
+        )
+    if not _clash(same):
+        return
+    for clashing in (*combinations(same[:_PAIRS], 2), tuple(same)):
         if cause := _clash(list(clashing)):
+            others = len(clashing) - _SHOWN
             raise RequirementError(
                 "requirements contradict each other",
-                value=" and ".join(_shown(r) for r in clashing),
+                value=" and ".join(_shown(r) for r in clashing[:_SHOWN])
+                + (f" and {others:,} others" if others > 0 else ""),
                 cause=cause,
                 cure="take one of them out, or make them agree",
             )

@@ -15,7 +15,7 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat import _conda, _quoting
+from coffee_boat import _conda, _limits, _parse, _quoting
 from coffee_boat._run import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Finding, Manifest
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 _AND = ", "
 _KNOWN = {"name", "channels", "dependencies", "prefix", "variables", "platforms", "category"}
+_LONGEST = 2_000
+"""Characters of one MatchSpec; rattler's own parser ends the process at 100,000 brackets."""
+_MANY = 100
+"""Requirements of one name: each is compared with each."""
 _EXAMPLE = 'write it like "numpy >=2", "numpy=1.26" or "conda-forge::numpy"'
 
 
@@ -100,8 +104,16 @@ def merge(requirements: Iterable[CondaRequirement]) -> tuple[CondaRequirement, .
         ),
         key=lambda one: (one.name, one.text, one.channel),
     )
-    for _, same in groupby(merged, key=lambda one: one.name):
-        for first, second in combinations(list(same), 2):
+    for name, group in groupby(merged, key=lambda one: one.name):
+        same = list(group)
+        if len(same) > _MANY:
+            raise RequirementError(
+                "one package is asked for in more ways than are compared",
+                value=f"{name}: {len(same):,}, at most {_MANY}",
+                cause=f"the first of them: {shown(same[0])}",
+                cure=f'write them as a range: "{name} >=1,<2"',
+            )
+        for first, second in combinations(same, 2):
             if cause := _clash(first, second):
                 raise RequirementError(
                     "requirements contradict each other",
@@ -131,7 +143,14 @@ def _one_line(text: object, origin: str) -> str:
         raise single.refusal(
             f"a requirement is a string, not {type(text).__name__}", repr(text), origin, cure=cure
         )
-    line = re.sub(r"\s+#.*$", "", text).strip()
+    line = re.sub(r"\s#.*$", "", text).strip()
+    if len(line) > _LONGEST:
+        raise single.refusal(
+            f"a requirement of conda has {len(line):,} characters, at most {_LONGEST:,} are read",
+            line,
+            origin,
+            cure=_EXAMPLE,
+        )
     if not line or "\n" in line or "\0" in line:
         raise single.refusal(
             "a requirement of conda is one line with a name in it", text, origin, cure=_EXAMPLE
@@ -208,11 +227,8 @@ def _clash(first: CondaRequirement, second: CondaRequirement) -> str:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        table = YAML(typ="safe", pure=True).load(path.read_text("utf-8-sig"))
+        table = _parse.yaml(_limits.read_text(path, _limits.ENVIRONMENT, "utf-8-sig"))
     except FileNotFoundError as error:
         raise RequirementError(
             "an environment file is not there",
@@ -227,7 +243,7 @@ def _load(path: Path) -> Mapping[str, Any]:
             cause=str(error),
             cure="give a file of UTF-8 text that you may read",
         ) from error
-    except YAMLError as error:
+    except ValueError as error:
         raise RequirementError(
             "an environment file is not YAML",
             value=str(path),

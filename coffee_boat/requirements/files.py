@@ -16,22 +16,24 @@ import os
 import re
 import shlex
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 from packaging.utils import canonicalize_name
 
+from coffee_boat import _limits
 from coffee_boat._run import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Indexes, Manifest, Requirement
 from coffee_boat.requirements import hints, single
 
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(^|\s)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(?P<quote>[\"']?)(?P<place>.+)(?P=quote)")
+_EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(?![\s=])(?P<quote>[\"']?)(?P<place>.+)(?P=quote)")
 _OPTION_STARTS = re.compile(r"(?:^|\s)-(?=[-a-zA-Z])")
 _REMOTE = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
 _REPEATED = (
@@ -47,6 +49,16 @@ _REPEATED = (
     "--config-settings --config-setting -C",
     "--global-option",
 )
+_FILES = 1_000
+"""Of one reading: included files and those that they include."""
+_NESTED = 50
+"""Files within files."""
+_LONGEST = 4 << 20
+"""Characters of a logical line, with the values of its variables."""
+_QUOTED = 1 << 16
+"""Characters of options with quotes or backslashes in them: shlex takes the square of a word."""
+_OPTIONS = 1_000
+"""Words of options in one line, besides hashes; and places of one kind in all lines."""
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
@@ -93,6 +105,8 @@ class _Collected:
     findings: list[Finding] = field(default_factory=list)
     indexes: Indexes = field(default_factory=Indexes)
     hashes_required_by: str = ""
+    read: set[tuple[Path, bool]] = field(default_factory=set)
+    """Files, and whether they were read as constraints."""
 
 
 class _Options(argparse.ArgumentParser):
@@ -138,6 +152,8 @@ def _manifest(found: _Collected) -> Manifest:
 
 def _read_file(path: Path, found: _Collected, *, constraint: bool, chain: tuple[Path, ...]) -> None:
     real = path.resolve()
+    if (real, constraint) in found.read and real not in chain:
+        return  # all that it says is known
     if real in chain:
         loop = " -> ".join(step.name for step in (*chain[chain.index(real) :], real))
         raise RequirementError(
@@ -145,6 +161,14 @@ def _read_file(path: Path, found: _Collected, *, constraint: bool, chain: tuple[
             value=loop,
             cure="take one of the -r or -c lines out",
         )
+    if len(found.read) >= _FILES or len(chain) >= _NESTED:
+        raise RequirementError(
+            "requirements files include more files than are read",
+            value=f"{path}: {len(found.read):,} files so far, {len(chain)} within each other",
+            cause=f"at most {_FILES:,} files are read, {_NESTED} within each other",
+            cure="put them into fewer files, or name each by itself",
+        )
+    found.read.add((real, constraint))
     for line in _lines(path):
         _read_line(line, found, constraint=constraint, chain=(*chain, real))
 
@@ -154,7 +178,7 @@ def _read_file(path: Path, found: _Collected, *, constraint: bool, chain: tuple[
 
 def _content(path: Path) -> str:
     try:
-        raw = path.read_bytes()
+        raw = _limits.read_bytes(path, _limits.REQUIREMENTS)
     except FileNotFoundError as error:
         raise RequirementError(
             "a requirements file is not there",
@@ -215,7 +239,7 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
     start = 0
     for number, line in enumerate(text.splitlines(), 1):
         start = start if parts else number
-        comment = _COMMENT.match(line)
+        comment = line.lstrip().startswith("#")
         if line.rstrip().endswith("\\") and not comment:
             parts.append(line.rstrip().rstrip("\\"))
             continue
@@ -243,6 +267,14 @@ def _expanded(line: _Line) -> _Line:
             cure=f"export {unset[0]}=..., then start again",
         )
     values = dict(variables)
+    length = len(line.written) + sum(len(values[name]) for name in _VARIABLE.findall(line.written))
+    if length > _LONGEST:
+        raise line.refuse(
+            f"a line of a requirements file has {length:,} characters, at most {_LONGEST:,} are"
+            " read",
+            cause="lines that end with a backslash go on, and variables are replaced",
+            cure="write each requirement on a line of its own",
+        )
     return replace(
         line, text=_VARIABLE.sub(lambda found: values[found[1]], line.written), variables=variables
     )
@@ -363,6 +395,7 @@ def _editable(line: _Line, place: str, found: _Collected) -> Requirement:
     return replace(requirement, editable=True)
 
 
+@cache
 def _parser() -> _Options:
     parser = _Options(prog="requirements file", add_help=False, allow_abbrev=False)
     for spellings in _REPEATED:
@@ -376,12 +409,16 @@ def _parser() -> _Options:
 def _parsed(line: _Line, text: str) -> argparse.Namespace:
     parser = _parser()
     try:
-        words = shlex.split(text)
+        words, hashes = _without_hashes(_words(text))
+        if len(words) > _OPTIONS:
+            raise ValueError(f"{len(words):,} words of options in a line; {_OPTIONS:,} are read")
         if any(
             word.endswith("--") for word in words
         ):  # argparse would end the options there, and drop a value that is "--"
             raise ValueError("two dashes without a name")
-        return parser.parse_args(words)
+        options = parser.parse_args(words) if words else _nothing_said()
+        options.hash = [*(options.hash or ()), *hashes] or None
+        return options
     except ValueError as error:
         known = re.findall(r"--[a-z-]+", parser.format_usage())
         near = difflib.get_close_matches(text.split(maxsplit=1)[0].partition("=")[0], known, n=1)
@@ -396,6 +433,43 @@ def _parsed(line: _Line, text: str) -> argparse.Namespace:
         raise line.refuse(
             "an option of a requirements file cannot be read", cause=str(error), cure=cure
         ) from None
+
+
+@cache
+def _defaults() -> Mapping[str, object]:
+    return vars(_parser().parse_args([]))
+
+
+def _nothing_said() -> argparse.Namespace:
+    """As of a line without options, most lines of most files: argparse takes a millisecond."""
+    return argparse.Namespace(**_defaults())
+
+
+def _words(text: str) -> list[str]:
+    if not any(mark in text for mark in "\"'\\"):
+        return text.split()
+    if len(text) > _QUOTED:
+        raise ValueError(
+            f"{len(text):,} characters of options with quotes in them; {_QUOTED:,} are read"
+        )
+    return shlex.split(text)
+
+
+def _without_hashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hashes apart from other options: a requirement may have thousands, of which argparse takes
+    the square.
+    """
+    others: list[str] = []
+    hashes: list[str] = []
+    for word in words:
+        if others and others[-1] == "--hash" and not word.startswith("-"):
+            others.pop()
+            hashes.append(word)
+        elif word.startswith("--hash="):
+            hashes.append(word.removeprefix("--hash="))
+        else:
+            others.append(word)
+    return others, hashes
 
 
 def _apply(
@@ -447,7 +521,7 @@ def _beside(nested: str, line: _Line) -> Path:
 
 
 def _with_options(indexes: Indexes, options: argparse.Namespace, line: _Line) -> Indexes:
-    return replace(
+    more = replace(
         indexes,
         index_url=options.index_url or indexes.index_url,
         extra_index_urls=_united(indexes.extra_index_urls, options.extra_index_url),
@@ -460,6 +534,14 @@ def _with_options(indexes: Indexes, options: argparse.Namespace, line: _Line) ->
         only_binary=_names(indexes.only_binary, options.only_binary),
         prerelease=indexes.prerelease or options.pre,
     )
+    for name in ("extra_index_urls", "find_links", "trusted_hosts", "no_binary", "only_binary"):
+        if len(getattr(more, name)) > _OPTIONS:
+            raise line.refuse(
+                f"requirements files name more than {_OPTIONS:,} {name.replace('_', ' ')}",
+                cause=f"at most {_OPTIONS:,} are taken",
+                cure="take some out; --no-binary and --only-binary take :all:",
+            )
+    return more
 
 
 def _united(known: tuple[str, ...], more: list[str] | None) -> tuple[str, ...]:

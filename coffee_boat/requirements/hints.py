@@ -28,7 +28,7 @@ _MEANT: tuple[tuple[re.Pattern[str], str], ...] = (
         r'"\g<name>\g<operator>=\g<version>"',
     ),
     (
-        re.compile(r".*::(?P<name>[\w.\-]+).*"),
+        re.compile(r".*::(?P<name>[\w.\-]+).*", re.DOTALL),
         r'conda channels are not supported yet: name the package on PyPI, as "\g<name>"',
     ),
     (
@@ -44,7 +44,7 @@ _MEANT: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 """What the whole string looks like -> the cure."""
 _COMMAND = re.compile(
-    r"(?:(?:!|%)?(?:pip3?|uv|conda|python3?|poetry)\s+)(?:(?:pip|-m|add|install)\s+)*(?P<rest>.+)"
+    r"(?:(?:!|%)?(?:pip3?|uv|conda|python3?|poetry)\s+)(?:(?:pip|-m|add|install)\s+)*(?P<rest>\S.*)"
 )
 _SEVERAL = re.compile(
     r"[\w.\-]+(?:[<>=!~]=?[\w.*]+)?(?:[\s,]+[A-Za-z][\w.\-]*(?:[<>=!~]=?[\w.*]+)?)+"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,16 @@ from packaging.dependency_groups import DependencyGroupResolver
 from packaging.errors import ExceptionGroup
 from packaging.utils import canonicalize_name
 
-from coffee_boat import _quoting
+from coffee_boat import _limits, _parse, _quoting
 from coffee_boat._script import header
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Manifest, Requirement
 from coffee_boat.requirements import hints, single
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+_EXPANDED = 10_000
+"""Requirements that extras and groups may become, which name each other."""
+_NESTED = 50
+"""Groups within groups."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class _Project:
         """Normalized; empty without a [project]."""
         name = self.table.get("name")
         return str(canonicalize_name(name)) if isinstance(name, str) else ""
+
+    @cached_property
+    def extras(self) -> Mapping[str, Any]:
+        """[project.optional-dependencies] by normalized names."""
+        table = self.at("optional-dependencies", dict, {}, self.table)
+        return {str(canonicalize_name(key)): value for key, value in table.items()}
 
     def at(
         self, key: str, kind: type, default: Any, within: Mapping[str, Any] | None = None
@@ -70,8 +76,8 @@ def load(path: Path) -> dict[str, Any]:
         RequirementError: it is not there, or is not TOML.
     """
     try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
+        return _parse.toml(_text(path))
+    except ValueError as error:
         raise RequirementError(
             "a project file is not TOML",
             value=str(path),
@@ -86,7 +92,7 @@ def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) 
     _refuse_unreadable(project, groups)
     asked = [(requirement, "") for requirement in _own(project)]
     asked += [
-        (requirement, extra)
+        (requirement, str(canonicalize_name(extra)))
         for extra in _listed(extras, "extras")
         for requirement in _of_extra(project, extra)
     ]
@@ -95,11 +101,7 @@ def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) 
         for group in _listed(groups, "groups")
         for requirement in _of_group(project, group)
     ]
-    wanted = tuple(
-        found
-        for requirement, extra in asked
-        for found in _without_itself(project, requirement, (str(canonicalize_name(extra)),))
-    )
+    wanted = tuple(_without_itself(project, asked))
     return Manifest(requirements=wanted, findings=tuple(_lost_sources(project, wanted)))
 
 
@@ -120,7 +122,7 @@ def read_script(path: Path) -> Manifest:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        return _limits.read_text(path, _limits.PROJECT, "utf-8-sig")
     except FileNotFoundError as error:
         raise RequirementError(
             "a project file is not there",
@@ -178,11 +180,7 @@ def _own(project: _Project) -> list[Requirement]:
 
 def _of_extra(project: _Project, extra: str) -> list[Requirement]:
     _refuse_dynamic(project, "optional-dependencies")
-    table = {
-        str(canonicalize_name(key)): value
-        for key, value in project.at("optional-dependencies", dict, {}, project.table).items()
-    }
-    name = str(canonicalize_name(extra))
+    table, name = project.extras, str(canonicalize_name(extra))
     if name not in table:
         raise _unknown("extra", extra, table, project)
     return project.parsed(project.at(name, list, [], table), f"extra {name}")
@@ -192,6 +190,7 @@ def _of_group(project: _Project, group: str) -> list[Requirement]:
     table = project.at("dependency-groups", dict, {})
     if canonicalize_name(group) not in {canonicalize_name(key) for key in table}:
         raise _unknown("dependency group", group, table, project)
+    _check_size(project, table, group)
     try:
         texts = [str(requirement) for requirement in DependencyGroupResolver(table).resolve(group)]
     except ExceptionGroup as error:
@@ -203,6 +202,43 @@ def _of_group(project: _Project, group: str) -> list[Requirement]:
             cure="mend [dependency-groups] (PEP 735)",
         ) from error
     return project.parsed(texts, f"group {group}")
+
+
+def _check_size(project: _Project, table: Mapping[str, object], group: str) -> None:
+    """Refuse groups that include each other so often that few lines become millions (PEP 735 writes
+    an included group out each time). A circle is left to what reads them.
+    """
+    groups = {canonicalize_name(key): entries for key, entries in table.items()}
+    sizes: dict[str, int] = {}
+
+    def size(name: str, within: tuple[str, ...]) -> int:
+        entries = groups.get(canonicalize_name(name))
+        if name in within or not isinstance(entries, list):
+            return 0
+        if len(within) > _NESTED:
+            raise _too_many(project, f"groups within groups, {_NESTED} deep", group)
+        if name not in sizes:
+            included = [e["include-group"] for e in entries if _includes(e)]
+            below = sum(size(canonicalize_name(one), (*within, name)) for one in included)
+            sizes[name] = len(entries) - len(included) + below
+        if sizes[name] > _EXPANDED:
+            raise _too_many(project, f"more than {_EXPANDED:,} requirements", group)
+        return sizes[name]
+
+    size(canonicalize_name(group), ())
+
+
+def _includes(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("include-group"), str)
+
+
+def _too_many(project: _Project, found: str, asked: str) -> RequirementError:
+    return RequirementError(
+        "extras or groups of a project become more than is taken",
+        value=f"{asked} ({project.path}): {found}",
+        cause=f"they include each other; {_EXPANDED:,} requirements in {_NESTED} levels are taken",
+        cure="let each include another once, or write the requirements into one of them",
+    )
 
 
 def _unknown(
@@ -219,20 +255,35 @@ def _unknown(
 
 
 def _without_itself(
-    project: _Project, requirement: Requirement, seen: tuple[str, ...]
+    project: _Project, asked: Sequence[tuple[Requirement, str]]
 ) -> Iterator[Requirement]:
     """`all = ["me[a,b]"]` means the extras a and b of the same file; the project itself is not
     asked for.
+
+    Args:
+        asked: each requirement with the extra that it is of; empty if it is of none.
     """
-    if not project.name or requirement.name != project.name:
-        yield requirement
-        return
-    for extra in requirement.extras:
-        if extra not in seen:
-            for found in _of_extra(project, extra):
-                yield from _without_itself(
-                    project, _under(requirement.marker, found), (*seen, extra)
-                )
+    waiting = [(requirement, frozenset({extra})) for requirement, extra in reversed(asked)]
+    seen: set[tuple[str, str]] = set()
+    taken = len(waiting)
+    while waiting:
+        requirement, within = waiting.pop()
+        if not project.name or requirement.name != project.name:
+            yield requirement
+            continue
+        for extra in reversed(requirement.extras):
+            # what was followed under the same condition before gives nothing new
+            if extra in within or (extra, requirement.marker) in seen:
+                continue
+            seen.add((extra, requirement.marker))
+            below = _of_extra(project, extra)
+            taken += len(below)
+            if len(within) > _NESTED or taken > _EXPANDED + len(asked):
+                found = f"more than {_EXPANDED:,} requirements, or {_NESTED} levels"
+                raise _too_many(project, found, f"{project.name}[{extra}]")
+            waiting += [
+                (_under(requirement.marker, found), within | {extra}) for found in reversed(below)
+            ]
 
 
 def _under(marker: str, requirement: Requirement) -> Requirement:

@@ -29,7 +29,7 @@ _VCS = re.compile(r"(?P<tool>[a-z]+)\+", re.IGNORECASE)
 _URL = re.compile(r"(file:|[a-z][a-z0-9+.\-]*://)", re.IGNORECASE)
 _REPOSITORY = re.compile(r"[a-z]+://[^/]*/[^/@#]", re.IGNORECASE)
 _NAMED = re.compile(
-    r"(?P<name>[A-Za-z0-9][\w.\-]*)\s*(?P<extras>\[[^\]]*\])?\s*@\s*(?P<place>\S.*)", re.DOTALL
+    r"(?P<name>[A-Za-z0-9][\w.\-]*)\s*(?:(?P<extras>\[[^\]]*\])\s*)?@\s*(?P<place>\S.*)", re.DOTALL
 )
 _EXTRAS = re.compile(r"(?P<place>.*[^\[\s])\s*(?P<extras>\[[\w\s,.\-]+\])", re.DOTALL)
 _MARKER = re.compile(
@@ -46,6 +46,8 @@ _SHOWN, _TOLD = 80, 300
 of a cause.
 """
 _EXAMPLE = 'write it like "name" or "name>=1.0"'
+_LONGEST = 10_000
+"""Characters of one requirement, marker and all, without its hashes."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,14 @@ def _one_line(text: object, origin: str) -> str:
             cure='write it like "name" or "name>=1.0"',
         )
     line = text.strip()
+    if len(line) > _LONGEST:
+        raise refusal(
+            f"a requirement has {len(line):,} characters, at most {_LONGEST:,} are read",
+            line,
+            origin,
+            cause="it is no requirement, or several without a line's end between them",
+            cure="write each on a line of its own; a long list of markers goes to a lock",
+        )
     if not line:
         raise refusal(
             "a requirement is empty", text, origin, cure='write it like "name" or "name>=1.0"'

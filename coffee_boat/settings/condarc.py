@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _conda, _home, _quoting, _trust
+from coffee_boat import _conda, _home, _limits, _parse, _quoting, _trust
 from coffee_boat._conda import Configuration
 from coffee_boat._run import redact
 from coffee_boat.errors import SettingsError
@@ -171,12 +171,9 @@ def _believed(path: Path, environ: Mapping[str, str]) -> dict[str, _Said]:
 
 
 def _file(path: Path) -> dict[str, _Said]:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     try:
-        table = YAML(typ="rt").load(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        table = _parse.yaml(_limits.read_text(path, _limits.CONFIGURATION, "utf-8-sig"), "rt")
+    except (OSError, ValueError) as error:
         raise SettingsError(
             "a configuration file of conda cannot be read",
             value=str(path),

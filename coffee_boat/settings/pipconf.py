@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat import _home, _quoting, _trust
+from coffee_boat import _home, _limits, _quoting, _trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.settings.values import Found
 
@@ -114,8 +114,9 @@ def _parser(path: Path) -> RawConfigParser:
 
     parser = configparser.RawConfigParser()
     try:
-        with path.open(encoding=locale.getpreferredencoding(False)) as file:
-            parser.read_file(file)
+        text = _limits.read_text(path, _limits.CONFIGURATION, locale.getpreferredencoding(False))
+        _limits.check_lines(text)
+        parser.read_string(text, str(path))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise SettingsError(
             "a configuration file of pip cannot be read",

@@ -39,13 +39,11 @@ def all_of(
 
 def toml(path: Path) -> dict[str, Any]:
     """A TOML file; SettingsError if it cannot be read."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    from coffee_boat import _limits, _parse
+
     try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return _parse.toml(_limits.read_text(path, _limits.PROJECT, "utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise SettingsError(
             "a configuration file cannot be read",
             value=str(path),
