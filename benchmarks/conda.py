@@ -9,11 +9,13 @@ rounds, of the clock on the wall and of the processor's seconds (which a busy ma
 The contestants:
 
     conda-pack -1, -4   rattler installs the prefix (hard links), conda_pack.pack writes a .tar.gz;
-    4 is its default level coffee_boat         captain.pack: prefix, chunks, archive; nothing was
-    packed before one package more    captain.pack: the same and `six`, when the rest was packed for
-    another environment again               captain.pack: the same environment in a new process'
-    eyes: the store has it coffee_boat, pip    captain.pack of the same packages as wheels; of the
-    interpreter and pyspark the chunks are there
+                        4 is its default level
+    coffee_boat         captain.pack: prefix, chunks, archive; nothing was packed before
+    one package more    captain.pack: the same and `six`, when the rest was packed for another
+                        environment
+    again               captain.pack: the same environment in a new process' eyes: the store has it
+    coffee_boat, pip    captain.pack of the same packages as wheels; of the interpreter and pyspark
+                        the chunks are there
 """
 
 from __future__ import annotations

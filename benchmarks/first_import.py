@@ -7,7 +7,8 @@ Each row is a session of its own on local-cluster[1,1,1024], without worker reus
 has a fresh worker. Workers are forked by a daemon that starts with the executor's first task; with
 preload it imports the modules before, and that first job waits for it. Without shipped bytecode the
 first worker of an executor compiles what it imports, and writes it beside the package if it can.
-Medians over the sessions."""
+Medians over the sessions.
+"""
 
 from __future__ import annotations
 

@@ -12,10 +12,12 @@ SparkSession is asked for, `launch` comes before it. Steps are told by process a
 this machine's kernel.
 
 With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the
-driver's minor version, which pyspark alone runs: `python -m integration.beds.yarn up
---with-system-python`, or Kubernetes with an image that has one (--conf
+driver's minor version, which pyspark alone
+runs: `python -m integration.beds.yarn up --with-system-python`, or Kubernetes with an image that
+    has one (--conf
 spark.kubernetes.container.image=...). With --stage once more, with what another application left
-there."""
+there.
+"""
 
 from __future__ import annotations
 

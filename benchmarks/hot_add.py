@@ -11,10 +11,12 @@ Medians over the rounds. The contestants:
 
     coffee_boat      captain.add_pip_packages(PACKAGE)
     spark-extension  what its install_pip_package does: pip install --target, zip, addArchive,
-    sc._python_includes.append foreach(pip)     pip install in a task on each executor, into the
-    executor's own Python; pip is aboard relaunch         stop, coffee_boat with one more package,
-    start venv-pack        stop, pip install into a virtual environment that has the base already,
-    venv-pack, start with spark.archives
+                     sc._python_includes.append
+    foreach(pip)     pip install in a task on each executor, into the executor's own Python; pip is
+                     aboard
+    relaunch         stop, coffee_boat with one more package, start
+    venv-pack        stop, pip install into a virtual environment that has the base already,
+                     venv-pack, start with spark.archives
 """
 
 from __future__ import annotations

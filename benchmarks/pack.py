@@ -7,7 +7,8 @@ Makes its own virtual environments below the cache folder; standard library only
 is started as a process of its own, and asks the same index. Each runs once untimed, so that its
 downloads are there; then what the table does not call warm is removed, and it is timed. The best of
 N runs counts. coffee_boat's archive also holds the interpreter and pyspark's Python files (made
-once a machine, warm here); those of the others hold neither."""
+once a machine, warm here); those of the others hold neither.
+"""
 
 from __future__ import annotations
 

@@ -75,7 +75,8 @@ def prune(
     """Remove what was not used for a while; what is being made stays.
 
     Executors that join a session late fetch its archive from the stage again: keep a stage's
-    archives for longer than sessions last."""
+    archives for longer than sessions last.
+    """
     opened, now = _open(store), time.time()
     if stage is not None:
         _prune_stage(opened, stage, 90 if days is None else days, dry_run=dry_run, yes=yes)

@@ -151,7 +151,8 @@ def launch(
     """Run SCRIPT with spark-submit and the environment; ends with the application's exit code.
 
     What stands after SCRIPT belongs to the application. What SCRIPT says of itself (PEP 723) is
-    added to what is asked for. Without SCRIPT: an interactive pyspark."""
+    added to what is asked for. Without SCRIPT: an interactive pyspark.
+    """
     code = (
         place.captain(wanted)
         .preload(*where.preload)
@@ -219,7 +220,8 @@ def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
     Builds nothing.
 
     With --master the cluster is asked, too: whether it answers, what its nodes are, and whether it
-    can give what the settings ask for."""
+    can give what the settings ask for.
+    """
     from coffee_boat.cli import checks
 
     found = checks.check(wanted, where)

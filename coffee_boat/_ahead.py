@@ -22,7 +22,8 @@ class Ahead:
     It only saves time: what fails in it, or was not begun, is made again by who needs it.
 
     When the block ends, what waits is dropped. What is under way goes on to its end, and the
-    process ends after it."""
+    process ends after it.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="coffee_boat-ahead")

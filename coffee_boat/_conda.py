@@ -2,12 +2,14 @@
 hold there, and the rattler client made of it.
 
     Configuration   what .condarc files and CONDA_* variables decided (settings/condarc.py reads
-    them) Channels        names and URLs as people write them -> the URLs that are asked, in order,
-    with and without their credentials client, gateway rattler's, with the proxies, certificates and
-    offline mode of the Configuration
+                    them)
+    Channels        names and URLs as people write them -> the URLs that are asked, in order, with
+                    and without their credentials
+    client, gateway rattler's, with the proxies, certificates and offline mode of the Configuration
 
 Rattler is an extra (`pip install 'coffee_boat[conda]'`), imported when it is needed. Its functions
-are coroutines: `wait` runs one from anywhere, also where a notebook's event loop runs."""
+are coroutines: `wait` runs one from anywhere, also where a notebook's event loop runs.
+"""
 
 from __future__ import annotations
 
@@ -99,14 +101,12 @@ class Configuration:
     proxy_servers: Mapping[str, str] = field(default_factory=dict)
     """Scheme ("http", "https") -> URL."""
     ssl_verify: bool | str = True
-    """Whether servers must prove who they are; or the file with the authorities that are believed.
-    """
+    """Whether servers must prove who they are; or the file with the authorities that are believed."""
     retries: int = 3
     """How often a request is tried again."""
     offline: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
-    """Virtual package ("glibc", "cuda", "archspec", "linux") -> what CONDA_OVERRIDE_* says of it.
-    """
+    """Virtual package ("glibc", "cuda", "archspec", "linux") -> what CONDA_OVERRIDE_* says of it."""
     files: tuple[str, ...] = ()
     """Where it was said, strongest first."""
 
@@ -389,7 +389,8 @@ def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     notebook.
 
     Ctrl-C cancels it, and goes on when it has ended: nothing writes into a folder that the caller
-    then removes."""
+    then removes.
+    """
     import asyncio
 
     try:

@@ -45,7 +45,8 @@ def git_environment(urls: Iterable[str]) -> dict[str, str | None]:
     credentials that they carry.
 
     By a header: a URL that is rewritten (insteadOf) would show in the arguments of git's own helper
-    processes."""
+    processes.
+    """
     start = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
     logins = sorted(
         {

@@ -1,7 +1,8 @@
 """Digests and copies of files and of project folders.
 
 What a tree's digest covers is what its copy holds: what a build leaves behind in a folder
-(egg-info, bytecode, build/) changes neither."""
+(egg-info, bytecode, build/) changes neither.
+"""
 
 from __future__ import annotations
 

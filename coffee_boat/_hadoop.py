@@ -2,7 +2,8 @@
 
 Hadoop's own client reads core-site.xml, hdfs-site.xml and yarn-site.xml in HADOOP_CONF_DIR, and
 Spark lays its settings that begin with `spark.hadoop.` over them. Both need a JVM; what is known
-here is known before one was started."""
+here is known before one was started.
+"""
 
 from __future__ import annotations
 

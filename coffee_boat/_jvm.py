@@ -15,7 +15,8 @@ def shared_map(jvm: Any, variables: Mapping[str, str]) -> Any:
     Every Python function captures `sc.environment` when it is first used: a dict by value, this by
     reference. So what is put into it later reaches functions that were made before; and since the
     variables are part of what keys Python workers (SparkEnv.createPythonWorker), Spark then starts
-    fresh ones."""
+    fresh ones.
+    """
     shared = jvm.java.util.concurrent.ConcurrentHashMap()
     for name, value in variables.items():
         shared.put(name, value)

@@ -3,7 +3,8 @@ order in which it looks (fabric8's Config.autoConfigure).
 
 A small reader, since the official client takes seconds to import, which a healthy launch would pay,
 and lighter ones lack exec plugins of version 1. What it cannot use raises `Unusable`: the cluster
-is then not asked, and nothing else changes."""
+is then not asked, and nothing else changes.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +123,8 @@ def find(master: str, conf: Mapping[str, str], *, submission: bool) -> Access:
     Args:
         master: as Spark takes it: "k8s://https://host:6443".
         conf: Spark's settings: spark.kubernetes.context and spark.kubernetes.authenticate.* are
-        looked at. submission: for spark-submit in cluster mode, rather than for a driver here.
+            looked at.
+        submission: for spark-submit in cluster mode, rather than for a driver here.
 
     Raises:
         Unusable: a kubeconfig cannot be read, or has what we do not know.

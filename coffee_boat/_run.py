@@ -39,7 +39,8 @@ def redact(text: str) -> str:
     `?token=value` becomes `?token=***`, conda's `/t/TOKEN/` becomes `/t/***/`.
 
     All parameters lose their values: a name does not tell what is a secret (`sig`,
-    `X-Amz-Signature`). Fragments stay."""
+    `X-Amz-Signature`). Fragments stay.
+    """
     bare = _TOKEN.sub(r"\g<before>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
     return _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
 
@@ -79,9 +80,10 @@ def run(
 
     Args:
         argv: program and arguments. No secret belongs in here: it shows in the process list. Use
-        `env` or `stdin`. env: changes to this process's environment; None removes a variable.
-        stdin: text for its standard input; nothing is read from ours. timeout: seconds; then the
-        process is killed.
+            `env` or `stdin`.
+        env: changes to this process's environment; None removes a variable.
+        stdin: text for its standard input; nothing is read from ours.
+        timeout: seconds; then the process is killed.
 
     Raises:
         FileNotFoundError: no such program.

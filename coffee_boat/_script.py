@@ -10,8 +10,7 @@ from typing import Any
 from coffee_boat.errors import RequirementError
 
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
-"""The reference expression of https://packaging.python.org/specifications/inline-script-metadata/.
-"""
+"""The reference expression of https://packaging.python.org/specifications/inline-script-metadata/."""
 
 
 def header(text: str, path: Path) -> dict[str, Any] | None:

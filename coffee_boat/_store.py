@@ -2,17 +2,23 @@
 
     <root>/                        COFFEE_BOAT_STORE, or <user cache dir>/coffee_boat
         keys/<kind>/<sha256>.json  inputs -> a small JSON value (a chunk's figures, a lock): a
-        cache, never the truth chunks/<sha256>.gz         chunks by the digest of their tar bytes
-        archives/<name>.tar.gz     finished archives wheels/<sha256>/<name>.whl fetched or built
-        wheels, by the digest of what they were made from trees/<name>/              unpacked:
-        interpreters, environments for local[*], packages for the driver rattler/pkgs/<package>/
-        conda packages, unpacked; looked after by py-rattler, which compares each file before it is
-        used rattler/repodata/          what conda channels list, the same locks/<name>.lock
-        one writer at a time tmp/                       unfinished work; nothing here is ever read
+                                   cache, never the truth
+        chunks/<sha256>.gz         chunks by the digest of their tar bytes
+        archives/<name>.tar.gz     finished archives
+        wheels/<sha256>/<name>.whl fetched or built wheels, by the digest of what they were made
+        from
+        trees/<name>/              unpacked: interpreters, environments for local[*], packages for
+                                   the driver
+        rattler/pkgs/<package>/    conda packages, unpacked; looked after by py-rattler, which
+                                   compares each file before it is used
+        rattler/repodata/          what conda channels list, the same
+        locks/<name>.lock          one writer at a time
+        tmp/                       unfinished work; nothing here is ever read
 
 Every entry but rattler's is immutable: written under tmp/, published by one rename, never changed.
 A reader needs no lock, so a read-only store serves all that it has. A killed process leaves only
-tmp/ behind."""
+tmp/ behind.
+"""
 
 from __future__ import annotations
 

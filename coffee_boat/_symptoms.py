@@ -5,7 +5,8 @@ happened, the usual cause, the cure.
     explain_start(text)   of a SparkContext that did not come up
 
 A new one is an entry of a table here and a heading in docs/troubleshooting.md, which is tested
-against this."""
+against this.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 URLs go to uv by its environment variables, never by argv: they may hold credentials, and argv shows
 in the process list. What is not said in `Indexes` is left to uv's own configuration (uv.toml,
-[tool.uv], UV_*), which it reads from the working directory up."""
+[tool.uv], UV_*), which it reads from the working directory up.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +102,8 @@ def configuration() -> tuple[Mapping[str, Any], ...]:
     first.
 
     See https://docs.astral.sh/uv/concepts/configuration-files/. A file that cannot be read counts
-    as empty: uv itself warns of it."""
+    as empty: uv itself warns of it.
+    """
     if os.environ.get("UV_NO_CONFIG"):
         return ()
     if named := os.environ.get("UV_CONFIG_FILE"):

@@ -1,7 +1,6 @@
 """What a user holds: collects what is wanted and calls the stages in order.
 
-    add_*  ->  Manifest  ->  Lock  ->  Chunks  ->  Archive  ->  Shipped  ->  ConfPatch  ->  Spark
-    ->  Report
+    add_*  ->  Manifest  ->  Lock  ->  Chunks  ->  Archive  ->  Shipped  ->  ConfPatch  ->  Spark  ->  Report
 
 No process is started and no Spark setting is known here: that is the stages' work.
 """
@@ -79,17 +78,19 @@ class Captain:
 
     Args:
         accept_conda_license: agree to the terms of Anaconda's own channels; matters for conda
-        packages only. python: the interpreter to ship: "3.11", or a path. Default: the driver's
-        own. Spark needs the driver's minor
-            version; another one can only be packed.
+            packages only.
+        python: the interpreter to ship: "3.11", or a path. Default: the driver's own. Spark needs
+            the driver's minor version; another one can only be packed.
         ship_python: False uses the nodes' own interpreter of that minor version. Default True.
         platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64". Default: as the
-        driver. index_url, extra_index_urls, find_links: as pip's options. pip's and uv's own
-        settings are honoured without them. offline: use nothing but the store and local folders.
+            driver.
+        index_url, extra_index_urls, find_links: as pip's options. pip's and uv's own settings are
+            honoured without them.
+        offline: use nothing but the store and local folders.
         install_local: make the packages importable on the driver too, after its own. Default True.
         stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or
-        "s3://bucket/boats". Default: Spark's own file server. store: the folder for what was built.
-        Default: COFFEE_BOAT_STORE or the user's cache folder.
+            "s3://bucket/boats". Default: Spark's own file server.
+        store: the folder for what was built. Default: COFFEE_BOAT_STORE or the user's cache folder.
 
     Raises:
         SettingsError: an argument or a setting cannot be used.
@@ -152,11 +153,13 @@ class Captain:
 
         Args:
             environment: the folder of a conda environment or of a virtual one, the name of a conda
-            environment; by default the driver's own. settings: as for Captain.
+                environment; by default the driver's own.
+            settings: as for Captain.
 
         Raises:
             RequirementError: it is not there, is none, or has packages from Anaconda's channels
-            whose terms were not accepted. SettingsError: as for Captain.
+                whose terms were not accepted.
+            SettingsError: as for Captain.
         """
         described = requirements.describe(environment)
         if described.python is not None:
@@ -180,7 +183,7 @@ class Captain:
         Raises:
             RequirementError: one of them cannot be read.
             LockError, BuildError: while a session runs: they cannot be had, or a version that is
-            aboard would have to change.
+                aboard would have to change.
         """
         return self.add_manifest(
             requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait
@@ -223,14 +226,14 @@ class Captain:
 
         Args:
             channel: the one that these packages must come from, a name or a URL; or several, in the
-            order they are asked. With any
-                named here or in an environment file, no others are asked; by default those of
-                .condarc, else conda-forge.
+                order they are asked. With any named here or in an environment file, no others are
+                asked; by default those of .condarc, else conda-forge.
             wait: as for `add_pip_packages`.
 
         Raises:
             RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose
-            terms were not accepted. LockError, BuildError: as for `add_pip_packages`.
+                terms were not accepted.
+            LockError, BuildError: as for `add_pip_packages`.
         """
         return self.add_manifest(
             requirements.conda_packages(specs, origin="add_conda_packages", channel=channel),
@@ -245,11 +248,13 @@ class Captain:
 
         Args:
             channels: in place of those in the file: exported files nearly always list Anaconda's
-            `defaults`. wait: as for `add_pip_packages`.
+                `defaults`.
+            wait: as for `add_pip_packages`.
 
         Raises:
             RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's
-            and its terms were not accepted. LockError, BuildError: as for `add_pip_packages`.
+                and its terms were not accepted.
+            LockError, BuildError: as for `add_pip_packages`.
         """
         return self.add_manifest(requirements.read_environment(path, channels=channels), wait=wait)
 
@@ -288,8 +293,8 @@ class Captain:
         Raises:
             LockError: the file is none of them, or holds nothing for the executors' platform.
             RequirementError: packages were asked for already, or one in it is Anaconda's and its
-            terms were not accepted. LaunchError: a session already runs with this captain's
-            environment.
+                terms were not accepted.
+            LaunchError: a session already runs with this captain's environment.
         """
         if self.running:
             raise _lock_file_while_running(Path(path))
@@ -397,21 +402,22 @@ class Captain:
         Makes no archive, sends nothing, and asks for nothing: the captain stays as it is.
 
             captain.plan(conda=["r-base"])      # in a running session: would it be a layer, or a
-            new base? How many bytes?
+                                                new base? How many bytes?
 
         Args:
             master: with it, the plan tells the Spark settings too, and what the cluster says: a
-            finding is an error where a launch would be refused. pip, conda, channel: packages
-            besides those that were asked for, as for `add_pip_packages` and `add_conda_packages`.
-            While a session
-                runs the plan is of their addition alone.
+                finding is an error where a launch would be refused.
+            pip, conda, channel: packages besides those that were asked for, as for
+                `add_pip_packages` and `add_conda_packages`. While a session runs the plan is of
+                their addition alone.
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be
-            resolved. BuildError, SettingsError: the interpreter cannot be shipped, or the platform
-            is none: what the executors are is not known then, with a master or without.
+                resolved.
+            BuildError, SettingsError: the interpreter cannot be shipped, or the platform is none:
+                what the executors are is not known then, with a master or without.
             LaunchError: with a master: there is no Spark; or packages are given, and a session runs
-            already, on a master of its own.
+                already, on a master of its own.
         """
         return self.plan_with(
             requirements.merge(
@@ -487,7 +493,7 @@ class Captain:
 
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
-            `overwrite` is not given.
+                `overwrite` is not given.
         """
         destination = archives.Destination(Path(path), overwrite)
         destination.check()
@@ -514,8 +520,8 @@ class Captain:
 
         Raises:
             LaunchError: a SparkContext is already up, this Spark does not support this Python, or
-            the master's cluster cannot serve it. RequirementError, LockError, BuildError: the
-            environment cannot be made.
+                the master's cluster cannot serve it.
+            RequirementError, LockError, BuildError: the environment cannot be made.
         """
         launch.refuse_if_running()
         cluster = None if master is None else self._ask(self._facts(master, conf))
@@ -570,8 +576,9 @@ class Captain:
 
         Raises:
             LaunchError: it was stopped, is Spark Connect's, does not go with this Python, or is
-            ours and this store does not know it. RequirementError, LockError, BuildError,
-            ShipError: the environment cannot be made or sent.
+                ours and this store does not know it.
+            RequirementError, LockError, BuildError, ShipError: the environment cannot be made or
+                sent.
         """
         context, sql = takeover.parts(session)
         facts = takeover.facts(context)
@@ -591,9 +598,9 @@ class Captain:
 
         Args:
             modules: import these on each executor too, so that the libraries they load are looked
-            at. deadline: seconds; what was not reached by then is a Finding. An executor unpacks
-            the archive before its first task,
-                which a slow disk makes long.
+                at.
+            deadline: seconds; what was not reached by then is a Finding. An executor unpacks the
+                archive before its first task, which a slow disk makes long.
 
         Raises:
             VerifyError: no session of this captain runs, or the executors' Python cannot start.

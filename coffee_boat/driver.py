@@ -2,7 +2,8 @@
 nothing installed.
 
 What the driver has itself stays as it is. A package from the ship that does not fit the driver's
-own versions is left out, and a Finding names both."""
+own versions is left out, and a Finding names both.
+"""
 
 from __future__ import annotations
 

@@ -4,14 +4,17 @@
     |-- SettingsError         a setting or argument that cannot be used
     |-- RequirementError      a requirement that cannot be read, or two that contradict each other
     |-- LockError             no set of versions serves all requirements, or an index cannot be
-    reached |-- BuildError            an interpreter, a wheel or an archive cannot be made |--
-    StoreError            the local store cannot be read or written |-- ShipError             the
-    archive cannot be put where executors find it |-- LaunchError           Spark cannot be started
-    (or was started too early) with the environment `-- VerifyError           the executors cannot
-    be asked
+                              reached
+    |-- BuildError            an interpreter, a wheel or an archive cannot be made
+    |-- StoreError            the local store cannot be read or written
+    |-- ShipError             the archive cannot be put where executors find it
+    |-- LaunchError           Spark cannot be started (or was started too early) with the
+                              environment
+    `-- VerifyError           the executors cannot be asked
 
 Anything else that escapes is a bug in coffee_boat and keeps its traceback. The CLI maps a BoatError
-to exit code 3."""
+to exit code 3.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,9 @@ class BoatError(Exception):
     Args:
         what: what happened, one sentence without a full stop.
         value: the value it happened with (a requirement, a path, a version); secrets already
-        redacted. cause: the usual cause. cure: what to type or change.
+            redacted.
+        cause: the usual cause.
+        cure: what to type or change.
     """
 
     def __init__(self, what: str, *, value: str = "", cause: str = "", cure: str = "") -> None:

@@ -3,9 +3,10 @@
 Pure: nothing is asked or read here.
 
 settings(facts)                 what Spark itself would refuse, in minutes and a stack trace, before
-anything is resolved platform(target, cluster)       what is made for another kind of node, before
-anything is built archive(archive, cluster)       what was made and cannot start there, before it is
-sent"""
+                                anything is resolved
+platform(target, cluster)       what is made for another kind of node, before anything is built
+archive(archive, cluster)       what was made and cannot start there, before it is sent
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def settings(facts: SparkFacts, *, driver_starts: bool = False) -> None:
 
     Raises:
         LaunchError: less memory than Spark's minimum, an amount that cannot be read, or fewer cores
-        an executor than a task takes.
+            an executor than a task takes.
     """
     # Of this setting Spark's check counts a number alone as bytes, other places as MiB: both read
     # below the minimum, or as an absurd amount.
@@ -111,7 +112,7 @@ def archive(
 
     Args:
         remembered: the nodes are known from an earlier run, and may have changed since: nothing is
-        refused.
+            refused.
 
     Raises:
         LaunchError: it can start on none of the nodes.

@@ -4,10 +4,13 @@
     %boat add edtf rapidfuzz -r requirements.txt
     %boat plan
     %boat launch --master spark://host:7077      # binds `spark` and `sc`; without options, takes
-    over the session that runs %boat verify %boat status
+                                                 over the session that runs
+    %boat verify
+    %boat status
 
 The Captain is the one that the notebook made (`captain`, or the only one there is under another
-name), else a new one, bound to `captain`. So Python cells and %boat lines work on the same."""
+name), else a new one, bound to `captain`. So Python cells and %boat lines work on the same.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,7 @@ class Notebook:
 
         Raises:
             SettingsError: there are several, `captain` is something else, or settings come too
-            late.
+                late.
         """
         return wanted.add_to(self._own(wanted))
 

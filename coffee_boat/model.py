@@ -343,8 +343,7 @@ class Chunk:
     """
 
     id: str
-    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py).
-    """
+    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py)."""
     size: int
     """Bytes, packed."""
     unpacked: int
@@ -577,8 +576,7 @@ class ExecutorFacts:
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
     unsettled: tuple[str, ...] = ()
-    """Files of conda packages that name another folder than theirs: it could not be written there.
-    """
+    """Files of conda packages that name another folder than theirs: it could not be written there."""
 
 
 @dataclass(frozen=True)

@@ -185,11 +185,11 @@ class Pipeline:
 
         Args:
             ahead: makes chunks of wheels that are likely to be chosen and are here, while an index
-            is asked.
+                is asked.
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be
-            resolved.
+                resolved.
         """
         with self.watch.part("resolve"):
             return self._ask(manifest, self._drivers_own(), say, ahead=ahead)
@@ -200,7 +200,7 @@ class Pipeline:
         Raises:
             RequirementError: a channel is none, or is Anaconda's and its terms were not accepted.
             SettingsError: conda packages are asked for, and the nodes' own interpreter is to be
-            used.
+                used.
         """
         if not manifest.conda:
             return
@@ -426,7 +426,7 @@ class Pipeline:
 
         Raises:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the
-            target has; or `to` cannot be written.
+                target has; or `to` cannot be written.
         """
         ahead.refuse_failed(_BASE)
         fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
@@ -454,7 +454,7 @@ class Pipeline:
 
         Raises:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the
-            target has.
+                target has.
         """
         new = aboard.lacks(lock)
         if not new.pins and not new.conda:

@@ -1,9 +1,21 @@
 """What is known of a cluster before an environment goes there, and what is told of a session after:
 calls probe, fit and watch in order.
 
-SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a LaunchError
-before anything is resolved or sent SparkContext --watch--> Findings
-from its start to its end"""
+SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a
+                                                                                                    LaunchError            before
+                                                                                                    anything
+                                                                                                    is
+                                                                                                    resolved
+                                                                                                    or
+                                                                                                    sent
+SparkContext --watch-->
+                                                                                                  Findings                                                                  from
+                                                                                                  its
+                                                                                                  start
+                                                                                                  to
+                                                                                                  its
+                                                                                                  end
+"""
 
 from __future__ import annotations
 
@@ -42,8 +54,9 @@ class Preflight:
         """
         Args:
             tell: shows findings of a session that runs, each once; what is found before is
-            returned. refuses: False makes a warning of what would be refused: the user knows
-            better, as of nodes that come when they are needed.
+                returned.
+            refuses: False makes a warning of what would be refused: the user knows better, as of
+                nodes that come when they are needed.
         """
         self._refuses = refuses
         self._store = store
@@ -67,8 +80,8 @@ class Preflight:
 
         Args:
             target: what the environment is to be made for; asked after the cluster, as it may take
-            a download to know. None if nobody knows. driver_starts: the driver's JVM is still to be
-            started, with this memory.
+                a download to know. None if nobody knows.
+            driver_starts: the driver's JVM is still to be started, with this memory.
 
         Raises:
             LaunchError: the settings or the cluster cannot serve it.

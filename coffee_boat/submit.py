@@ -8,7 +8,8 @@ means.
     run(order, ...)             spark-submit or the pyspark shell, to its end
 
 Settings go to spark-submit in a file that only we can read, never in its arguments: they may hold
-secrets, and arguments show in the process list."""
+secrets, and arguments show in the process list.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 "It started" is not enough: an interpreter that was copied badly once loaded the node's own
 libpython. So each executor tells the real path of its interpreter, every file that is mapped into
-it, the lock it was built from, and each distribution's version."""
+it, the lock it was built from, and each distribution's version.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +41,15 @@ def verify(
 
     Args:
         lock: what should be aboard; None if that is not known: then only Spark's versions and
-        missing modules are looked at. deadline: seconds; executors that did not answer by then are
-        `missed`. modules: imported on each executor first, so that the libraries they load are
-        looked at too. ships_python: False where the nodes' own interpreter is meant to run. base:
-        what the session was started with, if packages were added since.
+            missing modules are looked at.
+        deadline: seconds; executors that did not answer by then are `missed`.
+        modules: imported on each executor first, so that the libraries they load are looked at too.
+        ships_python: False where the nodes' own interpreter is meant to run.
+        base: what the session was started with, if packages were added since.
 
     Raises:
         VerifyError: the executors' Python cannot start, a job fails for another reason, or the
-        session was stopped.
+            session was stopped.
     """
     started = time.monotonic()
     versions = session.versions()

@@ -3,7 +3,8 @@ it reads from jars and checks.
 
 A test run starts some hundred JVMs, and half of what each does until a session is up is that. The
 file is made once from a session's own driver. A JVM with other jars or another Java goes on without
-it, in silence, and without the JDK's own classes of the kind."""
+it, in silence, and without the JDK's own classes of the kind.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Runs a command without a network but its own loopback, and with a folder that cannot be written.
 
 unshare --net --mount --propagation private python offline.py FOLDER PROGRAM [ARGUMENT...]      # as
-root"""
+                                                                                                root
+"""
 
 from __future__ import annotations
 

@@ -3,8 +3,9 @@
     python -m integration.venvs 3.12 4.1.4      # makes it, prints its folder
 
 They are kept in the cache folder and made anew when setup.cfg changes. pyspark is a source
-distribution of 400 MB and more: its wheel, good for every Python, is built once a version and kept
-there too."""
+distribution of 400 MB and
+more: its wheel, good for every Python, is built once a version and kept there too.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ channels are. No network, no conda.
 The python package is made of the CPython that runs the tests, as conda-build would make it:
 libraries found relative to the file that needs them, its own prefix written as a placeholder that
 installers replace. `python_package()` is all of it (0.5 to 1 s); `small_python()` is what starts
-and imports (0.2 s). A wheel becomes a conda package by `from_wheel`."""
+and imports (0.2 s). A wheel becomes a conda package by `from_wheel`.
+"""
 
 from __future__ import annotations
 
@@ -308,8 +309,10 @@ def small_packages() -> list[Package]:
     pure 1.0, 1.1, 2.0      noarch python, with a console script
     user-of-pure 1.0        noarch python, needs pure <2
     native 1.0, 2.0         for this machine: the prefix in a text file, in a binary file, and in a
-    script activated 1.0           scripts and variables that take effect when the environment is
-    activated first, second 1.0       both have share/clobbered.txt"""
+                            script
+    activated 1.0           scripts and variables that take effect when the environment is activated
+    first, second 1.0       both have share/clobbered.txt
+    """
     activate = (
         'export ACTIVATED_HOME="$CONDA_PREFIX/share/activated"\nexport'
         ' ACTIVATED_PATH="$CONDA_PREFIX/lib:${ACTIVATED_PATH:-none}"\n'

@@ -53,10 +53,12 @@ class MakeWheel(Protocol):
             console_scripts: name -> "module:attribute".
             data: path below NAME-VERSION.data ("scripts/tool") -> content.
             dist_info: path below NAME-VERSION.dist-info -> content; added to METADATA, WHEEL and
-            RECORD, or instead of them. executable: those of `files` that have the run bit. members:
-            zip members written last, as they are given. record: member -> what RECORD says of it
-            ("sha256=...,12"), None to leave it out; instead of the truth. folder: where to write; a
-            new folder by default.
+                RECORD, or instead of them.
+            executable: those of `files` that have the run bit.
+            members: zip members written last, as they are given.
+            record: member -> what RECORD says of it ("sha256=...,12"), None to leave it out;
+                instead of the truth.
+            folder: where to write; a new folder by default.
         """
 
 

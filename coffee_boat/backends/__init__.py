@@ -3,7 +3,8 @@
 Pure data: nothing is read, started or changed here.
 
 A new cluster manager is one module with `needs_environment` and `patch`, and one line in
-`backend_for`."""
+`backend_for`.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +50,7 @@ class Backend(Protocol):
 
         Args:
             environment: the folder that the archive is unpacked in on the driver; only read if
-            `needs_environment`.
+                `needs_environment`.
 
         Raises:
             LaunchError: the user's own settings contradict it.
@@ -98,7 +99,8 @@ def backend_under_way(master: str) -> Backend:
 
     The cluster manager has no part in that: every executor fetches the archive from the driver and
     unpacks it in SparkFiles' root, which is its working directory
-    (org.apache.spark.executor.Executor.updateDependencies)."""
+    (org.apache.spark.executor.Executor.updateDependencies).
+    """
     return LocalBackend() if _LOCAL.fullmatch(master) else FileServerBackend()
 
 

@@ -37,7 +37,7 @@ def patch(
 
     Args:
         packages: for the workers' PYTHONPATH, when the interpreter is the node's own: see
-        `python_path`.
+            `python_path`.
     """
     replaced = {key: python for key in _PYTHON_SETTINGS if facts.conf.get(key, python) != python}
     environment = dict(_OURS)
@@ -112,7 +112,7 @@ def python_path(archive: Archive, root: str) -> str:
 
     Raises:
         LaunchError: its name has a colon, which separates the entries of PYTHONPATH and cannot be
-        quoted.
+            quoted.
     """
     if ":" in root:
         raise LaunchError(

@@ -2,12 +2,14 @@
 Python.
 
     client mode     the driver is this process, outside of the cluster or in a pod; executors get
-    the archive from its file server cluster mode    the driver is a pod too, with the shipped
-    interpreter: spark-submit inside of it unpacks spark.archives before
+                    the archive from its file server
+    cluster mode    the driver is a pod too, with the shipped interpreter: spark-submit inside of it
+                    unpacks spark.archives before
                     it starts Python (org.apache.spark.deploy.SparkSubmit.prepareSubmitEnvironment)
 
 No pod template is needed, and no init container. Images, namespaces, service accounts, node
-selectors, volumes and templates are the user's own."""
+selectors, volumes and templates are the user's own.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +103,8 @@ def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
 
     What lies on this machine is uploaded by spark-submit, if it is told where to
     (KubernetesUtils.uploadAndTransformFileUris). A `local:` place is unpacked by the driver and not
-    served to executors ("File with 'local' scheme ... is not supported to add to file server")."""
+    served to executors ("File with 'local' scheme ... is not supported to add to file server").
+    """
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file") and not facts.conf.get(_UPLOAD):
         raise LaunchError(

@@ -3,11 +3,12 @@ directory of each container.
 
     client mode     the driver is this process; executors are containers
     cluster mode    the driver is a container too (the application master), with the shipped
-    interpreter
+                    interpreter
 
 Localized from HDFS, where all may read it, the archive is kept for other applications; from this
 machine, Spark uploads it for each. Queue, staging folder, spark.yarn.jars and all else are the
-user's own."""
+user's own.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def _with_driver(made: ConfPatch, facts: SparkFacts, packages: str | None) -> Co
 
     The application master takes PYSPARK_PYTHON and PYSPARK_DRIVER_PYTHON of whoever submits, which
     are paths of another machine, unless they are said here
-    (org.apache.spark.deploy.yarn.Client.setupLaunchEnv)."""
+    (org.apache.spark.deploy.yarn.Client.setupLaunchEnv).
+    """
     variables = {**made.environment, **dict.fromkeys(_PYTHON_VARIABLES, made.python)}
     if packages is not None:
         variables["PYTHONPATH"] = ":".join(

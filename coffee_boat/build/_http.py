@@ -34,8 +34,7 @@ class Downloads:
     Args:
         indexes: timeout, proxy, certificates and trusted hosts.
         urls: index URLs and others; where one holds credentials, they are used for its scheme, host
-        and port.
-            Elsewhere requests takes those of the user's netrc.
+            and port. Elsewhere requests takes those of the user's netrc.
     """
 
     def __init__(self, indexes: Indexes, urls: Iterable[str]) -> None:

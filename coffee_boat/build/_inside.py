@@ -2,7 +2,8 @@
 JSON comes by stdin and goes by stdout.
 
 A process of its own, because bytecode must come from the interpreter that will read it, and because
-what the loader finds for that interpreter is only to be seen there. Standard library only."""
+what the loader finds for that interpreter is only to be seen there. Standard library only.
+"""
 
 from __future__ import annotations
 

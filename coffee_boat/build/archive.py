@@ -1,14 +1,15 @@
 """Chunks -> archive: concatenation, and what is done with a finished archive on the driver.
 
     chunk | chunk | ... | tail        each a run of gzip members; the tail holds boat.json and the
-    end of the tar
+                                      end of the tar
 
 Readers that take a gzip file of many members: GNU gzip, tar and libarchive; Python's gzip and
 `tarfile.open(path)`; Hadoop's unTar, so Spark's and YARN's archives; java.util.zip.GZIPInputStream
 on a file. Readers that stop after the first member without an error: Python's
 `tarfile.open(mode="r|gz")`, commons-compress unless told `decompressConcatenated`, GZIPInputStream
 on a stream that answers 0 to available(). Therefore boat.json is the last entry: it tells whether
-all was unpacked."""
+all was unpacked.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ class Destination:
 
         Raises:
             BuildError: it exists and `overwrite` is not given, is not called .tar.gz or .tgz, or
-            lies where nothing may be written.
+                lies where nothing may be written.
         """
         path = self.path
         if not path.name.endswith(_SUFFIXES):
@@ -120,12 +121,13 @@ def assemble(
 
     Args:
         inputs: a JSON value for boat.json: what was asked for. No paths of this machine, no
-        secrets. to: where it is written, whole or not at all, instead of the store.
+            secrets.
+        to: where it is written, whole or not at all, instead of the store.
 
     Raises:
         BuildError: a chunk is not in the store any more, or was cut short; or one has a folder
-        where another has a file; or `to` cannot be written. StoreError: the archive is not there
-        yet, and the store cannot be written.
+            where another has a file; or `to` cannot be written.
+        StoreError: the archive is not there yet, and the store cannot be written.
     """
     tail, tail_id = _tail(_manifest(chunks, target, lock, has_python, inputs))
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])

@@ -3,7 +3,8 @@ same bytes wherever it is made.
 
 A compiled file names its source by the path inside the archive; importlib puts the real path there
 when it loads it (`_bootstrap_external._compile_bytecode`), so that tracebacks show where the file
-really is."""
+really is.
+"""
 
 from __future__ import annotations
 

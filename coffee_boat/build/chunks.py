@@ -3,7 +3,8 @@
 A gzip file may hold many members (RFC 1952, 2.2), each a header, a raw deflate stream, CRC-32 and
 length. A wheel is a zip: its raw deflate streams, CRCs and lengths are known, so they become gzip
 members as they are; only tar headers, paddings and small files are compressed anew. A chunk ends on
-a tar block but has no end-of-archive, hence chunks can be concatenated in any order."""
+a tar block but has no end-of-archive, hence chunks can be concatenated in any order.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +77,8 @@ class ChunkWriter:
 
     Names are relative to the archive's root: no leading "./" or "/", no "..". A folder's entry is
     written before its first use, because Hadoop's own Java untar makes no parents for links. An
-    entry written twice stays twice; the later one wins."""
+    entry written twice stays twice; the later one wins.
+    """
 
     def __init__(self, out: BinaryIO) -> None:
         self.files = 0
@@ -138,7 +140,7 @@ class ChunkWriter:
 
         Raises:
             BuildError: the stream is damaged, is not the content promised, or is followed by other
-            bytes.
+                bytes.
         """
         if len(raw) < _SMALL:
             data = inflate(name, raw, crc=crc, size=size)
@@ -267,7 +269,7 @@ def fill_from_tree(
     Args:
         prefix: put before each name, with a slash at the end.
         keep: told a path relative to `tree`, of a file, or (with a slash at the end) of a folder;
-        False leaves it out.
+            False leaves it out.
 
     Raises:
         BuildError: a link leaves the archive, or an entry is neither file, folder nor link.
@@ -303,7 +305,7 @@ def inflate(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> bytes
 
     Raises:
         BuildError: the stream is damaged, is not the content promised, or is followed by other
-        bytes.
+            bytes.
     """
     return b"".join(_inflated(name, raw, crc=crc, size=size))
 
@@ -349,7 +351,8 @@ def is_inside(name: str, target: str) -> bool:
     """True if a link called `name` that points to `target` stays below the archive's root.
 
     ".." counts at the target's start only: after another link it would lead elsewhere than it
-    reads."""
+    reads.
+    """
     up, parts = 0, target.split("/")
     while up < len(parts) and parts[up] == "..":
         up += 1

@@ -3,7 +3,8 @@
 Not the default: compiling numpy, pandas, pyarrow and scikit-learn takes longer than all the rest of
 a launch and adds half as many files to unpack, while an executor writes its own bytecode at the
 first import. It pays where executors cannot write beside their packages, or where many short-lived
-ones start."""
+ones start.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ Files are those of the package, with its own placeholder where a prefix belongs:
 know where a node will put it. worker/prefix.py writes the real one there, once a node. Scripts for
 Python need none: they find it beside themselves. Bytecode is left out (its sources get other times
 when they are unpacked). Chunks stand in the order of conda's own links, a package after what it
-needs; of two that have the same file, the later one's is what executors get, as in conda."""
+needs; of two that have the same file, the later one's is what executors get, as in conda.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +68,8 @@ def conda_chunks(
 
     Raises:
         BuildError: a package cannot be fetched or installed, is damaged, hostile, or not what was
-        pinned. StoreError: something is to be made, and the store cannot be written.
+            pinned.
+        StoreError: something is to be made, and the store cannot be written.
     """
     wanted = None if only is None else frozenset(only)
     pins = [pin for pin in in_order(lock.conda) if wanted is None or pin.name in wanted]

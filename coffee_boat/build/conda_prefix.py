@@ -4,7 +4,8 @@ its chunks are made.
 The prefix is what is locked and not packed yet: nothing else was ever in it, no link script ran,
 and nobody writes into it. So what can make an archive of a conda environment wrong is refused here
 or cannot be: files that pip replaced or removed, editable installs, a package cache that somebody
-wrote into (rattler compares every file with the package's own hashes, and unpacks it again)."""
+wrote into (rattler compares every file with the package's own hashes, and unpacks it again).
+"""
 
 from __future__ import annotations
 
@@ -91,7 +92,8 @@ def installed(
 
     Raises:
         BuildError: a package cannot be fetched, is damaged, or does not go into one prefix with the
-        others. StoreError: the store cannot be written, or its disk is full.
+            others.
+        StoreError: the store cannot be written, or its disk is full.
     """
     if source.configuration.offline:
         _refuse_to_fetch(

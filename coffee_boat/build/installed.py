@@ -3,7 +3,8 @@ that bodies are copied deflated.
 
 The rules are those of the binary distribution format, the database of installed distributions
 (RECORD, INSTALLER, REQUESTED) and direct_url.json (PEP 610). A wheel is checked whole, once, when
-its chunk is made; the store then keeps the verdict with the chunk."""
+its chunk is made; the store then keeps the verdict with the chunk.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +158,8 @@ def direct_url(pin: Pin) -> dict[str, object] | None:
     """The content of direct_url.json (PEP 610), None for what an index served.
 
     Credentials and queries (signed URLs) are left out. Of a local path only the last part is kept:
-    the rest means nothing on a node, and would make archives of two homes differ."""
+    the rest means nothing on a node, and would make archives of two homes differ.
+    """
     if not pin.direct:
         return None
     value: dict[str, object] = {"url": _public(pin.url)}

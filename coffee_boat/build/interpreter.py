@@ -3,13 +3,15 @@ chunk.
 
     bin/python3.11  (python3, python)    the executable, with a DT_RPATH of $ORIGIN/../lib
     lib/python3.11/                      the standard library, compiled; lib-dynload/; an empty
-    site-packages is made by what comes later lib/*.so*                            shared libraries
-    that are not part of glibc lib/fallback/                        libraries that are loaded only
-    where the node has none (worker/node.py) lib64, lib/python3/dist-packages     links, where the
-    interpreter was built to look there
+                                         site-packages is made by what comes later
+    lib/*.so*                            shared libraries that are not part of glibc
+    lib/fallback/                        libraries that are loaded only where the node has none
+                                         (worker/node.py)
+    lib64, lib/python3/dist-packages     links, where the interpreter was built to look there
 
 No PYTHONHOME is needed: CPython finds its prefix from the executable's own place
-(Modules/getpath.py)."""
+(Modules/getpath.py).
+"""
 
 from __future__ import annotations
 
@@ -122,13 +124,13 @@ def find(
 
     Args:
         python: None for the driver's own; a version ("3.11", "3.11.7"), which is the driver's own
-        if it fits and is otherwise
-            looked for, then fetched, by uv; the path of an interpreter or of the folder of an
-            environment; a command on PATH. Of a virtual environment the base is taken.
+            if it fits and is otherwise looked for, then fetched, by uv; the path of an interpreter
+            or of the folder of an environment; a command on PATH. Of a virtual environment the base
+            is taken.
         offline: fetch nothing.
         portable: a version means a standalone build (python-build-standalone, by uv), which needs
-        glibc 2.17 only: the nodes are older than this machine. store: remembers what the program's
-        file says of itself.
+            glibc 2.17 only: the nodes are older than this machine.
+        store: remembers what the program's file says of itself.
 
     Raises:
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.

@@ -4,7 +4,8 @@ them.
 What a node is taken to have is glibc and nothing else; everything else is copied into lib/. The
 executable gets a DT_RPATH of $ORIGIN/../lib: unlike DT_RUNPATH it also counts for what extension
 modules load later, and it comes before LD_LIBRARY_PATH, which Hadoop sets (ld.so(8)). A DT_RUNPATH
-of a library would switch it off, so libraries keep theirs only if it leads to lib/ too."""
+of a library would switch it off, so libraries keep theirs only if it leads to lib/ too.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +95,7 @@ def make_relocatable(root: Path, program: str, binaries: Mapping[str, elf.Elf]) 
         root: the copy.
         program: the executable, relative to `root`.
         binaries: the executable, extension modules and libraries, by their names relative to
-        `root`.
+            `root`.
 
     Raises:
         BuildError: there is no patchelf, or it fails.

@@ -3,7 +3,8 @@
 Executors then run the very files that the driver runs, also where nodes have another patch version,
 or none on PYTHONPATH. They are found without importing them, where the driver's own imports would
 find them: a distribution (its RECORD tells the files), a folder or zip on sys.path (a vendor's,
-without metadata), or SPARK_HOME."""
+without metadata), or SPARK_HOME.
+"""
 
 from __future__ import annotations
 
@@ -155,8 +156,7 @@ def chunk(target: Target, store: Store, *, python: str | None = None) -> Chunk:
 
     Args:
         python: an interpreter of the target's minor version, for the bytecode; by default the
-        driver's own if it fits, otherwise
-            nothing is compiled.
+            driver's own if it fits, otherwise nothing is compiled.
 
     Raises:
         BuildError: the driver lacks pyspark or py4j.

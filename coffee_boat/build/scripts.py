@@ -1,7 +1,8 @@
 """Scripts that run wherever the environment lies.
 
 A kernel takes only absolute paths after `#!`, so a script starts as a shell script that finds
-Python beside itself and starts it on the same file. Python reads the shell part as one string."""
+Python beside itself and starts it on the same file. Python reads the shell part as one string.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def entry_points(text: str, wheel: str, minor: str) -> Iterator[tuple[str, bytes
 
     Raises:
         BuildError: the file cannot be read, or a script's name is no plain file name or an
-        interpreter's.
+            interpreter's.
     """
     from installer.scripts import Script
     from installer.utils import parse_entrypoints

@@ -2,7 +2,8 @@
 
 `uv build` makes them all: in an isolated environment, from a copy, so that nothing is left behind
 in the user's folder. It does not know VCS URLs; git fetches those, which keeps what `pip wheel`
-would lose: tags for versions, submodules, and one way to log in."""
+would lose: tags for versions, submodules, and one way to log in.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ class Builder:
 
         Raises:
             BuildError: it cannot be fetched or built, changed since it was locked, or is not pure
-            and the target is another platform.
+                and the target is another platform.
         """
         path = built(pin, self.target, self.store)
         if path is None:

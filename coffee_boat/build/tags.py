@@ -26,7 +26,7 @@ def check_filename(filename: str, pin: Pin, target: Target) -> None:
 
     Raises:
         BuildError: the name is no wheel's, is another distribution's or version's, or its tags fit
-        no executor.
+            no executor.
     """
     name, version, tags = _parsed(filename)
     if not is_version(name, str(version), pin):

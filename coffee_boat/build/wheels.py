@@ -2,7 +2,8 @@
 they need.
 
 Fetched wheels are kept by sha256; a local wheel stays where it is. The order of downloads, retries
-and threads leaves no trace in the result."""
+and threads leaves no trace in the result.
+"""
 
 from __future__ import annotations
 
@@ -43,15 +44,16 @@ def fetch(
         python: an interpreter of the target's minor version; builds sources.
         say: takes one line about what is being done; also called from other threads.
         credentials: more URLs that may hold credentials: those of direct requirements, which a lock
-        does not keep. arrived: takes each wheel that need not be built as soon as it is here, while
-        others are waited for; also called from other threads.
+            does not keep.
+        arrived: takes each wheel that need not be built as soon as it is here, while others are
+            waited for; also called from other threads.
 
     Returns:
         Normalized name -> path, sorted by name.
 
     Raises:
         BuildError: a file cannot be fetched, does not match the lock, cannot be built, or is not
-        here while offline.
+            here while offline.
     """
     urls = (*_uv.index_urls(indexes), *credentials)
     downloads = Downloads(indexes, urls)
@@ -141,7 +143,7 @@ def with_edges(
     Args:
         environment: the markers of the executors.
         extras: normalized name -> extras that the user asked for; those that packages ask of each
-        other are followed.
+            other are followed.
 
     Raises:
         BuildError: one of the files is no wheel.

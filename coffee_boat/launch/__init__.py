@@ -4,11 +4,14 @@ The only stage that sets anything, and only while a SparkContext is being made.
 
 install(Launch(...)) -> Hook      from now on each new SparkContext of this process is completed
     SparkContext.__init__             defaults for master and conf; Java for the gateway; the
-    executors' interpreter SparkContext._initialize_context  the first place where the final master
-    is known, whoever named it SparkSession.Builder              refuses Spark Connect, which starts
-    no SparkContext
+                                      executors' interpreter
+    SparkContext._initialize_context  the first place where the final master is known, whoever named
+                                      it
+    SparkSession.Builder              refuses Spark Connect, which starts no SparkContext
 pyspark.sql.udf, .udtf            _wrap_function: what the driver's JVM plans in Python gets the
-driver's copy of the interpreter Hook.remove()                     takes all of it back"""
+                                  driver's copy of the interpreter
+Hook.remove()                     takes all of it back
+"""
 
 from coffee_boat.launch._compat import compatible, elsewhere, refuse_if_running
 from coffee_boat.launch._gateway import hadoop, java_vm

@@ -90,7 +90,8 @@ def compatible(spark_version: str, python: _Minor) -> None:
 
     Args:
         spark_version: pyspark's `__version__`, with a vendor's suffix or not: "3.5.1-amzn-1",
-        "3.5.0.dev0". python: the driver's minor version; executors run the same.
+            "3.5.0.dev0".
+        python: the driver's minor version; executors run the same.
 
     Raises:
         LaunchError: with the reason.

@@ -45,13 +45,16 @@ class Launch:
 
     Args:
         complete: called when the master is known, before the context starts; what it raises comes
-        out of SparkContext(...). store: where a Java shim is kept, if one is needed. started:
-        called when the context is up; if it raises, the context is stopped. failed: called when it
-        did not come up; what it returns is raised in place of the error. stopping: called before a
-        context stops. master, conf: used where the program sets none itself. say: takes one line
-        about what is odd. replaced: called when another launch takes this one's place. environment:
-        gives the archive unpacked on this machine, for what the driver's JVM plans in Python;
-        called when that is needed.
+            out of SparkContext(...).
+        store: where a Java shim is kept, if one is needed.
+        started: called when the context is up; if it raises, the context is stopped.
+        failed: called when it did not come up; what it returns is raised in place of the error.
+        stopping: called before a context stops.
+        master, conf: used where the program sets none itself.
+        say: takes one line about what is odd.
+        replaced: called when another launch takes this one's place.
+        environment: gives the archive unpacked on this machine, for what the driver's JVM plans in
+            Python; called when that is needed.
     """
 
     complete: Callable[[SparkFacts], ConfPatch]

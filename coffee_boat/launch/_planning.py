@@ -3,13 +3,14 @@ sources.
 
     executors       ./boat-<id>/bin/python3.X, in their working directory; a setting of SQL says so
     driver's JVM    <SparkFiles' root>/boat-<id>/bin/python3.X: Spark unpacks what is in
-    spark.archives there on the driver, too;
+                    spark.archives there on the driver, too;
                     where the cluster's manager unpacks it (YARN), the store's copy, which is made
                     when it is needed first
 
 Both would start the interpreter that pyspark captured with the function, and only on executors the
 setting comes before it (org.apache.spark.sql.execution.python.PythonPlannerRunner and
-BasePythonUDFRunner). So these functions capture the driver's."""
+BasePythonUDFRunner). So these functions capture the driver's.
+"""
 
 from __future__ import annotations
 

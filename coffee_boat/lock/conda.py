@@ -8,7 +8,8 @@ priority, and errors would not name what filtered. A spec that is tied to a chan
 
 The nodes are the Target, not the driver: virtual packages come from it (`__glibc`, `__linux`,
 `__archspec`), else from CONDA_OVERRIDE_*. The python that is chosen becomes the environment's
-interpreter, and its version the lock's target."""
+interpreter, and its version the lock's target.
+"""
 
 from __future__ import annotations
 
@@ -131,8 +132,8 @@ def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], No
 
     Raises:
         RequirementError: a channel of Anaconda's without its licence; no channel at all; rattler is
-        not installed. LockError: no set of packages serves all requirements, or a channel cannot be
-        reached.
+            not installed.
+        LockError: no set of packages serves all requirements, or a channel cannot be reached.
     """
     _conda.rattler()
     _conda.refuse_unlicensed(wish.channels, accepted=wish.accepted)
@@ -182,7 +183,8 @@ def with_provided(lock: Lock, wish: Wish, *, store: Store) -> Lock:
 
     Their names on PyPI may be others than conda's: the dist-info folders in a package say it, and
     of a .conda file these can be read without fetching all of it. Where that cannot be had, a
-    package is taken for the distribution of its own name."""
+    package is taken for the distribution of its own name.
+    """
     if all(pin.provides for pin in lock.conda if _is_pythons(pin)):
         return lock
     listed = _conda.wait(

@@ -4,7 +4,8 @@ written, and conda's @EXPLICIT lists, read.
 A pixi.lock holds packages of pip as well; a file's sha256 stands behind its URL (`#sha256=...`),
 where pip and uv look for it too. Of a file on this machine rattler drops that: it is hashed when
 the lock is read. What the nodes are stands with the platform, as a virtual package. What was named
-by the user is what nothing else in the lock needs, as far as it can be told."""
+by the user is what nothing else in the lock needs, as far as it can be told.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +61,9 @@ def read(
 
     Raises:
         LockError: it cannot be read, holds nothing for the target, or a file in it cannot be
-        checked. RequirementError: a package in it is Anaconda's, and its terms were not accepted;
-        rattler is not installed.
+            checked.
+        RequirementError: a package in it is Anaconda's, and its terms were not accepted; rattler is
+            not installed.
     """
     _conda.rattler()
     if any(line.strip() == _EXPLICIT for line in path.read_text("utf-8").splitlines()):

@@ -1,7 +1,8 @@
 """pylock.toml (PEP 751): reading one for a target, and writing a Lock as one.
 
 What PEP 751 has no word for lies in [tool.coffee_boat] and [packages.tool.coffee_boat]: the target,
-what was asked for by name, a folder's digest."""
+what was asked for by name, a folder's digest.
+"""
 
 from __future__ import annotations
 
@@ -48,12 +49,12 @@ def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> L
 
     Args:
         source: a path, or the text itself. Relative paths in it are relative to the file, in a text
-        to the working directory. extras: extras of the lock file to take as well; its default
-        groups are always taken.
+            to the working directory.
+        extras: extras of the lock file to take as well; its default groups are always taken.
 
     Raises:
         LockError: it is no valid pylock.toml, was made for another Python or platform, or a file in
-        it has no sha256.
+            it has no sha256.
     """
     text, name, base = _content(source)
     try:
@@ -81,7 +82,8 @@ def write(lock: Lock) -> str:
     `read` of it gives the pins back. With conda packages, as a pixi.lock (conda_files).
 
     Holds no credentials, and of URLs that were asked for no query, which may be a token: who
-    fetches must have them from elsewhere."""
+    fetches must have them from elsewhere.
+    """
     if lock.conda:
         from coffee_boat.lock import conda_files
 

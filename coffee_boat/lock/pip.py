@@ -7,7 +7,8 @@ keeps a stranger on a public index from replacing a package of the company's own
 
 What was resolved once is kept in the store and taken as it is while it is young, or while no index
 can be reached. Then no process is started. A branch or a tag may have moved on: what came from one
-is asked for again."""
+is asked for again.
+"""
 
 from __future__ import annotations
 
@@ -68,18 +69,21 @@ def resolve(
     Args:
         manifest: evaluated for the target.
         python: an interpreter of the target's minor version; asks source distributions for their
-        metadata. preferred: normalized name -> version that the driver runs; taken where the
-        requirements allow it. indexes: all of them: the settings with those of the manifest already
-        among them. max_age: seconds for which an earlier answer is taken as it is. say: takes one
-        line about what is being done. provided: normalized name -> version of distributions that
-        conda packages bring: they meet what is asked for, bound it, and are not pinned. meanwhile:
-        called when an index is about to be asked, with what tells the answer that is to be
-        expected: for work that may be begun in advance.
+            metadata.
+        preferred: normalized name -> version that the driver runs; taken where the requirements
+            allow it.
+        indexes: all of them: the settings with those of the manifest already among them.
+        max_age: seconds for which an earlier answer is taken as it is.
+        say: takes one line about what is being done.
+        provided: normalized name -> version of distributions that conda packages bring: they meet
+            what is asked for, bound it, and are not pinned.
+        meanwhile: called when an index is about to be asked, with what tells the answer that is to
+            be expected: for work that may be begun in advance.
 
     Raises:
         LockError: no set of versions serves all requirements, an index cannot be reached, a source
-        distribution cannot say what it needs. StoreError: nothing is known, and the store cannot be
-        written.
+            distribution cannot say what it needs.
+        StoreError: nothing is known, and the store cannot be written.
     """
     request = _Request(
         manifest,

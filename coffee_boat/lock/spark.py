@@ -2,7 +2,8 @@
 
 For the resolver a stub stands in for each: a wheel of metadata only, with the version and the
 requirements of the driver's own. So `pyspark[sql]` still brings pandas and pyarrow, and nothing of
-400 MB is fetched to find out."""
+400 MB is fetched to find out.
+"""
 
 from __future__ import annotations
 

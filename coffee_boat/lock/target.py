@@ -41,8 +41,9 @@ def target_for(version: str, architecture: str, *, platform: str | None) -> Targ
     Args:
         version: full version of the interpreter, as "3.11.7".
         architecture: of the interpreter, as platform.machine() says it; used where `platform` does
-        not name one. platform: in pip's words: "manylinux_2_28_x86_64", "manylinux2014_aarch64",
-        "linux_x86_64"; None for the driver's own C library.
+            not name one.
+        platform: in pip's words: "manylinux_2_28_x86_64", "manylinux2014_aarch64", "linux_x86_64";
+            None for the driver's own C library.
 
     Raises:
         SettingsError: it is not a version, not a platform, or not one with glibc.

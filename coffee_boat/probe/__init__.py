@@ -4,14 +4,15 @@ nothing starts there.
 A kind of cluster is one module with two functions, and one line in `_KINDS`:
 
     probe(facts)                  once, before anything is resolved (master given) or sent
-    (SparkContext(...)); costs a healthy launch
+                                  (SparkContext(...)); costs a healthy launch
                                   no more than 0.1 s, and ends within seconds whatever does not
                                   answer
     waiting(facts, application)   again and again while nothing of the application runs yet: what
-    the cluster says about it
+                                  the cluster says about it
 
 Both ask and change nothing. They may read the process's own environment (HADOOP_CONF_DIR,
-KUBECONFIG); imports that take time go inside."""
+KUBECONFIG); imports that take time go inside.
+"""
 
 from __future__ import annotations
 
@@ -30,11 +31,11 @@ class Kind(Protocol):
 
         Args:
             facts: the Spark that is about to start. With a master given to `launch_ship`, before
-            its context exists: then the conf is what is known by then.
+                its context exists: then the conf is what is known by then.
 
         Raises:
             LaunchError: it cannot work: nobody answers, or what is asked for is not to be had
-            there. In the cluster's own words where it has any.
+                there. In the cluster's own words where it has any.
         """
 
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
@@ -47,7 +48,7 @@ class Kind(Protocol):
         Args:
             facts: with the conf complete, what the backend set included.
             application: Spark's id of it; None while it is not known yet, as long as
-            SparkContext(...) has not returned.
+                SparkContext(...) has not returned.
         """
 
 

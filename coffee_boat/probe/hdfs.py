@@ -2,7 +2,8 @@
 has room.
 
 Asked over HTTP: the NameNode's metrics (/jmx) and WebHDFS. Where those are closed, nothing is
-known, and Spark finds out."""
+known, and Spark finds out.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ def probe(settings: Configuration, staging: str) -> tuple[Finding, ...]:
 
     Raises:
         LaunchError: no NameNode answers, it is in safe mode, there is no room, or this user may not
-        write.
+            write.
     """
     namenodes = settings.namenodes()
     if not namenodes:

@@ -3,8 +3,9 @@
 See `_kubernetes` and `_kubeconfig`.
 
 probe      it answers, knows us, has the namespace, and lets us do what Spark will do there
-(SelfSubjectAccessReview) waiting    the states of the application's pods, and the events that
-belong to them"""
+           (SelfSubjectAccessReview)
+waiting    the states of the application's pods, and the events that belong to them
+"""
 
 from __future__ import annotations
 

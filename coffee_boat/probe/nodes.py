@@ -4,7 +4,8 @@ And what they said the last time.
 
 Asked only where it is worth a job: before an environment is sent to a session that runs, and when
 an interpreter does not start. A healthy launch learns it for nothing, from what the executors say
-to `verify`."""
+to `verify`.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@ JSON.
 
 A driver is told the port for applications only. The UI is looked for where Spark puts it
 (`spark.master.ui.port`, 8080): what is not found there, or is another master's, is not known.
-Fields: org.apache.spark.deploy.JsonProtocol.writeMasterState."""
+Fields: org.apache.spark.deploy.JsonProtocol.writeMasterState.
+"""
 
 from __future__ import annotations
 

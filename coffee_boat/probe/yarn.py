@@ -1,7 +1,8 @@
 """yarn: the ResourceManager's port, what its REST says of queues and nodes, and HDFS (see hdfs.py).
 
 Where REST is not to be had (Kerberos, a firewall), what is not known is left to Spark, and a note
-says so. Fields: "ResourceManager REST API's" in Hadoop's documentation."""
+says so. Fields: "ResourceManager REST API's" in Hadoop's documentation.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def probe(facts: SparkFacts) -> ClusterFacts:
 
     Raises:
         LaunchError: no configuration, no ResourceManager, no such queue, memory that no node has,
-        or an HDFS that takes no files.
+            or an HDFS that takes no files.
     """
     settings = configuration(facts.conf)
     if settings.detour:

@@ -9,7 +9,8 @@ pyproject.toml.
     canonical.py   many manifests -> one; markers evaluated for the executors; contradictions named
 
 The functions here are the door. They import the rest when called, so that `import coffee_boat` does
-not load packaging."""
+not load packaging.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +45,8 @@ def parse(text: str, *, origin: str, folder: Path | None = None) -> Requirement:
 
     Args:
         text: a PEP 508 string, the path of a wheel, of a source archive or of a folder with a
-        pyproject.toml or a setup.py,
-            a https or file URL of one, or git+https://...@rev#egg=name&subdirectory=x; extras and a
-            marker may follow.
+            pyproject.toml or a setup.py, a https or file URL of one, or
+            git+https://...@rev#egg=name&subdirectory=x; extras and a marker may follow.
         origin: where it was asked for, for people: "add_pip_packages", "requirements.txt:3".
         folder: what relative paths are relative to; default: the working directory.
 
@@ -63,8 +63,9 @@ def read(path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] 
 
     Args:
         path: the file. A name that ends with .toml is read as a pyproject.toml, .py as a script,
-        all else as a requirements.txt. extras: [project.optional-dependencies] of a pyproject.toml
-        to take as well. groups: [dependency-groups] of a pyproject.toml to take as well.
+            all else as a requirements.txt.
+        extras: [project.optional-dependencies] of a pyproject.toml to take as well.
+        groups: [dependency-groups] of a pyproject.toml to take as well.
 
     Raises:
         RequirementError: the file, or a line of it, cannot be read. Names file and line.
@@ -85,7 +86,7 @@ def read_constraints(path: str | Path) -> Manifest:
 
     Raises:
         RequirementError: the file, or a line of it, cannot be read; a constraint without a name,
-        with extras or editable.
+            with extras or editable.
     """
     from coffee_boat.requirements import files
 
@@ -150,7 +151,7 @@ def describe(environment: str | Path | None) -> Described:
 
     Args:
         environment: the folder of a conda environment or of a virtual one, the name of a conda
-        environment, or None for the driver's own.
+            environment, or None for the driver's own.
 
     Raises:
         RequirementError: it is not there, is none, or is damaged.
@@ -169,7 +170,7 @@ def merge(manifests: Iterable[Manifest]) -> Manifest:
 
     Raises:
         RequirementError: two requirements that hold on every platform contradict each other, or two
-        manifests name different main indexes.
+            manifests name different main indexes.
     """
     from coffee_boat.requirements import canonical
 
@@ -185,11 +186,11 @@ def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
     Args:
         manifest: what is wanted.
         environment: the executors' marker environment, complete, as
-        packaging.markers.default_environment() would give there.
+            packaging.markers.default_environment() would give there.
 
     Raises:
         RequirementError: two requirements contradict each other. Names both, and where each came
-        from.
+            from.
     """
     from coffee_boat.requirements import canonical
 

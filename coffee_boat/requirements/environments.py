@@ -7,8 +7,9 @@ what that cannot bring back is named with its owner: editables, folders that wer
 packages from nowhere, files that are not what their package says.
 
     conda-meta/*.json   of conda's packages: version, build, URL, and a sha256 of each file (conda,
-    mamba and rattler write it) *.dist-info         of pip's: version, direct_url.json (PEP 610),
-    and a sha256 of each file in RECORD
+                        mamba and rattler write it)
+    *.dist-info         of pip's: version, direct_url.json (PEP 610), and a sha256 of each file in
+                        RECORD
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 https://pip.pypa.io/en/stable/reference/requirements-file-format/: comments, continued lines,
 ${VARIABLES}, nested files, constraints, hashes, and options about indexes. The libraries that read
 it are no longer kept up, or import pip's own internals, so this is a small reader of our own. It is
-stricter than pip in one way: what pip leaves out in silence is refused."""
+stricter than pip in one way: what pip leaves out in silence is refused.
+"""
 
 from __future__ import annotations
 

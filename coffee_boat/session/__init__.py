@@ -55,7 +55,8 @@ class Session(Protocol):
 
         Args:
             function: of an importable module; it travels by value, with what it uses of its own
-            module. deadline: seconds; then what is still running of it is cancelled.
+                module.
+            deadline: seconds; then what is still running of it is cancelled.
 
         Raises:
             VerifyError: the jobs fail; its cause is Spark's own text.

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _PAUSE = 0.2
 """Seconds that a task holds its slot from the second round on, so that the others have to take
 another one; longer in each round. None in the first: Spark offers all free slots at once, so on an
-idle cluster each executor has its tasks before one ends."""
+idle cluster each executor has its tasks before one ends.
+"""
 _LONGEST_PAUSE = 1.0
 _GRACE = 5.0
 """Seconds that a cancelled job gets to end."""
@@ -132,7 +133,8 @@ class ClassicSession:
 
         Args:
             function: of an importable module; it travels by value, with what it uses of its own
-            module. deadline: seconds; then what is still running of it is cancelled.
+                module.
+            deadline: seconds; then what is still running of it is cancelled.
 
         Raises:
             VerifyError: a job fails, or the context was stopped; its cause is Spark's own text.
@@ -161,7 +163,8 @@ class ClassicSession:
         """How many tasks the next round has; 0 ends it.
 
         One even where no executor is live: with dynamic allocation a job is what makes Spark start
-        them."""
+        them.
+        """
         slots = self._slots()
         missing = [executor for executor in slots if executor not in answers]
         if not slots and not answers:
@@ -173,7 +176,8 @@ class ClassicSession:
 
         From the status store, which is right with the UI off; SparkContext's own list of block
         managers lags. Not a public API of Spark:
-        org.apache.spark.status.AppStatusStore.executorList, api.v1.ExecutorSummary."""
+        org.apache.spark.status.AppStatusStore.executorList, api.v1.ExecutorSummary.
+        """
         self._require_live()
         spark = self._context._jsc.sc()
         local = spark.isLocal()

@@ -2,7 +2,8 @@
 the store.
 
 A kernel that was restarted, another process on the same JVM, or a second Captain reads it and goes
-on."""
+on.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +129,8 @@ def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard
 
     Neither need be the fuller one: a store that cannot be written knows less than we do, and two
     processes may have added at once. If they chose different versions of one package, what we know
-    stays."""
+    stays.
+    """
     with suppress(LaunchError):
         kept = recall(store, application, conf)
         if (

@@ -3,7 +3,8 @@ and why executors' Python does not start.
 
 Spark says the first never or as "Initial job has not accepted any resources", and the second as an
 EOFException among a hundred stack frames. Nothing of pyspark is changed for it and no job is run:
-the driver's own status store is read, a call or two at a time."""
+the driver's own status store is read, a call or two at a time.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +48,12 @@ class Watch:
         """
         Args:
             waiting: asks the cluster why nothing of an application runs yet; None while its id is
-            not known. explain: what a failed task's text means. tell: takes each kind of finding
-            once, as many nodes may say the same; with the context for what a task's text means.
+                not known.
+            explain: what a failed task's text means.
+            tell: takes each kind of finding once, as many nodes may say the same; with the context
+                for what a task's text means.
             patience: seconds without any executor, after which the cluster is asked why; and
-            between two questions.
+                between two questions.
         """
         self._waiting, self._explain, self._tell = waiting, explain, tell
         self._context: Any = None
@@ -89,7 +92,8 @@ class Watch:
         goes with it.
 
         Another thread looks: a call to a JVM that hangs never returns, and nobody is to wait for it
-        longer than a moment."""
+        longer than a moment.
+        """
         self._leaving.set()
         if self.follows and self._seen.wait(_MOMENT):
             self._left.wait(_LONGEST)

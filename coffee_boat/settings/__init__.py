@@ -4,13 +4,13 @@ Strongest first:
 
     1. arguments                    Captain(python="3.11")
     2. COFFEE_BOAT_* variables      COFFEE_BOAT_PYTHON=3.11; lists with blanks between, flags as
-       1/0, true/false, yes/no, on/off
+                                    1/0, true/false, yes/no, on/off
     3. the project                  [tool.coffee_boat] in the nearest pyproject.toml that has it,
-       from the working directory upwards
+                                    from the working directory upwards
     4. the user's file              ~/.config/coffee_boat/config.toml (platformdirs'
-       user_config_dir)
+                                    user_config_dir)
     5. uv's and pip's own           UV_OFFLINE; PIP_* and pip.conf, for what says where packages
-       come from
+                                    come from
     6. defaults
 
 A key is taken whole from the strongest place that says it. Relative paths in a file are relative to
@@ -83,13 +83,13 @@ def load(
     Args:
         arguments: by key; None means "not given".
         folder: where the search for a pyproject.toml begins, and what relative paths in arguments
-        and variables are relative to;
+            and variables are relative to;
             default: the working directory.
         environ: default: the process's environment.
 
     Raises:
         SettingsError: a key that does not exist, a value of a wrong type, a file that is not there.
-        Names the place and the key.
+            Names the place and the key.
     """
     from coffee_boat.settings import keys, sources
 

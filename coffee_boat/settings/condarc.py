@@ -5,7 +5,8 @@ conda's SEARCH_PATH, weakest first; within a folder `condarc.d` the files stand 
 their names; CONDA_* variables beat every file. Lists are joined, the stronger first, maps by their
 keys, all else is the strongest's. `#!final` behind a key or value lets nothing stronger change it,
 `#!top` and `#!bottom` move a value of a list: these are comments, so the reader is one that keeps
-them (ruamel.yaml, which conda uses too)."""
+them (ruamel.yaml, which conda uses too).
+"""
 
 from __future__ import annotations
 

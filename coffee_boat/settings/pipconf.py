@@ -2,7 +2,8 @@
 
 https://pip.pypa.io/en/stable/topics/configuration/: files, lowest first: global, user, site, the
 one that PIP_CONFIG_FILE names; within all of them [global] is weaker than the section of a command;
-PIP_* variables beat every file."""
+PIP_* variables beat every file.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 matter must not be passed to it.
 
 https://docs.astral.sh/uv/reference/environment/ and /uv/concepts/configuration-files/. Values are
-not read here, but for UV_OFFLINE."""
+not read here, but for UV_OFFLINE.
+"""
 
 from __future__ import annotations
 

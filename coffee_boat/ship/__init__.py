@@ -10,7 +10,8 @@
 
 An archive is kept in a stage as boat-<12 digits of its id>-<12 digits of the file's own
 sha256>.tar.gz: two people who have the same packages use one file, and where another compressor
-made other bytes of them, nobody has to replace what sessions of others still need."""
+made other bytes of them, nobody has to replace what sessions of others still need.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +38,12 @@ def ship(
     Args:
         archive: a finished archive on this machine.
         stage: a folder: a path, or a URL (file:///shared, hdfs:///boats, s3://bucket/boats); the
-        archive is uploaded there under a content-addressed name, unless
-            it is there already. None leaves it where it is: Spark's own file server sends it
-            (SparkContext.addArchive of a local file).
+            archive is uploaded there under a content-addressed name, unless it is there already.
+            None leaves it where it is: Spark's own file server sends it (SparkContext.addArchive of
+            a local file).
         hadoop: reaches hdfs:// and what else only a JVM can.
         store: remembers which files there hold our bytes; without one each call reads what is
-        there.
+            there.
 
     Raises:
         ShipError: the stage cannot be reached or written, or holds something else under that name.

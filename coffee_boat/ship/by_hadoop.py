@@ -2,7 +2,8 @@
 configuration.
 
 No byte of an archive passes through py4j, which would copy each one several times: the JVM reads
-the local file itself, and it computes the digest itself."""
+the local file itself, and it computes the digest itself.
+"""
 
 from __future__ import annotations
 

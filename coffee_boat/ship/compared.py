@@ -4,7 +4,8 @@ MB over the line of somebody who sits at home.
 What is remembered is one file as it was, never a name: its URI, digest, size, time, owner and
 identity (an object's ETag, an inode with the time of its last change, HDFS's number of a file).
 Another value of any of these is another file, which is read. So is a file that someone else may
-write: who may do that in a shared folder or in HDFS can give it back its time, too."""
+write: who may do that in a shared folder or in HDFS can give it back its time, too.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ a user:
     .boat-3f9a...-77c0....tar.gz.used-alice
 
 The archive's own time must stay as it is: YARN refuses a file whose time is another than when the
-application was submitted (FSDownload)."""
+application was submitted (FSDownload).
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 
 Spark runs `python -m <this> <worker module>` once for each kind of worker on an executor, and reads
 the daemon's port from its stdout (org.apache.spark.api.python.PythonWorkerFactory). Each worker is
-a fork of it, so what is imported here is there at once."""
+a fork of it, so what is imported here is there at once.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What one executor's Python says of itself.
 
 Self-contained on purpose: the driver pickles these functions by value, so they also run where no
-archive of ours arrived."""
+archive of ours arrived.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ MANYLINUX = (
 """The libraries that a manylinux wheel may take from its node: `lib_whitelist` in auditwheel's
 manylinux-policy.json (PEP 600), the loader of every architecture, the name services that glibc
 loads as the node's nsswitch.conf says, and the user's half of a GPU driver, which must be the
-node's."""
+node's.
+"""
 
 LIBRARY = re.compile(rf"(?:{MANYLINUX})(?:-\d[\d.-]*)?\.so(?:\.\d+)*")
 """As files are called: libc.so.6, libc-2.28.so, libstdc++.so.6.0.30, libgcc_s-8-20210514.so.1."""
@@ -45,8 +47,8 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
 
     Args:
         modules: imported first, so that the libraries they load are among the mapped files;
-        failures are told, not raised. candidates: top-level modules of which is told whether they
-        could be imported here.
+            failures are told, not raised.
+        candidates: top-level modules of which is told whether they could be imported here.
     """
     import_errors = {module: error for module in modules if (error := _import_error(module))}
     pyspark = sys.modules.get("pyspark")

@@ -3,7 +3,8 @@ those that nobody has.
 
 A layer is an archive that Spark unpacked as a folder `boat-layer-...` into SparkFiles' root or the
 working directory. It is looked for only when an import fails, and then costs a listing of two small
-folders."""
+folders.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +63,7 @@ class LayerFinder:
 
         Raises:
             ModuleNotFoundError: an import statement asked for a top-level module that nobody has;
-            it says what to do.
+                it says what to do.
         """
         self._board()
         spec = self._ask_others(name, path, target, everyone=bool(self._seen))
@@ -90,7 +91,8 @@ class LayerFinder:
 
         A layer is importable as soon as another thread can know that it was seen. Its .pth files
         are run outside of the lock: they may import, and another thread that holds that module's
-        lock may be waiting for ours."""
+        lock may be waiting for ours.
+        """
         with self._lock:
             layers = {name: folder for name, folder in _layers().items() if name not in self._seen}
             self._seen.update(layers)
@@ -187,7 +189,8 @@ def _is_import() -> bool:
     importlib.util.find_spec, which must answer None.
 
     importlib offers no other way to tell: both call every finder through _bootstrap._find_spec, and
-    only an import goes through _bootstrap._find_and_load_unlocked."""
+    only an import goes through _bootstrap._find_and_load_unlocked.
+    """
     finding = sys._getframe(2)  # _is_import < find_spec < _bootstrap._find_spec < its caller
     caller = finding.f_back
     if caller is None or finding.f_code.co_name != "_find_spec":

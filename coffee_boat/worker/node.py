@@ -2,7 +2,8 @@
 looks for certificates.
 
 Standard library only, Python 3.9 and later; runs at every start of a shipped interpreter, so the
-usual case costs a few stat calls."""
+usual case costs a few stat calls.
+"""
 
 # os.path, not pathlib: this runs at every start of an interpreter, and pathlib costs more than all
 # the rest.
@@ -49,7 +50,8 @@ def use_fallback_libraries(prefix: str) -> None:
 
     A library that is loaded already serves whoever asks for its soname later, also a wheel whose
     own DT_RUNPATH keeps it from the interpreter's lib/. A node's own library always wins: it fits
-    the node's glibc."""
+    the node's glibc.
+    """
     folder = os.path.join(prefix, "lib", "fallback")
     for name in FALLBACKS:
         path = os.path.join(folder, name)
@@ -62,7 +64,8 @@ def use_certificates(prefix: str) -> None:
     ca-certificates if it has none.
 
     The place that is compiled into OpenSSL is that of the machine where the interpreter was made.
-    What the user set stays."""
+    What the user set stays.
+    """
     if os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR"):
         return
     version = "python{}.{}".format(*sys.version_info[:2])

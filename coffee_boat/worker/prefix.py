@@ -6,7 +6,8 @@ Conda packages name their own folder in some files: a placeholder, which every i
 and conda-meta/*.json in it says in which files. Each file is written aside and renamed, so a
 process sees the old one or the new one, whole, and what runs already keeps the old one. Many
 processes may start at once: the first to have the lock does it. Standard library only, Python 3.9
-and later."""
+and later.
+"""
 
 from __future__ import annotations
 

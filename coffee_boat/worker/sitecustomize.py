@@ -3,7 +3,8 @@
 Archives carry this file alone in a folder that stands first on PYTHONPATH; site.py imports
 `sitecustomize` at every start of Python. So it serves the daemon, workers that Spark starts without
 a daemon, and every version of Spark. Where the folder cannot be seen, Python starts as it would
-without it."""
+without it.
+"""
 
 from __future__ import annotations
 

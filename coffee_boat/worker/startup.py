@@ -23,7 +23,8 @@ def start() -> None:
     """Make the interpreter fit its node, and find what arrives later.
 
     What fails in here is shown on stderr by site.py, which reads the .pth; the interpreter goes on.
-    The finder comes first, so that it is there whatever the node is like."""
+    The finder comes first, so that it is there whatever the node is like.
+    """
     change_base()
     finder.install()
     root = archive_root()
@@ -44,7 +45,8 @@ def change_base() -> None:
     The variables that reach it are those of now. Files and pipes stay open; nothing was read from
     them yet. A relative name is made absolute for what this process starts in another working
     directory. The driver's JVM starts Python in its own, and has the bases beside each other
-    elsewhere."""
+    elsewhere.
+    """
     named = os.environ.get(BASE)
     if not named:
         return

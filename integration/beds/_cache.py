@@ -6,7 +6,7 @@ What is made for Kubernetes, among it:
   image-HASH/     docker archives
   debs/           Debian packages of the image
   go/             the compiler's module and build caches: disposable, 4 GB; they make the next
-  compile of a changed source short
+                  compile of a changed source short
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A node sees the host's / through an overlay from which Python, libpython, home folders and whatever
 else is named are gone. It has its own processes, host name and writable layer (in memory), and its
 program runs as another user. Nothing of it is visible to the host's file system, and all of it ends
-with its first process. See `_node.sh`."""
+with its first process. See `_node.sh`.
+"""
 
 from __future__ import annotations
 
@@ -140,7 +141,8 @@ def start(node: Node, program: Sequence[str], environment: Mapping[str, str]) ->
 
     Raises:
         BedCannotRun: it is to hide what it cannot do without, or its folder's name does not fit
-        into mount options. OSError: a tool is missing; see `why_not`.
+            into mount options.
+        OSError: a tool is missing; see `why_not`.
     """
     if set(str(node.folder)) & set(",:\\"):
         raise BedCannotRun(

@@ -3,7 +3,8 @@ namespace of each node.
 
 The host is the bridge's own address, which is where a driver listens. There is no way out of the
 network, and no name server. Bridge and cables are named after the folder of the cluster, so that a
-later run finds what a killed one left."""
+later run finds what a killed one left.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Processes that outlive the command that started them, and that are ended by their own id only.
 
 A process is kept as the line of /proc/PID/stat that it had at its start: an id alone may have been
-given to another process since, an id and a start time may not (proc(5), fields 1 and 22)."""
+given to another process since, an id and a start time may not (proc(5), fields 1 and 22).
+"""
 
 from __future__ import annotations
 

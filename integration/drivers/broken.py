@@ -8,15 +8,19 @@ what happened to the archive after it was built, where nothing looks at it again
 session of its own:
 
     glibc          the interpreter asks for a version of glibc that no node has, as one from a newer
-    system does architecture   the interpreter's ELF header names another machine, as one from a
-    driver of another architecture does library        the interpreter looks for a library that is
-    nowhere gone           the archive holds no interpreter cut            the second half of the
-    archive did not arrive none           nothing: the same launch, healthy
+                   system does
+    architecture   the interpreter's ELF header names another machine, as one from a driver of
+                   another architecture does
+    library        the interpreter looks for a library that is nowhere
+    gone           the archive holds no interpreter
+    cut            the second half of the archive did not arrive
+    none           nothing: the same launch, healthy
 
 Prints RESULT with, for each: `action`, the text of what the action raised, empty if it went well;
 `error`, the four parts of what verify() raised and its class, null if nothing; or both of
 SparkContext(...), where that refuses; `told`, what went to stderr as `coffee_boat: error: ...`;
-`seconds` until all was over."""
+`seconds` until all was over.
+"""
 
 from __future__ import annotations
 

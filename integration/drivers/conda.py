@@ -2,7 +2,8 @@
 runs.
 
 conda.py MASTER CHANNEL PYTHON HOSTS      PYTHON is the minor version, as "3.11"; HOSTS is how many
-have executors"""
+                                          have executors
+"""
 
 import json
 import sys

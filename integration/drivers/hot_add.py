@@ -3,7 +3,8 @@
     hot_add.py MASTER FOLDER
 
 FOLDER holds two projects that share the namespace `brew`: brew_base is shipped at launch,
-brew_extra is added."""
+brew_extra is added.
+"""
 
 import importlib
 import json

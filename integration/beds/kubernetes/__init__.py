@@ -9,11 +9,14 @@ What it is made of:
 
     programs     Debian's part: containerd, runc, CNI plugins, iptables, conntrack
     binary       source/ -> one program that is every part of Kubernetes, compiled from the Go
-    module proxy's sources image        Debian packages + Java + Spark's jars -> a docker archive,
-    without an image registry machine      a network, mount and pid namespace that the whole cluster
-    runs in: it ends with its first process keys         a CA, certificates, kubeconfigs parts
-    the command line of each part, and what it reads cluster      the order of all this: up, down,
-    current
+                 module proxy's sources
+    image        Debian packages + Java + Spark's jars -> a docker archive, without an image
+                 registry
+    machine      a network, mount and pid namespace that the whole cluster runs in: it ends with its
+                 first process
+    keys         a CA, certificates, kubeconfigs
+    parts        the command line of each part, and what it reads
+    cluster      the order of all this: up, down, current
 """
 
 from integration.beds.kubernetes.cluster import Cluster, Options, build, current, down, up

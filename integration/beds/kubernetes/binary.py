@@ -7,7 +7,8 @@ compiled and linked six times.
 
 etcd is linked in as well: Debian's 3.4 is too old (`RequestWatchProgress is disabled`, and watches
 fail every second). The cluster's DNS is 170 lines on client-go, since CoreDNS wants newer modules
-of Kubernetes than it has itself."""
+of Kubernetes than it has itself.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 There is no image registry here and no Docker: a docker archive is a tar of layers (tars) and two
 JSON files, and containerd imports it. The pyspark wheel has Spark's jars and scripts, but not the
-image's entry point: entrypoint.sh is ours."""
+image's entry point: entrypoint.sh is ours.
+"""
 
 from __future__ import annotations
 

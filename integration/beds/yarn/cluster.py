@@ -4,8 +4,9 @@ STATE/
   lock               held while somebody changes the cluster
   cluster.json       options and addresses, written before anything starts
   namenode/          record, log, mount point and configuration of a node; so datanode/,
-  resourcemanager/, node1/, node2/ conf/              HADOOP_CONF_DIR of clients spark-<version>/
-  SPARK_CONF_DIR of drivers with that Spark
+                     resourcemanager/, node1/, node2/
+  conf/              HADOOP_CONF_DIR of clients
+  spark-<version>/   SPARK_CONF_DIR of drivers with that Spark
 """
 
 from __future__ import annotations

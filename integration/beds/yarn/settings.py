@@ -17,7 +17,8 @@ NODE_MB = 2800
 """What a NodeManager offers.
 
 An application master (896) and one executor of Spark's default size (1408) fit on a node, and two
-such executors (2816) do not: an application with two has one on each node."""
+such executors (2816) do not: an application with two has one on each node.
+"""
 
 _NAMENODE_PORT, _NAMENODE_HTTP_PORT, _MANAGER_HTTP_PORT = 8020, 9870, 8088
 
