@@ -50,7 +50,7 @@ types: $(VENV)/ready
 
 # Pages that say what the code says already; a test compares.
 reference: $(VENV)/ready
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.tools.generate
 
 # The site, into site/. Once the tools are installed it needs no network.
 docs: $(VENV)/docs reference

@@ -4,7 +4,7 @@ happened, the usual cause, the cure.
     explain(text)         of a task that failed, on an executor
     explain_start(text)   of a SparkContext that did not come up
 
-A new one is an entry of a table here and a heading in docs/troubleshooting.md, which is tested
+A new one is an entry of a table here and a heading in docs/guides/troubleshooting.md, which is tested
 against this.
 """
 

