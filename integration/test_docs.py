@@ -47,7 +47,7 @@ def reader(tmp_path: Path) -> Path:
     (tmp_path / "requirements.txt").write_text("edtf\n")
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "job"\nversion = "1.0"\ndependencies = ["humanize"]\n'
-        '[project.optional-dependencies]\nml = ["rapidfuzz"]\n'
+        '[project.optional-dependencies]\nml = ["idna"]\n'
     )
     (tmp_path / "job.py").write_text(
         "import sys\nimport edtf\nfrom pyspark.sql import SparkSession\n"
@@ -61,7 +61,16 @@ def reader(tmp_path: Path) -> Path:
 def checkout(tmp_path: Path) -> Path:
     """A copy of this one, as somebody clones it."""
     folder = tmp_path / "checkout"
-    left_out = shutil.ignore_patterns(".*", "site", "*.egg-info", "__pycache__", "build", "dist")
+
+    def left_out(where: str, names: list[str]) -> list[str]:
+        """What git does not keep."""
+        made = ("site", "build", "dist") if Path(where) == ROOT else ()
+        return [
+            n
+            for n in names
+            if n in made or n.startswith(".") or n.endswith((".egg-info", "__pycache__"))
+        ]
+
     shutil.copytree(ROOT, folder, ignore=left_out)
     return folder
 

@@ -25,7 +25,7 @@ class Block:
     @property
     def file(self) -> str:
         """The file that it is the content of, where the paragraph before ends with its name."""
-        named = re.search(r"`([\w.-]+)`:$", self.before)
+        named = re.search(r"`([\w-]+\.[\w.-]+)`:$", self.before)
         return named[1] if named else ""
 
     @property
