@@ -53,7 +53,7 @@ reference: $(VENV)/ready
 	$(BIN)/python -m docs.tools.generate
 
 # The site, into site/. Once the tools are installed it needs no network.
-docs: $(VENV)/docs reference
+docs: $(VENV)/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html; with search: $(BIN)/python -m http.server -d site"
 

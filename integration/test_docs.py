@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from lanes import cannot_run
 from pages import DOCS, ROOT, Block, of_kind
 
+from integration import offline
 from integration.running import SparkPython, plain_environment
 
 README = ROOT / "README.md"
@@ -197,3 +200,48 @@ def test_the_commands_of_the_command_line_page_run(store: Path, tmp_path: Path) 
     assert "['1984-06', '2004-06']" in said
     assert "Report: ok, 2 of 2 executors" in said
     assert (tmp_path / "boat.tar.gz").is_file()
+
+
+# the site
+
+
+class Assets(HTMLParser):
+    """What a page loads, rather than links to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        if tag == "link" and given.get("rel") not in {"canonical", "next", "prev"}:
+            self.loaded.append(given["href"])
+        self.loaded += [given[name] for name in ("src", "srcset", "data") if name in given]
+
+
+def test_the_site_is_built_without_a_network_and_loads_nothing_from_one(tmp_path: Path) -> None:
+    if find_spec("mkdocs") is None:
+        cannot_run("needs mkdocs and its plugins: make docs installs them")
+    site = tmp_path / "site"
+    done = subprocess.run(
+        [
+            *offline.command(DOCS),  # which is read-only for it, too
+            *(sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(site)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 30
+    assert "Ask for packages" in (site / "reference" / "python.html").read_text("utf-8")
+    for page in pages:
+        assets = Assets()
+        assets.feed(page.read_text("utf-8"))
+        assert [asset for asset in assets.loaded if re.match(r"(\w+:)?//", asset)] == [], page
+    styles = "".join(path.read_text("utf-8") for path in site.rglob("*.css"))
+    assert re.findall(r"url\(['\"]?(?!data:)(?:\w+:)?//[^)]*", styles) == []
