@@ -241,6 +241,29 @@ def test_what_is_made_from_the_code_is_what_the_code_says(
     assert stale == [], "make reference"
 
 
+def test_what_has_a_code_has_a_heading_of_that_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    source = tmp_path / "source.py"
+    source.write_text(
+        'raise LaunchError("a context | runs", code="launch.context-running", cure=f"stop {it}")\n'
+        'yield Finding("verify.foreign-file", "a file is foreign", path, "it is the node\'s")\n'
+        'yield Finding("nothing is known", path)\n'
+    )
+    page = tmp_path / "findings.md"
+    page.write_text(importlib.import_module("docs.tools.findings").page([source]), "utf-8")
+    assert [*map(anchor, headings(page))][1:] == [
+        "launchcontext-running",
+        "verifyforeign-file",
+        "finding",
+    ]
+    text = page.read_text("utf-8")
+    assert "a context | runs\n\n* cure: stop …" in text
+    assert "a file is foreign\n\n* cause: it is the node's" in text
+    assert "| nothing is known |   |   |" in text
+
+
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     assert sorted(first_column(DOCS / "reference" / "settings.md")) == sorted(keys.KEYS)
 

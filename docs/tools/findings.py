@@ -30,9 +30,9 @@ _FIELDS = ("what", "value", "cause", "cure")
 _UNKNOWN = "…"
 
 
-def page() -> str:
-    """Those with a code by their code, the others by their kind."""
-    said = sorted({one for path in _sources() for one in _said_in(path)})
+def page(sources: Iterable[Path]) -> str:
+    """Those with a code under a heading of that code, the others in a table a kind."""
+    said = sorted({one for path in sources for one in _said_in(path)})
     coded = {one.code: one for one in reversed(said) if one.code}
     plain = [one for one in said if not one.code]
     kinds = dict.fromkeys(one.kind for one in plain)
@@ -86,7 +86,8 @@ def _of_kind(kind: str, said: Sequence[Said]) -> str:
     return head + table(("what happened", "usual cause", "what to do"), rows)
 
 
-def _sources() -> list[Path]:
+def sources() -> list[Path]:
+    """All of the package's own."""
     return sorted([*(ROOT / "coffee_boat").rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 
 

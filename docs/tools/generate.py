@@ -34,7 +34,7 @@ def pages() -> dict[str, str]:
         "reference/command-line.md": commands.page("Command line", "boat", main.boat),
         "reference/magic.md": commands.page("Notebook magic", "%boat", magic.boat),
         "reference/python.md": docstrings.page(),
-        "reference/findings.md": findings.page(),
+        "reference/findings.md": findings.page(findings.sources()),
         "guides/troubleshooting.md": _with_index("guides/troubleshooting.md"),
     }
     return {name: text.rstrip() + "\n" for name, text in made.items()}
