@@ -119,7 +119,7 @@ def test_the_cells_of_the_notebooks_page_run(spark_python: SparkPython, reader: 
     script = reader / "cells.py"
     script.write_text(CELLS.format(cells=cells(blocks)), "utf-8")
     result = spark_python.checked(str(script)).result
-    assert result == {"wanted": ["pyarrow", "edtf", "humanize"], "years": [1984, 2004], "ok": True}
+    assert result == {"wanted": ["edtf", "humanize", "pyarrow"], "years": [1984, 2004], "ok": True}
 
 
 def test_the_cells_of_the_readme_run(spark_python: SparkPython, reader: Path) -> None:
