@@ -6,7 +6,10 @@ BIN := $(VENV)/bin
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check types docs reference clean test-unit test-integration test-yarn test-kubernetes
+# pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
+STORED := --config-settings-package pyspark:--build-option=--compression=stored
+
+.PHONY: demo test check types docs reference clean test-unit test-integration test-matrix test-yarn test-kubernetes
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -15,10 +18,14 @@ test: $(VENV)/ready
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-unit: $(VENV)/ready
-	$(BIN)/python -m pytest tests $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -n 2 $(PYTEST_ARGS)
 
 test-integration: $(VENV)/ready
 	$(BIN)/python -m pytest integration $(PYTEST_ARGS)
+
+# Each pair of Python and Spark that is supported and that this machine has; `make test` takes four of them.
+test-matrix: $(VENV)/ready
+	$(BIN)/python -m pytest integration/test_matrix.py --every-pair $(PYTEST_ARGS)
 
 # On the cluster that HADOOP_CONF_DIR names, else on one that is made here: Linux, root.
 test-yarn: $(VENV)/ready
@@ -36,10 +43,10 @@ check: $(VENV)/ready
 
 # Stated as a file so that a second `make` does nothing; made anew when what is installed changes.
 $(VENV)/ready: setup.cfg pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"coffee_boat needs Python 3.10 to 3.13, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11 ...")'
+	@$(PYTHON) coffee_boat/_pythons.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[local,conda,notebook,dev]'
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(STORED) --editable '.[local,conda,notebook,dev]'
 	touch $@
 
 # mypy finds packages by folder, and cli/ becomes coffee_boat.cli only when it is installed: a tree of links shows it what users get.

@@ -1,4 +1,6 @@
-"""What the benchmarks share: contestants' environments, one job that reaches each executor, tables."""
+"""What the benchmarks share: contestants' environments, one job that reaches each executor,
+tables.
+"""
 
 from __future__ import annotations
 
@@ -70,10 +72,8 @@ class Workshop:
         return home / "bin/python"
 
     def version(self, python: Path, name: str) -> str:
-        return (
-            f"{name}"
-            f" {self.run(python, '-c', f'import importlib.metadata as m; print(m.version({name!r}))').strip()}"
-        )
+        code = f"import importlib.metadata as m; print(m.version({name!r}))"
+        return f"{name} {self.run(python, '-c', code).strip()}"
 
     def child(self, script: str, *argv: object, **environment: str) -> dict[str, Any]:
         """Run a script of this folder anew, so that it starts a JVM of its own; what it tells as

@@ -58,7 +58,9 @@ CONDITIONS = {"fetched before": FETCHED, "first time": NEW, "added before": SEEN
 
 @dataclass
 class Times:
-    """Seconds, by contestant, condition and kind of package; and the parts of those that have some."""
+    """Seconds, by contestant, condition and kind of package; and the parts of those that have
+    some.
+    """
 
     total: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
     parts: dict[tuple[str, str, str], list[dict[str, float]]] = field(default_factory=dict)

@@ -62,7 +62,7 @@ concatenate = best(again, made.unlink)
 copied = best(lambda: shutil.copyfile(made, copy), lambda: copy.unlink(missing_ok=True))
 copy.unlink()
 print(json.dumps({"concatenate": concatenate, "cp of the same bytes": copied}))
-"""
+"""  # noqa: E501
 
 
 @dataclass
@@ -115,7 +115,9 @@ class Bench:
         *,
         before: Callable[[], object] = lambda: None,
     ) -> None:
-        """Time a contestant; `work` returns what it made, `before` removes what shall not be warm."""
+        """Time a contestant; `work` returns what it made, `before` removes what shall not be
+        warm.
+        """
         if self.only not in label:
             return
         row = Row(label, warm)
@@ -339,7 +341,8 @@ def show(bench: Bench) -> None:
     for row in bench.rows:
         spent = f"{min(row.work):.2f}" if row.work else ""
         ratios = "".join(
-            f"{min(row.runs) / min(base.runs):>9.1f}{f'{min(row.work) / min(base.work):.1f}' if row.work else '':>7}"
+            f"{min(row.runs) / min(base.runs):>9.1f}"
+            + (f"{min(row.work) / min(base.work):>7.1f}" if row.work else " " * 7)
             for base in bases
         )
         print(

@@ -214,11 +214,10 @@ def _listing(store: Store, entries: list[Entry]) -> str:
     for entry in entries:
         kinds[entry.kind.partition("/")[0]].append(entry)
     head = f"{store.root}: {_summary(entries)}"
-    return (
-        f"{head}\n{text_table(('kind', 'entries', 'size', 'last used'), [_row(kind, found) for kind, found in kinds.items()])}"
-        if kinds
-        else head
-    )
+    if not kinds:
+        return head
+    rows = [_row(kind, found) for kind, found in kinds.items()]
+    return f"{head}\n{text_table(('kind', 'entries', 'size', 'last used'), rows)}"
 
 
 def _row(kind: str, found: list[Entry]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Literal
@@ -19,7 +20,7 @@ from coffee_boat.backends import backend_for
 from coffee_boat.build import interpreter
 from coffee_boat.cli.options import Wanted, Where
 from coffee_boat.cli.render import human
-from coffee_boat.errors import BoatError, StoreError
+from coffee_boat.errors import BoatError, LaunchError, StoreError
 from coffee_boat.model import Finding, Target, text_table
 from coffee_boat.pipeline import Pipeline
 from coffee_boat.preflight import Preflight
@@ -57,7 +58,7 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} at {sys.executable}",
         "platform": _platform,
-        "spark": _spark,
+        "spark": lambda: _spark(said),
         "java": lambda: _java(store),
         "resolver": _resolver,
         "store": lambda: _space(store),
@@ -71,10 +72,10 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
     if said.ship_python:
         checks["interpreter"] = lambda: _interpreter(said.python, offline=said.indexes.offline)
     if where.master is None:
-        return list(_tried(checks))
+        return [*_tried(checks), *_untested()]
     master = where.master
     checks["master"] = lambda: type(backend_for(master)).__name__.removesuffix("Backend").lower()
-    return [*_tried(checks), *_cluster(said, store, where)]
+    return [*_tried(checks), *_untested(), *_cluster(said, store, where)]
 
 
 def listing(checked: list[Checked]) -> str:
@@ -139,13 +140,22 @@ def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Ch
             f"{node.host}: {node.architecture or 'architecture unknown'}, "
             + (f"glibc {node.glibc[0]}.{node.glibc[1]}" if node.glibc else "glibc unknown"),
         )
-    for finding in found.findings:
-        yield Checked(
-            "cluster",
-            "failed" if finding.severity == "error" else finding.severity,
-            str(replace(finding, cure="")),
-            finding.cure,
-        )
+    yield from (_odd("cluster", finding) for finding in found.findings)
+
+
+def _untested() -> Iterator[Checked]:
+    """What nobody knows of this Spark and this Python; what is known to fail is the check's own."""
+    with suppress(LaunchError):
+        yield from (_odd("spark", finding) for finding in launch.fitting())
+
+
+def _odd(name: str, finding: Finding) -> Checked:
+    return Checked(
+        name,
+        "failed" if finding.severity == "error" else finding.severity,
+        str(replace(finding, cure="")),
+        finding.cure,
+    )
 
 
 def _target(said: settings.Settings, store: Store) -> Target | None:
@@ -176,9 +186,9 @@ def _rattler(said: settings.Settings) -> str:
     )
 
 
-def _spark() -> str:
+def _spark(said: settings.Settings) -> str:
+    launch.fitting(refuse_unknown=said.untested_python == "refuse")
     spark = submit.find_spark()
-    launch.compatible(spark.version, (sys.version_info.major, sys.version_info.minor))
     return f"{spark.version} at {spark.home}"
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 
 from coffee_boat import BoatError, Captain, Plan, __version__, submit
+from coffee_boat._exceptions import without_secrets
+from coffee_boat._run import redact
 from coffee_boat.cli import options, render
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
@@ -44,18 +48,35 @@ class Terminal:
 
 
 class BoatGroup(click.Group):
-    """A group that turns a BoatError into its text and exit code 3, and Ctrl-C into 130."""
+    """A group that turns a BoatError into its text and exit code 3, and Ctrl-C into 130. No message
+    of click's shows a secret of the command line.
+    """
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the group's own options."""
+        with _redacted_messages():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with _redacted_messages():
+                return super().invoke(ctx)
         except BoatError as error:
             render.tell_error(error)
             ctx.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
+
+
+@contextmanager
+def _redacted_messages() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = redact(error.message)  # type: ignore[misc]  # what click shows
+        raise
 
 
 @click.group(cls=BoatGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -245,7 +266,8 @@ boat.add_command(cache)
 
 def main() -> None:
     """The console script."""
-    boat(prog_name="boat")
+    with without_secrets():
+        boat(prog_name="boat")
 
 
 def _answer(yes: bool) -> NoReturn:

@@ -1,4 +1,6 @@
-"""What is wanted, in one set of options that all commands share, in a terminal and in a notebook."""
+"""What is wanted, in one set of options that all commands share, in a terminal and in a
+notebook.
+"""
 
 from __future__ import annotations
 

@@ -101,19 +101,22 @@ class Configuration:
     proxy_servers: Mapping[str, str] = field(default_factory=dict)
     """Scheme ("http", "https") -> URL."""
     ssl_verify: bool | str = True
-    """Whether servers must prove who they are; or the file with the authorities that are believed."""
+    """Whether servers must prove who they are; or the file with the authorities that are
+    believed.
+    """
     retries: int = 3
     """How often a request is tried again."""
     offline: bool = False
     overrides: Mapping[str, str] = field(default_factory=dict)
-    """Virtual package ("glibc", "cuda", "archspec", "linux") -> what CONDA_OVERRIDE_* says of it."""
+    """Virtual package ("glibc", "cuda", "archspec", "linux") -> what CONDA_OVERRIDE_* says of
+    it.
+    """
     files: tuple[str, ...] = ()
     """Where it was said, strongest first."""
 
     def __repr__(self) -> str:
-        return redact(
-            f"Configuration({', '.join(f'{part.name}={getattr(self, part.name)!r}' for part in fields(self))})"
-        )
+        said = ", ".join(f"{part.name}={getattr(self, part.name)!r}" for part in fields(self))
+        return redact(f"Configuration({said})")
 
 
 @dataclass(frozen=True, repr=False)
@@ -191,7 +194,9 @@ def needs_license(channel: Channel) -> bool:
 
 
 def is_anacondas(url: str) -> bool:
-    """True if what lies at a URL is Anaconda's own: on its hosts, or its channels on anaconda.org."""
+    """True if what lies at a URL is Anaconda's own: on its hosts, or its channels on
+    anaconda.org.
+    """
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".").lower()
     if host in _ANACONDAS_HOSTS:

@@ -7,6 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+_QUIET_REPOSITORY = (("core.fsmonitor", "false"), ("core.hooksPath", os.devnull))
+"""Programs that a repository of somebody else's may name, and that nobody asked for."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -21,6 +23,21 @@ def without_credentials(url: str) -> str:
     user, host = parts.netloc.rpartition("@")[::2]
     keep = user.partition(":")[0] + "@" if parts.scheme.endswith("ssh") else ""
     return urlunsplit(parts._replace(netloc=keep + host))
+
+
+def without_query(url: str) -> str:
+    """The URL as it may be kept: without user and password, and without its query, which may be a
+    token. What pip knows of a fragment (a hash, a subdirectory) stays.
+    """
+    parts = urlsplit(without_credentials(url))
+    kept = [
+        part
+        for part in parts.fragment.split("&")
+        if part.partition("=")[0]
+        in ("", "egg", "subdirectory", "md5", "sha256", "sha384", "sha512")
+    ]
+    # a path may begin with //: urlunsplit keeps that only where there is a host
+    return urlunsplit(parts._replace(query="", fragment="&".join(kept)))
 
 
 def credentials(urls: Iterable[str]) -> Mapping[tuple[str, str, int], tuple[str, str]]:
@@ -56,11 +73,10 @@ def git_environment(urls: Iterable[str]) -> dict[str, str | None]:
         }
     )
     environment: dict[str, str | None] = {"GIT_TERMINAL_PROMPT": "0"}
+    logins = [*_QUIET_REPOSITORY, *logins]
     for number, (key, value) in enumerate(logins, start):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    if logins:
-        environment["GIT_CONFIG_COUNT"] = str(start + len(logins))
-    return environment
+    return {**environment, "GIT_CONFIG_COUNT": str(start + len(logins))}
 
 
 def _header(url: str) -> tuple[str, str]:

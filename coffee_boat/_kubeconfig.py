@@ -21,6 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat import _quoting, _trust
 from coffee_boat._run import redact, run
 
 if TYPE_CHECKING:
@@ -220,15 +221,21 @@ def _from_kubeconfig(context: str) -> dict[str, Any] | None:
 
 
 def _read(path: Path) -> Mapping[str, Any]:
+    """A kubeconfig. It names programs to run, and files to send: one that others may write is not
+    believed, though a variable names it.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
         told = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise Unusable(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise Unusable(f"{path} cannot be read: {_quoting.where(error)}") from None
     if not isinstance(told, Mapping):
         raise Unusable(f"{path} is no kubeconfig")
+    doubt = _trust.doubt(path.absolute())
+    if doubt is not None:
+        raise Unusable(f"{path} may be written by others: {doubt.why}; {doubt.cure}")
     return told
 
 

@@ -73,20 +73,17 @@ class KubernetesDriver:
             return self._outcome(Apiserver(self.facts), say)
         except (Unusable, Unreachable, Refused) as error:
             cure = f"kubectl get pods -l {_RUN}={self.run}"
-            say(
-                "warning:"
-                f" {Finding('how the driver ended is not known', str(error), 'spark-submit does not tell it, and the cluster cannot be asked', cure)}"
-            )
+            cause = "spark-submit does not tell it, and the cluster cannot be asked"
+            found = Finding("how the driver ended is not known", str(error), cause, cure)
+            say(f"warning: {found}")
             return submitted
 
     def _outcome(self, cluster: Apiserver, say: Say) -> int:
         pod = self._pod(cluster)
         if pod is None:
             cure = "keep pods for a while after their end; the event log tells what it did"
-            say(
-                "error:"
-                f" {Finding('how the driver ended is not known', f'{_RUN}={self.run}', 'its pod is gone', cure)}"
-            )
+            what, value = "how the driver ended is not known", f"{_RUN}={self.run}"
+            say(f"error: {Finding(what, value, 'its pod is gone', cure)}")
             return 1
         ended = _kubernetes.ending(pod)
         if ended is None:
@@ -107,10 +104,13 @@ class KubernetesDriver:
         if status.get("phase") == "Succeeded":
             return 0
         words = redact(str(status.get("message") or ""))
-        say(
-            "error:"
-            f" {Finding('the driver did not end by itself', pod['metadata']['name'], f'''{status.get('reason') or status.get('phase')}: {words}''', 'submit it again')}"
+        found = Finding(
+            "the driver did not end by itself",
+            pod["metadata"]["name"],
+            f"{status.get('reason') or status.get('phase')}: {words}",
+            "submit it again",
         )
+        say(f"error: {found}")
         return 1
 
     def _pod(self, cluster: Apiserver) -> Mapping[str, Any] | None:
@@ -147,10 +147,9 @@ class KubernetesDriver:
             return
         if pod is not None and pod.get("status", {}).get("phase") in ("Pending", "Running"):
             name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "default")
-            say(
-                "note:"
-                f" {Finding('the driver goes on', name, 'spark-submit was interrupted, not its pod', f'kubectl delete pod {name} -n {namespace} ends it')}"
-            )
+            cause = "spark-submit was interrupted, not its pod"
+            cure = f"kubectl delete pod {name} -n {namespace} ends it"
+            say(f"note: {Finding('the driver goes on', name, cause, cure)}")
 
 
 def _tail(log: str) -> str:

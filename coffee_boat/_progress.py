@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from coffee_boat._run import redact
+
 
 class Say(Protocol):
     """Takes one short line about what is being done now."""
@@ -18,7 +20,9 @@ class Say(Protocol):
 
 @contextmanager
 def progress() -> Iterator[Say]:
-    """A `Say` for the place we run in; its line is taken away when the work ends, except in a log."""
+    """A `Say` for the place we run in; its line is taken away when the work ends, except in a
+    log.
+    """
     if _in_notebook():
         with _notebook_line() as say:
             yield say
@@ -31,7 +35,7 @@ def progress() -> Iterator[Say]:
 
 def say_line(message: str) -> None:
     """One plain line, for logs and for what must stay on the screen."""
-    print(f"coffee_boat: {message}", file=sys.stderr, flush=True)  # noqa: T201
+    print(redact(f"coffee_boat: {message}"), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _in_notebook() -> bool:
@@ -46,7 +50,7 @@ def _terminal_line() -> Iterator[Say]:
     from rich.markup import escape
 
     with Console(stderr=True).status("coffee_boat") as status:
-        yield lambda message: status.update(f"coffee_boat: {escape(message)}")
+        yield lambda message: status.update(f"coffee_boat: {escape(redact(message))}")
 
 
 @contextmanager
@@ -55,6 +59,8 @@ def _notebook_line() -> Iterator[Say]:
 
     handle = display({"text/plain": "coffee_boat"}, raw=True, display_id=True)
     try:
-        yield lambda message: handle.update({"text/plain": f"coffee_boat: {message}"}, raw=True)
+        yield lambda message: handle.update(
+            {"text/plain": f"coffee_boat: {redact(message)}"}, raw=True
+        )
     finally:
         handle.update({"text/plain": ""}, raw=True)

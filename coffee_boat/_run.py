@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,7 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-_CREDENTIALS = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)[^/\s'\"]+@")
+from coffee_boat import _secrets, _trust
+
+_CREDENTIALS = re.compile(
+    r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)(?!git@[\w.\-]+(?:[:/]|$))[^/\s'\"]+@"
+)
 _TOKEN = re.compile(r"(?P<before>https?://[^\s'\"]*?/t/)[^/\s'\"]+")
 """Of a conda server, in the path: https://host/t/TOKEN/channel."""
 _WITH_PARAMETERS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://|\?)[^\s'\"<>#]+")
@@ -39,10 +45,12 @@ def redact(text: str) -> str:
     `?token=value` becomes `?token=***`, conda's `/t/TOKEN/` becomes `/t/***/`.
 
     All parameters lose their values: a name does not tell what is a secret (`sig`,
-    `X-Amz-Signature`). Fragments stay.
-    """
+    `X-Amz-Signature`). Of fragments what pip does not know loses its value. Addresses that were
+    mistyped, and values that are called secret: _secrets.py."""
+    text = _secrets.without_logins(text)
     bare = _TOKEN.sub(r"\g<before>***", _CREDENTIALS.sub(r"\g<scheme>***@", text))
-    return _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
+    bare = _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
+    return _secrets.without_named(bare)
 
 
 def redact_setting(key: str, value: str) -> str:
@@ -78,6 +86,9 @@ def run(
 ) -> Ran:
     """Run a program to its end; never through a shell, never raising for its exit code.
 
+    It is looked for, and looks for others, in the absolute folders of PATH only: what lies in the
+    working directory may be anybody's.
+
     Args:
         argv: program and arguments. No secret belongs in here: it shows in the process list. Use
             `env` or `stdin`.
@@ -89,11 +100,16 @@ def run(
         FileNotFoundError: no such program.
         subprocess.TimeoutExpired: it took longer than `timeout`.
     """
+    changed = _changed(env)
+    changed["PATH"] = _trust.absolute_path(changed)
+    program = argv[0] if os.sep in argv[0] else shutil.which(argv[0], path=changed["PATH"])
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
     feed: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     done = subprocess.run(  # type: ignore[call-overload]
-        list(argv),
+        [program, *argv[1:]],
         cwd=cwd,
-        env=_changed(env),
+        env=changed,
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from coffee_boat import _quoting
 from coffee_boat.errors import RequirementError
 
 _BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
@@ -50,6 +51,6 @@ def _parsed(block: str, path: Path) -> dict[str, Any]:
         raise RequirementError(
             "a script's header is not TOML",
             value=str(path),
-            cause=str(error),
+            cause=_quoting.where(error),
             cure="mend the line that the cause names",
-        ) from error
+        ) from None

@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coffee_boat import _trust
 from coffee_boat.errors import StoreError
 from coffee_boat.model import Archive, Chunk
 
@@ -69,9 +70,12 @@ class Store:
             root: the folder; default: COFFEE_BOAT_STORE, then the user's cache folder.
 
         Raises:
-            StoreError: it begins with "~", or nothing names it, and the user has no home.
+            StoreError: it begins with "~", or nothing names it, and the user has no home; or others
+            may write it.
         """
         self.root = _whole(root) if root else _default_root()
+        self._is_ours_alone = False
+        self._refuse_strangers()
 
     def __repr__(self) -> str:
         return f"Store({str(self.root)!r})"
@@ -98,6 +102,7 @@ class Store:
             scratch.replace(path)
 
     def _key_path(self, kind: str, key: object) -> Path:
+        self._refuse_strangers()
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         return self.root / "keys" / kind / f"{digest}.json"
 
@@ -105,6 +110,7 @@ class Store:
 
     def path(self, kind: str, name: str) -> Path:
         """Where an entry lies once it is published."""
+        self._refuse_strangers()
         return self.root / kind / name
 
     def has(self, kind: str, name: str) -> bool:
@@ -140,12 +146,13 @@ class Store:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Only one process at a time makes what is called `name`: concurrent captains build once."""
+        """Only one process at a time makes what is called `name`: concurrent captains build
+        once.
+        """
         from filelock import FileLock
 
         with self._errors():
-            folder = self.root / "locks"
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = self._folder("locks")
             guard = FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
             guard.acquire()
         try:
@@ -164,7 +171,8 @@ class Store:
         value: Mapping[str, Any] | None = self.recall("chunk", key)
         if value is None:
             return None
-        chunk = Chunk(**{**value, "floor": tuple(value["floor"])})
+        machines = tuple((machine, name) for machine, name in value["machines"])
+        chunk = Chunk(**{**value, "floor": tuple(value["floor"]), "machines": machines})
         return chunk if self.chunk_path(chunk).is_file() else None
 
     def remember_chunk(self, key: object, chunk: Chunk) -> None:
@@ -179,6 +187,8 @@ class Store:
                 "files": chunk.files,
                 "floor": list(chunk.floor),
                 "label": chunk.label,
+                "machines": [list(pair) for pair in chunk.machines],
+                "record": chunk.record,
             },
         )
 
@@ -223,10 +233,36 @@ class Store:
             path.is_relative_to(root) or root.is_relative_to(path) for root in roots
         )  # a folder above the root is made with it
 
+    def _folder(self, name: str) -> Path:
+        """A folder of ours, made if it is not there; what the user alone may enter, whatever umask
+        says.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._refuse_strangers()
+        folder = self.root / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _refuse_strangers(self) -> None:
+        """Raise if others may write the store: its archives and interpreters are run."""
+        if self._is_ours_alone or not os.path.lexists(self.root):
+            return
+        doubt = _trust.doubt(self.root)
+        if doubt is not None:
+            raise StoreError(
+                "others may write the store, and what lies in it is run",
+                value=str(self.root),
+                cause=doubt.why,
+                cure=(
+                    "name a folder of your own: Captain(store=...) or"
+                    f" COFFEE_BOAT_STORE=/some/folder; or {doubt.cure}"
+                ),
+            )
+        self._is_ours_alone = True
+
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        folder = self.root / "tmp"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._folder("tmp")
         holder = Path(tempfile.mkdtemp(dir=folder))
         try:
             yield holder / "entry"

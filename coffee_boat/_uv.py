@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from coffee_boat import _home
+from coffee_boat import _home, _trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Indexes
 
@@ -45,7 +45,7 @@ def binary() -> str:
         with _FINDING:
             return str(uv.find_uv_bin())
     except FileNotFoundError as error:
-        found = shutil.which("uv")
+        found = shutil.which("uv", path=_trust.absolute_path(os.environ))
         if found:
             return found
         raise SettingsError(
@@ -56,7 +56,12 @@ def binary() -> str:
 
 
 def environment(indexes: Indexes) -> dict[str, str | None]:
-    """Changes to uv's environment that say where packages come from and how they are fetched."""
+    """Changes to uv's environment that say where packages come from and how they are fetched.
+
+    Raises:
+        SettingsError: uv would read a file that others may write.
+    """
+    refuse_strangers(Path.cwd(), os.environ)
     changes: dict[str, str | None] = {
         "UV_NO_PROGRESS": "1",
         "NO_COLOR": "1",
@@ -108,7 +113,33 @@ def configuration() -> tuple[Mapping[str, Any], ...]:
         return ()
     if named := os.environ.get("UV_CONFIG_FILE"):
         return (_table(Path(named)),)
-    return tuple(table for table in (_project_table(), *map(_table, _machine_files())) if table)
+    return tuple(
+        table for table in (_project_table(), *map(_table, _machine_files(os.environ))) if table
+    )
+
+
+def refuse_strangers(folder: Path, environ: Mapping[str, str]) -> None:
+    """Raise if uv, started in a folder, would take its configuration from a file that others may
+    write: it says where packages come from, and where Python itself does.
+
+    Raises:
+        SettingsError: names the file and who may write it.
+    """
+    if environ.get("UV_NO_CONFIG") or environ.get("UV_CONFIG_FILE"):
+        return
+    project = _project_file(folder)
+    for path in (*([project] if project else []), *_machine_files(environ)):
+        doubt = _trust.doubt(path, environ=environ) if path.is_file() else None
+        if doubt is not None:
+            raise SettingsError(
+                "uv would take its settings from a file that others may write",
+                value=str(path),
+                cause=f"{doubt.why}; such settings are taken from your own files and root's",
+                cure=(
+                    "work in another folder, or export UV_NO_CONFIG=1, or UV_CONFIG_FILE=FILE to"
+                    f" name one; or {doubt.cure}"
+                ),
+            )
 
 
 def _places(indexes: Indexes) -> dict[str, str | None]:
@@ -185,25 +216,37 @@ def _with_login(entry: str) -> str:
 
 
 def _project_table() -> Mapping[str, Any]:
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        table = _table(folder / "uv.toml") or _table(folder / "pyproject.toml").get("tool", {}).get(
-            "uv"
-        )
-        if table:
-            return dict(table)
-    return {}
+    path = _project_file(Path.cwd())
+    if path is None:
+        return {}
+    return _table(path) if path.name == "uv.toml" else dict(_tool_table(path) or {})
 
 
-def _machine_files() -> Iterator[Path]:
+def _project_file(folder: Path) -> Path | None:
+    """The nearest uv.toml or pyproject.toml with a [tool.uv], from a folder upwards."""
+    for place in (folder, *folder.parents):
+        if (place / "uv.toml").is_file():
+            return place / "uv.toml"
+        if _tool_table(place / "pyproject.toml") is not None:
+            return place / "pyproject.toml"
+    return None
+
+
+def _tool_table(path: Path) -> Mapping[str, Any] | None:
+    tool = _table(path).get("tool")
+    said = tool.get("uv") if isinstance(tool, dict) else None
+    return said if isinstance(said, dict) else None
+
+
+def _machine_files(environ: Mapping[str, str]) -> Iterator[Path]:
     if os.name == "nt":
-        yield Path(os.environ.get("APPDATA", "")) / "uv" / "uv.toml"
-        yield Path(os.environ.get("PROGRAMDATA", "")) / "uv" / "uv.toml"
+        yield Path(environ.get("APPDATA", "")) / "uv" / "uv.toml"
+        yield Path(environ.get("PROGRAMDATA", "")) / "uv" / "uv.toml"
         return
-    config = _home.config(os.environ)
+    config = _home.config(environ)
     if config is not None:
         yield config / "uv" / "uv.toml"
-    for folder in (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"):
+    for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"):
         yield Path(folder) / "uv" / "uv.toml"
     yield Path("/etc/uv/uv.toml")
 

@@ -122,10 +122,8 @@ class YarnDriver:
             if submitted == _INTERRUPTED
             else "spark-submit ended before it"
         )
-        say(
-            "note:"
-            f" {Finding('the driver goes on', name, cause, f'yarn application -kill {name} ends it')}"
-        )
+        cure = f"yarn application -kill {name} ends it"
+        say(f"note: {Finding('the driver goes on', name, cause, cure)}")
 
 
 def log_tail(page: str, stream: str) -> str:

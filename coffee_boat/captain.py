@@ -1,6 +1,6 @@
 """What a user holds: collects what is wanted and calls the stages in order.
 
-    add_*  ->  Manifest  ->  Lock  ->  Chunks  ->  Archive  ->  Shipped  ->  ConfPatch  ->  Spark  ->  Report
+    add_* -> Manifest -> Lock -> Chunks -> Archive -> Shipped -> ConfPatch -> Spark -> Report
 
 No process is started and no Spark setting is known here: that is the stages' work.
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from coffee_boat import driver, launch, requirements, settings, ship, submit, verify
 from coffee_boat._ahead import Ahead
+from coffee_boat._exceptions import door, guarded
 from coffee_boat._progress import Say, progress, say_line
 from coffee_boat._run import redact
 from coffee_boat._store import Store
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 _DRIVER_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
+@door
 class Captain:
     """Collects requirements, builds a relocatable environment, and ships it to the executors of the
     next SparkContext.
@@ -456,6 +458,7 @@ class Captain:
     def _plan_launch(self, wanted: Manifest | None, master: str | None) -> Plan:
         """Of what was asked for, or of another manifest, which is not remembered."""
         self._look_again()
+        fits = () if master is None else self._fitting()
         facts = None if master is None else self._facts(master)
         said = () if facts is None else self._said_or_refused(facts).findings
         with progress() as say:
@@ -469,6 +472,7 @@ class Captain:
             findings=(
                 *(wanted or self.manifest).findings,
                 *lock.findings,
+                *fits,
                 *said,
                 *(patch.findings if patch else ()),
             ),
@@ -526,6 +530,8 @@ class Captain:
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
         launch.refuse_if_running()
+        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
+        launch.load()  # refused before anything is built
         cluster = None if master is None else self._ask(self._facts(master, conf))
         self._refuse_other_minor()
         self._look_again()
@@ -584,7 +590,7 @@ class Captain:
         """
         context, sql = takeover.parts(session)
         facts = takeover.facts(context)
-        launch.compatible(facts.version, sys.version_info[:2])
+        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
         known = record.recall(self._store, str(context.applicationId), facts.conf)
         with self._adding, progress() as say:
             if known is None:
@@ -689,8 +695,8 @@ class Captain:
         *,
         ask: Callable[[SparkFacts], ClusterFacts],
     ) -> Order:
+        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
         spark = submit.find_spark()
-        launch.compatible(spark.version, sys.version_info[:2])
         self._refuse_other_minor()
         self._look_again()
         facts = submit.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
@@ -801,6 +807,17 @@ class Captain:
         except LaunchError as refusal:
             return ClusterFacts(facts.master, findings=(as_finding(refusal),))
 
+    @property
+    def _refuses_untested(self) -> bool:
+        return self._settings.untested_python == "refuse"
+
+    def _fitting(self) -> tuple[Finding, ...]:
+        """What is known against this Spark and this Python; a refusal is a finding."""
+        try:
+            return launch.fitting(refuse_unknown=self._refuses_untested)
+        except LaunchError as refusal:
+            return (as_finding(refusal),)
+
     def _planned_patch(self, facts: SparkFacts, lock: Lock) -> ConfPatch:
         """What would be set; where the archive is not built yet, its name is a placeholder."""
         archive = self._archive or Archive(
@@ -833,6 +850,7 @@ class Captain:
 
     # while a SparkContext is made
 
+    @guarded
     def _complete(self, facts: SparkFacts) -> ConfPatch:
         """Called when the master is known.
 
@@ -1057,7 +1075,9 @@ class Captain:
         )
 
     def _driver_folders(self, archive: Archive, say: Say) -> tuple[str, ...]:
-        """What a driver in a process of its own imports from, after all that this one has itself."""
+        """What a driver in a process of its own imports from, after all that this one has
+        itself.
+        """
         if not self._views.entries:
             self._board_driver(say, archive.chunks)
             with closing(self._views):

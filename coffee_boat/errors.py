@@ -18,6 +18,8 @@ to exit code 3.
 
 from __future__ import annotations
 
+from coffee_boat._run import redact
+
 FORGET = '; captain.forget("name") takes a package back'
 """The end of a cure, for a captain who can be asked again."""
 
@@ -27,18 +29,19 @@ class BoatError(Exception):
 
     Args:
         what: what happened, one sentence without a full stop.
-        value: the value it happened with (a requirement, a path, a version); secrets already
-            redacted.
+        value: the value it happened with (a requirement, a path, a version).
         cause: the usual cause.
         cure: what to type or change.
+
+    Secrets in them are hidden here, for all that is made of them.
     """
 
     def __init__(self, what: str, *, value: str = "", cause: str = "", cure: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.value = value
-        self.cause = cause
-        self.cure = cure
+        self.what = redact(what)
+        self.value = redact(value)
+        self.cause = redact(cause)
+        self.cure = redact(cure)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [f"{self.what}: {self.value}" if self.value else self.what]

@@ -22,6 +22,7 @@ from typing import Any
 
 import click
 
+from coffee_boat._exceptions import guarded
 from coffee_boat._progress import say_line
 from coffee_boat._run import redact
 from coffee_boat.captain import Captain
@@ -50,6 +51,7 @@ class Notebook:
         self._shell = shell
         self._product: Any = None
 
+    @guarded
     def run(self, line: str) -> Any:
         """One %boat line. What it makes (a Plan, a Report) is the value of the line.
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from coffee_boat._credentials import without_query
 from coffee_boat._run import redact, redact_setting
 
 SourceKind = Literal["wheel", "sdist", "directory", "vcs"]
@@ -37,6 +38,28 @@ at each time a query runs (org.apache.spark.sql.internal.SQLConf).
 """
 
 
+class _Redacted:
+    """A repr without the credentials that URLs in the fields, and Spark's settings among them, may
+    hold.
+    """
+
+    def __repr__(self) -> str:
+        said = ", ".join(
+            f"{part.name}={_without_secrets(getattr(self, part.name))!r}"
+            for part in fields(self)  # type: ignore[arg-type]
+            if part.repr
+        )
+        return redact(f"{type(self).__name__}({said})")
+
+
+def _without_secrets(value: Any) -> Any:
+    return (
+        {key: redact_setting(key, setting) for key, setting in value.items()}
+        if isinstance(value, Mapping)
+        else value
+    )
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that was skipped, looks odd, or will not work.
@@ -49,6 +72,11 @@ class Finding:
     cause: str = ""
     cure: str = ""
     severity: Severity = "warning"
+
+    def __post_init__(self) -> None:
+        """Hide secrets, as BoatError does."""
+        for name in ("what", "value", "cause", "cure"):
+            object.__setattr__(self, name, redact(getattr(self, name)))
 
     def __str__(self) -> str:
         text = f"{self.what}: {self.value}" if self.value else self.what
@@ -82,27 +110,6 @@ class Target:
     def site_packages(self) -> str:
         """Where packages lie inside an archive, with a slash at the end."""
         return f"lib/python{self.minor}/site-packages/"
-
-
-class _Redacted:
-    """A repr without the credentials that URLs in the fields, and Spark's settings among them, may
-    hold.
-    """
-
-    def __repr__(self) -> str:
-        said = ", ".join(
-            f"{part.name}={_without_secrets(getattr(self, part.name))!r}"
-            for part in fields(self)  # type: ignore[arg-type]
-        )
-        return redact(f"{type(self).__name__}({said})")
-
-
-def _without_secrets(value: Any) -> Any:
-    return (
-        {key: redact_setting(key, setting) for key, setting in value.items()}
-        if isinstance(value, Mapping)
-        else value
-    )
 
 
 @dataclass(frozen=True, repr=False)
@@ -170,8 +177,8 @@ class CondaRequirement(_Redacted):
     """For people: "add_conda_packages", "environment.yml"."""
 
 
-@dataclass(frozen=True)
-class Manifest:
+@dataclass(frozen=True, repr=False)
+class Manifest(_Redacted):
     """What is wanted: canonical (sorted, merged), before anything is resolved."""
 
     requirements: tuple[Requirement, ...] = ()
@@ -193,8 +200,8 @@ class Manifest:
         return [*(r.text for r in self.conda), *(r.text for r in self.requirements)]
 
 
-@dataclass(frozen=True)
-class Pin:
+@dataclass(frozen=True, repr=False)
+class Pin(_Redacted):
     """One distribution that was chosen: a wheel, or a source that becomes one on the driver."""
 
     name: str
@@ -223,12 +230,13 @@ class Pin:
     def identity(self) -> str:
         """What makes two pins the same bytes."""
         return (
-            f"{self.name}=={self.version} {self.kind} {self.sha256 or self.url + '@' + self.commit}"
+            f"{self.name}=={self.version} {self.kind}"
+            f" {self.sha256 or without_query(self.url) + '@' + self.commit}"
         )
 
 
-@dataclass(frozen=True)
-class CondaPin:
+@dataclass(frozen=True, repr=False)
+class CondaPin(_Redacted):
     """One conda package that was chosen: a file of a channel."""
 
     name: str
@@ -269,8 +277,8 @@ class CondaPin:
         return f"{self.name}={self.version}={self.build} {self.subdir} {self.sha256 or self.url}"
 
 
-@dataclass(frozen=True)
-class Lock:
+@dataclass(frozen=True, repr=False)
+class Lock(_Redacted):
     """The pins chosen for a target."""
 
     target: Target
@@ -343,7 +351,9 @@ class Chunk:
     """
 
     id: str
-    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py)."""
+    """sha256 (hex) of the uncompressed tar, large contents by their own sha256
+    (build/chunks.py).
+    """
     size: int
     """Bytes, packed."""
     unpacked: int
@@ -353,10 +363,16 @@ class Chunk:
     """The glibc that its binaries need; (0, 0) if it has none."""
     label: str = ""
     """For people: "python 3.11.7", "numpy 2.1.0"."""
+    machines: tuple[tuple[str, str], ...] = ()
+    """What its ELF files are for, as platform.machine() says it, each with one file's name; without
+    those that a package carries for others on purpose."""
+    record: str = ""
+    """sha256 (hex) of our record of a conda package in it, which is called after that; empty for
+    what is no conda package."""
 
 
-@dataclass(frozen=True)
-class Archive:
+@dataclass(frozen=True, repr=False)
+class Archive(_Redacted):
     """An ordered tuple of chunks and a tail (boat.json, the end of the tar), concatenated in the
     store.
     """
@@ -404,8 +420,8 @@ class Archive:
         )
 
 
-@dataclass(frozen=True)
-class Shipped:
+@dataclass(frozen=True, repr=False)
+class Shipped(_Redacted):
     """An archive in the place that executors fetch it from."""
 
     archive: Archive
@@ -441,8 +457,8 @@ class NodeFacts:
     """None if unknown, or if the node has another C library."""
 
 
-@dataclass(frozen=True)
-class ClusterFacts:
+@dataclass(frozen=True, repr=False)
+class ClusterFacts(_Redacted):
     """What a cluster said of itself before anything was sent to it."""
 
     master: str
@@ -478,8 +494,8 @@ class ConfPatch(_Redacted):
         return [f"  executors run {self.python} with", *variables, "  Spark's settings", *settings]
 
 
-@dataclass(frozen=True)
-class PlanItem:
+@dataclass(frozen=True, repr=False)
+class PlanItem(_Redacted):
     """One line of a plan."""
 
     label: str
@@ -492,8 +508,8 @@ class PlanItem:
     """True if the size was measured, False if it is the index's word or an estimate."""
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(_Redacted):
     """What launch, or an addition to a running session, would lock, build, send and set.
 
     Making one publishes nothing.
@@ -532,13 +548,15 @@ class Plan:
     def __str__(self) -> str:
         head = "\n".join(filter(None, (f"Plan: {self.lock.summary}, {self._bytes}", self.addition)))
         settings = [] if self.patch is None else self.patch.lines()
-        return "\n".join(
-            [
-                head,
-                text_table(("what", "action", "bytes", "seconds"), self._rows()),
-                *settings,
-                *finding_lines(self.findings),
-            ]
+        return redact(
+            "\n".join(
+                [
+                    head,
+                    text_table(("what", "action", "bytes", "seconds"), self._rows()),
+                    *settings,
+                    *finding_lines(self.findings),
+                ]
+            )
         )
 
     def _repr_html_(self) -> str:
@@ -548,8 +566,8 @@ class Plan:
         ) + html_findings(self.findings)
 
 
-@dataclass(frozen=True)
-class ExecutorFacts:
+@dataclass(frozen=True, repr=False)
+class ExecutorFacts(_Redacted):
     """What one executor's Python said of itself (made by worker/facts.py)."""
 
     executor: str
@@ -576,11 +594,13 @@ class ExecutorFacts:
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
     unsettled: tuple[str, ...] = ()
-    """Files of conda packages that name another folder than theirs: it could not be written there."""
+    """Files of conda packages that name another folder than theirs: it could not be written
+    there.
+    """
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(_Redacted):
     """What the executors run, and what does not fit."""
 
     executors: tuple[ExecutorFacts, ...]
@@ -653,7 +673,7 @@ class Report:
             [
                 head,
                 text_table(self._HEAD, self._rows()),
-                f"aboard: {aboard or 'nothing asked for'}",
+                f"aboard: {redact(aboard) or 'nothing asked for'}",
                 *finding_lines(self.findings),
             ]
         )
@@ -664,8 +684,8 @@ class Report:
         ) + html_findings(self.findings)
 
 
-@dataclass(frozen=True)
-class Arrival:
+@dataclass(frozen=True, repr=False)
+class Arrival(_Redacted):
     """How packages came aboard a running session."""
 
     added: tuple[Pin | CondaPin, ...]
@@ -724,6 +744,7 @@ def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
 
 def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns padded with blanks; for repr and logs."""
+    rows = [tuple(map(redact, row)) for row in rows]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     return "\n".join(
         "  "
@@ -737,9 +758,12 @@ def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, captio
     from html import escape
 
     def line(tag: str, cells: tuple[str, ...]) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        return (
+            "<tr>" + "".join(f"<{tag}>{escape(redact(cell))}</{tag}>" for cell in cells) + "</tr>"
+        )
 
-    return f"<table><caption>{escape(caption)}</caption>{line('th', head)}{''.join(line('td', row) for row in rows)}</table>"
+    body = "".join(line("td", row) for row in rows)
+    return f"<table><caption>{escape(redact(caption))}</caption>{line('th', head)}{body}</table>"
 
 
 def html_findings(findings: tuple[Finding, ...]) -> str:

@@ -24,14 +24,19 @@ from coffee_boat._progress import Say
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
 from coffee_boat.build import (
+    areas,
     compiled,
     conda,
     conda_prefix,
     installed,
     interpreter,
+    machines,
     pyspark_files,
     wheels,
     worker_files,
+)
+from coffee_boat.build import (
+    chunks as packing,
 )
 from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError, SettingsError
 from coffee_boat.lock import conda as conda_lock
@@ -106,13 +111,33 @@ class Pipeline:
             BuildError: there is none, or it cannot be shipped.
         """
         if self._interpreter is None:
-            self._interpreter = interpreter.find(
+            named = self._named_machine()
+            if _is_version(self._settings.python):  # of this machine: nothing is fetched to see it
+                self._refuse_machine(named, _host.architecture())
+            found = interpreter.find(
                 self._settings.python,
                 offline=self._settings.indexes.offline,
                 portable=self._nodes_are_older(),
                 store=self._store,
             )
+            self._refuse_machine(named, found.architecture)
+            self._interpreter = found
         return self._interpreter
+
+    def _refuse_machine(self, nodes: str, shipped: str) -> None:
+        machines.refuse_mixed(
+            nodes, shipped, platform=self._settings.platform, python=self._settings.python
+        )
+
+    def _named_machine(self) -> str:
+        """What the settings say that the nodes are, as platform.machine() says it; empty if they do
+        not.
+        """
+        if self._settings.platform is None:
+            return ""
+        return target.target_for(
+            platform.python_version(), platform.machine(), platform=self._settings.platform
+        ).architecture
 
     def _nodes_are_older(self) -> bool:
         """True if the settings name a platform whose glibc is older than this machine's: its own
@@ -229,9 +254,10 @@ class Pipeline:
         if not conda_files.holds_conda(path):
             return formats.read(path, self.target)
         self._refuse_nodes_own("a lock with conda packages")
+        nodes = self.target if self._named_machine() in ("", _host.architecture()) else None
         return conda_files.read(
             path,
-            self.target,
+            nodes or self._conda_nodes(),
             configuration=self.condarc,
             accepted=self._settings.accept_conda_license,
             store=self._store,
@@ -287,7 +313,9 @@ class Pipeline:
         return replace(manifest, requirements=tuple(settled(r) for r in manifest.requirements))
 
     def _drivers_own(self) -> dict[str, str]:
-        """The driver's distributions, without those that were made importable there from the store."""
+        """The driver's distributions, without those that were made importable there from the
+        store.
+        """
         trees = str(self._store.path("trees", ""))
         return driver.installed([entry for entry in sys.path if not entry.startswith(trees)])
 
@@ -361,9 +389,12 @@ class Pipeline:
         """
         if not manifest.conda:
             return self.target
-        minor, own = self.minor(manifest), platform.python_version()
+        return self._conda_nodes(self.minor(manifest))
+
+    def _conda_nodes(self, minor: str = "") -> Target:
+        own = platform.python_version()
         return self._target or target.target_for(
-            own if target.minor_of(own) == minor else f"{minor}.0",
+            own if minor in ("", target.minor_of(own)) else f"{minor}.0",
             platform.machine(),
             platform=self._settings.platform,
         )
@@ -428,16 +459,17 @@ class Pipeline:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the
                 target has; or `to` cannot be written.
         """
+        self.refuse_mixed(lock)
         ahead.refuse_failed(_BASE)
         fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
         with self.watch.part("build"):
             say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
             lock = wheels.with_versions(lock, fetched)
             ahead.settle({_BASE, *(wheel.name for wheel in fetched.values())})
-            parts = (
-                *ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say)),
-                *self._wheel_chunks(fetched, lock),
-            )
+            own = ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say))
+            guests = self._wheel_chunks(fetched, lock)
+            areas.refuse_overlaps(own, guests, lock.target, self._store)
+            parts = (*own, *guests)
             lock = conda.with_provided(self._with_edges(lock, fetched, manifest), self._store)
             return lock, self._assemble(
                 parts, lock, manifest, has_python=self._settings.ship_python, to=to
@@ -459,6 +491,7 @@ class Pipeline:
         new = aboard.lacks(lock)
         if not new.pins and not new.conda:
             return lock, None
+        machines.refuse_pins(lock)
         with self.watch.part("build"):
             packed = self._layered(lock, new, manifest, say)
         if packed is None:
@@ -608,6 +641,7 @@ class Pipeline:
     ) -> Archive:
         chunks = tuple(parts)
         _refuse_newer_glibc(chunks, lock.target)
+        machines.refuse_foreign(chunks, lock.target)
         archive = archives.assemble(
             chunks,
             target=lock.target,
@@ -618,11 +652,13 @@ class Pipeline:
             to=to,
         )
         return replace(
-            archive, findings=(*archive.findings, *conda.findings(archive.chunks, self._store))
+            archive, findings=(*archive.findings, *packing.findings(archive.chunks, self._store))
         )
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
-        """The interpreter, conda's own where there is any conda package; our part of it; pyspark."""
+        """The interpreter, conda's own where there is any conda package; our part of it;
+        pyspark.
+        """
         ours = [
             worker_files.chunk(lock.target, self._store),
             pyspark_files.chunk(lock.target, self._store, python=self._python_for(lock)),
@@ -651,7 +687,9 @@ class Pipeline:
         ]
 
     def _conda_source(self, manifest: Manifest) -> conda_prefix.Source:
-        """Where conda packages are fetched, with the credentials of the channels that were named."""
+        """Where conda packages are fetched, with the credentials of the channels that were
+        named.
+        """
         return conda_prefix.Source(self.condarc, conda_lock.channels_of(manifest, self.condarc))
 
     def _python_for(self, lock: Lock, *, fetch: bool = True) -> str:
@@ -680,18 +718,35 @@ class Pipeline:
     # what it would take
 
     def plan(self, lock: Lock) -> tuple[PlanItem, ...]:
-        """One line a part of the base; looks at the store and makes nothing."""
+        """One line a part of the base; looks at the store and makes nothing.
+
+        Raises:
+            BuildError: it would mix machines.
+        """
+        self.refuse_mixed(lock)
         return (
             *self._base_items(lock),
             *(self._conda_item(pin, lock.target) for pin in lock.conda),
             *(self._pin_item(pin, lock.target) for pin in lock.pins),
         )
 
+    def refuse_mixed(self, lock: Lock) -> None:
+        """Refuse what would make an archive of two machines, before anything of it is fetched.
+
+        Raises:
+            BuildError: an interpreter of another machine than the executors' would be shipped, or a
+            package that is for another one is pinned.
+        """
+        if self._settings.ship_python and not lock.conda:
+            self._refuse_machine(lock.target.architecture, self.interpreter.architecture)
+        machines.refuse_pins(lock)
+
     def plan_addition(self, lock: Lock, aboard: Lock) -> Plan:
         """What `addition` would make of a lock.
 
         The plan's lock is what would be sent: what is missing, or all for a new base.
         """
+        machines.refuse_pins(lock)
         new = aboard.lacks(lock)
         if not new.pins and not new.conda:
             return Plan(new, (), addition="nothing would be sent: all of it is aboard")
@@ -761,6 +816,11 @@ class Pipeline:
         if packed is not None:
             return _item(label, packed, seconds=0.0, size=pin.size)
         return _work(label, pin, fetch=not conda.have(pin, self._store))
+
+
+def _is_version(python: str | None) -> bool:
+    """True for what is this machine's own interpreter, or one that is fetched for it."""
+    return python is None or re.fullmatch(r"\s*\d+(\.\d+)*\s*", python) is not None
 
 
 def _of(lock: Lock, names: Collection[str]) -> tuple[Pin, ...]:

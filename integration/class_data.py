@@ -16,6 +16,7 @@ from pathlib import Path
 
 from integration.beds import BedCannotRun, _java
 from integration.beds import _cache as caches
+from integration.venvs import cache_folder
 
 _SESSION = Path(__file__).with_name("drivers") / "class_data.py"
 _FOREIGN = ("SPARK_", "PYSPARK_", "HADOOP_")
@@ -72,3 +73,7 @@ def _make(java: Path, folder: Path) -> None:
     )
     if done.returncode:
         sys.stderr.write(f"{java} shares no classes of Spark: {done.stderr[-2000:]}\n")
+
+
+if __name__ == "__main__":
+    print(options(cache_folder()))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import cannot_run
+from lanes import cannot_run, tell_at_the_end
 
 from integration import class_data, kubernetes_lane
 from integration.beds import BedCannotRun, _java
@@ -39,6 +39,14 @@ class Lane:
     master: str
     nodes: tuple[Node, ...]
     """Empty for a cluster that is not ours."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--every-pair",
+        action="store_true",
+        help="test_matrix.py: each supported pair of Python and Spark, not four of them",
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -158,6 +166,10 @@ def timed(what: str) -> Iterator[None]:
     started = time.monotonic()
     yield
     _TIMES.append(f"{what} {time.monotonic() - started:.1f} s")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    tell_at_the_end(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

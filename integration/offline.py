@@ -32,7 +32,9 @@ def command(folder: Path) -> list[str]:
 
 
 def main() -> None:
-    """In the new namespaces: loopback up, folder read-only, then the program instead of this one."""
+    """In the new namespaces: loopback up, folder read-only, then the program instead of this
+    one.
+    """
     folder, *program = sys.argv[1:]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _UP))

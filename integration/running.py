@@ -4,6 +4,7 @@ the environment.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -115,8 +116,22 @@ class SparkPython:
                 timeout=timeout,
             )
         finally:
-            for folder in _local_clusters(python) - before:
+            for folder in _local_clusters(python) - before - _in_use():
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def refusals(run: SparkPython, master: str, *attempts: Mapping[str, Any], **how: Any) -> list[Any]:
+    """What each attempt was told, with the store of nobody else; nothing was built for any.
+
+    Args:
+        attempts: as `drivers/cluster_refused.py` takes them.
+        how: as `SparkPython.run`.
+    """
+    own = SparkPython(store=run.folder / "store", folder=run.folder)
+    words = map(json.dumps, attempts)
+    told: list[Any] = own.checked("cluster_refused.py", master, *words, **how).result["attempts"]
+    assert not any(each["built"] for each in told), told
+    return told
 
 
 def _local_clusters(python: Path) -> set[Path]:
@@ -124,6 +139,17 @@ def _local_clusters(python: Path) -> set[Path]:
     executor; nobody clears it.
     """
     return set(python.parent.parent.glob("lib/python*/site-packages/pyspark/work/app-*"))
+
+
+def _in_use() -> set[Path]:
+    """Folders in or below which a process works: an executor of somebody else's, who began while
+    ours ran.
+    """
+    used = set[Path]()
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):  # ended since, or another user's
+            used.update((folder := process.readlink(), *folder.parents)[:3])
+    return used
 
 
 def _run(

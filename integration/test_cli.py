@@ -47,7 +47,7 @@ spark = SparkSession.builder.getOrCreate()
 print("RESULT", sys.argv[1:], sorted(set(spark.sparkContext.parallelize(range(4), 4).map(place).collect())))
 spark.stop()
 sys.exit(7)
-"""
+"""  # noqa: E501
 RESULT = "RESULT {arguments!r} ['ahoy True True {beside}']"
 
 Boat = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -133,45 +133,36 @@ def test_launch_serves_foreign_nodes(boat: Boat, wanted: list[str], standalone: 
     assert RESULT.format(arguments=[], beside=False) in done.stdout
 
 
-@pytest.mark.parametrize("form", ["args", "properties", "json", "k8s-yaml"])
 def test_conf_is_all_that_a_plain_spark_submit_needs(
-    boat: Boat, run: Boat, wanted: list[str], tmp_path: Path, form: str
+    boat: Boat, run: Boat, wanted: list[str], tmp_path: Path
 ) -> None:
-    told = boat("conf", *wanted, "--pip", "boat-test-package", "--master", SMALL, "--format", form)
-    assert told.returncode == 0, told.stderr[-3000:]
+    def told(form: str) -> str:
+        wishes = (*wanted, "--pip", "boat-test-package", "--master", SMALL)
+        done = boat("conf", *wishes, "--format", form)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    args, said = shlex.split(told("args")), json.loads(told("json"))
+    assert args[:2] == ["--master", said["master"]]
+    settings = dict(word.split("=", 1) for word in args if "=" in word)
+    assert settings == said["conf"] == _in_yaml(told("k8s-yaml"))
+    assert any("/boat-" in archive for archive in settings["spark.archives"].split(","))
+
+    # and the text that Spark reads itself serves it
+    (tmp_path / "boat.conf").write_text(told("properties"), "utf-8")
     spark_submit = str(Path(sys.executable).with_name("spark-submit"))
-    done = run(spark_submit, *_options(form, told.stdout, tmp_path), *QUIET, "job.py", "a")
+    done = run(
+        spark_submit, "--properties-file", str(tmp_path / "boat.conf"), *QUIET, "job.py", "a"
+    )
     assert done.returncode == 7, done.stderr[-3000:]
     assert RESULT.format(arguments=["a"], beside=False) in done.stdout
 
 
-def _options(form: str, text: str, folder: Path) -> list[str]:
-    """What a person who reads this format gives to spark-submit."""
-    if form == "args":
-        return shlex.split(text)
-    if form == "properties":
-        (folder / "boat.conf").write_text(text, "utf-8")
-        return ["--properties-file", str(folder / "boat.conf")]
-    if form == "json":
-        told = json.loads(text)
-        return [
-            "--master",
-            told["master"],
-            *(word for key, value in told["conf"].items() for word in ("--conf", f"{key}={value}")),
-        ]
+def _in_yaml(text: str) -> dict[str, str]:
     pairs = [
         json.loads(f"{{{line.strip()}}}") for line in text.splitlines() if line.startswith("    ")
     ]
-    return [
-        "--master",
-        SMALL,
-        *(
-            word
-            for pair in pairs
-            for key, value in pair.items()
-            for word in ("--conf", f"{key}={value}")
-        ),
-    ]
+    return {name: value for pair in pairs for name, value in pair.items()}
 
 
 def test_verify_answers_for_every_executor(boat: Boat, wanted: list[str]) -> None:

@@ -31,9 +31,8 @@ for cell in {cells!r}:
     shell.run_cell(cell).raise_error()
 names = shell.user_ns
 report = names["captain"].report
-print("RESULT", json.dumps(
-    {{"wanted": names["captain"].manifest.texts, "years": names.get("years"), "ok": report and report.ok}}
-))
+wanted = names["captain"].manifest.texts
+print("RESULT", json.dumps(dict(wanted=wanted, years=names.get("years"), ok=report and report.ok)))
 """
 
 

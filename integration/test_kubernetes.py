@@ -24,9 +24,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS = 60.0
 """That a message may take on a busy machine; the watch asks after 5."""
 
-pytestmark = pytest.mark.timeout(
-    2700
-)  # the first may wait for the compiler; each session has a limit of its own, for half a minute where nothing else runs
+# The first may wait for the compiler; each session has a limit of its own, for half a minute where
+# nothing else runs.
+pytestmark = pytest.mark.timeout(2700)
 
 Drive = Callable[..., Ended]
 
@@ -243,11 +243,16 @@ def test_a_driver_in_a_pod_and_executors_whose_image_has_another_python(
 # cluster mode
 
 
+LAUNCH = ("launch", "--pip", "pyarrow", "--pip", "edtf", "--deploy-mode", "cluster")
+Settings = Callable[[dict[str, str]], dict[str, str]]
+Launch = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
 @pytest.fixture
-def launch(
-    kubernetes: KubernetesLane, store: Path, tmp_path: Path
-) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`boat launch` of a program of `drivers/`; uploads go to a folder that the driver's pod sees."""
+def in_cluster_mode(kubernetes: KubernetesLane, tmp_path: Path) -> Settings:
+    """Spark's settings and others over them, of which empty ones are none; uploads go to a folder
+    that the driver's pod sees.
+    """
     if not kubernetes.own:
         cannot_run(
             "scripts are uploaded to a folder of this machine, which a cluster of one's own does"
@@ -257,41 +262,32 @@ def launch(
     uploads.mkdir()
     volume = "spark.kubernetes.driver.volumes.hostPath.uploads"
     shared = {
+        "spark.kubernetes.authenticate.driver.serviceAccountName": kubernetes.service_account,
         f"{volume}.mount.path": str(uploads),
         f"{volume}.options.path": str(uploads),
         "spark.kubernetes.file.upload.path": uploads.as_uri(),
     }
 
-    def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        given = {
-            **kubernetes.settings(
-                spark__kubernetes__authenticate__driver__serviceAccountName=kubernetes.service_account
-            ),
-            **shared,
-        }
-        given |= {name.replace("__", "."): value for name, value in settings.items()}
-        environment = kubernetes.environment(
-            tmp_path / "conf", {name: value for name, value in given.items() if value}
-        )
-        command = [
-            sys.executable,
-            "-m",
-            "coffee_boat.cli",
-            "launch",
-            "--pip",
-            "pyarrow",
-            "--pip",
-            "edtf",
-            "--master",
-            kubernetes.master,
-            "--deploy-mode",
-            "cluster",
-        ]
-        env = {**plain_environment(Path(sys.executable), store), **environment}
+    def settings(more: dict[str, str]) -> dict[str, str]:
+        given = {**kubernetes.settings(), **shared, **more}
+        return {name: value for name, value in given.items() if value}
+
+    return settings
+
+
+@pytest.fixture
+def launch(
+    kubernetes: KubernetesLane, in_cluster_mode: Settings, store: Path, tmp_path: Path
+) -> Launch:
+    """`boat launch` of a program of `drivers/`."""
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = kubernetes.environment(tmp_path / "conf", in_cluster_mode({}))
+        boat = (sys.executable, "-m", "coffee_boat.cli", *LAUNCH, "--master", kubernetes.master)
         return subprocess.run(
-            [*command, *words],
+            [*boat, *words],
             cwd=tmp_path,
-            env=env,
+            env={**plain_environment(Path(sys.executable), store), **environment},
             capture_output=True,
             text=True,
             check=False,
@@ -300,9 +296,6 @@ def launch(
         )
 
     return run
-
-
-Launch = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def log_of(kubernetes: KubernetesLane, name: str) -> str:
@@ -332,48 +325,64 @@ def test_a_driver_that_fails_in_its_pod_is_a_launch_that_failed(
     assert "ValueError: the sea is rough" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "what", "words"),
-    [
-        (
-            "spark__kubernetes__file__upload__path",
-            "",
-            "the driver's pod cannot read the archive",
-            "spark.kubernetes.file.upload.path",
-        ),
-        (
-            "spark__kubernetes__authenticate__driver__serviceAccountName",
-            "",
-            "the driver's service account is forbidden",
-            "create rolebinding",
-        ),
-        (
-            "spark__kubernetes__authenticate__driver__serviceAccountName",
-            "nobody",
-            "there is no such service account",
-            "kubectl create serviceaccount nobody",
-        ),
-        (
-            "spark__kubernetes__namespace",
-            "nowhere",
-            "there is no such namespace",
-            "kubectl get namespaces",
-        ),
-        (
-            "spark__kubernetes__container__image",
-            "",
-            "no image is named for the pods",
-            "spark.kubernetes.container.image=",
-        ),
-    ],
+LACKS = (
+    (
+        "spark.kubernetes.file.upload.path",
+        "",
+        "the driver's pod cannot read the archive",
+        "spark.kubernetes.file.upload.path",
+    ),
+    (
+        "spark.kubernetes.authenticate.driver.serviceAccountName",
+        "",
+        "the driver's service account is forbidden",
+        "create rolebinding",
+    ),
+    (
+        "spark.kubernetes.authenticate.driver.serviceAccountName",
+        "nobody",
+        "there is no such service account",
+        "kubectl create serviceaccount nobody",
+    ),
+    (
+        "spark.kubernetes.namespace",
+        "nowhere",
+        "there is no such namespace",
+        "kubectl get namespaces",
+    ),
+    (
+        "spark.kubernetes.container.image",
+        "",
+        "no image is named for the pods",
+        "spark.kubernetes.container.image=",
+    ),
 )
+"""Setting, its value, what is told, and words of the cure."""
+
+
 def test_what_cluster_mode_lacks_is_said_before_anything_is_sent(
-    launch: Launch, setting: str, value: str, what: str, words: str
+    kubernetes: KubernetesLane,
+    in_cluster_mode: Settings,
+    spark_python: SparkPython,
+    tmp_path: Path,
 ) -> None:
-    done = launch(str(DRIVERS / "on_cluster.py"), "0", **{setting: value})
-    assert done.returncode == 3, done.stderr[-4000:]
-    assert what in done.stderr
-    assert words in done.stderr
+    folders = [
+        kubernetes.environment(tmp_path / f"conf{number}", in_cluster_mode({setting: value}))
+        for number, (setting, value, *_) in enumerate(LACKS)
+    ]
+    told = spark_python.checked(
+        "boat_refused.py",
+        ",".join(each["SPARK_CONF_DIR"] for each in folders),
+        *LAUNCH,
+        *("--master", kubernetes.master, str(DRIVERS / "on_cluster.py"), "0"),
+        env=folders[0],
+        timeout=800,
+    ).result["ended"]
+    assert len(told) == len(LACKS)
+    for each, (_, _, what, words) in zip(told, LACKS, strict=True):
+        assert each["code"] == 3, each
+        assert what in each["stderr"]
+        assert words in each["stderr"]
 
 
 # what goes wrong
@@ -430,13 +439,3 @@ def test_a_pod_that_no_node_takes(kubernetes: KubernetesLane, drive: Drive) -> N
     assert "a pod stays Pending" in text
     assert "nodes are available" in text
     assert seconds < SECONDS
-
-
-def test_a_damaged_archive_is_explained(kubernetes: KubernetesLane, drive: Drive) -> None:
-    told = checked(drive("broken.py", kubernetes.master, "library"))["library"]
-    assert told["action"], "it failed in Spark's words"
-    assert (
-        told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
-    )
-    assert "gib" in told["error"]["value"]
-    assert any(told["error"]["what"] in line for line in told["told"])

@@ -1,5 +1,5 @@
 """launch_ship in a process with real Spark: every way to start, more than once, and what is
-refused.
+refused. Every way to run a program is in test_standalone.py.
 """
 
 from __future__ import annotations
@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lanes import cannot_run
 
-from integration.running import SparkPython, Way
+from integration import offline
+from integration.beds import _namespaces
+from integration.running import SparkPython
 
 SHIPPED = {
     "boat": True,
@@ -43,16 +46,6 @@ def test_every_way_to_start_and_start_again_on_another_master(spark_python: Spar
         assert without(told, "master", "inside") == SHIPPED, name
         assert told["inside"] is ("cluster" in name), name
     assert set(answer["changed"]) <= SPARKS_OWN
-
-
-@pytest.mark.parametrize("way", ["python", "spark-submit", "pyspark"])
-def test_every_way_to_run_a_program(spark_python: SparkPython, way: Way) -> None:
-    # Python runs the shell's startup file for a terminal or -i only, and we type through a pipe
-    typed = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
-    answer = spark_python.checked(
-        "launching.py", "one", "local-cluster[1,1,1024]", way=way, env=typed
-    ).result
-    assert without(answer["told"], "master") == {**SHIPPED, "inside": True}
 
 
 def test_variables_reach_functions_that_were_used_before(spark_python: SparkPython) -> None:
@@ -132,3 +125,31 @@ def tools_without_java(folder: Path) -> Path:
             if not tool.name.startswith("java") and not (path / tool.name).is_symlink():
                 (path / tool.name).symlink_to(tool)
     return path
+
+
+def test_the_same_requirements_again_need_no_network_and_write_nothing(
+    spark_python: SparkPython, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if reason := _namespaces.why_not():
+        cannot_run(reason)
+    first = spark_python.checked("again.py", "local-cluster[1,1,1024]").result
+    before = entries(store)
+    second = spark_python.checked(
+        "again.py", "local-cluster[1,1,1024]", wrap=offline.command(store)
+    ).result
+    assert second["answers"] == first["answers"] == [["edtf", "pyarrow"]]
+    assert second["actions"] == ["reuse"]
+    assert entries(store) == before
+    with capsys.disabled():
+        print(
+            f"\nthe same again, offline: launched after {second['launched']:.2f} s, first answer"
+            f" after {second['answered']:.1f} s"
+        )
+
+
+def entries(store: Path) -> set[tuple[str, int]]:
+    return {
+        (str(path.relative_to(store)), path.stat().st_mtime_ns)
+        for path in store.rglob("*")
+        if path.is_file()
+    }

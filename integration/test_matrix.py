@@ -1,5 +1,5 @@
-"""Each supported pair of Python and Spark: the snippet and the Report, on executors that are
-processes of their own.
+"""Pairs of Python and Spark: the snippet and the Report, on executors that are processes of their
+own. Four pairs in every run, each supported one with --every-pair.
 """
 
 from __future__ import annotations
@@ -9,6 +9,29 @@ from lanes import cannot_run
 
 from integration.running import SparkPython
 from integration.venvs import SPARKS, NoInterpreterError, find_interpreter, venv_for
+
+IN_EVERY_RUN = {"3.5.9": ("3.10",), "4.1.4": ("3.10", "3.12"), "4.3.0": ("3.13",)}
+"""Each Spark with its oldest Python or its newest, and each Python. The other tests add 3.5.9 and
+4.1.4 with the newest Python that is here (YARN), and the newest Spark with this Python.
+"""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "python" in metafunc.fixturenames:
+        every = metafunc.config.getoption("--every-pair")
+        pairs = [
+            (spark, python)
+            for spark, pythons in SPARKS.items()
+            for python in (pythons if every else _in_every_run(spark))
+        ]
+        metafunc.parametrize(("spark", "python"), pairs)
+
+
+def _in_every_run(spark: str) -> tuple[str, ...]:
+    """Where none of the chosen Pythons is here, the newest that is."""
+    here = [python for python in SPARKS[spark] if _is_here(python)]
+    chosen = IN_EVERY_RUN[spark]
+    return chosen if set(chosen) & set(here) else tuple(here[-1:])
 
 
 @pytest.mark.parametrize("spark", SPARKS)
@@ -27,10 +50,6 @@ def _is_here(python: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    ("spark", "python"),
-    [(spark, python) for spark, pythons in SPARKS.items() for python in pythons],
-)
 def test_the_snippet_works(spark: str, python: str, spark_python: SparkPython) -> None:
     try:
         venv = venv_for(python, spark)

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import os
 import platform
-from typing import Any
 
 import pytest
 from lanes import cannot_run
 
 from integration.beds import standalone as bed
 from integration.conftest import Lane
-from integration.running import SparkPython
+from integration.running import SparkPython, refusals
 
 
 @pytest.fixture
@@ -26,34 +25,23 @@ def ui(standalone: Lane) -> str:
     return f"spark.master.ui.port={cluster.ui_url.rpartition(':')[2]}"
 
 
-def refused(spark_python: SparkPython, *arguments: str) -> dict[str, Any]:
-    own = SparkPython(store=spark_python.folder / "store", folder=spark_python.folder)
-    told: dict[str, Any] = own.checked("cluster_refused.py", *arguments).result
-    assert not told["built"]
-    assert told["seconds"] < 30, "on a busy machine; it takes far less"
-    return told
-
-
-def test_nobody_is_there(spark_python: SparkPython) -> None:
-    assert (
-        refused(spark_python, "spark://127.0.0.1:1")["what"]
-        == "the cluster's master cannot be reached"
-    )
-
-
-def test_an_executor_that_fits_on_no_worker(
+def test_what_cannot_work_is_told_in_seconds_and_nothing_is_built_for_it(
     standalone: Lane, ui: str, spark_python: SparkPython
 ) -> None:
-    error = refused(spark_python, standalone.master, ui, "spark.executor.memory=64g")["error"]
-    assert "an executor fits on no worker" in error
-    assert "spark.executor.memory=2g" in error
-
-
-def test_less_memory_than_spark_takes(standalone: Lane, spark_python: SparkPython) -> None:
-    assert (
-        refused(spark_python, standalone.master, "spark.executor.memory=100m")["what"]
-        == "Spark needs more memory than it was given"
+    name, _, port = ui.partition("=")
+    nobody, too_large, too_small = refusals(
+        spark_python,
+        standalone.master,
+        {"master": "spark://127.0.0.1:1"},
+        {"conf": {name: port, "spark.executor.memory": "64g"}},
+        {"conf": {"spark.executor.memory": "100m"}},
     )
+    assert nobody["what"] == "the cluster's master cannot be reached"
+    assert "an executor fits on no worker" in too_large["error"]
+    assert "spark.executor.memory=2g" in too_large["error"]
+    assert too_small["what"] == "Spark needs more memory than it was given"
+    for told in (nobody, too_large, too_small):
+        assert told["seconds"] < 30, "on a busy machine; it takes far less"
 
 
 def test_what_the_cluster_and_its_nodes_say(

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from lanes import cannot_run
 
-from integration import offline
 from integration.beds import _namespaces
 from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
@@ -295,31 +294,3 @@ def as_another_user() -> tuple[str, ...]:
         "--ambient-caps=+dac_read_search",
         "--",
     )
-
-
-def test_the_same_requirements_again_need_no_network_and_write_nothing(
-    spark_python: SparkPython, store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    if reason := _namespaces.why_not():
-        cannot_run(reason)
-    first = spark_python.checked("again.py", "local-cluster[1,1,1024]").result
-    before = entries(store)
-    second = spark_python.checked(
-        "again.py", "local-cluster[1,1,1024]", wrap=offline.command(store)
-    ).result
-    assert second["answers"] == first["answers"] == [["edtf", "pyarrow"]]
-    assert second["actions"] == ["reuse"]
-    assert entries(store) == before
-    with capsys.disabled():
-        print(
-            f"\nthe same again, offline: launched after {second['launched']:.2f} s, first answer"
-            f" after {second['answered']:.1f} s"
-        )
-
-
-def entries(store: Path) -> set[tuple[str, int]]:
-    return {
-        (str(path.relative_to(store)), path.stat().st_mtime_ns)
-        for path in store.rglob("*")
-        if path.is_file()
-    }

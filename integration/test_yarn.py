@@ -16,7 +16,7 @@ from lanes import cannot_run
 from integration import conda_lane
 from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
-from integration.running import DRIVERS, SparkPython
+from integration.running import DRIVERS, SparkPython, refusals
 from integration.yarn_lane import OTHER_SPARKS, YarnLane, pythons, yarn_lane
 
 pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too
@@ -267,27 +267,33 @@ def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.Compl
 # what cannot work is said at once
 
 
-@pytest.mark.parametrize(
-    ("setting", "what"),
-    [
-        ("spark.yarn.queue=nowhere", "YARN has no such queue"),
-        ("spark.executor.memory=400m", "Spark needs more memory than it was given"),
-        ("spark.executor.memory=900g", "an executor of this size fits nowhere in this YARN"),
-        (
-            "spark.hadoop.yarn.resourcemanager.address=127.0.0.1:9",
-            "YARN's ResourceManager cannot be reached",
-        ),
-        ("spark.hadoop.fs.defaultFS=hdfs://127.0.0.1:9", "HDFS cannot be reached"),
-    ],
-)
-def test_settings_that_do_not_fit(
-    yarn: YarnLane, spark_python: SparkPython, setting: str, what: str
+SETTINGS = {
+    "spark.yarn.queue=nowhere": "YARN has no such queue",
+    "spark.executor.memory=400m": "Spark needs more memory than it was given",
+    "spark.executor.memory=900g": "an executor of this size fits nowhere in this YARN",
+    "spark.hadoop.yarn.resourcemanager.address=127.0.0.1:9": (
+        "YARN's ResourceManager cannot be reached"
+    ),
+    "spark.hadoop.fs.defaultFS=hdfs://127.0.0.1:9": "HDFS cannot be reached",
+}
+
+
+def test_settings_that_do_not_fit_and_no_configuration(
+    yarn: YarnLane, spark_python: SparkPython
 ) -> None:
-    refused(yarn.environment, spark_python, what, setting)
-
-
-def test_no_configuration(yarn: YarnLane, spark_python: SparkPython) -> None:
-    refused({}, spark_python, "YARN cannot be found: HADOOP_CONF_DIR is not set")
+    attempts = [{"conf": dict([setting.split("=", 1)])} for setting in SETTINGS]
+    told = refusals(
+        spark_python,
+        "yarn",
+        *attempts,
+        {"without": list(yarn.environment)},
+        env=yarn.environment,
+    )
+    assert [each["what"] for each in told] == [
+        *SETTINGS.values(),
+        "YARN cannot be found: HADOOP_CONF_DIR is not set",
+    ]
+    assert all(each["seconds"] < 10 for each in told), told
 
 
 def test_hdfs_in_safe_mode(yarn: YarnLane, spark_python: SparkPython) -> None:
@@ -308,16 +314,11 @@ def test_a_full_folder(yarn: YarnLane, spark_python: SparkPython) -> None:
         administer(yarn, "-clrSpaceQuota", home)
 
 
-def refused(environment: Any, spark_python: SparkPython, what: str, *settings: str) -> str:
+def refused(environment: Any, spark_python: SparkPython, what: str) -> str:
     """The error's text; it comes before anything is resolved or built, in seconds."""
-    told = (
-        SparkPython(store=spark_python.folder / "store", folder=spark_python.folder)
-        .checked("cluster_refused.py", "yarn", *settings, env=environment)
-        .result
-    )
+    (told,) = refusals(spark_python, "yarn", {}, env=environment)
     assert told["what"] == what, told
     assert told["seconds"] < 10
-    assert not told["built"]
     return str(told["error"])
 
 
@@ -437,21 +438,3 @@ def test_what_hdfs_refuses_is_told_in_its_own_words_and_leaves_nothing(
     assert not any(re.fullmatch(r".+\.[0-9a-f]{32}", name) for name in story["closed"][-1]), (
         "an upload that broke off"
     )
-
-
-# what cannot start is explained
-
-
-def test_a_damaged_archive_is_explained(yarn: YarnLane, spark_python: SparkPython) -> None:
-    told = spark_python.checked(
-        "broken.py",
-        "yarn",
-        "library",
-        "spark.executor.memory=512m",
-        env=yarn.environment,
-        timeout=1100,
-    ).result["library"]
-    assert (
-        told["error"]["what"] == "the executors' Python cannot start: a shared library is missing"
-    )
-    assert any(told["error"]["what"] in line for line in told["told"])

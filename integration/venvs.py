@@ -1,11 +1,12 @@
 """Virtual environments for the pairs of Python and Spark that are supported.
 
     python -m integration.venvs 3.12 4.1.4      # makes it, prints its folder
+    python -m integration.venvs wheels          # pyspark's, for all of them
 
 They are kept in the cache folder and made anew when setup.cfg changes. pyspark is a source
-distribution of 400 MB and
-more: its wheel, good for every Python, is built once a version and kept there too.
-"""
+distribution of 400 MB and more: its wheel, good for every Python, is built once a version and kept
+there too. Nothing in it is compressed: it is installed where it is made, and its jars are
+compressed already."""
 
 from __future__ import annotations
 
@@ -25,10 +26,12 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 SPARKS = {
     "3.5.9": ("3.10", "3.11"),
-    "4.1.4": ("3.10", "3.11", "3.12", "3.13"),
-    "4.3.0": ("3.11", "3.12", "3.13"),
+    "4.1.4": ("3.10", "3.11", "3.12", "3.13", "3.14"),
+    "4.3.0": ("3.11", "3.12", "3.13", "3.14"),
 }
 """Spark's version -> Python's minor versions."""
+
+_STORED = ("--use-pep517", "--config-settings=--build-option=--compression=stored")
 
 
 class NoInterpreterError(Exception):
@@ -36,7 +39,9 @@ class NoInterpreterError(Exception):
 
 
 def cache_folder() -> Path:
-    """Where test environments and beds are kept: COFFEE_BOAT_TEST_CACHE, or .cache in the checkout."""
+    """Where test environments and beds are kept: COFFEE_BOAT_TEST_CACHE, or .cache in the
+    checkout.
+    """
     return Path(os.environ.get("COFFEE_BOAT_TEST_CACHE") or CHECKOUT / ".cache").absolute()
 
 
@@ -52,7 +57,7 @@ def venv_for(python: str, spark: str) -> Path:
     with _locked(folder):
         made_from = folder / "made-from"
         if not made_from.is_file() or made_from.read_text() != _inputs(interpreter):
-            _make(folder, interpreter, _spark_wheel(spark))
+            _make(folder, interpreter, spark_wheel(spark))
             made_from.write_text(_inputs(interpreter))
     return folder
 
@@ -95,51 +100,44 @@ def _make(folder: Path, interpreter: Path, spark_wheel: Path) -> None:
     if folder.exists():  # half made, or from another setup.cfg
         shutil.rmtree(folder)
     _run(_uv("venv", "--quiet", "--python", str(interpreter), str(folder)))
-    _run(
-        _uv(
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            f"{folder}/bin/python",
-            str(spark_wheel),
-            "--editable",
-            str(CHECKOUT),
-        )
-    )
+    install = ("pip", "install", "--quiet", "--python", f"{folder}/bin/python", str(spark_wheel))
+    with editable():
+        _run(_uv(*install, "--editable", str(CHECKOUT)))
 
 
-def _spark_wheel(spark: str) -> Path:
-    folder = cache_folder() / "wheels" / f"pyspark-{spark}"
-    with _locked(folder):
-        if not folder.is_dir():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-                pip = _uv(
-                    "run",
-                    "--quiet",
-                    "--no-project",
-                    "--with",
-                    "pip",
-                    "--python",
-                    sys.executable,
-                    "python",
-                    "-m",
-                    "pip",
-                )
-                _run(
-                    [
-                        *pip,
-                        "wheel",
-                        "--quiet",
-                        "--no-deps",
-                        "--no-cache-dir",
-                        "--wheel-dir",
-                        f"{scratch}/made",
-                        f"pyspark=={spark}",
-                    ]
-                )
-                Path(scratch, "made").rename(folder)
-    return next(folder.glob("*.whl"))
+def spark_wheel(spark: str) -> Path:
+    """The wheel of that version, made unless it is there.
+
+    Raises:
+        subprocess.CalledProcessError: it cannot be made; pip's own words are on stderr.
+    """
+    folder = wheels_folder()
+    with _locked(folder / f"pyspark-{spark}"):
+        if not (made := list(folder.glob(f"pyspark-{spark}-*.whl"))):
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                run = ("run", "--quiet", "--no-project", "--with", "pip", "--python")
+                pip = _uv(*run, sys.executable, "python", "-m", "pip")
+                wheel = [*pip, "wheel", "--quiet", "--no-deps", "--no-cache-dir", *_STORED]
+                _run([*wheel, "--wheel-dir", scratch, f"pyspark=={spark}"])
+                (wheel_file,) = Path(scratch).glob("*.whl")
+                made = [wheel_file.rename(folder / wheel_file.name)]
+    return made[0]
+
+
+def wheels_folder() -> Path:
+    """Where pyspark's wheels are kept; pip and uv take it as --find-links."""
+    folder = cache_folder() / "wheels"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def editable() -> Iterator[None]:
+    """Held while a virtual environment gets this checkout: each time setuptools writes the same
+    folder beside the sources.
+    """
+    with _locked(CHECKOUT / ".cache" / "editable"):
+        yield
 
 
 @contextmanager
@@ -168,4 +166,7 @@ def _run(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    print(venv_for(*sys.argv[1:3]))
+    if sys.argv[1:] == ["wheels"]:
+        print(*map(spark_wheel, SPARKS), sep="\n")
+    else:
+        print(venv_for(*sys.argv[1:3]))

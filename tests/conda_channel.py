@@ -33,6 +33,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lanes import cannot_run
+
 PLACEHOLDER = ("/opt/placeholder" + "_placehold" * 30)[:255]
 """What stands for the prefix in a package: 255 characters, as conda-build makes it, so that any
 prefix has room in a binary.
@@ -54,6 +56,8 @@ class File:
     """How the placeholder in it is replaced."""
     link: str = ""
     """Target, if it is a symbolic link."""
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """What paths.json says of it besides, or instead of the truth."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +145,9 @@ def _path(name: str, file: File) -> dict[str, Any]:
         "sha256": hashlib.sha256(file.data).hexdigest(),
         "size_in_bytes": len(file.data),
     }
-    return (
-        {**said, "prefix_placeholder": PLACEHOLDER, "file_mode": file.prefix}
-        if file.prefix
-        else said
-    )
+    if file.prefix:
+        said |= {"prefix_placeholder": PLACEHOLDER, "file_mode": file.prefix}
+    return {**said, **file.said}
 
 
 def fill(channel: Path, *packages: Package) -> str:
@@ -424,7 +426,7 @@ _SMALL = re.compile(
     rf"bin/python({re.escape(MINOR)}|3)?|lib/libpython.*|lib/python{re.escape(MINOR)}/("
     r"(?!(turtle|pydoc|doctest|pdb|smtplib|imaplib|mailbox|tarfile|optparse|pickletools|difflib|ftplib|nntplib|telnetlib|cgi|aifc)\.)[^/]+\.py"
     r"|(collections|importlib|importlib/(metadata|resources)|json|re|email|urllib|zipfile|zipfile/_path|sysconfig|concurrent|concurrent/futures|logging|ctypes|pathlib)/[^/]+\.py"
-    r"|encodings/(__init__|aliases|utf_8|ascii|latin_1|idna|cp437)\.py"
+    r"|encodings/(__init__|aliases|utf_8|utf_8_sig|ascii|latin_1|idna|cp437)\.py"
     r"|lib-dynload/(zlib|math|_struct|_json|_csv|_datetime|_random|_bisect|_heapq|_sha\w*|_md5|_blake2|select|_socket|array|binascii|unicodedata|fcntl|_posixsubprocess|_opcode|_contextvars|_pickle|_statistics|grp|_queue)\..*)"
 )
 
@@ -455,8 +457,8 @@ def python_abi() -> Package:
 
 
 def _python(keep: Any, *, strip: bool) -> Package:
-    reason = why_no_python()
-    assert not reason, reason
+    if reason := why_no_python():
+        cannot_run(reason)
     prefix = Path(sys.base_prefix).resolve()
     names = [name for name in _names(prefix) if keep(name)]
     files = {name: _python_file(prefix, name, strip=strip) for name in names}
@@ -511,7 +513,9 @@ def _python_file(prefix: Path, name: str, *, strip: bool) -> File:
 
 
 def _relative(data: bytes, prefix: Path, name: str) -> bytes:
-    """The prefix's lib in a RUNPATH, overwritten in place by the same folder as seen from the file."""
+    """The prefix's lib in a RUNPATH, overwritten in place by the same folder as seen from the
+    file.
+    """
     old = f"{prefix}/lib".encode() + b"\0"
     new = b"$ORIGIN/" + os.path.relpath("lib", os.path.dirname(name)).encode()
     return data.replace(old, new.ljust(len(old), b"\0")) if len(new) < len(old) else data

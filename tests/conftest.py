@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from lanes import cannot_run, require_installed
+from lanes import cannot_run, require_installed, tell_at_the_end
 
 from coffee_boat._store import Store
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     require_installed()
+    tell_at_the_end(config)
 
 
 class MakeWheel(Protocol):
@@ -191,7 +192,8 @@ def zip_info(
 def row_of(content: str | bytes) -> str:
     """What RECORD says of a content: hash and length."""
     data = content.encode("utf-8") if isinstance(content, str) else content
-    return f"sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return f"sha256={digest},{len(data)}"
 
 
 def record_text(table: Mapping[str, str | None]) -> str:
@@ -228,7 +230,9 @@ def _environment() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def conda_channel(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """URL of a channel with a Python of this minor that runs, and `conda_channel.small_packages()`."""
+    """URL of a channel with a Python of this minor that runs, and
+    `conda_channel.small_packages()`.
+    """
     pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
     import conda_channel as channels
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -29,6 +32,37 @@ def cannot_run(reason: str) -> NoReturn:
     if in_ci():
         pytest.fail(f"this lane has to run in CI: {reason}")
     pytest.skip(reason)
+
+
+def require_git() -> None:
+    """End the test where there is no git: a person's machine may do without."""
+    if shutil.which("git") is None:
+        cannot_run("needs git: apt-get install git")
+
+
+def tell_at_the_end(config: pytest.Config) -> None:
+    """Have a run end with what it did not run, and what that needs."""
+    if not config.pluginmanager.has_plugin("lanes that did not run"):
+        config.pluginmanager.register(_NotRun(), "lanes that did not run")
+
+
+class _NotRun:
+    """Outermost, so that it comes after pytest's own summary, which has a line a test."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Iterator[None]:
+        yield
+        skipped = Counter(_why(report) for report in terminalreporter.stats.get("skipped", ()))
+        if skipped:
+            terminalreporter.section("did not run here")
+        for (reason, lane), tests in sorted(skipped.items()):
+            terminalreporter.line(f"{lane}: {tests} skipped: {reason}")
+
+
+def _why(report: Any) -> tuple[str, str]:
+    """Why a test was skipped, and its lane: the file."""
+    said = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return said.removeprefix("Skipped: "), report.nodeid.split("::")[0]
 
 
 def require_installed() -> None:

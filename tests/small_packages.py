@@ -36,7 +36,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
         for path, text in [*files, (NAME + "-" + VERSION + ".dist-info/RECORD", _record(files))]:
             archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), text)
     return name
-"""
+"""  # noqa: E501
 
 
 def wheel(

@@ -308,7 +308,7 @@ wheel = Path(sys.argv[2])
 pin = Pin("demo", "1.0", direct=True, requested=True, url="file://" + sys.argv[2], sha256=hashlib.sha256(wheel.read_bytes()).hexdigest())
 parts = [make(store, 1, "tree", lambda writer: fill_from_tree(writer, wheel.parent / "tree")), wheel_chunk(wheel, pin, target, store)]
 print(assemble(parts, target=target, lock=Lock(target, (pin,)), has_python=True, inputs={"requirements": ["demo"]}, store=store).path)
-"""
+"""  # noqa: E501
 
 
 def test_the_same_bytes_for_everyone(make_wheel: MakeWheel, tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ from coffee_boat.build.archive import assemble, unpack
 chunks, target, lock = pickle.loads(bytes.fromhex(sys.argv[2]))
 store = Store(sys.argv[1])
 print(unpack(assemble(chunks, target=target, lock=lock, has_python=True, inputs={"requirements": ["one"]}, store=store), store))
-"""
+"""  # noqa: E501
     argument = pickle.dumps((chunks, TARGET, LOCK)).hex()
     running = [
         subprocess.Popen(

@@ -16,6 +16,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat
 pytest.importorskip("conda_pack", reason="needs conda-pack: pip install coffee_boat[conda]")
 
 import conda_channel as channels
+import hostile
 from conda_channel import (
     MINOR,
     PLACEHOLDER,
@@ -421,6 +424,11 @@ def test_editable_installs_are_refused(
         ({f"bin/python{MINOR}": File(b"#!/bin/sh\n", executable=True)}, "replace the interpreter"),
         ({"share/out": File(link="../../../etc/passwd")}, "out of the archive"),
         ({"conda-meta/state": File(b"{}")}, "conda-meta/state"),
+        *((files, place) for place, files in hostile.conda_packages().items()),
+        (
+            {"share/d": File(link="/etc"), "share/d/hostname": File(b"x")},
+            "share/d",
+        ),
     ],
 )
 def test_names_that_leave_the_prefix_or_are_ours_are_refused(
@@ -438,6 +446,79 @@ def test_names_that_leave_the_prefix_or_are_ours_are_refused(
     assert words in str(error)
     assert "hostile-1.0-0" in str(error) or "share/out" in str(error)
     assert not list(store.root.glob("tmp/*"))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"_path": "up"}, "leaves the prefix"),
+        ({"_path": "/etc/hostname"}, "/etc/hostname: its name leaves the prefix"),
+        ({"_path": 7}, "7 is no text"),
+        ({"prefix_placeholder": 7, "file_mode": "text"}, "7 is no text"),
+        ({"prefix_placeholder": "", "file_mode": "text"}, "prefix_placeholder is empty"),
+        ({"prefix_placeholder": "/usr", "file_mode": "evil"}, "file_mode is 'evil'"),
+    ],
+)
+def test_what_a_package_says_of_its_files_is_looked_at_before_anything_is_linked(
+    small_channel: Callable[..., str],
+    store: Store,
+    tmp_path: Path,
+    said: dict[str, object],
+    words: str,
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    if said == {"_path": "up"}:  # from any place below the store to the user's file
+        up = f"../../../../{victim.path.relative_to(tmp_path)}"
+        said = {"_path": up, "prefix_placeholder": "/usr", "file_mode": "text", "sha256": None}
+    files = {"share/x": File(b"1", said=said)}
+    channel = small_channel(Package("hostile", "1.0", noarch="generic", files=files))
+    error = refused(channel, store, "hostile")
+    assert words in error.cause
+    assert error.value == "hostile-1.0-0.conda"
+    assert victim.untouched
+    assert not list((store.root / "tmp").glob("*"))
+
+
+def test_scripts_and_links_that_lead_out_are_refused_before_anything_is_linked(
+    small_channel: Callable[..., str], store: Store, tmp_path: Path
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    script = Package(
+        "script", "1.0", noarch="python", entry_points=("../../../../home/.bashrc = x:y",)
+    )
+    link = Package("link", "1.0", noarch="generic", files={"share/d": File(link="etc")})
+    below = Package("below", "1.0", noarch="generic", files={"share/d/x": File(b"x")})
+    channel = small_channel(script, link, below)
+    assert "a script cannot be called so" in refused(channel, store, "script").cause
+    assert "share/d: it has files below it" in refused(channel, store, "link", "below").cause
+    assert victim.untouched
+
+
+def test_a_package_with_a_record_of_its_own_gets_no_file_of_the_user_packed(
+    small_channel: Callable[..., str], store: Store, tmp_path: Path
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    record = {
+        "name": "hostile",
+        "version": "1.0",
+        "build": "0",
+        "build_number": 0,
+        "subdir": "noarch",
+        "fn": "hostile-1.0-0.conda",
+        "url": "file:///x",
+        "channel": "x",
+        "files": [".bashrc"],
+        "paths_data": {
+            "paths_version": 1,
+            "paths": [{"_path": ".bashrc", "path_type": "hardlink"}],
+        },
+        "link": {"source": str(victim.path.parent), "type": 1},
+    }
+    files = {"conda-meta/zzz.json": File(json.dumps(record).encode()), "share/x": File(b"x")}
+    channel = small_channel(Package("hostile", "1.0", noarch="generic", files=files))
+    error = refused(channel, store, "hostile")
+    assert "no package may have files there" in error.cause
+    assert victim.untouched
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused(conda_channel: str, store: Store) -> None:
@@ -464,6 +545,43 @@ def test_a_package_that_is_gone_from_its_channel_is_named(
     (tmp_path / "own/noarch/gone-1.0-pyh_0.conda").unlink()
     with pytest.raises(BuildError, match=r"gone-1\.0-pyh_0"):
         chunks_of(lock, store)
+
+
+def test_a_package_is_fetched_once_looked_at_and_what_is_wrong_with_it_is_said(
+    small_channel: Callable[..., str], store: Store, tmp_path: Path
+) -> None:
+    small_channel(
+        *(Package(name, "1.0", noarch="generic", files={"x": File(b"1")}) for name in ("a", "b"))
+    )
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=tmp_path / "own"))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        channel = f"http://127.0.0.1:{server.server_port}"
+        a, b = lock_of([channel], "a"), lock_of([channel], "b")
+        assert len(chunks_of(a, store)) == 1
+        assert asked.count("/noarch/a-1.0-0.conda") == 1
+        (tmp_path / "own/noarch/b-1.0-0.conda").unlink()
+        with pytest.raises(BuildError, match="a conda package cannot be fetched") as caught:
+            chunks_of(b, store)
+        assert "b-1.0-0.conda" in caught.value.value
+        (tmp_path / "own/noarch/b-1.0-0.conda").write_bytes(b"another one")
+        with pytest.raises(BuildError, match="not the one that was locked"):
+            chunks_of(b, store)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_offline_without_the_package_is_refused_and_nothing_is_asked(store: Store) -> None:

@@ -385,6 +385,8 @@ INTERRUPTED = """
 import asyncio, os, signal, sys, threading, time
 from coffee_boat import _conda
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell put into the background
+
 async def work():
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
     try:
@@ -400,7 +402,7 @@ async def cell():
         print("interrupted", flush=True)
 
 asyncio.new_event_loop().run_until_complete(cell())  # as a notebook's kernel: asyncio.run has a SIGINT of its own
-"""
+"""  # noqa: E501
 
 
 def test_ctrl_c_in_a_notebook_goes_on_when_what_it_interrupted_has_ended() -> None:

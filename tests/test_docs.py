@@ -36,6 +36,7 @@ PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
     *sorted(DOCS.rglob("*.md")),
 ]
 
@@ -153,13 +154,13 @@ def test_settings_are_read_as_they_stand(
         assert findings == ()
 
 
-def test_ci_runs_what_the_readme_says_of_make() -> None:
+def test_what_the_readme_says_of_make_is_there_and_ci_runs_it() -> None:
+    """`make test` is tests/ and integration/, each file of which is in a lane of CI."""
     said = {words[1] for words in commands(ROOT / "README.md", "sh", "make")}
-    run = re.findall(
-        r"^make (?:\S+=\S+ )*(\S+)", ROOT.joinpath(".ci/run").read_text(), re.MULTILINE
-    )
-    assert said
-    assert said <= set(run)
+    targets = re.findall(r"^([\w-]+):", ROOT.joinpath("Makefile").read_text(), re.MULTILINE)
+    assert said == {"demo", "test"}
+    assert said <= set(targets)
+    assert '("make", "demo")' in ROOT.joinpath("integration/ci.py").read_text()
 
 
 # installing, before there is a release
@@ -227,7 +228,9 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 def test_every_page_is_in_the_navigation_and_in_the_list_of_pages() -> None:
     nav = re.findall(r"(\S+\.md)$", ROOT.joinpath("mkdocs.yml").read_text("utf-8"), re.MULTILINE)
     there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
-    assert sorted(nav) == sorted({*there, "index.md", "contributing.md", "changelog.md"})
+    assert sorted(nav) == sorted(
+        {*there, "index.md", "contributing.md", "changelog.md", "reporting.md"}
+    )
     listed = {link.partition("#")[0] for link in links(DOCS / "pages.md")}
     assert there - {"pages.md"} <= listed
 

@@ -75,6 +75,25 @@ def test_packages_are_asked_for_as_they_stand_there(venv: Environment) -> None:
     assert made.python == str(venv.folder / "bin/python")
 
 
+@pytest.mark.parametrize("of_conda", [False, True])
+def test_a_record_of_conda_that_a_wheel_brought_names_no_channel(
+    venv: Environment, of_conda: bool
+) -> None:
+    info = venv.install("left-pad", "2.1")
+    record = {"name": "evil", "version": "1", "build": "0", "url": "https://evil.example/noarch/e"}
+    (venv.folder / "conda-meta").mkdir()
+    (venv.folder / "conda-meta/evil.json").write_text(json.dumps({**record, "channel": "evil"}))
+    if of_conda:  # then only pip's RECORD tells
+        (venv.folder / "pyvenv.cfg").unlink()
+        with (info / "RECORD").open("a") as rows:
+            rows.write("../../../conda-meta/evil.json,,\n")
+    made = describe(venv.folder)
+    assert made.manifest.conda == ()
+    assert made.manifest.channels == ()
+    assert [r.text for r in made.manifest.requirements] == ["left-pad==2.1"]
+    assert "evil.json" in lost(venv.folder)["records of conda that a wheel brought are not taken"]
+
+
 def test_pip_itself_is_left_out(venv: Environment) -> None:
     venv.install("pip")
     venv.install("left-pad")

@@ -597,8 +597,9 @@ def test_the_first_failure_keeps_the_others_from_being_made(
     assert not list(store.path("tmp", "").iterdir())
 
 
-PACKING = (
-    "import pickle, sys; from coffee_boat.build.installed import wheel_chunks;"
+PACKING = (  # a shell starts what it puts into the background with SIGINT ignored
+    "import pickle, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " from coffee_boat.build.installed import wheel_chunks;"
     " wheel_chunks(*pickle.load(sys.stdin.buffer))"
 )
 

@@ -140,9 +140,9 @@ def test_what_cannot_be_shipped_is_refused_with_a_cure(
     tmp_path: Path, facts: dict[str, object], what: str | None
 ) -> None:
     program = str(fake_python(tmp_path, **facts))
-    if (
-        what is None
-    ):  # the same fake passes where nothing is wrong with it: each case above fails for its own reason
+    if what is None:
+        # the same fake passes where nothing is wrong with it: each case above fails for its own
+        # reason
         assert interpreter.find(program).version == f"{MINOR}.0"
         return
     with pytest.raises(BuildError, match=what) as caught:
@@ -285,7 +285,7 @@ assert hashlib.sha256(b"").digest() and lzma.decompress(lzma.compress(b"x")) == 
 sqlite3.connect(":memory:").execute("select 1")
 mapped = {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if ".so" in line or "/bin/" in line}
 print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mapped": sorted(mapped)}))
-"""
+"""  # noqa: E501
     decoy = {"PATH": "/nowhere", "LD_LIBRARY_PATH": f"{sys.base_prefix}/lib"}
     ran = subprocess.run(
         ["boat/bin/python3", "-I", "-c", script],
@@ -304,6 +304,22 @@ print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mapped": sorted(mappe
         for path in said["mapped"]
         if not path.startswith(f"{aboard.unpacked}/") and not libraries.is_glibc(Path(path).name)
     ] == []
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="what site.py needs is inside the program before 3.13"
+)
+def test_an_interpreter_that_lacks_what_site_needs_is_not_shipped(
+    interpreter_packed: Store, tmp_path: Path
+) -> None:
+    torn = tmp_path / "torn"
+    shutil.copytree(interpreter.tree(interpreter.find(), interpreter_packed), torn, symlinks=True)
+    for path in [*torn.rglob("utf_8_sig.py"), *torn.rglob("utf_8_sig.*.pyc")]:
+        path.unlink()
+    found = interpreter.find(str(torn / f"bin/python{MINOR}"))
+    with pytest.raises(BuildError, match="cannot be moved") as caught:
+        interpreter.tree(found, Store(tmp_path / "store"))
+    assert "unknown encoding: utf-8-sig" in caught.value.value
 
 
 def test_no_binary_names_a_folder_of_this_machine(aboard: Aboard) -> None:

@@ -125,7 +125,7 @@ class SparkContext:
     def stop(self):
         self._jsc = None
         SparkContext._active_spark_context = None
-"""
+"""  # noqa: E501
     ),
     "sql/udf.py": (
         """
@@ -172,7 +172,9 @@ def forget_pyspark() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on sys.path that holds the stand-in; a Java that is never run; no pyspark variables."""
+    """A folder on sys.path that holds the stand-in; a Java that is never run; no pyspark
+    variables.
+    """
     package = tmp_path / "lib" / "pyspark"
     (package / "sql").mkdir(parents=True)
     for name, source in PYSPARK.items():
@@ -267,50 +269,7 @@ class Recorder:
             raise self.fail_started
 
 
-# which Spark, which Python
-
-
-@pytest.mark.parametrize(
-    ("spark_version", "python"),
-    [
-        ("3.5.0", (3, 10)),
-        ("3.5.9", (3, 11)),
-        ("3.5.1-amzn-1", (3, 11)),
-        ("3.5.0.dev0", (3, 10)),
-        ("3.5.3.0-34", (3, 10)),
-        ("4.0.0", (3, 10)),
-        ("4.1.4", (3, 13)),
-        ("4.1.0-preview1", (3, 12)),
-        ("4.2.0", (3, 11)),
-        ("4.3.0", (3, 13)),
-        ("4.10.0", (3, 12)),
-    ],
-)
-def test_pairs_that_run(spark_version: str, python: tuple[int, int]) -> None:
-    launch.compatible(spark_version, python)
-
-
-@pytest.mark.parametrize(
-    ("spark_version", "python", "reason"),
-    [
-        ("3.5.1-amzn-1", (3, 12), "Python 3.10 to 3.11"),
-        ("3.5.0", (3, 9), "Python 3.10 to 3.11"),
-        ("4.1.4", (3, 14), "Python 3.10 to 3.13"),
-        ("4.3.0", (3, 10), "Python 3.11 to 3.13"),
-        ("3.4.4", (3, 11), "older"),
-        ("2.4.8", (3, 11), "older"),
-        ("5.0.0", (3, 13), "newer"),
-        ("main-SNAPSHOT", (3, 11), "vendor"),
-    ],
-)
-def test_other_pairs_are_refused_with_the_reason(
-    spark_version: str, python: tuple[int, int], reason: str
-) -> None:
-    with pytest.raises(LaunchError) as error:
-        launch.compatible(spark_version, python)
-    assert reason in error.value.cause
-    assert spark_version in error.value.value
-    assert error.value.cure
+# which Spark
 
 
 def test_an_unfit_pyspark_is_refused_before_anything_is_wrapped(spark: Any, home: Path) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lanes import require_git
 from packaging.pylock import Pylock
 from small_packages import files_below, project, sdist, serving, sha256, wheel
 
@@ -290,6 +291,7 @@ def test_sources_become_pins(ask: Asker, links: Path, tmp_path: Path) -> None:
 
 def repository_of(folder: Path, name: str, version: str) -> str:
     """A git repository of a project, or one more commit in it; the commit."""
+    require_git()
     project(folder, name, version)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder)]
     for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", version]):
@@ -310,6 +312,15 @@ def test_a_git_repository_is_pinned_to_its_commit(ask: Asker, tmp_path: Path) ->
         f"git+{repository.as_uri()}",
         True,
     )
+
+
+def test_a_git_repository_without_git_names_what_is_missing(
+    ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LockError, match="the git program is missing") as error:
+        ask("git+https://example.org/team/tool", indexes=replace(ask.indexes, offline=False))
+    assert "install git" in error.value.cure
 
 
 # remembering
@@ -664,7 +675,7 @@ sdist = {{ url = "https://x.org/pywin32-1.tar.gz", hashes = {{ sha256 = "1" }} }
 name = "pyspark"
 version = "3.0.0"
 sdist = {{ url = "https://x.org/pyspark-3.0.0.tar.gz", hashes = {{ sha256 = "2" }} }}
-"""
+"""  # noqa: E501
 
 
 def other_lock(hashes: str = '{ sha256 = "abc" }') -> str:

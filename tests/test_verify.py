@@ -350,7 +350,7 @@ CASES = [
 def test_sparks_words_name_node_cause_and_cure(text: str, cause: str, cure: str) -> None:
     error = explain(
         AT + text + "\n\tat"
-        " org.apache.spark.api.python.PythonWorkerFactory.startDaemon(PythonWorkerFactory.scala:304)"
+        " org.apache.spark.api.python.PythonWorkerFactory.startDaemon(PythonWorkerFactory.scala:304)"  # noqa: E501
     )
     assert error is not None
     assert cause in error.cause

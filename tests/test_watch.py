@@ -122,7 +122,7 @@ if sys.argv[1:]:
     watch.leave()
     context._jsc = None  # stopped
 print("the end")
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.parametrize("arguments", [(), ("stop",)], ids=["exit", "stop"])

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lanes import require_git
 from small_packages import Index, files_below, project, sdist, serving, sha256, wheel
 
 from coffee_boat import _digest, _host
@@ -322,6 +323,7 @@ def test_a_source_distribution_is_fetched_and_built(
 
 
 def test_a_commit_is_built_with_the_tags_of_its_repository(store: Store, tmp_path: Path) -> None:
+    require_git()
     repository = project(tmp_path / "repository" / "python", "mine", "1.0").parent
     (repository / "python" / "backend.py").write_text(
         "import subprocess\nTAG = subprocess.run(['git', 'describe', '--tags'],"
@@ -350,6 +352,16 @@ def test_a_commit_is_built_with_the_tags_of_its_repository(store: Store, tmp_pat
     assert fetch(Lock(OWN, (pin,)), store, OFFLINE)["mine"].name == "mine-1.7-py3-none-any.whl"
     with pytest.raises(BuildError, match="git repository"):
         fetch(Lock(OWN, (replace(pin, commit="1" * 40),)), store, OFFLINE)
+
+
+def test_a_commit_without_git_names_what_is_missing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    pin = Pin("mine", "1.7", "vcs", url=f"git+{tmp_path.as_uri()}", commit="1" * 40, direct=True)
+    with pytest.raises(BuildError, match="the git program is missing") as error:
+        fetch(Lock(OWN, (pin,)), store, OFFLINE)
+    assert "install git" in error.value.cure
 
 
 @pytest.mark.parametrize("target", [replace(OWN, architecture="s390x"), replace(OWN, glibc=(2, 5))])
@@ -479,8 +491,12 @@ def test_git_logs_in_by_a_header_so_that_no_process_list_shows_it(
     )
     assert environment == {
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_CONFIG_KEY_1": "http.https://x.org/.extraHeader",
-        "GIT_CONFIG_VALUE_1": f"Authorization: Basic {b64encode(b'captain:p@ss').decode()}",
-        "GIT_CONFIG_COUNT": "2",
+        "GIT_CONFIG_KEY_1": "core.fsmonitor",
+        "GIT_CONFIG_VALUE_1": "false",
+        "GIT_CONFIG_KEY_2": "core.hooksPath",
+        "GIT_CONFIG_VALUE_2": "/dev/null",
+        "GIT_CONFIG_KEY_3": "http.https://x.org/.extraHeader",
+        "GIT_CONFIG_VALUE_3": f"Authorization: Basic {b64encode(b'captain:p@ss').decode()}",
+        "GIT_CONFIG_COUNT": "4",
     }
     assert without_credentials("git+ssh://git@x.org/r.git") == "git+ssh://git@x.org/r.git"

@@ -155,7 +155,7 @@ def test_a_layer_that_arrives_late_is_imported_with_metadata_and_entry_points(no
         import os; os.rename({str(incoming)!r}, "boat-layer-1")
         import late, importlib.metadata as m
         print(late.value, m.version("late"), [e.load() for e in m.entry_points(group="boats")] if sys.version_info >= (3, 10) else [7], os.environ["LATE_PTH"])
-    """
+    """  # noqa: E501
     assert node.says(script).splitlines() == ["not yet", "7 1.5 [7] read"]
 
 
@@ -201,7 +201,7 @@ def test_a_namespace_package_that_is_loaded_already_spans_a_layer(node: Node) ->
         os.rename({str(incoming)!r}, "boat-layer-1")
         import acme.cloud.extra, acme.cloud.common.second
         print(acme.cloud.base.value, acme.cloud.common.first.value, acme.cloud.extra.value, acme.cloud.common.second.value)
-    """
+    """  # noqa: E501
     assert node.says(script).splitlines() == ["acme.cloud.extra", "base first extra second"]
 
 
@@ -235,7 +235,7 @@ def test_layers_lie_in_sparkfiles_root_too(node: Node, tmp_path: Path) -> None:
         class SparkFiles: _is_running_on_worker, _root_directory = True, {str(tmp_path / "userFiles")!r}
         files.SparkFiles = SparkFiles
         import late; print(late.value)
-    """
+    """  # noqa: E501
     assert node.says(script) == "5"
 
 
@@ -264,7 +264,7 @@ def test_many_threads_import_from_many_layers_while_they_arrive(node: Node) -> N
         for number in range(20): os.rename({str(node.prefix)!r} + f"/boat-layer-{{number}}", f"boat-layer-{{number}}"); time.sleep(0.002)
         for thread in threads: thread.join()
         print(sum(found), len(found), len([p for p in sys.path if "boat-layer" in p]))
-    """
+    """  # noqa: E501
     assert node.says(script) == f"{8 * 190} 160 20"
 
 

@@ -5,14 +5,17 @@ activated, left for a newer one. In processes of their own.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hostile import Victim, conda_record
 from test_worker import MINOR, Node
 
 from coffee_boat.worker import facts, prefix
@@ -45,17 +48,35 @@ def environment(tmp_path: Path) -> Path:
     return root
 
 
-def record(root: Path, name: str, modes: dict[str, str]) -> None:
+def record(root: Path, name: str, modes: dict[str, str]) -> Path:
+    """A package's files with a placeholder, as build/conda.py writes it: for people, and for us."""
     (root / "conda-meta").mkdir(parents=True, exist_ok=True)
+    (root / f"conda-meta/{name}-1.0-0.json").write_text(
+        json.dumps({"name": name, "version": "1.0", "channel": "forge"})
+    )
     entries = [
-        {"_path": path, "file_mode": mode, "prefix_placeholder": PLACEHOLDER}
+        {
+            "path": path,
+            "mode": mode,
+            "placeholder": PLACEHOLDER,
+            "sha256": hashlib.sha256((root / path).read_bytes()).hexdigest(),
+        }
         for path, mode in modes.items()
     ]
-    (root / f"conda-meta/{name}-1.0-0.json").write_text(
-        json.dumps(
-            {"name": name, "version": "1.0", "channel": "forge", "paths_data": {"paths": entries}}
-        )
-    )
+    return listed(root, {"prefixed": entries})
+
+
+def listed(root: Path, value: object) -> Path:
+    """A list of ours that boat.json names."""
+    data = value.encode() if isinstance(value, str) else json.dumps(value).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    path = root / prefix.RECORDS / f"{digest}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    boat = root / "boat.json"
+    said = json.loads(boat.read_text()) if boat.exists() else {"records": []}
+    boat.write_text(json.dumps({"records": [*said["records"], digest]}))
+    return path
 
 
 # the folder
@@ -116,7 +137,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_stays_readable(
     environment: Path, tmp_path: Path
 ) -> None:
     (
-        environment / "conda-meta/coffee_boat.lock"
+        environment / prefix.RECORDS / "lock"
     ).mkdir()  # as a read-only disk for whoever opens it to write
     told = prefix.settle(str(environment))
     assert len(told) == 1
@@ -151,16 +172,18 @@ def test_many_processes_that_start_at_once_see_whole_files_only(environment: Pat
     "damaged",
     [
         "",
-        '{"paths_data": {"paths"',
+        '{"prefixed": ',
         "[1]",
-        '{"paths_data": {"paths": [{"prefix_placeholder": "/x"}]}}',
+        '{"prefixed": [{"placeholder": "/x"}]}',
+        '{"prefixed": [{"path": 1, "placeholder": "/x", "mode": "text", "sha256": "0"}]}',
+        '{"prefixed": 7}',
     ],
 )
 def test_a_damaged_record_is_named_and_keeps_nothing_from_the_others(
     environment: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
 ) -> None:
-    path = environment / "conda-meta/broken-1.0-0.json"
-    path.write_text(damaged)
+    path = listed(environment, damaged)
+    (environment / "conda-meta/broken-1.0-0.json").write_text(damaged)
     assert prefix.unsettled(str(environment)) == ["bin/tool", "etc/conf", "lib/data.bin"]
     [failure] = prefix.settle(str(environment))
     assert failure.startswith(f"{path} cannot be read")
@@ -173,11 +196,94 @@ def test_a_damaged_record_is_named_and_keeps_nothing_from_the_others(
 def test_a_lock_that_nobody_gives_back_is_waited_for_no_longer_than_said(
     environment: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with (environment / "conda-meta/coffee_boat.lock").open("w") as held:
+    with (environment / prefix.RECORDS / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert prefix.settle(str(environment), patience=0.2) == []
     assert PLACEHOLDER not in (environment / "etc/conf").read_text()
-    assert "coffee_boat.lock cannot be locked: another process holds it" in capfd.readouterr().err
+    assert "conda/lock cannot be locked: another process holds it" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["", "absolute", "../home/.bashrc", "etc/../../home/.bashrc"])
+def test_a_list_that_names_a_file_elsewhere_reaches_nothing(
+    environment: Path, tmp_path: Path, path: str
+) -> None:
+    victim = Victim.below(tmp_path)
+    digest = hashlib.sha256(victim.path.read_bytes()).hexdigest()
+    named = str(victim.path) if path == "absolute" else path or "etc"
+    listed(
+        environment,
+        {"prefixed": [{"path": named, "placeholder": "/usr", "mode": "text", "sha256": digest}]},
+    )
+    [failure] = prefix.settle(str(environment))
+    assert "left as it is" in failure
+    assert victim.untouched
+    assert PLACEHOLDER not in (environment / "etc/conf").read_text()
+
+
+def test_links_are_not_followed_out_and_a_pipe_is_not_waited_for(
+    environment: Path, tmp_path: Path
+) -> None:
+    victim = Victim.below(tmp_path)
+    digest = hashlib.sha256(victim.path.read_bytes()).hexdigest()
+    (environment / "folder").symlink_to(victim.path.parent)
+    (environment / "file").symlink_to(victim.path)
+    os.mkfifo(environment / "pipe")
+    names = ("folder/.bashrc", "file", "pipe")
+    entry = {"placeholder": "/usr", "mode": "text", "sha256": digest}
+    listed(environment, {"prefixed": [{**entry, "path": name} for name in names]})
+    failures = prefix.settle(str(environment))
+    assert len(failures) == 3
+    assert all("left as it is" in failure for failure in failures)
+    assert victim.untouched
+    assert stat.S_ISFIFO((environment / "pipe").stat().st_mode)
+
+
+def test_a_file_that_is_not_the_packed_one_is_left_as_it_is(environment: Path) -> None:
+    text = f"of another package, and {PLACEHOLDER}/x\n"
+    (environment / "etc/conf").write_text(text)
+    [failure] = prefix.settle(str(environment))
+    assert failure == f"{environment / 'etc/conf'} is not the file that was packed: left as it is"
+    assert (environment / "etc/conf").read_text() == text
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_list_that_was_not_packed_is_not_read(
+    environment: Path, tmp_path: Path, named: bool
+) -> None:
+    victim = Victim.below(tmp_path)
+    (environment / "own").write_text("/usr\n")
+    digest = hashlib.sha256(b"/usr\n").hexdigest()
+    said = json.loads((environment / "boat.json").read_text())
+    path = listed(
+        environment,
+        {"prefixed": [{"path": "own", "placeholder": "/usr", "mode": "text", "sha256": digest}]},
+    )
+    if named:  # by boat.json, but somebody wrote into it since
+        path.write_text(path.read_text() + " ")
+    else:
+        (environment / "boat.json").write_text(json.dumps(said))
+    failures = prefix.settle(str(environment))
+    assert ["is not the list that was packed" in failure for failure in failures] == [True] * named
+    assert (environment / "own").read_text() == "/usr\n"
+    assert victim.untouched
+
+
+def test_what_a_package_says_of_itself_is_not_read(environment: Path, tmp_path: Path) -> None:
+    victim = Victim.below(tmp_path)
+    (environment / "conda-meta/x.json").write_text(conda_record(str(victim.path)))
+    (environment / "conda-meta/y.json").write_text(conda_record("share/other.txt"))
+    (environment / "share/other.txt").write_text("/usr\n")
+    assert prefix.settle(str(environment)) == []
+    assert victim.untouched
+    assert (environment / "share/other.txt").read_text() == "/usr\n"
+
+
+def test_the_folder_of_lists_may_be_no_link(environment: Path, tmp_path: Path) -> None:
+    folder = environment / prefix.RECORDS
+    folder.rename(tmp_path / "lists")
+    folder.symlink_to(tmp_path / "lists")
+    assert prefix.settle(str(environment)) == []
+    assert PLACEHOLDER in (environment / "etc/conf").read_text()
 
 
 def test_other_archives_are_left_alone(tmp_path: Path) -> None:
@@ -336,6 +442,7 @@ def test_each_package_is_told_with_its_channel_those_of_layers_too(
     record(layer, "added", {})
     (layer / "boat.json").write_text("{}")
     record(tmp_path / "boat-layer-unfinished", "half", {})
+    (tmp_path / "boat-layer-unfinished/boat.json").unlink()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "prefix", str(environment))
     assert facts.conda_packages() == {"one": ["1.0", "forge"], "added": ["1.0", "forge"]}

@@ -15,7 +15,9 @@ _OURS = "coffee_boat_worker.daemon"
 
 @dataclass(frozen=True)
 class _Unsafe:
-    """Why a library does not go well with a fork, in its own makers' words, and where they say so."""
+    """Why a library does not go well with a fork, in its own makers' words, and where they say
+    so.
+    """
 
     why: str
     source: str

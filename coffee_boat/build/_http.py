@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from coffee_boat._credentials import credentials, origin
+from coffee_boat._logs import redacted
 from coffee_boat._run import redact
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes
@@ -58,13 +59,13 @@ class Downloads:
 
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                digest, length = self._stream(url, path)
+                with redacted():
+                    digest, length = self._stream(url, path)
                 break
             except RequestException as error:
                 if attempt == _ATTEMPTS or not _passing(error):
-                    raise _cannot_fetch(
-                        url, error
-                    ) from None  # a traceback would show the URL as it is; what the error says is told
+                    # A traceback would show the URL as it is; what the error says is told.
+                    raise _cannot_fetch(url, error) from None
                 self._stop.wait(0.2 * 2**attempt)
         if digest != sha256:
             raise _does_not_match(url, sha256, digest, size, length)

@@ -52,6 +52,23 @@ def imported(modules: list[str]) -> dict[str, Any]:
     }
 
 
+def begun() -> str:
+    """Do what an interpreter does before its program: site.py, with a .pth in the folder of
+    packages. Returns why it cannot, empty if it can.
+    """
+    try:
+        import site
+        import tempfile
+
+        site.main()
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "begun.pth").write_text("import sys; sys.begun = True\n", "utf-8")
+            site.addsitedir(folder)
+    except Exception as error:  # noqa: BLE001  whatever a torn standard library raises
+        return f"{type(error).__name__}: {error}"
+    return "" if hasattr(sys, "begun") else "a .pth file has no effect"
+
+
 def located(libraries: list[str]) -> dict[str, str]:
     """Where the loader finds shared libraries for this interpreter; those that it does not find are
     left out.
@@ -83,6 +100,7 @@ def _reason(module: str) -> str:
 
 if __name__ == "__main__":
     verbs: dict[str, Callable[..., object]] = {
+        "begin": begun,
         "compile": compiled,
         "import": imported,
         "locate": located,

@@ -175,7 +175,10 @@ def unpack(archive: Archive, store: Store) -> Path:
         BuildError: the archive is damaged or was cut short.
         StoreError: it is not unpacked yet, and the store cannot be written.
     """
-    return _unpacked(Path(archive.path), archive.size, archive.name, store, SENTINEL)
+    records = [chunk.record for chunk in archive.chunks if chunk.record]
+    return _unpacked(
+        Path(archive.path), archive.size, archive.name, store, last=SENTINEL, records=records
+    )
 
 
 def unpack_chunk(chunk: Chunk, store: Store) -> Path:
@@ -185,7 +188,8 @@ def unpack_chunk(chunk: Chunk, store: Store) -> Path:
         BuildError: the chunk is damaged or was cut short.
         StoreError: it is not unpacked yet, and the store cannot be written.
     """
-    return _unpacked(store.chunk_path(chunk), chunk.size, chunk.id, store, "")
+    records = [chunk.record] if chunk.record else []
+    return _unpacked(store.chunk_path(chunk), chunk.size, chunk.id, store, last="", records=records)
 
 
 def modules(archive: Archive, store: Store) -> frozenset[str]:
@@ -208,6 +212,7 @@ def modules(archive: Archive, store: Store) -> frozenset[str]:
 def _manifest(
     chunks: Sequence[Chunk], target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any]
 ) -> bytes:
+    records = [chunk.record for chunk in chunks if chunk.record]
     value = {
         "format": FORMAT,
         "coffee_boat": __version__,
@@ -230,6 +235,7 @@ def _manifest(
             else {}
         ),
         "chunks": [{"id": chunk.id, "label": chunk.label} for chunk in chunks],
+        **({"records": records} if records else {}),
         "glibc": max((chunk.floor for chunk in chunks), default=(0, 0)),
         "architecture": target.architecture,
         "python": target.python,
@@ -345,9 +351,10 @@ def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator
     for (first, early), (second, late) in combinations(listings, 2):
         names = sorted(name for name in early.keys() & late.keys() if early[name] != late[name])
         if names:
+            others = f", + {len(names) - _SHOWN} others" if len(names) > _SHOWN else ""
             yield Finding(
                 what="two packages bring the same file with different content",
-                value=f"{first} and {second}: {', '.join(names[:_SHOWN])}{f', + {len(names) - _SHOWN} others' if len(names) > _SHOWN else ''}",
+                value=f"{first} and {second}: {', '.join(names[:_SHOWN])}{others}",
                 cause=f"the file of {second} is what executors get",
                 cure="leave one of them out if something does not work",
             )
@@ -369,8 +376,13 @@ def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:
 # unpacking
 
 
-def _unpacked(source: Path, size: int, name: str, store: Store, last: str) -> Path:
-    """`last`: the name of the entry that must come last; empty for any."""
+def _unpacked(
+    source: Path, size: int, name: str, store: Store, *, last: str, records: Sequence[str]
+) -> Path:
+    """`last`: the name of the entry that must come last; empty for any.
+
+    `records`: as for `settle`.
+    """
     tree = store.path("trees", name)
     if not tree.exists():
         with store.lock(f"tree {name}"):
@@ -378,7 +390,7 @@ def _unpacked(source: Path, size: int, name: str, store: Store, last: str) -> Pa
                 with store.publish("trees", name) as scratch:
                     scratch.mkdir()
                     _unpack(source, size, scratch, last)
-                    settle(str(scratch), final=os.path.realpath(tree))
+                    settle(str(scratch), final=os.path.realpath(tree), records=records)
     return tree
 
 

@@ -20,17 +20,18 @@ from typing import Any
 from coffee_boat import _run
 from coffee_boat.errors import BuildError
 
-FORMAT = 1
+FORMAT = 2
 """Part of the key of every chunk with bytecode: raise it when the bytes for the same sources
 change.
 """
 
 RARE = re.compile(
-    r"/(encodings/(?!(__init__|aliases|ascii|idna|latin_1|utf_8)\.py$)|(tests?|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data)/)"
+    r"/(encodings/(?!(__init__|aliases|ascii|idna|latin_1|utf_8|utf_8_sig)\.py$)|(tests?|idlelib|lib2to3|tkinter|turtledemo|ensurepip|pydoc_data)/)"
 )
 """Of the standard library: not worth a file of bytecode each, since nodes unpack by the file.
 
-Of a hundred encodings a process reads one, if any.
+Of a hundred encodings a process reads one, if any, and site.py utf_8_sig: from Python 3.13 on it
+decodes each .pth with it.
 """
 
 _SLICES = 4

@@ -16,6 +16,7 @@ import sys
 import tarfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -23,12 +24,13 @@ from typing import Any, BinaryIO, NamedTuple
 from isal import isal_zlib
 
 from coffee_boat._store import Store
+from coffee_boat.build import elf
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Chunk, digest_of
+from coffee_boat.model import Chunk, Finding, digest_of
 
 MTIME = 315532800
 """1980-01-01, the first instant that a zip can name; every entry carries it."""
-FORMAT = 2
+FORMAT = 3
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
 change.
 """
@@ -87,6 +89,14 @@ class ChunkWriter:
         """Name -> fingerprint of the content (CRC-32 and length, or a link's target), to tell equal
         files from clashing ones.
         """
+        self.machines: dict[str, str] = {}
+        """What ELF files are for (platform.machine()) -> the first that is; who fills it takes out
+        what it carries for others on purpose.
+        """
+        self.record = ""
+        """As Chunk.record."""
+        self.findings: list[Finding] = []
+        """What was noticed, to be told with every archive that has this chunk."""
         self._out = out
         self._digest = hashlib.sha256()
         self._pending: list[bytes] = []
@@ -101,6 +111,7 @@ class ChunkWriter:
         """
         self._head(name, len(data), executable)
         self.listing[name] = f"{isal_zlib.crc32(data):08x}:{len(data)}"
+        self._notice(name, data[:_HEAD])
         self._add(data)
         self._add(_padding(len(data)))
 
@@ -154,6 +165,7 @@ class ChunkWriter:
             content.update(block)
             head = head if len(head) == _HEAD else (head + block[:_HEAD])[:_HEAD]
         self._digest.update(content.digest())
+        self._notice(name, head)
         self._member(raw, crc, size)
         self._add(_padding(size))
         return Content(recorded_hash("sha256", content.digest()), head)
@@ -166,6 +178,10 @@ class ChunkWriter:
         """Write what waits; returns the chunk's id. Nothing may be written afterwards."""
         self._flush()
         return self._digest.hexdigest()
+
+    def _notice(self, name: str, head: bytes) -> None:
+        if elf.is_elf(head) and (machine := elf.machine_of(head)):
+            self.machines.setdefault(machine, name)
 
     def _head(self, name: str, size: int, executable: bool) -> None:
         self._parents(name)
@@ -246,10 +262,20 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
             with store.publish("chunks", f"{digest}.gz") as place:
                 scratch.replace(place)
     size = store.path("chunks", f"{digest}.gz").stat().st_size
-    chunk = Chunk(digest, size, writer.unpacked, writer.files, floor, label)
+    machines = tuple(sorted(writer.machines.items()))
+    chunk = Chunk(
+        digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record
+    )
     store.remember("listing", digest, writer.listing)
+    store.remember("findings", digest, [asdict(finding) for finding in writer.findings])
     store.remember_chunk(key, chunk)
     return chunk
+
+
+def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
+    """What was noticed in packages when their chunks were made."""
+    said = (one for chunk in found for one in store.recall("findings", chunk.id) or ())
+    return tuple(Finding(**one) for one in said)
 
 
 def without_bytecode(relative: str) -> bool:

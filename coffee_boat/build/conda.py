@@ -3,8 +3,8 @@ in common.
 
     lib/python3.11/site-packages/...   noarch python packages, too
     bin/..., lib/..., etc/..., share/...
-    conda-meta/NAME-VERSION-BUILD.json what it is, whose channel, which licence, and which of its
-    files hold the prefix
+    conda-meta/NAME-VERSION-BUILD.json what it is, whose channel, which licence: for people
+    lib/coffee_boat/conda/SHA256.json  which of its files hold the prefix: what nodes go by
 
 Files are those of the package, with its own placeholder where a prefix belongs: an archive does not
 know where a node will put it. worker/prefix.py writes the real one there, once a node. Scripts for
@@ -25,13 +25,12 @@ from dataclasses import replace
 
 from coffee_boat._progress import Say
 from coffee_boat._store import Store
-from coffee_boat.build import chunks, conda_prefix, elf, scripts
+from coffee_boat.build import areas, chunks, conda_prefix, elf, scripts
+from coffee_boat.build.areas import RECORDS, Areas
 from coffee_boat.build.chunks import ChunkWriter
 from coffee_boat.build.conda_prefix import CondaFile, Installed, Source
 from coffee_boat.errors import BuildError
 from coffee_boat.model import (
-    SENTINEL,
-    START_FOLDER,
     Chunk,
     CondaPin,
     Finding,
@@ -40,7 +39,7 @@ from coffee_boat.model import (
     digest_of,
 )
 
-LAYOUT = 1
+LAYOUT = 2
 """Part of each package's key: raise it when the bytes that it becomes change."""
 META = "conda-meta/"
 
@@ -93,11 +92,7 @@ def have(pin: CondaPin, store: Store) -> bool:
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
     """What was noticed in packages when their chunks were made."""
-    return tuple(
-        Finding(**said)
-        for chunk in found
-        for said in store.recall("conda-findings", chunk.id) or ()
-    )
+    return chunks.findings(found, store)
 
 
 def distributions(found: Iterable[Chunk], target: Target, store: Store) -> dict[str, str]:
@@ -137,7 +132,7 @@ def fits_a_layer(chunk: Chunk, target: Target, store: Store) -> bool:
     What lies in share/ or etc/ is looked for beside the interpreter.
     """
     return all(
-        name.startswith((target.site_packages, "bin/", META))
+        name.startswith((target.site_packages, "bin/", META, RECORDS))
         for name in store.recall("listing", chunk.id) or {}
     )
 
@@ -210,18 +205,7 @@ def _made(
 
 def _chunk(package: Installed, target: Target, store: Store) -> Chunk:
     pin = package.pin
-    writing = _Package(package, target)
-    chunk = chunks.make(store, _key(pin, target), label(pin), writing.fill)
-    if writing.findings:
-        store.remember(
-            "conda-findings",
-            chunk.id,
-            [
-                {"what": f.what, "value": f.value, "cause": f.cause, "cure": f.cure}
-                for f in writing.findings
-            ],
-        )
-    return chunk
+    return chunks.make(store, _key(pin, target), label(pin), _Package(package, target).fill)
 
 
 def _key(pin: CondaPin, target: Target) -> list[object]:
@@ -245,9 +229,10 @@ class _Package:
     def __init__(self, package: Installed, target: Target) -> None:
         self._package, self._target = package, target
         self._issues: list[str] = []
+        self._areas = Areas(target, "python" if package.pin.name == "python" else "conda")
         self._prefixed: list[dict[str, str]] = []
         self._binaries: dict[str, bytes] = {}
-        self.findings: list[Finding] = []
+        self._findings: list[Finding] = []
 
     def fill(self, writer: ChunkWriter) -> tuple[int, int]:
         """Write all of it; returns the glibc that it needs."""
@@ -255,21 +240,31 @@ class _Package:
         self._check_tree(names)
         self._raise_issues()
         for file in self._package.paths:
-            if not _is_bytecode(file.name, names):
+            if not _is_bytecode(file.name, names) and not self._areas.is_sparks(file.name):
                 self._write(writer, file)
         for name, data in self._scripts():
             writer.file(name, data, executable=True)
         self._write_meta(writer)
+        self._write_record(writer)
         if self._package.pin.name == "python":
             self._check_python(names)
         self._raise_issues()
-        return self._floor()
+        floor = self._floor()
+        self._check_machines(writer)
+        writer.findings += self._findings
+        return floor
 
     # files
 
     def _write(self, writer: ChunkWriter, file: CondaFile) -> None:
+        if not file.source.parent.resolve().is_relative_to(self._package.folder.resolve()):
+            self._issue(file.name, "a link in the package leads out of it")
+            return
         if file.source.is_symlink():
             writer.link(file.name, str(file.source.readlink()))
+            return
+        if not file.source.is_file():
+            self._issue(file.name, "it is neither a file nor a link")
             return
         data = file.source.read_bytes()
         if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
@@ -279,10 +274,10 @@ class _Package:
         if file.placeholder and file.placeholder.encode() in data:
             self._prefixed.append(
                 {
-                    "_path": file.name,
-                    "path_type": "hardlink",
-                    "file_mode": file.mode,
-                    "prefix_placeholder": file.placeholder,
+                    "path": file.name,
+                    "mode": file.mode,
+                    "placeholder": file.placeholder,
+                    "sha256": hashlib.sha256(data).hexdigest(),
                 }
             )
         if elf.is_elf(data):
@@ -294,13 +289,22 @@ class _Package:
         """The console scripts of a noarch python package: conda makes them when it installs."""
         if self._package.entry_points:
             text = "[console_scripts]\n" + "\n".join(self._package.entry_points) + "\n"
-            yield from (
-                (f"bin/{name}", data)
-                for name, data in scripts.entry_points(text, self._label, self._target.minor)
-            )
+            for name, data in scripts.entry_points(text, self._label, self._target.minor):
+                if reason := self._areas.taken(f"bin/{name}"):
+                    self._issue(f"bin/{name}", reason)
+                yield f"bin/{name}", data
 
     def _write_meta(self, writer: ChunkWriter) -> None:
         pin, index = self._package.pin, self._package.index
+        paths = [
+            {
+                "_path": entry["path"],
+                "path_type": "hardlink",
+                "file_mode": entry["mode"],
+                "prefix_placeholder": entry["placeholder"],
+            }
+            for entry in self._prefixed
+        ]
         said = {
             "name": pin.name,
             "version": pin.version,
@@ -312,12 +316,19 @@ class _Package:
             "depends": list(index.get("depends") or ()),
             "fn": pin.filename,
             "sha256": pin.sha256,
-            "paths_data": {"paths_version": 1, "paths": self._prefixed},
+            "paths_data": {"paths_version": 1, "paths": paths},
         }
         writer.file(
             f"{META}{pin.name}-{pin.version}-{pin.build}.json",
             json.dumps(said, sort_keys=True, indent=1).encode() + b"\n",
         )
+
+    def _write_record(self, writer: ChunkWriter) -> None:
+        """Our own list of what nodes replace: a package's own word is never read there."""
+        said = {"package": self._label, "prefixed": self._prefixed}
+        data = json.dumps(said, sort_keys=True, indent=1).encode() + b"\n"
+        writer.record = hashlib.sha256(data).hexdigest()
+        writer.file(f"{RECORDS}{writer.record}.json", data)
 
     # checks
 
@@ -332,10 +343,14 @@ class _Package:
         for name in sorted(files):
             if not chunks.is_plain(name):
                 self._issue(name, "its name leaves the prefix or is no file name")
-            elif name == SENTINEL or name.startswith((START_FOLDER, META)):
-                self._issue(name, "this name is this program's own")
-            elif scripts.is_interpreter(name) and self._package.pin.name != "python":
-                self._issue(name, "it would replace the interpreter")
+            elif name.casefold() == META.rstrip("/") or name.casefold().startswith(META):
+                self._issue(name, "this program writes what is in conda-meta")
+            elif reason := self._areas.taken(name):
+                self._issue(name, reason)
+        found, planted = areas.of_spark(files, self._areas, self._label)
+        if planted:
+            self._issue(planted, "it is put into the driver's own Spark, which is in every archive")
+        self._findings += found
 
     def _check_python(self, names: set[str]) -> None:
         """That conda's python is one that starts wherever it is put, and looks for packages where
@@ -365,7 +380,8 @@ class _Package:
         if absolute:
             self._issue(
                 program,
-                f"it looks for its libraries in {absolute[0]}, which no node has before the prefix is written",
+                f"it looks for its libraries in {absolute[0]}, which no node has before the"
+                " prefix is written",
             )
 
     def _floor(self) -> tuple[int, int]:
@@ -400,6 +416,21 @@ class _Package:
                 floor = max(floor, elf.parse(data, name).glibc)
         return floor
 
+    def _check_machines(self, writer: ChunkWriter) -> None:
+        """All binaries of a package for one platform are for it; a noarch one may carry others."""
+        architecture = self._target.architecture
+        others = sorted(
+            (name, machine)
+            for name, data in self._binaries.items()
+            if (machine := elf.machine_of(data)) and not elf.runs_on(machine, architecture)
+        )
+        for name, machine in others:
+            if self._package.pin.subdir != "noarch" or name.startswith(("bin/", "lib/lib")):
+                self._issue(name, f"it is for {machine}, the executors are {architecture}")
+        self._raise_issues()
+        for _, machine in others:
+            writer.machines.pop(machine, None)
+
     def _notice(self, name: str, data: bytes) -> None:
         if (
             name.startswith(self._target.site_packages)
@@ -408,7 +439,8 @@ class _Package:
         ):
             self._issue(
                 name,
-                f"it makes Python look in {place}, which is on the machine that the package was built on: an editable install",
+                f"it makes Python look in {place}, which is on the machine that the package"
+                " was built on: an editable install",
             )
         if name.startswith(_ACTIVATION) and (
             late := sorted({found.decode() for found in _ASSIGNED.findall(data)})
@@ -428,7 +460,7 @@ class _Package:
             )
 
     def _find(self, what: str, value: str, cause: str, cure: str) -> None:
-        self.findings.append(Finding(what, value, cause, cure))
+        self._findings.append(Finding(what, value, cause, cure))
 
     def _issue(self, name: str, reason: str) -> None:
         self._issues.append(f"{name}: {reason}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,13 +23,18 @@ from coffee_boat._files import local_path_or_none
 from coffee_boat._progress import Say
 from coffee_boat._run import redact
 from coffee_boat._store import Store
+from coffee_boat.build import conda_checks
+from coffee_boat.build.conda_checks import Unpacked
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import CondaPin
 
+_PARALLEL = 8
+"""Packages that are fetched at a time."""
 _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
 _NO_NETWORK = (
     "error sending request",
+    "request failed",
     "dns error",
     "connect error",
     "status client error",
@@ -81,7 +86,7 @@ def have(pin: CondaPin, store: Store) -> bool:
 
     (Rattler still looks whether it is the pin's.)
     """
-    return (_conda.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}").is_dir()
+    return _unpacked(pin, store).is_dir()
 
 
 @contextmanager
@@ -104,7 +109,8 @@ def installed(
     with store.scratch() as prefix:
         say(f"installing {len(pins)} conda packages")
         _install(pins, prefix, store, source)
-        yield {pin.name: _read(pin, listed) for pin, listed in _listed(pins, prefix)}
+        listed = _listed(pins, prefix, _conda.cache(store, "pkgs"))
+        yield {pin.name: _read(pin, found) for pin, found in listed}
 
 
 def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
@@ -131,15 +137,74 @@ def _check_local(pin: CondaPin) -> None:
 
 
 def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
-    import rattler
-    from rattler import exceptions
-    from rattler.package_cache import PackageCache, ValidationMode
+    with store.scratch() as fetched:
+        fetched.mkdir()
+        _link(_checked(pins, fetched, store, source), prefix, store, source)
 
-    kinds = tuple(
+
+def _checked(
+    pins: Sequence[CondaPin], fetched: Path, store: Store, source: Source
+) -> Sequence[CondaPin]:
+    """The pins, each of which was looked at: those that have to be fetched are in `fetched` then.
+
+    Raises:
+        BuildError: one cannot be fetched, is not what was pinned, or is hostile.
+    """
+    import asyncio
+
+    from rattler.package_streaming import download_to_path
+
+    records = {pin.name: _conda.record_of(pin, source.channels) for pin in pins}
+    client, failures = _conda.client(source.configuration), _failures()
+    fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
+
+    async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
+        there = _unpacked(pin, store)
+        if pin.sha256 and (there / "info/index.json").is_file():
+            return pin, conda_checks.of_folder(there)
+        local = local_path_or_none(pin.url)
+        if local is not None:
+            found = await conda_checks.of_archive(local) if local.is_file() else None
+            return pin, found  # rattler says what is wrong with one that is not there
+        place = fetched / pin.subdir / pin.filename
+        place.parent.mkdir(exist_ok=True)
+        async with few:
+            try:
+                await download_to_path(client, records[pin.name].url, place)
+            except fetching as error:
+                said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
+                raise _not_installed(said, store) from None  # its URL may hold a token
+        if pin.sha256 and file_digest(place) != pin.sha256:
+            raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
+        return replace(pin, url=place.as_uri()), await conda_checks.of_archive(place)
+
+    async def look_at_all() -> list[tuple[CondaPin, Unpacked | None]]:
+        few = asyncio.Semaphore(_PARALLEL)
+        return list(await asyncio.gather(*(look(pin, few) for pin in pins)))
+
+    try:
+        looked = _conda.wait(look_at_all)
+    except failures as error:
+        raise _not_installed(redact(str(error)), store) from error
+    conda_checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
+    return [pin for pin, _ in looked]
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What rattler raises."""
+    from rattler import exceptions
+
+    return tuple(
         kind
         for kind in vars(exceptions).values()
         if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
     )
+
+
+def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
+    import rattler
+    from rattler.package_cache import PackageCache, ValidationMode
+
     records = [_conda.record_of(pin, source.channels) for pin in pins]
     subdir = next((pin.subdir for pin in pins if pin.subdir != "noarch"), "noarch")
 
@@ -159,8 +224,12 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
 
     try:
         _conda.wait(install)
-    except kinds as error:
-        raise _not_installed(redact(str(error)), store) from error
+    except _failures() as error:
+        raise _not_installed(redact(str(error)), store) from None
+
+
+def _unpacked(pin: CondaPin, store: Store) -> Path:
+    return _conda.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}"
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:
@@ -205,23 +274,27 @@ def _not_as_locked(cause: str) -> BuildError:
 
 
 def _listed(
-    pins: Sequence[CondaPin], prefix: Path
+    pins: Sequence[CondaPin], prefix: Path, cache: Path
 ) -> Iterator[tuple[CondaPin, tuple[dict[str, Any], list[Any]]]]:
     """Each pin with rattler's record of it and the files that conda-pack finds to be of it."""
     records = {
         record["name"]: record
         for record in map(_json, sorted((prefix / "conda-meta").glob("*.json")))
     }
-    owners = {record["link"]["source"]: name for name, record in records.items()}
+    owners = {
+        record["link"]["source"]: name
+        for name, record in records.items()
+        if Path(record["link"]["source"]).resolve().is_relative_to(cache.resolve())
+    }
     files: dict[str, list[Any]] = {name: [] for name in records}
     for file in _packed(prefix):
         owner = next(
             (owners[str(folder)] for folder in Path(file.source).parents if str(folder) in owners),
             None,
         )
-        if (
-            owner is not None
-        ):  # what else lies there was generated: conda-meta, rattler's entry points, its copies of clobbered files
+        if owner is not None:
+            # what else lies there was generated: conda-meta, rattler's entry points, its copies of
+            # clobbered files
             files[owner].append(file)
     missing = [pin.name for pin in pins if pin.name not in records]
     if missing:

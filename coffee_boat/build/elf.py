@@ -14,6 +14,8 @@ from typing import Any, BinaryIO
 from coffee_boat.errors import BuildError
 
 MAGIC = b"\x7fELF"
+_HEAD = 20
+"""Bytes up to e_machine."""
 
 _MACHINES = {
     "EM_X86_64": "x86_64",
@@ -24,8 +26,21 @@ _MACHINES = {
     "EM_S390": "s390x",
     "EM_RISCV": "riscv64",
 }
-_NUMBERS = {"x86_64": 62, "aarch64": 183}
-"""e_machine (ELF specification) by platform.machine()."""
+_NUMBERS = {
+    3: "i686",
+    21: "ppc64le",
+    22: "s390x",
+    40: "armv7l",
+    62: "x86_64",
+    183: "aarch64",
+    243: "riscv64",
+    258: "loongarch64",
+}
+"""platform.machine() by e_machine (ELF specification), of what Linux nodes can be. Others are code
+for devices (CUDA, BPF, DSPs) or for machines that no executor runs on: data, as far as nodes are
+concerned."""
+_ALSO_RUN = {"x86_64": "i686", "aarch64": "armv7l"}
+"""The 32 bits of the same machine, which its kernel runs too."""
 _WEAK = 2
 """VER_FLG_WEAK (Linux Standard Base, symbol versioning): the loader does not insist on this
 version.
@@ -67,8 +82,23 @@ def is_for(head: bytes, architecture: str) -> bool:
         head: its first 20 bytes, or more.
         architecture: as platform.machine() says it.
     """
-    number = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
-    return _NUMBERS.get(architecture) in (None, number)
+    return architecture not in _NUMBERS.values() or machine_of(head) == architecture
+
+
+def machine_of(head: bytes) -> str:
+    """What an ELF file is for, as platform.machine() says it; empty for what is no node's.
+
+    Args:
+        head: its first 20 bytes, or more.
+    """
+    if len(head) < _HEAD:
+        return ""
+    return _NUMBERS.get(int.from_bytes(head[18:20], "little" if head[5] == 1 else "big"), "")
+
+
+def runs_on(machine: str, architecture: str) -> bool:
+    """True if what is for a machine runs on an architecture; both as platform.machine() says it."""
+    return machine in (architecture, _ALSO_RUN.get(architecture))
 
 
 def is_elf_file(path: Path) -> bool:

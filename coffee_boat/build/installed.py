@@ -19,7 +19,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from coffee_boat._digest import file_digest
 from coffee_boat._store import Store
-from coffee_boat.build import elf, scripts
+from coffee_boat.build import areas, elf, scripts
+from coffee_boat.build.areas import Areas
 from coffee_boat.build.chunks import (
     ChunkWriter,
     Content,
@@ -40,12 +41,12 @@ from coffee_boat.build.chunks import (
     recall,
     recorded_hash,
 )
-from coffee_boat.build.tags import check_filename, is_version, promised_glibc
+from coffee_boat.build.tags import check_filename, is_same_name, is_version, promised_glibc
 from coffee_boat.build.wheels import remember_requires
 from coffee_boat.errors import BuildError
-from coffee_boat.model import SENTINEL, Chunk, Lock, Pin, Target
+from coffee_boat.model import Chunk, Finding, Lock, Pin, Target
 
-LAYOUT = 2
+LAYOUT = 3
 """Part of each wheel's key: raise it when a wheel is installed differently."""
 INSTALLER = b"coffee_boat\n"
 
@@ -209,9 +210,10 @@ class _Install:
 
     def __init__(self, wheel: Path, pin: Pin, target: Target) -> None:
         self._wheel, self._pin, self._target, self._site = wheel, pin, target, target.site_packages
+        self._areas = Areas(target)
         self._issues: list[str] = []
         self._rows: list[tuple[str, str, str]] = []
-        self._binaries: list[tuple[zipfile.ZipInfo, bytes]] = []
+        self._binaries: list[tuple[_Place, bytes]] = []
         self.requires: list[str] | None = None
         """Each Requires-Dist of its metadata, once that was read."""
 
@@ -226,6 +228,7 @@ class _Install:
                 self._check_readable(archive)
                 self._write(writer, stream, archive, WheelFile(archive).dist_info_dir)
                 self._raise_issues()
+                self._check_machines(writer)
                 return self._floor(archive)
         except (
             zipfile.BadZipFile,
@@ -245,6 +248,7 @@ class _Install:
         generated = dict(self._generated(archive, dist_info))
         places = {place.name: place for place in self._places(archive, dist_info)}
         self._check_tree([*places, *generated])
+        places = self._without_spark(places, writer)
         for name in sorted({*places, *generated}):
             if name in generated:
                 data, executable = generated[name]
@@ -264,8 +268,38 @@ class _Install:
                 self._issue(
                     info.orig_filename, "its name leaves the wheel's root or is no file name"
                 )
-            elif name not in own and not _is_bytecode(name, members):
-                yield from self._placed(info)
+            elif name not in own:
+                yield from self._allowed(info, dist_info, bytecode=_is_bytecode(name, members))
+
+    def _allowed(
+        self, info: zipfile.ZipInfo, dist_info: str, *, bytecode: bool
+    ) -> Iterator[_Place]:
+        """Where a member goes, if that is a place that the wheel may have."""
+        for place in self._placed(info):
+            reason = self._areas.taken(place.name)
+            if reason:
+                self._issue(info.filename, f"as {place.name} {reason}")
+            elif other := self._others_metadata(place.name, dist_info):
+                self._issue(info.filename, f"{other} is another distribution's metadata")
+            elif not bytecode:
+                yield place
+
+    def _others_metadata(self, name: str, dist_info: str) -> str:
+        """The folder of metadata that a file is put into, if it is not this distribution's."""
+        folder = name.removeprefix(self._site).partition("/")[0]
+        if not name.startswith(self._site) or folder == dist_info:
+            return ""
+        stem, _, kind = folder.lower().rpartition(".")
+        own = is_same_name(stem.partition("-")[0], self._pin.name)
+        return folder if kind == "dist-info" or (kind == "egg-info" and not own) else ""
+
+    def _without_spark(self, places: dict[str, _Place], writer: ChunkWriter) -> dict[str, _Place]:
+        """Without the pyspark that a wheel brings: the driver's own is in every archive."""
+        said, planted = areas.of_spark(places, self._areas, self._wheel.name)
+        if planted:
+            self._issue(planted, "it is put into the driver's own Spark, which is in every archive")
+        writer.findings += said
+        return {name: place for name, place in places.items() if not self._areas.is_sparks(name)}
 
     def _placed(self, info: zipfile.ZipInfo) -> Iterator[_Place]:
         if not _is_data(info.filename):
@@ -275,10 +309,6 @@ class _Install:
         root = self._schemes().get(scheme)
         if root is None or not rest:
             self._issue(info.filename, "no installation scheme is called so")
-        elif root + rest[0] == SENTINEL:
-            self._issue(info.filename, f"{SENTINEL} in the root is this program's own")
-        elif scripts.is_interpreter(root + rest[0]):
-            self._issue(info.filename, "it would replace the interpreter")
         else:
             yield _Place(info, root + rest[0], script=scheme == "scripts")
 
@@ -306,6 +336,8 @@ class _Install:
         if f"{dist_info}/entry_points.txt" in archive.namelist():
             text = self._text(archive, f"{dist_info}/entry_points.txt")
             for name, data in scripts.entry_points(text, self._wheel.name, self._target.minor):
+                if reason := self._areas.taken(f"bin/{name}"):
+                    self._issue(f"{dist_info}/entry_points.txt", f"as bin/{name} {reason}")
                 yield f"bin/{name}", (data, True)
 
     # writing
@@ -327,7 +359,7 @@ class _Install:
         if problem:
             self._issue(info.filename, problem)
         if content is not None and elf.is_elf(content.head):
-            self._binaries.append((info, content.head))
+            self._binaries.append((place, content.head))
 
     def _write_body(self, writer: ChunkWriter, place: _Place, raw: memoryview) -> Content:
         info, is_link = place.info, stat.S_ISLNK(place.mode)
@@ -403,7 +435,8 @@ class _Install:
         if not is_version(str(metadata["Name"]), str(metadata["Version"]), self._pin):
             self._issue(
                 f"{dist_info}/METADATA",
-                f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name} {self._pin.version}",
+                f"it says {metadata['Name']} {metadata['Version']}, not {self._pin.name}"
+                f" {self._pin.version}",
             )
 
     def _recorded(self, archive: zipfile.ZipFile, name: str) -> dict[str, tuple[str, str]]:
@@ -420,14 +453,42 @@ class _Install:
         for folder in sorted(folders_of(files) & files):
             self._issue(folder, "it is a folder and also a file or a link")
 
+    def _check_machines(self, writer: ChunkWriter) -> None:
+        """A wheel that is named for one machine has binaries for it only; one that is for any may
+        carry some for each, besides those that these executors take.
+        """
+        architecture = self._target.architecture
+        if architecture not in writer.machines:
+            return  # none fits: told where the glibc is looked for
+        others = [
+            (place.name, machine)
+            for place, head in self._binaries
+            if (machine := elf.machine_of(head)) and not elf.runs_on(machine, architecture)
+        ]
+        for name, machine in others:
+            if not self._wheel.name.endswith("-any.whl") or self._is_loaded(name):
+                self._issue(name, f"it is for {machine}, the executors are {architecture}")
+        self._raise_issues()
+        if others:
+            writer.findings.append(_for_others(self._wheel.name, others, architecture))
+        for _, machine in others:
+            writer.machines.pop(machine, None)
+
+    def _is_loaded(self, name: str) -> bool:
+        """True where Python or the loader takes a file by its place."""
+        own = f".cpython-{self._target.minor.replace('.', '')}-"
+        return not name.startswith(self._site) or name.endswith(".abi3.so") or own in name
+
     def _floor(self, archive: zipfile.ZipFile) -> tuple[int, int]:
         promised = promised_glibc(self._wheel.name, self._target.architecture)
         fitting = [
-            info for info, head in self._binaries if elf.is_for(head, self._target.architecture)
+            place.info
+            for place, head in self._binaries
+            if elf.is_for(head, self._target.architecture)
         ]
         if self._binaries and not fitting:
             self._issue(
-                self._binaries[0][0].filename,
+                self._binaries[0][0].info.filename,
                 f"neither it nor another binary is for {self._target.architecture}",
             )
             self._raise_issues()
@@ -454,10 +515,24 @@ class _Install:
             )
 
     def _broken(self, cause: str) -> BuildError:
-        cure = f"pin another version; if you trust it, write its RECORD anew: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
+        cure = (
+            "pin another version, or leave the package out; if only its RECORD is wrong and you"
+            f" trust it: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
+        )
         return BuildError(
             "a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure
         )
+
+
+def _for_others(wheel: str, others: Sequence[tuple[str, str]], architecture: str) -> Finding:
+    shown = ", ".join(f"{name} ({machine})" for name, machine in others[:_SHOWN])
+    more = f" + {len(others) - _SHOWN} others" if len(others) > _SHOWN else ""
+    return Finding(
+        "a package carries binaries for other machines, too",
+        f"{wheel}: {shown}{more}",
+        f"the executors are {architecture}",
+        severity="note",
+    )
 
 
 def _raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:

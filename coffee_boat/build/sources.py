@@ -220,7 +220,9 @@ def offline(pins: list[Pin]) -> BuildError:
         "not in the store, and the network is switched off",
         value=names,
         cause="offline=True",
-        cure="run once with offline=False, or put the wheels into a folder and give it as find_links",
+        cure=(
+            "run once with offline=False, or put the wheels into a folder and give it as find_links"
+        ),
     )
 
 
@@ -299,14 +301,21 @@ def _refuse_foreign(pin: Pin, filename: str, target: Target) -> None:
 
     if all(tag.platform == "any" for tag in parse_wheel_filename(filename)[3]):
         return
-    here = f"{_host.architecture()}, glibc {'.'.join(map(str, _host.glibc() or ())) or 'none'} ({sys.platform})"
+    glibc = ".".join(map(str, _host.glibc() or ())) or "none"
+    here = f"{_host.architecture()}, glibc {glibc} ({sys.platform})"
     foreign = _host.architecture() != target.architecture
     if foreign or (_host.glibc() or (99, 0)) > target.glibc:
         raise BuildError(
             f"{pin.name} {pin.version} must be compiled, and would not run on the executors",
             value=f"{filename}, built on {here}; the executors are {target.platform}",
-            cause="no wheel fits them, so it was built here; what is compiled here needs the architecture and at least the glibc of this machine",
-            cure=f"ask for a version that has wheels for {target.platform}, give a wheel built there (find_links=), or say the executors' true platform=",
+            cause=(
+                "no wheel fits them, so it was built here; what is compiled here needs the"
+                " architecture and at least the glibc of this machine"
+            ),
+            cure=(
+                f"ask for a version that has wheels for {target.platform}, give a wheel built"
+                " there (find_links=), or say the executors' true platform="
+            ),
         )
 
 
@@ -314,6 +323,9 @@ def _failed(pin: Pin, why: str) -> BuildError:
     return BuildError(
         f"no wheel could be built of {pin.name} {pin.version}".rstrip(),
         value=f"{pin.url}: {why}",
-        cause="a compiler, a header or a build requirement is missing here, or it does not support this Python",
+        cause=(
+            "a compiler, a header or a build requirement is missing here, or it does not support"
+            " this Python"
+        ),
         cure="ask for a version that has wheels, or install what the text above misses",
     )

@@ -1,4 +1,6 @@
-"""Which wheels a target takes, and what their names promise (PEP 425, 427, 600; packaging's code)."""
+"""Which wheels a target takes, and what their names promise (PEP 425, 427, 600; packaging's
+code).
+"""
 
 from __future__ import annotations
 
@@ -15,6 +17,7 @@ from coffee_boat.model import Pin, Target
 
 _LEGACY = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 """PEP 600's aliases."""
+_MACHINES = ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64", "loongarch64")
 _OLDEST = {"x86_64": 5, "i686": 5}
 """glibc 2.x that the first manylinux tag of an architecture names; 17 for all others (PEP 571,
 599).
@@ -55,6 +58,28 @@ def is_version(name: str, version: str, pin: Pin) -> bool:
         ) == Version(pin.version)
     except InvalidVersion:
         return False
+
+
+def machines_of(filename: str) -> frozenset[str]:
+    """The machines that a wheel's name says it is for, as platform.machine() says it; none for a
+    wheel that is for any, for another system, or is not named as one.
+    """
+    try:
+        tags = _parsed(filename)[2]
+    except BuildError:
+        return frozenset()
+    found = (
+        re.fullmatch(r"(?:many)?linux\w*?_(?P<machine>[a-z]\w*)", tag.platform) for tag in tags
+    )
+    names = (match["machine"] for match in found if match)
+    return frozenset(
+        next((known for known in _MACHINES if name.endswith(known)), name) for name in names
+    )
+
+
+def is_same_name(name: str, other: str) -> bool:
+    """True if two names, in any spelling, are one distribution's."""
+    return bool(canonicalize_name(name) == canonicalize_name(other))
 
 
 def promised_glibc(filename: str, architecture: str) -> tuple[int, int] | None:

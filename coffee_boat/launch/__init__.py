@@ -13,7 +13,7 @@ pyspark.sql.udf, .udtf            _wrap_function: what the driver's JVM plans in
 Hook.remove()                     takes all of it back
 """
 
-from coffee_boat.launch._compat import compatible, elsewhere, refuse_if_running
+from coffee_boat.launch._compat import compatible, elsewhere, fitting, load, refuse_if_running
 from coffee_boat.launch._gateway import hadoop, java_vm
 from coffee_boat.launch._hook import Hook, Launch, install, start
 from coffee_boat.launch._java import java_environment
@@ -23,10 +23,12 @@ __all__ = [
     "Launch",
     "compatible",
     "elsewhere",
+    "fitting",
     "hadoop",
     "install",
     "java_environment",
     "java_vm",
+    "load",
     "refuse_if_running",
     "start",
 ]

@@ -7,10 +7,12 @@ import re
 import sys
 from typing import Any, NamedTuple
 
+from coffee_boat._pythons import dotted
 from coffee_boat.errors import LaunchError
+from coffee_boat.launch import _pairs
+from coffee_boat.launch._pairs import Declared, Minor
 from coffee_boat.model import Finding
 
-_Minor = tuple[int, int]
 _BY_HAND = (
     'captain.pack("boat.tar.gz"), then set spark.archives=boat.tar.gz#boat in the SparkConf and'
     f" PYSPARK_PYTHON=./boat/bin/python{sys.version_info.major}.{sys.version_info.minor} in"
@@ -44,6 +46,8 @@ class PySpark(NamedTuple):
     """The modules that turn Python functions into the JVM's by a `_wrap_function` of their own
     name.
     """
+    declared: Declared | None
+    """What its distribution says of the Pythons that it runs with; None where it has none."""
 
 
 def load() -> PySpark:
@@ -79,34 +83,87 @@ def load() -> PySpark:
             cure="pip install pyspark",
         ) from error
     found = PySpark(
-        pyspark.__version__, SparkContext, SparkConf, SparkSession, SparkFiles, (udf, udtf)
+        pyspark.__version__,
+        SparkContext,
+        SparkConf,
+        SparkSession,
+        SparkFiles,
+        (udf, udtf),
+        _pairs.declared(pyspark.__file__),
     )
     _assert_names(found)
     return found
 
 
-def compatible(spark_version: str, python: _Minor) -> None:
-    """Refuse a pair of Spark and Python that does not run.
+def fitting(*, refuse_unknown: bool = False) -> tuple[Finding, ...]:
+    """Ask whether this process's Python goes with the pyspark that it would import.
+
+    Nothing is said where there is none: whoever needs it does.
+
+    Args:
+        refuse_unknown: refuse also what nobody knows anything of.
+
+    Raises:
+        LaunchError: as `compatible`.
+    """
+    found = _pairs.installed()
+    if found is None:
+        return ()
+    return compatible(
+        found.version,
+        sys.version_info[:2],
+        said=found.declared,
+        refuse_unknown=refuse_unknown,
+    )
+
+
+def compatible(
+    spark_version: str,
+    python: Minor,
+    *,
+    said: Declared | None = None,
+    refuse_unknown: bool = False,
+) -> tuple[Finding, ...]:
+    """Refuse a pair of Spark and Python that is known not to run; tell one that nobody knows.
 
     Args:
         spark_version: pyspark's `__version__`, with a vendor's suffix or not: "3.5.1-amzn-1",
             "3.5.0.dev0".
         python: the driver's minor version; executors run the same.
+        said: what this pyspark declares, if it was installed.
+        refuse_unknown: refuse also what nobody knows.
 
     Raises:
-        LaunchError: with the reason.
+        LaunchError: with the reason, and the pyspark or the Python that would do.
     """
     spark = _minor(spark_version)
-    lowest, highest = _pythons(spark, spark_version)
-    if not lowest <= python <= highest:
+    _refuse_unserved(spark, spark_version)
+    verdict = _pairs.judge(spark, python, said)
+    if verdict.outcome == "works":
+        return ()
+    value = f"Spark {spark_version}, Python {dotted(python)}"
+    cure = _pairs.cure(spark, python, said)
+    if verdict.outcome == "fails":
         raise LaunchError(
             "this Spark does not run with this Python",
-            value=f"Spark {spark_version}, Python {_dotted(python)}",
-            cause=(
-                f"Spark {_dotted(spark)} runs with Python {_dotted(lowest)} to {_dotted(highest)}"
-            ),
-            cure=f"run the driver with Python {_dotted(highest)}, or install another pyspark",
+            value=value,
+            cause=verdict.cause,
+            cure=cure,
         )
+    unknown = Finding(
+        "nobody says that this Spark runs with this Python",
+        value,
+        verdict.cause,
+        cure or 'untested_python = "refuse" refuses what nobody says',
+    )
+    if refuse_unknown:
+        raise LaunchError(
+            unknown.what,
+            value=unknown.value,
+            cause=f'{unknown.cause}; untested_python = "refuse" is set',
+            cure=unknown.cure,
+        )
+    return (unknown,)
 
 
 def refuse_if_running() -> None:
@@ -153,8 +210,8 @@ def elsewhere() -> tuple[Finding, ...]:
     return ()
 
 
-def _pythons(spark: _Minor, text: str) -> tuple[_Minor, _Minor]:
-    """The lowest and the highest Python of a Spark."""
+def _refuse_unserved(spark: Minor, text: str) -> None:
+    """Refuse a Spark that we do not serve with any Python."""
     if spark < (3, 5) or spark >= (5, 0):
         cause = "coffee_boat serves Spark 3.5 and 4.x; " + (
             "older ones lack what it relies on" if spark < (3, 5) else "this one is newer than it"
@@ -165,12 +222,9 @@ def _pythons(spark: _Minor, text: str) -> tuple[_Minor, _Minor]:
             cause=cause,
             cure="pip install 'pyspark>=3.5,<5', of your cluster's version",
         )
-    if spark[0] == 3:
-        return (3, 10), (3, 11)
-    return ((3, 10) if spark <= (4, 1) else (3, 11)), (3, 13)
 
 
-def _minor(version: str) -> _Minor:
+def _minor(version: str) -> Minor:
     """The leading digits: vendors append what no version scheme knows."""
     found = re.match(r"\s*v?(\d+)\.(\d+)", version)
     if found is None:
@@ -181,10 +235,6 @@ def _minor(version: str) -> _Minor:
             cure="pip install pyspark==<your cluster's version>",
         )
     return int(found[1]), int(found[2])
-
-
-def _dotted(version: _Minor) -> str:
-    return f"{version[0]}.{version[1]}"
 
 
 def _assert_names(spark: PySpark) -> None:

@@ -84,17 +84,16 @@ def install(launch: Launch) -> Hook:
         LaunchError: no pyspark, one that does not fit, or a SparkContext is already up.
     """
     spark = _compat.load()
-    _compat.compatible(spark.version, (sys.version_info.major, sys.version_info.minor))
+    # What is merely unknown of the pair was told, or refused, before anything was built.
+    _compat.compatible(spark.version, sys.version_info[:2], said=spark.declared)
     with spark.context._lock:
         _compat.refuse_if_running()
         previous: Hook | None = spark.context.__dict__.get(_MARK)
         if previous is not None:
             previous.remove()
             previous.launch.replaced()
-            launch.say(
-                "note:"
-                f" {Finding('this launch_ship replaces an earlier one of this process', severity='note')}"
-            )
+            what = "this launch_ship replaces an earlier one of this process"
+            launch.say(f"note: {Finding(what, severity='note')}")
         return Hook(launch, spark)
 
 

@@ -88,7 +88,9 @@ class Wish:
         return f"python {self.minor}.*"
 
     def key(self) -> dict[str, Any]:
-        """What an answer is remembered under; URLs enter as digests, for they may hold credentials."""
+        """What an answer is remembered under; URLs enter as digests, for they may hold
+        credentials.
+        """
         return {
             "layout": _LAYOUT,
             "wanted": digest_of([[r.text, r.channel] for r in self.requirements]),
@@ -414,9 +416,9 @@ def _solved(wish: Wish, store: Store) -> Lock:
     try:
         records = _conda.wait(lambda: _chosen(wish, places, gateway))
     except module.exceptions.SolverError as error:
-        raise _unsolvable(str(error), wish, gateway) from error
+        raise _unsolvable(str(error), wish, gateway) from None  # theirs shows tokens of channels
     except module.exceptions.GatewayError as error:
-        raise unreachable(str(error), places, wish.configuration) from error
+        raise unreachable(str(error), places, wish.configuration) from None
     pins = tuple(
         sorted(
             (pin_from(record, wish.manifest, places) for record in records),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
 
-from coffee_boat import _conda
+from coffee_boat import _conda, _quoting
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._credentials import without_credentials
 from coffee_boat._digest import file_digest, tree_digest
@@ -83,13 +83,13 @@ def read_rattler(path: Path, target: Target) -> Lock:
     try:
         environment = _environment(module.LockFile.from_path(path), path)
     except module.exceptions.ParseCondaLockError as error:
-        cause = str(error).partition("\n")[0]
+        cause = _quoting.where(error)
         raise LockError(
             "not a lock of rattler's (pixi.lock)",
             value=str(path),
             cause=cause,
             cure="of conda-lock: `conda-lock render --kind explicit`, and add that file",
-        ) from error
+        ) from None
     platform = _platform(environment, target, path)
     packages = environment.packages(platform) or []
     if strange := [
@@ -325,9 +325,9 @@ def _read_explicit(
         raise LockError(
             "not an @EXPLICIT list",
             value=str(path),
-            cause=str(error).partition("\n")[0],
+            cause=_quoting.where(error),
             cure="make one with `conda list --explicit --sha256`",
-        ) from error
+        ) from None
     if spec.platform is not None and str(spec.platform) != conda.subdir(target):
         raise LockError(
             "the list was made for another platform",
@@ -344,7 +344,7 @@ def _read_explicit(
         gateway = _conda.gateway(configuration, _conda.cache(store, "repodata"))
         records = _conda.wait(lambda: _listed(urls, places, gateway, conda.subdir(target)))
     except module.exceptions.GatewayError as error:
-        raise conda.unreachable(str(error), places, configuration) from error
+        raise conda.unreachable(str(error), places, configuration) from None
     made = _lock(
         [conda.pin_from(_checked(url, records, path), Manifest(), places) for url in urls],
         (),
@@ -406,7 +406,9 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
 
 
 def _lacking(lock: Lock, path: Path) -> tuple[Finding, ...]:
-    """What packages of a list need that is not in it: conda does not look either, but says nothing."""
+    """What packages of a list need that is not in it: conda does not look either, but says
+    nothing.
+    """
     have = {pin.name for pin in lock.conda} | set(spark.DRIVERS_OWN)
     lacking = sorted(
         {

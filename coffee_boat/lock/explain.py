@@ -56,9 +56,15 @@ _OTHERS = (
         "put user and password (or token) into ~/.netrc or into the index URL",
     ),
     (
-        r"Git operation failed|git executable|Git is not installed",
+        r"[Gg]it executable not found|Git is not installed",
+        "the git program is missing",
+        "git+ URLs need it",
+        "install git, or give a source archive or a wheel in place of the git+ URL",
+    ),
+    (
+        r"Git operation failed",
         "a git repository cannot be read",
-        "a wrong URL or revision, no right to read it, or no git program here",
+        "a wrong URL or revision, or no right to read it",
         "try `git ls-remote <url>` in a terminal; for https, put a token into ~/.netrc",
     ),
     (

@@ -12,7 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat._credentials import without_credentials
+from coffee_boat import _quoting
+from coffee_boat._credentials import without_credentials, without_query
 from coffee_boat._digest import tree_digest
 from coffee_boat._files import local_path
 from coffee_boat.errors import LockError
@@ -63,7 +64,7 @@ def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> L
         raise LockError(
             "the lock file is not TOML",
             value=name,
-            cause=str(error),
+            cause=_quoting.where(error),
             cure="give a pylock.toml (PEP 751); a requirements.txt goes to add_requirements",
         ) from error
     pins = pins_of(document, target, base, name=name, extras=extras)
@@ -81,8 +82,8 @@ def write(lock: Lock) -> str:
 
     `read` of it gives the pins back. With conda packages, as a pixi.lock (conda_files).
 
-    Holds no credentials, and of URLs that were asked for no query, which may be a token: who
-    fetches must have them from elsewhere.
+    Holds no credentials, and of URLs no query, which may be a token: who fetches must have them
+    from elsewhere.
     """
     if lock.conda:
         from coffee_boat.lock import conda_files
@@ -420,6 +421,4 @@ def _source(pin: Pin) -> dict[str, Any]:
 
 
 def _public(pin: Pin) -> str:
-    url = without_credentials(pin.url)
-    query = urlsplit(url).query if pin.direct else ""
-    return url.replace(f"?{query}", "", 1) if query else url
+    return pin.url if pin.url.startswith("file:") else without_query(pin.url)

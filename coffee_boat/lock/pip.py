@@ -527,7 +527,7 @@ def _line(requirement: Requirement, copies: Mapping[Path, Path]) -> str:
     url = _location(requirement)
     if not url:
         return requirement.text
-    if url.startswith("git+http"):
+    if url.startswith("git+"):
         url = without_credentials(url)
     place = _local(url)
     if place is not None and place in copies:

@@ -279,10 +279,13 @@ def _ended(worker: _Worker, application: str) -> Finding | None:
         return None
     if not executors:
         return None
-    log = _page(
-        worker.ui,
-        f"/log/?{urlencode({'appId': application, 'executorId': executors[-1], 'logType': 'stderr', 'byteLength': _LOG_BYTES})}",
-    )
+    wanted = {
+        "appId": application,
+        "executorId": executors[-1],
+        "logType": "stderr",
+        "byteLength": _LOG_BYTES,
+    }
+    log = _page(worker.ui, f"/log/?{urlencode(wanted)}")
     found = _symptoms.explain((log or b"").decode("utf-8", "replace"))
     return (
         None

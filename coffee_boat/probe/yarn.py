@@ -191,9 +191,9 @@ def _refuse_queue(facts: SparkFacts, queues: Sequence[_Queue]) -> None:
         f"spark.yarn.queue=NAME, with one of: {leaves}; or leave it out, if your administrator has"
         " a rule for you"
     )
-    if (
-        not found and wanted == "default"
-    ):  # nothing was asked for: an administrator's rules place users and groups (yarn.scheduler.capacity.queue-mappings)
+    if not found and wanted == "default":
+        # nothing was asked for: an administrator's rules place users and groups
+        # (yarn.scheduler.capacity.queue-mappings)
         return
     if not found and not any(queue.creates for queue in queues):
         raise LaunchError(

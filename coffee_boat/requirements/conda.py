@@ -15,7 +15,7 @@ from itertools import combinations, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat import _conda
+from coffee_boat import _conda, _quoting
 from coffee_boat._run import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Finding, Manifest
@@ -231,9 +231,9 @@ def _load(path: Path) -> Mapping[str, Any]:
         raise RequirementError(
             "an environment file is not YAML",
             value=str(path),
-            cause=redact(str(error)),
+            cause=_quoting.where(error),
             cure="mend the line that the cause names",
-        ) from error
+        ) from None
     if not isinstance(table, dict) or "dependencies" not in table:
         raise RequirementError(
             "an environment file lists dependencies",

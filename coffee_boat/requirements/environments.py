@@ -14,6 +14,7 @@ packages from nowhere, files that are not what their package says.
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
@@ -79,10 +80,10 @@ def describe(
 ) -> Described:
     """See `coffee_boat.requirements.describe`."""
     found = _Found(_located(environment, os.environ if environ is None else environ))
-    metas = sorted((found.prefix / "conda-meta").glob("*.json"))
+    places = _places(found.prefix, own=environment is None)
+    metas = _condas_records(places, found)
     if metas:
         _read_conda(metas, found)
-    places = _places(found.prefix, own=environment is None)
     if not metas and not places:
         raise RequirementError(
             "not an environment of Python",
@@ -201,6 +202,33 @@ def _interpreter(prefix: Path) -> Path:
 
 
 # conda's
+
+
+def _condas_records(places: Iterable[Path], found: _Found) -> list[Path]:
+    """What conda wrote about its packages.
+
+    A wheel can bring such a file, too, with a channel of its own choice: a virtual environment has
+    none of conda's, and elsewhere pip's own record tells which are a wheel's."""
+    here = sorted(path for path in (found.prefix / "conda-meta").glob("*.json") if path.is_file())
+    if (found.prefix / "pyvenv.cfg").is_file():
+        brought = here
+    else:
+        rows = (
+            place / line.partition(",")[0].strip('"')
+            for place in places
+            for record in sorted(place.glob("*.dist-info/RECORD"))
+            for line in record.read_text("utf-8", "replace").splitlines()
+            if "conda-meta" in line
+        )
+        theirs = {row.resolve() for row in rows}
+        brought = [path for path in here if path.resolve() in theirs]
+    found.lost(
+        "records of conda that a wheel brought are not taken",
+        [path.name for path in brought],
+        "only conda says what it installed, and from which channel",
+        "look at the package that brought them: pip's RECORD names them",
+    )
+    return [path for path in here if path not in brought]
 
 
 def _read_conda(metas: Iterable[Path], found: _Found) -> None:
@@ -480,17 +508,30 @@ def _linked(one: Distribution) -> Path | None:
 def _edited(one: Distribution) -> list[str]:
     """Files that are not what RECORD says."""
     wrong = []
-    for file in one.files or ():
-        if file.hash is None or file.hash.mode != "sha256" or str(file).endswith(".pyc"):
+    for name, said in _recorded(one).items():
+        method, _, digest = said.partition("=")
+        if method != "sha256" or name.endswith(".pyc"):
             continue
-        path = Path(str(one.locate_file(file)))
+        path = Path(str(one.locate_file(name)))
         if (
             not path.is_file()
-            or urlsafe_b64encode(bytes.fromhex(file_digest(path))).rstrip(b"=").decode()
-            != file.hash.value
+            or urlsafe_b64encode(bytes.fromhex(file_digest(path))).rstrip(b"=").decode() != digest
         ):
-            wrong.append(str(file))
+            wrong.append(name)
     return wrong
+
+
+def _recorded(one: Distribution) -> dict[str, str]:
+    """What a distribution's RECORD lists, there or not, with its hash ("sha256=..."); without a
+    RECORD, what is there.
+
+    From Python 3.12 on, `Distribution.files` leaves out what is gone.
+    """
+    record = one.read_text("RECORD")
+    if record is None:
+        return {str(file): "" for file in one.files or ()}
+    rows = csv.reader(record.splitlines())
+    return {row[0]: row[1] if len(row) > 1 else "" for row in rows if row and row[0]}
 
 
 def _unowned(places: Sequence[Path], everything: Mapping[str, Distribution], found: _Found) -> None:
@@ -500,7 +541,7 @@ def _unowned(places: Sequence[Path], everything: Mapping[str, Distribution], fou
         return (path for path in place.iterdir() if _counts(path))
 
     owned = {
-        str(one.locate_file(file)) for one in everything.values() for file in one.files or ()
+        str(one.locate_file(name)) for one in everything.values() for name in _recorded(one)
     } | {str(found.prefix / name) for name in found.owned}
     folders = {str(parent) for path in owned for parent in Path(os.path.normpath(path)).parents} | {
         os.path.normpath(path) for path in owned

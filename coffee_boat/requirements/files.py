@@ -188,7 +188,7 @@ def _decoded(raw: bytes, path: Path) -> str:
             next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
             or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
         )
-        return raw.decode(encoding)
+        text = raw.decode(encoding)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise RequirementError(
             "a requirements file is not UTF-8 text",
@@ -196,6 +196,14 @@ def _decoded(raw: bytes, path: Path) -> str:
             cause=str(error),
             cure="save it as UTF-8",
         ) from error
+    if "\0" in text:  # nothing of it is quoted: it may be a process's environment
+        raise RequirementError(
+            "a requirements file is no text",
+            value=str(path),
+            cause="there are zero bytes in it",
+            cure="name a file with one requirement a line",
+        )
+    return text
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
@@ -475,7 +483,9 @@ def _link(value: str, line: _Line) -> str:
 
 
 def _names(known: tuple[str, ...], values: list[str] | None) -> tuple[str, ...]:
-    """Names as --no-binary takes them: commas between, :all: for every one, :none: to begin anew."""
+    """Names as --no-binary takes them: commas between, :all: for every one, :none: to begin
+    anew.
+    """
     names = list(known)
     for name in (part.strip() for value in values or () for part in value.split(",")):
         names = (

@@ -13,6 +13,7 @@ from packaging.dependency_groups import DependencyGroupResolver
 from packaging.errors import ExceptionGroup
 from packaging.utils import canonicalize_name
 
+from coffee_boat import _quoting
 from coffee_boat._script import header
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Manifest, Requirement
@@ -74,7 +75,7 @@ def load(path: Path) -> dict[str, Any]:
         raise RequirementError(
             "a project file is not TOML",
             value=str(path),
-            cause=str(error),
+            cause=_quoting.where(error),
             cure="mend the line that the cause names",
         ) from error
 

@@ -41,7 +41,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _ARCHIVES = (".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tar.xz")
 _HASHES = {"sha256": 64, "sha384": 96, "sha512": 128}
 """Kind -> hex digits."""
-_SHOWN = 300
+_SHOWN, _TOLD = 80, 300
+"""Characters that an error quotes of a line, which may be one of another file than was meant; and
+of a cause.
+"""
+_EXAMPLE = 'write it like "name" or "name>=1.0"'
 
 
 @dataclass(frozen=True)
@@ -103,13 +107,18 @@ def refusal(
     return RequirementError(
         what,
         value=f"{_shortened(redact(written))!r} ({origin})",
-        cause=_shortened(redact(cause)),
+        cause=_shortened(redact(cause), _TOLD),
         cure=cure,
     )
 
 
-def _shortened(text: str) -> str:
-    return f"{text[:_SHOWN]}..." if len(text) > _SHOWN else text
+def _may_be_shown(text: str) -> bool:
+    """True if an error may repeat it in other words, where what is secret in it is not seen."""
+    return len(text) <= _SHOWN and redact(text) == text
+
+
+def _shortened(text: str, length: int = _SHOWN) -> str:
+    return f"{text[:length]}..." if len(text) > length else text
 
 
 def checked_hash(text: str) -> str:
@@ -207,7 +216,7 @@ def _checked_marker(marker: str, source: _Source) -> str:
             "a marker cannot be read",
             cause=_first_line(error),
             cure="write it like ; python_version >= '3.11'",
-        ) from error
+        ) from None
 
 
 def _names_a_place(place: str, folder: Path) -> bool:
@@ -235,7 +244,7 @@ def _name_and_extras(source: _Source, name: str, extras: str | None) -> _Source:
             "a name or its extras cannot be read",
             cause=_first_line(error),
             cure="write it like name[extra] @ https://...",
-        ) from error
+        ) from None
     return replace(
         source, name=str(canonicalize_name(name)) if name else "", extras=_canonical(read.extras)
     )
@@ -261,8 +270,8 @@ def _from_index(written: str, origin: str) -> Requirement:
             written,
             origin,
             cause=_first_line(error),
-            cure=redact(hints.cure_of_text(written)),
-        ) from error
+            cure=hints.cure_of_text(written) if _may_be_shown(written) else _EXAMPLE,
+        ) from None
     specifier = str(read.specifier)
     return render(
         Requirement(
@@ -331,6 +340,12 @@ def _from_vcs(source: _Source) -> Requirement:
             cure="write it like git+https://host/name.git@revision",
         )
     url, fragment = _without_egg(source)
+    if urlsplit(url).query:  # git's own processes would show it in their arguments
+        raise source.refuse(
+            "an address of git has no parameters",
+            cause="a token goes before the host",
+            cure="write it like git+https://token@host/name.git@revision, or put it into ~/.netrc",
+        )
     source, name = _with_egg(source, fragment)
     return _made(source, url, name=name)
 
@@ -372,7 +387,7 @@ def _from_path(source: _Source, fragment: str = "") -> Requirement:
     if not exists(path):
         raise source.refuse(
             "a requirement names a file that is not there",
-            cause=f"looked for {path}",
+            cause=f"looked for {path}" if _may_be_shown(source.place) else "",
             cure=hints.cure_of_missing(path, source.written),
         )
     url = path.as_uri() + (f"#{fragment}" if fragment else "")

@@ -341,7 +341,9 @@ def _by_value(function: Callable[..., Any], arguments: tuple[Any, ...]) -> bytes
 
 @contextmanager
 def _whole(names: Iterable[str]) -> Iterator[None]:
-    """While it lasts, cloudpickle writes the functions of these modules out instead of naming them."""
+    """While it lasts, cloudpickle writes the functions of these modules out instead of naming
+    them.
+    """
     from pyspark import cloudpickle
 
     known = cloudpickle.list_registry_pickle_by_value()

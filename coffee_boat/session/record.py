@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from coffee_boat._credentials import without_query
 from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import CondaPin, ConfPatch, Lock, Pin, Target
@@ -90,10 +91,16 @@ def remember_lock(store: Store, lock: Lock) -> None:
     if store.recall("session-lock", lock.digest) is None:
         value = {
             "target": asdict(lock.target),
-            "pins": [asdict(pin) for pin in lock.pins],
-            "conda": [asdict(pin) for pin in lock.conda],
+            "pins": [_public(pin) for pin in lock.pins],
+            "conda": [_public(pin) for pin in lock.conda],
         }
         store.remember("session-lock", lock.digest, value)
+
+
+def _public(pin: Pin | CondaPin) -> dict[str, Any]:
+    """As it is kept: who fetches it again must have a token of its URL from elsewhere."""
+    url = pin.url if pin.url.startswith("file:") else without_query(pin.url)
+    return {**asdict(pin), "url": url}
 
 
 def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | None:

@@ -13,11 +13,12 @@ Strongest first:
                                     come from
     6. defaults
 
-A key is taken whole from the strongest place that says it. Relative paths in a file are relative to
-that file. Where uv's own configuration names indexes (UV_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX,
-UV_EXTRA_INDEX_URL, uv.toml, [tool.uv]), what pip's says about indexes is left aside and
-`Indexes.index_url` stays None: uv then applies its own. The same for UV_FIND_LINKS and pip's
-find-links.
+A key is taken whole from the strongest place that says it. What decides what is run, trusted or
+fetched from is taken only from files that nobody but the user and root may write (_trust.py).
+Relative paths in a file are relative to that file. Where uv's own configuration names indexes
+(UV_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX, UV_EXTRA_INDEX_URL, uv.toml, [tool.uv]), what pip's says
+about indexes is left aside and `Indexes.index_url` stays None: uv then applies its own. The same
+for UV_FIND_LINKS and pip's find-links.
 
     __init__.py    the values and the door      keys.py      which keys there are
     sources.py     the places above, in order   values.py    what their values may be
@@ -61,6 +62,8 @@ class Settings:
     """What is compiled beforehand: the standard library and pyspark, or every package too."""
     preflight: Literal["refuse", "warn"] = "refuse"
     """What becomes of a launch that its cluster cannot serve, as far as we know."""
+    untested_python: Literal["refuse", "warn"] = "warn"
+    """What becomes of a Spark and a Python that nobody says to run together."""
     lock_max_age: float = 86400.0
     """Seconds that a resolution is taken as it is, before the index is asked again."""
     accept_conda_license: bool = False
@@ -88,21 +91,21 @@ def load(
         environ: default: the process's environment.
 
     Raises:
-        SettingsError: a key that does not exist, a value of a wrong type, a file that is not there.
-            Names the place and the key.
+        SettingsError: a key that does not exist, a value of a wrong type, a file that is not there,
+        or one that others may write, with a key that decides what is run or fetched.
+        Names the place and the key.
     """
     from coffee_boat.settings import keys, sources
 
+    environ = os.environ if environ is None else environ
     places, findings = sources.all_of(
-        arguments,
-        folder=(folder or Path.cwd()).absolute(),
-        environ=os.environ if environ is None else environ,
+        arguments, folder=(folder or Path.cwd()).absolute(), environ=environ
     )
     values: dict[str, Any] = {}
     for source in places:
         for key in source.values:
             if key not in values:
-                values[key] = keys.convert(key, source, findings)
+                values[key] = keys.convert(key, source, findings, environ)
     index_keys = {part.name for part in fields(Indexes)}
     indexes = Indexes(**{key: value for key, value in values.items() if key in index_keys})
     return Settings(

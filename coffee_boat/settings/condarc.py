@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _conda, _home
+from coffee_boat import _conda, _home, _quoting, _trust
 from coffee_boat._conda import Configuration
 from coffee_boat._run import redact
 from coffee_boat.errors import SettingsError
@@ -66,11 +66,11 @@ def load(environ: Mapping[str, str]) -> Configuration:
         environ: the environment; HOME, XDG_CONFIG_HOME, CONDARC and CONDA_* matter.
 
     Raises:
-        SettingsError: a file is there and cannot be read, or says what cannot be.
-        RequirementError: a file is there, and the library that reads it is not installed.
+        SettingsError: a file is there and cannot be read, says what cannot be, or may be written by
+        others. RequirementError: a file is there, and the library that reads it is not installed.
     """
     paths = [path for path in _files(environ) if path.is_file()]
-    said = [*map(_file, paths), _variables(environ)]
+    said = [*(_believed(path, environ) for path in paths), _variables(environ)]
     values = {
         key: [table[key] for table in said if key in table] for key in (*_LISTS, *_MAPS, *_SINGLE)
     }
@@ -147,6 +147,29 @@ def _root(environ: Mapping[str, str]) -> Path | None:
 # reading
 
 
+def _believed(path: Path, environ: Mapping[str, str]) -> dict[str, _Said]:
+    """What a file says; SettingsError if others may write it and nobody named it.
+
+    Whoever owns an environment that is active may run code as the user anyway."""
+    said = _file(path)
+    if not said or (environ.get("CONDARC") and path == Path(environ["CONDARC"]).expanduser()):
+        return said
+    owners = [
+        uid
+        for folder in (_root(environ), Path(environ.get("CONDA_PREFIX") or os.devnull))
+        if folder and path.is_relative_to(folder) and (uid := _trust.owner(folder)) is not None
+    ]
+    doubt = _trust.doubt(path.absolute(), owners=owners, environ=environ)
+    if doubt is not None:
+        raise SettingsError(
+            "conda's configuration stands in a file that others may write",
+            value=f"{path}: {', '.join(sorted(said))}",
+            cause=f"{doubt.why}; such settings are taken from your own files and root's",
+            cure=f"name it if you mean it: export CONDARC={path}; or {doubt.cure}",
+        )
+    return said
+
+
 def _file(path: Path) -> dict[str, _Said]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -157,9 +180,9 @@ def _file(path: Path) -> dict[str, _Said]:
         raise SettingsError(
             "a configuration file of conda cannot be read",
             value=str(path),
-            cause=redact(str(error)),
+            cause=_quoting.where(error),
             cure="mend it, or take it away",
-        ) from error
+        ) from None
     if not isinstance(table, dict):
         if table is None:
             return {}

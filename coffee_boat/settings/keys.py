@@ -4,49 +4,81 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from coffee_boat import _trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.settings import values
 from coffee_boat.settings.values import Said, Source
 
-KEYS: Mapping[str, Callable[[Said], Any]] = {
-    "store": values.path,
-    "python": values.interpreter,
-    "ship_python": values.flag,
-    "platform": values.text,
-    "install_local": values.flag,
-    "stage": values.place,
-    "bytecode": values.bytecode,
-    "preflight": values.preflight,
-    "lock_max_age": values.seconds,
-    "accept_conda_license": values.flag,
-    "constraints": values.files,
-    "index_url": values.url,
-    "extra_index_urls": values.urls,
-    "find_links": values.links,
-    "no_index": values.flag,
-    "trusted_hosts": values.texts,
-    "cert": values.file,
-    "client_cert": values.file,
-    "proxy": values.proxy,
-    "timeout": values.seconds,
-    "no_binary": values.names,
-    "only_binary": values.names,
-    "prerelease": values.flag,
-    "offline": values.flag,
+
+@dataclass(frozen=True)
+class Key:
+    """One setting."""
+
+    read: Callable[[Said], Any]
+    harmless: bool = False
+    """Anybody's file may say it: whatever it says, nothing else is run, trusted or fetched from."""
+
+
+KEYS: Mapping[str, Key] = {
+    "store": Key(values.path),
+    "python": Key(values.interpreter),
+    "ship_python": Key(values.flag),
+    "platform": Key(values.text, harmless=True),
+    "install_local": Key(values.flag),
+    "stage": Key(values.place),
+    "bytecode": Key(values.bytecode, harmless=True),
+    "preflight": Key(values.refusal, harmless=True),
+    "untested_python": Key(values.refusal, harmless=True),
+    "lock_max_age": Key(values.seconds, harmless=True),
+    "accept_conda_license": Key(values.flag),
+    "constraints": Key(values.files),
+    "index_url": Key(values.url),
+    "extra_index_urls": Key(values.urls),
+    "find_links": Key(values.links),
+    "no_index": Key(values.flag),
+    "trusted_hosts": Key(values.texts),
+    "cert": Key(values.file),
+    "client_cert": Key(values.file),
+    "proxy": Key(values.proxy),
+    "timeout": Key(values.seconds, harmless=True),
+    "no_binary": Key(values.names),
+    "only_binary": Key(values.names),
+    "prerelease": Key(values.flag),
+    "offline": Key(values.flag),
 }
 """Fields of Settings and of Indexes -> how they are read."""
 
 
-def convert(key: str, source: Source, findings: list[Finding]) -> Any:
+def convert(key: str, source: Source, findings: list[Finding], environ: Mapping[str, str]) -> Any:
     """The value of a key as Settings or Indexes take it. Adds to `findings` what was left out.
 
     Raises:
-        SettingsError: it is of a wrong type, or names a file that is not there.
+        SettingsError: it is of a wrong type, names a file that is not there, or stands in a file
+        that others may write.
     """
-    return KEYS[key](Said(key, source.values[key], source, findings))
+    said = Said(key, source.values[key], source, findings)
+    if not KEYS[key].harmless:
+        _refuse_strangers(said, environ)
+    return KEYS[key].read(said)
+
+
+def _refuse_strangers(said: Said, environ: Mapping[str, str]) -> None:
+    """Raise for what stands in a file that was found, not named, and that others may write."""
+    found = said.source.found_in(said.key)
+    doubt = found and _trust.doubt(found.path, owners=found.owners, environ=environ)
+    if doubt:
+        raise said.error(
+            "a setting that decides what is run stands in a file that others may write",
+            cause=f"{doubt.why}; such settings are taken from your own files and root's",
+            cure=(
+                f"say it yourself: Captain({said.key}=...) or"
+                f" COFFEE_BOAT_{said.key.upper()}=...; or {doubt.cure}"
+            ),
+        )
 
 
 def refuse_unknown(names: Iterable[str], label: str) -> None:

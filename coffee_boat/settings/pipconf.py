@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat import _home
+from coffee_boat import _home, _quoting, _trust
 from coffee_boat.errors import SettingsError
+from coffee_boat.settings.values import Found
 
 if TYPE_CHECKING:
     from configparser import RawConfigParser
@@ -39,10 +40,12 @@ KEYS = {
 }
 """pip's names -> ours."""
 _SECTIONS = ("global", "download", "wheel", "install")
+Option = tuple[str, str, "Found | None"]
+"""Text, where it was said for people, and the file, if nobody named it."""
 
 
-def read(environ: Mapping[str, str], *, prefix: Path | None = None) -> dict[str, tuple[str, str]]:
-    """What pip would use: our key -> (text, where it was said).
+def read(environ: Mapping[str, str], *, prefix: Path | None = None) -> dict[str, Option]:
+    """What pip would use, by our keys.
 
     Args:
         environ: the environment; HOME, XDG_* and PIP_* matter.
@@ -56,10 +59,11 @@ def read(environ: Mapping[str, str], *, prefix: Path | None = None) -> dict[str,
         for path in _files(environ, prefix or Path(sys.prefix))
         if path.is_file()
     ]
-    said: dict[str, tuple[str, str]] = {}
+    said: dict[str, Option] = {}
     for section in _SECTIONS:
         for path, parser in parsers:
-            said.update(_section(path, parser, section))
+            found = _found(path, environ, prefix or Path(sys.prefix))
+            said.update(_section(path, found, parser, section))
     said.update(_variables(environ))
     return said
 
@@ -95,6 +99,16 @@ def _of_user(environ: Mapping[str, str]) -> Iterator[Path]:
         yield config / "pip" / "pip.conf"
 
 
+def _found(path: Path, environ: Mapping[str, str], prefix: Path) -> Found | None:
+    """None for the one that PIP_CONFIG_FILE names. Whoever owns the interpreter may run code as us
+    anyway.
+    """
+    if str(path) == environ.get("PIP_CONFIG_FILE"):
+        return None
+    uid = _trust.owner(prefix) if path.parent == prefix else None
+    return Found(path.absolute(), () if uid is None else (uid,))
+
+
 def _parser(path: Path) -> RawConfigParser:
     import configparser
 
@@ -106,23 +120,23 @@ def _parser(path: Path) -> RawConfigParser:
         raise SettingsError(
             "a configuration file of pip cannot be read",
             value=str(path),
-            cause=str(error),
+            cause=_quoting.where(error),
             cure="mend it (pip config debug lists all), or set PIP_CONFIG_FILE=/dev/null",
-        ) from error
+        ) from None
     return parser
 
 
 def _section(
-    path: Path, parser: RawConfigParser, section: str
-) -> Iterator[tuple[str, tuple[str, str]]]:
+    path: Path, found: Found | None, parser: RawConfigParser, section: str
+) -> Iterator[tuple[str, Option]]:
     for name, value in parser.items(section) if parser.has_section(section) else ():
         option = name.lower().replace("_", "-").removeprefix("--")
         if option in KEYS and value:
-            yield KEYS[option], (value, f"{path}: [{section}] {name}")
+            yield KEYS[option], (value, f"{path}: [{section}] {name}", found)
 
 
-def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str]]]:
+def _variables(environ: Mapping[str, str]) -> Iterator[tuple[str, Option]]:
     for option, key in KEYS.items():
         name = f"PIP_{option.upper().replace('-', '_')}"
         if environ.get(name):
-            yield key, (environ[name], name)
+            yield key, (environ[name], name, None)

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from coffee_boat import _quoting, _trust, _uv
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.settings import keys, pipconf, uvconf
-from coffee_boat.settings.values import Source
+from coffee_boat.settings.values import Found, Source
 
 _PREFIX = "COFFEE_BOAT_"
 _INDEX_KEYS = ("index_url", "extra_index_urls", "no_index")
@@ -28,9 +29,9 @@ def all_of(
     places = [
         _arguments(arguments, folder),
         _variables(environ, folder, findings),
-        *_project(folder),
+        *_project(folder, environ),
         *_user(environ),
-        *_uv(environ, folder),
+        *_uv_says(environ, folder),
         _pip(environ, folder, findings),
     ]
     return places, findings
@@ -48,9 +49,9 @@ def toml(path: Path) -> dict[str, Any]:
         raise SettingsError(
             "a configuration file cannot be read",
             value=str(path),
-            cause=str(error),
+            cause=_quoting.where(error),
             cure="mend the line that the cause names, or take the file away",
-        ) from error
+        ) from None
 
 
 def _arguments(arguments: Mapping[str, object], folder: Path) -> Source:
@@ -64,7 +65,7 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
     values: dict[str, object] = {}
     for name, value in sorted(environ.items()):
         key = name.removeprefix(_PREFIX).lower()
-        if not name.startswith(_PREFIX) or not value.strip():
+        if not name.startswith(_PREFIX) or not value.strip() or name == _trust.VARIABLE:
             continue
         if key in keys.KEYS:
             values[key] = value
@@ -81,12 +82,15 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
     )
 
 
-def _project(folder: Path) -> Iterator[Source]:
+def _project(folder: Path, environ: Mapping[str, str]) -> Iterator[Source]:
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
         if path.is_file() and (said := _tool_table(path)) is not None:
-            yield _from_table(f"{path}: [tool.coffee_boat]", place, said)
-            return
+            yield _from_table(f"{path}: [tool.coffee_boat]", path, said)
+            if (
+                _trust.doubt(path, environ=environ) is None
+            ):  # a stranger's does not hide ours above it
+                return
 
 
 def _tool_table(path: Path) -> dict[str, Any] | None:
@@ -111,7 +115,7 @@ def _tool_table(path: Path) -> dict[str, Any] | None:
 def _user(environ: Mapping[str, str]) -> Iterator[Source]:
     path = _user_file(environ)
     if path is not None and path.is_file():
-        yield _from_table(str(path), path.parent, toml(path))
+        yield _from_table(str(path), path, toml(path))
 
 
 def _user_file(environ: Mapping[str, str]) -> Path | None:
@@ -130,7 +134,7 @@ def _user_file(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def _from_table(label: str, folder: Path, table: Mapping[str, object]) -> Source:
+def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
     """Keys may be written with dashes, as in uv's and pip's own files."""
     values: dict[str, object] = {}
     for name, value in table.items():
@@ -144,10 +148,11 @@ def _from_table(label: str, folder: Path, table: Mapping[str, object]) -> Source
                 cure="keep one of them",
             )
         values[key] = value
-    return Source(label, folder, values)
+    return Source(label, path.parent, values, file=Found(path))
 
 
-def _uv(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
+def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
+    _uv.refuse_strangers(folder, environ)
     if environ.get("UV_OFFLINE"):
         yield Source(
             "variable",
@@ -163,23 +168,24 @@ def _pip(environ: Mapping[str, str], folder: Path, findings: list[Finding]) -> S
     said = pipconf.read(environ)
     _yield_to_uv(said, _INDEX_KEYS, uvconf.index_said(environ, folder, toml), findings)
     _yield_to_uv(said, ("find_links",), uvconf.find_links_said(environ, folder, toml), findings)
-    values = {key: text for key, (text, _) in said.items()}
+    values = {key: text for key, (text, *_) in said.items()}
     return Source(
         "pip's configuration",
         folder,
         values,
         textual=True,
         forgiving=True,
-        places={key: place for key, (_, place) in said.items()},
+        places={key: place for key, (_, place, _) in said.items()},
+        files={key: found for key, (_, _, found) in said.items() if found is not None},
     )
 
 
 def _yield_to_uv(
-    said: dict[str, tuple[str, str]], names: tuple[str, ...], by_uv: str, findings: list[Finding]
+    said: dict[str, pipconf.Option], names: tuple[str, ...], by_uv: str, findings: list[Finding]
 ) -> None:
     for name in names if by_uv else ():
         if name in said:
-            _, place = said.pop(name)
+            _, place, _ = said.pop(name)
             findings.append(
                 Finding(
                     "a setting of pip is left aside",

@@ -18,6 +18,15 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]+:")
 
 
 @dataclass(frozen=True)
+class Found:
+    """A file that was looked for in places, rather than named by a person."""
+
+    path: Path
+    owners: tuple[int, ...] = ()
+    """Uids that are believed as the user is."""
+
+
+@dataclass(frozen=True)
 class Source:
     """One place where settings are said."""
 
@@ -32,6 +41,14 @@ class Source:
     """What is not there is left out with a Finding, as pip does with its own."""
     places: Mapping[str, str] = field(default_factory=dict)
     """Key -> where exactly, if that is more than the label."""
+    file: Found | None = None
+    """The file that all of it stands in."""
+    files: Mapping[str, Found] = field(default_factory=dict)
+    """Key -> the file that it stands in, where there are several."""
+
+    def found_in(self, key: str) -> Found | None:
+        """The file that a key stands in, if nobody named it."""
+        return self.files.get(key, self.file)
 
 
 @dataclass(frozen=True)
@@ -165,8 +182,8 @@ def bytecode(said: Said) -> str:
     return str(said.value)
 
 
-def preflight(said: Said) -> str:
-    """What becomes of what does not fit a cluster."""
+def refusal(said: Said) -> str:
+    """What becomes of what does not fit."""
     if said.value not in ("refuse", "warn"):
         raise said.wrong('"refuse" or "warn"')
     return str(said.value)

@@ -182,9 +182,9 @@ class FsspecPlace:
                 raise _incomplete(self.uri(name))
             return publish(unfinished, name)
         finally:
-            with contextlib.suppress(
-                Exception
-            ):  # moved; or the first error is the one to tell, and what is left has a name that `prune` knows
+            with contextlib.suppress(Exception):
+                # moved; or the first error is the one to tell, and what is left has a name that
+                # `prune` knows
                 self._files.rm_file(unfinished)
 
     def _publish(self, unfinished: str, name: str) -> bool:

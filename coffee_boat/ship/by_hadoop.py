@@ -121,9 +121,9 @@ class HadoopPlace:
             self._copy(local, unfinished)
             return bool(self._files.rename(unfinished, self._path(name)))
         finally:
-            with contextlib.suppress(
-                Exception
-            ):  # moved; or the first error is the one to tell, and what is left has a name that `prune` knows
+            with contextlib.suppress(Exception):
+                # moved; or the first error is the one to tell, and what is left has a name that
+                # `prune` knows
                 self._files.delete(unfinished, False)
 
     def mark(self, name: str) -> None:

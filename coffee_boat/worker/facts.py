@@ -190,9 +190,10 @@ def conda_packages() -> dict[str, list[str]]:
                 record = json.loads(_read(str(path)))
             except ValueError:
                 continue
-            if isinstance(record, dict) and record.get("name"):
+            name = record.get("name") if isinstance(record, dict) else None
+            if name and isinstance(name, str):
                 found.setdefault(
-                    record["name"], [str(record.get("version", "")), str(record.get("channel", ""))]
+                    name, [str(record.get("version", "")), str(record.get("channel", ""))]
                 )
     return found
 

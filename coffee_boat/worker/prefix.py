@@ -2,31 +2,49 @@
 a node, before anything runs.
 
 Conda packages name their own folder in some files: a placeholder, which every installer replaces
-(conda-build's documentation, "Making packages relocatable"). The archive has the placeholder still,
-and conda-meta/*.json in it says in which files. Each file is written aside and renamed, so a
-process sees the old one or the new one, whole, and what runs already keeps the old one. Many
-processes may start at once: the first to have the lock does it. Standard library only, Python 3.9
-and later.
+(conda-build's documentation, "Making packages relocatable"). The archive has the placeholder still.
+In which files says a list of ours for each conda package, made when the package was packed; a file
+is called after its sha256, and boat.json names it. Nothing that a package says of itself is read
+here: neither conda-meta nor what a wheel brings. A file is rewritten only if it lies inside (by
+what its name leads to), is a regular file, and is, byte for byte, the one that was packed.
+
+Each file is written aside and renamed, so a process sees the old one or the new one, whole, and
+what runs already keeps the old one. Many processes may start at once: the first to have the lock
+does it. Standard library only, Python 3.9 and later.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
 import sys
+from collections.abc import Sequence
 
-META = "conda-meta"
-DONE = "coffee_boat.prefix"
-"""In conda-meta: the folder that was written; last of all."""
-_LOCK = "coffee_boat.lock"
+from .finder import SENTINEL
+
+RECORDS = os.path.join("lib", "coffee_boat", "conda")
+"""The folder of our lists; archives without conda packages have none."""
+DONE = "settled"
+"""In it: the folder that was written; last of all."""
+_LOCK = "lock"
 _PATIENCE, _PAUSE = 60.0, 0.05
 """Seconds that a start waits for another process; and between two tries."""
 _HELD = "another process holds it"
 _SHEBANG = 127
 """The longest first line that every kernel reads whole (Linux before 5.1)."""
+_LARGEST = 1 << 26
+"""Bytes of a list that are read: far more than any package needs."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def settle(root: str, final: str = "", *, patience: float = _PATIENCE) -> list[str]:
+def settle(
+    root: str,
+    final: str = "",
+    *,
+    records: Sequence[str] | None = None,
+    patience: float = _PATIENCE,
+) -> list[str]:
     """Replace the placeholders below `root`, unless that was done.
 
     For other archives than conda's it costs one look.
@@ -34,18 +52,19 @@ def settle(root: str, final: str = "", *, patience: float = _PATIENCE) -> list[s
     Args:
         root: the folder that the archive was unpacked into.
         final: the folder that it will be renamed to; by default `root` itself, links followed.
+        records: sha256 (hex) of each list that counts; by default those that boat.json names.
         patience: seconds that another process may take for it; then it is done here, too.
 
     Returns:
         What cannot be replaced, one line each: nothing else is wrong with those files. Never fails.
     """
-    folder = os.path.join(root, META)
+    folder = os.path.join(root, RECORDS)
     final = final or os.path.realpath(root)
-    if not os.path.isdir(folder) or _done(folder) == final:
+    if not _is_own_folder(root, folder) or _done(folder) == final:
         return []
     try:
         with _Alone(os.path.join(folder, _LOCK), patience):
-            return [] if _done(folder) == final else _settle(root, folder, final)
+            return [] if _done(folder) == final else _settle(root, folder, final, records)
     except OSError as error:
         names = unsettled(root)
         if not names:
@@ -59,12 +78,10 @@ def unsettled(root: str) -> list[str]:
 
     `root` may be no conda environment.
     """
-    folder = os.path.join(root, META)
-    if not os.path.isdir(folder) or _done(folder) == os.path.realpath(root):
+    folder = os.path.join(root, RECORDS)
+    if not _is_own_folder(root, folder) or _done(folder) == os.path.realpath(root):
         return []
-    return sorted(
-        path for name in _records(folder) for path, _, _ in _prefixed(os.path.join(folder, name))[0]
-    )
+    return sorted({entry[0] for entry in _listed(root, folder, None)[0]})
 
 
 def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) -> bytes:
@@ -87,46 +104,155 @@ def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) ->
     return re.sub(re.escape(placeholder) + rb"[^\0]*\0", padded, data)
 
 
-def _settle(root: str, folder: str, final: str) -> list[str]:
+def _settle(root: str, folder: str, final: str, records: Sequence[str] | None) -> list[str]:
     before = _done(folder)
     if before:
         cure = "unpack the archive again instead of moving the folder"
         return [f"{root} was {before} when its files were written: {cure}"]
-    failures: list[str] = []
-    for name in _records(folder):
-        prefixed, failure = _prefixed(os.path.join(folder, name))
-        failures.append(failure)
-        failures += [
-            _rewrite(
-                os.path.join(root, path),
-                os.fsencode(placeholder),
-                os.fsencode(final),
-                binary=mode == "binary",
-            )
-            for path, placeholder, mode in prefixed
-        ]
+    entries, failures = _listed(root, folder, records)
+    by_path: dict[str, list[tuple[str, str, str, str]]] = {}
+    for entry in entries:  # two packages may have one file: the later one's lies there
+        by_path.setdefault(entry[0], []).append(entry)
+    for path in sorted(by_path):
+        failures.append(_rewrite(root, path, by_path[path], os.fsencode(final)))
     _write(os.path.join(folder, DONE), os.fsencode(final), 0o644)
     return [failure for failure in failures if failure]
 
 
-def _rewrite(path: str, placeholder: bytes, prefix: bytes, *, binary: bool) -> str:
+def _rewrite(root: str, path: str, entries: list[tuple[str, str, str, str]], prefix: bytes) -> str:
     """Why it could not be done; empty if it was."""
+    place = _inside(root, path)
+    if not place:
+        return f"{path!r} does not lie in {root}: left as it is"
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()
-        if placeholder in data:
-            _write(
-                path,
-                replaced(data, placeholder, prefix, binary=binary),
-                os.stat(path).st_mode & 0o7777,
-            )
-    except (
-        FileNotFoundError
-    ):  # somebody removed it, or another package's link to nowhere took its place
+        data, mode = _read(place)
+    except FileNotFoundError:  # somebody removed it
         return ""
+    except (OSError, ValueError) as error:
+        return f"{place} is left as it is: {getattr(error, 'strerror', None) or error}"
+    digest = _sha256(data)
+    own = next((entry for entry in entries if entry[3] == digest), None)
+    if own is None:
+        if any(os.fsencode(entry[1]) in data for entry in entries):
+            return f"{place} is not the file that was packed: left as it is"
+        return ""  # written already, or a file of another package, which names no folder
+    return _replace(place, mode, (data, own), prefix)
+
+
+def _replace(
+    place: str, mode: int, packed: tuple[bytes, tuple[str, str, str, str]], prefix: bytes
+) -> str:
+    data, (_, placeholder, kind, _) = packed
+    try:
+        new = replaced(data, os.fsencode(placeholder), prefix, binary=kind == "binary")
     except ValueError as error:
-        return f"{path} still names another folder: {error}"
+        return f"{place} still names another folder: {error}"
+    _write(place, new, mode)
     return ""
+
+
+def _inside(root: str, path: str) -> str:
+    """The real path of a name below `root`; empty if it leads out, by itself or by a link."""
+    if not path or os.path.isabs(path) or "\0" in path or ".." in path.split("/"):
+        return ""
+    top = os.path.realpath(root)
+    folder, name = os.path.split(os.path.join(top, path))
+    real = os.path.realpath(folder)
+    is_below = real == top or real.startswith(top.rstrip(os.sep) + os.sep)
+    return os.path.join(real, name) if name and is_below else ""
+
+
+def _read(path: str, largest: int = -1) -> tuple[bytes, int]:
+    """Content and mode of a regular file; a link is not followed, a pipe not waited for.
+
+    Raises:
+        OSError: it cannot be opened.
+        ValueError: it is something else, or too large.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            raise ValueError("it is no regular file")
+        if 0 <= largest < state.st_size:
+            raise ValueError(f"it has {state.st_size} bytes, more than {largest}")
+        return stream.read(), state.st_mode & 0o7777
+
+
+def _is_own_folder(root: str, folder: str) -> bool:
+    """True if our lists lie there: a folder, and no link to somewhere else."""
+    return os.path.isdir(folder) and os.path.realpath(folder) == os.path.join(
+        os.path.realpath(root), RECORDS
+    )
+
+
+def _listed(
+    root: str, folder: str, records: Sequence[str] | None
+) -> tuple[list[tuple[str, str, str, str]], list[str]]:
+    """Path, placeholder, mode and sha256 of each file that has a placeholder; and which lists
+    cannot be read.
+    """
+    found: list[tuple[str, str, str, str]] = []
+    failures = []
+    try:
+        wanted = _named(root) if records is None else list(records)
+    except (OSError, ValueError) as error:
+        path = os.path.join(root, SENTINEL)
+        return [], [f"{path} cannot be read, so files may name another folder: {error}"]
+    for digest in wanted:
+        path = os.path.join(folder, f"{digest}.json")
+        try:
+            found += _entries(path, digest)
+        except (OSError, ValueError) as error:
+            failures.append(
+                f"{path} cannot be read, so the files of this package may name another folder:"
+                f" {error}"
+            )
+    return found, failures
+
+
+def _named(root: str) -> list[str]:
+    """The lists that boat.json names.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    import json
+
+    said = json.loads(_read(os.path.join(root, SENTINEL), _LARGEST)[0])
+    named = said.get("records", []) if isinstance(said, dict) else None
+    if not isinstance(named, list):
+        raise ValueError("it is not as this program writes it")
+    return [digest for digest in named if isinstance(digest, str) and _DIGEST.fullmatch(digest)]
+
+
+def _entries(path: str, digest: str) -> list[tuple[str, str, str, str]]:
+    """What one list says.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is not what was packed.
+    """
+    import json
+
+    data = _read(path, _LARGEST)[0]
+    if _sha256(data) != digest:
+        raise ValueError("it is not the list that was packed")
+    said = json.loads(data)
+    entries = said.get("prefixed") if isinstance(said, dict) else None
+    if not isinstance(entries, list):
+        raise ValueError("it is not as this program writes it")
+    return [_entry(entry) for entry in entries]
+
+
+def _entry(said: object) -> tuple[str, str, str, str]:
+    words = [
+        said.get(key) if isinstance(said, dict) else None
+        for key in ("path", "placeholder", "mode", "sha256")
+    ]
+    path, placeholder, mode, sha256 = (word if isinstance(word, str) else "" for word in words)
+    if not path or not placeholder or mode not in ("text", "binary") or not sha256:
+        raise ValueError(f"an entry of it says {said!r:.100}")
+    return path, placeholder, mode, sha256
 
 
 def _write(path: str, data: bytes, mode: int) -> None:
@@ -152,43 +278,25 @@ def _short_shebang(data: bytes) -> bytes:
     return b" ".join([b"#!/usr/bin/env", words[0].rpartition(b"/")[2], *words[1:]]) + end + rest
 
 
-def _records(folder: str) -> list[str]:
-    try:
-        return sorted(name for name in os.listdir(folder) if name.endswith(".json"))
-    except OSError:
-        return []
-
-
-def _prefixed(record: str) -> tuple[list[tuple[str, str, str]], str]:
-    """Path, placeholder and mode of each file of a package that has a placeholder, as its record
-    says it; and why the record cannot be read.
-    """
-    import json
-
-    try:
-        with open(record, encoding="utf-8") as stream:
-            entries = (json.load(stream).get("paths_data") or {}).get("paths") or ()
-        return [
-            (entry["_path"], entry["prefix_placeholder"], entry.get("file_mode", "text"))
-            for entry in entries
-            if entry.get("prefix_placeholder")
-        ], ""
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        return (
-            [],
-            (
-                f"{record} cannot be read, so the files of this package may name another folder:"
-                f" {type(error).__name__}: {error}"
-            ),
-        )
-
-
 def _done(folder: str) -> str:
     try:
-        with open(os.path.join(folder, DONE), "rb") as stream:
-            return os.fsdecode(stream.read())
-    except OSError:
+        return os.fsdecode(_read(os.path.join(folder, DONE), _LARGEST)[0])
+    except (OSError, ValueError):
         return ""
+
+
+def _sha256(data: bytes) -> str:
+    """Not by hashlib: it loads OpenSSL's library, which may be one of the files to be written, and
+    this process would keep the old one.
+    """
+    from importlib import import_module
+
+    name = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
+    try:
+        module = import_module(name)
+    except ImportError:  # another implementation of Python
+        module = import_module("hashlib")
+    return str(module.sha256(data).hexdigest())
 
 
 def _some(names: list[str]) -> str:

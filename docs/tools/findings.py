@@ -30,6 +30,19 @@ _FIELDS = ("what", "value", "cause", "cure")
 _UNKNOWN = "…"
 
 
+_INTRODUCTION = """\
+Everything that coffee_boat reports, in its own words. An ellipsis stands for what is known only
+then: a name, a path, a version.
+
+* An *error* (`BoatError`, one class a stage) ends what you asked for; nothing is left half done.
+* A *finding* is in a plan, a report or a note: `note`, `warning` or `error`. What was asked for
+  goes on, but for an error.
+* Both have the same parts: what happened, with what value, the usual cause, and what to type.
+
+Search this page for the words that you see. What Spark, Java and the loader say themselves is in
+[troubleshooting](../guides/troubleshooting.md)."""
+
+
 def page(sources: Iterable[Path]) -> str:
     """Those with a code under a heading of that code, the others in a table a kind."""
     said = sorted({one for path in sources for one in _said_in(path)})
@@ -40,26 +53,7 @@ def page(sources: Iterable[Path]) -> str:
         [
             "# Errors and findings\n",
             "<!-- Made from the source by docs/tools: make reference -->\n",
-            (
-                "Everything that coffee_boat reports, in its own words. An ellipsis stands for what is"
-                " known only then: a name, a path, a version.\n"
-            ),
-            (
-                "* An *error* (`BoatError`, one class a stage) ends what you asked for; nothing is left"
-                " half done."
-            ),
-            (
-                "* A *finding* is in a plan, a report or a note: `note`, `warning` or `error`. What"
-                " was asked for goes on, but for an error."
-            ),
-            (
-                "* Both have the same parts: what happened, with what value, the usual cause, and what"
-                " to type.\n"
-            ),
-            (
-                "Search this page for the words that you see. What Spark, Java and the loader say"
-                " themselves is in [troubleshooting](../guides/troubleshooting.md)."
-            ),
+            _INTRODUCTION,
             *(_with_code(one) for one in sorted(coded.values(), key=lambda one: one.code)),
             *(_of_kind(kind, [one for one in plain if one.kind == kind]) for kind in kinds),
             "",

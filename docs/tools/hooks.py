@@ -1,5 +1,5 @@
-"""What the site has beyond the Markdown that is also read on the hosting page: README, CONTRIBUTING
-and CHANGELOG as pages, and the docstrings whole where reference/python.md has their first sentences.
+"""What the site has beyond the Markdown that is also read on the hosting page: README and the other
+texts beside docs/ as pages, and docstrings whole where reference/python.md has first sentences.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "reporting.md",
 }
 """Files beside docs/ -> their pages."""
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")

@@ -187,7 +187,9 @@ def first_process(node: Node) -> int:
 
 
 def _first_process_soon(node: Node, seconds: float = 20.0) -> int:
-    """The node's pid 1, once it has its own network; what starts it has children of its own before."""
+    """The node's pid 1, once it has its own network; what starts it has children of its own
+    before.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and node.process and node.process.alive:
         for child in node.process.children():

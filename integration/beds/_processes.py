@@ -74,7 +74,9 @@ class Process:
 def start(
     argv: Sequence[str], *, record: Path, log: Path, env: Mapping[str, str] | None = None
 ) -> Process:
-    """Start a program in a session of its own; its id goes to `record`, all that it says to `log`."""
+    """Start a program in a session of its own; its id goes to `record`, all that it says to
+    `log`.
+    """
     with log.open("wb") as output:
         child = subprocess.Popen(
             ["bash", "-c", _RECORD_THEN_EXEC, str(record), *argv],

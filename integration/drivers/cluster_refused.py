@@ -1,7 +1,10 @@
-"""What a cluster cannot do: the message, how long it took, and whether anything was built for it
-before.
+"""What a cluster cannot do, one attempt after the other: the message, how long it took, and whether
+anything was built for it before.
 
-cluster_refused.py MASTER [key=value ...]
+    cluster_refused.py MASTER ATTEMPT...
+
+ATTEMPT is JSON: {"conf": {key: value}, "master": another one, "without": [variables to remove]},
+each of which can be left out.
 """
 
 import json
@@ -11,22 +14,23 @@ import time
 
 from coffee_boat import BoatError, Captain
 
-captain = Captain()
-captain.add_pip_packages("edtf")
-started = time.monotonic()
-try:
-    captain.launch_ship(master=sys.argv[1], conf=dict(pair.split("=", 1) for pair in sys.argv[2:]))
-    told = {"error": "", "what": ""}
-except BoatError as error:
-    told = {"error": str(error), "what": error.what}
-store = os.environ["COFFEE_BOAT_STORE"]
-print(
-    "RESULT",
-    json.dumps(
-        {
-            **told,
-            "seconds": time.monotonic() - started,
-            "built": os.path.isdir(os.path.join(store, "archives")),
-        }
-    ),
-)
+
+def refused(master, conf=None, without=()):
+    for name in without:
+        os.environ.pop(name, None)
+    captain = Captain()
+    captain.add_pip_packages("edtf")
+    started = time.monotonic()
+    try:
+        captain.launch_ship(master=master, conf=conf or {})
+        told = {"error": "", "what": ""}
+    except BoatError as error:
+        told = {"error": str(error), "what": error.what}
+    archives = os.path.join(os.environ["COFFEE_BOAT_STORE"], "archives")
+    seconds = time.monotonic() - started
+    captain.close()
+    return {**told, "seconds": seconds, "built": os.path.isdir(archives)}
+
+
+attempts = [{"master": sys.argv[1], **json.loads(attempt)} for attempt in sys.argv[2:]]
+print("RESULT", json.dumps({"attempts": [refused(**attempt) for attempt in attempts]}))

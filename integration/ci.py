@@ -1,0 +1,181 @@
+"""All that must hold for a commit, side by side: what .ci/run runs when `.venv` is there.
+
+    python -m integration.ci                # all lanes
+    python -m integration.ci yarn s3        # these, and what prepares them
+
+The table at the end tells what each lane took. Where the time of a lane goes is in its own part of
+the output."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import metadata
+from pathlib import Path
+
+from integration.side_by_side import Command, Lane, run, table
+from integration.venvs import CHECKOUT, NoInterpreterError, find_interpreter, wheels_folder
+
+_WHEELS, _CLASSES = "pyspark wheels", "class data"
+_BARE = ("trixie", "sid")
+"""Debian's stable and its newest, with the newest Python."""
+_LOCAL_CLUSTERS = frozenset({"local clusters of .venv"})
+"""Spark keeps the applications of local clusters below pyspark, and names them by the second."""
+_PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
+_AT_ONCE = (os.cpu_count() or 1) + 1
+"""Half of what clusters do is waiting for each other."""
+
+
+def main(names: Sequence[str]) -> int:
+    """Run them. Exit code 0, 1 if one failed, 2 for a name that is none."""
+    started = time.monotonic()
+    lanes, not_here = all_lanes()
+    if unknown := set(names) - {lane.name for lane in lanes}:
+        print(f"no lane {', '.join(sorted(unknown))}: {', '.join(lane.name for lane in lanes)}")
+        return 2
+    chosen = _with_what_prepares(lanes, names) if names else lanes
+    ended = run(chosen, at_once=_AT_ONCE, logs=CHECKOUT / ".cache" / "ci")
+    print("=" * 20, "all lanes", "=" * 20)
+    print(table(ended))
+    for reason in not_here:
+        print(f"not run: {reason}")
+    failed = [each.lane.name for each in ended if each.failed]
+    words = f"FAILED: {', '.join(failed)}" if failed else f"all {len(ended)} lanes are well"
+    print(f"{words}, after {time.monotonic() - started:.0f} s", flush=True)
+    return 1 if failed else 0
+
+
+def all_lanes() -> tuple[list[Lane], list[str]]:
+    """The lanes, in the order in which they begin; and what this machine has no Python for."""
+    here = f"{sys.version_info.major}.{sys.version_info.minor}"
+    pythons, not_here = _other_pythons(here)
+    bare = [_bare(suite) for suite in _BARE] if _can_hold_a_bare_root() else []
+    if not bare:
+        not_here.append("bare Debian roots: they need Linux, root, and debootstrap or apt-get")
+    clusters = [
+        _lane("kubernetes", "kubernetes", after=("kubernetes build",)),
+        _lane("standalone", "standalone broken refused hot_add conda"),
+        _lane("yarn", "yarn", after=(_WHEELS,)),
+        _lane("s3", "s3", _LOCAL_CLUSTERS, after=("s3 build",)),
+        _lane("pairs", "matrix", after=(_WHEELS,)),
+    ]
+    return [
+        _preparing(_CLASSES, "integration.class_data"),
+        _preparing("kubernetes build", "integration.beds.kubernetes", "build"),
+        _preparing(_WHEELS, "integration.venvs", "wheels"),
+        _preparing("s3 build", "integration.beds.s3", "build", after=(_WHEELS,)),
+        Lane("checks", (Command("checks", ("make", "check")),)),
+        Lane(f"python {here}", (_unit_tests(),)),
+        Lane("demo", (Command("demo", ("make", "demo")),), uses=_LOCAL_CLUSTERS),
+        clusters[0],
+        _lane("local", _others(clusters), _LOCAL_CLUSTERS),
+        *clusters[1:],
+        *pythons,
+        *bare,
+    ], not_here
+
+
+def _preparing(name: str, module: str, *verb: str, after: tuple[str, ...] = ()) -> Lane:
+    argv = (sys.executable, "-m", module, *verb)
+    return Lane(name, (Command(name, argv),), after, prepares=True)
+
+
+def _lane(
+    name: str, files: str, uses: frozenset[str] = frozenset(), after: tuple[str, ...] = ()
+) -> Lane:
+    paths = (f"integration/test_{file}.py" for file in files.split())
+    return Lane(name, (Command(name, (*_PYTEST, *paths)),), (_CLASSES, *after), uses)
+
+
+def _others(named: Sequence[Lane]) -> str:
+    """Files that no lane names: a new one is run without being told here."""
+    names = {word for lane in named for command in lane.commands for word in command.argv}
+    files = sorted(CHECKOUT.glob("integration/test_*.py"))
+    return " ".join(
+        path.stem.removeprefix("test_") for path in files if f"integration/{path.name}" not in names
+    )
+
+
+def _other_pythons(here: str) -> tuple[list[Lane], list[str]]:
+    """tests/ on each supported minor, and the demo on the oldest and the newest, each in a virtual
+    environment of its own; this Python's are lanes already.
+    """
+    found = {minor: _interpreter(minor) for minor in _supported() if minor != here}
+    ends = [minor for minor in _supported() if minor == here or found[minor]]
+    lanes = [
+        _python(minor, interpreter, demo=minor in (ends[0], ends[-1]))
+        for minor, interpreter in found.items()
+        if interpreter
+    ]
+    return lanes, [
+        f"python {minor} of this machine: there is none" for minor in found if not found[minor]
+    ]
+
+
+def _interpreter(minor: str) -> Path | None:
+    try:
+        return find_interpreter(minor)
+    except NoInterpreterError:
+        return None
+
+
+def _supported() -> list[str]:
+    """Python's minors, as the package's own metadata say."""
+    prefix = "Programming Language :: Python :: 3."
+    said = metadata("coffee_boat").get_all("Classifier") or []
+    minors = sorted(int(line.removeprefix(prefix)) for line in said if line.startswith(prefix))
+    return [f"3.{minor}" for minor in minors]
+
+
+def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
+    venv = f".cache/python{minor}"
+    make = ("make", f"VENV={venv}", f"PYTHON={interpreter}")
+    alone = ("flock", ".cache/editable.lock")  # as integration/venvs.py
+    wheels = {"UV_FIND_LINKS": str(wheels_folder())}
+    commands = [
+        Command("environment", (*alone, *make, f"{venv}/ready"), wheels),
+        _unit_tests(*make),
+    ]
+    if demo:
+        commands.append(Command("demo", (*make, "demo")))
+    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,))
+
+
+def _bare(suite: str) -> Lane:
+    """The README's two commands, the second without clusters, where nothing is but Python."""
+    folder = str(CHECKOUT / ".cache" / "bare" / suite)
+    bed = (sys.executable, "-m", "integration.beds.bare_root")
+    return Lane(
+        f"debian {suite}",
+        (
+            Command("root", (*bed, "up", suite, folder)),
+            Command("demo and tests", (*bed, "run", folder, "--", "make", "demo", "test-unit")),
+            Command("down", (*bed, "down", folder)),
+        ),
+    )
+
+
+def _can_hold_a_bare_root() -> bool:
+    """Debootstrap is installed where it is missing and that can be done without asking."""
+    tools = ("debootstrap", "apt-get")
+    return sys.platform == "linux" and os.geteuid() == 0 and any(map(shutil.which, tools))
+
+
+def _unit_tests(*make: str) -> Command:
+    return Command(
+        "tests",
+        (*(make or ("make",)), "test-unit", f"PYTEST_ARGS={' '.join(_PYTEST[3:])}"),
+    )
+
+
+def _with_what_prepares(lanes: Sequence[Lane], names: Sequence[str]) -> list[Lane]:
+    wanted = set(names)
+    wanted |= {before for lane in lanes if lane.name in wanted for before in lane.after}
+    return [lane for lane in lanes if lane.name in wanted]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,176 @@
+"""Runs lanes side by side: each a few commands, one after the other, with a log of its own that is
+printed when the lane ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_CLOSING = re.compile(r"^(?:=+ )?\d+ [a-z]+(?:, \d+ [a-z]+)* in [\d.]+s.*$", re.MULTILINE)
+_SILENCE = 300.0
+"""Seconds after which a reader of the output is told what still runs."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A part of a lane."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables besides this process's."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Commands that need each other: the first that fails ends it."""
+
+    name: str
+    commands: tuple[Command, ...]
+    after: tuple[str, ...] = ()
+    """Lanes that must be over before this one begins, however they ended."""
+    uses: frozenset[str] = frozenset()
+    """What one lane at a time may use."""
+    prepares: bool = False
+    """Makes what others would make themselves, or name as missing: it takes no place, and its end
+    is not the run's.
+    """
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a lane ended."""
+
+    lane: Lane
+    begun: float
+    """Seconds since the run began."""
+    took: tuple[float, ...]
+    """Seconds of each command that ran."""
+    code: int
+    log: Path
+
+    @property
+    def failed(self) -> bool:
+        """True if the run fails for it."""
+        return self.code != 0 and not self.lane.prepares
+
+    @property
+    def verdict(self) -> str:
+        """For people."""
+        if self.code == 0:
+            return "ok"
+        last = self.lane.commands[len(self.took) - 1].name
+        return f"FAILED: {last} ended with {self.code}"
+
+    @property
+    def closing_lines(self) -> list[str]:
+        """Each line with which a pytest closed."""
+        text = self.log.read_text("utf-8", "replace")
+        return [line.strip("= ") for line in _CLOSING.findall(text)]
+
+
+def run(lanes: Sequence[Lane], *, at_once: int, logs: Path) -> list[Ended]:
+    """Run all of them, in this order where there is a choice; say what begins and what ends.
+
+    Args:
+        at_once: lanes beside those that only prepare.
+        logs: a folder for NAME.log.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    waiting, running, ended = list(lanes), dict[Future[Ended], Lane](), list[Ended]()
+    started = time.monotonic()
+    with ThreadPoolExecutor(max_workers=len(lanes) or 1) as threads:
+        while waiting or running:
+            while lane := _next(waiting, list(running.values()), ended, at_once):
+                waiting.remove(lane)
+                _say(started, f"{lane.name} begins")
+                running[threads.submit(_run, lane, started, logs)] = lane
+            if not running:
+                raise ValueError(
+                    f"lanes that wait for each other: {[lane.name for lane in waiting]}"
+                )
+            done, _ = wait(running, timeout=_SILENCE, return_when=FIRST_COMPLETED)
+            if not done:
+                _say(started, f"running: {', '.join(lane.name for lane in running.values())}")
+            for future in done:
+                del running[future]
+                ended.append(future.result())
+                _tell(ended[-1], started)
+    return ended
+
+
+def table(ended: Sequence[Ended]) -> str:
+    """Each lane, when it began, what it took, and how it ended; in the order of beginning."""
+    width = max((len(each.lane.name) for each in ended), default=4)
+    rows = [f"{'lane':{width}}  begun   took"]
+    for each in sorted(ended, key=lambda each: each.begun):
+        row = (
+            f"{each.lane.name:{width}} {each.begun:5.0f} s {sum(each.took):5.0f} s  {each.verdict}"
+        )
+        parts = [
+            f"{command.name} {seconds:.0f} s"
+            for command, seconds in zip(each.lane.commands, each.took, strict=False)
+        ]
+        rows.append(f"{row} ({', '.join(parts)})" if len(parts) > 1 else row)
+        rows += [f"{'':{width}}      {line}" for line in each.closing_lines]
+    return "\n".join(rows)
+
+
+def _next(
+    waiting: Sequence[Lane], running: Sequence[Lane], ended: Sequence[Ended], at_once: int
+) -> Lane | None:
+    over = {each.lane.name for each in ended}
+    used = {thing for lane in running for thing in lane.uses}
+    full = sum(not lane.prepares for lane in running) >= at_once
+    for lane in waiting:
+        if set(lane.after) <= over and not lane.uses & used and (lane.prepares or not full):
+            return lane
+    return None
+
+
+def _run(lane: Lane, started: float, logs: Path) -> Ended:
+    log = logs / f"{lane.name.replace(' ', '-')}.log"
+    begun, took, code = time.monotonic(), list[float](), 0
+    with log.open("wb") as output:
+        for command in lane.commands:
+            before = time.monotonic()
+            code = _code_of(command, output.fileno())
+            took.append(time.monotonic() - before)
+            if code:
+                break
+    return Ended(lane, begun - started, tuple(took), code, log)
+
+
+def _code_of(command: Command, output: int) -> int:
+    try:
+        return subprocess.run(
+            command.argv,
+            env={**os.environ, **command.env},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    except OSError as error:
+        os.write(output, f"{command.argv[0]}: {error}\n".encode())
+        return 127
+
+
+def _tell(each: Ended, started: float) -> None:
+    print(f"{'=' * 20} {each.lane.name} {'=' * 20}")
+    print(each.log.read_text("utf-8", "replace").rstrip())
+    _say(started, f"{each.lane.name}: {each.verdict} after {sum(each.took):.0f} s")
+
+
+def _say(started: float, text: str) -> None:
+    minutes, seconds = divmod(int(time.monotonic() - started), 60)
+    print(f"[{minutes:02}:{seconds:02}] {text}", flush=True)
+    sys.stdout.flush()

@@ -1,0 +1,76 @@
+"""Lanes that run side by side: each is run, seen and counted, and one that fails fails the run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from integration import ci
+from integration.side_by_side import Command, Ended, Lane, run, table
+
+INTEGRATION = Path(ci.__file__).parent
+
+
+def command(code: str, name: str = "it") -> Command:
+    return Command(name, (sys.executable, "-c", code))
+
+
+def ran(lanes: list[Lane], tmp_path: Path, at_once: int = 2) -> dict[str, Ended]:
+    return {each.lane.name: each for each in run(lanes, at_once=at_once, logs=tmp_path / "logs")}
+
+
+def test_a_lane_that_fails_ends_at_its_first_failure_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ill = Lane("ill", (command("print('words'); exit(3)", "first"), command("print('never')")))
+    ended = ran([ill, Lane("well", (command("print('=== 2 passed in 0.10s ===')"),))], tmp_path)
+    assert (ended["ill"].code, ended["ill"].failed) == (3, True)
+    assert (ended["well"].code, ended["well"].failed) == (0, False)
+    said = capsys.readouterr().out
+    assert "words" in said
+    assert "never" not in said
+    rows = table(list(ended.values()))
+    assert "FAILED: first ended with 3" in rows
+    assert "2 passed in 0.10s" in rows
+
+
+def test_what_cannot_be_started_is_a_failure_that_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = ran([Lane("gone", (Command("it", ("/there/is/none",)),))], tmp_path)
+    assert ended["gone"].failed
+    assert "/there/is/none" in capsys.readouterr().out
+
+
+def test_what_only_prepares_takes_no_place_and_does_not_fail_the_run(tmp_path: Path) -> None:
+    path = f"import pathlib, time; path = pathlib.Path({str(tmp_path / 'go')!r})\n"
+    wait, go = f"{path}while not path.exists(): time.sleep(0.01)", f"{path}path.touch()"
+    prepares = Lane("prepares", (command(f"{wait}\nexit(1)"),), prepares=True)
+    later = Lane("later", (command("pass"),), after=("prepares",))
+    ended = ran([prepares, later, Lane("one", (command(go),))], tmp_path, at_once=1)
+    assert not ended["prepares"].failed
+    assert "FAILED" in ended["prepares"].verdict
+    assert ended["later"].begun >= sum(ended["prepares"].took)
+
+
+def test_what_one_lane_at_a_time_may_use_is_used_by_one(tmp_path: Path) -> None:
+    held = f"path = {str(tmp_path / 'held')!r}"
+    alone = f"import os, time; {held}; os.mkdir(path); time.sleep(0.1); os.rmdir(path)"
+    lanes = [Lane(name, (command(alone),), uses=frozenset({"it"})) for name in "abc"]
+    assert not any(each.failed for each in ran(lanes, tmp_path, at_once=3).values())
+
+
+def test_each_file_of_tests_is_in_one_lane_and_all_that_a_lane_waits_for_is_there() -> None:
+    lanes, _ = ci.all_lanes()
+    words = [word for lane in lanes for command in lane.commands for word in command.argv]
+    files = sorted(f"integration/{path.name}" for path in INTEGRATION.glob("test_*.py"))
+    assert sorted(word for word in words if word.startswith("integration/test_")) == files
+    assert {name for lane in lanes for name in lane.after} <= {lane.name for lane in lanes}
+    assert len({lane.name for lane in lanes}) == len(lanes)
+
+
+def test_a_name_that_is_no_lane_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ci.main(["yarn", "nowhere"]) == 2
+    assert "no lane nowhere" in capsys.readouterr().out
