@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
 STORED := --config-settings-package pyspark:--build-option=--compression=stored
 
-.PHONY: demo test check types clean test-unit test-integration test-matrix test-yarn test-kubernetes
+.PHONY: demo test check types docs reference clean test-unit test-integration test-matrix test-yarn test-kubernetes
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -42,7 +42,7 @@ check: $(VENV)/ready
 	$(BIN)/python -m pytest -q tests/test_house.py
 
 # Stated as a file so that a second `make` does nothing; made anew when what is installed changes.
-$(VENV)/ready: setup.cfg setup.py
+$(VENV)/ready: setup.cfg pyproject.toml
 	@$(PYTHON) coffee_boat/_pythons.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
@@ -55,5 +55,18 @@ types: $(VENV)/ready
 	cp -rs $(CURDIR)/coffee_boat .cache/typing/coffee_boat && ln -s $(CURDIR)/cli .cache/typing/coffee_boat/cli
 	cd .cache/typing && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/setup.cfg --cache-dir ../mypy -p coffee_boat
 
+# Pages that say what the code says already; a test compares.
+reference: $(VENV)/ready
+	$(BIN)/python -m docs.tools.generate
+
+# The site, into site/. Once the tools are installed it needs no network.
+docs: $(VENV)/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html; with search: $(BIN)/python -m http.server -d site"
+
+$(VENV)/docs: $(VENV)/ready
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -7,7 +7,7 @@ hold there, and the rattler client made of it.
                     and without their credentials
     client, gateway rattler's, with the proxies, certificates and offline mode of the Configuration
 
-Rattler is an extra (`pip install 'coffee_boat[conda]'`), imported when it is needed. Its functions
+Rattler is an extra (`conda` in setup.cfg), imported when it is needed. Its functions
 are coroutines: `wait` runs one from anywhere, also where a notebook's event loop runs.
 """
 
@@ -163,7 +163,7 @@ def missing_extra(error: ImportError) -> RequirementError:
             "they are an extra: py-rattler solves and installs, conda-pack packs; no conda is"
             " needed"
         ),
-        cure="pip install 'coffee_boat[conda]'",
+        cure="pip install py-rattler conda-pack",
     )
 
 

@@ -4,8 +4,8 @@ happened, the usual cause, the cure.
     explain(text)         of a task that failed, on an executor
     explain_start(text)   of a SparkContext that did not come up
 
-A new one is an entry of a table here and a heading in docs/troubleshooting.md, which is tested
-against this.
+A new one is an entry of a table here and a heading in docs/guides/troubleshooting.md, which is
+tested against this.
 """
 
 from __future__ import annotations

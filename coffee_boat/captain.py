@@ -86,8 +86,9 @@ class Captain:
         ship_python: False uses the nodes' own interpreter of that minor version. Default True.
         platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64". Default: as the
             driver.
-        index_url, extra_index_urls, find_links: as pip's options. pip's and uv's own settings are
-            honoured without them.
+        index_url: as pip's option. pip's and uv's own settings are honoured without it.
+        extra_index_urls: further indexes; the first index that has a name is taken for it.
+        find_links: folders or pages with wheels, as pip's option.
         offline: use nothing but the store and local folders.
         install_local: make the packages importable on the driver too, after its own. Default True.
         stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or
@@ -224,7 +225,7 @@ class Captain:
 
         Conda's python is then the environment's interpreter; packages of pip go on top of what
         conda has. Before Spark starts or while a session runs, as `add_pip_packages`. Needs the
-        extra: pip install 'coffee_boat[conda]'.
+        extra `conda`: pip install py-rattler conda-pack.
 
         Args:
             channel: the one that these packages must come from, a name or a URL; or several, in the
@@ -409,9 +410,10 @@ class Captain:
         Args:
             master: with it, the plan tells the Spark settings too, and what the cluster says: a
                 finding is an error where a launch would be refused.
-            pip, conda, channel: packages besides those that were asked for, as for
-                `add_pip_packages` and `add_conda_packages`. While a session runs the plan is of
-                their addition alone.
+            pip: packages besides those that were asked for, as for `add_pip_packages`. While a
+                session runs the plan is of their addition alone.
+            conda: the same, as for `add_conda_packages`.
+            channel: of these conda packages.
 
         Raises:
             RequirementError, LockError: the requirements contradict each other, or cannot be
@@ -646,7 +648,9 @@ class Captain:
         Args:
             script: a Python file on this machine, or a URL that spark-submit takes.
             args: of the script.
-            master, deploy_mode, conf: over what spark-defaults.conf says.
+            master: over what spark-defaults.conf says.
+            deploy_mode: "client" or "cluster", over what it says.
+            conf: Spark settings, over what it says.
 
         Returns:
             The application's exit code; 128 + n if signal n ended it.

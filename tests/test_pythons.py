@@ -53,8 +53,8 @@ def test_each_text_says_the_same_range(path: Path) -> None:
     assert said <= {SUPPORTED}
 
 
-def test_the_readme_and_the_quickstart_say_the_range() -> None:
-    for name in ("README.md", "docs/quickstart.md"):
+def test_the_readme_and_the_page_on_installing_say_the_range() -> None:
+    for name in ("README.md", "docs/start/install.md"):
         assert f"Python {SUPPORTED}" in (ROOT / name).read_text("utf-8")
 
 

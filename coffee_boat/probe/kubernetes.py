@@ -125,7 +125,7 @@ def _refuse_no_image(facts: SparkFacts) -> None:
             cause="Spark on Kubernetes has no image of its own",
             cure=(
                 f"{_IMAGE}=registry.example.org/spark:{facts.version}: one with Java and your"
-                " Spark's jars; it needs no Python (docs/clusters/kubernetes.md)"
+                " Spark's jars; it needs no Python (docs/guides/clusters/kubernetes.md)"
             ),
         )
 

@@ -1,5 +1,0 @@
-"""All of it stands in setup.cfg."""
-
-from setuptools import setup
-
-setup()
