@@ -181,8 +181,8 @@ class Store:
         return self.path("archives", f"{archive_id}/boat-{archive_id[:12]}.tar.gz")
 
     def environment_path(self, archive: Archive) -> Path:
-        """Where an archive lies unpacked, for local[*]."""
-        return self.path("trees", archive.name)
+        """Where an archive lies unpacked, for local[*]: by all of its id, which its name is not."""
+        return self.path("trees", f"boat-{archive.id}")
 
     # what is there
 

@@ -343,8 +343,7 @@ class Chunk:
     """
 
     id: str
-    """sha256 (hex) of the uncompressed tar, large contents by their own sha256 (build/chunks.py).
-    """
+    """sha256 (hex) of the tar's headers and of the sha256 of each content (build/chunks.py)."""
     size: int
     """Bytes, packed."""
     unpacked: int

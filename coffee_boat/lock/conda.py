@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 from coffee_boat import _conda
 from coffee_boat._conda import Channel, Configuration
+from coffee_boat._digest import file_state
 from coffee_boat._run import redact
 from coffee_boat._store import Store
 from coffee_boat.errors import LockError, StoreError
@@ -392,14 +393,11 @@ def _ask(
 
 
 def _listing(channel: Channel) -> list[list[object]]:
-    """What a channel that is a folder lists, as far as dates and sizes tell."""
+    """What a channel that is a folder lists, as far as can be told without reading it."""
     if not channel.url.startswith("file:"):
         return []
     folder = Path(unquote(urlsplit(channel.url).path))
-    return [
-        [path.parent.name, path.stat().st_size, path.stat().st_mtime_ns]
-        for path in sorted(folder.glob("*/repodata.json"))
-    ]
+    return [file_state(path) for path in sorted(folder.glob("*/repodata.json"))]
 
 
 # asking rattler

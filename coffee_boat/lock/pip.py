@@ -28,7 +28,7 @@ from urllib.parse import unquote, urlsplit
 
 from coffee_boat import _uv
 from coffee_boat._credentials import git_environment, without_credentials
-from coffee_boat._digest import copy_tree, file_digest, tree_digest
+from coffee_boat._digest import copy_tree, file_digest, file_state, tree_digest
 from coffee_boat._files import local_path_or_none
 from coffee_boat._run import Ran, redact, run
 from coffee_boat._store import Store
@@ -814,7 +814,7 @@ def _listing(place: str) -> str:
     if folder is None or not folder.exists():
         return ""
     files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-    return digest_of([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files])
+    return digest_of([file_state(path) for path in files])
 
 
 def _described(indexes: Indexes) -> dict[str, Any]:
