@@ -98,7 +98,18 @@ class Store:
     # files and folders
 
     def path(self, kind: str, name: str) -> Path:
-        """Where an entry lies once it is published."""
+        """Where an entry lies once it is published.
+
+        Raises:
+            StoreError: the name would lead out of its kind's folder.
+        """
+        if name.startswith("/") or "\0" in name or ".." in name.split("/"):
+            raise StoreError(
+                "nothing in the store can be called so",
+                value=ascii(name),
+                cause="the name leads out of the store",
+                cure="find out where it was said: a lock that was not made by a tool?",
+            )
         return self.root / kind / name
 
     def has(self, kind: str, name: str) -> bool:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from coffee_boat import _host, _uv
+from coffee_boat import _grammar, _host, _uv
 from coffee_boat._credentials import git_environment
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
 from coffee_boat._files import local_path
@@ -78,12 +78,12 @@ class Builder:
     def _source(self, pin: Pin, folder: Path) -> Path:
         """The project folder or the source distribution, a copy of our own."""
         if pin.kind == "vcs":
-            return self._checkout(pin, folder / "checkout") / pin.subdirectory
+            return _inside(pin, self._checkout(pin, folder / "checkout"))
         if pin.kind == "directory":
-            return _copied(pin, folder) / pin.subdirectory
+            return _inside(pin, _copied(pin, folder))
         archive = self._archive(pin, folder / Path(pin.filename or "source.tar.gz").name)
         return (
-            _unpacked(pin, archive, folder / "unpacked") / pin.subdirectory
+            _inside(pin, _unpacked(pin, archive, folder / "unpacked"))
             if pin.subdirectory
             else archive
         )
@@ -104,16 +104,18 @@ class Builder:
                 value=pin.url,
                 cure="use git, or give a source archive or a wheel",
             )
+        _grammar.checked(pin, "the lock")  # what git is told below are no options of its
         if self.indexes.offline and not url.startswith("file:"):
             raise offline([pin])
         # a clone brings all tags, which a commit alone would not: versions are read from them
-        self._git(pin, "clone", "--quiet", "--no-checkout", "--filter=blob:none", url, str(folder))
+        self._git(
+            pin, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", url, str(folder)
+        )
         inside = ("-C", str(folder))
         if self._ran_git(pin, *inside, "cat-file", "-e", f"{pin.commit}^{{commit}}").code:
-            self._git(
-                pin, *inside, "fetch", "--quiet", "origin", pin.commit
-            )  # of no branch and no tag: a pull request
-        self._git(pin, *inside, "checkout", "--quiet", "--detach", pin.commit)
+            # of no branch and no tag: a pull request
+            self._git(pin, *inside, "fetch", "--quiet", "--", "origin", pin.commit)
+        self._git(pin, *inside, "checkout", "--quiet", "--detach", pin.commit, "--")
         self._git(pin, *inside, "submodule", "update", "--quiet", "--init", "--recursive")
         return folder
 
@@ -151,12 +153,11 @@ class Builder:
             _uv.binary(),
             "build",
             "--wheel",
-            str(source),
-            "--out-dir",
-            str(out),
-            "--python",
-            self.python,
+            f"--out-dir={out}",
+            f"--python={self.python}",
             *(["--no-index"] if self.indexes.no_index else []),
+            "--",
+            str(source),
         ]
         # a copy may have lost the tags that its version is read from
         version = (
@@ -225,6 +226,19 @@ def offline(pins: list[Pin]) -> BuildError:
 
 def _key(pin: Pin, target: Target) -> list[object]:
     return [_LAYOUT, pin.identity, pin.subdirectory, target.minor, target.architecture]
+
+
+def _inside(pin: Pin, project: Path) -> Path:
+    """The folder of a project that is built; a link in a repository may lead out of it."""
+    found = (project / pin.subdirectory).resolve()
+    if _grammar.folder_fault(pin.subdirectory) or not found.is_relative_to(project.resolve()):
+        raise BuildError(
+            "a subdirectory leads out of its project",
+            value=f"{pin.name}: {_grammar.shown(pin.subdirectory)}",
+            cause="it is absolute, has .. in it, or is a link to somewhere else",
+            cure="name the folder in the project that has its pyproject.toml",
+        )
+    return found
 
 
 def _copied(pin: Pin, folder: Path) -> Path:

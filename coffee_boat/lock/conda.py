@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat import _conda
+from coffee_boat import _conda, _grammar
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._digest import file_state
 from coffee_boat._run import redact
@@ -342,7 +342,10 @@ def _recall(store: Store, key: Mapping[str, Any], wish: Wish) -> _Known | None:
     value = store.recall("conda-lock", key)
     if value is None:
         return None
-    pins = tuple(pin_of(said) for said in value["pins"])
+    try:
+        pins = tuple(_grammar.checked_conda(pin_of(said), "the store") for said in value["pins"])
+    except (LockError, LookupError, TypeError, ValueError):  # not what we wrote: it is asked anew
+        return None
     exact = all(
         wish.preferred.get(pin.name, "") in (value["preferred"].get(pin.name, ""), pin.version)
         for pin in pins
@@ -594,7 +597,7 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
         "channel": channel.public if channel else _conda.without_secrets(lies_in),
     }
     name = record.name.normalized
-    return CondaPin(
+    pin = CondaPin(
         name=name,
         version=str(record.version),
         build=str(record.build),
@@ -618,6 +621,7 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
         ),
         record=json.dumps(public, sort_keys=True),
     )
+    return _grammar.checked_conda(pin, f"the list of {pin.channel}")
 
 
 def python_of(pins: Iterable[CondaPin]) -> CondaPin:

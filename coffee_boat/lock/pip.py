@@ -192,8 +192,10 @@ class _Known:
 
 def _recall(store: Store, key: Mapping[str, Any], request: _Request) -> _Known | None:
     value = store.recall("lock", key)
-    lock = None if value is None else _remembered(value["pylock"], request)
-    if value is None or lock is None or any(map(_has_changed, lock.pins)):
+    if not isinstance(value, dict) or not {"pylock", "made", "preferred", "findings"} <= {*value}:
+        return None  # not there, or not what we wrote
+    lock = _remembered(value["pylock"], request)
+    if lock is None or any(map(_has_changed, lock.pins)):
         return None
     changed = _other_preferences(value["preferred"], lock, request)
     if changed.intersection(
@@ -384,7 +386,7 @@ class _Desk:
             _uv.binary(),
             "pip",
             "compile",
-            "-",
+            "-",  # the requirements come by stdin
             *self._options(),
             *self._lines("--constraints", limits),
             *self._lines("--overrides", overrides),
@@ -435,10 +437,8 @@ class _Desk:
             "--output-file",
             str(self.output),
             "--no-header",
-            "--python-version",
-            request.target.python,
-            "--python",
-            request.python,
+            f"--python-version={request.target.python}",
+            f"--python={request.python}",
         ]
         return [*argv, *_platform_option(request.target), *_uv.options(request.indexes)]
 
@@ -451,11 +451,7 @@ class _Desk:
             return []
         path = self._folder / f"{option.strip('-')}.txt"
         path.write_text("\n".join(lines) + "\n", "utf-8")
-        return [
-            word
-            for name in (*os.environ.get(variable, "").split(), str(path))
-            for word in (option, name)
-        ]
+        return [f"{option}={name}" for name in (*os.environ.get(variable, "").split(), str(path))]
 
     def _environment(self) -> dict[str, str | None]:
         indexes = self._request.indexes
