@@ -129,18 +129,18 @@ def url_fault(url: str, schemes: tuple[str, ...]) -> str:
     if parts.scheme not in schemes or not url[len(parts.scheme) :].startswith(":/"):
         return f"a URL begins with one of {', '.join(f'{scheme}://' for scheme in schemes)}"
     if parts.scheme == "file":
-        return (
-            "a file URL is absolute, and of this machine"
-            if host not in (None, "", "localhost")
-            or not parts.path.startswith("/")
-            or _CONTROL.search(unquote(parts.path))
-            else ""
-        )
+        path, elsewhere = unquote(parts.path), host not in (None, "", "localhost")
+        wrong = elsewhere or not path.startswith("/") or _CONTROL.search(path)
+        return "a file URL is absolute, and of this machine" if wrong else ""
+    return _host_fault(host or "", user or "")
+
+
+def _host_fault(host: str, user: str) -> str:
     if not host:
         return "a URL names a host"
     return (
         "a host or a user does not begin with -"
-        if host.startswith("-") or unquote(user or "").startswith("-")
+        if host.startswith("-") or unquote(user).startswith("-")
         else ""
     )
 

@@ -149,6 +149,8 @@ class Indexes(_Redacted):
     """Seconds without an answer."""
     no_binary: tuple[str, ...] = ()
     only_binary: tuple[str, ...] = ()
+    only_binary_said: tuple[str, ...] = field(default=(), compare=False)
+    """For people: where that was said."""
     prerelease: bool = False
     offline: bool = False
 

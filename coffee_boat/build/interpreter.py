@@ -140,7 +140,9 @@ def find(
     _refuse(facts, path)
     program = facts.program
     found = _binary(program, store)
-    return Interpreter(str(program), facts.version, found.machine, digest_of(_key(facts, program, store)))
+    return Interpreter(
+        str(program), facts.version, found.machine, digest_of(_key(facts, program, store))
+    )
 
 
 def tree(interpreter: Interpreter, store: Store) -> Path:

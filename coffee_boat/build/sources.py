@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from coffee_boat import _grammar, _host, _uv
+from coffee_boat import _builds, _grammar, _host, _uv
 from coffee_boat._credentials import git_environment
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
 from coffee_boat._files import local_path
@@ -54,6 +54,7 @@ class Builder:
             BuildError: it cannot be fetched or built, changed since it was locked, or is not pure
             and the target is another platform.
         """
+        _builds.refuse([pin], self.indexes, BuildError)
         path = built(pin, self.target, self.store)
         if path is None:
             with self.store.lock(f"build {_key(pin, self.target)}"):
@@ -156,6 +157,7 @@ class Builder:
             f"--out-dir={out}",
             f"--python={self.python}",
             *(["--no-index"] if self.indexes.no_index else []),
+            *_builds.options(self.indexes),
             "--",
             str(source),
         ]

@@ -256,7 +256,7 @@ def _pin(package: Any, path: Path) -> Pin:
     location = str(package.location)
     common: dict[str, Any] = {
         "name": _normalized(package.name),
-        "version": str(package.version),
+        "version": str(package.version).replace("<dynamic>", ""),  # of a folder: its build tells
         "requires": _requires(package),
     }
     where = f"{package.name} {package.version}"

@@ -132,6 +132,7 @@ def pins_of(
 
     try:
         pylock = Pylock.from_dict(document)
+        _check_names(pylock, name)
         surroundings: Any = environment(target)
         chosen = list(pylock.select(environment=surroundings, tags=tags(target), extras=extras))
     except PylockValidationError as error:
@@ -199,6 +200,15 @@ def _pin(package: Package, source: Source, base: Path, name: str, *, asked_for: 
     return Pin(**common, kind=_kind(source.filename), filename=source.filename)
 
 
+def _check_names(pylock: Pylock, name: str) -> None:
+    """Refuse file names that are none, also of wheels for others: errors quote them."""
+    for package in pylock.packages:
+        for wheel in package.wheels or ():
+            if fault := _grammar.file_name_fault(wheel.filename):
+                label = f"{package.name} {package.version or ''}".rstrip()
+                raise _grammar.refused(label, name, f"file {wheel.filename!r}", fault)
+
+
 def _check_source(package: Package, source: Source, name: str) -> None:
     """Refuse what must not even be looked at: what a URL or a path says is a part of what follows.
 
@@ -208,18 +218,19 @@ def _check_source(package: Package, source: Source, name: str) -> None:
     from packaging.pylock import PackageDirectory, PackageVcs
 
     where = f"{package.name} {package.version or ''}".rstrip()
-    vcs = isinstance(source, PackageVcs)
+    kind = source.type if isinstance(source, PackageVcs) else ""
     url = None if isinstance(source, PackageDirectory) else source.url
-    if url and vcs and source.type != "git":
-        raise _grammar.refused(where, name, source.type, _grammar.vcs_fault(source.type))
+    if kind not in ("", "git"):
+        raise _grammar.refused(where, name, kind, _grammar.vcs_fault(kind))
     if url:
-        bare = url.removeprefix("git+") if vcs else url
-        if fault := _grammar.url_fault(bare, _grammar.GIT if vcs else _grammar.FILES):
+        bare, schemes = (url.removeprefix("git+"), _grammar.GIT) if kind else (url, _grammar.FILES)
+        if fault := _grammar.url_fault(bare, schemes):
             raise _grammar.refused(where, name, url, fault)
     elif source.path and not source.path.isprintable():
         raise _grammar.refused(where, name, source.path, "a path has no control characters")
-    if fault := _grammar.folder_fault(getattr(source, "subdirectory", None) or ""):
-        raise _grammar.refused(where, name, source.subdirectory, fault)
+    folder: str = getattr(source, "subdirectory", None) or ""
+    if fault := _grammar.folder_fault(folder):
+        raise _grammar.refused(where, name, folder, fault)
     for kind, digest in (getattr(source, "hashes", None) or {}).items():
         if fault := _grammar.hash_fault(kind, digest.lower()):
             raise _grammar.refused(where, name, f"{kind} {digest!r}", fault)

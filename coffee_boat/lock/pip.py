@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat import _uv
+from coffee_boat import _builds, _uv
 from coffee_boat._credentials import git_environment, without_credentials
 from coffee_boat._digest import copy_tree, file_digest, file_state, tree_digest
 from coffee_boat._files import local_path_or_none
@@ -78,7 +78,7 @@ def resolve(
 
     Raises:
         LockError: no set of versions serves all requirements, an index cannot be reached, a source
-        distribution cannot say what it needs. StoreError: nothing is known, and the store cannot be
+        distribution cannot say what it needs, or may not be asked (`only_binary`). StoreError: nothing is known, and the store cannot be
         written.
     """
     request = _Request(
@@ -95,6 +95,7 @@ def resolve(
     )
     if not manifest.requirements:
         return Lock(target)
+    _builds.refuse_wanted([*manifest.requirements, *manifest.constraints], indexes, LockError)
     key = request.key()
     known = _recall(store, key, request)
     if known is not None and known.stands(max_age):
@@ -440,7 +441,14 @@ class _Desk:
             f"--python-version={request.target.python}",
             f"--python={request.python}",
         ]
-        return [*argv, *_platform_option(request.target), *_uv.options(request.indexes)]
+        # uv lets a folder that is a source of another one be built as an editable install in spite
+        # of --only-binary
+        own = [
+            f"--no-sources-package={name}"
+            for name in request.indexes.only_binary
+            if name != _builds.ALL
+        ]
+        return [*argv, *_platform_option(request.target), *_uv.options(request.indexes), *own]
 
     def _lines(self, option: str, lines: Sequence[str]) -> list[str]:
         """An option whose value is a requirements file, after the user's own files: an option hides

@@ -92,6 +92,7 @@ def load(
         Names the place and the key.
     """
     from coffee_boat.settings import keys, sources
+    from coffee_boat.settings.values import Said
 
     places, findings = sources.all_of(
         arguments,
@@ -103,6 +104,9 @@ def load(
         for key in source.values:
             if key not in values:
                 values[key] = keys.convert(key, source, findings)
+    if values.get("only_binary"):
+        source = next(source for source in places if "only_binary" in source.values)
+        values["only_binary_said"] = (Said("only_binary", None, source, []).place,)
     index_keys = {part.name for part in fields(Indexes)}
     indexes = Indexes(**{key: value for key, value in values.items() if key in index_keys})
     return Settings(
