@@ -95,7 +95,8 @@ def resolve(
     )
     if not manifest.requirements:
         return Lock(target)
-    _builds.refuse_wanted([*manifest.requirements, *manifest.constraints], indexes, LockError)
+    named = (*manifest.requirements, *manifest.constraints)
+    _builds.refuse_wanted((replace(r, url=_location(r)) for r in named), indexes, LockError)
     key = request.key()
     known = _recall(store, key, request)
     if known is not None and known.stands(max_age):
