@@ -114,6 +114,9 @@ def test_an_edited_pyspark_is_packed_anew_though_size_and_date_are_the_same(
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("A = 1\n")
         (tmp_path / name / "version.py").write_text("__version__ = '4.1.4'\n")
+    for name in [name for name in sys.modules if name.split(".")[0] in ("pyspark", "py4j")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delenv("SPARK_HOME", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "pyspark" / "__init__.py"
     state, target = path.stat(), Target("3.9.0")
