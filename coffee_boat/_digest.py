@@ -9,8 +9,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coffee_boat.errors import StoreError
+
+if TYPE_CHECKING:
+    from coffee_boat._store import Store
 
 _BLOCK = 1 << 20
 _SKIPPED = {
@@ -34,6 +41,45 @@ def file_digest(path: Path) -> str:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def file_state(path: Path) -> list[object]:
+    """What changes whenever a file does: size and time of change, and what no writer can choose,
+    the inode and the time of its last change of any kind. Zeros where there is none.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return [str(path), 0, 0, 0, 0]
+    stamps = (status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return [str(path), status.st_size, *stamps]
+
+
+def contents_digest(paths: Iterable[Path], store: Store | None) -> str:
+    """sha256 (hex) over the names and contents of files; one that cannot be read counts as empty.
+
+    Remembered as long as no file's state changes: a size and a date alone can be given back to a
+    file that was changed, and builds that are reproducible give all versions the same date.
+    """
+    files = list(paths)
+    states = [file_state(path) for path in files]
+    known: str | None = store.recall("contents", states) if store is not None else None
+    if known is not None:
+        return known
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path}\0{_content(path)}\n".encode("utf-8", "surrogateescape"))
+    if store is not None:
+        with suppress(StoreError):
+            store.remember("contents", states, digest.hexdigest())
+    return digest.hexdigest()
+
+
+def _content(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError:
+        return ""
 
 
 def tree_digest(folder: Path) -> str:

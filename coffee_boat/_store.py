@@ -109,7 +109,18 @@ class Store:
     # files and folders
 
     def path(self, kind: str, name: str) -> Path:
-        """Where an entry lies once it is published."""
+        """Where an entry lies once it is published.
+
+        Raises:
+            StoreError: the name would lead out of its kind's folder, or others may write the store.
+        """
+        if name.startswith("/") or "\0" in name or ".." in name.split("/"):
+            raise StoreError(
+                "nothing in the store can be called so",
+                value=ascii(name),
+                cause="the name leads out of the store",
+                cure="find out where it was said: a lock that was not made by a tool?",
+            )
         self._refuse_strangers()
         return self.root / kind / name
 
@@ -197,8 +208,8 @@ class Store:
         return self.path("archives", f"{archive_id}/boat-{archive_id[:12]}.tar.gz")
 
     def environment_path(self, archive: Archive) -> Path:
-        """Where an archive lies unpacked, for local[*]."""
-        return self.path("trees", archive.name)
+        """Where an archive lies unpacked, for local[*]: by all of its id, which its name is not."""
+        return self.path("trees", f"boat-{archive.id}")
 
     # what is there
 

@@ -73,8 +73,7 @@ def options(indexes: Indexes) -> list[str]:
     """What has no environment variable, and no secret in it."""
     argv = ["--no-index"] if indexes.no_index else []
     for flag, names in (("--no-binary", indexes.no_binary), ("--only-binary", indexes.only_binary)):
-        for name in names:
-            argv += [flag, name]
+        argv += [f"{flag}={name}" for name in names]
     return [*argv, "--prerelease", "allow"] if indexes.prerelease else argv
 
 

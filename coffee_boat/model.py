@@ -156,6 +156,8 @@ class Indexes(_Redacted):
     """Seconds without an answer."""
     no_binary: tuple[str, ...] = ()
     only_binary: tuple[str, ...] = ()
+    only_binary_said: tuple[str, ...] = field(default=(), compare=False)
+    """For people: where that was said."""
     prerelease: bool = False
     offline: bool = False
 
@@ -351,9 +353,7 @@ class Chunk:
     """
 
     id: str
-    """sha256 (hex) of the uncompressed tar, large contents by their own sha256
-    (build/chunks.py).
-    """
+    """sha256 (hex) of the tar's headers and of the sha256 of each content (build/chunks.py)."""
     size: int
     """Bytes, packed."""
     unpacked: int

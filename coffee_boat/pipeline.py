@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _conda, _host, driver, requirements, settings
+from coffee_boat import _builds, _conda, _host, driver, requirements, settings
 from coffee_boat._ahead import Ahead
 from coffee_boat._progress import Say
 from coffee_boat._store import Store
@@ -248,9 +248,15 @@ class Pipeline:
         """A pylock.toml, a pixi.lock or an @EXPLICIT list, taken as it is.
 
         Raises:
-            LockError: it cannot be read, or holds nothing for the executors' platform.
+            LockError: it cannot be read, holds nothing for the executors' platform, or has what
+            would be built in spite of `only_binary`.
             RequirementError: a package of it is Anaconda's, and the terms were not accepted.
         """
+        lock = self._read_lock(path)
+        _builds.refuse(lock.pins, self._settings.indexes, LockError)
+        return lock
+
+    def _read_lock(self, path: Path) -> Lock:
         if not conda_files.holds_conda(path):
             return formats.read(path, self.target)
         self._refuse_nodes_own("a lock with conda packages")

@@ -307,7 +307,7 @@ def driver_python(entries: Sequence[str], store: Store) -> str:
         [f"import site; site.addsitedir({folder!r})\n" for folder in own]
         + [f"{entry}\n" for entry in entries]
     )
-    name = f"driver-{digest_of([base, sys.version, path_file])[:24]}"
+    name = f"driver-{digest_of([base, sys.version, path_file])}"
     if not store.has("trees", name):
         with store.publish("trees", name) as folder:
             _overlay(folder, base, path_file)

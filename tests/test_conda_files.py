@@ -5,6 +5,7 @@ lists.
 from __future__ import annotations
 
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,9 @@ def test_an_explicit_list_is_read_with_what_its_channels_say(tmp_path: Path, for
         ("file:///nowhere/linux-64/numpy-2.4.6-0.conda", "no such channel"),
         ("# platform: osx-arm64\n{forge}/linux-64/numpy-2.4.6-0.conda", "another platform"),
         ("not a url", "not an @EXPLICIT list"),
+        ("{forge}/linux-64/numpy-2.4.6-0.conda#../../x", "cannot be taken|not an @EXPLICIT"),
+        ("{forge}/linux-64/numpy-2.4.6-0.conda#" + "1" * 40, "cannot be taken|not an @EXPLICIT"),
+        ("{forge}/linux-64/numpy-2.4.6-0.conda#" + "1" * 32, "another one in its channel"),
     ],
 )
 def test_a_list_that_cannot_be_taken_says_why(
@@ -316,6 +320,30 @@ def test_what_a_shortened_list_lacks_is_told(tmp_path: Path, forge: str) -> None
     )
     assert lock is not None
     assert any("libblas (of numpy)" in finding.value for finding in lock.findings)
+
+
+def test_what_a_list_does_not_fix_by_a_sha256_is_told(tmp_path: Path, forge: str) -> None:
+    lines = [
+        f"{forge}/linux-64/numpy-2.4.6-0.conda#{record('numpy', '2.4.6')['sha256']}",
+        f"{forge}/linux-64/libblas-3.9-0.conda#{'0' * 32}",
+        f"{forge}/linux-64/python-{MINOR}.4-0_cpython.conda",
+    ]
+    path = write(tmp_path, "\n".join(["@EXPLICIT", *lines]), "spec.txt")
+    lock = captain(tmp_path).add_lock(path).lock
+    assert lock is not None
+    said = [finding for finding in lock.findings if "no sha256" in finding.what]
+    assert [finding.value for finding in said] == [
+        f"spec.txt: libblas-3.9-0, python-{MINOR}.4-0_cpython"
+    ]
+    assert "--sha256" in said[0].cure
+
+
+def test_a_conda_package_of_a_lock_without_a_sha256_is_refused(tmp_path: Path) -> None:
+    text = re.sub(r"  sha256: \w+\n", "", PIXI_6)
+    assert text != PIXI_6
+    with pytest.raises(LockError, match="has no sha256") as caught:
+        captain(tmp_path).add_lock(write(tmp_path, text))
+    assert "pixi.lock" in caught.value.value
 
 
 # boat lock

@@ -169,9 +169,10 @@ def test_a_program_for_another_loader_is_refused(tmp_path: Path, loader: str, wh
 def test_what_a_program_says_of_itself_is_remembered_until_it_changes(
     store: Store, tmp_path: Path
 ) -> None:
-    (tmp_path / "bin").mkdir()
-    program = shutil.copy(interpreter.find().executable, tmp_path / f"bin/python{MINOR}")
-    fake = str(fake_python(tmp_path))
+    home = tmp_path / "home"  # the store is no part of what is copied
+    (home / "bin").mkdir(parents=True)
+    program = shutil.copy(interpreter.find().executable, home / f"bin/python{MINOR}")
+    fake = str(fake_python(home))
     first = interpreter.find(fake, store=store)
     remembered = sorted((store.root / "keys/elf").iterdir())
     assert interpreter.find(fake, store=store) == first == interpreter.find(fake)

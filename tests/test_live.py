@@ -42,9 +42,20 @@ FACTS = SparkFacts(version="4.1.0", master="spark://host:7077")
 PATCH = ConfPatch(
     "./boat-1/bin/python3.11", {"spark.archives": "a#boat-1"}, {"PYTHONNOUSERSITE": "1"}
 )
+
+
+def pinned(name: str, version: str, *, sha256: str, requires: tuple[str, ...] = ()) -> Pin:
+    file = f"{name}-{version}-py3-none-any.whl"
+    url = f"https://x.org/{file}"
+    return Pin(name, version, filename=file, url=url, sha256=sha256, requires=requires)
+
+
 LOCK = Lock(
     Target("3.11.7", glibc=(2, 28)),
-    (Pin("alpha", "1.0", sha256="a" * 64, requires=("beta",)), Pin("beta", "2.0", sha256="b" * 64)),
+    (
+        pinned("alpha", "1.0", sha256="a" * 64, requires=("beta",)),
+        pinned("beta", "2.0", sha256="b" * 64),
+    ),
 )
 
 
@@ -150,7 +161,7 @@ def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_laye
 
 def test_what_two_captains_added_at_once_is_united(store: Store) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
-    gamma, aleph = Pin("gamma", "3.0", sha256="c" * 64), Pin("aleph", "4.0", sha256="d" * 64)
+    gamma, aleph = pinned("gamma", "3.0", sha256="c" * 64), pinned("aleph", "4.0", sha256="d" * 64)
     theirs = aboard(
         lock=replace(LOCK, pins=(*LOCK.pins, gamma)),
         layers=("boat-layer-0", "boat-layer-2"),
@@ -173,7 +184,7 @@ def test_what_contradicts_is_not_united(store: Store) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
     theirs, ours = (
         aboard(
-            lock=replace(LOCK, pins=(*LOCK.pins, Pin("gamma", version, sha256=version[0] * 64))),
+            lock=replace(LOCK, pins=(*LOCK.pins, pinned("gamma", version, sha256=version[0] * 64))),
             layers=(f"boat-layer-{version[0]}",),
         )
         for version in ("3.0", "4.0")

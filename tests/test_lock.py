@@ -670,16 +670,16 @@ wheels = [
 name = "pywin32"
 version = "1"
 marker = "sys_platform == 'win32'"
-sdist = {{ url = "https://x.org/pywin32-1.tar.gz", hashes = {{ sha256 = "1" }} }}
+sdist = {{ url = "https://x.org/pywin32-1.tar.gz", hashes = {{ sha256 = "{digest}" }} }}
 [[packages]]
 name = "pyspark"
 version = "3.0.0"
-sdist = {{ url = "https://x.org/pyspark-3.0.0.tar.gz", hashes = {{ sha256 = "2" }} }}
+sdist = {{ url = "https://x.org/pyspark-3.0.0.tar.gz", hashes = {{ sha256 = "{digest}" }} }}
 """  # noqa: E501
 
 
-def other_lock(hashes: str = '{ sha256 = "abc" }') -> str:
-    return LOCK_OF_ANOTHER_TOOL.format(hashes=hashes)
+def other_lock(hashes: str = f'{{ sha256 = "{"ab" * 32}" }}') -> str:
+    return LOCK_OF_ANOTHER_TOOL.format(hashes=hashes, digest="12" * 32)
 
 
 def test_another_tools_lock_is_taken_as_it_is(tmp_path: Path) -> None:
@@ -689,7 +689,7 @@ def test_another_tools_lock_is_taken_as_it_is(tmp_path: Path) -> None:
         (
             "gamma",
             (tmp_path / "wheels/gamma-1.0-cp311-cp311-manylinux_2_17_x86_64.whl").as_uri(),
-            "abc",
+            "ab" * 32,
         )
     ]
     assert any("pyspark" in finding.what for finding in lock.findings)
@@ -699,7 +699,7 @@ def test_another_tools_lock_is_taken_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "target", "what", "named"),
     [
-        (other_lock('{ sha512 = "abc" }'), TARGET, "no sha256", "gamma 1.0"),
+        (other_lock(f'{{ sha512 = "{"ab" * 64}" }}'), TARGET, "no sha256", "gamma 1.0"),
         (other_lock("{}"), TARGET, "not a valid pylock.toml", "hash"),
         (
             other_lock(),

@@ -30,7 +30,7 @@ from typing import Any, BinaryIO, cast
 
 from coffee_boat._store import Store
 from coffee_boat._version import __version__
-from coffee_boat.build.chunks import ChunkWriter, folders_of, is_inside, is_plain
+from coffee_boat.build.chunks import ChunkWriter, folders_of, is_inside, is_plain, listing
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import SENTINEL, Archive, Chunk, Finding, Lock, Target, digest_of
 from coffee_boat.worker.prefix import settle
@@ -175,10 +175,9 @@ def unpack(archive: Archive, store: Store) -> Path:
         BuildError: the archive is damaged or was cut short.
         StoreError: it is not unpacked yet, and the store cannot be written.
     """
+    name = store.environment_path(archive).name
     records = [chunk.record for chunk in archive.chunks if chunk.record]
-    return _unpacked(
-        Path(archive.path), archive.size, archive.name, store, last=SENTINEL, records=records
-    )
+    return _unpacked(Path(archive.path), archive.size, name, store, last=SENTINEL, records=records)
 
 
 def unpack_chunk(chunk: Chunk, store: Store) -> Path:
@@ -200,7 +199,7 @@ def modules(archive: Archive, store: Store) -> frozenset[str]:
     names = (
         name.removeprefix(folder)
         for chunk in archive.chunks
-        for name in store.recall("listing", chunk.id) or {}
+        for name in listing(chunk, store)
         if name.startswith(folder)
     )
     return frozenset(name.partition("/")[0].partition(".")[0] for name in names)
@@ -325,20 +324,11 @@ def _clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Fi
     known = store.recall("clashes", archive_id)
     if known is not None:
         return tuple(Finding(**value) for value in known)
-    listings = [store.recall("listing", chunk.id) for chunk in chunks]
     found = tuple(
-        _find_clashes(
-            [
-                (chunk.label or chunk.id[:12], listing or {})
-                for chunk, listing in zip(chunks, listings, strict=True)
-            ]
-        )
+        _find_clashes([(chunk.label or chunk.id[:12], listing(chunk, store)) for chunk in chunks])
     )
-    if (
-        None not in listings
-    ):  # where nothing is known of a chunk, nothing found is not nothing to tell
-        with suppress(StoreError):
-            store.remember("clashes", archive_id, [asdict(finding) for finding in found])
+    with suppress(StoreError):
+        store.remember("clashes", archive_id, [asdict(finding) for finding in found])
     return found
 
 
@@ -361,9 +351,9 @@ def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator
 
 
 def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:
-    files = {name: label for label, listing in listings for name in listing}
-    for label, listing in listings:
-        for folder in sorted(folders_of(listing) & files.keys()):
+    files = {name: label for label, names in listings for name in names}
+    for label, names in listings:
+        for folder in sorted(folders_of(names) & files.keys()):
             cause = f"{label} has files below it, {files[folder]} has a file or a link of that name"
             raise BuildError(
                 "two packages cannot be unpacked together",

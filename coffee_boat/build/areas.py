@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from coffee_boat._store import Store
-from coffee_boat.build import libraries
+from coffee_boat.build import chunks, libraries
 from coffee_boat.errors import BuildError
 from coffee_boat.model import SENTINEL, START_FOLDER, Chunk, Finding, Target
 from coffee_boat.worker.facts import LAYERS, LIBRARY
@@ -182,14 +182,14 @@ def refuse_overlaps(
     """
     owned: dict[str, tuple[str, str]] = {}
     for chunk in owners:
-        listing: Mapping[str, str] = store.recall("listing", chunk.id) or {}
+        listing = chunks.listing(chunk, store)
         shared = (target.site_packages, "bin/", "share/", "etc/", "man/", "include/")
         whole = chunk.label.startswith(("python ", "pyspark ", "coffee_boat ")) and not chunk.record
         for name, content in listing.items():
             if whole or not name.startswith(shared):
                 owned[name] = (content, chunk.label)
     for chunk in guests:
-        for name, content in sorted((store.recall("listing", chunk.id) or {}).items()):
+        for name, content in sorted(chunks.listing(chunk, store).items()):
             if name in owned and owned[name][0] != content:
                 raise BuildError(
                     "a wheel would replace a file of the environment itself",

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat import _run
+from coffee_boat._digest import contents_digest
+from coffee_boat._store import Store
 from coffee_boat.errors import BuildError
 
 FORMAT = 2
@@ -69,11 +71,10 @@ def compile_tree(python: str, root: Path, names: Sequence[str]) -> tuple[str, ..
     return tuple(sorted(written))
 
 
-def stamp(python: str) -> list[Any]:
+def stamp(python: str, store: Store) -> list[Any]:
     """What changes when the interpreter does, for the key of a chunk that it compiled."""
     path = Path(python).resolve()
-    status = path.stat()
-    return [str(path), status.st_size, status.st_mtime_ns]
+    return [str(path), contents_digest([path], store)]
 
 
 def ask(

@@ -13,8 +13,10 @@ import os
 import stat
 import struct
 import tarfile
+import zlib
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -24,7 +26,7 @@ from isal import isal_zlib
 
 from coffee_boat._store import Store
 from coffee_boat.build import elf
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Finding, digest_of
 
 MTIME = 315532800
@@ -77,9 +79,9 @@ class ChunkWriter:
 
     The tar bytes depend on names, contents and run bits only. The gzip bytes of what is compressed
     here also depend on the version of the deflate library; a chunk's id is therefore of the
-    uncompressed bytes: sha256 of the tar, with the sha256 of its content in place of each file that
-    is copied as a deflate stream. So a large file is hashed once, for the id and for its wheel's
-    RECORD.
+    uncompressed bytes: sha256 of the tar's headers, each file's followed by the sha256 of its
+    content. So a file is hashed once, for the id, for the listing and for its wheel's RECORD; and
+    no content can be chosen that reads as another chunk's headers.
 
     Names are relative to the archive's root: no leading "./" or "/", no "..". A folder's entry is
     written before its first use, because Hadoop's own Java untar makes no parents for links. An
@@ -90,8 +92,8 @@ class ChunkWriter:
         self.files = 0
         self.unpacked = 0
         self.listing: dict[str, str] = {}
-        """Name -> fingerprint of the content (CRC-32 and length, or a link's target), to tell equal
-        files from clashing ones.
+        """Name -> sha256 of the content as RECORD writes it, or "-> " and a link's target: equal
+        for equal files only. (A CRC-32 can be forged by four bytes.)
         """
         self.machines: dict[str, str] = {}
         """What ELF files are for (platform.machine()) -> the first that is; who fills it takes out
@@ -113,11 +115,14 @@ class ChunkWriter:
         Raises:
             BuildError: the name leaves the archive's root.
         """
+        self.stored(name, data, executable=executable)
+
+    def stored(self, name: str, data: bytes, *, executable: bool = False) -> Content:
+        """As `file`; returns what RECORD has to say of it."""
         self._head(name, len(data), executable)
-        self.listing[name] = f"{isal_zlib.crc32(data):08x}:{len(data)}"
-        self._notice(name, data[:_HEAD])
         self._add(data)
         self._add(_padding(len(data)))
+        return self._known(name, hashlib.sha256(data).digest(), data[:_HEAD])
 
     def link(self, name: str, target: str) -> None:
         """A symbolic link; the target is relative to the link's folder and stays within the
@@ -138,7 +143,7 @@ class ChunkWriter:
                 cure=cure,
             )
         self._parents(name)
-        self._add(_encoded(name, tarfile.SYMTYPE, 0o777, target=target))
+        self._header(_encoded(name, tarfile.SYMTYPE, 0o777, target=target))
         self.listing[name] = f"-> {target}"
         self.files += 1
 
@@ -159,24 +164,20 @@ class ChunkWriter:
         """
         if len(raw) < _SMALL:
             data = inflate(name, raw, crc=crc, size=size)
-            self.file(name, data, executable=executable)
-            return Content.of(data)
+            return self.stored(name, data, executable=executable)
         self._head(name, size, executable)
-        self.listing[name] = f"{crc:08x}:{size}"
         self._flush()
         content, head = hashlib.sha256(), b""
         for block in _inflated(name, raw, crc=crc, size=size):
             content.update(block)
             head = head if len(head) == _HEAD else (head + block[:_HEAD])[:_HEAD]
-        self._digest.update(content.digest())
-        self._notice(name, head)
         self._member(raw, crc, size)
         self._add(_padding(size))
-        return Content(recorded_hash("sha256", content.digest()), head)
+        return self._known(name, content.digest(), head)
 
     def end(self) -> None:
         """The end of a tar: two blocks of zeros. For the last chunk of an archive only."""
-        self._add(bytes(2 * _BLOCK))
+        self._header(bytes(2 * _BLOCK))
 
     def finish(self) -> str:
         """Write what waits; returns the chunk's id. Nothing may be written afterwards."""
@@ -189,7 +190,7 @@ class ChunkWriter:
 
     def _head(self, name: str, size: int, executable: bool) -> None:
         self._parents(name)
-        self._add(_encoded(name, tarfile.REGTYPE, 0o755 if executable else 0o644, size=size))
+        self._header(_encoded(name, tarfile.REGTYPE, 0o755 if executable else 0o644, size=size))
         self.files += 1
         self.unpacked += size
 
@@ -206,7 +207,18 @@ class ChunkWriter:
         if folder and folder not in self._folders:
             self._parents(folder)
             self._folders.add(folder)
-            self._add(_encoded(folder, tarfile.DIRTYPE, 0o755))
+            self._header(_encoded(folder, tarfile.DIRTYPE, 0o755))
+
+    def _header(self, data: bytes) -> None:
+        self._digest.update(data)
+        self._add(data)
+
+    def _known(self, name: str, digest: bytes, head: bytes) -> Content:
+        self._digest.update(digest)
+        content = Content(recorded_hash("sha256", digest), head)
+        self.listing[name] = content.hash
+        self._notice(name, head)
+        return content
 
     def _add(self, data: bytes) -> None:
         self._pending.append(data)
@@ -219,7 +231,6 @@ class ChunkWriter:
             return
         data = b"".join(self._pending)
         self._pending, self._waiting = [], 0
-        self._digest.update(data)
         compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, -15)
         self._member(
             compressor.compress(data) + compressor.flush(), isal_zlib.crc32(data), len(data)
@@ -280,6 +291,47 @@ def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
     """What was noticed in packages when their chunks were made."""
     said = (one for chunk in found for one in store.recall("findings", chunk.id) or ())
     return tuple(Finding(**one) for one in said)
+
+
+def listing(chunk: Chunk, store: Store) -> Mapping[str, str]:
+    """Name -> what tells equal files from others (ChunkWriter.listing), of all files and links of a
+    chunk.
+
+    Remembered since the chunk was made. Where that was lost it is read from the chunk itself: what
+    is not known would be a check left out.
+
+    Raises:
+        BuildError: the chunk is gone or damaged.
+    """
+    known: dict[str, str] | None = store.recall("listing", chunk.id)
+    if known is None:
+        known = _read_listing(store.chunk_path(chunk))
+        with suppress(StoreError):
+            store.remember("listing", chunk.id, known)
+    return known
+
+
+def _read_listing(path: Path) -> dict[str, str]:
+    try:
+        with tarfile.open(path) as entries:
+            return {entry.name: _told(entries, entry) for entry in entries if not entry.isdir()}
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+        raise BuildError(
+            "a built file is gone or damaged",
+            value=str(path),
+            cause=str(error),
+            cure=f"rm -f {path}, and try again: it is then made anew",
+        ) from error
+
+
+def _told(entries: tarfile.TarFile, entry: tarfile.TarInfo) -> str:
+    content = None if entry.issym() else entries.extractfile(entry)
+    if content is None:
+        return f"-> {entry.linkname}"
+    digest = hashlib.sha256()
+    while block := content.read(_BATCH):
+        digest.update(block)
+    return recorded_hash("sha256", digest.digest())
 
 
 def without_bytecode(relative: str) -> bool:

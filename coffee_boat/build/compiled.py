@@ -67,7 +67,10 @@ def _chunk(
                 writer.file(name, (root / name).read_bytes())
 
     return chunks.make(
-        store, ["bytecode", bytecode.FORMAT, packed.id, label, bytecode.stamp(python)], label, fill
+        store,
+        ["bytecode", bytecode.FORMAT, packed.id, label, bytecode.stamp(python, store)],
+        label,
+        fill,
     )
 
 

@@ -100,7 +100,7 @@ def distributions(found: Iterable[Chunk], target: Target, store: Store) -> dict[
     info = re.compile(
         rf"{re.escape(target.site_packages)}([^/]+?)-[^/-]+\.(?:dist|egg)-info(?:/|$)"
     )
-    names = ((chunk, name) for chunk in found for name in store.recall("listing", chunk.id) or {})
+    names = ((chunk, name) for chunk in found for name in chunks.listing(chunk, store))
     return {_normal(match[1]): chunk.label for chunk, name in names if (match := info.match(name))}
 
 
@@ -117,7 +117,7 @@ def with_provided(lock: Lock, store: Store) -> Lock:
 
     def told(pin: CondaPin) -> CondaPin:
         chunk = recall_package(pin, lock.target, store)
-        names = sorted(store.recall("listing", chunk.id) or ()) if chunk is not None else ()
+        names = sorted(chunks.listing(chunk, store)) if chunk is not None else ()
         found = tuple(
             f"{_normal(match[1])}=={match[2]}" for name in names if (match := info.fullmatch(name))
         )
@@ -133,7 +133,7 @@ def fits_a_layer(chunk: Chunk, target: Target, store: Store) -> bool:
     """
     return all(
         name.startswith((target.site_packages, "bin/", META, RECORDS))
-        for name in store.recall("listing", chunk.id) or {}
+        for name in chunks.listing(chunk, store)
     )
 
 

@@ -381,8 +381,8 @@ class _Install:
             self._issue(place.info.filename, f"it is a link to {target!r}, out of the archive")
 
     def _put(self, writer: ChunkWriter, name: str, data: bytes, *, executable: bool) -> None:
-        writer.file(name, data, executable=executable)
-        self._row(name, Content.of(data).hash, len(data))
+        content = writer.stored(name, data, executable=executable)
+        self._row(name, content.hash, len(data))
 
     def _row(self, name: str, digest: str, size: int) -> None:
         self._rows.append((self._relative(name), digest, str(size)))

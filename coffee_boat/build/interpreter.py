@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat import _run, _trust, _uv
+from coffee_boat._digest import contents_digest, file_state
 from coffee_boat._pythons import NEWEST, OLDEST, SUPPORTED, dotted
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks, elf, libraries
@@ -143,7 +144,9 @@ def find(
     _refuse(facts, path)
     program = facts.program
     found = _binary(program, store)
-    return Interpreter(str(program), facts.version, found.machine, digest_of(_key(facts, program)))
+    return Interpreter(
+        str(program), facts.version, found.machine, digest_of(_key(facts, program, store))
+    )
 
 
 def tree(interpreter: Interpreter, store: Store) -> Path:
@@ -155,7 +158,7 @@ def tree(interpreter: Interpreter, store: Store) -> Path:
         BuildError: it cannot be copied, or the copy does not work.
         StoreError: it is not there yet, and the store cannot be written.
     """
-    name = f"python-{interpreter.key[:12]}"
+    name = f"python-{interpreter.key}"
     if not store.has("trees", name):
         with store.lock(f"tree {name}"):
             if not store.has("trees", name):
@@ -423,8 +426,7 @@ def _read(program: Path, store: Store | None) -> elf.Elf:
     """
     if store is None:
         return elf.read(program)
-    state = program.stat()
-    key = [FORMAT, str(program), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
+    key = [FORMAT, *file_state(program)]
     known: dict[str, Any] | None = store.recall("elf", key)
     if known is not None:
         return elf.Elf(
@@ -470,7 +472,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
     return found
 
 
-def _key(facts: _Facts, program: Path) -> list[Any]:
+def _key(facts: _Facts, program: Path, store: Store | None) -> list[Any]:
     # All that is copied. The loader's cache changes when the system's libraries are upgraded; the
     # tools decide bytes of the copy.
     tools = [tool for tool in (libraries.patchelf_tool(), libraries.strip_tool()) if tool]
@@ -486,7 +488,7 @@ def _key(facts: _Facts, program: Path) -> list[Any]:
         facts.build,
         facts.base,
         platform.machine(),
-        [_stamp(path) for path in (*copied, _LOADER_CACHE, *map(Path, tools))],
+        contents_digest((*copied, _LOADER_CACHE, *map(Path, tools)), store),
     ]
 
 
@@ -495,14 +497,6 @@ def _own_libraries(facts: _Facts) -> list[Path]:
     # the system's folders hold everybody's.
     wanted = f"libpython{facts.minor}*.so*" if facts.base in _SYSTEM else "*.so*"
     return sorted(Path(facts.base).glob(f"lib*/{wanted}"))
-
-
-def _stamp(path: Path) -> tuple[str, int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return str(path), 0, 0
-    return str(path), status.st_size, status.st_mtime_ns
 
 
 # the copy

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from coffee_boat._digest import contents_digest
 from coffee_boat._store import Store
 from coffee_boat.build import bytecode, chunks
 from coffee_boat.errors import BuildError
@@ -122,13 +123,13 @@ class _Package:
             name for name in names if _belongs(name, self.name) and (self.root / name).is_file()
         )
 
-    def stamp(self) -> list[object]:
-        """What changes when the package does. Nothing is read for it: sizes and times tell."""
+    def stamp(self, store: Store) -> list[object]:
+        """What changes when the package does."""
         places = [self.root] if self.zipped else [self.root / name for name in self._names()]
         return [
             str(self.root),
             self.distribution is not None,
-            [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in places],
+            contents_digest(places, store),
         ]
 
 
@@ -176,7 +177,7 @@ def chunk(target: Target, store: Store, *, python: str | None = None) -> Chunk:
             chunks.fill_from_tree(writer, root, keep=bool)
 
     return chunks.make(
-        store, _key(packages, target, compiler), f"pyspark {_version(packages[0])}", fill
+        store, _key(packages, target, compiler, store), f"pyspark {_version(packages[0])}", fill
     )
 
 
@@ -186,7 +187,7 @@ def recall(target: Target, store: Store, *, python: str | None = None) -> Chunk 
     Raises:
         BuildError: the driver lacks pyspark or py4j.
     """
-    return chunks.recall(store, _key(_packages(), target, python or _own(target)))
+    return chunks.recall(store, _key(_packages(), target, python or _own(target), store))
 
 
 def _packages() -> list[_Package]:
@@ -359,12 +360,14 @@ def _own(target: Target) -> str | None:
     )
 
 
-def _key(packages: list[_Package], target: Target, compiler: str | None) -> list[object]:
+def _key(
+    packages: list[_Package], target: Target, compiler: str | None, store: Store
+) -> list[object]:
     return [
         "pyspark",
         FORMAT,
         bytecode.FORMAT,
         target.minor,
-        [package.stamp() for package in packages],
-        bytecode.stamp(compiler) if compiler else None,
+        [package.stamp(store) for package in packages],
+        bytecode.stamp(compiler, store) if compiler else None,
     ]

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from coffee_boat import _host, _limits, _uv
+from coffee_boat import _builds, _grammar, _host, _limits, _uv
 from coffee_boat._credentials import git_environment
 from coffee_boat._digest import copy_tree, file_digest, tree_digest
 from coffee_boat._files import local_path
@@ -67,6 +67,7 @@ class Builder:
             BuildError: it cannot be fetched or built, changed since it was locked, or is not pure
                 and the target is another platform.
         """
+        _builds.refuse([pin], self.indexes, BuildError)
         path = built(pin, self.target, self.store)
         if path is None:
             with self.store.lock(f"build {_key(pin, self.target)}"):
@@ -91,13 +92,13 @@ class Builder:
     def _source(self, pin: Pin, folder: Path) -> Path:
         """The project folder or the source distribution, a copy of our own."""
         if pin.kind == "vcs":
-            return self._checkout(pin, folder / "checkout") / pin.subdirectory
+            return _inside(pin, self._checkout(pin, folder / "checkout"))
         if pin.kind == "directory":
-            return _copied(pin, folder) / pin.subdirectory
+            return _inside(pin, _copied(pin, folder))
         archive = self._archive(pin, folder / Path(pin.filename or "source.tar.gz").name)
         _check(pin, archive)
         return (
-            _unpacked(pin, archive, folder / "unpacked") / pin.subdirectory
+            _inside(pin, _unpacked(pin, archive, folder / "unpacked"))
             if pin.subdirectory
             else archive
         )
@@ -118,16 +119,18 @@ class Builder:
                 value=pin.url,
                 cure="use git, or give a source archive or a wheel",
             )
+        _grammar.checked(pin, "the lock")  # what git is told below are no options of its
         if self.indexes.offline and not url.startswith("file:"):
             raise offline([pin])
         # a clone brings all tags, which a commit alone would not: versions are read from them
-        self._git(pin, "clone", "--quiet", "--no-checkout", "--filter=blob:none", url, str(folder))
+        self._git(
+            pin, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", url, str(folder)
+        )
         inside = ("-C", str(folder))
         if self._ran_git(pin, *inside, "cat-file", "-e", f"{pin.commit}^{{commit}}").code:
-            self._git(
-                pin, *inside, "fetch", "--quiet", "origin", pin.commit
-            )  # of no branch and no tag: a pull request
-        self._git(pin, *inside, "checkout", "--quiet", "--detach", pin.commit)
+            # of no branch and no tag: a pull request
+            self._git(pin, *inside, "fetch", "--quiet", "--", "origin", pin.commit)
+        self._git(pin, *inside, "checkout", "--quiet", "--detach", pin.commit, "--")
         self._git(pin, *inside, "submodule", "update", "--quiet", "--init", "--recursive")
         return folder
 
@@ -165,12 +168,12 @@ class Builder:
             _uv.binary(),
             "build",
             "--wheel",
-            str(source),
-            "--out-dir",
-            str(out),
-            "--python",
-            self.python,
+            f"--out-dir={out}",
+            f"--python={self.python}",
             *(["--no-index"] if self.indexes.no_index else []),
+            *_builds.options(self.indexes),
+            "--",
+            str(source),
         ]
         # a copy may have lost the tags that its version is read from
         version = (
@@ -241,6 +244,19 @@ def offline(pins: list[Pin]) -> BuildError:
 
 def _key(pin: Pin, target: Target) -> list[object]:
     return [_LAYOUT, pin.identity, pin.subdirectory, target.minor, target.architecture]
+
+
+def _inside(pin: Pin, project: Path) -> Path:
+    """The folder of a project that is built; a link in a repository may lead out of it."""
+    found = (project / pin.subdirectory).resolve()
+    if _grammar.folder_fault(pin.subdirectory) or not found.is_relative_to(project.resolve()):
+        raise BuildError(
+            "a subdirectory leads out of its project",
+            value=f"{pin.name}: {_grammar.shown(pin.subdirectory)}",
+            cause="it is absolute, has .. in it, or is a link to somewhere else",
+            cure="name the folder in the project that has its pyproject.toml",
+        )
+    return found
 
 
 def _copied(pin: Pin, folder: Path) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat import _uv
+from coffee_boat import _builds, _uv
 from coffee_boat._files import local_path
 from coffee_boat._store import Store
 from coffee_boat.build import members
@@ -61,9 +61,10 @@ def fetch(
         Normalized name -> path, sorted by name.
 
     Raises:
-        BuildError: a file cannot be fetched, does not match the lock, cannot be built, or is not
-            here while offline.
+        BuildError: a file cannot be fetched, does not match the lock, cannot be built or may not
+            be (`only_binary`), or is not here while offline.
     """
+    _builds.refuse(lock.pins, indexes, BuildError)
     urls = (*_uv.index_urls(indexes), *credentials)
     downloads = Downloads(indexes, urls)
     builder = Builder(lock.target, indexes, python, store, downloads, urls, say)

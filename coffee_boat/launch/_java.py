@@ -77,7 +77,7 @@ def _bundled_java() -> Path:
 def _shim(java: Path, store: Store) -> Path:
     """A JAVA_HOME in the store whose bin/java starts `java`."""
     script = _SHIM.format(java=shlex.quote(str(java)))
-    name = f"java-{digest_of(script)[:12]}"
+    name = f"java-{digest_of(script)}"
     if not store.has("trees", name):
         with store.publish("trees", name) as home:
             (home / "bin").mkdir(parents=True)

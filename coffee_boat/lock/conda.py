@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat import _conda
+from coffee_boat import _conda, _grammar
 from coffee_boat._conda import Channel, Configuration
+from coffee_boat._digest import file_state
 from coffee_boat._run import redact
 from coffee_boat._store import Store
 from coffee_boat.errors import LockError, StoreError
@@ -345,7 +346,10 @@ def _recall(store: Store, key: Mapping[str, Any], wish: Wish) -> _Known | None:
     value = store.recall("conda-lock", key)
     if value is None:
         return None
-    pins = tuple(pin_of(said) for said in value["pins"])
+    try:
+        pins = tuple(_grammar.checked_conda(pin_of(said), "the store") for said in value["pins"])
+    except (LockError, LookupError, TypeError, ValueError):  # not what we wrote: it is asked anew
+        return None
     exact = all(
         wish.preferred.get(pin.name, "") in (value["preferred"].get(pin.name, ""), pin.version)
         for pin in pins
@@ -396,14 +400,11 @@ def _ask(
 
 
 def _listing(channel: Channel) -> list[list[object]]:
-    """What a channel that is a folder lists, as far as dates and sizes tell."""
+    """What a channel that is a folder lists, as far as can be told without reading it."""
     if not channel.url.startswith("file:"):
         return []
     folder = Path(unquote(urlsplit(channel.url).path))
-    return [
-        [path.parent.name, path.stat().st_size, path.stat().st_mtime_ns]
-        for path in sorted(folder.glob("*/repodata.json"))
-    ]
+    return [file_state(path) for path in sorted(folder.glob("*/repodata.json"))]
 
 
 # asking rattler
@@ -600,7 +601,7 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
         "channel": channel.public if channel else _conda.without_secrets(lies_in),
     }
     name = record.name.normalized
-    return CondaPin(
+    pin = CondaPin(
         name=name,
         version=str(record.version),
         build=str(record.build),
@@ -624,6 +625,7 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
         ),
         record=json.dumps(public, sort_keys=True),
     )
+    return _grammar.checked_conda(pin, f"the list of {pin.channel}")
 
 
 def python_of(pins: Iterable[CondaPin]) -> CondaPin:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
 
-from coffee_boat import _conda, _limits, _quoting
+from coffee_boat import _conda, _grammar, _limits, _quoting
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._credentials import without_credentials
 from coffee_boat._digest import file_digest, tree_digest
@@ -178,6 +178,15 @@ def _lock(found: Iterable[CondaPin], pip: Iterable[Pin], target: Target, path: P
     needed = {name for pin in pins for name in pin.requires}
     both: list[CondaPin | Pin] = [*pins, *wheels]
     dropped = [pin for pin in both if pin.name in spark.DRIVERS_OWN]
+    for pin in pins:
+        _grammar.checked_conda(pin, path.name)
+        if not pin.sha256:
+            raise LockError(
+                "a file of the lock has no sha256",
+                value=f"{pin.name} {pin.version} in {path.name}",
+                cause="what is not hashed cannot be checked; an md5 can be forged",
+                cure="take it from a channel that lists sha256, and make the lock again",
+            )
     made = Lock(
         replace(target, python=conda.python_of(pins).version) if pins else target,
         tuple(sorted((pin for pin in wheels if pin not in dropped), key=lambda pin: pin.name)),
@@ -257,21 +266,31 @@ def _pin(package: Any, path: Path) -> Pin:
     location = str(package.location)
     common: dict[str, Any] = {
         "name": _normalized(package.name),
-        "version": str(package.version),
+        "version": str(package.version).replace("<dynamic>", ""),  # of a folder: its build tells
         "requires": _requires(package),
     }
+    where = f"{package.name} {package.version}"
     if location.startswith("git+"):
+        if fault := _grammar.vcs_fault(location):
+            raise _grammar.refused(where, path.name, location, fault)
         url, commit = urldefrag(location)
-        return Pin(**common, kind="vcs", url=without_credentials(url), commit=commit, direct=True)
-    url, fragment = urldefrag(
-        location if "://" in location else (path.parent / location).resolve().as_uri()
-    )
+        return _grammar.checked(
+            Pin(**common, kind="vcs", url=without_credentials(url), commit=commit, direct=True),
+            path.name,
+        )
+    is_url = "://" in location or location.startswith("file:")
+    if fault := _location_fault(location, is_url=is_url):
+        raise _grammar.refused(where, path.name, location, fault)
+    url, fragment = urldefrag(location if is_url else (path.parent / location).resolve().as_uri())
     place = local_path_or_none(url)
     if place is not None and place.is_dir():
-        return Pin(**common, kind="directory", url=url, sha256=tree_digest(place), direct=True)
+        return _grammar.checked(
+            Pin(**common, kind="directory", url=url, sha256=tree_digest(place), direct=True),
+            path.name,
+        )
     sha256 = (
         _sha256(package)
-        or parse_qs(fragment).get("sha256", [""])[0]
+        or parse_qs(fragment).get("sha256", [""])[0].lower()
         or (file_digest(place) if place is not None and place.is_file() else "")
     )
     filename = unquote(urlsplit(url).path).rpartition("/")[2]
@@ -282,13 +301,20 @@ def _pin(package: Any, path: Path) -> Pin:
             cause="what is not hashed cannot be checked",
             cure=_AGAIN,
         )
-    return Pin(
+    pin = Pin(
         **common,
         kind="wheel" if filename.endswith(".whl") else "sdist",
         filename=filename,
         url=without_credentials(url),
         sha256=sha256,
     )
+    return _grammar.checked(pin, path.name)
+
+
+def _location_fault(location: str, *, is_url: bool) -> str:
+    if is_url:
+        return _grammar.url_fault(location, _grammar.FILES)
+    return "" if location.isprintable() else "a path has no control characters"
 
 
 def _sha256(package: Any) -> str:
@@ -359,7 +385,7 @@ def _read_explicit(
         target,
         path,
     )
-    return replace(made, findings=(*made.findings, *_lacking(made, path)))
+    return replace(made, findings=(*made.findings, *_lacking(made, path), *_unfixed(urls, path)))
 
 
 async def _listed(
@@ -401,9 +427,13 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
             cause="it was taken away, or the URL is wrong",
             cure="make the list again",
         )
-    said = fragment.removeprefix("sha256:").removeprefix("sha256=").lower()
+    said = _said(fragment)
+    if said and not any(_grammar.is_digest(said, kind) for kind in ("sha256", "md5")):
+        raise _grammar.refused(
+            shown, path.name, f"#{fragment}", "a hash is 64 (sha256) or 32 (md5) hex digits"
+        )
     own = {digest.hex() for digest in (record.sha256, record.md5) if digest}
-    if said and own and said not in own and (len(said) != 32 or record.md5):
+    if said and said not in own:
         raise LockError(
             "a file of the lock is another one in its channel",
             value=f"{shown} in {path.name}",
@@ -411,6 +441,29 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
             cure="find out who replaced it",
         )
     return record
+
+
+def _said(fragment: str) -> str:
+    """The digest behind a URL of a list, as conda, mamba and pixi write it."""
+    for kind in ("sha256:", "sha256=", "md5:", "md5="):
+        fragment = fragment.removeprefix(kind)
+    return fragment.lower()
+
+
+def _unfixed(urls: Sequence[str], path: Path) -> tuple[Finding, ...]:
+    """Files of a list that it does not fix by a sha256: their channels say what they are."""
+    loose = [_file(url) for url in urls if not _grammar.is_digest(_said(urldefrag(url).fragment))]
+    if not loose:
+        return ()
+    return (
+        Finding(
+            "a list has no sha256 of some of its files: what their channels list today is taken",
+            f"{path.name}: {', '.join(loose[:3])}"
+            + (f" + {len(loose) - 3} others" if len(loose) > 3 else ""),
+            cause="a channel may replace a file; an md5 is compared, and can be forged",
+            cure="make the list with `conda list --explicit --sha256`",
+        ),
+    )
 
 
 def _lacking(lock: Lock, path: Path) -> tuple[Finding, ...]:

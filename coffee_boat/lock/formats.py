@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat import _limits, _parse, _quoting
+from coffee_boat import _grammar, _limits, _parse, _quoting
 from coffee_boat._credentials import without_credentials, without_query
 from coffee_boat._digest import tree_digest
 from coffee_boat._files import local_path
@@ -128,6 +128,7 @@ def pins_of(
 
     try:
         pylock = Pylock.from_dict(document)
+        _check_names(pylock, name)
         surroundings: Any = environment(target)
         chosen = list(pylock.select(environment=surroundings, tags=tags(target), extras=extras))
     except PylockValidationError as error:
@@ -142,7 +143,7 @@ def pins_of(
         for dependency in package.dependencies or ()
     }
     pins = (
-        _pin(package, source, base, asked_for=package.name not in needed)
+        _pin(package, source, base, name, asked_for=package.name not in needed)
         for package, source in chosen
     )
     return tuple(sorted((_checked(pin, target, name) for pin in pins), key=lambda pin: pin.name))
@@ -167,10 +168,12 @@ def _content(source: str | Path) -> tuple[str, str, Path]:
 # reading
 
 
-def _pin(package: Package, source: Source, base: Path, *, asked_for: bool) -> Pin:
+def _pin(package: Package, source: Source, base: Path, name: str, *, asked_for: bool) -> Pin:
     from packaging.pylock import PackageArchive, PackageDirectory, PackageVcs
 
-    ours: Mapping[str, Any] = (package.tool or {}).get("coffee_boat", {})
+    _check_source(package, source, name)
+    said = (package.tool or {}).get("coffee_boat")
+    ours: Mapping[str, Any] = said if isinstance(said, Mapping) else {}
     common: dict[str, Any] = {
         "name": package.name,
         "version": str(package.version or ""),
@@ -186,11 +189,47 @@ def _pin(package: Package, source: Source, base: Path, *, asked_for: bool) -> Pi
     common |= {
         "url": _url(source.url, source.path, base),
         "size": source.size,
-        "sha256": source.hashes.get("sha256", ""),
+        "sha256": source.hashes.get("sha256", "").lower(),
     }
     if isinstance(source, PackageArchive):
         return _archive_pin(source, common)
     return Pin(**common, kind=_kind(source.filename), filename=source.filename)
+
+
+def _check_names(pylock: Pylock, name: str) -> None:
+    """Refuse file names that are none, also of wheels for others: errors quote them."""
+    for package in pylock.packages:
+        for wheel in package.wheels or ():
+            if fault := _grammar.file_name_fault(wheel.filename):
+                label = f"{package.name} {package.version or ''}".rstrip()
+                raise _grammar.refused(label, name, f"file {wheel.filename!r}", fault)
+
+
+def _check_source(package: Package, source: Source, name: str) -> None:
+    """Refuse what must not even be looked at: what a URL or a path says is a part of what follows.
+
+    Raises:
+        LockError: a URL, a path, a hash or a file name is none.
+    """
+    from packaging.pylock import PackageDirectory, PackageVcs
+
+    where = f"{package.name} {package.version or ''}".rstrip()
+    kind = source.type if isinstance(source, PackageVcs) else ""
+    url = None if isinstance(source, PackageDirectory) else source.url
+    if kind not in ("", "git"):
+        raise _grammar.refused(where, name, kind, _grammar.vcs_fault(kind))
+    if url:
+        bare, schemes = (url.removeprefix("git+"), _grammar.GIT) if kind else (url, _grammar.FILES)
+        if fault := _grammar.url_fault(bare, schemes):
+            raise _grammar.refused(where, name, url, fault)
+    elif source.path and not source.path.isprintable():
+        raise _grammar.refused(where, name, source.path, "a path has no control characters")
+    folder: str = getattr(source, "subdirectory", None) or ""
+    if fault := _grammar.folder_fault(folder):
+        raise _grammar.refused(where, name, folder, fault)
+    for kind, digest in (getattr(source, "hashes", None) or {}).items():
+        if fault := _grammar.hash_fault(kind, digest.lower()):
+            raise _grammar.refused(where, name, f"{kind} {digest!r}", fault)
 
 
 def _vcs_pin(source: PackageVcs, base: Path, common: dict[str, Any]) -> Pin:
@@ -200,7 +239,7 @@ def _vcs_pin(source: PackageVcs, base: Path, common: dict[str, Any]) -> Pin:
         kind="vcs",
         direct=True,
         url=f"{source.type}+{url.removeprefix(source.type + '+')}",
-        commit=source.commit_id,
+        commit=source.commit_id.lower(),
         subdirectory=source.subdirectory or "",
     )
 
@@ -295,6 +334,7 @@ def _checked(pin: Pin, target: Target, name: str) -> Pin:
             cause="what is not hashed cannot be checked",
             cure=_AGAIN,
         )
+    _grammar.checked(pin, name)
     if pin.kind != "wheel" or not pin.direct:
         return pin
     try:

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from coffee_boat import _limits, _parse, _uv
+from coffee_boat import _builds, _limits, _parse, _uv
 from coffee_boat._credentials import git_environment, without_credentials
-from coffee_boat._digest import copy_tree, file_digest, tree_digest
+from coffee_boat._digest import copy_tree, file_digest, file_state, tree_digest
 from coffee_boat._files import local_path_or_none
 from coffee_boat._run import Ran, redact, run
 from coffee_boat._store import Store
@@ -76,7 +76,7 @@ def resolve(
 
     Raises:
         LockError: no set of versions serves all requirements, an index cannot be reached, a source
-            distribution cannot say what it needs.
+            distribution cannot say what it needs, or may not be asked (`only_binary`).
         StoreError: nothing is known, and the store cannot be written.
     """
     request = _Request(
@@ -93,6 +93,8 @@ def resolve(
     )
     if not manifest.requirements:
         return Lock(target)
+    named = (*manifest.requirements, *manifest.constraints)
+    _builds.refuse_wanted((replace(r, url=_location(r)) for r in named), indexes, LockError)
     key = request.key()
     known = _recall(store, key, request)
     if known is not None and known.stands(max_age):
@@ -190,8 +192,10 @@ class _Known:
 
 def _recall(store: Store, key: Mapping[str, Any], request: _Request) -> _Known | None:
     value = store.recall("lock", key)
-    lock = None if value is None else _remembered(value["pylock"], request)
-    if value is None or lock is None or any(map(_has_changed, lock.pins)):
+    if not isinstance(value, dict) or not {"pylock", "made", "preferred", "findings"} <= {*value}:
+        return None  # not there, or not what we wrote
+    lock = _remembered(value["pylock"], request)
+    if lock is None or any(map(_has_changed, lock.pins)):
         return None
     changed = _other_preferences(value["preferred"], lock, request)
     if changed.intersection(
@@ -382,7 +386,7 @@ class _Desk:
             _uv.binary(),
             "pip",
             "compile",
-            "-",
+            "-",  # the requirements come by stdin
             *self._options(),
             *self._lines("--constraints", limits),
             *self._lines("--overrides", overrides),
@@ -433,12 +437,17 @@ class _Desk:
             "--output-file",
             str(self.output),
             "--no-header",
-            "--python-version",
-            request.target.python,
-            "--python",
-            request.python,
+            f"--python-version={request.target.python}",
+            f"--python={request.python}",
         ]
-        return [*argv, *_platform_option(request.target), *_uv.options(request.indexes)]
+        # uv lets a folder that is a source of another one be built as an editable install in spite
+        # of --only-binary
+        own = [
+            f"--no-sources-package={name}"
+            for name in request.indexes.only_binary
+            if name != _builds.ALL
+        ]
+        return [*argv, *_platform_option(request.target), *_uv.options(request.indexes), *own]
 
     def _lines(self, option: str, lines: Sequence[str]) -> list[str]:
         """An option whose value is a requirements file, after the user's own files: an option hides
@@ -449,11 +458,7 @@ class _Desk:
             return []
         path = self._folder / f"{option.strip('-')}.txt"
         path.write_text("\n".join(lines) + "\n", "utf-8")
-        return [
-            word
-            for name in (*os.environ.get(variable, "").split(), str(path))
-            for word in (option, name)
-        ]
+        return [f"{option}={name}" for name in (*os.environ.get(variable, "").split(), str(path))]
 
     def _environment(self) -> dict[str, str | None]:
         indexes = self._request.indexes
@@ -809,7 +814,7 @@ def _listing(place: str) -> str:
     if folder is None or not folder.exists():
         return ""
     files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
-    return digest_of([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files])
+    return digest_of([file_state(path) for path in files])
 
 
 def _described(indexes: Indexes) -> dict[str, Any]:

@@ -532,6 +532,10 @@ def _with_options(indexes: Indexes, options: argparse.Namespace, line: _Line) ->
         trusted_hosts=_united(indexes.trusted_hosts, options.trusted_host),
         no_binary=_names(indexes.no_binary, options.no_binary),
         only_binary=_names(indexes.only_binary, options.only_binary),
+        only_binary_said=_united(
+            indexes.only_binary_said,
+            [f"{line.origin}: --only-binary"] if options.only_binary else None,
+        ),
         prerelease=indexes.prerelease or options.pre,
     )
     for name in ("extra_index_urls", "find_links", "trusted_hosts", "no_binary", "only_binary"):

@@ -20,6 +20,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from coffee_boat import _grammar
 from coffee_boat._run import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Requirement
@@ -356,6 +357,14 @@ def _from_vcs(source: _Source) -> Requirement:
             cause="a token goes before the host",
             cure="write it like git+https://token@host/name.git@revision, or put it into ~/.netrc",
         )
+    _check_parts(source, url, _grammar.vcs_fault(urlsplit(url)._replace(fragment="").geturl()))
+    path, at, revision = urlsplit(url).path.rpartition("@")
+    if at and path and (fault := _grammar.revision_fault(unquote(revision))):
+        raise source.refuse(
+            "the revision of a repository cannot be read",
+            cause=fault,
+            cure="write it like git+https://host/name.git@v1.2",
+        )
     source, name = _with_egg(source, fragment)
     return _made(source, url, name=name)
 
@@ -374,6 +383,7 @@ def _from_web(source: _Source) -> Requirement:
             "an address points to neither a wheel nor a source archive",
             cure=redact(hints.cure_of_page(urlsplit(url)._replace(fragment="").geturl())),
         )
+    _check_parts(source, url, _grammar.url_fault(url, ("https", "http")))
     hashes = tuple(
         checked_hash(f"{kind}:{digest}") for kind in _HASHES for digest in fragment.get(kind, ())
     )
@@ -419,6 +429,18 @@ def _check_url(source: _Source) -> None:
             cause=str(error),
             cure="write it like https://host/path/name-1.0-py3-none-any.whl",
         ) from error
+
+
+def _check_parts(source: _Source, url: str, fault: str) -> None:
+    """Refuse a URL that breaks its grammar, and a #subdirectory= that lies outside."""
+    folders = parse_qs(urlsplit(url).fragment).get("subdirectory", ())
+    fault = fault or next(filter(None, map(_grammar.folder_fault, folders)), "")
+    if fault:
+        raise source.refuse(
+            "an address cannot be read",
+            cause=fault,
+            cure="write it like git+https://host/name.git@v1#subdirectory=folder",
+        )
 
 
 def _without_egg(source: _Source) -> tuple[str, dict[str, list[str]]]:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from coffee_boat import _grammar
 from coffee_boat._credentials import without_query
 from coffee_boat._store import Store
 from coffee_boat.errors import LaunchError
@@ -111,6 +112,7 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | 
 
     Raises:
         LaunchError: it is one of ours, and the store does not know its lock.
+        LockError: what the store knows of it is no lock.
     """
     digest = conf.get(LOCK)
     if not digest:
@@ -196,10 +198,12 @@ def _target(value: Mapping[str, Any]) -> Target:
 
 
 def _pin(value: Mapping[str, Any]) -> Pin:
-    return Pin(**{**value, "requires": tuple(value["requires"])})
+    pin = Pin(**{**value, "requires": tuple(value["requires"])})
+    return _grammar.checked(pin, "the store's note on the session")
 
 
 def _conda_pin(value: Mapping[str, Any]) -> CondaPin:
-    return CondaPin(
+    pin = CondaPin(
         **{**value, "requires": tuple(value["requires"]), "provides": tuple(value["provides"])}
     )
+    return _grammar.checked_conda(pin, "the store's note on the session")

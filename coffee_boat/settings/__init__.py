@@ -96,6 +96,7 @@ def load(
         Names the place and the key.
     """
     from coffee_boat.settings import keys, sources
+    from coffee_boat.settings.values import Said
 
     environ = os.environ if environ is None else environ
     places, findings = sources.all_of(
@@ -106,6 +107,9 @@ def load(
         for key in source.values:
             if key not in values:
                 values[key] = keys.convert(key, source, findings, environ)
+    if values.get("only_binary"):
+        source = next(source for source in places if "only_binary" in source.values)
+        values["only_binary_said"] = (Said("only_binary", None, source, []).place,)
     index_keys = {part.name for part in fields(Indexes)}
     indexes = Indexes(**{key: value for key, value in values.items() if key in index_keys})
     return Settings(

@@ -159,6 +159,21 @@ def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
             textual=True,
             places={"offline": "UV_OFFLINE"},
         )
+    said = uvconf.builds_said(environ, folder, toml)
+    by_pip = pipconf.read(environ) if said else {}
+    for key in said.keys() & by_pip.keys():  # each of the two tools keeps its promise
+        names, place = said[key]
+        said[key] = (
+            [*names, *by_pip[key][0].replace(",", " ").split()],
+            f"{place}, {by_pip[key][1]}",
+        )
+    if said:
+        yield Source(
+            "uv's configuration",
+            folder,
+            {key: names for key, (names, _) in said.items()},
+            places={key: place for key, (_, place) in said.items()},
+        )
 
 
 def _pip(environ: Mapping[str, str], folder: Path, findings: list[Finding]) -> Source:

@@ -16,6 +16,12 @@ from typing import Any
 from coffee_boat import _home
 
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+_BUILDS = {
+    "only_binary": ("no-build", "no-build-package", "only-binary"),
+    "no_binary": ("no-binary", "no-binary-package", "no-binary"),
+}
+"""Our key -> uv's words: the flag, the list of names, and the list in [tool.uv.pip]."""
+_YES = {"1", "y", "yes", "t", "true", "on"}
 _INDEX_KEYS = ("index", "index-url", "extra-index-url", "no-index")
 
 
@@ -31,6 +37,51 @@ def find_links_said(
 ) -> str:
     """Where uv is told which folders of wheels to use; empty if nowhere."""
     return _said(environ, folder, toml, ("UV_FIND_LINKS",), ("find-links",))
+
+
+def builds_said(
+    environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]
+) -> dict[str, tuple[list[str], str]]:
+    """What uv is told of building: `only_binary` and `no_binary` -> names as pip has them, and
+    where that was said.
+
+    The variables beat the files; of both, all that is said holds, as with uv.
+    """
+    found: dict[str, tuple[list[str], str]] = {}
+    for key, words in _BUILDS.items():
+        said = [*_of_variables(environ, words), *_of_files(words, environ, folder, toml)]
+        if said:
+            names = [name for names, _ in said for name in names]
+            found[key] = list(dict.fromkeys(names)), ", ".join(place for _, place in said)
+    return found
+
+
+def _of_variables(
+    environ: Mapping[str, str], words: tuple[str, ...]
+) -> Iterator[tuple[list[str], str]]:
+    flag, names = (f"UV_{word.upper().replace('-', '_')}" for word in words[:2])
+    if environ.get(flag, "").lower() in _YES:
+        yield [":all:"], flag
+    if listed := environ.get(names, "").replace(",", " ").split():
+        yield listed, names
+
+
+def _of_files(
+    words: tuple[str, ...],
+    environ: Mapping[str, str],
+    folder: Path,
+    toml: Callable[[Path], dict[str, Any]],
+) -> Iterator[tuple[list[str], str]]:
+    flag, names, listed = words
+    for path, table in _tables(environ, folder, toml):
+        pip = table.get("pip", {})
+        for settings, where in ((table, ""), (pip if isinstance(pip, dict) else {}, "pip.")):
+            for key in dict.fromkeys((flag, names, listed)):
+                value = settings.get(key)
+                if value is True:
+                    yield [":all:"], f"{path}: {where}{key}"
+                elif isinstance(value, list) and value:
+                    yield [str(name) for name in value], f"{path}: {where}{key}"
 
 
 def _said(

@@ -143,7 +143,7 @@ def names(said: Said) -> tuple[str, ...]:
     """Normalized names, as pip's --no-binary takes them: :all: for every package, :none: to begin
     anew.
     """
-    from packaging.utils import canonicalize_name
+    from packaging.utils import canonicalize_name, is_normalized_name
 
     listed = texts(
         replace(said, value=said.value.replace(",", " "))
@@ -153,6 +153,14 @@ def names(said: Said) -> tuple[str, ...]:
     after_none = (
         listed[len(listed) - listed[::-1].index(":none:") :] if ":none:" in listed else listed
     )
+    for name in after_none:
+        if name != ":all:" and not is_normalized_name(canonicalize_name(name)):
+            raise said.error(
+                "a name of a package cannot be read",
+                value=name,
+                cause="names have letters, digits, and -_. between them",
+                cure='write names, or ":all:"',
+            )
     return tuple(
         name if name.startswith(":") else str(canonicalize_name(name)) for name in after_none
     )
