@@ -11,7 +11,6 @@ import hashlib
 import os
 import stat
 import struct
-import sys
 import tarfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator

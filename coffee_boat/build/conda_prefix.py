@@ -9,24 +9,29 @@ wrote into (rattler compares every file with the package's own hashes, and unpac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from coffee_boat import _conda
+from coffee_boat import _conda, _limits
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._digest import file_digest
 from coffee_boat._files import local_path_or_none
 from coffee_boat._progress import Say
 from coffee_boat._run import redact
+from coffee_boat._sizes import human_bytes
 from coffee_boat._store import Store
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import CondaPin
 
 _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
+_EVERY = 0.5
+"""Seconds between two looks at what was written."""
 _NO_NETWORK = (
     "error sending request",
     "dns error",
@@ -102,7 +107,71 @@ def installed(
     with store.scratch() as prefix:
         say(f"installing {len(pins)} conda packages")
         _install(pins, prefix, store, source)
-        yield {pin.name: _read(pin, listed) for pin, listed in _listed(pins, prefix)}
+        packages = {pin.name: _read(pin, listed) for pin, listed in _listed(pins, prefix)}
+        for package in packages.values():
+            _check_size(package)
+        yield packages
+
+
+def _check_size(package: Installed) -> None:
+    """Each file is read whole, and a kilobyte of a package may have become gigabytes."""
+    size, most = package.pin.size, _limits.unpacked(package.pin.size or 0)
+    found = sum(file.source.lstat().st_size for file in package.paths)
+    if found > most:
+        raise _too_large(f"{package.pin.filename}: {human_bytes(found)}", size, most)
+
+
+def _too_large(found: str, packed: int | None, most: int) -> BuildError:
+    return BuildError(
+        "conda packages become larger than their size allows",
+        value=f"{found}, of {packed or 0:,} bytes as they are fetched",
+        cause=(
+            f"at most {human_bytes(most)} are taken ({human_bytes(_limits.UNPACKED_FREE)}, or"
+            f" {_limits.UNPACKED} times the size that the lock says); one may be damaged, or its"
+            " server does not stop"
+        ),
+        cure="leave it out; if it is right, lock again, so that its size is known",
+    )
+
+
+async def bounded(work: Awaitable[object], folder: Path, most: int) -> None:
+    """Wait for what writes below a folder; it is cancelled when that is more than `most` bytes.
+
+    How much of the disk is free is looked at first, which is cheap; only then at files.
+
+    Raises:
+        TooMuch: it was cancelled.
+    """
+    import asyncio
+
+    started, before = time.time() - 1, _free(folder)
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_EVERY))[0]:
+            if before - _free(folder) > most and (found := _written(folder, started)) > most:
+                raise _limits.TooMuch(human_bytes(found))
+        task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+def _free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _written(folder: Path, since: float) -> int:
+    """Bytes on disk of files that were written since; links to one file count once."""
+    found: dict[tuple[int, int], int] = {}
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            said = path.lstat()
+            if said.st_ctime >= since:
+                found[said.st_dev, said.st_ino] = said.st_blocks * 512
+    return sum(found.values())
 
 
 def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
@@ -145,7 +214,7 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
         cache = PackageCache.new_layered(
             [_conda.cache(store, "pkgs")], validation_mode=ValidationMode.full()
         )
-        await rattler.install(
+        work = rattler.install(
             records,
             target_prefix=prefix,
             package_cache=cache,
@@ -154,9 +223,17 @@ def _install(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Sourc
             execute_link_scripts=False,
             show_progress=False,
         )
+        await bounded(work, _conda.cache(store, "pkgs"), most)
 
+    # of a package whose size nobody tells, as of any other file
+    sizes = [_limits.DOWNLOAD // _limits.UNPACKED if pin.size is None else pin.size for pin in pins]
+    most = _limits.unpacked(sum(sizes))
+    _conda.cache(store, "pkgs").mkdir(parents=True, exist_ok=True)
     try:
         _conda.wait(install)
+    except _limits.TooMuch as error:
+        some = ", ".join(pin.filename for pin in pins[:3])
+        raise _too_large(f"{some}: {error} so far", sum(sizes), most) from error
     except kinds as error:
         raise _not_installed(redact(str(error)), store) from error
 
