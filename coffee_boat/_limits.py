@@ -40,6 +40,7 @@ PROJECT = Limit(4 * MIB, "a project file or a script", "keep data in a file of i
 LOCK = Limit(64 * MIB, "a lock", "lock for fewer platforms, or split the environment")
 CONFIGURATION = Limit(2 * MIB, "a file of settings", "take out what is not needed")
 ENVIRONMENT = Limit(2 * MIB, "an environment file", "split it: captain.add_environment takes many")
+INFO = Limit(128 * MIB, "what a conda package lists of itself", "leave the package out")
 ANSWER = Limit(128 * MIB, "a cluster's answer", "ask who runs the cluster what answers there")
 
 UNPACKED = 200

@@ -4,6 +4,7 @@ limit that its message names.
 
 from __future__ import annotations
 
+import pickle
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -497,3 +498,60 @@ def test_explanations_take_time_as_the_text_is_long() -> None:
     for text in hostile:
         with soon():
             _symptoms.explain(f"{text}\nNo space left on device\n{text}")
+
+
+# conda packages
+
+
+def test_a_conda_package_is_no_more_than_its_size_allows(tmp_path: Path, store: Store) -> None:
+    """By a lower bound than users have: a gigabyte would be written to the disk."""
+    channels = pytest.importorskip("conda_channel")
+    big = channels.Package("big", "1.0", files={"share/x": channels.File(bytes(40 * MIB))})
+    lock = channels.lock_of([channels.fill(tmp_path / "other", big)], "big")
+    assert (lock.conda[0].size or 0) < MIB
+    told = within(
+        f"""
+        import pickle
+        from pathlib import Path
+        from coffee_boat import _limits
+        from coffee_boat._store import Store
+        from coffee_boat.build import conda
+        from coffee_boat.build.conda_prefix import Source
+        lock = pickle.loads({pickle.dumps(lock)!r})
+        _limits.UNPACKED_FREE = 1 << 20
+        try:
+            conda.conda_chunks(lock, Store(Path({str(store.root)!r})), source=Source(), say=print)
+        except Exception as error:
+            print(error)
+        """,
+        megabytes=4000,
+    )
+    assert "conda packages become larger than their size allows" in told
+
+
+def test_what_writes_without_an_end_is_cancelled(tmp_path: Path) -> None:
+    import asyncio
+
+    from coffee_boat._limits import TooMuch
+    from coffee_boat.build.conda_prefix import bounded
+
+    async def write() -> None:
+        with (tmp_path / "x").open("wb") as file:
+            while True:
+                file.write(bytes(4 * MIB))
+                file.flush()
+                await asyncio.sleep(0.02)
+
+    with soon(), pytest.raises(TooMuch):
+        asyncio.run(asyncio.wait_for(bounded(write(), tmp_path, 16 * MIB), 60))
+    size = (tmp_path / "x").stat().st_size
+    time.sleep(0.2)
+    assert (tmp_path / "x").stat().st_size == size
+
+
+def test_a_placeholder_many_times_in_a_binary() -> None:
+    from coffee_boat.worker.prefix import replaced
+
+    with soon():
+        data = replaced(b"/old\0" + b"/old" * 100_000, b"/old", b"/new", binary=True)
+    assert data == b"/new\0" + b"/old" * 100_000

@@ -138,7 +138,9 @@ def test_a_long_text_takes_little_time(part: str) -> None:
 
 
 def _pin(**more: object) -> Pin:
-    return Pin("x", "1.0", url=URL, sha256="0" * 64, direct=True, **more)  # type: ignore[arg-type]
+    return Pin(
+        "x", "1.0", filename="x-1.0-py3-none-any.whl", url=URL, sha256="0" * 64, direct=True, **more
+    )  # type: ignore[arg-type]
 
 
 def test_no_value_shows_a_token_of_a_url(tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ def test_the_store_keeps_no_token_of_a_url(tmp_path: Path, direct: bool) -> None
     store = Store(tmp_path / "store")
     pins = (
         dataclasses.replace(_pin(), direct=direct),
-        Pin("y", "", kind="vcs", url=f"git+https://h/y?private={S}", commit="c", direct=True),
+        Pin("y", "", kind="vcs", url=f"git+https://h/y?private={S}", commit="c" * 40, direct=True),
     )
     lock = Lock(Target("3.11.7"), pins)
     record.remember(store, "app", record.Aboard("python", lock, lock))

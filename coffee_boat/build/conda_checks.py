@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from coffee_boat import _limits
+from coffee_boat._sizes import human_bytes
 from coffee_boat.build.chunks import folders_of, is_inside, is_plain
 from coffee_boat.errors import BuildError
 from coffee_boat.model import CondaPin
@@ -42,6 +44,9 @@ async def of_archive(path: Path) -> Unpacked:
     """
     try:
         return await _of_archive(path)
+    except _limits.TooMuch as error:
+        packed = path.stat().st_size
+        raise too_large(f"{path.name}: {error}", packed, _limits.unpacked(packed)) from None
     except (OSError, ValueError) as error:
         raise BuildError(
             "a conda package cannot be read",
@@ -52,14 +57,37 @@ async def of_archive(path: Path) -> Unpacked:
         ) from error
 
 
+def too_large(found: str, packed: int | None, most: int) -> BuildError:
+    """Of what is unpacked, or was written so far."""
+    return BuildError(
+        "conda packages become larger than their size allows",
+        value=f"{found}, of {packed or 0:,} bytes as they are fetched",
+        cause=(
+            f"at most {human_bytes(most)} are taken ({human_bytes(_limits.UNPACKED_FREE)}, or"
+            f" {_limits.UNPACKED} times the size that the lock says); one may be damaged, or its"
+            " server does not stop"
+        ),
+        cure="leave it out; if it is right, lock again, so that its size is known",
+    )
+
+
 async def _of_archive(path: Path) -> Unpacked:
     from rattler.package_streaming import PackageArchive
 
     archive = await PackageArchive.from_path(path)
+    most, found = _limits.unpacked(path.stat().st_size), 0
+    async for entry in archive.stream("info"):
+        if _normal(entry.name) in _INFO and entry.size > _limits.INFO.most:  # read whole
+            raise _limits.TooMuch(f"{entry.name}: {_limits.INFO.exceeded(f'{entry.size:,} bytes')}")
     read = await archive.read_files(_INFO)
     links: dict[str, str] = {}
     odd = []
     async for entry in archive.stream("pkg"):
+        found += entry.size
+        if found > most:
+            raise _limits.TooMuch(
+                f"unpacked it has more than {most:,} bytes, which its size allows"
+            )
         name = _normal(entry.name)
         if entry.is_symlink:
             links[name] = entry.link_target or ""

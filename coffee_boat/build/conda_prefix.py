@@ -10,18 +10,21 @@ wrote into (rattler compares every file with the package's own hashes, and unpac
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+import time
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from coffee_boat import _conda
+from coffee_boat import _conda, _limits
 from coffee_boat._conda import Channel, Configuration
 from coffee_boat._digest import file_digest
 from coffee_boat._files import local_path_or_none
 from coffee_boat._progress import Say
 from coffee_boat._run import redact
+from coffee_boat._sizes import human_bytes
 from coffee_boat._store import Store
 from coffee_boat.build import conda_checks
 from coffee_boat.build.conda_checks import Unpacked
@@ -32,6 +35,8 @@ _PARALLEL = 8
 """Packages that are fetched at a time."""
 _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
+_EVERY = 0.5
+"""Seconds between two looks at what was written."""
 _NO_NETWORK = (
     "error sending request",
     "request failed",
@@ -110,7 +115,58 @@ def installed(
         say(f"installing {len(pins)} conda packages")
         _install(pins, prefix, store, source)
         listed = _listed(pins, prefix, _conda.cache(store, "pkgs"))
-        yield {pin.name: _read(pin, found) for pin, found in listed}
+        packages = {pin.name: _read(pin, found) for pin, found in listed}
+        for package in packages.values():
+            _check_size(package)
+        yield packages
+
+
+def _check_size(package: Installed) -> None:
+    """Each file is read whole, and a kilobyte of a package may have become gigabytes."""
+    size, most = package.pin.size, _limits.unpacked(package.pin.size or 0)
+    found = sum(file.source.lstat().st_size for file in package.paths)
+    if found > most:
+        raise conda_checks.too_large(f"{package.pin.filename}: {human_bytes(found)}", size, most)
+
+
+async def bounded(work: Awaitable[object], folder: Path, most: int) -> None:
+    """Wait for what writes below a folder; it is cancelled when that is more than `most` bytes.
+
+    How much of the disk is free is looked at first, which is cheap; only then at files.
+
+    Raises:
+        TooMuch: it was cancelled.
+    """
+    import asyncio
+
+    started, before = time.time() - 1, _free(folder)
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_EVERY))[0]:
+            if before - _free(folder) > most and (found := _written(folder, started)) > most:
+                raise _limits.TooMuch(human_bytes(found))
+        task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+def _free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _written(folder: Path, since: float) -> int:
+    """Bytes on disk of files that were written since; links to one file count once."""
+    found: dict[tuple[int, int], int] = {}
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            said = path.lstat()
+            if said.st_ctime >= since:
+                found[said.st_dev, said.st_ino] = said.st_blocks * 512
+    return sum(found.values())
 
 
 def _refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
@@ -178,12 +234,18 @@ def _checked(
             raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
         return replace(pin, url=place.as_uri()), await conda_checks.of_archive(place)
 
-    async def look_at_all() -> list[tuple[CondaPin, Unpacked | None]]:
+    looked: list[tuple[CondaPin, Unpacked | None]] = []
+    sizes = _sizes(pins)
+    most = max(_limits.UNPACKED_FREE, 2 * sum(sizes))
+
+    async def look_at_all() -> None:
         few = asyncio.Semaphore(_PARALLEL)
-        return list(await asyncio.gather(*(look(pin, few) for pin in pins)))
+        looked.extend(await asyncio.gather(*(look(pin, few) for pin in pins)))
 
     try:
-        looked = _conda.wait(look_at_all)
+        _conda.wait(lambda: bounded(look_at_all(), fetched, most))
+    except _limits.TooMuch as error:
+        raise conda_checks.too_large(_too_many(pins, error), sum(sizes), most) from error
     except failures as error:
         raise _not_installed(redact(str(error)), store) from error
     conda_checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
@@ -212,7 +274,7 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
         cache = PackageCache.new_layered(
             [_conda.cache(store, "pkgs")], validation_mode=ValidationMode.full()
         )
-        await rattler.install(
+        work = rattler.install(
             records,
             target_prefix=prefix,
             package_cache=cache,
@@ -221,11 +283,26 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
             execute_link_scripts=False,
             show_progress=False,
         )
+        await bounded(work, _conda.cache(store, "pkgs"), most)
 
+    sizes = _sizes(pins)
+    most = _limits.unpacked(sum(sizes))
+    _conda.cache(store, "pkgs").mkdir(parents=True, exist_ok=True)
     try:
         _conda.wait(install)
+    except _limits.TooMuch as error:
+        raise conda_checks.too_large(_too_many(pins, error), sum(sizes), most) from error
     except _failures() as error:
         raise _not_installed(redact(str(error)), store) from None
+
+
+def _too_many(pins: Sequence[CondaPin], error: _limits.TooMuch) -> str:
+    return f"{', '.join(pin.filename for pin in pins[:3])}: {error} so far"
+
+
+def _sizes(pins: Sequence[CondaPin]) -> list[int]:
+    """Of a package whose size nobody tells, as of any other file."""
+    return [_limits.DOWNLOAD // _limits.UNPACKED if pin.size is None else pin.size for pin in pins]
 
 
 def _unpacked(pin: CondaPin, store: Store) -> Path:

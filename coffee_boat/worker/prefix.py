@@ -101,7 +101,9 @@ def replaced(data: bytes, placeholder: bytes, prefix: bytes, *, binary: bool) ->
         text = found.group().replace(placeholder, prefix)
         return text + b"\0" * (len(found.group()) - len(text))
 
-    return re.sub(re.escape(placeholder) + rb"[^\0]*\0", padded, data)
+    # behind the last NUL is no string: each placeholder there would be followed to the file's end
+    end = data.rfind(b"\0") + 1
+    return re.sub(re.escape(placeholder) + rb"[^\0]*\0", padded, data[:end]) + data[end:]
 
 
 def _settle(root: str, folder: str, final: str, records: Sequence[str] | None) -> list[str]:
