@@ -112,7 +112,7 @@ def declared(file: str | None) -> Declared | None:
 
     try:
         distribution = metadata.distribution("pyspark")
-        requires = SpecifierSet(distribution.metadata["Requires-Python"] or "")
+        requires = SpecifierSet((distribution.metadata.get_all("Requires-Python") or [""])[0])
     except (metadata.PackageNotFoundError, InvalidSpecifier):
         return None
     ours = Path(str(distribution.locate_file("pyspark/__init__.py")))
