@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration import ci
+from integration import ci, venvs
 from integration.side_by_side import Command, Ended, Lane, run, table
 
 INTEGRATION = Path(ci.__file__).parent
@@ -69,6 +69,14 @@ def test_each_file_of_tests_is_in_one_lane_and_all_that_a_lane_waits_for_is_ther
     assert sorted(word for word in words if word.startswith("integration/test_")) == files
     assert {name for lane in lanes for name in lane.after} <= {lane.name for lane in lanes}
     assert len({lane.name for lane in lanes}) == len(lanes)
+
+
+def test_what_imports_this_checkout_is_not_shared_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_TEST_CACHE", str(tmp_path))
+    assert venvs.wheels_folder().parent == tmp_path
+    assert venvs.folder_of("3.12", "4.1.4").is_relative_to(INTEGRATION.parent)
 
 
 def test_a_name_that_is_no_lane_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
