@@ -173,7 +173,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Last what may still be being compiled (.ci/run begins with that), the smaller first."""
+    """Last what waits for a compiler, the smaller first."""
     compiled = ("test_s3.py", "test_kubernetes.py")
     items.sort(
         key=lambda item: compiled.index(item.path.name) if item.path.name in compiled else -1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,33 @@ def test_what_one_lane_at_a_time_may_use_is_used_by_one(tmp_path: Path) -> None:
     alone = f"import os, time; {held}; os.mkdir(path); time.sleep(0.1); os.rmdir(path)"
     lanes = [Lane(name, (command(alone),), uses=frozenset({"it"})) for name in "abc"]
     assert not any(each.failed for each in ran(lanes, tmp_path, at_once=3).values())
+
+
+def test_what_runs_is_interrupted_with_the_run(tmp_path: Path) -> None:
+    """As pytest is, which takes its clusters down then."""
+    lane = f"""
+import pathlib, signal, time
+folder = pathlib.Path({str(tmp_path)!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)
+(folder / "begun").touch()
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    (folder / "tidy").touch()
+"""
+    program = f"""
+import pathlib, sys
+from integration.side_by_side import Command, Lane, run
+lane = Lane("lane", (Command("it", (sys.executable, "-c", {lane!r})), Command("no", ("true",))))
+run([lane], at_once=1, logs=pathlib.Path({str(tmp_path)!r}))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], cwd=INTEGRATION.parent) as running:
+        end = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        running.terminate()
+        assert running.wait(60) != 0
+    assert (tmp_path / "tidy").exists()
 
 
 def test_each_file_of_tests_is_in_one_lane_and_all_that_a_lane_waits_for_is_there() -> None:
