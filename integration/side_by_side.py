@@ -173,16 +173,20 @@ class _Processes:
 
 @contextmanager
 def _interrupted_with_us() -> Iterator[_Processes]:
-    """Processes that do not outlive an end of this one by Ctrl-C or SIGTERM."""
-    processes = _Processes()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Processes that do not outlive an end of this one by Ctrl-C or SIGTERM.
+
+    A shell has its background's SIGINT ignored, and who begins so, ignores it too: not so ours.
+    """
+    processes, ends = _Processes(), (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(end, signal.default_int_handler) for end in ends]
     try:
         yield processes
     except BaseException:
         processes.interrupt()
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for end, handler in zip(ends, before, strict=True):
+            signal.signal(end, handler)
 
 
 def _next(

@@ -67,9 +67,8 @@ def test_what_one_lane_at_a_time_may_use_is_used_by_one(tmp_path: Path) -> None:
 def test_what_runs_is_interrupted_with_the_run(tmp_path: Path) -> None:
     """As pytest is, which takes its clusters down then."""
     lane = f"""
-import pathlib, signal, time
+import pathlib, time
 folder = pathlib.Path({str(tmp_path)!r})
-signal.signal(signal.SIGINT, signal.default_int_handler)
 (folder / "begun").touch()
 try:
     time.sleep(60)
@@ -77,7 +76,8 @@ except KeyboardInterrupt:
     (folder / "tidy").touch()
 """
     program = f"""
-import pathlib, sys
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's background begins
 from integration.side_by_side import Command, Lane, run
 lane = Lane("lane", (Command("it", (sys.executable, "-c", {lane!r})), Command("no", ("true",))))
 run([lane], at_once=1, logs=pathlib.Path({str(tmp_path)!r}))
