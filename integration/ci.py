@@ -17,7 +17,13 @@ from importlib.metadata import metadata
 from pathlib import Path
 
 from integration.side_by_side import Command, Lane, run, table
-from integration.venvs import CHECKOUT, NoInterpreterError, find_interpreter, wheels_folder
+from integration.venvs import (
+    CHECKOUT,
+    OWN_CACHE,
+    NoInterpreterError,
+    find_interpreter,
+    wheels_folder,
+)
 
 _WHEELS, _CLASSES = "pyspark wheels", "class data"
 _BARE = ("trixie", "sid")
@@ -30,14 +36,20 @@ _AT_ONCE = (os.cpu_count() or 1) + 1
 
 
 def main(names: Sequence[str]) -> int:
-    """Run them. Exit code 0, 1 if one failed, 2 for a name that is none."""
+    """Run them. Exit code 0, 1 if one failed, 2 for a name that is none, 130 if interrupted."""
     started = time.monotonic()
     lanes, not_here = all_lanes()
     if unknown := set(names) - {lane.name for lane in lanes}:
         print(f"no lane {', '.join(sorted(unknown))}: {', '.join(lane.name for lane in lanes)}")
         return 2
     chosen = _with_what_prepares(lanes, names) if names else lanes
-    ended = run(chosen, at_once=_AT_ONCE, logs=CHECKOUT / ".cache" / "ci")
+    try:
+        ended = run(chosen, at_once=_AT_ONCE, logs=OWN_CACHE / "ci")
+    except KeyboardInterrupt:
+        print(
+            f"interrupted after {time.monotonic() - started:.0f} s; logs are in {OWN_CACHE / 'ci'}"
+        )
+        return 130
     print("=" * 20, "all lanes", "=" * 20)
     print(table(ended))
     for reason in not_here:
@@ -146,7 +158,7 @@ def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
 
 def _bare(suite: str) -> Lane:
     """The README's two commands, the second without clusters, where nothing is but Python."""
-    folder = str(CHECKOUT / ".cache" / "bare" / suite)
+    folder = str(OWN_CACHE / "bare" / suite)
     bed = (sys.executable, "-m", "integration.beds.bare_root")
     return Lane(
         f"debian {suite}",

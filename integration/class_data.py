@@ -16,7 +16,7 @@ from pathlib import Path
 
 from integration.beds import BedCannotRun, _java
 from integration.beds import _cache as caches
-from integration.venvs import cache_folder
+from integration.venvs import OWN_CACHE
 
 _SESSION = Path(__file__).with_name("drivers") / "class_data.py"
 _FOREIGN = ("SPARK_", "PYSPARK_", "HADOOP_")
@@ -76,4 +76,4 @@ def _make(java: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(options(cache_folder()))
+    print(options(OWN_CACHE))

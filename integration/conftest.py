@@ -26,7 +26,7 @@ from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
 from integration.kubernetes_lane import KubernetesLane
 from integration.running import QUICK_JAVA, SparkPython
-from integration.venvs import cache_folder
+from integration.venvs import OWN_CACHE, cache_folder
 
 _TIMES: list[str] = []
 _LANES: dict[str, float] = defaultdict(float)
@@ -56,7 +56,7 @@ def quick_java() -> Iterator[None]:
     """
     with pytest.MonkeyPatch.context() as patch:
         with timed("class data of Spark"):
-            shared = class_data.options(cache_folder())
+            shared = class_data.options(OWN_CACHE)
         patch.setenv(
             _java.OPTIONS,
             " ".join(filter(None, [QUICK_JAVA, shared, os.environ.get(_java.OPTIONS)])),
@@ -173,7 +173,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Last what may still be being compiled (.ci/run begins with that), the smaller first."""
+    """Last what waits for a compiler, the smaller first."""
     compiled = ("test_s3.py", "test_kubernetes.py")
     items.sort(
         key=lambda item: compiled.index(item.path.name) if item.path.name in compiled else -1

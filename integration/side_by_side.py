@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
-import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,12 +89,15 @@ def run(lanes: Sequence[Lane], *, at_once: int, logs: Path) -> list[Ended]:
     logs.mkdir(parents=True, exist_ok=True)
     waiting, running, ended = list(lanes), dict[Future[Ended], Lane](), list[Ended]()
     started = time.monotonic()
-    with ThreadPoolExecutor(max_workers=len(lanes) or 1) as threads:
+    with (
+        ThreadPoolExecutor(max_workers=len(lanes) or 1) as threads,
+        _interrupted_with_us() as processes,
+    ):
         while waiting or running:
             while lane := _next(waiting, list(running.values()), ended, at_once):
                 waiting.remove(lane)
                 _say(started, f"{lane.name} begins")
-                running[threads.submit(_run, lane, started, logs)] = lane
+                running[threads.submit(_run, lane, started, logs, processes)] = lane
             if not running:
                 raise ValueError(
                     f"lanes that wait for each other: {[lane.name for lane in waiting]}"
@@ -124,6 +129,66 @@ def table(ended: Sequence[Ended]) -> str:
     return "\n".join(rows)
 
 
+class _Processes:
+    """What runs now, and what may begin."""
+
+    def __init__(self) -> None:
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._lock = threading.Lock()
+        self._over = False
+
+    def run(self, command: Command, output: int) -> int:
+        """The command's exit code; 127 if it cannot be started, as a shell says."""
+        try:
+            process = self._start(command, output)
+        except OSError as error:
+            os.write(output, f"{command.argv[0]}: {error}\n".encode())
+            return 127
+        code = process.wait()
+        with self._lock:
+            self._running.discard(process)
+        return code
+
+    def interrupt(self) -> None:
+        """As Ctrl-C does: a pytest takes its clusters down."""
+        with self._lock:
+            self._over = True
+            for process in self._running:
+                process.send_signal(signal.SIGINT)
+
+    def _start(self, command: Command, output: int) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._over:
+                raise InterruptedError("interrupted")
+            process = subprocess.Popen(
+                command.argv,
+                env={**os.environ, **command.env},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            self._running.add(process)
+        return process
+
+
+@contextmanager
+def _interrupted_with_us() -> Iterator[_Processes]:
+    """Processes that do not outlive an end of this one by Ctrl-C or SIGTERM.
+
+    A shell has its background's SIGINT ignored, and who begins so, ignores it too: not so ours.
+    """
+    processes, ends = _Processes(), (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(end, signal.default_int_handler) for end in ends]
+    try:
+        yield processes
+    except BaseException:
+        processes.interrupt()
+        raise
+    finally:
+        for end, handler in zip(ends, before, strict=True):
+            signal.signal(end, handler)
+
+
 def _next(
     waiting: Sequence[Lane], running: Sequence[Lane], ended: Sequence[Ended], at_once: int
 ) -> Lane | None:
@@ -136,32 +201,17 @@ def _next(
     return None
 
 
-def _run(lane: Lane, started: float, logs: Path) -> Ended:
+def _run(lane: Lane, started: float, logs: Path, processes: _Processes) -> Ended:
     log = logs / f"{lane.name.replace(' ', '-')}.log"
     begun, took, code = time.monotonic(), list[float](), 0
     with log.open("wb") as output:
         for command in lane.commands:
             before = time.monotonic()
-            code = _code_of(command, output.fileno())
+            code = processes.run(command, output.fileno())
             took.append(time.monotonic() - before)
             if code:
                 break
     return Ended(lane, begun - started, tuple(took), code, log)
-
-
-def _code_of(command: Command, output: int) -> int:
-    try:
-        return subprocess.run(
-            command.argv,
-            env={**os.environ, **command.env},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
-    except OSError as error:
-        os.write(output, f"{command.argv[0]}: {error}\n".encode())
-        return 127
 
 
 def _tell(each: Ended, started: float) -> None:
@@ -173,4 +223,3 @@ def _tell(each: Ended, started: float) -> None:
 def _say(started: float, text: str) -> None:
     minutes, seconds = divmod(int(time.monotonic() - started), 60)
     print(f"[{minutes:02}:{seconds:02}] {text}", flush=True)
-    sys.stdout.flush()

@@ -3,9 +3,9 @@
     python -m integration.venvs 3.12 4.1.4      # makes it, prints its folder
     python -m integration.venvs wheels          # pyspark's, for all of them
 
-They are kept in the cache folder and made anew when setup.cfg changes. pyspark is a source
+They are kept in the checkout and made anew when setup.cfg changes. pyspark is a source
 distribution of 400 MB and more: its wheel, good for every Python, is built once a version and kept
-there too. Nothing in it is compressed: it is installed where it is made, and its jars are
+in the cache folder. Nothing in it is compressed: it is installed where it is made, and its jars are
 compressed already."""
 
 from __future__ import annotations
@@ -38,11 +38,15 @@ class NoInterpreterError(Exception):
     """This machine has no Python of that minor version."""
 
 
+OWN_CACHE = CHECKOUT / ".cache"
+"""For what is of this checkout: virtual environments that import it, Spark's classes by path."""
+
+
 def cache_folder() -> Path:
-    """Where test environments and beds are kept: COFFEE_BOAT_TEST_CACHE, or .cache in the
-    checkout.
+    """Where beds and wheels are kept, for several checkouts if COFFEE_BOAT_TEST_CACHE names it;
+    else .cache in the checkout.
     """
-    return Path(os.environ.get("COFFEE_BOAT_TEST_CACHE") or CHECKOUT / ".cache").absolute()
+    return Path(os.environ.get("COFFEE_BOAT_TEST_CACHE") or OWN_CACHE).absolute()
 
 
 def venv_for(python: str, spark: str) -> Path:
@@ -53,13 +57,18 @@ def venv_for(python: str, spark: str) -> Path:
         subprocess.CalledProcessError: it cannot be made; uv's own words are on stderr.
     """
     interpreter = find_interpreter(python)
-    folder = cache_folder() / "venvs" / f"python{python}-spark{spark}"
+    folder = folder_of(python, spark)
     with _locked(folder):
         made_from = folder / "made-from"
         if not made_from.is_file() or made_from.read_text() != _inputs(interpreter):
             _make(folder, interpreter, spark_wheel(spark))
             made_from.write_text(_inputs(interpreter))
     return folder
+
+
+def folder_of(python: str, spark: str) -> Path:
+    """Where that environment is, or would be."""
+    return OWN_CACHE / "venvs" / f"python{python}-spark{spark}"
 
 
 @functools.lru_cache
@@ -136,7 +145,7 @@ def editable() -> Iterator[None]:
     """Held while a virtual environment gets this checkout: each time setuptools writes the same
     folder beside the sources.
     """
-    with _locked(CHECKOUT / ".cache" / "editable"):
+    with _locked(OWN_CACHE / "editable"):
         yield
 
 

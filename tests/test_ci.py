@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from integration import ci
+from integration import ci, venvs
 from integration.side_by_side import Command, Ended, Lane, run, table
 
 INTEGRATION = Path(ci.__file__).parent
@@ -62,6 +64,33 @@ def test_what_one_lane_at_a_time_may_use_is_used_by_one(tmp_path: Path) -> None:
     assert not any(each.failed for each in ran(lanes, tmp_path, at_once=3).values())
 
 
+def test_what_runs_is_interrupted_with_the_run(tmp_path: Path) -> None:
+    """As pytest is, which takes its clusters down then."""
+    lane = f"""
+import pathlib, time
+folder = pathlib.Path({str(tmp_path)!r})
+(folder / "begun").touch()
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    (folder / "tidy").touch()
+"""
+    program = f"""
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell's background begins
+from integration.side_by_side import Command, Lane, run
+lane = Lane("lane", (Command("it", (sys.executable, "-c", {lane!r})), Command("no", ("true",))))
+run([lane], at_once=1, logs=pathlib.Path({str(tmp_path)!r}))
+"""
+    with subprocess.Popen([sys.executable, "-c", program], cwd=INTEGRATION.parent) as running:
+        end = time.monotonic() + 60
+        while not (tmp_path / "begun").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        running.terminate()
+        assert running.wait(60) != 0
+    assert (tmp_path / "tidy").exists()
+
+
 def test_each_file_of_tests_is_in_one_lane_and_all_that_a_lane_waits_for_is_there() -> None:
     lanes, _ = ci.all_lanes()
     words = [word for lane in lanes for command in lane.commands for word in command.argv]
@@ -69,6 +98,14 @@ def test_each_file_of_tests_is_in_one_lane_and_all_that_a_lane_waits_for_is_ther
     assert sorted(word for word in words if word.startswith("integration/test_")) == files
     assert {name for lane in lanes for name in lane.after} <= {lane.name for lane in lanes}
     assert len({lane.name for lane in lanes}) == len(lanes)
+
+
+def test_what_imports_this_checkout_is_not_shared_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_TEST_CACHE", str(tmp_path))
+    assert venvs.wheels_folder().parent == tmp_path
+    assert venvs.folder_of("3.12", "4.1.4").is_relative_to(INTEGRATION.parent)
 
 
 def test_a_name_that_is_no_lane_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:

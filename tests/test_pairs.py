@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -189,6 +190,20 @@ def test_a_launch_asks_before_anything_is_made_and_without_importing_what_cannot
     assert "LaunchError this Spark does not run with this Python: Spark 4.1.4, Python" in said
     assert f"declares Requires-Python >={AFTER}" in said
     assert not (tmp_path / "store").exists()
+
+
+def test_the_pyspark_in_a_zip_that_spark_submit_imports_declares_what_its_distribution_does(
+    tmp_path: Path,
+) -> None:
+    site = driver(tmp_path / "site", requires=f">={AFTER}", minors=[OWN[1] + 1])
+    submitted = site / "pyspark/python/lib/pyspark.zip"
+    submitted.parent.mkdir(parents=True)
+    with zipfile.ZipFile(submitted, "w") as archive:
+        for name in ("__init__.py", "version.py"):
+            archive.write(site / "pyspark" / name, f"pyspark/{name}")
+    said = launched(submitted, tmp_path / "store", PYTHONPATH=str(site))
+    assert "LaunchError this Spark does not run with this Python: Spark 4.1.4, Python" in said
+    assert f"declares Requires-Python >={AFTER}" in said
 
 
 def test_a_pyspark_that_cannot_be_used_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -107,7 +107,10 @@ def installed() -> Installed | None:
 
 
 def declared(file: str | None) -> Declared | None:
-    """What the distribution declares that a pyspark/__init__.py is of, if it is of one."""
+    """What the distribution declares that a pyspark/__init__.py is of, if it is of one.
+
+    It can lie in the distribution's own zip file, from which spark-submit imports it.
+    """
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
@@ -115,8 +118,8 @@ def declared(file: str | None) -> Declared | None:
         requires = SpecifierSet((distribution.metadata.get_all("Requires-Python") or [""])[0])
     except (metadata.PackageNotFoundError, InvalidSpecifier):
         return None
-    ours = Path(str(distribution.locate_file("pyspark/__init__.py")))
-    if file is None or not ours.exists() or not ours.samefile(file):
+    ours = Path(str(distribution.locate_file("pyspark"))).resolve()
+    if file is None or not Path(file).resolve().is_relative_to(ours):
         return None
     named = map(_CLASSIFIER.match, distribution.metadata.get_all("Classifier") or ())
     minors = tuple(sorted((int(found[1]), int(found[2])) for found in named if found))
