@@ -43,7 +43,7 @@ check: $(VENV)/ready
 
 # Stated as a file so that a second `make` does nothing; made anew when what is installed changes.
 $(VENV)/ready: setup.cfg pyproject.toml
-	@$(PYTHON) coffee_boat/_pythons.py
+	@$(PYTHON) coffee_boat/_support/pythons.py
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python $(STORED) --editable '.[local,conda,notebook,dev]'

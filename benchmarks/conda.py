@@ -94,12 +94,13 @@ class Contest:
         import conda_pack
         import rattler
 
-        from coffee_boat import _conda
-        from coffee_boat._store import Store
+        from coffee_boat._support.store import Store
+        from coffee_boat.conda import client
+        from coffee_boat.conda import records as conda_records
 
         lock = self.captain().plan().lock  # type: ignore[attr-defined]
-        records = [_conda.record_of(pin) for pin in lock.conda]
-        cache = _conda.cache(Store(self.store), "pkgs")
+        records = [conda_records.record_of(pin) for pin in lock.conda]
+        cache = client.cache(Store(self.store), "pkgs")
         self.begin()
         asyncio.run(
             rattler.install(

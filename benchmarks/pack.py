@@ -42,8 +42,8 @@ CONCATENATE = """
 import json, shutil, sys, time
 from pathlib import Path
 from coffee_boat import Captain
-from coffee_boat._store import Store
-from coffee_boat.build.archive import assemble
+from coffee_boat._support.store import Store
+from coffee_boat.archive.assemble import assemble
 root, path, *packages = sys.argv[1:]
 captain, store = Captain(store=root), Store(root)
 archive = captain.add_pip_packages(*packages).pack(path, overwrite=True)

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from coffee_boat import launch, settings, ship, submit
-from coffee_boat._store import Entry, Store
+from coffee_boat import settings
+from coffee_boat._support.store import Entry, Store
 from coffee_boat.cli import render
 from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Finding, text_table
+from coffee_boat.ship import last_used
+from coffee_boat.spark import facts, gateway, install
 
 _DAY = 86400.0
 _UNFINISHED = "tmp"
@@ -120,8 +122,8 @@ def clear(store: str | None, yes: bool) -> None:
 
 
 def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: bool) -> None:
-    hadoop = launch.hadoop(store, _spark_settings())
-    doomed = ship.leftovers(stage, days, hadoop=hadoop)
+    hadoop = gateway.hadoop(store, _spark_settings())
+    doomed = last_used.leftovers(stage, days, hadoop=hadoop)
     rows = [
         (
             each.name,
@@ -153,7 +155,7 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
             abort=True,
             err=True,
         )
-    done = ship.prune(stage, doomed, hadoop=hadoop)
+    done = last_used.prune(stage, doomed, hadoop=hadoop)
     for leftover, reason in done.kept:
         render.tell(Finding("could not be removed", leftover.name, reason, "ask its owner to"))
     for leftover in done.used:
@@ -176,7 +178,7 @@ def _spark_settings() -> Mapping[str, str]:
     None where there is no Spark.
     """
     try:
-        return submit.facts_of(submit.find_spark()).conf
+        return facts.facts_of(install.find_spark()).conf
     except LaunchError:
         return {}
 
@@ -204,7 +206,7 @@ def _remove(store: Store, doomed: Iterable[Entry]) -> None:
     click.echo(f"removed {_summary(removed)} from {store.root}")
 
 
-def _summary(entries: Sequence[Entry | ship.Leftover]) -> str:
+def _summary(entries: Sequence[Entry | last_used.Leftover]) -> str:
     things = "entry" if len(entries) == 1 else "entries"
     return f"{len(entries)} {things}, {render.human(sum(entry.size for entry in entries))}"
 

@@ -13,17 +13,25 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Literal
 
-from coffee_boat import Captain, _conda, _host, _uv, launch, settings, submit
-from coffee_boat._run import redact, run
-from coffee_boat._store import Store
-from coffee_boat.backends import backend_for
-from coffee_boat.build import interpreter
+from coffee_boat import settings
+from coffee_boat._support import host, uv
+from coffee_boat._support.redact import redact
+from coffee_boat._support.run import run
+from coffee_boat._support.store import Store
+from coffee_boat.captain import Captain
 from coffee_boat.cli.options import Wanted, Where
 from coffee_boat.cli.render import human
+from coffee_boat.clusters import backend_for
+from coffee_boat.conda import client, condarc
+from coffee_boat.conda import configuration as conda_configuration
 from coffee_boat.errors import BoatError, LaunchError, StoreError
+from coffee_boat.interpreter.find import find
 from coffee_boat.model import Finding, Target, text_table
-from coffee_boat.pipeline import Pipeline
-from coffee_boat.preflight import Preflight
+from coffee_boat.spark import facts as spark_facts
+from coffee_boat.spark import install
+from coffee_boat.spark import java as spark_java
+from coffee_boat.workflow.pipeline import Pipeline
+from coffee_boat.workflow.preflight import Preflight
 
 _NEEDED = 2_000_000_000
 """Bytes that a common set (numpy, pandas, pyarrow, scikit-learn) takes: wheels, chunks, an archive
@@ -114,8 +122,8 @@ def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Ch
     """
     preflight = Preflight(store, refuses=said.preflight == "refuse")
     try:
-        facts = submit.facts_of(
-            submit.find_spark(),
+        facts = spark_facts.facts_of(
+            install.find_spark(),
             master=where.master,
             deploy_mode=where.deploy_mode,
             conf=where.conf,
@@ -146,7 +154,7 @@ def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Ch
 def _untested() -> Iterator[Checked]:
     """What nobody knows of this Spark and this Python; what is known to fail is the check's own."""
     with suppress(LaunchError):
-        yield from (_odd("spark", finding) for finding in launch.fitting())
+        yield from (_odd("spark", finding) for finding in install.fitting())
 
 
 def _odd(name: str, finding: Finding) -> Checked:
@@ -167,33 +175,35 @@ def _target(said: settings.Settings, store: Store) -> Target | None:
 
 
 def _platform() -> str:
-    glibc = _host.glibc()
-    return f"{_host.architecture()}, " + (
+    glibc = host.glibc()
+    return f"{host.architecture()}, " + (
         f"glibc {glibc[0]}.{glibc[1]}" if glibc else "no glibc: say --platform and --python"
     )
 
 
 def _resolver() -> str:
-    return run([_uv.binary(), "--version"], timeout=30).stdout.strip()
+    return run([uv.binary(), "--version"], timeout=30).stdout.strip()
 
 
 def _rattler(said: settings.Settings) -> str:
-    _conda.rattler()
-    configuration = settings.conda(said)
-    channels = ", ".join(redact(name) for name in configuration.channels) or _conda.DEFAULT
+    client.rattler()
+    configuration = condarc.configured(said)
+    channels = (
+        ", ".join(redact(name) for name in configuration.channels) or conda_configuration.DEFAULT
+    )
     return f"py-rattler {metadata.version('py-rattler')}, channels {channels}" + (
         f" ({', '.join(configuration.files)})" if configuration.files else ""
     )
 
 
 def _spark(said: settings.Settings) -> str:
-    launch.fitting(refuse_unknown=said.untested_python == "refuse")
-    spark = submit.find_spark()
+    install.fitting(refuse_unknown=said.untested_python == "refuse")
+    spark = install.find_spark()
     return f"{spark.version} at {spark.home}"
 
 
 def _java(store: Store) -> str:
-    extra = launch.java_environment(store, submit.find_spark().home)
+    extra = spark_java.java_environment(store, install.find_spark().home)
     java = f"{extra['JAVA_HOME']}/bin/java" if extra else "java"
     told = run([java, "-version"], timeout=60) if extra or shutil.which("java") else None
     return (
@@ -217,5 +227,5 @@ def _space(store: Store) -> str:
 
 
 def _interpreter(python: str | None, *, offline: bool) -> str:
-    found = interpreter.find(python, offline=offline)
+    found = find(python, offline=offline)
     return f"{found.version} from {found.executable} can be shipped"

@@ -13,7 +13,9 @@ import sys
 import time
 from typing import Any
 
-from coffee_boat import BoatError, Captain, Report
+from coffee_boat.captain import Captain
+from coffee_boat.errors import BoatError
+from coffee_boat.model import Report
 
 MASTER = "local-cluster[2,1,1024]"
 """Two executors of one core and 1,024 MiB, each a process with a working directory of its own."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from coffee_boat.conda import lockfile as conda_lockfile
 from coffee_boat.errors import LockError
-from coffee_boat.lock import conda_files, formats
 from coffee_boat.model import CondaPin, Lock, Pin
+from coffee_boat.pip import pylock
+from coffee_boat.workflow import lockfile
 
 
 def default_name(lock: Lock) -> str:
@@ -28,7 +30,7 @@ def write(lock: Lock, output: str) -> None:
         raise LockError(
             "a pylock.toml has no words for conda packages", value=output, cure="-o pixi.lock"
         )
-    text = formats.write(lock)
+    text = lockfile.text_of(lock)
     if output == "-":
         click.echo(text, nl=False)
         return
@@ -55,9 +57,9 @@ def is_current(lock: Lock, output: str) -> bool:
         LockError: there is no such file, or it is no pylock.toml for this target.
     """
     there = (
-        conda_files.read_rattler(Path(output), lock.target)
+        conda_lockfile.read_rattler(Path(output), lock.target)
         if lock.conda
-        else formats.read(output, lock.target)
+        else pylock.read(output, lock.target)
     )
     written, chosen = _pins(there), _pins(lock)
     differing = [

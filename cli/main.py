@@ -8,12 +8,16 @@ from typing import Any, NoReturn
 
 import click
 
-from coffee_boat import BoatError, Captain, Plan, __version__, submit
-from coffee_boat._exceptions import without_secrets
-from coffee_boat._run import redact
+from coffee_boat._support.exceptions import without_secrets
+from coffee_boat._support.redact import redact
+from coffee_boat._version import __version__
+from coffee_boat.captain import Captain
 from coffee_boat.cli import options, render
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
+from coffee_boat.errors import BoatError
+from coffee_boat.model import Plan
+from coffee_boat.spark import submission
 
 OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no.
@@ -22,10 +26,10 @@ OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """
 
 FORMATS = {
-    "args": submit.as_arguments,
-    "properties": submit.as_properties,
-    "json": submit.as_json,
-    "k8s-yaml": submit.as_yaml,
+    "args": submission.as_arguments,
+    "properties": submission.as_properties,
+    "json": submission.as_json,
+    "k8s-yaml": submission.as_yaml,
 }
 
 

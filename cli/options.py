@@ -11,8 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 import click
 
-from coffee_boat import Captain, Plan, requirements
-from coffee_boat.model import Manifest
+from coffee_boat import requirements
+from coffee_boat.captain import Captain
+from coffee_boat.model import Manifest, Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from coffee_boat._run import redact, redact_setting
+from coffee_boat._support.redact import redact, redact_setting
 from coffee_boat.errors import FORGET, BoatError
 from coffee_boat.model import Archive, Finding, Plan, Report
 

@@ -16,14 +16,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat import driver, launch, requirements, settings, ship, submit, verify
-from coffee_boat._ahead import Ahead
-from coffee_boat._exceptions import door, guarded
-from coffee_boat._progress import Say, progress, say_line
-from coffee_boat._run import redact
-from coffee_boat._store import Store
-from coffee_boat.backends import Backend, backend_for, backend_under_way, preloading
-from coffee_boat.build import archive as archives
+from coffee_boat import requirements, settings
+from coffee_boat._support.exceptions import door, guarded
+from coffee_boat._support.progress import Say, progress, say_line
+from coffee_boat._support.redact import redact
+from coffee_boat._support.store import Store
+from coffee_boat.archive import concatenate
+from coffee_boat.archive import destination as archive_destination
+from coffee_boat.archive.unpack import environment_path, unpack
+from coffee_boat.clusters import Backend, backend_for, backend_under_way
+from coffee_boat.clusters.preload import preloading
 from coffee_boat.errors import (
     FORGET,
     BoatError,
@@ -49,17 +51,26 @@ from coffee_boat.model import (
     SparkFacts,
     Target,
 )
-from coffee_boat.pipeline import Pipeline, Stopwatch
-from coffee_boat.preflight import Preflight, as_finding
-from coffee_boat.session import record, takeover
+from coffee_boat.session import driver, reach, record, verify
+from coffee_boat.session.arrow import arrow
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.live import LiveSession
+from coffee_boat.ship import ship
+from coffee_boat.spark import facts as spark_facts
+from coffee_boat.spark import gateway, hook, install, java, submission
+from coffee_boat.spark import script as spark_script
+from coffee_boat.workflow import driver as workflow_driver
+from coffee_boat.workflow import submit
+from coffee_boat.workflow.pipeline import Pipeline
+from coffee_boat.workflow.prefetch import Ahead
+from coffee_boat.workflow.preflight import Preflight, as_finding
+from coffee_boat.workflow.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    from coffee_boat.submit import Order
+    from coffee_boat.spark.submission import Order
 
 _DRIVER_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -134,7 +145,7 @@ class Captain:
         self._locked_by_file: Path | None = None
         self._lock: Lock | None = None
         self._archive: Archive | None = None
-        self._hook: launch.Hook | None = None
+        self._hook: hook.Hook | None = None
         self._views = driver.Views()
         self._live: LiveSession | None = None
         self._preload: tuple[str, ...] = ()
@@ -286,7 +297,7 @@ class Captain:
                 raise _besides_a_lock(self._locked_by_file)
             self._parts.append(manifest)
             self._look_again()
-            self._tell(launch.elsewhere())
+            self._tell(install.elsewhere())
         return self
 
     def add_lock(self, path: str | Path) -> Captain:
@@ -501,14 +512,14 @@ class Captain:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
                 `overwrite` is not given.
         """
-        destination = archives.Destination(Path(path), overwrite)
+        destination = archive_destination.Destination(Path(path), overwrite)
         destination.check()
         self._look_again()
         with progress() as say:
             return (
                 self._base(say, destination)
                 if self._archive is None
-                else archives.copy_to(self._archive, destination)
+                else concatenate.copy_to(self._archive, destination)
             )
 
     def launch_ship(
@@ -529,13 +540,13 @@ class Captain:
                 the master's cluster cannot serve it.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
-        launch.refuse_if_running()
-        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
-        launch.load()  # refused before anything is built
+        install.refuse_if_running()
+        self._tell(install.fitting(refuse_unknown=self._refuses_untested))
+        install.load()  # refused before anything is built
         cluster = None if master is None else self._ask(self._facts(master, conf))
         self._refuse_other_minor()
         self._look_again()
-        made = launch.Launch(
+        made = hook.Launch(
             complete=self._complete,
             started=self._started,
             failed=self._preflight.failed,
@@ -553,7 +564,7 @@ class Captain:
                 self._tell(self._preflight.hold(archive, cluster))
             self._take_hands_off()
             try:
-                self._hook = launch.install(made)
+                self._hook = hook.install(made)
                 self._board_driver(say, archive.chunks)
             except BaseException:
                 self._take_hands_off()
@@ -571,7 +582,7 @@ class Captain:
         """
         if self._hook is None:
             self.launch_ship()
-        return launch.start(builder)
+        return hook.start(builder)
 
     def board(self, session: SparkSession | SparkContext) -> Captain:
         """Take over a running session: one that a platform or a shell started, or one of ours after
@@ -588,9 +599,9 @@ class Captain:
             RequirementError, LockError, BuildError, ShipError: the environment cannot be made or
                 sent.
         """
-        context, sql = takeover.parts(session)
-        facts = takeover.facts(context)
-        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
+        context, sql = reach.parts(session)
+        facts = reach.facts(context)
+        self._tell(install.fitting(refuse_unknown=self._refuses_untested))
         known = record.recall(self._store, str(context.applicationId), facts.conf)
         with self._adding, progress() as say:
             if known is None:
@@ -598,7 +609,7 @@ class Captain:
             elif self._live is None or not self._live.is_of(context):
                 self._go_on(context, sql, known, say)
         if self._hook is None:
-            self._tell([takeover.this_session_only()])
+            self._tell([reach.this_session_only()])
         return self
 
     def verify(self, *, modules: Sequence[str] = (), deadline: float = 120.0) -> Report:
@@ -659,14 +670,14 @@ class Captain:
             LaunchError: no Spark, Java or script, or this Spark does not support this Python.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
-        header = submit.read_header(script) if script is not None else None
+        header = spark_script.read_header(script) if script is not None else None
         if script is not None and header is not None:
-            submit.refuse_other_python(header, self._nodes().python)
+            spark_script.refuse_other_python(header, self._nodes().python)
             if self._locked_by_file is None:
                 self.add_requirements(script)
         made = self._order(master, deploy_mode, conf, ask=self._ask)
         return submit.run(
-            made, script, args, environment=launch.java_environment(self._store, made.spark.home)
+            made, script, args, environment=java.java_environment(self._store, made.spark.home)
         )
 
     def order(
@@ -695,22 +706,22 @@ class Captain:
         *,
         ask: Callable[[SparkFacts], ClusterFacts],
     ) -> Order:
-        self._tell(launch.fitting(refuse_unknown=self._refuses_untested))
-        spark = submit.find_spark()
+        self._tell(install.fitting(refuse_unknown=self._refuses_untested))
+        spark = install.find_spark()
         self._refuse_other_minor()
         self._look_again()
-        facts = submit.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
+        facts = spark_facts.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
         backend_for(facts.master)  # refused before anything is built
         cluster = ask(facts)
         with progress() as say:
             folders = self._driver_folders(self._build(say), say)
-        facts = replace(facts, python=submit.driver_python(folders, self._store))
+        facts = replace(facts, python=workflow_driver.driver_python(folders, self._store))
         patch = self._patch_for(facts, cluster)
         self._tell(patch.findings)
         if self._lock is not None:
             with suppress(StoreError):  # only `board` in the submitted program needs it
                 record.remember_lock(self._store, self._lock)
-        return submit.order(spark, facts, patch)
+        return submission.order(spark, facts, patch)
 
     def close(self) -> None:
         """Take all hands off the process: the hook, the environment, sys.path.
@@ -760,7 +771,7 @@ class Captain:
             self._archive = self._base(say)
         return self._archive
 
-    def _base(self, say: Say, to: archives.Destination | None = None) -> Archive:
+    def _base(self, say: Say, to: archive_destination.Destination | None = None) -> Archive:
         with self._pipeline.ahead(self.manifest, self._lock) as ahead:
             self._lock, archive = self._pipeline.base(
                 self._resolve(say, ahead), self.manifest, say, ahead, to=to
@@ -770,7 +781,9 @@ class Captain:
 
     def _facts(self, master: str, conf: Mapping[str, str] | None = None) -> SparkFacts:
         """What is known of a Spark that is to start in this process."""
-        return submit.facts_of(submit.find_spark(), master=master, conf=conf, python=sys.executable)
+        return spark_facts.facts_of(
+            install.find_spark(), master=master, conf=conf, python=sys.executable
+        )
 
     def _ask(self, facts: SparkFacts, *, driver_starts: bool = True) -> ClusterFacts:
         """What the cluster says, before anything is resolved or sent; what it says is told.
@@ -814,7 +827,7 @@ class Captain:
     def _fitting(self) -> tuple[Finding, ...]:
         """What is known against this Spark and this Python; a refusal is a finding."""
         try:
-            return launch.fitting(refuse_unknown=self._refuses_untested)
+            return install.fitting(refuse_unknown=self._refuses_untested)
         except LaunchError as refusal:
             return (as_finding(refusal),)
 
@@ -832,7 +845,7 @@ class Captain:
         patch = backend_for(facts.master).patch(
             facts,
             Shipped(archive, Path(archive.path).as_uri()),
-            environment=self._store.environment_path(archive),
+            environment=environment_path(self._store, archive),
         )
         return preloading(self._seen_from_the_driver(patch, facts, lock), facts, self._preload)
 
@@ -886,23 +899,21 @@ class Captain:
     def _ship(self, archive: Archive, facts: SparkFacts) -> Shipped:
         """Where the executor is this process's own JVM, it needs no stage."""
         stage = None if backend_under_way(facts.master).needs_environment else self._settings.stage
-        shipped = ship.ship(
-            archive, stage, hadoop=launch.hadoop(self._store, facts.conf), store=self._store
+        shipped = ship(
+            archive, stage, hadoop=gateway.hadoop(self._store, facts.conf), store=self._store
         )
         self._tell(shipped.findings)
         return shipped
 
     def _patch(self, backend: Backend, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
-        environment = (
-            archives.unpack(shipped.archive, self._store) if backend.needs_environment else None
-        )
+        environment = unpack(shipped.archive, self._store) if backend.needs_environment else None
         patch = backend.patch(facts, shipped, environment=environment)
         return patch if self._lock is None else self._seen_from_the_driver(patch, facts, self._lock)
 
     def _unpacked(self) -> Path:
         """The environment on this machine, additions and all."""
         with progress() as say:
-            return archives.unpack(self._build(say), self._store)
+            return unpack(self._build(say), self._store)
 
     def _seen_from_the_driver(self, patch: ConfPatch, facts: SparkFacts, lock: Lock) -> ConfPatch:
         """With what the driver's own packages make of it.
@@ -910,7 +921,7 @@ class Captain:
         What the nodes' own interpreter has is not known.
         """
         return (
-            replace(patch, findings=(*patch.findings, *driver.arrow(lock, facts)))
+            replace(patch, findings=(*patch.findings, *arrow(lock, facts)))
             if self._settings.ship_python
             else patch
         )
@@ -960,11 +971,11 @@ class Captain:
         self._board_driver(say, shipped.archive.chunks)
         self._preflight.begin_watch(facts, archive)
         self._started(context, patch)
-        self._tell(takeover.not_reached(context, sql, ships_python=self._settings.ship_python))
+        self._tell(reach.not_reached(context, sql, ships_python=self._settings.ship_python))
         self._tell(
             [
-                *takeover.not_planned(patch.python, facts.version),
-                *takeover.not_preloaded(self._preload, patch.environment),
+                *reach.not_planned(patch.python, facts.version),
+                *reach.not_preloaded(self._preload, patch.environment),
             ]
         )
 
@@ -993,8 +1004,8 @@ class Captain:
         self._board_driver(say, chunks)
         self._tell(
             [
-                *takeover.not_preloaded(self._preload, known.environment),
-                *takeover.unknown_layers(context, known),
+                *reach.not_preloaded(self._preload, known.environment),
+                *reach.unknown_layers(context, known),
             ]
         )
         if self.manifest.requirements or self.manifest.conda:
@@ -1051,7 +1062,7 @@ class Captain:
         """A layer is only sent; a new base is what everything runs in from then on, also functions
         that were made before.
         """
-        facts = takeover.facts(live.context)
+        facts = reach.facts(live.context)
         shipped = self._ship(archive, facts)
         if archive.layer:
             live.session.send(shipped)
@@ -1059,7 +1070,7 @@ class Captain:
             return
         backend = backend_under_way(facts.master)
         patch = self._patch(backend, facts, shipped)
-        self._tell([*archive.findings, takeover.new_base(archive, lock)])
+        self._tell([*archive.findings, reach.new_base(archive, lock)])
         if not backend.needs_environment:
             live.session.send(shipped)
         live.switch(lock, patch)

@@ -18,7 +18,7 @@ to exit code 3.
 
 from __future__ import annotations
 
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 
 FORGET = '; captain.forget("name") takes a package back'
 """The end of a cure, for a captain who can be asked again."""
@@ -86,3 +86,7 @@ class LaunchError(BoatError):
 
 class VerifyError(BoatError):
     """The executors cannot be asked what they run."""
+
+
+class UnreachableError(LockError):
+    """An index cannot be reached: an earlier answer may serve."""

@@ -22,9 +22,9 @@ from typing import Any
 
 import click
 
-from coffee_boat._exceptions import guarded
-from coffee_boat._progress import say_line
-from coffee_boat._run import redact
+from coffee_boat._support.exceptions import guarded
+from coffee_boat._support.progress import say_line
+from coffee_boat._support.redact import redact
 from coffee_boat.captain import Captain
 from coffee_boat.cli import main as terminal
 from coffee_boat.cli import options, render

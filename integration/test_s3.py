@@ -15,10 +15,11 @@ import pytest
 from lanes import cannot_run
 from small_proxy import relaying
 
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Target
-from coffee_boat.ship import leftovers, prune, ship
+from coffee_boat.ship import ship
+from coffee_boat.ship.last_used import leftovers, prune
 from integration.beds import BedCannotRun
 from integration.beds import s3 as bed
 from integration.beds.standalone.spark import spark_home

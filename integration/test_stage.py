@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 
-from coffee_boat import launch
-from coffee_boat._jvm import Hadoop
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Target
-from coffee_boat.ship import leftovers, prune, ship
+from coffee_boat.ship import ship
+from coffee_boat.ship.last_used import leftovers, prune
+from coffee_boat.spark import gateway
+from coffee_boat.spark.jvm import Hadoop
 
 STAGE = "viewfs://test/boats/team"
 
 
 @pytest.fixture(scope="module")
 def jvm(store: Path) -> Iterator[Any]:
-    with launch.java_vm(Store(store)) as jvm:
+    with gateway.java_vm(Store(store)) as jvm:
         yield jvm
 
 
@@ -105,6 +106,6 @@ def test_a_jvm_of_its_own_is_started_and_ended_and_tells_what_fails(
 ) -> None:
     """As `boat conf` does, which has none."""
     with pytest.raises(ShipError) as error:
-        ship(archive, "viewfs://nowhere/boats", hadoop=launch.hadoop(Store(store), {}))
+        ship(archive, "viewfs://nowhere/boats", hadoop=gateway.hadoop(Store(store), {}))
     assert "nowhere" in error.value.cause
     assert "\tat " not in error.value.cause

@@ -19,7 +19,7 @@ import pytest
 from coffee_boat.errors import VerifyError
 from coffee_boat.model import Lock, Target
 from coffee_boat.session.classic import ClassicSession
-from coffee_boat.verify import verify
+from coffee_boat.session.verify import verify
 
 pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
 

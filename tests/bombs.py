@@ -293,10 +293,10 @@ def gzip_stream() -> bytes:
 
 def install(path: str, store: str) -> str:
     """A wheel made into a chunk: "made", or the error's text."""
-    from coffee_boat._store import Store
-    from coffee_boat.build.installed import wheel_chunk
+    from coffee_boat._support.store import Store
     from coffee_boat.errors import BoatError
     from coffee_boat.model import Pin, Target
+    from coffee_boat.pip.chunks import wheel_chunk
 
     wheel = Path(path)
     minor = "{}.{}".format(*sys.version_info[:2])

@@ -19,7 +19,7 @@ from typing import Protocol
 import pytest
 from lanes import cannot_run, require_installed, tell_at_the_end
 
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -102,12 +102,13 @@ def with_chunks_of(made: Path, store: Path) -> Path:
 @pytest.fixture(scope="session")
 def interpreter_packed(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with the driver's own interpreter as a chunk."""
-    from coffee_boat.build import interpreter
+    from coffee_boat.interpreter import copy
+    from coffee_boat.interpreter.find import find
 
     store = Store(tmp_path_factory.mktemp("interpreter") / "store")
-    found = interpreter.find()
-    assert interpreter.recall(found, store) is None
-    interpreter.chunk(found, store)
+    found = find()
+    assert copy.recall(found, store) is None
+    copy.chunk(found, store)
     return store
 
 

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from coffee_boat._ahead import Ahead
 from coffee_boat.model import Chunk
+from coffee_boat.workflow.prefetch import Ahead
 
 MADE = [Chunk("0" * 64, 1, 1, 1, (0, 0), "made")]
 

@@ -17,12 +17,16 @@ from pathlib import Path
 import pytest
 from conftest import MakeWheel
 
-from coffee_boat._store import Store
-from coffee_boat.build.archive import Destination, assemble, copy_to, unpack, unpack_chunk
-from coffee_boat.build.chunks import ChunkWriter, fill_from_tree, make
-from coffee_boat.build.installed import wheel_chunk
+from coffee_boat._support.store import Store
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.archive.chunks import chunk_path, fill_from_tree, make
+from coffee_boat.archive.concatenate import copy_to
+from coffee_boat.archive.destination import Destination
+from coffee_boat.archive.unpack import environment_path, unpack, unpack_chunk
+from coffee_boat.archive.writer import ChunkWriter
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Archive, Chunk, Lock, Pin, Target
+from coffee_boat.pip.chunks import wheel_chunk
 
 TARGET = Target("3.11.7", glibc=(2, 28))
 LOCK = Lock(TARGET, (Pin("one", "1.0"), Pin("two", "2.0")))
@@ -68,7 +72,7 @@ def tree(folder: Path) -> dict[str, tuple[bytes, bool]]:
 def test_an_archive_is_its_chunks_and_a_tail(store: Store, chunks: tuple[Chunk, Chunk]) -> None:
     archive = archive_of(store, *chunks)
     data = Path(archive.path).read_bytes()
-    assert data.startswith(b"".join(store.chunk_path(chunk).read_bytes() for chunk in chunks))
+    assert data.startswith(b"".join(chunk_path(store, chunk).read_bytes() for chunk in chunks))
     assert archive.size == len(data)
     assert archive.floor == (2, 27)
     assert Path(archive.path).name == f"{archive.name}.tar.gz"
@@ -125,7 +129,7 @@ def test_unpacking_gives_what_tar_gives(store: Store, tmp_path: Path) -> None:
     chunk = make(store, "tree", "tree", lambda writer: fill_from_tree(writer, source))
     archive = archive_of(store, chunk)
     root = unpack(archive, store)
-    assert root == store.environment_path(archive)
+    assert root == environment_path(store, archive)
     (tmp_path / "tar").mkdir()
     subprocess.run(
         f'gzip -dc "{archive.path}" | tar -C "{tmp_path}/tar" -xf -', shell=True, check=True
@@ -190,12 +194,12 @@ def test_what_was_damaged_in_the_store_is_told(store: Store, chunks: tuple[Chunk
         with pytest.raises(BuildError, match="damaged") as caught:
             unpack(replace(archive, size=size), store)
         assert archive.path in caught.value.cure
-        assert not store.environment_path(archive).exists()
+        assert not environment_path(store, archive).exists()
     Path(archive.path).unlink()
-    store.chunk_path(chunks[1]).write_bytes(b"short")
+    chunk_path(store, chunks[1]).write_bytes(b"short")
     with pytest.raises(BuildError, match="damaged"):
         archive_of(store, *chunks)
-    store.chunk_path(chunks[1]).unlink()
+    chunk_path(store, chunks[1]).unlink()
     with pytest.raises(BuildError, match="gone"):
         archive_of(store, *chunks)
     assert not Path(archive.path).exists()
@@ -284,7 +288,7 @@ def test_an_archive_for_a_place_is_the_same_and_is_whole_or_not_there(
     in_store = archive_of(store, *chunks)
     assert replace(in_store, path=str(path)) == at_place
     assert Path(in_store.path).read_bytes() == path.read_bytes()
-    store.chunk_path(chunks[1]).unlink()
+    chunk_path(store, chunks[1]).unlink()
     before = path.read_bytes()
     with pytest.raises(BuildError, match="gone"):
         packed()
@@ -298,10 +302,10 @@ BUILD = """
 import hashlib, os, sys
 from pathlib import Path
 os.umask(int(sys.argv[3], 8))
-from coffee_boat._store import Store
-from coffee_boat.build.archive import assemble
-from coffee_boat.build.chunks import fill_from_tree, make
-from coffee_boat.build.installed import wheel_chunk
+from coffee_boat._support.store import Store
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.archive.chunks import fill_from_tree, make
+from coffee_boat.pip.chunks import wheel_chunk
 from coffee_boat.model import Lock, Pin, Target
 store, target = Store(sys.argv[1]), Target("3.11.7", glibc=(2, 28))
 wheel = Path(sys.argv[2])
@@ -348,8 +352,9 @@ def test_the_same_bytes_for_everyone(make_wheel: MakeWheel, tmp_path: Path) -> N
 def test_concurrent_assemblies_and_unpackings(store: Store, chunks: tuple[Chunk, Chunk]) -> None:
     code = """
 import sys, pickle
-from coffee_boat._store import Store
-from coffee_boat.build.archive import assemble, unpack
+from coffee_boat._support.store import Store
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.archive.unpack import unpack
 chunks, target, lock = pickle.loads(bytes.fromhex(sys.argv[2]))
 store = Store(sys.argv[1])
 print(unpack(assemble(chunks, target=target, lock=lock, has_python=True, inputs={"requirements": ["one"]}, store=store), store))
@@ -365,7 +370,7 @@ print(unpack(assemble(chunks, target=target, lock=lock, has_python=True, inputs=
     ]
     answers = {process.communicate(timeout=60)[0].strip() for process in running}
     archive = archive_of(store, *chunks)
-    assert answers == {str(store.environment_path(archive))}
+    assert answers == {str(environment_path(store, archive))}
     assert (
         len(list((store.root / "archives").iterdir()))
         == len(list((store.root / "trees").iterdir()))

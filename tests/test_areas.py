@@ -11,12 +11,13 @@ import pytest
 from hostile import MINOR, SITE, Victim
 from test_installed import TARGET, install, pin_of
 
-from coffee_boat._store import Store
-from coffee_boat.build import archive as archives
-from coffee_boat.build import areas, chunks
-from coffee_boat.build.installed import wheel_chunk
+from coffee_boat._support.store import Store
+from coffee_boat.archive import areas, chunks, unpack
+from coffee_boat.archive import writer as archive_writer
+from coffee_boat.archive.assemble import assemble
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Chunk, Lock
+from coffee_boat.pip.chunks import wheel_chunk
 
 
 def packed(wheel: Path, store: Store) -> Chunk:
@@ -61,7 +62,7 @@ def test_of_a_wheel_that_vendors_spark_the_drivers_own_wins_and_it_is_said(
         "connect.py": "",
     }
     chunk = packed(hostile.wheel(tmp_path, "connect", files=files), store)
-    tree = archives.unpack_chunk(chunk, store)
+    tree = unpack.unpack_chunk(chunk, store)
     assert not (tree / SITE / package).exists()
     assert (tree / SITE / "connect.py").exists()
     assert package not in (tree / SITE / "connect-1.0.dist-info/RECORD").read_text()
@@ -78,11 +79,11 @@ def test_jars_beside_sparks_own_are_left_out_and_it_is_said(tmp_path: Path, stor
     chunk = packed(hostile.wheel(tmp_path, "pyspark-extension", files=files), store)
     [said] = chunks.findings([chunk], store)
     assert "pyspark/jars/ext.jar" in said.value
-    assert not (archives.unpack_chunk(chunk, store) / SITE / "pyspark").exists()
+    assert not (unpack.unpack_chunk(chunk, store) / SITE / "pyspark").exists()
 
 
 def owner(store: Store, label: str, files: dict[str, str]) -> Chunk:
-    def fill(writer: chunks.ChunkWriter) -> None:
+    def fill(writer: archive_writer.ChunkWriter) -> None:
         for name, content in files.items():
             writer.file(name, content.encode())
 
@@ -107,14 +108,14 @@ def test_two_wheels_with_one_file_are_told_as_ever(tmp_path: Path, store: Store)
         packed(hostile.wheel(tmp_path, name, files={"shared.py": name}), store)
         for name in ("one", "two")
     ]
-    archive = archives.assemble(
+    archive = assemble(
         some, target=TARGET, lock=Lock(TARGET), has_python=False, inputs={}, store=store
     )
     assert "one 1.0 and two 1.0: " in archive.findings[0].value
 
 
 def test_no_word_of_a_package_is_in_boat_json(tmp_path: Path, store: Store) -> None:
-    archive = archives.assemble(
+    archive = assemble(
         [packed(hostile.wheel(tmp_path), store)],
         target=TARGET,
         lock=Lock(TARGET),
@@ -122,6 +123,6 @@ def test_no_word_of_a_package_is_in_boat_json(tmp_path: Path, store: Store) -> N
         inputs={},
         store=store,
     )
-    said = json.loads((archives.unpack(archive, store) / "boat.json").read_text())
+    said = json.loads((unpack.unpack(archive, store) / "boat.json").read_text())
     assert "records" not in said
     assert f"{sys.version_info[0]}.{sys.version_info[1]}" == MINOR

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat.backends import backend_for
+from coffee_boat.clusters import backend_for
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, ConfPatch, Shipped, SparkFacts, Target
 

@@ -16,13 +16,15 @@ import bombs
 import pytest
 from bombs import GIB, MIB, within
 
-from coffee_boat import _parse, requirements
-from coffee_boat._store import Store
-from coffee_boat.build import elf, wheels
-from coffee_boat.build._http import Downloads
-from coffee_boat.build.sources import Builder
+from coffee_boat import requirements
+from coffee_boat._support import parse
+from coffee_boat._support.store import Store
+from coffee_boat.archive import elf
 from coffee_boat.errors import BoatError, BuildError, RequirementError
 from coffee_boat.model import Indexes, Lock, Pin, Target
+from coffee_boat.pip import metadata
+from coffee_boat.pip.download import Downloads
+from coffee_boat.pip.sources import Builder
 
 OWN = Target("3.11.0", glibc=(2, 28))
 _SECONDS = 20.0
@@ -142,10 +144,10 @@ def test_extras_that_refer_to_each_other(tmp_path: Path, store: Store) -> None:
     wheel = bombs.wheel(tmp_path, metadata=requires)
     lock = Lock(OWN, (Pin("bomb", "1.0", filename=wheel.name, url=wheel.as_uri()),))
     with soon(), pytest.raises(BuildError) as caught:
-        wheels.with_edges(lock, {"bomb": wheel}, {}, {"bomb": ["x0"]}, store=store)
+        metadata.with_edges(lock, {"bomb": wheel}, {}, {"bomb": ["x0"]}, store=store)
     assert "at most 200,000 pairs of them are" in str(caught.value)
     wheel = bombs.wheel(tmp_path, metadata="".join(requires.splitlines(keepends=True)[:200]))
-    done = wheels.with_edges(lock, {"bomb": wheel}, {}, {"bomb": ["x0"]}, store=store)
+    done = metadata.with_edges(lock, {"bomb": wheel}, {}, {"bomb": ["x0"]}, store=store)
     assert done.pins[0].requires == ("bomb",)
 
 
@@ -155,7 +157,7 @@ def test_extras_that_refer_to_each_other(tmp_path: Path, store: Store) -> None:
 def build(path: Path, store: Store) -> None:
     indexes = Indexes()
     builder = Builder(OWN, indexes, "python", store, Downloads(indexes, ()), (), lambda _: None)
-    from coffee_boat._digest import file_digest
+    from coffee_boat._support.digest import file_digest
 
     pin = Pin("bomb", "1.0", "sdist", filename=path.name, url=path.as_uri(), subdirectory="x")
     builder.wheel(replace(pin, sha256=file_digest(path)))
@@ -238,14 +240,14 @@ def test_answers_of_clusters_are_bounded() -> None:
     told = within(
         """
         import bombs
-        from coffee_boat import _hadoop
-        from coffee_boat.probe import standalone
+        from coffee_boat.clusters.yarn import daemons
+        from coffee_boat.clusters.standalone import probe
         with bombs.server(most=2 << 30) as (url, sent):
             try:
-                _hadoop.get(url)
-            except _hadoop.NoAnswer as error:
+                daemons.get(url)
+            except daemons.NoAnswer as error:
                 print(error)
-            print(standalone._page(url.removeprefix("http://"), "/json/"))
+            print(probe._page(url.removeprefix("http://"), "/json/"))
             print(max(sent) < 400 << 20)
         """
     )
@@ -257,15 +259,15 @@ def test_an_answer_of_an_apiserver_is_bounded() -> None:
     told = within(
         """
         import bombs
-        from coffee_boat import _kubernetes
+        from coffee_boat.clusters.kubernetes import api
         from coffee_boat.model import SparkFacts
         import os
         os.environ["KUBECONFIG"] = "/nonexistent"
         with bombs.server(most=2 << 30) as (url, sent):
             facts = SparkFacts("4.0.0", f"k8s://{url}", {})
             try:
-                print(_kubernetes.Apiserver(facts).version())
-            except _kubernetes.Unreachable as error:
+                print(api.Apiserver(facts).version())
+            except api.Unreachable as error:
                 print(error)
             print(max(sent) < 400 << 20)
         """
@@ -411,7 +413,7 @@ def test_toml_that_keeps_its_reader_busy(tmp_path: Path, text: str) -> None:
 
 def test_toml_with_many_dots_is_read() -> None:
     text = f"a = [{', '.join(['1.5'] * 500)}]\nb = '{'.' * 500}'\nc = '''\n{'. ' * 300}\n'''\n"
-    assert len(_parse.toml(text)["a"]) == 500
+    assert len(parse.toml(text)["a"]) == 500
 
 
 def test_a_script_whose_header_has_no_end(tmp_path: Path) -> None:
@@ -434,17 +436,17 @@ def test_a_script_whose_header_has_no_end(tmp_path: Path) -> None:
 def test_yaml_that_keeps_its_reader_busy(
     tmp_path: Path, text: str, door: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from coffee_boat import _kubeconfig
-    from coffee_boat.settings import condarc
+    from coffee_boat.clusters.kubernetes import access, kubeconfig
+    from coffee_boat.conda import condarc
 
     path = tmp_path / ("environment.yml" if door == "environment" else ".condarc")
     path.write_text(text)
     doors: dict[str, Callable[[Path], object]] = {
         "environment": requirements.read_environment,
         "condarc": condarc._file,
-        "kubeconfig": _kubeconfig._read,
+        "kubeconfig": kubeconfig._read,
     }
-    with soon(), pytest.raises((BoatError, _kubeconfig.Unusable)) as caught:
+    with soon(), pytest.raises((BoatError, access.Unusable)) as caught:
         doors[door](path)
     assert len(str(caught.value)) < 2000
 
@@ -471,7 +473,7 @@ def test_a_requirement_of_conda_is_bounded(tmp_path: Path) -> None:
 
 
 def test_redaction_takes_time_as_the_text_is_long() -> None:
-    from coffee_boat._run import redact
+    from coffee_boat._support.redact import redact
 
     secret = "http://user:s3cret@h/t/s3cret/c?token=s3cret "
     for text in (
@@ -487,7 +489,7 @@ def test_redaction_takes_time_as_the_text_is_long() -> None:
 
 
 def test_explanations_take_time_as_the_text_is_long() -> None:
-    from coffee_boat import _symptoms
+    from coffee_boat.spark import diagnosis
 
     hostile = (
         "a/" * 100_000,
@@ -497,7 +499,7 @@ def test_explanations_take_time_as_the_text_is_long() -> None:
     )
     for text in hostile:
         with soon():
-            _symptoms.explain(f"{text}\nNo space left on device\n{text}")
+            diagnosis.explain(f"{text}\nNo space left on device\n{text}")
 
 
 # conda packages
@@ -513,14 +515,14 @@ def test_a_conda_package_is_no_more_than_its_size_allows(tmp_path: Path, store: 
         f"""
         import pickle
         from pathlib import Path
-        from coffee_boat import _limits
-        from coffee_boat._store import Store
-        from coffee_boat.build import conda
-        from coffee_boat.build.conda_prefix import Source
+        from coffee_boat._support import limits
+        from coffee_boat._support.store import Store
+        from coffee_boat.conda import chunks
+        from coffee_boat.conda.install import Source
         lock = pickle.loads({pickle.dumps(lock)!r})
-        _limits.UNPACKED_FREE = 1 << 20
+        limits.UNPACKED_FREE = 1 << 20
         try:
-            conda.conda_chunks(lock, Store(Path({str(store.root)!r})), source=Source(), say=print)
+            chunks.conda_chunks(lock, Store(Path({str(store.root)!r})), source=Source(), say=print)
         except Exception as error:
             print(error)
         """,
@@ -532,8 +534,8 @@ def test_a_conda_package_is_no_more_than_its_size_allows(tmp_path: Path, store: 
 def test_what_writes_without_an_end_is_cancelled(tmp_path: Path) -> None:
     import asyncio
 
-    from coffee_boat._limits import TooMuch
-    from coffee_boat.build.conda_prefix import bounded
+    from coffee_boat._support.limits import TooMuch
+    from coffee_boat.conda.install import bounded
 
     async def write() -> None:
         with (tmp_path / "x").open("wb") as file:

@@ -13,10 +13,10 @@ from hostile_locks import SOURCES, pylock
 from small_packages import project, sdist, sha256, wheel
 
 from coffee_boat import Captain
-from coffee_boat._store import Store
-from coffee_boat.build import wheels
+from coffee_boat._support.store import Store
 from coffee_boat.errors import BoatError, BuildError, LockError
 from coffee_boat.model import Indexes, Lock, Pin, Target
+from coffee_boat.pip.fetch import fetch
 from coffee_boat.settings import load
 
 TARGET = Target(f"{sys.version_info.major}.{sys.version_info.minor}.0")
@@ -96,7 +96,7 @@ def test_the_last_door_builds_nothing(tmp_path: Path, trap: Path, kind: str) -> 
         "vcs": Pin("alpha", "1.0", "vcs", url=f"git+{trap.as_uri()}", commit="0" * 40),
     }
     with pytest.raises(BuildError, match="only wheels are allowed") as caught:
-        wheels.fetch(
+        fetch(
             Lock(TARGET, (pins[kind],)),
             indexes=ALL,
             store=Store(tmp_path / "store"),
@@ -111,10 +111,10 @@ def test_what_was_built_before_is_not_taken_either(tmp_path: Path, trap: Path) -
     pin = Pin("alpha", "1.0", "sdist", made.name, made.as_uri(), sha256=sha256(made), direct=True)
     arguments = {"store": Store(tmp_path / "store"), "python": sys.executable, "say": print}
     lock = Lock(TARGET, (pin,))
-    wheels.fetch(lock, indexes=Indexes(no_index=True), **arguments)  # type: ignore[arg-type]
+    fetch(lock, indexes=Indexes(no_index=True), **arguments)  # type: ignore[arg-type]
     (tmp_path / "ran").unlink()
     with pytest.raises(BuildError, match="only wheels are allowed"):
-        wheels.fetch(lock, indexes=ALL, **arguments)  # type: ignore[arg-type]
+        fetch(lock, indexes=ALL, **arguments)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

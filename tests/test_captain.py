@@ -31,8 +31,8 @@ from coffee_boat import (
     RequirementError,
     SettingsError,
 )
-from coffee_boat._pythons import NEWEST, OLDEST
-from coffee_boat._store import Store
+from coffee_boat._support.pythons import NEWEST, OLDEST
+from coffee_boat._support.store import Store
 
 pytestmark = pytest.mark.usefixtures("pyspark_is_packed")
 
@@ -347,11 +347,11 @@ def test_a_file_that_is_there_is_not_overwritten(captain: Captain, tmp_path: Pat
 def test_a_lock_file_is_taken_as_it_is(
     captain: Captain, pyspark_packed: Path, tmp_path: Path
 ) -> None:
-    from coffee_boat.lock import formats
+    from coffee_boat.workflow import lockfile
 
     captain.add_pip_packages("beta<2").plan()
     assert captain.lock is not None
-    (tmp_path / "pylock.toml").write_text(formats.write(captain.lock))
+    (tmp_path / "pylock.toml").write_text(lockfile.text_of(captain.lock))
     store = with_chunks_of(pyspark_packed, tmp_path / "other")
     other = Captain(ship_python=False, offline=True, store=store).add_lock(tmp_path / "pylock.toml")
     assert [
@@ -498,11 +498,11 @@ def test_a_folder_that_was_edited_is_built_again(captain: Captain, tmp_path: Pat
 
 
 def test_adding_nothing_to_a_lock_file_leaves_it_as_it_is(captain: Captain, tmp_path: Path) -> None:
-    from coffee_boat.lock import formats
+    from coffee_boat.workflow import lockfile
 
     captain.add_pip_packages("beta<2").plan()
     assert captain.lock is not None
-    (tmp_path / "pylock.toml").write_text(formats.write(captain.lock))
+    (tmp_path / "pylock.toml").write_text(lockfile.text_of(captain.lock))
     (tmp_path / "requirements.txt").write_text("# nothing\n")
     other = Captain(ship_python=False, offline=True, store=tmp_path / "other").add_lock(
         tmp_path / "pylock.toml"

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat._store import Store
-from coffee_boat.build.chunks import ChunkWriter, fill_from_tree, make, recall
+from coffee_boat._support.store import Store
+from coffee_boat.archive.chunks import chunk_path, fill_from_tree, make, recall
+from coffee_boat.archive.writer import ChunkWriter
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Chunk
 
@@ -32,12 +33,12 @@ def deflate(data: bytes) -> bytes:
 
 
 def entries(store: Store, chunk: Chunk) -> dict[str, tarfile.TarInfo]:
-    with tarfile.open(store.chunk_path(chunk)) as tar:
+    with tarfile.open(chunk_path(store, chunk)) as tar:
         return {entry.name: entry for entry in tar}
 
 
 def content(store: Store, chunk: Chunk, name: str) -> bytes:
-    with tarfile.open(store.chunk_path(chunk)) as tar:
+    with tarfile.open(chunk_path(store, chunk)) as tar:
         found = tar.extractfile(name)
         assert found is not None
         return found.read()
@@ -67,7 +68,7 @@ def test_a_chunk_is_known_by_the_digest_of_its_tar(store: Store) -> None:
 
     chunk = make(store, ["key"], "a label", fill)
 
-    tar = gzip.decompress(store.chunk_path(chunk).read_bytes())
+    tar = gzip.decompress(chunk_path(store, chunk).read_bytes())
     assert chunk.id == id_of(tar)
     assert len(tar) % 512 == 0
     assert (chunk.files, chunk.unpacked, chunk.floor, chunk.label) == (
@@ -76,8 +77,8 @@ def test_a_chunk_is_known_by_the_digest_of_its_tar(store: Store) -> None:
         (2, 17),
         "a label",
     )
-    assert chunk.size == store.chunk_path(chunk).stat().st_size
-    assert deflate(TEXT) in store.chunk_path(chunk).read_bytes()
+    assert chunk.size == chunk_path(store, chunk).stat().st_size
+    assert deflate(TEXT) in chunk_path(store, chunk).read_bytes()
     assert {name: oct(entry.mode) for name, entry in entries(store, chunk).items()} == {
         "a": "0o755",
         "a/big.bin": "0o755",
@@ -96,7 +97,7 @@ def test_folders_come_before_what_lies_in_them_once(store: Store) -> None:
         writer.file("c", b"")
 
     chunk = make(store, 1, "", fill)
-    with tarfile.open(store.chunk_path(chunk)) as tar:
+    with tarfile.open(chunk_path(store, chunk)) as tar:
         assert tar.getnames() == ["a", "a/b", "a/b/link", "a/x", "c"]
 
 
@@ -138,7 +139,7 @@ def test_the_same_key_is_filled_once_and_nothing_is_written_again(store: Store) 
 
 def test_a_chunk_that_was_removed_is_made_anew(store: Store) -> None:
     first = make(store, 1, "x", lambda writer: writer.file("x", b"x"))
-    store.chunk_path(first).unlink()
+    chunk_path(store, first).unlink()
     assert recall(store, 1) is None
     assert make(store, 1, "x", lambda writer: writer.file("x", b"x")) == first
     assert content(store, first, "x") == b"x"
@@ -262,8 +263,8 @@ def test_a_failed_fill_leaves_nothing(store: Store) -> None:
 SLOW = """
 import os, sys, time
 from pathlib import Path
-from coffee_boat._store import Store
-from coffee_boat.build.chunks import make
+from coffee_boat._support.store import Store
+from coffee_boat.archive.chunks import make
 def fill(writer):
     with open(sys.argv[2], "a") as log:
         log.write("filled\\n")

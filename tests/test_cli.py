@@ -18,10 +18,10 @@ from click.testing import CliRunner, Result
 from fsspec.implementations.memory import MemoryFileSystem
 from small_packages import wheel
 
-from coffee_boat import launch
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.cli import render
 from coffee_boat.cli.main import boat
+from coffee_boat.spark import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -367,7 +367,7 @@ def test_a_stage_is_pruned_with_the_settings_that_it_was_filled_with(
     )
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
     told: list[Mapping[str, str]] = []
-    monkeypatch.setattr(launch, "hadoop", lambda _, conf: told.append(conf))
+    monkeypatch.setattr(gateway, "hadoop", lambda _, conf: told.append(conf))
     assert run("cache", "prune", "--stage", str(tmp_path), "--dry-run").exit_code == 0
     monkeypatch.setitem(sys.modules, "pyspark", None)
     assert run("cache", "prune", "--stage", str(tmp_path), "--dry-run").exit_code == 0

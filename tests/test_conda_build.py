@@ -42,27 +42,29 @@ from conda_channel import (
 )
 from pages import DOCS, first_column
 
-from coffee_boat._store import Store
-from coffee_boat.build import archive as archives
-from coffee_boat.build import compiled, conda, installed, worker_files
-from coffee_boat.build.conda_prefix import Source
+from coffee_boat._support.store import Store
+from coffee_boat.archive import concatenate, destination, unpack
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.archive.chunks import chunk_path
+from coffee_boat.conda import chunks
+from coffee_boat.conda.install import Source
 from coffee_boat.errors import BuildError
+from coffee_boat.interpreter import compiled, worker_files
 from coffee_boat.model import Archive, Chunk, CondaPin, Lock, Pin
+from coffee_boat.pip import chunks as pip_chunks
 
 SITE = f"lib/python{MINOR}/site-packages/"
 
 
 def chunks_of(lock: Lock, store: Store, **how: Any) -> list[Chunk]:
-    return conda.conda_chunks(
+    return chunks.conda_chunks(
         lock, store, source=Source(), say=how.pop("say", lambda _: None), **how
     )
 
 
 def archive_of(lock: Lock, store: Store, more: Sequence[Chunk] = ()) -> Archive:
     parts = (*chunks_of(lock, store), worker_files.chunk(lock.target, store), *more)
-    return archives.assemble(
-        parts, target=lock.target, lock=lock, has_python=True, inputs={}, store=store
-    )
+    return assemble(parts, target=lock.target, lock=lock, has_python=True, inputs={}, store=store)
 
 
 def run(root: Path, program: str, **how: Any) -> str:
@@ -188,7 +190,7 @@ def test_two_stores_give_the_same_bytes_and_a_copy_can_be_read_by_others(
     made = [archive_of(lock, Store(tmp_path / name)) for name in ("one", "another-and-longer-name")]
     assert made[0].id == made[1].id
     assert Path(made[0].path).read_bytes() == Path(made[1].path).read_bytes()
-    copy = archives.copy_to(made[0], archives.Destination(tmp_path / "env.tar.gz"))
+    copy = concatenate.copy_to(made[0], destination.Destination(tmp_path / "env.tar.gz"))
     assert Path(copy.path).stat().st_mode & 0o444 == 0o444
 
 
@@ -230,7 +232,7 @@ def test_links_odd_names_and_run_bits_are_taken_as_they_are(
     chunk = chunks_of(
         lock_of([small_channel(Package("odd", "1.0", noarch="generic", files=files))], "odd"), store
     )[0]
-    root = archives.unpack_chunk(chunk, store)
+    root = unpack.unpack_chunk(chunk, store)
     assert (root / "share/link/data.txt").read_text() == "1\n"
     assert next(root.glob("share/long*é.txt")).read_text() == "2\n"
     assert (root / "bin/run.sh").stat().st_mode & 0o777 == 0o755
@@ -262,12 +264,12 @@ def test_what_a_starting_process_reads_and_scripts_that_are_not_run_are_told(
         },
     )
     lock = lock_of([small_channel(late)], "late")
-    told = conda.findings(chunks_of(lock, store), store)
+    told = chunks.findings(chunks_of(lock, store), store)
     assert [finding.value for finding in told] == [
         "late-1.0-0.conda: bin/.late-post-link.sh",
         "late-1.0-0.conda: LD_LIBRARY_PATH",
     ]
-    assert conda.findings(chunks_of(lock, store), store) == told, "also when its chunk was there"
+    assert chunks.findings(chunks_of(lock, store), store) == told, "also when its chunk was there"
 
 
 def test_modules_and_scripts_fit_a_layer_and_what_is_looked_for_beside_the_interpreter_does_not(
@@ -281,7 +283,7 @@ def test_modules_and_scripts_fit_a_layer_and_what_is_looked_for_beside_the_inter
         [small_channel(data), conda_channel], f"python={MINOR}", "pure", "with-data", "native"
     )
     fits = {
-        chunk.label.partition(" ")[0]: conda.fits_a_layer(chunk, lock.target, warm)
+        chunk.label.partition(" ")[0]: chunks.fits_a_layer(chunk, lock.target, warm)
         for chunk in chunks_of(lock, warm)
     }
     assert fits == {
@@ -305,7 +307,7 @@ def test_what_distributions_a_package_has_is_read_from_its_chunk(
         "native",
     )
     chunks_of(lock, warm)
-    provided = {pin.name: pin.provides for pin in conda.with_provided(lock, warm).conda}
+    provided = {pin.name: pin.provides for pin in chunks.with_provided(lock, warm).conda}
     assert provided == {
         "conda-name": ("pypi-name==1.0",),
         "native": ("native==2.0",),
@@ -324,7 +326,7 @@ def test_packages_stand_after_what_they_need_also_where_they_need_each_other() -
             ("d", ("c", "__glibc")),
         )
     ]
-    assert [pin.name for pin in conda.in_order(pins)] == ["d", "c", "a", "b"]
+    assert [pin.name for pin in chunks.in_order(pins)] == ["d", "c", "a", "b"]
 
 
 # what would make a wrong archive
@@ -355,7 +357,7 @@ def test_pip_never_goes_over_a_package_of_conda(
     lock = lock_of([conda_channel], f"python={MINOR}", "pure")
     both = replace(lock, pins=(Pin("pure", "9.9", filename=wheel.name, url=wheel.as_uri()),))
     with pytest.raises(BuildError, match="from conda and from pip") as caught:
-        conda.refuse_both(both, chunks_of(both, warm), warm)
+        chunks.refuse_both(both, chunks_of(both, warm), warm)
     assert "pure 9.9 from pip, pure 2.0 pyh_0 from conda" in caught.value.value
 
 
@@ -364,7 +366,7 @@ def test_pip_goes_on_top_of_conda_in_the_same_folder(
 ) -> None:
     wheel = make_wheel("topping", "1.0", {"topping.py": "import pure\nBELOW = pure.VERSION\n"})
     lock = lock_of([conda_channel], f"python={MINOR}", "pure")
-    on_top = installed.wheel_chunk(
+    on_top = pip_chunks.wheel_chunk(
         wheel, Pin("topping", "1.0", filename=wheel.name, url=wheel.as_uri()), lock.target, warm
     )
     root = unpacked(archive_of(lock, warm, [on_top]), tmp_path / "node")
@@ -588,7 +590,7 @@ def test_a_package_is_fetched_once_looked_at_and_what_is_wrong_with_it_is_said(
 
 
 def test_offline_without_the_package_is_refused_and_nothing_is_asked(store: Store) -> None:
-    from coffee_boat._conda import Configuration
+    from coffee_boat.conda.configuration import Configuration
 
     lock = lock_of([fill(store.root.parent / "own", module("far", "1.0", ()))], "far")
     away = replace(
@@ -600,7 +602,7 @@ def test_offline_without_the_package_is_refused_and_nothing_is_asked(store: Stor
         ),
     )
     with pytest.raises(BuildError, match=r"nothing may be fetched: far 1\.0"):
-        conda.conda_chunks(
+        chunks.conda_chunks(
             away, store, source=Source(Configuration(offline=True)), say=lambda _: None
         )
 
@@ -653,11 +655,11 @@ def test_a_killed_build_leaves_the_store_whole(
     (tmp_path / "lock.json").write_text(json.dumps([pin.__dict__ for pin in lock.conda]))
     program = (
         "import json, sys; from pathlib import Path; from coffee_boat.model import *; from"
-        " coffee_boat._store import Store; from coffee_boat.build import conda; from"
-        " coffee_boat.build.conda_prefix import Source; folder = Path(sys.argv[1]); target ="
+        " coffee_boat._support.store import Store; from coffee_boat.conda import chunks; from"
+        " coffee_boat.conda.prefix import Source; folder = Path(sys.argv[1]); target ="
         f" Target({lock.target.python!r}, {lock.target.architecture!r}, {lock.target.glibc!r});"
         " lock = Lock(target, conda=tuple(CondaPin(**pin) for pin in json.loads((folder /"
-        " 'lock.json').read_text()))); conda.conda_chunks(lock, Store(folder / 'store'),"
+        " 'lock.json').read_text()))); chunks.conda_chunks(lock, Store(folder / 'store'),"
         " source=Source(), say=lambda line: print(line, flush=True))"
     )
     process = subprocess.Popen(
@@ -689,7 +691,7 @@ def test_names_in_the_archive_are_sorted_parents_first_and_without_times(
     )
     import gzip
 
-    data = gzip.decompress(warm.chunk_path(chunk).read_bytes()) + bytes(1024)
+    data = gzip.decompress(chunk_path(warm, chunk).read_bytes()) + bytes(1024)
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         entries = tar.getmembers()
     assert {entry.mtime for entry in entries} == {315532800}

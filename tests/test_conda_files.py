@@ -19,8 +19,8 @@ from conda_metadata import channel, pythons, record
 
 from coffee_boat import Captain, LockError, RequirementError, SettingsError
 from coffee_boat.cli.main import boat
-from coffee_boat.lock import formats
 from coffee_boat.model import Lock
+from coffee_boat.workflow import lockfile
 
 MINOR = ".".join(platform.python_version_tuple()[:2])
 
@@ -73,7 +73,7 @@ def write(tmp_path: Path, text: str, name: str = "pixi.lock") -> Path:
 
 def test_a_lock_is_written_and_read_again(tmp_path: Path, forge: str) -> None:
     lock = locked(tmp_path, forge, "numpy", "pure")
-    text = formats.write(lock)
+    text = lockfile.text_of(lock)
     again = captain(tmp_path).add_lock(write(tmp_path, text)).lock
     assert again is not None
     assert [pin.identity for pin in again.conda] == [pin.identity for pin in lock.conda]
@@ -87,7 +87,7 @@ def test_a_lock_is_written_and_read_again(tmp_path: Path, forge: str) -> None:
         "pure": (forge, "MIT", True, True),
         "python": (forge, "PSF-2.0", False, False),
     }
-    assert formats.write(again) == text, "the same text for the same lock"
+    assert lockfile.text_of(again) == text, "the same text for the same lock"
 
 
 def test_a_lock_holds_both(tmp_path: Path, forge: str) -> None:
@@ -102,7 +102,7 @@ def test_a_lock_holds_both(tmp_path: Path, forge: str) -> None:
         find_links=[str(wheels)],
         offline=True,
     )
-    again = captain(tmp_path).add_lock(write(tmp_path, formats.write(lock))).lock
+    again = captain(tmp_path).add_lock(write(tmp_path, lockfile.text_of(lock))).lock
     assert again is not None
     assert [pin.identity for pin in again.pins] == [pin.identity for pin in lock.pins]
     assert [(pin.kind, pin.filename, pin.direct) for pin in again.pins] == [
@@ -167,7 +167,7 @@ def test_pixis_own_lock_is_read(tmp_path: Path) -> None:
     assert [(pin.name, pin.sha256[:4], pin.requires) for pin in lock.pins] == [
         ("humanize", "ce28", ())
     ]
-    assert "hidden" not in f"{lock!r}{formats.write(lock)}"
+    assert "hidden" not in f"{lock!r}{lockfile.text_of(lock)}"
 
 
 def test_anacondas_packages_in_a_lock_need_the_licence(tmp_path: Path) -> None:
@@ -219,7 +219,8 @@ def test_a_lock_that_does_not_fit_says_why(
 
 def test_a_lock_made_for_newer_nodes_is_refused(tmp_path: Path, forge: str) -> None:
     path = write(
-        tmp_path, formats.write(locked(tmp_path, forge, "modern", platform="manylinux_2_34_x86_64"))
+        tmp_path,
+        lockfile.text_of(locked(tmp_path, forge, "modern", platform="manylinux_2_34_x86_64")),
     )
     with pytest.raises(LockError, match="not made for these executors") as caught:
         captain(tmp_path, platform="manylinux_2_28_x86_64").add_lock(path)

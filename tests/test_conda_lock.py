@@ -28,12 +28,13 @@ from conda_metadata import channel, pythons, record
 from small_proxy import proxying
 
 from coffee_boat import BoatError, Captain, LockError, RequirementError, SettingsError, settings
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
+from coffee_boat.conda.provides import distributions
+from coffee_boat.conda.solve import virtual_packages
 from coffee_boat.errors import LaunchError
-from coffee_boat.lock.conda import distributions, virtual_packages
 from coffee_boat.model import Lock, Manifest, Plan, Target
-from coffee_boat.pipeline import Pipeline
 from coffee_boat.requirements import parse, parse_conda
+from coffee_boat.workflow.pipeline import Pipeline
 
 MINOR = ".".join(platform.python_version_tuple()[:2])
 OTHER = "3.12" if MINOR != "3.12" else "3.11"

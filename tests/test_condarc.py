@@ -10,18 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat import _conda
-from coffee_boat._conda import (
-    Channel,
-    Configuration,
-    channels,
-    is_anacondas,
-    refuse_unlicensed,
-    with_secrets,
-    without_secrets,
-)
+from coffee_boat.conda import client, condarc, licence
+from coffee_boat.conda import configuration as conda_configuration
+from coffee_boat.conda.channels import Channel, channels, with_secrets, without_secrets
+from coffee_boat.conda.condarc import configured
+from coffee_boat.conda.configuration import Configuration
+from coffee_boat.conda.licence import is_anacondas, refuse_unlicensed
 from coffee_boat.errors import RequirementError, SettingsError
-from coffee_boat.settings import Settings, conda, condarc
+from coffee_boat.settings import Settings
 
 
 def say(folder: Path, name: str, text: str) -> Path:
@@ -119,7 +115,7 @@ def test_without_a_word_priority_is_strict_and_defaults_are_anacondas(tmp_path: 
     assert (said.channels, said.channel_priority, said.default_channels) == (
         (),
         "strict",
-        _conda.ANACONDAS_DEFAULTS,
+        conda_configuration.ANACONDAS_DEFAULTS,
     )
 
 
@@ -196,7 +192,7 @@ def test_settings_go_over_it(tmp_path: Path) -> None:
     from coffee_boat.model import Indexes
 
     environ = {"HOME": str(tmp_path)}
-    said = conda(
+    said = configured(
         Settings(indexes=Indexes(offline=True, proxy="http://proxy", cert="/ca.pem")),
         environ=environ,
     )
@@ -322,7 +318,7 @@ def test_a_folder_that_begins_with_a_dot_keeps_it(place: str) -> None:
 )
 def test_anacondas_own_channels_need_their_terms_accepted(name: str) -> None:
     found = channels([name], Configuration())
-    assert all(_conda.needs_license(channel) for channel in found)
+    assert all(licence.needs_license(channel) for channel in found)
     with pytest.raises(RequirementError) as caught:
         refuse_unlicensed(found, accepted=False)
     assert "accept_conda_license=True" in caught.value.cure
@@ -383,7 +379,7 @@ def test_a_record_that_lies_elsewhere_is_seen() -> None:
 
 INTERRUPTED = """
 import asyncio, os, signal, sys, threading, time
-from coffee_boat import _conda
+from coffee_boat.conda import client
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell put into the background
 
@@ -397,7 +393,7 @@ async def work():
 
 async def cell():
     try:
-        _conda.wait(work)
+        client.wait(work)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
 
@@ -429,7 +425,7 @@ def test_a_coroutine_gives_its_result_and_its_error_also_where_a_loop_runs() -> 
 
     async def cell() -> int:
         with pytest.raises(RequirementError, match="no such package"):
-            _conda.wait(fails)
-        return _conda.wait(three)
+            client.wait(fails)
+        return client.wait(three)
 
-    assert (asyncio.run(cell()), _conda.wait(three)) == (3, 3)
+    assert (asyncio.run(cell()), client.wait(three)) == (3, 3)

@@ -28,9 +28,10 @@ from pages import (
     prose,
 )
 
-from coffee_boat import Captain, LaunchError, _symptoms, settings
-from coffee_boat.backends import backend_for
+from coffee_boat import Captain, LaunchError, settings
+from coffee_boat.clusters import backend_for
 from coffee_boat.settings import keys
+from coffee_boat.spark import diagnosis
 
 PAGES = [
     ROOT / "README.md",
@@ -316,19 +317,19 @@ AT_START = sections("## When a session starts\n", "## On the driver")
 SECTIONS = {**ON_EXECUTORS, **AT_START}
 
 
-@pytest.mark.parametrize("symptom", _symptoms.ON_EXECUTORS, ids=lambda symptom: symptom.what)
+@pytest.mark.parametrize("symptom", diagnosis.ON_EXECUTORS, ids=lambda symptom: symptom.what)
 def test_what_is_explained_has_a_heading(symptom: Any) -> None:
     assert any(re.search(symptom.pattern, heading) for heading in ON_EXECUTORS)
 
 
-@pytest.mark.parametrize("symptom", _symptoms.AT_START, ids=lambda symptom: symptom.what)
+@pytest.mark.parametrize("symptom", diagnosis.AT_START, ids=lambda symptom: symptom.what)
 def test_what_is_explained_at_the_start_has_a_heading(symptom: Any) -> None:
     assert any(re.search(symptom.pattern, heading) for heading in AT_START)
 
 
 @pytest.mark.parametrize("heading", ON_EXECUTORS)
 def test_what_has_a_heading_is_explained_in_the_same_words(heading: str) -> None:
-    explained = _symptoms.explain(heading)
+    explained = diagnosis.explain(heading)
     assert explained is not None
     assert f"*{explained.what}*" in ON_EXECUTORS[heading]
 

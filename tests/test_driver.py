@@ -13,8 +13,9 @@ from pathlib import Path
 import packaging.utils  # noqa: F401  stays loaded where sys.path is cut short
 import pytest
 
-from coffee_boat import driver
 from coffee_boat.model import Lock, Pin, SparkFacts, Target
+from coffee_boat.session import arrow as session_arrow
+from coffee_boat.session import driver
 
 
 @pytest.fixture(autouse=True)
@@ -238,7 +239,7 @@ def arrow(spark: str, *aboard: str, **conf: str) -> list[str]:
     """What is said to do, where the driver has what `own` has."""
     lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in aboard))
     found = list(
-        driver.arrow(
+        session_arrow.arrow(
             lock,
             SparkFacts(
                 version=spark,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat import fit
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
+from coffee_boat.clusters import compatibility
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, Chunk, ClusterFacts, NodeFacts, SparkFacts, Target
-from coffee_boat.preflight import Preflight
+from coffee_boat.workflow.preflight import Preflight
 
 TARGET = Target("3.11.7", "x86_64", (2, 36))
 ARCHIVE = Archive(
@@ -45,13 +45,13 @@ UNKNOWN, MUSL = NodeFacts("node1"), NodeFacts("alpine", "x86_64", None)
     "nodes", [(), (FITTING,), (UNKNOWN,), (MUSL,), (NodeFacts("a", "amd64", (2, 40)),)]
 )
 def test_nothing_is_said_where_all_fits_or_nothing_is_known(nodes: tuple[NodeFacts, ...]) -> None:
-    assert fit.archive(ARCHIVE, cluster(*nodes)) == ()
-    assert fit.platform(TARGET, cluster(*nodes), ships_python=True) == ()
+    assert compatibility.archive(ARCHIVE, cluster(*nodes)) == ()
+    assert compatibility.platform(TARGET, cluster(*nodes), ships_python=True) == ()
 
 
 def test_nodes_whose_glibc_is_too_old() -> None:
     with pytest.raises(LaunchError) as caught:
-        fit.archive(ARCHIVE, cluster(OLD, replace(OLD, host="old2")))
+        compatibility.archive(ARCHIVE, cluster(OLD, replace(OLD, host="old2")))
     assert caught.value.value == "old1, old2: glibc 2.28, python 3.11.7 needs 2.35"
     assert 'platform="manylinux_2_28_x86_64", python="3.11"' in caught.value.cure
     assert "COFFEE_BOAT_PREFLIGHT=warn" in caught.value.cure
@@ -59,10 +59,10 @@ def test_nodes_whose_glibc_is_too_old() -> None:
 
 def test_nodes_of_another_architecture() -> None:
     with pytest.raises(LaunchError, match="another architecture") as caught:
-        fit.platform(TARGET, cluster(ARM), ships_python=True)
+        compatibility.platform(TARGET, cluster(ARM), ships_python=True)
     assert "COFFEE_BOAT_PREFLIGHT=warn" in caught.value.cure
     with pytest.raises(LaunchError, match="arm1: aarch64, the environment: x86_64"):
-        fit.archive(ARCHIVE, cluster(ARM))
+        compatibility.archive(ARCHIVE, cluster(ARM))
 
 
 def test_what_does_not_fit_is_told_only_where_the_user_knows_better(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_what_does_not_fit_is_told_only_where_the_user_knows_better(tmp_path: Pa
 
 
 def test_where_some_nodes_fit_the_others_are_told() -> None:
-    (architecture,) = fit.platform(TARGET, cluster(FITTING, ARM), ships_python=True)
-    (glibc,) = fit.archive(
+    (architecture,) = compatibility.platform(TARGET, cluster(FITTING, ARM), ships_python=True)
+    (glibc,) = compatibility.archive(
         ARCHIVE, cluster(FITTING, OLD, *(replace(OLD, host=f"more{number}") for number in range(5)))
     )
     assert (architecture.severity, glibc.severity) == ("error", "error")
@@ -84,16 +84,16 @@ def test_where_some_nodes_fit_the_others_are_told() -> None:
 
 
 def test_what_nodes_said_the_last_time_refuses_nothing() -> None:
-    (finding,) = fit.archive(ARCHIVE, cluster(OLD), remembered=True)
+    (finding,) = compatibility.archive(ARCHIVE, cluster(OLD), remembered=True)
     assert finding.severity == "warning"
     assert "the last time" in finding.cause
 
 
 def test_python_files_alone_run_anywhere() -> None:
-    assert fit.archive(PURE, cluster(ARM, OLD)) == ()
-    assert fit.platform(TARGET, cluster(ARM), ships_python=False) == ()
+    assert compatibility.archive(PURE, cluster(ARM, OLD)) == ()
+    assert compatibility.platform(TARGET, cluster(ARM), ships_python=False) == ()
     with pytest.raises(LaunchError):
-        fit.archive(replace(ARCHIVE, has_python=False), cluster(ARM))
+        compatibility.archive(replace(ARCHIVE, has_python=False), cluster(ARM))
 
 
 def facts(**conf: str) -> SparkFacts:
@@ -115,7 +115,7 @@ def facts(**conf: str) -> SparkFacts:
     ],
 )
 def test_settings_that_spark_takes(conf: dict[str, str]) -> None:
-    fit.settings(facts(**conf))
+    compatibility.settings(facts(**conf))
 
 
 @pytest.mark.parametrize(
@@ -131,13 +131,13 @@ def test_settings_that_spark_takes(conf: dict[str, str]) -> None:
 )
 def test_settings_that_spark_refuses_with_a_stack_trace(conf: dict[str, str], words: str) -> None:
     with pytest.raises(LaunchError) as caught:
-        fit.settings(facts(**conf))
+        compatibility.settings(facts(**conf))
     assert words in str(caught.value)
     assert caught.value.cure
 
 
 def test_the_drivers_memory_counts_where_its_jvm_is_still_to_be_started() -> None:
-    fit.settings(facts(driver_memory="128m"))
-    fit.settings(facts(driver_memory="512"), driver_starts=True)
+    compatibility.settings(facts(driver_memory="128m"))
+    compatibility.settings(facts(driver_memory="512"), driver_starts=True)
     with pytest.raises(LaunchError, match=r"spark\.driver\.memory=128m"):
-        fit.settings(facts(driver_memory="128m"), driver_starts=True)
+        compatibility.settings(facts(driver_memory="128m"), driver_starts=True)

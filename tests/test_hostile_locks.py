@@ -13,12 +13,12 @@ import pytest
 from hostile_locks import COMMIT, DIGEST, HOSTILE, HOSTILE_HEADS, WHEEL, pylock, vcs
 from small_packages import project
 
-from coffee_boat import Captain, _grammar
-from coffee_boat._store import Store
-from coffee_boat.build import sources, wheels
+from coffee_boat import Captain
+from coffee_boat._support.store import Store
 from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError, StoreError
-from coffee_boat.lock import formats
-from coffee_boat.model import CondaPin, Indexes, Lock, Pin, Target
+from coffee_boat.model import CondaPin, Indexes, Lock, Pin, Target, grammar
+from coffee_boat.pip import fetch, source_trees
+from coffee_boat.pip import pylock as pip_pylock
 from coffee_boat.requirements import parse
 from coffee_boat.session import record
 
@@ -80,7 +80,7 @@ def test_gits_options_end_before_what_a_pin_says(tmp_path: Path) -> None:
         direct=True,
     )
     with pytest.raises(BoatError):
-        wheels.fetch(
+        fetch.fetch(
             Lock(TARGET, (pin,)),
             indexes=Indexes(no_index=True),
             store=Store(tmp_path / "store"),
@@ -100,7 +100,7 @@ def test_a_wheel_outside_of_the_store_is_never_the_kept_one(tmp_path: Path) -> N
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / WHEEL).write_bytes(b"planted")
     with pytest.raises(StoreError):
-        wheels.kept(replace(ALPHA, sha256="../../x"), Store(tmp_path / "store"))
+        fetch.kept(replace(ALPHA, sha256="../../x"), Store(tmp_path / "store"))
 
 
 def test_a_link_in_a_repository_is_no_way_out(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_link_in_a_repository_is_no_way_out(tmp_path: Path) -> None:
     (tmp_path / "project" / "sub").symlink_to("/etc")
     pin = Pin("alpha", "1.0", "directory", subdirectory="sub")
     with pytest.raises(BuildError, match="leads out of its project"):
-        sources._inside(pin, tmp_path / "project")
+        source_trees.folder_inside(pin, tmp_path / "project")
 
 
 # our own notes
@@ -156,9 +156,9 @@ def conda_pin(**changes: object) -> CondaPin:
     ids=str,
 )
 def test_a_conda_package_is_what_its_grammar_says(change: dict[str, object]) -> None:
-    assert _grammar.checked_conda(conda_pin(), "pixi.lock") == conda_pin()
+    assert grammar.checked_conda(conda_pin(), "pixi.lock") == conda_pin()
     with pytest.raises(LockError, match=r"pixi\.lock"):
-        _grammar.checked_conda(conda_pin(**change), "pixi.lock")
+        grammar.checked_conda(conda_pin(**change), "pixi.lock")
 
 
 PIXI = """\
@@ -238,5 +238,5 @@ def test_what_people_write_is_taken(text: str) -> None:
 def test_formats_takes_digests_of_either_case(tmp_path: Path) -> None:
     from hostile_locks import wheel
 
-    lock = formats.read(pylock(wheel(sha256=DIGEST.upper())), TARGET)
+    lock = pip_pylock.read(pylock(wheel(sha256=DIGEST.upper())), TARGET)
     assert lock.pins[0].sha256 == DIGEST

@@ -14,15 +14,17 @@ import pytest
 from conftest import MakeWheel
 from hostile_locks import forged
 
-from coffee_boat._digest import contents_digest
-from coffee_boat._store import Store
-from coffee_boat.build import pyspark_files
-from coffee_boat.build.archive import assemble, unpack
-from coffee_boat.build.chunks import ChunkWriter, listing, make
-from coffee_boat.build.conda import fits_a_layer
-from coffee_boat.build.installed import wheel_chunk
+from coffee_boat._support.digest import contents_digest
+from coffee_boat._support.store import Store
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.archive.chunks import chunk_path, listing, make
+from coffee_boat.archive.unpack import unpack
+from coffee_boat.archive.writer import ChunkWriter
+from coffee_boat.conda.chunks import fits_a_layer
 from coffee_boat.errors import BuildError
+from coffee_boat.interpreter import pyspark
 from coffee_boat.model import Archive, Chunk, Lock, Pin, Target
+from coffee_boat.pip.chunks import wheel_chunk
 
 TARGET = Target(f"{sys.version_info.major}.{sys.version_info.minor}.0")
 
@@ -73,7 +75,7 @@ def test_a_listing_that_was_lost_is_read_from_the_chunk(store: Store) -> None:
 def test_what_is_in_a_chunk_that_is_gone_is_not_guessed(store: Store) -> None:
     chunk = chunk_of(store, "first 1", {"lib/a.py": b"1"})
     shutil.rmtree(store.root / "keys" / "listing")
-    store.chunk_path(chunk).unlink()
+    chunk_path(store, chunk).unlink()
     with pytest.raises(BuildError, match="gone or damaged"):
         listing(chunk, store)
 
@@ -120,9 +122,9 @@ def test_an_edited_pyspark_is_packed_anew_though_size_and_date_are_the_same(
     monkeypatch.syspath_prepend(tmp_path)
     path = tmp_path / "pyspark" / "__init__.py"
     state, target = path.stat(), Target("3.9.0")
-    first = pyspark_files.chunk(target, store)
-    assert pyspark_files.recall(target, store) == first
+    first = pyspark.chunk(target, store)
+    assert pyspark.recall(target, store) == first
     path.write_text("A = 2\n")
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    assert pyspark_files.recall(target, store) is None
-    assert pyspark_files.chunk(target, store).id != first.id
+    assert pyspark.recall(target, store) is None
+    assert pyspark.chunk(target, store).id != first.id

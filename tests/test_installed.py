@@ -31,11 +31,13 @@ from conftest import MakeWheel, row_of, zip_info
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
-from coffee_boat._store import Store
-from coffee_boat.build.archive import unpack_chunk
-from coffee_boat.build.installed import direct_url, recall_wheel, wheel_chunk, wheel_chunks
+from coffee_boat._support.store import Store
+from coffee_boat.archive.chunks import chunk_path
+from coffee_boat.archive.unpack import unpack_chunk
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Lock, Pin, Target
+from coffee_boat.pip.chunks import recall_wheel, wheel_chunk, wheel_chunks
+from coffee_boat.pip.metadata import direct_url
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 TARGET = Target(f"{MINOR}.0", glibc=(2, 28))
@@ -262,11 +264,11 @@ def test_all_kinds_of_members_in_all_readers(
     for reader in ("tar", "tarfile"):
         (tmp_path / reader).mkdir()
     subprocess.run(
-        f'gzip -dc "{store.chunk_path(chunk)}" | tar -C "{tmp_path}/tar" -xf -',
+        f'gzip -dc "{chunk_path(store, chunk)}" | tar -C "{tmp_path}/tar" -xf -',
         shell=True,
         check=True,
     )
-    with tarfile.open(store.chunk_path(chunk)) as tar:
+    with tarfile.open(chunk_path(store, chunk)) as tar:
         tar.extractall(
             tmp_path / "tarfile", **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {})
         )
@@ -599,7 +601,7 @@ def test_the_first_failure_keeps_the_others_from_being_made(
 
 PACKING = (  # a shell starts what it puts into the background with SIGINT ignored
     "import pickle, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " from coffee_boat.build.installed import wheel_chunks;"
+    " from coffee_boat.pip.chunks import wheel_chunks;"
     " wheel_chunks(*pickle.load(sys.stdin.buffer))"
 )
 
@@ -635,8 +637,8 @@ def test_ctrl_c_leaves_the_store_whole(make_wheel: MakeWheel, tmp_path: Path, st
     assert not list(store.path("tmp", "").iterdir())
     again, elsewhere = wheel_chunks(wheels, lock, store), Store(tmp_path / "elsewhere")
     assert again == wheel_chunks(wheels, lock, elsewhere)
-    assert [store.chunk_path(chunk).read_bytes() for chunk in again] == [
-        elsewhere.chunk_path(chunk).read_bytes() for chunk in again
+    assert [chunk_path(store, chunk).read_bytes() for chunk in again] == [
+        chunk_path(elsewhere, chunk).read_bytes() for chunk in again
     ]
 
 

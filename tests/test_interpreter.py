@@ -15,10 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat._pythons import NEWEST, OLDEST
-from coffee_boat._store import Store
-from coffee_boat.build import bytecode, elf, interpreter, libraries
+from coffee_boat._support.pythons import NEWEST, OLDEST
+from coffee_boat._support.store import Store
+from coffee_boat.archive import elf
+from coffee_boat.archive.chunks import chunk_path
 from coffee_boat.errors import BuildError
+from coffee_boat.interpreter import bytecode, copy, libraries
+from coffee_boat.interpreter.find import find
 from coffee_boat.model import Chunk, Interpreter
 from coffee_boat.worker import node
 
@@ -41,10 +44,10 @@ class Aboard:
 @pytest.fixture(scope="module")
 def aboard(interpreter_packed: Store, tmp_path_factory: pytest.TempPathFactory) -> Aboard:
     """The driver's own interpreter as a chunk, unpacked as a node does it."""
-    store, found = interpreter_packed, interpreter.find()
-    chunk = interpreter.chunk(found, store)
+    store, found = interpreter_packed, find()
+    chunk = copy.chunk(found, store)
     place = tmp_path_factory.mktemp("node") / "filecache"
-    with tarfile.open(store.chunk_path(chunk)) as archive:
+    with tarfile.open(chunk_path(store, chunk)) as archive:
         archive.extractall(place)
     return Aboard(store, found, chunk, place)
 
@@ -79,7 +82,7 @@ def fake_python(folder: Path, **facts: object) -> Path:
 
 
 def test_the_driver_s_own_is_the_base_of_its_environment() -> None:
-    found = interpreter.find()
+    found = find()
     assert found.executable == os.path.realpath(f"{sys.base_prefix}/bin/python{MINOR}")
     assert found.version == "{}.{}.{}".format(*sys.version_info[:3])
     assert found.architecture == os.uname().machine
@@ -90,19 +93,11 @@ def test_a_virtual_environment_is_followed_to_its_base(tmp_path: Path, options: 
     subprocess.run(
         [sys.executable, "-m", "venv", "--without-pip", *options, tmp_path / "venv"], check=True
     )
-    assert (
-        interpreter.find(str(tmp_path / "venv"))
-        == interpreter.find(str(tmp_path / "venv/bin/python"))
-        == interpreter.find()
-    )
+    assert find(str(tmp_path / "venv")) == find(str(tmp_path / "venv/bin/python")) == find()
 
 
 def test_a_version_that_the_driver_has_is_the_driver_s_own() -> None:
-    assert (
-        interpreter.find(MINOR)
-        == interpreter.find(f" {MINOR}.{sys.version_info[2]} ")
-        == interpreter.find()
-    )
+    assert find(MINOR) == find(f" {MINOR}.{sys.version_info[2]} ") == find()
 
 
 @pytest.mark.parametrize(
@@ -119,7 +114,7 @@ def test_a_version_that_the_driver_has_is_the_driver_s_own() -> None:
 )
 def test_what_cannot_be_meant_is_refused_with_a_cure(text: str, what: str) -> None:
     with pytest.raises(BuildError, match=what) as caught:
-        interpreter.find(text)
+        find(text)
     assert caught.value.cure
     assert text in caught.value.value
 
@@ -144,10 +139,10 @@ def test_what_cannot_be_shipped_is_refused_with_a_cure(
     if what is None:
         # the same fake passes where nothing is wrong with it: each case above fails for its own
         # reason
-        assert interpreter.find(program).version == f"{MINOR}.0"
+        assert find(program).version == f"{MINOR}.0"
         return
     with pytest.raises(BuildError, match=what) as caught:
-        interpreter.find(program)
+        find(program)
     assert caught.value.cure
 
 
@@ -160,10 +155,10 @@ def test_what_cannot_be_shipped_is_refused_with_a_cure(
 )
 def test_a_program_for_another_loader_is_refused(tmp_path: Path, loader: str, what: str) -> None:
     (tmp_path / "bin").mkdir()
-    program = shutil.copy(interpreter.find().executable, tmp_path / f"bin/python{MINOR}")
+    program = shutil.copy(find().executable, tmp_path / f"bin/python{MINOR}")
     subprocess.run([libraries.patchelf_tool(), "--set-interpreter", loader, program], check=True)
     with pytest.raises(BuildError, match=what):
-        interpreter.find(str(fake_python(tmp_path)))
+        find(str(fake_python(tmp_path)))
 
 
 def test_what_a_program_says_of_itself_is_remembered_until_it_changes(
@@ -171,11 +166,11 @@ def test_what_a_program_says_of_itself_is_remembered_until_it_changes(
 ) -> None:
     home = tmp_path / "home"  # the store is no part of what is copied
     (home / "bin").mkdir(parents=True)
-    program = shutil.copy(interpreter.find().executable, home / f"bin/python{MINOR}")
+    program = shutil.copy(find().executable, home / f"bin/python{MINOR}")
     fake = str(fake_python(home))
-    first = interpreter.find(fake, store=store)
+    first = find(fake, store=store)
     remembered = sorted((store.root / "keys/elf").iterdir())
-    assert interpreter.find(fake, store=store) == first == interpreter.find(fake)
+    assert find(fake, store=store) == first == find(fake)
     assert sorted((store.root / "keys/elf").iterdir()) == remembered
     state = Path(program).stat()
     data = Path(program).read_bytes()
@@ -188,7 +183,7 @@ def test_what_a_program_says_of_itself_is_remembered_until_it_changes(
         program, ns=(state.st_atime_ns, state.st_mtime_ns)
     )  # in its own place, of the same size, and with its old time
     with pytest.raises(BuildError, match="loader of its own"):
-        interpreter.find(fake, store=store)
+        find(fake, store=store)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +203,7 @@ def test_a_python_that_uv_cannot_fetch_names_mirror_and_path(
     monkeypatch.setenv("UV_PYTHON_INSTALL_MIRROR", mirror)
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     with pytest.raises(BuildError, match="uv could not fetch") as caught:
-        interpreter.find("3.12" if MINOR != "3.12" else "3.13", offline=offline)
+        find("3.12" if MINOR != "3.12" else "3.13", offline=offline)
     assert "/path/to/python" in caught.value.cure
     assert ("uv python install" if offline else "UV_PYTHON_INSTALL_MIRROR") in caught.value.cure
     assert "secret" not in str(caught.value)
@@ -244,15 +239,15 @@ def private(tmp_path: Path) -> Path:
 def test_a_file_that_is_copied_and_changes_in_place_makes_another_key(
     private: Path, name: str
 ) -> None:
-    before = interpreter.find(str(private / "python")).key
+    before = find(str(private / "python")).key
     state = (private / name).stat()
     (private / name).write_text("two")
     os.utime(private / name, ns=(state.st_atime_ns, state.st_mtime_ns + 1_000_000))
-    assert interpreter.find(str(private / "python")).key != before
+    assert find(str(private / "python")).key != before
 
 
 def test_what_is_not_copied_leaves_the_key_as_it_is(private: Path) -> None:
-    before = interpreter.find(str(private / "python")).key
+    before = find(str(private / "python")).key
     for name in (
         "lib/python/__pycache__/os.pyc",
         "lib/python/json/__pycache__/decoder.pyc",
@@ -262,13 +257,13 @@ def test_what_is_not_copied_leaves_the_key_as_it_is(private: Path) -> None:
         (private / name).parent.mkdir(exist_ok=True)
         (private / name).write_text("new")
     (private / "lib/python/lib-dynload/_tkinter.so").write_text("longer")
-    assert interpreter.find(str(private / "python")).key == before
+    assert find(str(private / "python")).key == before
 
 
 def test_a_standard_library_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "python311.zip").touch()
     with pytest.raises(BuildError, match="cannot be read") as caught:
-        interpreter.find(
+        find(
             str(fake_python(tmp_path, executable="/bin/sh", stdlib=str(tmp_path / "python311.zip")))
         )
     assert caught.value.value == str(tmp_path / "python311.zip")
@@ -304,7 +299,7 @@ print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mapped": sorted(mappe
     assert [
         path
         for path in said["mapped"]
-        if not path.startswith(f"{aboard.unpacked}/") and not libraries.is_glibc(Path(path).name)
+        if not path.startswith(f"{aboard.unpacked}/") and not elf.is_glibc(Path(path).name)
     ] == []
 
 
@@ -315,12 +310,12 @@ def test_an_interpreter_that_lacks_what_site_needs_is_not_shipped(
     interpreter_packed: Store, tmp_path: Path
 ) -> None:
     torn = tmp_path / "torn"
-    shutil.copytree(interpreter.tree(interpreter.find(), interpreter_packed), torn, symlinks=True)
+    shutil.copytree(copy.tree(find(), interpreter_packed), torn, symlinks=True)
     for path in [*torn.rglob("utf_8_sig.py"), *torn.rglob("utf_8_sig.*.pyc")]:
         path.unlink()
-    found = interpreter.find(str(torn / f"bin/python{MINOR}"))
+    found = find(str(torn / f"bin/python{MINOR}"))
     with pytest.raises(BuildError, match="cannot be moved") as caught:
-        interpreter.tree(found, Store(tmp_path / "store"))
+        copy.tree(found, Store(tmp_path / "store"))
     assert "unknown encoding: utf-8-sig" in caught.value.value
 
 
@@ -403,12 +398,12 @@ def test_the_same_interpreter_gives_the_same_bytes_from_another_home(
     mask = os.umask(0o077)
     try:
         store = Store(tmp_path / "another" / "store with a longer name")
-        chunk = interpreter.chunk(interpreter.find(), store)
+        chunk = copy.chunk(find(), store)
     finally:
         os.umask(mask)
     assert chunk == aboard.chunk
     assert (
-        store.chunk_path(chunk).read_bytes() == aboard.store.chunk_path(aboard.chunk).read_bytes()
+        chunk_path(store, chunk).read_bytes() == chunk_path(aboard.store, aboard.chunk).read_bytes()
     )
 
 
@@ -416,15 +411,15 @@ def test_a_second_time_nothing_is_made(aboard: Aboard) -> None:
     # lstat: the folder that Debian's link leads to comes with the packages
     before = {path: path.lstat().st_mtime_ns for path in aboard.store.root.rglob("*")}
     assert (
-        interpreter.chunk(interpreter.find(), aboard.store)
-        == interpreter.recall(aboard.interpreter, aboard.store)
+        copy.chunk(find(), aboard.store)
+        == copy.recall(aboard.interpreter, aboard.store)
         == aboard.chunk
     )
     assert {path: path.lstat().st_mtime_ns for path in aboard.store.root.rglob("*")} == before
 
 
 def test_the_floor_names_who_sets_it_and_does_not_count_fallbacks(aboard: Aboard) -> None:
-    floor = interpreter.floor(aboard.interpreter, aboard.store)
+    floor = copy.floor(aboard.interpreter, aboard.store)
     assert floor.glibc == aboard.chunk.floor
     assert floor.by
     assert {elf.read(aboard.unpacked / name).glibc for name in floor.by} == {floor.glibc}

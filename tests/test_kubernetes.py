@@ -20,12 +20,14 @@ from typing import Any
 
 import pytest
 
-from coffee_boat import _kubeconfig, _kubernetes
-from coffee_boat._kubeconfig import Unusable
-from coffee_boat._kubernetes_driver import KubernetesDriver
+from coffee_boat.clusters import probe, waiting
+from coffee_boat.clusters.kubernetes import access as kubernetes_access
+from coffee_boat.clusters.kubernetes import api, kubeconfig
+from coffee_boat.clusters.kubernetes import plugin as kubernetes_plugin
+from coffee_boat.clusters.kubernetes.access import Unusable
+from coffee_boat.clusters.kubernetes.driver import KubernetesDriver
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import NodeFacts, SparkFacts
-from coffee_boat.probe import probe, waiting
 
 PODS, ACCOUNTS = "/api/v1/namespaces/default/pods", "/api/v1/namespaces/default/serviceaccounts"
 SELF, OTHER = (
@@ -455,8 +457,10 @@ def write_kubeconfig(
     return path
 
 
-def find(conf: dict[str, str] | None = None, *, submission: bool = False) -> _kubeconfig.Access:
-    return _kubeconfig.find("k8s://https://master:6443", conf or {}, submission=submission)
+def find(
+    conf: dict[str, str] | None = None, *, submission: bool = False
+) -> kubernetes_access.Access:
+    return kubeconfig.find("k8s://https://master:6443", conf or {}, submission=submission)
 
 
 def test_a_token_is_sent_and_not_shown(
@@ -474,7 +478,7 @@ def test_the_master_is_the_server_whatever_the_context_says(
     write_kubeconfig(tmp_path, monkeypatch, {"token": "mine"})
     assert find().server == "https://master:6443"
     assert (
-        _kubeconfig.find("k8s://master:6443", {}, submission=False).server == "https://master:6443"
+        kubeconfig.find("k8s://master:6443", {}, submission=False).server == "https://master:6443"
     )
 
 
@@ -633,7 +637,7 @@ def test_a_plugin_that_fails_is_not_run_again_at_once(
 def test_a_plugin_that_waits_for_somebody_is_not_waited_for(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_kubeconfig, "_EXEC_SECONDS", 0.5)
+    monkeypatch.setattr(kubernetes_plugin, "_EXEC_SECONDS", 0.5)
     counting(tmp_path, monkeypatch, "import time; time.sleep(20)")
     (finding,) = probe(cluster.facts()).findings
     assert "log in" in finding.value
@@ -729,7 +733,7 @@ def test_a_certificate_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.M
         tmp_path, monkeypatch, {"client-certificate": "gone.crt", "client-key": "gone.key"}
     )
     with pytest.raises(Unusable, match="cannot be read"):
-        _kubernetes.Apiserver(SparkFacts("4.1.4", "k8s://https://master"))
+        api.Apiserver(SparkFacts("4.1.4", "k8s://https://master"))
 
 
 @pytest.mark.parametrize("user", [{"tokenFile": "gone"}, {"client-certificate-data": "YWE"}])

@@ -15,11 +15,13 @@ from typing import Any
 
 import pytest
 
-from coffee_boat import launch
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import BoatError, LaunchError, ShipError
-from coffee_boat.launch import Hook, Launch, _gateway
 from coffee_boat.model import SQL_PYTHON, ConfPatch, SparkFacts
+from coffee_boat.spark import gateway as spark_gateway
+from coffee_boat.spark import hook as spark_hook
+from coffee_boat.spark import install
+from coffee_boat.spark.hook import Hook, Launch
 
 PYSPARK = {
     "__init__.py": (
@@ -247,7 +249,7 @@ class Recorder:
         self.said: list[str] = []
         self.fail = fail
         self.fail_started = fail_started
-        self.hook: Hook = launch.install(
+        self.hook: Hook = spark_hook.install(
             Launch(
                 complete=self.complete,
                 started=self.started,
@@ -321,13 +323,13 @@ def test_no_pyspark(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_looking_for_a_running_context_imports_nothing(home: Path) -> None:
-    launch.refuse_if_running()
+    install.refuse_if_running()
     assert "pyspark" not in sys.modules
 
 
 def test_a_running_context_is_named(spark: Any, home: Path) -> None:
     spark.Context("local[2]")
-    for attempt in (launch.refuse_if_running, lambda: Recorder(home)):
+    for attempt in (install.refuse_if_running, lambda: Recorder(home)):
         with pytest.raises(LaunchError, match=r"already up: stand-in on local\[2\]") as error:
             attempt()
         assert "spark.stop()" in error.value.cure
@@ -343,8 +345,8 @@ def test_a_running_context_is_named(spark: Any, home: Path) -> None:
         lambda s: s.Context(master="spark://host:7077"),
         lambda s: s.Context(conf=s.Conf().setMaster("spark://host:7077")),
         lambda s: s.Session.builder.master("spark://host:7077").getOrCreate(),
-        lambda s: launch.start(s.Session.builder.master("spark://host:7077")),
-        lambda s: launch.start(master="spark://host:7077"),
+        lambda s: spark_hook.start(s.Session.builder.master("spark://host:7077")),
+        lambda s: spark_hook.start(master="spark://host:7077"),
     ],
     ids=["positional", "keyword", "conf", "builder", "start_builder", "start_master"],
 )
@@ -525,7 +527,7 @@ def test_where_spark_unpacks_nothing_on_the_driver_the_store_does_when_it_is_nee
         asked.append(1)
         return copy.parent.parent
 
-    hook = launch.install(
+    hook = spark_hook.install(
         Launch(complete=lambda facts: PLANNED, store=Store(home / "store"), environment=environment)
     )
     context = spark.Context("yarn")
@@ -556,7 +558,7 @@ def test_the_launchs_master_and_conf_are_used_where_the_program_is_silent(
         spark.Context,
         spark.Context,
         lambda: spark.Context(conf=spark.Conf()),
-        launch.start,
+        spark_hook.start,
     ):  # all but the first find a JVM whose own default is local[*]
         context = start()
         assert context.master == "spark://host:7077"
@@ -851,6 +853,6 @@ def test_only_a_jvm_of_our_own_is_ended(theirs: bool) -> None:
     gateway = SimpleNamespace(
         proc=process, close=lambda: did.append("close"), shutdown=lambda: did.append("shutdown")
     )
-    _gateway._end(gateway)
+    spark_gateway._end(gateway)
     assert did == (["close"] if theirs else ["shutdown"])
     assert process is None or process.returncode == 0

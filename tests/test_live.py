@@ -18,11 +18,14 @@ from conftest import MakeWheel
 from small_packages import project
 
 from coffee_boat import Captain, LaunchError, LockError, SettingsError, requirements, settings
-from coffee_boat._store import Store
-from coffee_boat.backends import LocalBackend, backend_under_way, preloading
-from coffee_boat.backends.standalone import FileServerBackend
-from coffee_boat.build import archive as archives
-from coffee_boat.build import worker_files
+from coffee_boat._support.store import Store
+from coffee_boat.archive import unpack
+from coffee_boat.archive.chunks import chunk_path
+from coffee_boat.clusters import backend_under_way
+from coffee_boat.clusters.local import LocalBackend
+from coffee_boat.clusters.preload import preloading
+from coffee_boat.clusters.standalone.patch import FileServerBackend
+from coffee_boat.interpreter import worker_files
 from coffee_boat.model import (
     CondaPin,
     ConfPatch,
@@ -33,8 +36,8 @@ from coffee_boat.model import (
     SparkFacts,
     Target,
 )
-from coffee_boat.pipeline import Pipeline
-from coffee_boat.session import record, takeover
+from coffee_boat.session import reach, record
+from coffee_boat.workflow.pipeline import Pipeline
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"lib/python{MINOR}/site-packages"
@@ -194,9 +197,9 @@ def test_what_contradicts_is_not_united(store: Store) -> None:
 
 
 def test_modules_that_come_too_late_are_named_but_not_those_that_are_preloaded() -> None:
-    (finding,) = takeover.not_preloaded(("numpy", "pandas"), {"COFFEE_BOAT_PRELOAD": "numpy"})
+    (finding,) = reach.not_preloaded(("numpy", "pandas"), {"COFFEE_BOAT_PRELOAD": "numpy"})
     assert finding.value == "pandas"
-    assert not list(takeover.not_preloaded((), {}))
+    assert not list(reach.not_preloaded((), {}))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +215,7 @@ def test_modules_that_come_too_late_are_named_but_not_those_that_are_preloaded()
 def test_what_the_drivers_jvm_cannot_plan_in_a_session_taken_over_is_named(
     python: str, spark: str, told: bool
 ) -> None:
-    assert [finding.value for finding in takeover.not_planned(python, spark)] == [python] * told
+    assert [finding.value for finding in reach.not_planned(python, spark)] == [python] * told
 
 
 def test_a_plain_session_is_none_of_ours_and_an_unknown_one_is_refused(store: Store) -> None:
@@ -226,7 +229,7 @@ def test_only_a_live_classic_session_is_boarded() -> None:
     from pyspark import SparkContext
 
     with pytest.raises(LaunchError, match="no Spark session: 'spark' is a str"):
-        takeover.parts("spark")
+        reach.parts("spark")
     stopped = SparkContext.__new__(SparkContext)
     stopped._jsc = None
     with pytest.raises(LaunchError, match="was stopped"):
@@ -439,7 +442,7 @@ def test_the_captain_takes_modules_and_shows_them_in_the_plan(
     assert patch is not None
     assert patch.environment["COFFEE_BOAT_PRELOAD"] == "alpha,json"
     archive = captain.pack(tmp_path / "env.tar.gz")
-    assert {"alpha", "pyspark", "py4j", "coffee_boat_worker"} <= archives.modules(
+    assert {"alpha", "pyspark", "py4j", "coffee_boat_worker"} <= unpack.modules(
         archive, Store(tmp_path / "store")
     )
 
@@ -451,7 +454,7 @@ def test_the_captain_takes_modules_and_shows_them_in_the_plan(
 def boat(tmp_path: Path) -> Path:
     """A folder with the worker's files, as on a node."""
     store, folder = Store(tmp_path / "store"), tmp_path / "boat"
-    with tarfile.open(store.chunk_path(worker_files.chunk(Target(f"{MINOR}.0"), store))) as tar:
+    with tarfile.open(chunk_path(store, worker_files.chunk(Target(f"{MINOR}.0"), store))) as tar:
         (
             tar.extractall(folder, filter="fully_trusted")
             if sys.version_info >= (3, 12)

@@ -14,10 +14,12 @@ from packaging.pylock import Pylock
 from small_packages import files_below, project, sdist, serving, sha256, wheel
 
 from coffee_boat import requirements
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import LockError, StoreError
-from coffee_boat.lock import formats, pip
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
+from coffee_boat.pip import pylock
+from coffee_boat.pip import resolve as pip_resolve
+from coffee_boat.workflow import lockfile
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,7 +77,7 @@ class Asker:
             tuple(requirements.parse(text, origin="test") for text in constraints),
         )
         self.said.clear()
-        return pip.resolve(
+        return pip_resolve.resolve(
             manifest,
             target,
             python=sys.executable,
@@ -162,7 +164,7 @@ def test_hashes_that_the_user_gave_decide(ask: Asker, links: Path) -> None:
     manifest = Manifest(
         (replace(requirements.parse("gamma==1", origin=""), hashes=(f"sha256:{good}",)),)
     )
-    lock = pip.resolve(
+    lock = pip_resolve.resolve(
         manifest,
         TARGET,
         python=sys.executable,
@@ -175,7 +177,7 @@ def test_hashes_that_the_user_gave_decide(ask: Asker, links: Path) -> None:
     assert lock.pins[0].sha256 == good
     manifest = Manifest((replace(manifest.requirements[0], hashes=("sha256:" + "0" * 64,)),))
     with pytest.raises(LockError, match="has one of the hashes"):
-        pip.resolve(
+        pip_resolve.resolve(
             manifest,
             TARGET,
             python=sys.executable,
@@ -537,7 +539,7 @@ def test_credentials_work_and_are_kept_nowhere(ask: Asker, links: Path) -> None:
         with pytest.raises(LockError, match="refused the credentials") as caught:
             ask("alpha", indexes=Indexes(index_url=secret.replace("s3cr", "wr0ng")))
     kept = "".join(path.read_text() for path in ask.store.root.rglob("*") if path.is_file())
-    for text in (kept, formats.write(lock), repr(lock), str(caught.value)):
+    for text in (kept, lockfile.text_of(lock), repr(lock), str(caught.value)):
         assert "s3cr" not in text
         assert "wr0ng" not in text
 
@@ -554,7 +556,7 @@ def test_a_token_in_a_query_is_kept_nowhere_and_works(ask: Asker, links: Path) -
     assert [lock.pins[0].url for lock in locks] == [wanted] * 2
     kept = "".join(path.read_text() for path in ask.store.root.rglob("*") if path.is_file())
     assert "py3-none-any.whl" in kept
-    assert "s3cret" not in kept + formats.write(locks[0])
+    assert "s3cret" not in kept + lockfile.text_of(locks[0])
 
 
 def test_an_extra_index_comes_first_and_hides_the_name(
@@ -641,18 +643,18 @@ def test_a_lock_is_valid_pylock_and_comes_back(tmp_path: Path) -> None:
             ),
         ),
     )
-    text = formats.write(lock)
+    text = lockfile.text_of(lock)
     Pylock.from_dict(tomllib.loads(text)).validate()
-    assert formats.read(text, TARGET) == lock
+    assert pylock.read(text, TARGET) == lock
     (tmp_path / "pylock.toml").write_text(text)
-    assert formats.read(tmp_path / "pylock.toml", TARGET) == lock
-    assert formats.write(lock) == text
+    assert pylock.read(tmp_path / "pylock.toml", TARGET) == lock
+    assert lockfile.text_of(lock) == text
 
 
 def test_a_lock_holds_no_credentials() -> None:
     login = replace(EVERY_KIND.pins[0], url="https://captain:s3cret@x.org/a-1-py3-none-any.whl")
     tokens = [replace(pin, url=f"{pin.url}?token=s3cret") for pin in EVERY_KIND.pins if pin.direct]
-    assert "s3cret" not in formats.write(Lock(TARGET, (login, *tokens)))
+    assert "s3cret" not in lockfile.text_of(Lock(TARGET, (login, *tokens)))
 
 
 LOCK_OF_ANOTHER_TOOL = """
@@ -684,7 +686,7 @@ def other_lock(hashes: str = f'{{ sha256 = "{"ab" * 32}" }}') -> str:
 
 def test_another_tools_lock_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "pylock.toml").write_text(other_lock())
-    lock = formats.read(tmp_path / "pylock.toml", TARGET)
+    lock = pylock.read(tmp_path / "pylock.toml", TARGET)
     assert [(pin.name, pin.url, pin.sha256) for pin in lock.pins] == [
         (
             "gamma",
@@ -721,11 +723,11 @@ def test_another_tools_lock_is_taken_as_it_is(tmp_path: Path) -> None:
 )
 def test_locks_that_cannot_be_used(text: str, target: Target, what: str, named: str) -> None:
     with pytest.raises(LockError, match=what) as caught:
-        formats.read(text, target)
+        pylock.read(text, target)
     assert named in str(caught.value)
     assert caught.value.cure
 
 
 def test_a_lock_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LockError, match="cannot be read"):
-        formats.read(tmp_path / "pylock.toml", TARGET)
+        pylock.read(tmp_path / "pylock.toml", TARGET)

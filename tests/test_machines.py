@@ -14,13 +14,15 @@ import hostile
 import pytest
 from test_installed import TARGET, a_binary, pin_of
 
-from coffee_boat import Captain
-from coffee_boat._host import architecture
-from coffee_boat._store import Store
-from coffee_boat.build import chunks, machines
-from coffee_boat.build.installed import wheel_chunk
+from coffee_boat import Captain, model
+from coffee_boat._support.host import architecture
+from coffee_boat._support.store import Store
+from coffee_boat.archive import chunks
+from coffee_boat.archive import writer as archive_writer
 from coffee_boat.errors import BuildError
 from coffee_boat.model import CondaPin, Lock, Pin
+from coffee_boat.pip.chunks import wheel_chunk
+from coffee_boat.workflow import machines
 
 HERE = architecture()
 OTHER, NUMBER = ("aarch64", 183) if HERE == "x86_64" else ("x86_64", 62)
@@ -110,7 +112,7 @@ def test_each_elf_file_of_a_wheel_is_looked_at(tmp_path: Path, store: Store) -> 
     target = replace(TARGET, architecture=HERE)
     nodot = MINOR.replace(".", "")
 
-    def packed(tag: str, files: dict[str, bytes], **more: object) -> chunks.Chunk:
+    def packed(tag: str, files: dict[str, bytes], **more: object) -> model.Chunk:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         wheel = hostile.wheel(folder, "demo", files=files, tag=tag, **more)  # type: ignore[arg-type]
         return wheel_chunk(wheel, pin_of(wheel), target, store)
@@ -137,7 +139,7 @@ def test_each_elf_file_of_a_wheel_is_looked_at(tmp_path: Path, store: Store) -> 
 
 @pytest.mark.skipif(platform.system() != "Linux", reason="reads ELF files")
 def test_at_the_last_door_every_chunk_is_held_to_the_machine(store: Store) -> None:
-    def fill(writer: chunks.ChunkWriter) -> None:
+    def fill(writer: archive_writer.ChunkWriter) -> None:
         writer.file("bin/python", for_other(a_binary()), executable=True)
 
     chunk = chunks.make(store, ["x"], "python 3.11.7", fill)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from coffee_boat import launch
 from coffee_boat.errors import LaunchError
-from coffee_boat.launch._pairs import RELEASES, Declared
+from coffee_boat.spark import install
+from coffee_boat.spark.pairs import RELEASES, Declared
 
 OWN = sys.version_info[:2]
 AFTER = f"3.{OWN[1] + 1}"
@@ -46,7 +46,7 @@ def no_other_python_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 def test_a_vendor_s_spark_runs_with_what_its_release_says(
     spark_version: str, python: tuple[int, int]
 ) -> None:
-    assert launch.compatible(spark_version, python) == ()
+    assert install.compatible(spark_version, python) == ()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_is_known_to_fail_is_refused_with_the_reason(
     spark_version: str, python: tuple[int, int], reason: str
 ) -> None:
     with pytest.raises(LaunchError) as error:
-        launch.compatible(spark_version, python)
+        install.compatible(spark_version, python)
     assert reason in error.value.cause
     assert spark_version in error.value.value
     assert error.value.cure
@@ -82,11 +82,11 @@ def test_what_is_known_to_fail_is_refused_with_the_reason(
 def test_what_nobody_knows_is_told_and_refused_only_where_that_is_set(
     spark_version: str, python: tuple[int, int], reason: str
 ) -> None:
-    (finding,) = launch.compatible(spark_version, python)
+    (finding,) = install.compatible(spark_version, python)
     assert reason in finding.cause
     assert finding.value == f"Spark {spark_version}, Python 3.{python[1]}"
     with pytest.raises(LaunchError, match="nobody says") as error:
-        launch.compatible(spark_version, python, refuse_unknown=True)
+        install.compatible(spark_version, python, refuse_unknown=True)
     assert "untested_python" in error.value.cause
 
 
@@ -95,26 +95,26 @@ def says(requires: str, *minors: int) -> Declared:
 
 
 def test_what_the_installed_pyspark_declares_comes_before_the_table() -> None:
-    assert launch.compatible("4.3.0", (3, 10), said=says(">=3.10", 10, 11)) == ()
-    assert launch.compatible("4.9.0", (3, 15), said=says(">=3.12", 12, 15)) == ()
+    assert install.compatible("4.3.0", (3, 10), said=says(">=3.10", 10, 11)) == ()
+    assert install.compatible("4.9.0", (3, 15), said=says(">=3.12", 12, 15)) == ()
     with pytest.raises(LaunchError) as error:
-        launch.compatible("4.1.0", (3, 11), said=says(">=3.12", 12, 13))
+        install.compatible("4.1.0", (3, 11), said=says(">=3.12", 12, 13))
     assert error.value.cause == "this pyspark declares Requires-Python >=3.12"
-    (finding,) = launch.compatible("4.1.0", (3, 13), said=says(">=3.10", 10, 12))
+    (finding,) = install.compatible("4.1.0", (3, 13), said=says(">=3.10", 10, 12))
     assert finding.cause == "this pyspark declares Python up to 3.12"
 
 
 def test_what_was_found_after_a_release_holds_whatever_it_declares() -> None:
     with pytest.raises(LaunchError, match="does not run"):
-        launch.compatible("3.5.9", (3, 13), said=says(">=3.8", 8, 11))
+        install.compatible("3.5.9", (3, 13), said=says(">=3.8", 8, 11))
 
 
 def test_the_cure_for_an_installed_pyspark_names_the_one_to_install() -> None:
     with pytest.raises(LaunchError) as error:
-        launch.compatible("4.3.0", (3, 10), said=says(">=3.11", 11, 14))
+        install.compatible("4.3.0", (3, 10), said=says(">=3.11", 11, 14))
     assert error.value.cure.startswith("pip install 'pyspark==4.2.*', which runs with Python 3.10")
     with pytest.raises(LaunchError) as error:
-        launch.compatible("3.5.9", (3, 12), said=says(">=3.8", 8, 11))
+        install.compatible("3.5.9", (3, 12), said=says(">=3.8", 8, 11))
     assert error.value.cure.startswith("pip install 'pyspark==4.0.*', which runs with Python 3.12")
 
 
@@ -126,13 +126,13 @@ def test_the_cure_for_a_vendor_s_spark_names_a_python_that_is_here(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LaunchError) as error:
-        launch.compatible("3.5.1-amzn-1", (3, 12))
+        install.compatible("3.5.1-amzn-1", (3, 12))
     assert error.value.cure == (
         f"run the driver with Python 3.10 to 3.11: {tmp_path}/python3.10 is here"
     )
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with pytest.raises(LaunchError) as error:
-        launch.compatible("3.5.1-amzn-1", (3, 12))
+        install.compatible("3.5.1-amzn-1", (3, 12))
     assert error.value.cure.endswith("uv venv --python 3.11 makes one")
 
 

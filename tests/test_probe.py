@@ -18,10 +18,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
+from coffee_boat.clusters import probe, waiting
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import NodeFacts, SparkFacts
-from coffee_boat.probe import nodes, probe, waiting
+from coffee_boat.session import nodes
 
 
 def worker(

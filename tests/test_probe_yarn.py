@@ -21,10 +21,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from coffee_boat._hadoop import configuration
+from coffee_boat.clusters import probe, waiting
+from coffee_boat.clusters.yarn.hadoop import configuration
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, SparkFacts
-from coffee_boat.probe import probe, waiting
 
 INFO = {"clusterInfo": {"haState": "ACTIVE", "resourceManagerVersion": "3.4.2"}}
 BLOCK = 128 * 1024**2
@@ -420,12 +420,12 @@ def test_a_spark_env_that_cannot_be_read(
 
 def test_a_user_whom_this_machine_has_no_name_for(yarn: Yarn) -> None:
     asks = (  # before its own files cannot be read
-        "import encodings.idna, http.client, os, urllib.request; from coffee_boat import _hadoop,"
-        " model, probe"
+        "import encodings.idna, http.client, os, urllib.request; from coffee_boat import"
+        " clusters, model; from coffee_boat.clusters.yarn import hadoop"
     )
     script = (
-        "os.setuid(54321); print(repr(_hadoop.configuration({}).user),"
-        " len(probe.probe(model.SparkFacts('4.1.1', 'yarn')).nodes))"
+        "os.setuid(54321); print(repr(hadoop.configuration({}).user),"
+        " len(clusters.probe(model.SparkFacts('4.1.1', 'yarn')).nodes))"
     )
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat._store import Store
-from coffee_boat.build import pyspark_files
+from coffee_boat._support.store import Store
+from coffee_boat.archive.chunks import chunk_path
 from coffee_boat.errors import BuildError
+from coffee_boat.interpreter import pyspark
 from coffee_boat.model import Chunk, Target
 
 MINOR = "{}.{}".format(*sys.version_info[:2])
@@ -81,7 +82,7 @@ def dist_info(name: str, version: str, files: dict[str, str]) -> dict[str, str]:
 
 def contents(chunk: Chunk, store: Store, target: Target) -> dict[str, bytes]:
     """Files of a chunk, by names relative to site-packages."""
-    with tarfile.open(store.chunk_path(chunk)) as archive:
+    with tarfile.open(chunk_path(store, chunk)) as archive:
         members = [member for member in archive if member.isfile()]
         assert all(member.name.startswith(target.site_packages) for member in members)
         return {
@@ -137,7 +138,7 @@ def test_pip_s_pyspark_is_taken_from_its_record(
 ) -> None:
     driver(installed(tmp_path / "site"))
     store = Store(tmp_path / "store")
-    chunk = pyspark_files.chunk(FOREIGN, store)
+    chunk = pyspark.chunk(FOREIGN, store)
     files = contents(chunk, store, FOREIGN)
     metadata = {
         "pyspark-4.1.4.dist-info/METADATA",
@@ -146,15 +147,15 @@ def test_pip_s_pyspark_is_taken_from_its_record(
         "py4j-0.10.9.9.dist-info/RECORD",
     }
     assert set(files) == SHIPPED | metadata
-    assert (pyspark_files.driver_version(), chunk.label) == ("4.1.4", "pyspark 4.1.4")
-    assert pyspark_files.location() == tmp_path / "site"
+    assert (pyspark.driver_version(), chunk.label) == ("4.1.4", "pyspark 4.1.4")
+    assert pyspark.location() == tmp_path / "site"
     assert "pyspark" not in sys.modules
 
 
 def test_the_record_tells_what_is_shipped(driver: Callable[..., None], tmp_path: Path) -> None:
     driver(installed(tmp_path / "site"))
     store = Store(tmp_path / "store")
-    files = contents(pyspark_files.chunk(FOREIGN, store), store, FOREIGN)
+    files = contents(pyspark.chunk(FOREIGN, store), store, FOREIGN)
     rows = list(csv.reader(io.StringIO(files["pyspark-4.1.4.dist-info/RECORD"].decode())))
     assert {row[0] for row in rows} == {name for name in files if name.startswith("pyspark")}
     assert {row[0]: int(row[2]) for row in rows if row[2]} == {
@@ -171,9 +172,9 @@ def test_a_spark_installation_serves_without_metadata(
     if by == "SPARK_HOME":
         monkeypatch.setenv("SPARK_HOME", str(home))
     store = Store(tmp_path / "store")
-    assert set(contents(pyspark_files.chunk(FOREIGN, store), store, FOREIGN)) == SHIPPED
-    assert pyspark_files.driver_version() == "3.5.1-amzn-1"
-    assert pyspark_files.location() == home / "python"
+    assert set(contents(pyspark.chunk(FOREIGN, store), store, FOREIGN)) == SHIPPED
+    assert pyspark.driver_version() == "3.5.1-amzn-1"
+    assert pyspark.location() == home / "python"
 
 
 def test_a_vendor_s_zip_serves(driver: Callable[..., None], tmp_path: Path) -> None:
@@ -181,8 +182,8 @@ def test_a_vendor_s_zip_serves(driver: Callable[..., None], tmp_path: Path) -> N
     write_zip(tmp_path / "lib/py4j-0.10.9.7-src.zip", PY4J)
     driver(archive)
     store = Store(tmp_path / "store")
-    assert set(contents(pyspark_files.chunk(FOREIGN, store), store, FOREIGN)) == SHIPPED
-    assert (pyspark_files.driver_version(), pyspark_files.location()) == ("3.5.1-amzn-1", archive)
+    assert set(contents(pyspark.chunk(FOREIGN, store), store, FOREIGN)) == SHIPPED
+    assert (pyspark.driver_version(), pyspark.location()) == ("3.5.1-amzn-1", archive)
 
 
 def test_what_executors_import_is_compiled_for_the_driver_s_version(
@@ -192,7 +193,7 @@ def test_what_executors_import_is_compiled_for_the_driver_s_version(
     store = Store(tmp_path / "store")
     compiled = {
         name
-        for name in contents(pyspark_files.chunk(TARGET, store), store, TARGET)
+        for name in contents(pyspark.chunk(TARGET, store), store, TARGET)
         if name.endswith(".pyc")
     }
     tag = sys.implementation.cache_tag
@@ -209,12 +210,12 @@ def test_a_second_time_nothing_is_made_and_an_upgrade_is_seen(
     site = installed(tmp_path / "site")
     driver(site)
     store = Store(tmp_path / "store")
-    assert pyspark_files.recall(FOREIGN, store) is None
-    first = pyspark_files.chunk(FOREIGN, store)
-    assert pyspark_files.recall(FOREIGN, store) == first
+    assert pyspark.recall(FOREIGN, store) is None
+    first = pyspark.chunk(FOREIGN, store)
+    assert pyspark.recall(FOREIGN, store) == first
     (site / "pyspark/worker.py").write_text("import pyspark, sys\n")
-    assert pyspark_files.recall(FOREIGN, store) is None
-    assert pyspark_files.chunk(FOREIGN, store).id != first.id
+    assert pyspark.recall(FOREIGN, store) is None
+    assert pyspark.chunk(FOREIGN, store).id != first.id
 
 
 def test_the_place_of_the_installation_does_not_show(
@@ -223,7 +224,7 @@ def test_the_place_of_the_installation_does_not_show(
     ids = set()
     for name in ("a", "b" * 50):
         driver(installed(tmp_path / name / "site"))
-        ids.add(pyspark_files.chunk(TARGET, Store(tmp_path / name / "store")).id)
+        ids.add(pyspark.chunk(TARGET, Store(tmp_path / name / "store")).id)
     assert len(ids) == 1
 
 
@@ -233,7 +234,7 @@ def test_a_driver_without_pyspark_is_told_what_to_install(
     driver()
     monkeypatch.setenv("SPARK_HOME", "/nowhere")
     with pytest.raises(BuildError, match="no pyspark") as caught:
-        pyspark_files.driver_version()
+        pyspark.driver_version()
     assert "pip install pyspark" in caught.value.cure
 
 
@@ -242,7 +243,7 @@ def test_a_driver_without_py4j_is_told_what_to_install(
 ) -> None:
     driver(write(tmp_path / "site", PYSPARK))
     with pytest.raises(BuildError, match="no py4j"):
-        pyspark_files.chunk(FOREIGN, Store(tmp_path / "store"))
+        pyspark.chunk(FOREIGN, Store(tmp_path / "store"))
 
 
 def test_a_version_that_is_computed_cannot_be_told(
@@ -250,4 +251,4 @@ def test_a_version_that_is_computed_cannot_be_told(
 ) -> None:
     driver(write(tmp_path / "site", PYSPARK | {"pyspark/version.py": "__version__ = compute()\n"}))
     with pytest.raises(BuildError, match="version of pyspark cannot be told"):
-        pyspark_files.driver_version()
+        pyspark.driver_version()

@@ -1,4 +1,4 @@
-"""The range of Pythons is said in many places, and decided in one: `coffee_boat/_pythons.py`."""
+"""The range of Pythons is said in many places, and decided in one file."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat._pythons import NEWEST, OLDEST, SUPPORTED, dotted
-from coffee_boat.launch._pairs import RELEASES, Release
+from coffee_boat._support.pythons import NEWEST, OLDEST, SUPPORTED, dotted
+from coffee_boat.spark.pairs import RELEASES, Release
 
 ROOT = Path(__file__).resolve().parent.parent
 MINORS = [dotted((3, minor)) for minor in range(OLDEST[1], NEWEST[1] + 1)]
@@ -98,7 +98,7 @@ def test_no_other_python_is_named_in_ci() -> None:
 
 
 def test_make_asks_in_the_same_place_before_it_makes_anything() -> None:
-    assert "$(PYTHON) coffee_boat/_pythons.py" in (ROOT / "Makefile").read_text()
+    assert "$(PYTHON) coffee_boat/_support/pythons.py" in (ROOT / "Makefile").read_text()
     program = (
         "import runpy, sys\n"
         "sys.version_info = (int(sys.argv[1]), int(sys.argv[2]), 0)\n"
@@ -106,7 +106,14 @@ def test_make_asks_in_the_same_place_before_it_makes_anything() -> None:
     )
     for minor, fits in ((OLDEST[1] - 1, False), (OLDEST[1], True), (NEWEST[1] + 1, False)):
         ran = subprocess.run(
-            [sys.executable, "-c", program, "3", str(minor), ROOT / "coffee_boat/_pythons.py"],
+            [
+                sys.executable,
+                "-c",
+                program,
+                "3",
+                str(minor),
+                ROOT / "coffee_boat/_support/pythons.py",
+            ],
             check=False,
             capture_output=True,
             text=True,
@@ -117,9 +124,12 @@ def test_make_asks_in_the_same_place_before_it_makes_anything() -> None:
 
 def test_the_one_place_can_be_read_by_any_python() -> None:
     compile(
-        (ROOT / "coffee_boat/_pythons.py").read_text(), "_pythons.py", "exec", dont_inherit=True
+        (ROOT / "coffee_boat/_support/pythons.py").read_text(),
+        "_pythons.py",
+        "exec",
+        dont_inherit=True,
     )
-    text = (ROOT / "coffee_boat/_pythons.py").read_text()
+    text = (ROOT / "coffee_boat/_support/pythons.py").read_text()
     assert "annotations" not in text
     assert "f'" not in text
     assert 'f"' not in text

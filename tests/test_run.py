@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coffee_boat._run import redact, redact_setting
+from coffee_boat._support.redact import redact, redact_setting
 
 
 @pytest.mark.parametrize(

@@ -23,15 +23,17 @@ import pytest
 from click.testing import CliRunner
 
 from coffee_boat import BoatError, Captain, RequirementError, model, requirements
-from coffee_boat._exceptions import clean, guarded
-from coffee_boat._run import redact
-from coffee_boat._store import Store
+from coffee_boat._support.exceptions import clean, guarded
+from coffee_boat._support.redact import redact
+from coffee_boat._support.store import Store
 from coffee_boat.cli.main import boat
+from coffee_boat.conda import condarc
 from coffee_boat.errors import BuildError, SettingsError
-from coffee_boat.lock import formats
-from coffee_boat.model import Finding, Indexes, Lock, Pin, Plan, Report, Target
+from coffee_boat.model import Finding, Indexes, Lock, Pin, Plan, Report, Target, hidden
+from coffee_boat.pip import pylock
 from coffee_boat.session import record
-from coffee_boat.settings import condarc, load
+from coffee_boat.settings import load
+from coffee_boat.workflow import lockfile
 
 S = "hunter2"
 URL = f"https://h.example/x-1.0-py3-none-any.whl?token={S}"
@@ -153,13 +155,13 @@ def test_no_value_shows_a_token_of_a_url(tmp_path: Path) -> None:
     for value in (lock, plan, report, manifest, arrival, finding, *lock.pins):
         for said in (repr(value), str(value), getattr(value, "_repr_html_", str)()):
             assert S not in said
-    assert S not in formats.write(lock)
+    assert S not in lockfile.text_of(lock)
 
 
 def test_every_value_with_texts_is_redacted() -> None:
     kinds = [kind for kind in vars(model).values() if dataclasses.is_dataclass(kind)]
     free = {"Finding", "Target", "NodeFacts", "Interpreter", "Chunk"}
-    assert {kind.__name__ for kind in kinds if not issubclass(kind, model._Redacted)} == free
+    assert {kind.__name__ for kind in kinds if not issubclass(kind, hidden.Redacted)} == free
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -176,7 +178,7 @@ def test_the_store_keeps_no_token_of_a_url(tmp_path: Path, direct: bool) -> None
     assert again.lock.digest == lock.digest
     assert again.lock.pins[0].url == URL.partition("?")[0]
     assert not [path for path in store.root.rglob("*.json") if S in path.read_text("utf-8")]
-    assert S not in formats.write(lock)
+    assert S not in lockfile.text_of(lock)
 
 
 # exceptions
@@ -296,7 +298,7 @@ def test_little_is_quoted_of_a_file(tmp_path: Path, content: str) -> None:
         "requirements.txt": requirements.read,
         "environment.yml": requirements.read_environment,
         "pyproject.toml": requirements.read,
-        "pylock.toml": lambda path: formats.read(path, Target("3.11.7")),
+        "pylock.toml": lambda path: pylock.read(path, Target("3.11.7")),
         ".condarc": lambda path: condarc.load({"CONDARC": str(path)}),
         "pip.conf": lambda path: load({}, folder=tmp_path, environ={"PIP_CONFIG_FILE": str(path)}),
     }
@@ -337,7 +339,7 @@ def server() -> Iterator[str]:
 
 
 def test_libraries_log_no_secret_of_our_requests(server: str, tmp_path: Path) -> None:
-    from coffee_boat.build._http import Downloads
+    from coffee_boat.pip.download import Downloads
 
     log = io.StringIO()
     handler, root = logging.StreamHandler(log), logging.getLogger()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat import _uv
+from coffee_boat._support import uv
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding, Indexes
 from coffee_boat.settings import Settings, combine, load, pipconf
@@ -380,7 +380,7 @@ def test_without_a_home_no_users_file_counts(
     monkeypatch.chdir(tmp_path)
     nowhere = {"XDG_CONFIG_DIRS": str(tmp_path / "xdg")}
     assert loaded(nowhere, tmp_path).stage is None
-    assert isinstance(_uv.configuration(), tuple)
+    assert isinstance(uv.configuration(), tuple)
     write(tmp_path / "config/coffee_boat/config.toml", 'stage = "s3://user"\n')
     assert (
         loaded({**nowhere, "XDG_CONFIG_HOME": str(tmp_path / "config")}, tmp_path).stage

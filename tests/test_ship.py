@@ -15,11 +15,12 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from coffee_boat._jvm import Hadoop
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Archive, Target
-from coffee_boat.ship import leftovers, prune, ship
+from coffee_boat.ship import ship
+from coffee_boat.ship.last_used import leftovers, prune
+from coffee_boat.spark.jvm import Hadoop
 
 BYTES = b"chunks" * 500_000  # more than one block
 DIGEST = hashlib.sha256(BYTES).hexdigest()

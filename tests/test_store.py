@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import StoreError
 
 

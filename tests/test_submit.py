@@ -14,11 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat import submit
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import LaunchError, RequirementError
 from coffee_boat.model import ConfPatch
-from coffee_boat.submit import Spark
+from coffee_boat.spark import facts as spark_facts
+from coffee_boat.spark import install, submission
+from coffee_boat.spark import script as spark_script
+from coffee_boat.spark.install import Spark
+from coffee_boat.workflow import driver, submit
 
 PATCH = ConfPatch(
     python="./boat-1/bin/python3.11",
@@ -51,8 +54,10 @@ def fake_spark(folder: Path, script: str = "exit 0", defaults: str = "") -> Spar
     return Spark("4.1.1", str(folder))
 
 
-def order_for(spark: Spark, *, python: str = "/venv/bin/python", **said: object) -> submit.Order:
-    return submit.order(spark, submit.facts_of(spark, python=python, **said), PATCH)  # type: ignore[arg-type]
+def order_for(
+    spark: Spark, *, python: str = "/venv/bin/python", **said: object
+) -> submission.Order:
+    return submission.order(spark, spark_facts.facts_of(spark, python=python, **said), PATCH)  # type: ignore[arg-type]
 
 
 # scripts
@@ -65,7 +70,7 @@ def script(folder: Path, text: str) -> Path:
 
 
 def test_a_header_tells_which_python(tmp_path: Path) -> None:
-    found = submit.read_header(
+    found = spark_script.read_header(
         script(
             tmp_path,
             '#!/usr/bin/env python\n# /// script\n# requires-python = ">=3.11"\n# dependencies ='
@@ -74,16 +79,16 @@ def test_a_header_tells_which_python(tmp_path: Path) -> None:
     )
     assert found is not None
     assert found.requires_python == ">=3.11"
-    submit.refuse_other_python(found, "3.11.0")
+    spark_script.refuse_other_python(found, "3.11.0")
     with pytest.raises(RequirementError, match=r"another Python.*>=3\.11"):
-        submit.refuse_other_python(found, "3.10.13")
+        spark_script.refuse_other_python(found, "3.10.13")
 
 
 @pytest.mark.parametrize(
     "text", ["print(1)\n", "# /// pyproject\n# a = 1\n# ///\n", "# /// script\nprint(1)\n"]
 )
 def test_a_script_without_a_header_is_no_trouble(tmp_path: Path, text: str) -> None:
-    assert submit.read_header(script(tmp_path, text)) is None
+    assert spark_script.read_header(script(tmp_path, text)) is None
 
 
 @pytest.mark.parametrize(
@@ -96,12 +101,12 @@ def test_a_script_without_a_header_is_no_trouble(tmp_path: Path, text: str) -> N
 )
 def test_a_broken_header_is_refused(tmp_path: Path, text: str, what: str) -> None:
     with pytest.raises(RequirementError, match=what):
-        submit.read_header(script(tmp_path, text))
+        spark_script.read_header(script(tmp_path, text))
 
 
 def test_a_header_ends_where_pep_723_says(tmp_path: Path) -> None:
     """A closing line within the block belongs to it: the last one counts."""
-    found = submit.read_header(
+    found = spark_script.read_header(
         script(
             tmp_path,
             '# /// script\n# text = """\n# ///\n# """\n# requires-python = ">=3.11"\n#'
@@ -113,18 +118,18 @@ def test_a_header_ends_where_pep_723_says(tmp_path: Path) -> None:
 
 
 def test_a_wrong_specifier_is_refused(tmp_path: Path) -> None:
-    found = submit.read_header(
+    found = spark_script.read_header(
         script(tmp_path, '# /// script\n# requires-python = "3.x or so"\n# ///\n')
     )
     assert found is not None
     with pytest.raises(RequirementError, match="cannot be read"):
-        submit.refuse_other_python(found, "3.11.7")
+        spark_script.refuse_other_python(found, "3.11.7")
 
 
 def test_a_missing_script_is_refused_and_a_remote_one_is_left_to_spark(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="not there"):
-        submit.read_header(tmp_path / "none.py")
-    assert submit.read_header("hdfs://host/job.py") is None
+        spark_script.read_header(tmp_path / "none.py")
+    assert spark_script.read_header("hdfs://host/job.py") is None
 
 
 # what Spark is told
@@ -134,11 +139,11 @@ def test_what_is_said_beats_spark_defaults_which_beat_sparks_own(tmp_path: Path)
     spark = fake_spark(
         tmp_path, defaults="spark.master local[3]\nspark.x = a\nspark.y b\nnot.spark c\n"
     )
-    facts = submit.facts_of(spark, conf={"spark.x": "said"})
+    facts = spark_facts.facts_of(spark, conf={"spark.x": "said"})
     assert (facts.master, facts.deploy_mode, facts.version) == ("local[3]", "client", "4.1.1")
     assert facts.conf == {"spark.master": "local[3]", "spark.x": "said", "spark.y": "b"}
-    assert submit.facts_of(spark, master="local[1]").master == "local[1]"
-    assert submit.facts_of(Spark("4.1.1", str(tmp_path / "elsewhere"))).master == "local[*]"
+    assert spark_facts.facts_of(spark, master="local[1]").master == "local[1]"
+    assert spark_facts.facts_of(Spark("4.1.1", str(tmp_path / "elsewhere"))).master == "local[*]"
 
 
 def test_spark_conf_dir_names_other_defaults(
@@ -147,7 +152,7 @@ def test_spark_conf_dir_names_other_defaults(
     spark = fake_spark(tmp_path / "spark", defaults="spark.x home")
     (tmp_path / "spark-defaults.conf").write_text("spark.x dir", "utf-8")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
-    assert submit.facts_of(spark).conf == {"spark.x": "dir"}
+    assert spark_facts.facts_of(spark).conf == {"spark.x": "dir"}
 
 
 def test_defaults_are_read_as_java_reads_properties(tmp_path: Path) -> None:
@@ -155,7 +160,7 @@ def test_defaults_are_read_as_java_reads_properties(tmp_path: Path) -> None:
         "# no\n! no\n\n  spark.a:1\nspark.b = x \\\n   y\nspark.c=a=b:c\nspark.d\nspark.e\\:f"
         " \\u00e9\\\\n\\t.\nspark.g=\\ud83d\\ude00\n"
     )
-    conf = submit.facts_of(fake_spark(tmp_path, defaults=text)).conf
+    conf = spark_facts.facts_of(fake_spark(tmp_path, defaults=text)).conf
     assert conf == {
         "spark.a": "1",
         "spark.b": "x y",
@@ -202,7 +207,12 @@ def test_the_users_own_settings_are_not_printed(tmp_path: Path) -> None:
     order = order_for(fake_spark(tmp_path), conf={"spark.hadoop.fs.s3a.secret.key": "hunter2"})
     assert order.complete["spark.hadoop.fs.s3a.secret.key"] == "hunter2"
     assert "hunter2" not in repr(order)
-    for render in (submit.as_arguments, submit.as_properties, submit.as_json, submit.as_yaml):
+    for render in (
+        submission.as_arguments,
+        submission.as_properties,
+        submission.as_json,
+        submission.as_yaml,
+    ):
         assert "hunter2" not in render(order)
         assert "boat-1" in render(order)
 
@@ -210,9 +220,9 @@ def test_the_users_own_settings_are_not_printed(tmp_path: Path) -> None:
 def test_arguments_pass_through_a_shell_unharmed(tmp_path: Path) -> None:
     patch = ConfPatch(python="/a b/$HOME/python", conf={"spark.archives": "it's.zip#x"})
     spark = fake_spark(tmp_path)
-    text = submit.as_arguments(
-        submit.order(
-            spark, submit.facts_of(spark, master="local-cluster[2,1,1024]", python="/p"), patch
+    text = submission.as_arguments(
+        submission.order(
+            spark, spark_facts.facts_of(spark, master="local-cluster[2,1,1024]", python="/p"), patch
         )
     )
     echoed = subprocess.run(
@@ -225,12 +235,12 @@ def test_arguments_pass_through_a_shell_unharmed(tmp_path: Path) -> None:
 
 def test_json_and_yaml_hold_the_settings(tmp_path: Path) -> None:
     order = order_for(fake_spark(tmp_path), master="spark://h:7077")
-    assert json.loads(submit.as_json(order)) == {
+    assert json.loads(submission.as_json(order)) == {
         "master": "spark://h:7077",
         "deployMode": "client",
         "conf": dict(order.conf),
     }
-    lines = submit.as_yaml(order).splitlines()
+    lines = submission.as_yaml(order).splitlines()
     assert lines[:3] == ["spec:", "  mode: client", "  sparkConf:"]
     assert dict(json.loads("{" + line.strip() + "}").popitem() for line in lines[3:]) == order.conf
 
@@ -243,11 +253,13 @@ def test_properties_come_back_as_they_were(tmp_path: Path) -> None:
         "spark.empty": "",
     }
     spark = fake_spark(tmp_path)
-    text = submit.as_properties(
-        submit.order(spark, submit.facts_of(spark, python="/p"), ConfPatch(python="p", conf=odd))
+    text = submission.as_properties(
+        submission.order(
+            spark, spark_facts.facts_of(spark, python="/p"), ConfPatch(python="p", conf=odd)
+        )
     )
     assert text.isascii()
-    conf = submit.facts_of(fake_spark(tmp_path / "again", defaults=text)).conf
+    conf = spark_facts.facts_of(fake_spark(tmp_path / "again", defaults=text)).conf
     assert {key: conf[key] for key in odd} == {
         **odd,
         "spark.w": "tab",
@@ -313,9 +325,12 @@ def test_a_signal_reaches_the_application_and_its_end_is_waited_for(tmp_path: Pa
         "trap 'sleep 0.2; echo cleaned; exit 5' TERM; echo ready; while :; do sleep 0.05; done",
     )
     code = (
-        "import sys; from coffee_boat import submit; from coffee_boat.model import ConfPatch;spark"
-        f" = submit.Spark('4.1.1', {spark.home!r});sys.exit(submit.run(submit.order(spark,"
-        " submit.facts_of(spark, python='p'), ConfPatch(python='p')), 'job.py'))"
+        "import sys; from coffee_boat.model import ConfPatch; from coffee_boat.workflow import"
+        " submit; from coffee_boat.spark import facts, install, submission;"
+        f" spark = install.Spark('4.1.1', {spark.home!r});"
+        " told = facts.facts_of(spark, python='p');"
+        " order = submission.order(spark, told, ConfPatch(python='p'));"
+        " sys.exit(submit.run(order, 'job.py'))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
@@ -336,7 +351,7 @@ def test_a_driver_imports_more_after_its_own(tmp_path: Path) -> None:
     (extra / "boat_only.py").write_text("where = 'extra'\n", "utf-8")
     (extra / "pytest.py").write_text("raise RuntimeError('shadows')\n", "utf-8")
     store = Store(tmp_path / "store")
-    python = submit.driver_python([str(extra)], store)
+    python = driver.driver_python([str(extra)], store)
     code = (
         "import boat_only, pytest, sys; print(boat_only.where, pytest.__file__, '%d.%d.%d' %"
         " sys.version_info[:3])"
@@ -352,11 +367,11 @@ def test_a_driver_imports_more_after_its_own(tmp_path: Path) -> None:
     home = Path(python).parents[1].joinpath("pyvenv.cfg").read_text("utf-8").splitlines()[0]
     assert home == f"home = {sys.base_prefix}/bin"
     store.root.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    assert submit.driver_python([str(extra)], store) == python
+    assert driver.driver_python([str(extra)], store) == python
 
 
 def test_a_driver_that_lacks_nothing_is_this_interpreter(tmp_path: Path) -> None:
-    assert submit.driver_python([], Store(tmp_path)) == sys.executable
+    assert driver.driver_python([], Store(tmp_path)) == sys.executable
 
 
 def test_a_spark_home_without_spark_submit_is_refused(
@@ -365,4 +380,4 @@ def test_a_spark_home_without_spark_submit_is_refused(
     pytest.importorskip("pyspark")
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
     with pytest.raises(LaunchError, match="no spark-submit"):
-        submit.find_spark()
+        install.find_spark()

@@ -7,7 +7,7 @@ from packaging.markers import Marker, default_environment
 from packaging.tags import sys_tags
 
 from coffee_boat.errors import SettingsError
-from coffee_boat.lock.target import environment, tags, target_for
+from coffee_boat.interpreter.target import environment, tags, target_for
 from coffee_boat.model import Target
 
 

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat import _trust, _uv
-from coffee_boat._kubeconfig import Unusable, find
-from coffee_boat._run import run
-from coffee_boat._store import Store
-from coffee_boat.build import interpreter
+from coffee_boat._support import trust
+from coffee_boat._support.run import run
+from coffee_boat._support.store import Store
+from coffee_boat.clusters.kubernetes.access import Unusable
+from coffee_boat.clusters.kubernetes.kubeconfig import find
+from coffee_boat.conda import condarc
 from coffee_boat.errors import BuildError, SettingsError, StoreError
-from coffee_boat.settings import Settings, condarc, keys, load
+from coffee_boat.interpreter import find as interpreter_find
+from coffee_boat.pip import uv_options
+from coffee_boat.settings import Settings, keys, load
 
 _NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -125,7 +128,7 @@ def test_what_is_stronger_or_harmless_is_not_in_question(
     project(tmp_path, "index_url = 'https://stranger'\ntimeout = 7", 0o666)
     settings = loaded(alone, tmp_path, index_url="https://mine")
     assert (settings.indexes.index_url, settings.indexes.timeout) == ("https://mine", 7.0)
-    believed = {**alone, _trust.VARIABLE: f"/elsewhere:{tmp_path}"}
+    believed = {**alone, trust.VARIABLE: f"/elsewhere:{tmp_path}"}
     assert loaded(believed, tmp_path).indexes.index_url == "https://stranger"
 
 
@@ -212,8 +215,8 @@ def test_uv_is_not_started_where_it_would_read_a_strangers_file(
         loaded(alone, tmp_path / "deep")
     monkeypatch.chdir(tmp_path / "deep")
     for start in (
-        lambda: _uv.environment(Settings().indexes),
-        lambda: interpreter.find("3.10.1", offline=True, store=Store(tmp_path / "s")),
+        lambda: uv_options.environment(Settings().indexes),
+        lambda: interpreter_find.find("3.10.1", offline=True, store=Store(tmp_path / "s")),
     ):
         with pytest.raises(SettingsError) as caught:
             start()
@@ -308,7 +311,7 @@ def test_programs_are_not_taken_from_the_working_directory(
     with pytest.raises(FileNotFoundError, match="git"):
         run(["git", "--version"])
     with pytest.raises(BuildError, match="no such interpreter"):
-        interpreter.find("python9", offline=True, store=Store(tmp_path / "s"))
+        interpreter_find.find("python9", offline=True, store=Store(tmp_path / "s"))
     assert not ran.exists()
 
 
@@ -326,12 +329,12 @@ def test_an_old_interpreter_imports_nothing_from_the_working_directory(
     )
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BuildError):
-        interpreter.find(str(old), offline=True, store=Store(tmp_path / "s"))
+        interpreter_find.find(str(old), offline=True, store=Store(tmp_path / "s"))
     assert not ran.exists()
 
 
 def test_a_repository_starts_no_programs_of_its_own(tmp_path: Path) -> None:
-    from coffee_boat._credentials import git_environment
+    from coffee_boat._support.urls import git_environment
 
     ran = tmp_path / "ran"
     hook = write(tmp_path / "hook", f"#!/bin/sh\ntouch {ran}\n", 0o755)

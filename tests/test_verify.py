@@ -16,7 +16,7 @@ import pytest
 from coffee_boat.errors import VerifyError
 from coffee_boat.model import Lock, Pin, Report, Target
 from coffee_boat.session import Answers, Versions
-from coffee_boat.verify import driver_only_modules, explain, verify
+from coffee_boat.session.verify import driver_only_modules, explain, verify
 from coffee_boat.worker import facts
 
 LOCK = Lock(

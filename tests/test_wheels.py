@@ -15,14 +15,15 @@ import pytest
 from lanes import require_git
 from small_packages import Index, files_below, project, sdist, serving, sha256, wheel
 
-from coffee_boat import _digest, _host
-from coffee_boat._credentials import git_environment, without_credentials
-from coffee_boat._store import Store
-from coffee_boat.build import installed, wheels
+from coffee_boat._support import digest, host
+from coffee_boat._support.store import Store
+from coffee_boat._support.urls import git_environment, without_credentials
 from coffee_boat.errors import BoatError, BuildError
 from coffee_boat.model import Indexes, Lock, Pin, Target
+from coffee_boat.pip import chunks, metadata
+from coffee_boat.pip import fetch as pip_fetch
 
-OWN = Target(platform.python_version(), _host.architecture(), _host.glibc() or (2, 17))
+OWN = Target(platform.python_version(), host.architecture(), host.glibc() or (2, 17))
 OFFLINE = Indexes(no_index=True, offline=True)
 
 
@@ -63,7 +64,7 @@ def fetch(
     said: list[str] | None = None,
     credentials: tuple[str, ...] = (),
 ) -> dict[str, Path]:
-    return wheels.fetch(
+    return pip_fetch.fetch(
         lock,
         indexes=indexes or Indexes(),
         store=store,
@@ -99,7 +100,7 @@ def of_folder(place: Path, name: str, version: str, target: Target = OWN) -> Loc
                 version,
                 "directory",
                 url=place.as_uri(),
-                sha256=_digest.tree_digest(place),
+                sha256=digest.tree_digest(place),
                 direct=True,
             ),
         ),
@@ -119,7 +120,7 @@ def test_wheels_are_fetched_once_and_kept_by_their_digest(
         name: (folder / path.name).read_bytes() for name, path in got.items()
     }
     assert got["alpha"] == store.path("wheels", f"{lock.pins[0].sha256}/alpha-1.0-py3-none-any.whl")
-    assert wheels.have(lock.pins[0], store)
+    assert pip_fetch.have(lock.pins[0], store)
     asked, before = len(index.asked), files_below(store.root)
     assert fetch(lock, store, OFFLINE) == got
     assert (len(index.asked), files_below(store.root)) == (asked, before)
@@ -292,12 +293,12 @@ def test_a_folder_that_changed_since_the_lock_is_refused(tmp_path: Path, store: 
 
 def test_a_package_named_build_is_part_of_its_project(tmp_path: Path) -> None:
     place = project(tmp_path / "mine", "mine", "1.0")
-    before = _digest.tree_digest(place)
+    before = digest.tree_digest(place)
     for name in ("src/build/__init__.py", "build/lib/mine.py"):
         (place / name).parent.mkdir(parents=True)
         (place / name).write_text("")
-    _digest.copy_tree(place, tmp_path / "copy")
-    assert _digest.tree_digest(place) != before
+    digest.copy_tree(place, tmp_path / "copy")
+    assert digest.tree_digest(place) != before
     assert "src/build/__init__.py" in files_below(tmp_path / "copy")
     assert "build" not in files_below(tmp_path / "copy")
 
@@ -409,16 +410,16 @@ def test_requires_evaluates_markers_for_the_executors(tmp_path: Path) -> None:
     ]
     file = wheel(tmp_path, "alpha", "1.0", needs, extras=["more"])
     there = {"sys_platform": "linux", "python_version": "3.11", "python_full_version": "3.11.7"}
-    assert wheels.requires(file, there) == ("beta-two", "broken", "new")
-    assert wheels.requires(file, there, ["more"]) == ("beta-two", "broken", "extra", "new")
+    assert metadata.requires(file, there) == ("beta-two", "broken", "new")
+    assert metadata.requires(file, there, ["more"]) == ("beta-two", "broken", "extra", "new")
 
 
 def test_what_a_wheel_needs_is_known_once_it_was_packed(tmp_path: Path, store: Store) -> None:
     path = wheel(tmp_path, "alpha", "1.0", ["beta>=2", 'gamma; python_version < "3"'])
     pin = Pin("alpha", "1.0", url=path.as_uri(), sha256=sha256(path))
-    installed.wheel_chunk(path, pin, OWN, store)
+    chunks.wheel_chunk(path, pin, OWN, store)
     path.unlink()
-    lock = wheels.with_edges(
+    lock = metadata.with_edges(
         Lock(OWN, (pin,)), {"alpha": path}, {"python_version": "3.11"}, store=store
     )
     assert lock.pins[0].requires == ("beta",)
@@ -440,26 +441,26 @@ def test_edges_follow_extras_and_fill_versions(tmp_path: Path, store: Store) -> 
     there = {"sys_platform": "linux"}
     edges = {
         pin.name: (pin.version, pin.requires)
-        for pin in wheels.with_edges(
-            wheels.with_versions(lock, files), files, there, store=store
+        for pin in metadata.with_edges(
+            metadata.with_versions(lock, files), files, there, store=store
         ).pins
     }
     assert edges == {"alpha": ("1.0", ("beta",)), "beta": ("2.0", ("gamma",)), "gamma": ("3.0", ())}
-    assert wheels.with_edges(lock, files, there, {"beta": ["slow"]}, store=store).pins[
+    assert metadata.with_edges(lock, files, there, {"beta": ["slow"]}, store=store).pins[
         1
     ].requires == ("delta", "gamma")
 
 
 def test_what_a_wheel_needs_is_remembered_by_its_digest(tmp_path: Path, store: Store) -> None:
     file = wheel(tmp_path, "alpha", "1.0", ["beta"])
-    lock = Lock(OWN, (Pin("alpha", "1.0", sha256=_digest.file_digest(file)),))
+    lock = Lock(OWN, (Pin("alpha", "1.0", sha256=digest.file_digest(file)),))
     there = {"sys_platform": "linux"}
-    first = wheels.with_edges(lock, {"alpha": file}, there, store=store)
+    first = metadata.with_edges(lock, {"alpha": file}, there, store=store)
     file.unlink()
-    assert wheels.with_edges(lock, {"alpha": file}, there, store=store) == first
+    assert metadata.with_edges(lock, {"alpha": file}, there, store=store) == first
     assert first.pins[0].requires == ("beta",)
     with pytest.raises(FileNotFoundError):
-        wheels.with_edges(
+        metadata.with_edges(
             replace(lock, pins=(Pin("alpha", "1.0", sha256="0" * 64),)),
             {"alpha": file},
             there,
@@ -475,7 +476,7 @@ def test_what_is_no_wheel_is_told(tmp_path: Path, content: bytes | None) -> None
     else:
         path.write_bytes(content)
     with pytest.raises(BoatError, match="not a wheel"):
-        wheels.requires(path, {})
+        metadata.requires(path, {})
 
 
 def test_git_logs_in_by_a_header_so_that_no_process_list_shows_it(

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat._store import Store
-from coffee_boat.build import worker_files
+from coffee_boat._support.store import Store
+from coffee_boat.archive.chunks import chunk_path
+from coffee_boat.interpreter import worker_files
 from coffee_boat.model import Target
 from coffee_boat.worker import facts
 
@@ -35,7 +36,7 @@ class Node:
         store = Store(folder / "store")
         self.chunk = worker_files.chunk(Target(f"{MINOR}.0"), store)
         with tarfile.open(
-            store.chunk_path(self.chunk)
+            chunk_path(store, self.chunk)
         ) as tar:  # a chunk has no end of archive, which tarfile takes
             self.members = tar.getnames()
             (

@@ -49,7 +49,7 @@ def environment(tmp_path: Path) -> Path:
 
 
 def record(root: Path, name: str, modes: dict[str, str]) -> Path:
-    """A package's files with a placeholder, as build/conda.py writes it: for people, and for us."""
+    """A package's files with a placeholder, as conda/package.py writes it: for people and us."""
     (root / "conda-meta").mkdir(parents=True, exist_ok=True)
     (root / f"conda-meta/{name}-1.0-0.json").write_text(
         json.dumps({"name": name, "version": "1.0", "channel": "forge"})

@@ -14,10 +14,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from coffee_boat import submit
-from coffee_boat._yarn_driver import YarnDriver
+from coffee_boat.clusters.yarn.driver import YarnDriver
 from coffee_boat.model import ConfPatch, SparkFacts
-from coffee_boat.submit import Order, Spark
+from coffee_boat.spark import submission
+from coffee_boat.spark.install import Spark
+from coffee_boat.spark.submission import Order
+from coffee_boat.workflow import submit
 
 CONTAINER = "container_1_0002_01_000001"
 LOG = """Container: {container} on n1:1
@@ -181,7 +183,7 @@ def test_a_submission_is_marked_and_asked_for(cluster: Cluster, tmp_path: Path) 
     program.chmod(0o755)
     (tmp_path / "job.py").write_text("")
     facts = SparkFacts("4.1.1", "yarn", "cluster", {"spark.yarn.tags": "mine"})
-    order = submit.order(Spark("4.1.1", str(home)), facts, ConfPatch("./boat-1/bin/python3.11"))
+    order = submission.order(Spark("4.1.1", str(home)), facts, ConfPatch("./boat-1/bin/python3.11"))
     assert isinstance(order, Order)
     assert submit.run(order, tmp_path / "job.py") == 7
     (tag,) = cluster.asked

@@ -1,12 +1,15 @@
 """What people write -> Manifest: strings, wheels, source archives, folders, requirements.txt,
 pyproject.toml.
 
-    single.py      one requirement: PEP 508, a path, a URL
-    files.py       requirements.txt, as pip documents it
-    conda.py       conda's MatchSpecs and environment.yml
-    project.py     pyproject.toml (PEP 621, PEP 735) and script headers (PEP 723)
-    environments.py   what is installed somewhere
-    canonical.py   many manifests -> one; markers evaluated for the executors; contradictions named
+    single            one requirement: PEP 508, or a place (places: a path, a URL)
+    files, lines      requirements.txt, as pip documents it
+    conda             conda's MatchSpecs
+    environment_yml   environment.yml
+    project           pyproject.toml (PEP 621, PEP 735) and script headers (PEP 723)
+    environments      what is installed somewhere (distributions: pip's part of it)
+    canonical         many manifests -> one; markers evaluated for the executors; contradictions
+                      named
+    spelling, hints   how a requirement is written, and what a person probably meant
 
 The functions here are the door. They import the rest when called, so that `import coffee_boat` does
 not load packaging.
@@ -139,9 +142,9 @@ def read_environment(path: str | Path, *, channels: Sequence[str] | None = None)
     Raises:
         RequirementError: the file, or a line of it, cannot be read.
     """
-    from coffee_boat.requirements import conda
+    from coffee_boat.requirements import environment_yml
 
-    return conda.read(_path(path), channels=channels)
+    return environment_yml.read(_path(path), channels=channels)
 
 
 def describe(environment: str | Path | None) -> Described:

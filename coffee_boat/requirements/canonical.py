@@ -9,10 +9,10 @@ from itertools import chain, combinations, groupby
 from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.specifiers import SpecifierSet
 
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Finding, Indexes, Manifest, Requirement
-from coffee_boat.requirements import single
+from coffee_boat.requirements import spelling
 
 _AND = ", "
 _BOUNDS = 100
@@ -162,7 +162,7 @@ def _applies(
 
 
 def _bare(requirement: Requirement) -> Requirement:
-    return single.render(replace(requirement, marker="")) if requirement.marker else requirement
+    return spelling.render(replace(requirement, marker="")) if requirement.marker else requirement
 
 
 # many of one name
@@ -177,7 +177,7 @@ def _united(same: list[Requirement]) -> Requirement:
         return same[0]
     first = next((r for r in same if r.url), same[0])
     together = SpecifierSet(",".join(r.specifier for r in same if r.specifier))
-    return single.render(
+    return spelling.render(
         replace(
             first,
             extras=tuple(sorted({extra for r in same for extra in r.extras})),
@@ -191,7 +191,7 @@ def _united(same: list[Requirement]) -> Requirement:
 
 def _bound(requirement: Requirement) -> Requirement:
     """A version asked for beside a place: it bounds what may be found there."""
-    return single.render(replace(requirement, extras=(), hashes=()))
+    return spelling.render(replace(requirement, extras=(), hashes=()))
 
 
 def _common_hashes(same: list[Requirement]) -> tuple[str, ...]:
@@ -242,7 +242,7 @@ def _clash(same: list[Requirement]) -> str:
     together = SpecifierSet(",".join(r.specifier for r in same if r.specifier))
     if together.is_unsatisfiable():
         return f"no version is {together}"
-    version = next((found for r in same if r.url and (found := single.version_of(r))), "")
+    version = next((found for r in same if r.url and (found := spelling.version_of(r))), "")
     if version and not together.contains(version, prereleases=True):
         return f"{version} is there, {together} is asked for"
     return (

@@ -9,93 +9,32 @@ stricter than pip in one way: what pip leaves out in silence is refused.
 from __future__ import annotations
 
 import argparse
-import codecs
-import difflib
-import io
-import os
 import re
-import shlex
-import tokenize
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from typing import NoReturn
 
-from packaging.utils import canonicalize_name
-
-from coffee_boat import _limits
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Indexes, Manifest, Requirement
-from coffee_boat.requirements import hints, single
+from coffee_boat.requirements import hints, single, spelling
+from coffee_boat.requirements.lines import (
+    COMMENT,
+    Line,
+    expanded,
+    lines_of,
+    logical_lines,
+    masked_error,
+)
+from coffee_boat.requirements.options import REMOTE, parsed, with_options
 
-_COMMENT = re.compile(r"(^|\s)#.*$")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(?![\s=])(?P<quote>[\"']?)(?P<place>.+)(?P=quote)")
 _OPTION_STARTS = re.compile(r"(?:^|\s)-(?=[-a-zA-Z])")
-_REMOTE = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
-_REPEATED = (
-    "-r --requirement",
-    "-c --constraint",
-    "-f --find-links",
-    "--extra-index-url",
-    "--no-binary",
-    "--only-binary",
-    "--trusted-host",
-    "--use-feature",
-    "--hash",
-    "--config-settings --config-setting -C",
-    "--global-option",
-)
+
 _FILES = 1_000
 """Of one reading: included files and those that they include."""
 _NESTED = 50
 """Files within files."""
-_LONGEST = 4 << 20
-"""Characters of a logical line, with the values of its variables."""
-_QUOTED = 1 << 16
-"""Characters of options with quotes or backslashes in them: shlex takes the square of a word."""
-_OPTIONS = 1_000
-"""Words of options in one line, besides hashes; and places of one kind in all lines."""
-_BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A logical line: continued lines joined, comments gone, variables replaced."""
-
-    file: Path
-    number: int
-    written: str
-    """Before variables were replaced: what an error may show."""
-    text: str
-    variables: tuple[tuple[str, str], ...] = ()
-    """Name and value of those that were replaced."""
-    place: str = ""
-    """For people, where it is not a line of the file."""
-
-    @property
-    def origin(self) -> str:
-        return self.place or f"{self.file}:{self.number}"
-
-    def refuse(self, what: str, *, cause: str = "", cure: str = "") -> RequirementError:
-        return single.refusal(what, self.written, self.origin, cause=self.masked(cause), cure=cure)
-
-    def path(self, text: str) -> Path:
-        try:
-            return Path(text).expanduser()
-        except RuntimeError as error:
-            raise self.refuse(
-                "a home folder is not known", cause=str(error), cure="write the whole path"
-            ) from error
-
-    def masked(self, text: str) -> str:
-        """The text with the values of variables turned back into their names: they hold tokens."""
-        for name, value in self.variables:
-            text = text.replace(value, f"${{{name}}}")
-        return text
 
 
 @dataclass
@@ -107,11 +46,6 @@ class _Collected:
     hashes_required_by: str = ""
     read: set[tuple[Path, bool]] = field(default_factory=set)
     """Files, and whether they were read as constraints."""
-
-
-class _Options(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
 
 
 def read(path: Path, *, constraint: bool = False) -> Manifest:
@@ -131,10 +65,10 @@ def read_list(lines: Sequence[str], path: Path) -> Manifest:
     """
     found = _Collected()
     for number, written in enumerate(lines, 1):
-        for _, joined in _joined(written):
-            if text := _COMMENT.sub("", joined).strip():
-                line = _expanded(
-                    _Line(path, number, written=text, text=text, place=f"{path}: pip[{number}]")
+        for _, joined in logical_lines(written):
+            if text := COMMENT.sub("", joined).strip():
+                line = expanded(
+                    Line(path, number, written=text, text=text, place=f"{path}: pip[{number}]")
                 )
                 _read_line(line, found, constraint=False, chain=(path.resolve(),))
     _check_hashes(found)
@@ -169,139 +103,14 @@ def _read_file(path: Path, found: _Collected, *, constraint: bool, chain: tuple[
             cure="put them into fewer files, or name each by itself",
         )
     found.read.add((real, constraint))
-    for line in _lines(path):
+    for line in lines_of(path):
         _read_line(line, found, constraint=constraint, chain=(*chain, real))
-
-
-# text -> lines
-
-
-def _content(path: Path) -> str:
-    try:
-        raw = _limits.read_bytes(path, _limits.REQUIREMENTS)
-    except FileNotFoundError as error:
-        raise RequirementError(
-            "a requirements file is not there",
-            value=str(path),
-            cause=f"looked for {path.absolute()}",
-            cure=hints.cure_of_missing(path),
-        ) from error
-    except IsADirectoryError as error:
-        raise RequirementError(
-            "a requirements file was expected, and this is a folder",
-            value=str(path),
-            cure=f"captain.add_pip_packages({str(path)!r}), or name a file in it",
-        ) from error
-    except OSError as error:
-        raise RequirementError(
-            "a requirements file cannot be read",
-            value=str(path),
-            cause=error.strerror or str(error),
-            cure="give a file that you may read",
-        ) from error
-    return _decoded(raw, path)
-
-
-def _decoded(raw: bytes, path: Path) -> str:
-    """PEP 263 and byte order marks are honoured; all else is UTF-8.
-
-    PowerShell's `pip freeze > file` writes UTF-16.
-    """
-    try:
-        encoding = (
-            next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
-            or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
-        )
-        text = raw.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise RequirementError(
-            "a requirements file is not UTF-8 text",
-            value=str(path),
-            cause=str(error),
-            cure="save it as UTF-8",
-        ) from error
-    if "\0" in text:  # nothing of it is quoted: it may be a process's environment
-        raise RequirementError(
-            "a requirements file is no text",
-            value=str(path),
-            cause="there are zero bytes in it",
-            cure="name a file with one requirement a line",
-        )
-    return text
-
-
-def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Logical lines with the number of their first line.
-
-    A comment ends a continued line, as in pip.
-    """
-    parts: list[str] = []
-    start = 0
-    for number, line in enumerate(text.splitlines(), 1):
-        start = start if parts else number
-        comment = line.lstrip().startswith("#")
-        if line.rstrip().endswith("\\") and not comment:
-            parts.append(line.rstrip().rstrip("\\"))
-            continue
-        parts.append(f" {line}" if comment else line)
-        yield start, "".join(parts)
-        parts = []
-    if parts:
-        yield start, "".join(parts)
-
-
-def _lines(path: Path) -> Iterator[_Line]:
-    for number, joined in _joined(_content(path)):
-        if text := _COMMENT.sub("", joined).strip():
-            yield _expanded(_Line(path, number, written=text, text=text))
-
-
-def _expanded(line: _Line) -> _Line:
-    names = sorted(set(_VARIABLE.findall(line.written)))
-    variables = tuple((name, os.environ.get(name, "")) for name in names)
-    unset = [name for name, value in variables if not value]
-    if unset:
-        raise line.refuse(
-            "an environment variable of a requirements file is not set",
-            cause=", ".join(unset),
-            cure=f"export {unset[0]}=..., then start again",
-        )
-    values = dict(variables)
-    length = len(line.written) + sum(len(values[name]) for name in _VARIABLE.findall(line.written))
-    if length > _LONGEST:
-        raise line.refuse(
-            f"a line of a requirements file has {length:,} characters, at most {_LONGEST:,} are"
-            " read",
-            cause="lines that end with a backslash go on, and variables are replaced",
-            cure="write each requirement on a line of its own",
-        )
-    return replace(
-        line, text=_VARIABLE.sub(lambda found: values[found[1]], line.written), variables=variables
-    )
-
-
-@contextmanager
-def _masked(line: _Line) -> Iterator[None]:
-    """No error shows what a variable holds, nor keeps the error that does."""
-    try:
-        yield
-    except RequirementError as error:
-        if not line.variables:
-            raise
-        raise RequirementError(
-            line.masked(error.what),
-            value=line.masked(error.value),
-            cause=line.masked(error.cause),
-            cure=line.masked(error.cure),
-        ) from None
 
 
 # lines -> requirements and options
 
 
-def _read_line(
-    line: _Line, found: _Collected, *, constraint: bool, chain: tuple[Path, ...]
-) -> None:
+def _read_line(line: Line, found: _Collected, *, constraint: bool, chain: tuple[Path, ...]) -> None:
     editable = _EDITABLE.fullmatch(line.text)
     start = _OPTION_STARTS.search(line.text)
     if editable:
@@ -309,16 +118,16 @@ def _read_line(
     elif start is None or start.start() > 0:
         end = start.start() if start else len(line.text)
         _keep(
-            _requirement(line, line.text[:end], _parsed(line, line.text[end:]), found),
+            _requirement(line, line.text[:end], parsed(line, line.text[end:]), found),
             line,
             found,
             constraint=constraint,
         )
     else:
-        _apply(_parsed(line, line.text), line, found, constraint=constraint, chain=chain)
+        _apply(parsed(line, line.text), line, found, constraint=constraint, chain=chain)
 
 
-def _keep(requirement: Requirement, line: _Line, found: _Collected, *, constraint: bool) -> None:
+def _keep(requirement: Requirement, line: Line, found: _Collected, *, constraint: bool) -> None:
     if not constraint:
         found.requirements.append(requirement)
         return
@@ -332,7 +141,7 @@ def _keep(requirement: Requirement, line: _Line, found: _Collected, *, constrain
 
 
 def _requirement(
-    line: _Line, text: str, options: argparse.Namespace, found: _Collected
+    line: Line, text: str, options: argparse.Namespace, found: _Collected
 ) -> Requirement:
     given = {name for name, value in vars(options).items() if value}
     if extra := sorted(given - {"hash", "config_settings", "global_option"}):
@@ -350,7 +159,7 @@ def _requirement(
                 "build the wheel yourself, and name it",
             )
         )
-    with _masked(line):
+    with masked_error(line):
         requirement = single.parse(text, origin=line.origin, folder=line.file.absolute().parent)
     return replace(
         requirement,
@@ -362,8 +171,8 @@ def _requirement(
     )
 
 
-def _checked_hash(value: str, line: _Line) -> str:
-    checked = single.checked_hash(value)
+def _checked_hash(value: str, line: Line) -> str:
+    checked = spelling.checked_hash(value)
     if not checked:
         raise line.refuse(
             "a hash cannot be read",
@@ -373,8 +182,8 @@ def _checked_hash(value: str, line: _Line) -> str:
     return checked
 
 
-def _editable(line: _Line, place: str, found: _Collected) -> Requirement:
-    with _masked(line):
+def _editable(line: Line, place: str, found: _Collected) -> Requirement:
+    with masked_error(line):
         requirement = single.parse(place, origin=line.origin, folder=line.file.absolute().parent)
     is_folder = requirement.url.startswith("file:") and not requirement.url.partition("#")[
         0
@@ -395,92 +204,15 @@ def _editable(line: _Line, place: str, found: _Collected) -> Requirement:
     return replace(requirement, editable=True)
 
 
-@cache
-def _parser() -> _Options:
-    parser = _Options(prog="requirements file", add_help=False, allow_abbrev=False)
-    for spellings in _REPEATED:
-        parser.add_argument(*spellings.split(), action="append")
-    for name in ("--no-index", "--pre", "--prefer-binary", "--require-hashes"):
-        parser.add_argument(name, action="store_true")
-    parser.add_argument("-i", "--index-url", "--pypi-url")
-    return parser
-
-
-def _parsed(line: _Line, text: str) -> argparse.Namespace:
-    parser = _parser()
-    try:
-        words, hashes = _without_hashes(_words(text))
-        if len(words) > _OPTIONS:
-            raise ValueError(f"{len(words):,} words of options in a line; {_OPTIONS:,} are read")
-        if any(
-            word.endswith("--") for word in words
-        ):  # argparse would end the options there, and drop a value that is "--"
-            raise ValueError("two dashes without a name")
-        options = parser.parse_args(words) if words else _nothing_said()
-        options.hash = [*(options.hash or ()), *hashes] or None
-        return options
-    except ValueError as error:
-        known = re.findall(r"--[a-z-]+", parser.format_usage())
-        near = difflib.get_close_matches(text.split(maxsplit=1)[0].partition("=")[0], known, n=1)
-        cure = (
-            f"did you mean {near[0]}?"
-            if near
-            else (
-                "take it out; https://pip.pypa.io/en/stable/reference/requirements-file-format/"
-                " lists what may stand here"
-            )
-        )
-        raise line.refuse(
-            "an option of a requirements file cannot be read", cause=str(error), cure=cure
-        ) from None
-
-
-@cache
-def _defaults() -> Mapping[str, object]:
-    return vars(_parser().parse_args([]))
-
-
-def _nothing_said() -> argparse.Namespace:
-    """As of a line without options, most lines of most files: argparse takes a millisecond."""
-    return argparse.Namespace(**_defaults())
-
-
-def _words(text: str) -> list[str]:
-    if not any(mark in text for mark in "\"'\\"):
-        return text.split()
-    if len(text) > _QUOTED:
-        raise ValueError(
-            f"{len(text):,} characters of options with quotes in them; {_QUOTED:,} are read"
-        )
-    return shlex.split(text)
-
-
-def _without_hashes(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hashes apart from other options: a requirement may have thousands, of which argparse takes
-    the square.
-    """
-    others: list[str] = []
-    hashes: list[str] = []
-    for word in words:
-        if others and others[-1] == "--hash" and not word.startswith("-"):
-            others.pop()
-            hashes.append(word)
-        elif word.startswith("--hash="):
-            hashes.append(word.removeprefix("--hash="))
-        else:
-            others.append(word)
-    return others, hashes
-
-
 def _apply(
     options: argparse.Namespace,
-    line: _Line,
+    line: Line,
     found: _Collected,
     *,
     constraint: bool,
     chain: tuple[Path, ...],
 ) -> None:
-    found.indexes = _with_options(found.indexes, options, line)
+    found.indexes = with_options(found.indexes, options, line)
     if options.require_hashes:
         found.hashes_required_by = line.origin
     if options.hash or options.config_settings or options.global_option:
@@ -503,83 +235,21 @@ def _apply(
         _read_file(_beside(nested, line), found, constraint=True, chain=chain)
 
 
-def _beside(nested: str, line: _Line) -> Path:
-    if _REMOTE.match(nested):
+def _beside(nested: str, line: Line) -> Path:
+    if REMOTE.match(nested):
         raise line.refuse(
             "a requirements file is named by a URL",
             cause="files that are fetched can change between plan and launch",
             cure="download it, and name the file",
         )
     path = line.file.parent / line.path(nested)
-    if not single.exists(path):
+    if not spelling.exists(path):
         raise line.refuse(
             "a nested requirements file is not there",
             cause=line.masked(f"looked for {path}"),
             cure=hints.cure_of_missing(path),
         )
     return path
-
-
-def _with_options(indexes: Indexes, options: argparse.Namespace, line: _Line) -> Indexes:
-    more = replace(
-        indexes,
-        index_url=options.index_url or indexes.index_url,
-        extra_index_urls=_united(indexes.extra_index_urls, options.extra_index_url),
-        find_links=_united(
-            indexes.find_links, [_link(value, line) for value in options.find_links or ()]
-        ),
-        no_index=indexes.no_index or options.no_index,
-        trusted_hosts=_united(indexes.trusted_hosts, options.trusted_host),
-        no_binary=_names(indexes.no_binary, options.no_binary),
-        only_binary=_names(indexes.only_binary, options.only_binary),
-        only_binary_said=_united(
-            indexes.only_binary_said,
-            [f"{line.origin}: --only-binary"] if options.only_binary else None,
-        ),
-        prerelease=indexes.prerelease or options.pre,
-    )
-    for name in ("extra_index_urls", "find_links", "trusted_hosts", "no_binary", "only_binary"):
-        if len(getattr(more, name)) > _OPTIONS:
-            raise line.refuse(
-                f"requirements files name more than {_OPTIONS:,} {name.replace('_', ' ')}",
-                cause=f"at most {_OPTIONS:,} are taken",
-                cure="take some out; --no-binary and --only-binary take :all:",
-            )
-    return more
-
-
-def _united(known: tuple[str, ...], more: list[str] | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*known, *(more or ()))))
-
-
-def _link(value: str, line: _Line) -> str:
-    """As pip: relative to the file if it is there, to the working directory otherwise."""
-    if _REMOTE.match(value):
-        return value
-    path = line.path(value.removeprefix("file:"))
-    places = (line.file.absolute().parent / path, path.absolute())
-    found = next((str(place) for place in places if single.exists(place)), None)
-    if found is None:
-        raise line.refuse(
-            "a folder of --find-links is not there",
-            cause=line.masked(f"looked for {places[0]}"),
-            cure=hints.cure_of_missing(places[0]),
-        )
-    return os.path.normpath(found)
-
-
-def _names(known: tuple[str, ...], values: list[str] | None) -> tuple[str, ...]:
-    """Names as --no-binary takes them: commas between, :all: for every one, :none: to begin
-    anew.
-    """
-    names = list(known)
-    for name in (part.strip() for value in values or () for part in value.split(",")):
-        names = (
-            []
-            if name == ":none:"
-            else [*names, name if name.startswith(":") else str(canonicalize_name(name))]
-        )
-    return tuple(dict.fromkeys(names))
 
 
 def _check_hashes(found: _Collected) -> None:

@@ -13,11 +13,11 @@ from packaging.dependency_groups import DependencyGroupResolver
 from packaging.errors import ExceptionGroup
 from packaging.utils import canonicalize_name
 
-from coffee_boat import _limits, _parse, _quoting
-from coffee_boat._script import header
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Manifest, Requirement
-from coffee_boat.requirements import hints, single
+from coffee_boat.requirements import single, spelling
+from coffee_boat.requirements.toml import load, text_of
+from coffee_boat.spark.script import header
 
 _EXPANDED = 10_000
 """Requirements that extras and groups may become, which name each other."""
@@ -69,23 +69,6 @@ class _Project:
 _WORDS: Mapping[type, str] = {dict: "table", list: "list of strings"}
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A TOML file.
-
-    Raises:
-        RequirementError: it is not there, or is not TOML.
-    """
-    try:
-        return _parse.toml(_text(path))
-    except ValueError as error:
-        raise RequirementError(
-            "a project file is not TOML",
-            value=str(path),
-            cause=_quoting.where(error),
-            cure="mend the line that the cause names",
-        ) from error
-
-
 def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> Manifest:
     """See `coffee_boat.requirements.read`."""
     project = _Project(path, load(path))
@@ -107,7 +90,7 @@ def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) 
 
 def read_script(path: Path) -> Manifest:
     """The `# /// script` block of a script (PEP 723)."""
-    document = header(_text(path), path)
+    document = header(text_of(path), path)
     if document is None:
         raise RequirementError(
             "a script has no header that lists what it needs",
@@ -118,25 +101,6 @@ def read_script(path: Path) -> Manifest:
     script = _Project(path, document)
     wanted = tuple(script.parsed(script.at("dependencies", list, []), "script header"))
     return Manifest(requirements=wanted, findings=tuple(_lost_sources(script, wanted)))
-
-
-def _text(path: Path) -> str:
-    try:
-        return _limits.read_text(path, _limits.PROJECT, "utf-8-sig")
-    except FileNotFoundError as error:
-        raise RequirementError(
-            "a project file is not there",
-            value=str(path),
-            cause=f"looked for {path.absolute()}",
-            cure=hints.cure_of_missing(path),
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequirementError(
-            "a project file cannot be read",
-            value=str(path),
-            cause=str(error),
-            cure="give a file of UTF-8 text that you may read",
-        ) from error
 
 
 def _listed(names: Sequence[str], argument: str) -> Sequence[str]:
@@ -292,7 +256,7 @@ def _under(marker: str, requirement: Requirement) -> Requirement:
         if marker and requirement.marker
         else marker or requirement.marker
     )
-    return single.render(replace(requirement, marker=both))
+    return spelling.render(replace(requirement, marker=both))
 
 
 def _lost_sources(project: _Project, wanted: Sequence[Requirement]) -> Iterator[Finding]:

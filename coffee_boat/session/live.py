@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import StoreError
 from coffee_boat.model import Archive, ConfPatch, Lock
-from coffee_boat.session import record, takeover
+from coffee_boat.session import reach, record
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.record import Aboard
 from coffee_boat.worker import startup
@@ -61,7 +61,7 @@ class LiveSession:
 
     def aboard(self) -> Lock:
         """What it has by now: another captain may have added to it."""
-        facts = takeover.facts(self._context)
+        facts = reach.facts(self._context)
         self._aboard = record.latest(self._store, self._application, facts.conf, self._aboard)
         return self._aboard.lock
 

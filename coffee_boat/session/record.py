@@ -12,11 +12,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from coffee_boat import _grammar
-from coffee_boat._credentials import without_query
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
+from coffee_boat._support.urls import without_query
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import CondaPin, ConfPatch, Lock, Pin, Target
+from coffee_boat.model import CondaPin, ConfPatch, Lock, Pin, Target, grammar
 
 LOCK = "spark.coffee_boat.lock"
 """The digest of the lock that the session was started with."""
@@ -199,11 +198,11 @@ def _target(value: Mapping[str, Any]) -> Target:
 
 def _pin(value: Mapping[str, Any]) -> Pin:
     pin = Pin(**{**value, "requires": tuple(value["requires"])})
-    return _grammar.checked(pin, "the store's note on the session")
+    return grammar.checked(pin, "the store's note on the session")
 
 
 def _conda_pin(value: Mapping[str, Any]) -> CondaPin:
     pin = CondaPin(
         **{**value, "requires": tuple(value["requires"]), "provides": tuple(value["provides"])}
     )
-    return _grammar.checked_conda(pin, "the store's note on the session")
+    return grammar.checked_conda(pin, "the store's note on the session")

@@ -11,15 +11,25 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 from coffee_boat.model import Finding
+from coffee_boat.session.status_store import (
+    FAILED,
+    RUNNING,
+    executors_wanted,
+    failing_tasks,
+    is_starved,
+    newest_jobs,
+    reasons,
+    while_it_lasts,
+)
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
+
 
 _PAUSE_BUSY = 0.25
 """Seconds between two looks while jobs run."""
@@ -29,9 +39,6 @@ _MOMENT, _LONGEST = 2.0, 15.0
 """Seconds that who leaves waits for the last look; and for what is told of it, once the JVM has
 answered.
 """
-_JOBS_READ, _TASKS_READ = 20, 20
-"""The newest ones."""
-_RUNNING, _FAILED = "RUNNING", "FAILED"
 
 
 class Watch:
@@ -112,7 +119,7 @@ class Watch:
     def _news(self) -> tuple[bool, list[Finding]]:
         context, found, running = self._context, list[Finding](), False
         if not self._ended.is_set() and context is not None and not self._stopped():
-            with _while_it_lasts(), self._looking:
+            with while_it_lasts(), self._looking:
                 running = self._look(context, found)
         return running, found
 
@@ -158,16 +165,16 @@ class Watch:
 
     def _look(self, context: Any, into: list[Finding]) -> bool:
         if self._wanted is None:
-            self._wanted = _wanted(context)
-        jobs = _jobs(context, self._wanted)
-        running = [job for job in jobs if job.status().toString() == _RUNNING]
+            self._wanted = executors_wanted(context)
+        jobs = newest_jobs(context, self._wanted)
+        running = [job for job in jobs if job.status().toString() == RUNNING]
         failed = [
             job
             for job in jobs
-            if job.status().toString() == _FAILED and job.jobId() > self._last_failed
+            if job.status().toString() == FAILED and job.jobId() > self._last_failed
         ]
         self._last_failed = max([self._last_failed, *(int(job.jobId()) for job in failed)])
-        texts = (*_failing_tasks(context, running), *_reasons(context, failed))
+        texts = (*failing_tasks(context, running), *reasons(context, failed))
         into += [found for text in texts if (found := self._explain(text)) is not None]
         return bool(running)
 
@@ -177,8 +184,8 @@ class Watch:
         context = self._context
         starved = context is None
         if context is not None:
-            with _while_it_lasts():
-                starved = _starved(context)
+            with while_it_lasts():
+                starved = is_starved(context)
         if starved:
             for finding in self._waiting(None if context is None else str(context.applicationId)):
                 self._tell_once(finding, None)
@@ -190,15 +197,6 @@ class Watch:
             self._tell(finding, context)
 
 
-@contextmanager
-def _while_it_lasts() -> Iterator[None]:
-    """Stopped while we looked, or the JVM is gone: nothing is left to tell of."""
-    from py4j.protocol import Py4JError
-
-    with suppress(Py4JError, OSError, AttributeError):
-        yield
-
-
 def _not_watched(error: Exception) -> Finding:
     return Finding(
         "this session is not watched",
@@ -208,70 +206,3 @@ def _not_watched(error: Exception) -> Finding:
         "where tasks fail, look at the executors' stderr in the Spark UI, or captain.verify()",
         severity="note",
     )
-
-
-# Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a
-# public API.
-
-
-def _wanted(context: Any) -> Any:
-    wanted = context._jvm.java.util.ArrayList()
-    for status in (_RUNNING, _FAILED):
-        wanted.add(context._jvm.org.apache.spark.JobExecutionStatus.valueOf(status))
-    return wanted
-
-
-def _jobs(context: Any, wanted: Any) -> list[Any]:
-    """The newest jobs that run or failed, but for those that ask executors what they are: who asks
-    is told.
-    """
-    found = context._jsc.sc().statusStore().jobsList(wanted)
-    jobs = [found.apply(index) for index in range(min(int(found.size()), _JOBS_READ))]
-    return [job for job in jobs if not _said(job.jobGroup()).startswith("coffee_boat-")]
-
-
-def _failing_tasks(context: Any, jobs: Iterable[Any]) -> Iterator[str]:
-    """Why tasks failed in jobs that go on, in the words of Spark's scheduler."""
-    store = context._jsc.sc().statusStore()
-    for stage in _stages(job for job in jobs if job.numFailedTasks()):
-        tasks = store.taskList(stage, 0, _TASKS_READ)
-        for task in (tasks.apply(index) for index in range(int(tasks.size()))):
-            if _said(task.errorMessage()):
-                yield (
-                    f"Lost task ({task.host()} executor {task.executorId()}):"
-                    f" {_said(task.errorMessage())}"
-                )
-
-
-def _reasons(context: Any, jobs: Iterable[Any]) -> Iterator[str]:
-    """Why jobs failed; a stage that was skipped is not known."""
-    from py4j.protocol import Py4JJavaError
-
-    store = context._jsc.sc().statusStore()
-    for stage in _stages(jobs):
-        with suppress(Py4JJavaError):
-            yield _said(store.lastStageAttempt(stage).failureReason())
-
-
-def _stages(jobs: Iterable[Any]) -> Iterator[int]:
-    for job in jobs:
-        stages = job.stageIds()
-        yield from (int(stages.apply(index)) for index in range(int(stages.size())))
-
-
-def _said(option: Any) -> str:
-    """The text in a Scala Option; empty if there is none."""
-    return str(option.get()) if option.isDefined() else ""
-
-
-def _starved(context: Any) -> bool:
-    """True if no executor is live though one is wanted: with dynamic allocation, jobs are what
-    makes Spark start them.
-    """
-    spark = context._jsc.sc()
-    if (
-        spark.isLocal() or int(spark.statusStore().executorList(True).size()) > 1
-    ):  # the driver is one of them
-        return False
-    on_demand = spark.conf().getBoolean("spark.dynamicAllocation.enabled", False)
-    return not on_demand or bool(list(spark.statusTracker().getActiveJobIds()))

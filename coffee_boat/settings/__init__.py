@@ -23,7 +23,6 @@ for UV_FIND_LINKS and pip's find-links.
     __init__.py    the values and the door      keys.py      which keys there are
     sources.py     the places above, in order   values.py    what their values may be
     pipconf.py     pip's configuration          uvconf.py    uv's, as far as it matters
-    condarc.py     conda's
 """
 
 from __future__ import annotations
@@ -32,15 +31,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 from coffee_boat.model import Finding, Indexes
 
-if TYPE_CHECKING:
-    from coffee_boat._conda import Configuration
-
-__all__ = ["Settings", "combine", "conda", "load"]
+__all__ = ["Settings", "combine", "load"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -115,27 +111,6 @@ def load(
     return Settings(
         indexes=indexes, **{key: value for key, value in values.items() if key not in index_keys}
     ), tuple(findings)
-
-
-def conda(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Configuration:
-    """What conda's own configuration says (.condarc, CONDA_*), with what the settings say over it.
-
-    Read when it is needed: pip alone needs none of it.
-
-    Raises:
-        SettingsError: a file of it cannot be read, or says what cannot be.
-        RequirementError: there is one, and the library that reads it is not installed.
-    """
-    from coffee_boat.settings import condarc
-
-    said = condarc.load(os.environ if environ is None else environ)
-    proxy, cert = settings.indexes.proxy, settings.indexes.cert
-    return replace(
-        said,
-        offline=said.offline or settings.indexes.offline,
-        proxy_servers=said.proxy_servers or ({"http": proxy, "https": proxy} if proxy else {}),
-        ssl_verify=cert if cert and said.ssl_verify is True else said.ssl_verify,
-    )
 
 
 def combine(settings: Indexes, files: Indexes) -> Indexes:

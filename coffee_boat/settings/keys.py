@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from coffee_boat import _trust
+from coffee_boat._support import trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.settings import values
@@ -69,7 +69,7 @@ def convert(key: str, source: Source, findings: list[Finding], environ: Mapping[
 def _refuse_strangers(said: Said, environ: Mapping[str, str]) -> None:
     """Raise for what stands in a file that was found, not named, and that others may write."""
     found = said.source.found_in(said.key)
-    doubt = found and _trust.doubt(found.path, owners=found.owners, environ=environ)
+    doubt = found and trust.doubt(found.path, owners=found.owners, environ=environ)
     if doubt:
         raise said.error(
             "a setting that decides what is run stands in a file that others may write",

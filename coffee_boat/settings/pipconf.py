@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat import _home, _limits, _quoting, _trust
+from coffee_boat._support import home, limits, quoting, trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.settings.values import Found
 
@@ -89,7 +89,7 @@ def _files(environ: Mapping[str, str], prefix: Path) -> Iterator[Path]:
 
 
 def _of_user(environ: Mapping[str, str]) -> Iterator[Path]:
-    folder, config = _home.folder(environ), _home.config(environ)
+    folder, config = home.folder(environ), home.config(environ)
     if folder is not None:
         yield folder / ".pip" / "pip.conf"
         mac = folder / "Library" / "Application Support"
@@ -105,7 +105,7 @@ def _found(path: Path, environ: Mapping[str, str], prefix: Path) -> Found | None
     """
     if str(path) == environ.get("PIP_CONFIG_FILE"):
         return None
-    uid = _trust.owner(prefix) if path.parent == prefix else None
+    uid = trust.owner(prefix) if path.parent == prefix else None
     return Found(path.absolute(), () if uid is None else (uid,))
 
 
@@ -114,14 +114,14 @@ def _parser(path: Path) -> RawConfigParser:
 
     parser = configparser.RawConfigParser()
     try:
-        text = _limits.read_text(path, _limits.CONFIGURATION, locale.getpreferredencoding(False))
-        _limits.check_lines(text)
+        text = limits.read_text(path, limits.CONFIGURATION, locale.getpreferredencoding(False))
+        limits.check_lines(text)
         parser.read_string(text, str(path))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise SettingsError(
             "a configuration file of pip cannot be read",
             value=str(path),
-            cause=_quoting.where(error),
+            cause=quoting.where(error),
             cure="mend it (pip config debug lists all), or set PIP_CONFIG_FILE=/dev/null",
         ) from None
     return parser

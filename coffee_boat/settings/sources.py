@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _quoting, _trust, _uv
+from coffee_boat._support import quoting, trust, uv
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.settings import keys, pipconf, uvconf
@@ -39,15 +39,15 @@ def all_of(
 
 def toml(path: Path) -> dict[str, Any]:
     """A TOML file; SettingsError if it cannot be read."""
-    from coffee_boat import _limits, _parse
+    from coffee_boat._support import limits, parse
 
     try:
-        return _parse.toml(_limits.read_text(path, _limits.PROJECT, "utf-8-sig"))
+        return parse.toml(limits.read_text(path, limits.PROJECT, "utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SettingsError(
             "a configuration file cannot be read",
             value=str(path),
-            cause=_quoting.where(error),
+            cause=quoting.where(error),
             cure="mend the line that the cause names, or take the file away",
         ) from None
 
@@ -63,7 +63,7 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
     values: dict[str, object] = {}
     for name, value in sorted(environ.items()):
         key = name.removeprefix(_PREFIX).lower()
-        if not name.startswith(_PREFIX) or not value.strip() or name == _trust.VARIABLE:
+        if not name.startswith(_PREFIX) or not value.strip() or name == trust.VARIABLE:
             continue
         if key in keys.KEYS:
             values[key] = value
@@ -86,7 +86,7 @@ def _project(folder: Path, environ: Mapping[str, str]) -> Iterator[Source]:
         if path.is_file() and (said := _tool_table(path)) is not None:
             yield _from_table(f"{path}: [tool.coffee_boat]", path, said)
             if (
-                _trust.doubt(path, environ=environ) is None
+                trust.doubt(path, environ=environ) is None
             ):  # a stranger's does not hide ours above it
                 return
 
@@ -150,7 +150,7 @@ def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
 
 
 def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
-    _uv.refuse_strangers(folder, environ)
+    uv.refuse_strangers(folder, environ)
     if environ.get("UV_OFFLINE"):
         yield Source(
             "variable",

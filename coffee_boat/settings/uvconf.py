@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat import _home
+from coffee_boat._support import home
 
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _BUILDS = {
@@ -115,7 +115,7 @@ def _tables(
     yield from next(
         filter(None, (_of_project(place, toml) for place in (folder, *folder.parents))), []
     )
-    config = _home.config(environ)
+    config = home.config(environ)
     if config is not None:
         yield from _table(config / "uv" / "uv.toml", toml)
     for system in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 

@@ -3,9 +3,10 @@
     places        what a stage is, and how its URL is read
     by_fsspec     shared folders, object stores, WebHDFS
     by_hadoop     HDFS, by Spark's own Hadoop
-    trust         who else could change what executors will run
-    compared      which files were read and compared already
-    uses          when an archive was used last, and which can go
+    open          which of the two serves a place
+    permissions   who else could change what executors will run
+    verified      which files were read and compared already
+    last_used     when an archive was used last, and which can go
     failures      what drivers raise, in words that help
 
 An archive is kept in a stage as boat-<12 digits of its id>-<12 digits of the file's own
@@ -18,14 +19,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from coffee_boat._jvm import Hadoop
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Finding, Shipped
-from coffee_boat.ship import compared, trust, uses
+from coffee_boat.ship import last_used, permissions, verified
 from coffee_boat.ship.failures import explained
-from coffee_boat.ship.places import Place, Status, opened, url_of
-from coffee_boat.ship.uses import Leftover, Pruned, leftovers, prune
+from coffee_boat.ship.last_used import Leftover, Pruned, leftovers, prune
+from coffee_boat.ship.open import opened
+from coffee_boat.ship.places import Place, Status, url_of
+from coffee_boat.spark.jvm import Hadoop
 
 __all__ = ["Leftover", "Pruned", "leftovers", "prune", "ship"]
 
@@ -70,15 +72,17 @@ def _put(archive: Archive, local: Path, place: Place, store: Store | None) -> Sh
     there = place.status(name)
     if there is None and place.put(local, name):
         _remember_upload(place.status(name), place, local, digest, store)
-        odd = trust.findings(None, place.folders(), place.user)
+        odd = permissions.findings(None, place.folders(), place.user)
         return Shipped(archive, place.uri(name), tuple(odd))
     there = there or place.status(name)
     noted = _note(place, there)  # first, so that nobody removes it while it is read
-    if there is None or not compared.known(store, place, there, digest):
+    if there is None or not verified.known(store, place, there, digest):
         _check(there, place, local, digest, place.uri(name))
-        compared.note(store, place, there, digest)
+        verified.note(store, place, there, digest)
     return Shipped(
-        archive, place.uri(name), (*trust.findings(there, place.folders(), place.user), *noted)
+        archive,
+        place.uri(name),
+        (*permissions.findings(there, place.folders(), place.user), *noted),
     )
 
 
@@ -86,7 +90,7 @@ def _remember_upload(
     there: Status | None, place: Place, local: Path, digest: str, store: Store | None
 ) -> None:
     if there is not None and there.size == local.stat().st_size:
-        compared.note(store, place, there, digest)
+        verified.note(store, place, there, digest)
 
 
 def _check(there: Status | None, place: Place, local: Path, digest: str, uri: str) -> None:
@@ -114,7 +118,7 @@ def _note(place: Place, there: Status | None) -> tuple[Finding, ...]:
         return ()
     try:
         with explained(""):
-            uses.note(place, there)
+            last_used.note(place, there)
     except ShipError as error:
         cause, cure = (
             (

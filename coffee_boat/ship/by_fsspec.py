@@ -17,12 +17,12 @@ from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat import _jvm
-from coffee_boat._files import local_path
-from coffee_boat._jvm import Hadoop
+from coffee_boat._support.files import local_path
 from coffee_boat.errors import ShipError
 from coffee_boat.ship import by_hadoop
 from coffee_boat.ship.places import OBJECT_STORES, Place, Status, scheme_of
+from coffee_boat.spark import jvm
+from coffee_boat.spark.jvm import Hadoop
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
@@ -283,7 +283,7 @@ def _seen_by_spark(url: str, hadoop: Hadoop | None) -> str:
     if scheme == "file":
         return Path(os.path.realpath(local_path(url))).as_uri()
     names = _HADOOPS_NAMES.get(scheme, (scheme,))
-    if hadoop is None or _jvm.running() is None:
+    if hadoop is None or jvm.running() is None:
         return f"{names[-1]}{url[len(scheme) :]}"
     served = next((name for name in names if by_hadoop.serves(name, hadoop)), None)
     if served is None:

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._jvm import Hadoop
 from coffee_boat.ship.failures import explained
 from coffee_boat.ship.places import OBJECT_STORES, Place, Status, scheme_of
+from coffee_boat.spark.jvm import Hadoop
 
 _AT_ONCE = OBJECT_STORES - {"abfs", "abfss"}
 """Object stores whose Hadoop driver shows a file when it is closed; Azure's shows it as it grows,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 from coffee_boat.errors import BoatError, ShipError
 
 

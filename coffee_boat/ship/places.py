@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from coffee_boat._jvm import Hadoop
-from coffee_boat._run import redact
+from coffee_boat._support.redact import redact
 from coffee_boat.errors import ShipError
 
 OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "oss", "oci", "obs", "cosn"})
 """Schemes of stores where an upload appears as a whole or not at all, and a rename may be a copy:
 they get the file under its own name at once.
-"""
-
-_JAVA_ONLY = frozenset({"hdfs", "viewfs", "ofs", "o3fs", "maprfs"})
-"""Schemes that are reached by Hadoop in a JVM only (fsspec's own hdfs:// starts a JVM too, and
-needs pyarrow and libhdfs for it).
 """
 
 _ONE_SLASH = re.compile(r"(?P<scheme>[a-z][a-z0-9+.\-]+):/*(?P<rest>.*)", re.IGNORECASE)
@@ -159,47 +151,3 @@ def _unusable(stage: str, cause: str, cure: str) -> ShipError:
 def scheme_of(url: str) -> str:
     """In lower case."""
     return urlsplit(url).scheme
-
-
-@contextmanager
-def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
-    """The place that a URL names.
-
-    The JVM's Hadoop serves what only it can (hdfs://), and what fsspec has no driver for here if it
-    has one; fsspec the rest.
-
-    Args:
-        url: as `url_of` gives it.
-        hadoop: None where there is no JVM.
-
-    Raises:
-        ShipError: no driver is installed for the scheme.
-    """
-    from coffee_boat.ship import by_hadoop
-
-    place = None if scheme_of(url) in _JAVA_ONLY else _by_python(url, hadoop)
-    if place is not None:
-        yield place
-    elif hadoop is not None:
-        with by_hadoop.opened(url, hadoop) as place:
-            yield place
-    else:
-        cause = "it is reached by Spark's own Hadoop, in a JVM, and there is none"
-        raise ShipError(
-            "the stage cannot be reached from here",
-            value=url,
-            cause=cause,
-            cure="use WebHDFS: webhdfs://namenode:9870/boats",
-        )
-
-
-def _by_python(url: str, hadoop: Hadoop | None) -> Place | None:
-    """None if fsspec cannot, and Hadoop can."""
-    from coffee_boat.ship import by_fsspec, by_hadoop
-
-    try:
-        return by_fsspec.place(url, hadoop)
-    except by_fsspec.NoDriverError:
-        if hadoop is None or not by_hadoop.serves(scheme_of(url), hadoop):
-            raise
-        return None

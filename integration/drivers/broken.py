@@ -37,7 +37,7 @@ from pathlib import Path
 from pyspark import SparkContext
 
 from coffee_boat import BoatError, Captain
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHON = f"bin/python{MINOR}"

@@ -11,8 +11,9 @@ import time
 
 from pyspark import SparkConf, SparkContext
 
+from coffee_boat.clusters import probe, waiting
 from coffee_boat.model import SparkFacts
-from coffee_boat.probe import nodes, probe, waiting
+from coffee_boat.session import nodes
 
 master, conf = sys.argv[1], dict(pair.split("=", 1) for pair in sys.argv[2:])
 os.environ["PYSPARK_PYTHON"] = "./there/is/no/python"

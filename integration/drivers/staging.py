@@ -21,11 +21,12 @@ from pathlib import Path
 from py4j.protocol import Py4JJavaError
 from pyspark import SparkContext
 
-from coffee_boat import launch
-from coffee_boat._store import Store
+from coffee_boat._support.store import Store
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Archive, Target
-from coffee_boat.ship import leftovers, prune, ship
+from coffee_boat.ship import ship
+from coffee_boat.ship.last_used import leftovers, prune
+from coffee_boat.spark import gateway
 
 stage, *words = sys.argv[1:]
 store = Store()
@@ -50,7 +51,7 @@ class Steps:
     """What users do; a name of this module's docstring is a method."""
 
     def __init__(self, jvm):
-        self.jvm, self.hadoop = jvm, launch.hadoop(store, {})
+        self.jvm, self.hadoop = jvm, gateway.hadoop(store, {})
         self.path = jvm.org.apache.hadoop.fs.Path
         self.folder = self.path(stage)
 
@@ -118,7 +119,7 @@ def outcome(act, how):
         raise SystemExit(f"{act.__name__} {how}: {error.java_exception.toString()}") from None
 
 
-with launch.java_vm(store) as jvm:
+with gateway.java_vm(store) as jvm:
     SparkContext._jvm = jvm  # for all steps, as in a session
     steps = Steps(jvm)
     results = [

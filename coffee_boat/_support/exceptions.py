@@ -1,0 +1,115 @@
+"""What leaves us as an exception holds no secret: neither the one that is raised nor those that it
+was raised from, which a traceback shows above it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from coffee_boat._support.redact import redact
+from coffee_boat.errors import BoatError
+
+T = TypeVar("T", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@contextmanager
+def without_secrets() -> Iterator[None]:
+    """Around what a user calls."""
+    try:
+        yield
+    except BaseException as error:
+        clean(error)
+        raise
+
+
+def door(made: T) -> T:
+    """A class whose public functions are called by users, and hand out no exception with a secret.
+
+    Constructors and classmethods are among them; properties, which raise nothing, are not."""
+    for name, member in list(vars(made).items()):
+        if name.startswith("_") and name != "__init__":
+            continue
+        if isinstance(member, classmethod):
+            setattr(made, name, classmethod(guarded(member.__func__)))
+        elif inspect.isfunction(member):
+            setattr(made, name, guarded(member))
+    return made
+
+
+def guarded(function: F) -> F:
+    """One function that users call, or that others call for them."""
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        with without_secrets():
+            return function(*args, **kwargs)
+
+    return called  # type: ignore[return-value]
+
+
+def clean(error: BaseException) -> None:
+    """Take secrets out of an exception and of its chain, in place. Of foreign ones further up the
+    chain that hold some, others with the same name and a redacted text take the place.
+    """
+    _clean_one(error)
+    waiting, seen = [error], {id(error)}
+    while waiting:
+        one = waiting.pop()
+        for link in ("__cause__", "__context__"):
+            linked = getattr(one, link)
+            if linked is None or id(linked) in seen:
+                continue
+            put = _stand_in(linked) if _holds_secrets(linked) else linked
+            if put is not linked:
+                suppressed = one.__suppress_context__
+                setattr(one, link, put)
+                one.__suppress_context__ = suppressed
+            seen |= {id(linked), id(put)}
+            waiting.append(put)
+
+
+def _clean_one(error: BaseException) -> None:
+    """The exception that is raised keeps its type: callers may look for it."""
+    if _holds_secrets(error):
+        error.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in error.args)
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            error.filename = redact(error.filename)
+        if _holds_secrets(error) and not isinstance(error, BoatError):
+            error.args = (redact(_text(error)),)
+        _put_notes(error, error)
+
+
+def _holds_secrets(error: BaseException) -> bool:
+    said = [_text(error), *map(repr, error.args), *map(str, getattr(error, "__notes__", ()))]
+    inner = getattr(error, "exceptions", ())
+    return any(redact(text) != text for text in said) or any(
+        _holds_secrets(one) for one in inner if isinstance(one, BaseException)
+    )
+
+
+def _stand_in(error: BaseException) -> BaseException:
+    if isinstance(error, BoatError):
+        _clean_one(error)
+        return error
+    kind = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
+    made: BaseException = kind(redact(_text(error)))
+    made.__cause__, made.__context__ = error.__cause__, error.__context__
+    made.__suppress_context__ = error.__suppress_context__
+    _put_notes(made, error)
+    return made.with_traceback(error.__traceback__)
+
+
+def _put_notes(error: BaseException, said: BaseException) -> None:
+    if notes := getattr(said, "__notes__", None):
+        vars(error)["__notes__"] = [redact(str(note)) for note in notes]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  (of somebody else's class: a traceback says so)
+        return ""

@@ -1,0 +1,155 @@
+"""The one place that starts processes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from coffee_boat._support import trust
+from coffee_boat._support.redact import redact
+
+_TAIL = 40
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a process ended. Texts are redacted."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def tail(self) -> str:
+        """The last lines of what it said, for an error message."""
+        text = self.stderr.strip() or self.stdout.strip()
+        return redact("\n".join(text.splitlines()[-_TAIL:]))
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: str | Path | None = None,
+    env: Mapping[str, str | None] | None = None,
+    stdin: str | None = None,
+    timeout: float | None = None,
+) -> Ran:
+    """Run a program to its end; never through a shell, never raising for its exit code.
+
+    It is looked for, and looks for others, in the absolute folders of PATH only: what lies in the
+    working directory may be anybody's.
+
+    Args:
+        argv: program and arguments. No secret belongs in here: it shows in the process list. Use
+            `env` or `stdin`.
+        env: changes to this process's environment; None removes a variable.
+        stdin: text for its standard input; nothing is read from ours.
+        timeout: seconds; then the process is killed.
+
+    Raises:
+        FileNotFoundError: no such program.
+        subprocess.TimeoutExpired: it took longer than `timeout`.
+    """
+    changed = _changed(env)
+    changed["PATH"] = trust.absolute_path(changed)
+    program = argv[0] if os.sep in argv[0] else shutil.which(argv[0], path=changed["PATH"])
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+    feed: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
+    done = subprocess.run(  # type: ignore[call-overload]
+        [program, *argv[1:]],
+        cwd=cwd,
+        env=changed,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+        check=False,
+        **feed,
+    )
+    return Ran(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) -> int:
+    """Run a program that has our terminal: it reads and writes what we do, and takes the signals
+    that we get.
+
+    Ctrl-C reaches it as it reaches us; we wait for its own end, so that nothing is left running
+    behind a prompt.
+
+    Returns:
+        Its exit code; 128 + n if signal n ended it, as a shell says it.
+
+    Raises:
+        FileNotFoundError: no such program.
+    """
+    relay = _Relay()
+    with relay.listening():
+        process = subprocess.Popen(list(argv), env=_changed(env))
+        relay.connect(process)
+        code = process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _changed(env: Mapping[str, str | None] | None) -> dict[str, str]:
+    """This process's environment with changes; None removes a variable."""
+    merged = {**os.environ, **(env or {})}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+class _Relay:
+    """Passes the signals that we get on to a program; one that comes while it is being started
+    waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take signals while the block lasts; those that are ignored (nohup) stay so.
+
+        Only the main thread can.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN
+        ]
+        before = {number: signal.signal(number, self._take) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def connect(self, process: subprocess.Popen[bytes]) -> None:
+        """The program is there."""
+        self._process = process
+        for number in self._waiting:
+            process.send_signal(number)
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        # A terminal sends Ctrl-C to the whole process group: a second one would interrupt the
+        # program's own cleaning up.
+        if number == signal.SIGINT and os.isatty(0):
+            return
+        if self._process is None:
+            self._waiting.append(number)
+        else:
+            self._process.send_signal(number)

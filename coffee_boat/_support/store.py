@@ -1,0 +1,355 @@
+"""The local store: everything that was made once and can be made again.
+
+    <root>/                        COFFEE_BOAT_STORE, or <user cache dir>/coffee_boat
+        keys/<kind>/<sha256>.json  inputs -> a small JSON value (a chunk's figures, a lock): a
+                                   cache, never the truth
+        chunks/<sha256>.gz         chunks by the digest of their tar bytes
+        archives/<name>.tar.gz     finished archives
+        wheels/<sha256>/<name>.whl fetched or built wheels, by the digest of what they were made
+        from
+        trees/<name>/              unpacked: interpreters, environments for local[*], packages for
+                                   the driver
+        rattler/pkgs/<package>/    conda packages, unpacked; looked after by py-rattler, which
+                                   compares each file before it is used
+        rattler/repodata/          what conda channels list, the same
+        locks/<name>.lock          one writer at a time
+        tmp/                       unfinished work; nothing here is ever read
+
+Every entry but rattler's is immutable: written under tmp/, published by one rename, never changed.
+A reader needs no lock, so a read-only store serves all that it has. A killed process leaves only
+tmp/ behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coffee_boat._support import trust
+from coffee_boat.errors import StoreError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the store, for people who want to see or free its space."""
+
+    kind: str
+    """Its folder under the root: "chunks", "keys/lock", "tmp"."""
+    name: str
+    path: Path
+    size: int
+    """Bytes of file content."""
+    used: float
+    """When it was last read or written, in seconds since the epoch, as far as the file system tells
+    (relatime: to the day; noatime: when it was made).
+    """
+
+
+class Store:
+    """A folder of immutable entries, shared by all processes of a user."""
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        """Nothing is made before it is needed.
+
+        Args:
+            root: the folder; default: COFFEE_BOAT_STORE, then the user's cache folder.
+
+        Raises:
+            StoreError: it begins with "~", or nothing names it, and the user has no home; or others
+            may write it.
+        """
+        self.root = _whole(root) if root else _default_root()
+        self._is_ours_alone = False
+        self._refuse_strangers()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.root)!r})"
+
+    # small values
+
+    def recall(self, kind: str, key: object) -> Any | None:
+        """The value remembered for a key, None if there is none (or it cannot be read: then it is
+        made again).
+        """
+        try:
+            return json.loads(self._key_path(kind, key).read_text("utf-8"))
+        except (OSError, ValueError):  # not there, not readable, not UTF-8, not JSON
+            return None
+
+    def remember(self, kind: str, key: object, value: object) -> None:
+        """Keep a JSON value for a key (any JSON value); a later value replaces an earlier one
+        whole.
+        """
+        path = self._key_path(kind, key)
+        with self._errors(), self._scratch() as scratch:
+            scratch.write_text(json.dumps(value, sort_keys=True), "utf-8")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            scratch.replace(path)
+
+    def _key_path(self, kind: str, key: object) -> Path:
+        self._refuse_strangers()
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        return self.root / "keys" / kind / f"{digest}.json"
+
+    # files and folders
+
+    def path(self, kind: str, name: str) -> Path:
+        """Where an entry lies once it is published.
+
+        Raises:
+            StoreError: the name would lead out of its kind's folder, or others may write the store.
+        """
+        if name.startswith("/") or "\0" in name or ".." in name.split("/"):
+            raise StoreError(
+                "nothing in the store can be called so",
+                value=ascii(name),
+                cause="the name leads out of the store",
+                cure="find out where it was said: a lock that was not made by a tool?",
+            )
+        self._refuse_strangers()
+        return self.root / kind / name
+
+    def has(self, kind: str, name: str) -> bool:
+        """True if the entry is published, and so complete."""
+        return self.path(kind, name).exists()
+
+    @contextmanager
+    def publish(self, kind: str, name: str) -> Iterator[Path]:
+        """A path that does not exist yet: make a file or a folder there; it is published when the
+        block ends well.
+
+        If another process published the same name first, its entry stays and ours is dropped.
+
+        Raises:
+            StoreError: the disk is full, or the store cannot be written.
+        """
+        final = self.path(kind, name)
+        with self._errors(), self._scratch() as scratch:
+            yield scratch
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _rename(scratch, final)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A path that does not exist yet, for what gets its name only once it is made; dropped when
+        the block ends.
+
+        Raises:
+            StoreError: the disk is full, or the store cannot be written.
+        """
+        with self._errors(), self._scratch() as scratch:
+            yield scratch
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Only one process at a time makes what is called `name`: concurrent captains build
+        once.
+        """
+        from filelock import FileLock
+
+        with self._errors():
+            folder = self._folder("locks")
+            guard = FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
+            guard.acquire()
+        try:
+            yield
+        finally:
+            guard.release()
+
+    # chunks and archives
+
+    def archive_path(self, archive_id: str) -> Path:
+        """Where an archive lies; its file name carries 12 hex digits for people."""
+        return self.path("archives", f"{archive_id}/boat-{archive_id[:12]}.tar.gz")
+
+    # what is there
+
+    def entries(self) -> Iterator[Entry]:
+        """Everything but the locks, sorted by kind and name.
+
+        What another process removes meanwhile is left out.
+        """
+        for kind, path in sorted(_members(self.root)):
+            with suppress(FileNotFoundError):
+                yield _entry(path, kind)
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry away, whole at once: a reader sees all of it or nothing.
+
+        It is made again when it is needed.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        with self._errors(), self._scratch() as scratch, suppress(FileNotFoundError):
+            entry.path.rename(scratch)
+
+    # the floor under it
+
+    def _is_ours(self, error: OSError) -> bool:
+        if not isinstance(error.filename, str):
+            return False
+        path = Path(error.filename)
+        roots = (self.root, self.root.resolve())  # filelock names the file behind the links
+        return any(
+            path.is_relative_to(root) or root.is_relative_to(path) for root in roots
+        )  # a folder above the root is made with it
+
+    def _folder(self, name: str) -> Path:
+        """A folder of ours, made if it is not there; what the user alone may enter, whatever umask
+        says.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._refuse_strangers()
+        folder = self.root / name
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _refuse_strangers(self) -> None:
+        """Raise if others may write the store: its archives and interpreters are run."""
+        if self._is_ours_alone or not os.path.lexists(self.root):
+            return
+        doubt = trust.doubt(self.root)
+        if doubt is not None:
+            raise StoreError(
+                "others may write the store, and what lies in it is run",
+                value=str(self.root),
+                cause=doubt.why,
+                cure=(
+                    "name a folder of your own: Captain(store=...) or"
+                    f" COFFEE_BOAT_STORE=/some/folder; or {doubt.cure}"
+                ),
+            )
+        self._is_ours_alone = True
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        folder = self._folder("tmp")
+        holder = Path(tempfile.mkdtemp(dir=folder))
+        try:
+            yield holder / "entry"
+        finally:
+            shutil.rmtree(holder, ignore_errors=True)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoreError(
+                    "the disk of the store is full",
+                    value=str(self.root),
+                    cause=str(error),
+                    cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder",
+                ) from error
+            if error.errno in _READ_ONLY and self._is_ours(error):
+                raise StoreError(
+                    "the store cannot be written",
+                    value=str(self.root),
+                    cause=str(error),
+                    cure=(
+                        "name a folder of your own: Captain(store=...) or"
+                        " COFFEE_BOAT_STORE=/some/folder"
+                    ),
+                ) from error
+            raise
+
+
+def _default_root() -> Path:
+    named = os.environ.get("COFFEE_BOAT_STORE")
+    if named:
+        return _whole(named)
+    import platformdirs
+
+    try:
+        folder = platformdirs.user_cache_dir("coffee_boat", appauthor=False)
+    except RuntimeError as error:
+        raise _homeless("~/.cache", error) from error
+    return _whole(folder)  # older versions leave a "~" that nobody can expand
+
+
+def _whole(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        raise _homeless(str(path), error) from error
+
+
+def _homeless(path: str, error: RuntimeError) -> StoreError:
+    return StoreError(
+        "the store has no place: the user's home folder is not known",
+        value=path,
+        cause=f"HOME is not set, and the password database does not know the user ({error})",
+        cure="name a folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
+    )
+
+
+_NAMES = {
+    "keys": re.compile(r"[0-9a-f]{64}\.json"),
+    "chunks": re.compile(r"[0-9a-f]{64}\.gz"),
+    "archives": re.compile(r"[0-9a-f]{64}"),
+    "wheels": re.compile(r"[0-9a-f]{64}"),
+    "trees": re.compile(r"([a-z]+-)?[0-9a-f]{12,64}"),
+    "rattler/pkgs": re.compile(r"(?!\.).+-[^-]+-[^-]+(?<!\.lock)"),
+    "tmp": re.compile(r"tmp\w{8}"),
+}
+"""What our own entries are called.
+
+A root that is named by mistake (a home folder) holds files that are not ours to remove.
+"""
+
+
+def _members(root: Path) -> Iterator[tuple[str, Path]]:
+    """Kind and path of every entry."""
+    for kind, name in _NAMES.items():
+        folder = root / kind
+        holders = (
+            [place for place in folder.iterdir() if place.is_dir()]
+            if kind == "keys" and folder.is_dir()
+            else [folder]
+        )
+        for holder in filter(Path.is_dir, holders):
+            yield from (
+                (holder.relative_to(root).as_posix(), path)
+                for path in holder.iterdir()
+                if name.fullmatch(path.name)
+            )
+
+
+def _entry(path: Path, kind: str) -> Entry:
+    found = [path, *(Path(folder, name) for folder, _, names in os.walk(path) for name in names)]
+    states = [file.lstat() for file in found]
+    files = [state for state in states if not stat.S_ISDIR(state.st_mode)]
+    return Entry(
+        kind,
+        path.name,
+        path,
+        sum(state.st_size for state in files),
+        max(max(state.st_atime, state.st_mtime) for state in files or states),
+    )
+
+
+def _rename(scratch: Path, final: Path) -> None:
+    if scratch.is_dir():
+        try:
+            scratch.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not final.is_dir():
+                raise
+    else:
+        scratch.replace(final)

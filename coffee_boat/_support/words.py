@@ -1,0 +1,40 @@
+"""Amounts of memory and of time, in words."""
+
+from __future__ import annotations
+
+import re
+
+MIB = 1024**2
+GIB = 1024**3
+_UNITS = {
+    "b": 1,
+    **{f"{letter}{b}": 1024**power for power, letter in enumerate("kmgtp", 1) for b in ("", "b")},
+}
+_SIZE = re.compile(r"([0-9]+)([a-z]+)?")
+
+
+def spark_bytes(text: str, *, unit: int) -> int | None:
+    """Bytes of "512m" or "2g"; None if Spark cannot read it either
+    (org.apache.spark.network.util.JavaUtils.byteStringAs).
+
+    Args:
+        unit: bytes that a number alone counts; Spark has another one for each setting.
+    """
+    found = _SIZE.fullmatch(text.strip().lower())
+    if found is None:
+        return None
+    factor = unit if found[2] is None else _UNITS.get(found[2])
+    return None if factor is None else int(found[1]) * factor
+
+
+def human_bytes(size: int) -> str:
+    """As people write it in Spark's settings: "2g", "450m"."""
+    return f"{size // GIB}g" if size % GIB == 0 and size else f"{size / MIB:.0f}m"
+
+
+def duration(seconds: float) -> str:
+    """For people: "3 hours"."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,1 @@
+"""The file format of an archive: chunks, and their concatenation. Knows no package tool."""

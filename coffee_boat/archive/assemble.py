@@ -1,0 +1,122 @@
+"""Chunks -> archive: what is written into one, and where it lies when it is made."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from coffee_boat._support.digest import digest_of
+from coffee_boat._support.store import Store
+from coffee_boat._version import __version__
+from coffee_boat.archive.clashes import clashes
+from coffee_boat.archive.concatenate import concatenate
+from coffee_boat.archive.destination import Destination
+from coffee_boat.archive.writer import ChunkWriter
+from coffee_boat.model import SENTINEL, Archive, Chunk, Lock, Target
+
+FORMAT = 1
+"""Of boat.json."""
+
+
+def assemble(
+    chunks: Sequence[Chunk],
+    *,
+    target: Target,
+    lock: Lock,
+    has_python: bool,
+    inputs: Mapping[str, Any],
+    store: Store,
+    to: Destination | None = None,
+) -> Archive:
+    """The archive of some chunks, in this order; where two hold the same file, the later one wins
+    when it is unpacked.
+
+    Args:
+        inputs: a JSON value for boat.json: what was asked for. No paths of this machine, no
+            secrets.
+        to: where it is written, whole or not at all, instead of the store.
+
+    Raises:
+        BuildError: a chunk is not in the store any more, or was cut short; or one has a folder
+            where another has a file; or `to` cannot be written.
+        StoreError: the archive is not there yet, and the store cannot be written.
+    """
+    tail, tail_id = _tail(_manifest(chunks, target, lock, has_python, inputs))
+    archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
+    findings = clashes(archive_id, chunks, store)
+    path = store.archive_path(archive_id) if to is None else to.path.absolute()
+    if to is not None:
+        with to.written() as out:
+            concatenate(chunks, tail, out, store)
+    elif not path.exists():
+        with store.lock(f"archive {archive_id}"):
+            if not path.exists():
+                _publish(chunks, tail, archive_id, store)
+    return Archive(
+        id=archive_id,
+        path=str(path),
+        size=path.stat().st_size,
+        chunks=tuple(chunks),
+        target=target,
+        lock_digest=lock.digest,
+        has_python=has_python,
+        findings=findings,
+    )
+
+
+# boat.json and the archive's bytes
+
+
+def _manifest(
+    chunks: Sequence[Chunk], target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any]
+) -> bytes:
+    records = [chunk.record for chunk in chunks if chunk.record]
+    value = {
+        "format": FORMAT,
+        "coffee_boat": __version__,
+        "inputs": dict(inputs),
+        "lock": lock.digest,
+        "pins": {pin.name: pin.version for pin in lock.pins},
+        **(
+            {
+                "conda": {
+                    pin.name: {
+                        "version": pin.version,
+                        "build": pin.build,
+                        "channel": pin.channel,
+                        "license": pin.license,
+                    }
+                    for pin in lock.conda
+                }
+            }
+            if lock.conda
+            else {}
+        ),
+        "chunks": [{"id": chunk.id, "label": chunk.label} for chunk in chunks],
+        **({"records": records} if records else {}),
+        "glibc": max((chunk.floor for chunk in chunks), default=(0, 0)),
+        "architecture": target.architecture,
+        "python": target.python,
+        "has_python": has_python,
+    }
+    return json.dumps(value, sort_keys=True, indent=1).encode("ascii") + b"\n"
+
+
+def _tail(manifest: bytes) -> tuple[bytes, str]:
+    out = io.BytesIO()
+    writer = ChunkWriter(out)
+    writer.file(SENTINEL, manifest)
+    writer.end()
+    digest = writer.finish()
+    return out.getvalue(), digest
+
+
+def _publish(chunks: Sequence[Chunk], tail: bytes, archive_id: str, store: Store) -> None:
+    final = store.archive_path(archive_id)
+    with (
+        store.publish("archives", f"{archive_id}/{final.name}") as scratch,
+        scratch.open("wb", buffering=0) as out,
+    ):
+        concatenate(chunks, tail, out, store)

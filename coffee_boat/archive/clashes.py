@@ -1,0 +1,63 @@
+"""Files of two chunks with one name and different content."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from itertools import combinations
+
+from coffee_boat._support.store import Store
+from coffee_boat.archive.chunks import listing
+from coffee_boat.archive.names import folders_of
+from coffee_boat.errors import BuildError, StoreError
+from coffee_boat.model import Chunk, Finding
+
+_SHOWN = 3
+
+
+# clashes
+
+
+def clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Finding, ...]:
+    """Remembered: looking takes longer than concatenating."""
+    known = store.recall("clashes", archive_id)
+    if known is not None:
+        return tuple(Finding(**value) for value in known)
+    found = tuple(
+        _find_clashes([(chunk.label or chunk.id[:12], listing(chunk, store)) for chunk in chunks])
+    )
+    with suppress(StoreError):
+        store.remember("clashes", archive_id, [asdict(finding) for finding in found])
+    return found
+
+
+def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator[Finding]:
+    """Files of two chunks with one name and different content.
+
+    Equal ones (an empty __init__.py) do no harm.
+    """
+    _check_tree(listings)
+    for (first, early), (second, late) in combinations(listings, 2):
+        names = sorted(name for name in early.keys() & late.keys() if early[name] != late[name])
+        if names:
+            others = f", + {len(names) - _SHOWN} others" if len(names) > _SHOWN else ""
+            yield Finding(
+                what="two packages bring the same file with different content",
+                value=f"{first} and {second}: {', '.join(names[:_SHOWN])}{others}",
+                cause=f"the file of {second} is what executors get",
+                cure="leave one of them out if something does not work",
+            )
+
+
+def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:
+    files = {name: label for label, names in listings for name in names}
+    for label, names in listings:
+        for folder in sorted(folders_of(names) & files.keys()):
+            cause = f"{label} has files below it, {files[folder]} has a file or a link of that name"
+            raise BuildError(
+                "two packages cannot be unpacked together",
+                value=folder,
+                cause=cause,
+                cure="leave one of them out, or pin another version of it",
+            )

@@ -1,0 +1,88 @@
+"""Where a user wants an archive, checked before it is made."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from coffee_boat.errors import BuildError
+
+_SUFFIXES = (".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a user wants an archive."""
+
+    path: Path
+    overwrite: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be the archive's place, before anything is made for it.
+
+        Raises:
+            BuildError: it exists and `overwrite` is not given, is not called .tar.gz or .tgz, or
+                lies where nothing may be written.
+        """
+        path = self.path
+        if not path.name.endswith(_SUFFIXES):
+            cause = "Spark looks at the file's name to know how to unpack it"
+            raise BuildError(
+                "an archive cannot be called so",
+                value=str(path),
+                cause=cause,
+                cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz",
+            )
+        if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+            missing = not path.absolute().parent.exists()
+            cause, cure = (
+                ("there is no such folder", f"mkdir -p {path.absolute().parent}")
+                if missing
+                else ("nothing may be written in its folder", "name another folder")
+            )
+            raise BuildError(
+                "the archive cannot be written", value=str(path), cause=cause, cure=cure
+            )
+        if path.is_dir() or (path.exists() and not self.overwrite):
+            raise BuildError(
+                "there is a file already",
+                value=str(path),
+                cause="nothing is overwritten unasked",
+                cure="name another file, remove it, or give overwrite=True",
+            )
+
+    @contextmanager
+    def written(self) -> Iterator[BinaryIO]:
+        """An unbuffered file, which has its name when the block ends well.
+
+        Raises:
+            BuildError: as `check`; or it cannot be written.
+        """
+        self.check()
+        with _beside(self.path) as scratch:
+            with scratch.open("wb", buffering=0) as out:
+                yield out
+            scratch.replace(self.path)
+
+
+# copies
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A place in the same folder to write to; removed at the end."""
+    try:
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".boat-") as folder:
+            yield Path(folder) / "archive"
+    except OSError as error:
+        raise BuildError(
+            "the archive cannot be written",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="free some space, or name another folder",
+        ) from error

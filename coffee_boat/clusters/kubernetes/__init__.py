@@ -1,0 +1,1 @@
+"""k8s://...: what it wants set, and asking its apiserver."""

@@ -1,0 +1,127 @@
+"""k8s://...: each pod fetches the archive and unpacks it into its working directory; images need no
+Python.
+
+    client mode     the driver is this process, outside of the cluster or in a pod; executors get
+                    the archive from its file server
+    cluster mode    the driver is a pod too, with the shipped interpreter: spark-submit inside of it
+                    unpacks spark.archives before
+                    it starts Python (org.apache.spark.deploy.SparkSubmit.prepareSubmitEnvironment)
+
+No pod template is needed, and no init container. Images, namespaces, service accounts, node
+selectors, volumes and templates are the user's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from coffee_boat._support.redact import redact, redact_setting
+from coffee_boat.clusters.kubernetes.api import LABEL, SESSION
+from coffee_boat.clusters.standalone.patch import FileServerBackend
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ConfPatch, Finding, Shipped, SparkFacts
+
+_UPLOAD = "spark.kubernetes.file.upload.path"
+_DRIVER_ENV = "spark.kubernetes.driverEnv."
+_DRIVER_PYTHON = "spark.pyspark.driver.python"
+_SUBMITTED = "spark.app.submitTime"
+"""Set by spark-submit, which starts every driver's JVM: milliseconds."""
+_LABELS = ("spark.kubernetes.driver.label.", "spark.kubernetes.executor.label.")
+
+
+class KubernetesBackend(FileServerBackend):
+    """Names the archive in spark.archives, and its interpreter relative to the pods' working
+    directory.
+    """
+
+    def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
+        """As FileServerBackend, with a label; in cluster mode the driver's variables too.
+
+        Raises:
+            LaunchError: in cluster mode, if pods can read the archive nowhere.
+        """
+        made = super().patch(facts, shipped, environment=environment)
+        made = replace(made, conf={**made.conf, **_labels(facts, shipped.archive.name)})
+        if facts.deploy_mode != "cluster":
+            return made
+        _refuse_unreadable(facts, shipped.uri)
+        return _with_driver(
+            replace(made, conf={**made.conf, **_upload_path(facts, shipped.uri)}), facts
+        )
+
+
+def _labels(facts: SparkFacts, archive: str) -> dict[str, str]:
+    """What pods run, and of which session they are: two may run the same."""
+    labels = {LABEL: archive}
+    if facts.conf.get(_SUBMITTED):
+        labels[SESSION] = facts.conf[_SUBMITTED]
+    return {f"{prefix}{name}": value for prefix in _LABELS for name, value in labels.items()}
+
+
+def _with_driver(made: ConfPatch, facts: SparkFacts) -> ConfPatch:
+    """With what the driver's pod needs: its variables come from these settings only
+    (BasicDriverFeatureStep).
+    """
+    variables = dict(made.environment)
+    theirs = facts.conf.get(f"{_DRIVER_ENV}PYTHONPATH")
+    if theirs and "PYTHONPATH" in variables:
+        variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}:{theirs}"
+    told = {f"{_DRIVER_ENV}{name}": value for name, value in variables.items()}
+    return replace(
+        made, conf={**made.conf, **told}, findings=(*made.findings, *_unused(facts, told))
+    )
+
+
+def _upload_path(facts: SparkFacts, uri: str) -> dict[str, str]:
+    """Where spark-submit puts a script of this machine: beside a staged archive, if the user names
+    no other place and Hadoop can write there.
+    """
+    folder, _, _ = uri.rpartition("/")
+    writable = urlsplit(uri).scheme not in ("", "file", "local", "http", "https")
+    return {_UPLOAD: folder} if writable and not facts.conf.get(_UPLOAD) else {}
+
+
+def _unused(facts: SparkFacts, told: Mapping[str, str]) -> Iterator[Finding]:
+    ours = {f"{_DRIVER_ENV}{name}" for name in ("PYTHONNOUSERSITE", "PYTHONHOME")}
+    for key in sorted({_DRIVER_PYTHON, *ours}.intersection(facts.conf)):
+        if facts.conf[key] != told.get(key):
+            cause = "in cluster mode the driver runs the shipped environment"
+            yield Finding(
+                f"{key} is not used",
+                redact_setting(key, facts.conf[key]),
+                cause,
+                f"remove {key}",
+                severity="note",
+            )
+
+
+def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
+    """Refuse a place that pods do not see.
+
+    What lies on this machine is uploaded by spark-submit, if it is told where to
+    (KubernetesUtils.uploadAndTransformFileUris). A `local:` place is unpacked by the driver and not
+    served to executors ("File with 'local' scheme ... is not supported to add to file server").
+    """
+    scheme = urlsplit(uri).scheme
+    if scheme in ("", "file") and not facts.conf.get(_UPLOAD):
+        raise LaunchError(
+            "the driver's pod cannot read the archive",
+            value=redact(uri),
+            cause=f"it lies on this machine, and {_UPLOAD} is not set",
+            cure=(
+                'stage="s3a://bucket/boats" (or hdfs://, gs://, abfs://: what pods can read); or'
+                f" --conf {_UPLOAD}=s3a://bucket/uploads, where"
+                f" spark-submit puts it and your script; or {_UPLOAD}=file:///shared with a volume"
+                " mounted there in the driver's pod"
+            ),
+        )
+    if scheme == "local":
+        raise LaunchError(
+            "an archive inside the image or on a volume cannot be used",
+            value=redact(uri),
+            cause="Spark's driver unpacks it and does not pass it on to executors",
+            cure=f"name it by a URL that pods can read, or by file: with {_UPLOAD}",
+        )

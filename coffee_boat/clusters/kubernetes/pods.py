@@ -1,0 +1,147 @@
+"""What the states of pods mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coffee_boat._support.redact import redact
+from coffee_boat.clusters.kubernetes.api import ROLE
+from coffee_boat.model import Finding
+
+# what states of pods mean
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a pod's main container ended."""
+
+    code: int
+    reason: str
+    """In Kubernetes' words: "Completed", "Error", "OOMKilled"."""
+    container: str
+
+
+def ending(pod: Mapping[str, Any]) -> Ending | None:
+    """How the first container that Spark put there ended; None while it runs, or if that is not
+    known.
+    """
+    for status in _statuses(pod):
+        ended = status.get("state", {}).get("terminated")
+        if ended is not None and status["name"] == _main_container(pod):
+            return Ending(
+                int(ended.get("exitCode", 1)), str(ended.get("reason", "")), str(status["name"])
+            )
+    return None
+
+
+def _main_container(pod: Mapping[str, Any]) -> str:
+    """Spark names its own so; a template may have named it."""
+    names = [str(container["name"]) for container in pod.get("spec", {}).get("containers", ())]
+    return next(
+        (name for name in names if name.startswith("spark-kubernetes-")), names[0] if names else ""
+    )
+
+
+def _statuses(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    status = pod.get("status", {})
+    return [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
+
+
+_IMAGE = {
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+    "RegistryUnavailable",
+}
+_CONTAINER = {
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "CrashLoopBackOff",
+}
+
+
+def trouble(pod: Mapping[str, Any], events: list[str]) -> Finding | None:
+    """What keeps a pod from running, in the cluster's own words; None if nothing is known to."""
+    return next(_troubles(pod, events), None)
+
+
+def _troubles(pod: Mapping[str, Any], events: list[str]) -> Iterator[Finding]:
+    name = str(pod["metadata"]["name"])
+    for status in _statuses(pod):
+        waiting = status.get("state", {}).get("waiting") or {}
+        words = "; ".join(
+            dict.fromkeys(filter(None, [str(waiting.get("message") or ""), *_telling(events)]))
+        )
+        if waiting.get("reason") in _IMAGE:
+            yield _image(name, status, waiting, words)
+        if waiting.get("reason") in _CONTAINER:
+            cure = (
+                f"kubectl describe pod {name}: a secret, config map or volume that is not there, or"
+                " a command that the image does not have"
+            )
+            yield Finding(
+                "a pod's container cannot start",
+                f"{name}: {waiting['reason']}",
+                redact(words),
+                cure,
+                severity="error",
+            )
+    for condition in pod.get("status", {}).get("conditions", ()):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            yield _unschedulable(
+                name, str(condition.get("message") or condition.get("reason") or "")
+            )
+    ended = ending(pod)
+    if ended is not None and ended.code != 0:
+        yield _ended(name, pod, ended)
+
+
+def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any], words: str) -> Finding:
+    cure = (
+        "check the name in spark.kubernetes.container.image and that nodes may pull it:"
+        " spark.kubernetes.container.image.pullSecrets for a private registry;"
+        " spark.kubernetes.container.image.pullPolicy=IfNotPresent or Never for an image that the"
+        " nodes have already"
+    )
+    return Finding(
+        "an image cannot be pulled",
+        f"{status.get('image')} for {name}: {waiting['reason']}",
+        redact(words),
+        cure,
+        severity="error",
+    )
+
+
+def _unschedulable(name: str, words: str) -> Finding:
+    cure = (
+        "ask for less (spark.executor.memory, spark.executor.memoryOverhead,"
+        " spark.kubernetes.executor.request.cores, for a driver the same with driver), free what"
+        " others hold, or look at spark.kubernetes.node.selector.* and the nodes' taints; a cluster"
+        " that grows by itself may need minutes"
+    )
+    return Finding("a pod stays Pending: no node takes it", name, redact(words), cure)
+
+
+def _ended(name: str, pod: Mapping[str, Any], ended: Ending) -> Finding:
+    cure = f"kubectl logs {name} -n {pod['metadata'].get('namespace', 'default')}"
+    if pod["metadata"].get("labels", {}).get(ROLE) == "executor":
+        cure += (
+            "; an executor that cannot connect needs a driver that pods reach: spark.driver.host"
+            " and spark.driver.bindAddress, and no firewall between"
+        )
+    return Finding(
+        "a pod ended",
+        f"{name}: exit code {ended.code}, {ended.reason}",
+        "what it runs failed",
+        cure,
+    )
+
+
+def _telling(events: list[str]) -> list[str]:
+    """The last events that say what went wrong."""
+    return [event for event in events if event.startswith(("Failed", "Error", "Back-off"))][-2:]

@@ -1,0 +1,224 @@
+"""What all backends share: merging with the user's own settings, and naming what was replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from coffee_boat._support.redact import redact, redact_setting
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import SQL_PYTHON, START_FOLDER, Archive, ConfPatch, Finding, SparkFacts
+
+_EXECUTOR_ENV = "spark.executorEnv."
+_OURS = {"PYTHONNOUSERSITE": "1", "PYTHONHOME": ""}
+"""A variable cannot be removed for a worker; CPython takes an empty PYTHONHOME as none."""
+
+_PYTHON_SETTINGS = (
+    "spark.pyspark.python",
+    SQL_PYTHON,
+    "spark.executorEnv.PYSPARK_PYTHON",
+    "spark.yarn.appMasterEnv.PYSPARK_PYTHON",
+)
+_PYSPARK_DEFAULT = "python3"
+"""What bin/pyspark exports as PYSPARK_PYTHON where nobody said anything."""
+
+
+def patch(
+    facts: SparkFacts,
+    *,
+    python: str,
+    packages: str | None,
+    conf: Mapping[str, str],
+    findings: tuple[Finding, ...] = (),
+) -> ConfPatch:
+    """The patch for an interpreter, with the user's own settings merged in.
+
+    Args:
+        packages: for the workers' PYTHONPATH, when the interpreter is the node's own: see
+            `python_path`.
+    """
+    replaced = {key: python for key in _PYTHON_SETTINGS if facts.conf.get(key, python) != python}
+    environment = dict(_OURS)
+    if packages is not None:
+        # Workers get Spark's own files first, then this, then the PYTHONPATH of the executor's JVM
+        # (org.apache.spark.api.python.PythonWorkerFactory).
+        environment["PYTHONPATH"] = ":".join(
+            filter(None, [packages, facts.conf.get(f"{_EXECUTOR_ENV}PYTHONPATH")])
+        )
+    return ConfPatch(
+        python=python,
+        conf={**conf, **replaced},
+        environment=environment,
+        findings=(
+            *findings,
+            *_replaced_pythons(facts, python),
+            *_replaced_variables(facts),
+            *_shadowing(facts, packages),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """How an executor's working directory has the archive."""
+
+    python: str
+    packages: str | None
+    """For the workers' PYTHONPATH; None where the interpreter comes along."""
+    planned: Mapping[str, str]
+    """Settings that name the interpreter to executors."""
+
+
+def unpacked(archive: Archive) -> Unpacked:
+    """For clusters that unpack the archive below its name.
+
+    Raises:
+        LaunchError: as `python_path`.
+    """
+    root = f"./{archive.name}"
+    if not archive.has_python:
+        # Python makes relative entries of PYTHONPATH absolute when it starts (site.abs_paths), in
+        # the executor's working directory.
+        return Unpacked(f"python{archive.target.minor}", python_path(archive, root), {})
+    python = f"{root}/{archive.python}"
+    # What the driver's JVM plans captures the driver's copy of the interpreter (launch): executors
+    # have to be told of theirs.
+    return Unpacked(python, None, {SQL_PYTHON: python})
+
+
+def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:
+    """For masters where spark-submit itself refuses it, with a stack trace.
+
+    Raises:
+        LaunchError: the deploy mode is "cluster".
+    """
+    if facts.deploy_mode == "cluster":
+        raise LaunchError(
+            "there is no cluster deploy mode for this master",
+            value=redact(facts.master),
+            cause=cause,
+            cure="leave out --deploy-mode and spark.submit.deployMode, or say client",
+        )
+
+
+def python_path(archive: Archive, root: str) -> str:
+    """The folders of an archive that a node's own interpreter needs on PYTHONPATH: what starts our
+    part, then the packages.
+
+    Args:
+        root: the folder that the archive was unpacked into.
+
+    Raises:
+        LaunchError: its name has a colon, which separates the entries of PYTHONPATH and cannot be
+            quoted.
+    """
+    if ":" in root:
+        raise LaunchError(
+            "the store's folder has a ':' in its path",
+            value=root,
+            cause=(
+                "with ship_python=False the packages are found by PYTHONPATH, where a ':' ends an"
+                " entry"
+            ),
+            cure="name another folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
+        )
+    return ":".join(
+        f"{root}/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages)
+    )
+
+
+def merge_archives(
+    theirs: str, ours: str, *, key: str = "spark.archives"
+) -> tuple[str, tuple[Finding, ...]]:
+    """The comma-separated value of a setting that names archives: theirs in their order, then ours;
+    each once.
+
+    Raises:
+        LaunchError: another archive of theirs is unpacked under our name.
+    """
+    merged: dict[str, str] = {}
+    findings = []
+    for entry in filter(None, (part.strip() for part in theirs.split(","))):
+        alias = _alias(entry)
+        if alias == _alias(ours) and entry != ours:
+            raise LaunchError(
+                "another archive has the name of the shipped one",
+                value=redact(entry),
+                cause=f"{key} unpacks both into the same folder",
+                cure=f"take {redact(entry)!r} out of {key}, or give it another #name",
+            )
+        if alias in merged and merged[alias] != entry:
+            findings.append(_same_alias(key, alias, merged[alias], entry))
+        elif alias in merged:
+            findings.append(
+                Finding(
+                    f"an archive stands twice in {key}",
+                    redact(entry),
+                    "Spark takes each once",
+                    "remove one",
+                    severity="note",
+                )
+            )
+        merged.setdefault(alias, entry)
+    merged[_alias(ours)] = ours
+    return ",".join(merged.values()), tuple(findings)
+
+
+def _same_alias(key: str, alias: str, first: str, second: str) -> Finding:
+    return Finding(
+        f"two archives of {key} have the same name; only the first is sent",
+        f"{redact(first)} and {redact(second)}",
+        f"Spark would unpack the second over the first, in {alias!r}",
+        "give one of them another #name",
+    )
+
+
+def _alias(entry: str) -> str:
+    """The folder that an archive becomes: its #fragment, or its file name
+    (SparkContext.addArchive).
+    """
+    location, _, fragment = entry.partition("#")
+    return fragment or PurePosixPath(urlsplit(location).path).name
+
+
+def _replaced_pythons(facts: SparkFacts, python: str) -> Iterator[Finding]:
+    theirs = {key: facts.conf[key] for key in _PYTHON_SETTINGS if key in facts.conf}
+    theirs["PYSPARK_PYTHON"] = facts.environment.get("PYSPARK_PYTHON", "")
+    for key, value in theirs.items():
+        if value and value not in (python, _PYSPARK_DEFAULT):
+            yield Finding(
+                f"{key} is not used for executors",
+                redact_setting(key, value),
+                f"they run the shipped environment: {python}",
+                f"remove {key}, or do not ship",
+                severity="note",
+            )
+
+
+def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
+    for name, value in _OURS.items():
+        key = _EXECUTOR_ENV + name
+        theirs = facts.conf.get(key)
+        if theirs is not None and theirs != value:
+            cause = f"the shipped environment needs {name}={value!r}"
+            yield Finding(
+                f"{key} is replaced for Python workers",
+                redact_setting(key, theirs),
+                cause,
+                f"remove {key}",
+                severity="note",
+            )
+
+
+def _shadowing(facts: SparkFacts, packages: str | None) -> Iterator[Finding]:
+    key = f"{_EXECUTOR_ENV}PYTHONPATH"
+    theirs = facts.conf.get(key)
+    if theirs and packages is None:
+        yield Finding(
+            f"{key} comes before the shipped packages",
+            redact_setting(key, theirs),
+            "what it holds under the same names hides them",
+            "remove it if the shipped environment has all that it was for",
+        )

@@ -1,0 +1,1 @@
+"""spark://... and local-cluster[...]: what they want set, and asking the masters."""

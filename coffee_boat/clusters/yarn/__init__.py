@@ -1,0 +1,1 @@
+"""yarn: what it wants set, and asking the ResourceManager and HDFS."""

@@ -1,0 +1,1 @@
+"""All that is known of conda: channels, choosing packages, making them into chunks."""

@@ -1,0 +1,212 @@
+"""rattler: its client with the configuration's proxies and certificates, and its event loop."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+from coffee_boat._support.store import Store
+from coffee_boat.conda.configuration import Configuration
+from coffee_boat.errors import RequirementError, SettingsError
+
+if TYPE_CHECKING:
+    from rattler import Client, Gateway
+
+
+T = TypeVar("T")
+
+_GRACE = 10.0
+"""Seconds that what was cancelled gets to end."""
+
+
+def rattler() -> ModuleType:
+    """The module.
+
+    Raises:
+        RequirementError: it is not installed, or is too old.
+    """
+    try:
+        import rattler
+        import rattler.exceptions
+        from rattler import Config  # noqa: F401  (new in 0.28)
+    except ImportError as error:
+        raise missing_extra(error) from error
+    return rattler
+
+
+def missing_extra(error: ImportError) -> RequirementError:
+    """What to say where a library of the extra is not there."""
+    return RequirementError(
+        "conda packages need more libraries than are installed",
+        value=str(error),
+        cause=(
+            "they are an extra: py-rattler solves and installs, conda-pack packs; no conda is"
+            " needed"
+        ),
+        cure="pip install py-rattler conda-pack",
+    )
+
+
+# rattler
+
+
+def cache(store: Store, kind: Literal["repodata", "pkgs"]) -> Path:
+    """The folder in the store that rattler keeps its own caches in: what channels list, and
+    packages. It checks what it finds there.
+    """
+    return store.root / "rattler" / kind
+
+
+def client(configuration: Configuration) -> Client:
+    """Rattler's client: with the configuration's proxies and certificates; credentials as rattler
+    keeps them (its own store, ~/.netrc).
+    """
+    module = rattler()
+    with _certificates(configuration):
+        made: Client = module.Client.from_config(
+            module.Config.from_toml(_toml(configuration)), max_retries=configuration.retries
+        )
+    return made
+
+
+def gateway(configuration: Configuration, cache: Path) -> Gateway:
+    """Rattler's access to the lists of packages of channels.
+
+    Args:
+        cache: a folder of its own.
+    """
+    module = rattler()
+    action = "force-cache-only" if configuration.offline else "cache-or-fetch"
+    made: Gateway = module.Gateway(
+        cache_dir=cache,
+        client=client(configuration),
+        default_config=module.SourceConfig(cache_action=action),
+    )
+    return made
+
+
+def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine to its end; in a thread of its own where an event loop runs already, as in a
+    notebook.
+
+    Ctrl-C cancels it, and goes on when it has ended: nothing writes into a folder that the caller
+    then removes.
+    """
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(started())
+    work = _Work(started)
+    threading.Thread(target=work.run, name="coffee_boat-rattler", daemon=True).start()
+    try:
+        work.ended.wait()
+    except BaseException:
+        work.cancel()
+        work.ended.wait(_GRACE)
+        raise
+    return work.result()
+
+
+class _Work(Generic[T]):
+    """A coroutine for a thread, with an event loop of its own."""
+
+    def __init__(self, started: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self.ended = threading.Event()
+        """Not Thread.join, which takes a thread for ended once it was interrupted (Python before
+        3.13).
+        """
+        self._started = started
+        self._cancelled = threading.Event()
+        self._cancel: list[Callable[[], object]] = []
+        self._result: list[T] = []
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Run it to its end."""
+        import asyncio
+
+        try:
+            self._result.append(asyncio.run(self._cancellable()))
+        except BaseException as error:  # noqa: BLE001  (raised again where it is waited for)
+            self._failure = error
+        finally:
+            self.ended.set()
+
+    def result(self) -> T:
+        """What the coroutine returned; what it raised is raised."""
+        if self._failure is not None:
+            raise self._failure
+        return self._result[0]
+
+    def cancel(self) -> None:
+        """From another thread, before it began or while it runs."""
+        self._cancelled.set()
+        for cancel in self._cancel:
+            with suppress(RuntimeError):  # its loop has ended meanwhile
+                cancel()
+
+    async def _cancellable(self) -> T:
+        import asyncio
+
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        if task is not None:
+            self._cancel.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        if self._cancelled.is_set():
+            raise asyncio.CancelledError
+        return await self._started()
+
+
+def _toml(configuration: Configuration) -> str:
+    import tomli_w
+
+    proxies = {
+        scheme: configuration.proxy_servers[scheme]
+        for scheme in ("http", "https")
+        if configuration.proxy_servers.get(scheme)
+    }
+    said: dict[str, Any] = {
+        "tls-no-verify": configuration.ssl_verify is False,
+        "tls-root-certs": "system",
+    }
+    return tomli_w.dumps({**said, "proxy-config": proxies} if proxies else said)
+
+
+@contextmanager
+def _certificates(configuration: Configuration) -> Iterator[None]:
+    """`ssl_verify: /a/file`: rattler's TLS takes the authorities from SSL_CERT_FILE, when a client
+    is made. REQUESTS_CA_BUNDLE is conda's own word for it.
+    """
+    named = (
+        configuration.ssl_verify
+        if isinstance(configuration.ssl_verify, str)
+        else os.environ.get("REQUESTS_CA_BUNDLE", "")
+    )
+    if not named or (
+        not isinstance(configuration.ssl_verify, str) and "SSL_CERT_FILE" in os.environ
+    ):
+        yield
+        return
+    if not Path(named).exists():
+        raise SettingsError(
+            "ssl_verify names a file that is not there",
+            value=named,
+            cause="in .condarc or CONDA_SSL_VERIFY",
+            cure="correct the path",
+        )
+    variable = "SSL_CERT_DIR" if Path(named).is_dir() else "SSL_CERT_FILE"
+    before = os.environ.get(variable)
+    os.environ[variable] = named
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[variable]
+        else:
+            os.environ[variable] = before

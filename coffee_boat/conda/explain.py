@@ -1,0 +1,200 @@
+"""The solver's and the client's words, with the usual cause and what to type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from coffee_boat._support.redact import redact
+from coffee_boat.conda import client as conda_client
+from coffee_boat.conda.channels import Channel
+from coffee_boat.conda.configuration import Configuration
+from coffee_boat.conda.records import pin_from
+from coffee_boat.conda.request import Wish, subdir
+from coffee_boat.conda.solve import solve
+from coffee_boat.errors import LockError, UnreachableError
+
+if TYPE_CHECKING:
+    from rattler import Gateway
+
+
+# what went wrong
+
+
+def unreachable(text: str, places: Iterable[Channel], configuration: Configuration) -> LockError:
+    """The error that rattler's words about a channel stand for."""
+    value = redact(
+        " / ".join(line.removeprefix("Caused by: ") for line in text.splitlines() if line)
+    )
+    named = ", ".join(place.name for place in places)
+    if "no usable repodata cache" in text or "offline" in text.lower():
+        cause = "offline, and the store does not know what they list"
+        return UnreachableError(
+            "the network is switched off, and the channels are not known here",
+            value=named,
+            cause=cause,
+            cure="run once with the network, or name a channel in a folder",
+        )
+    if re.search(r"\b40[13]\b|Unauthorized|Forbidden", text):
+        cure = (
+            "put user and password into ~/.netrc, a token into the channel's URL"
+            " (https://host/t/TOKEN/channel), or log in with `pixi auth login`"
+        )
+        return LockError(
+            "a channel refused the credentials",
+            value=value,
+            cause="they are missing, wrong or expired",
+            cure=cure,
+        )
+    if re.search(r"could not find subdir|\b404\b|No such file", text):
+        return LockError(
+            "no such channel",
+            value=value,
+            cause=f"it has no list of packages there; asked were {named}",
+            cure="check its name; a name is looked up under channel_alias of .condarc",
+        )
+    if re.search(r"certificate|UnknownIssuer", text):
+        cure = (
+            "name the company's authorities: `ssl_verify: /path/to/company-ca.pem` in .condarc, or"
+            " export SSL_CERT_FILE"
+        )
+        return UnreachableError(
+            "the certificate of a channel is not trusted",
+            value=value,
+            cause="a company's proxy signs with its own authority",
+            cure=cure,
+        )
+    cure = (
+        "`proxy_servers` in .condarc or HTTPS_PROXY names a proxy; `channel_alias` a mirror; a"
+        ' channel may also be a folder: channel="file:///folder"'
+    )
+    cause = (
+        "no network here, a proxy that is not set, or a wrong host"
+        f" name{' (proxy_servers is set)' if configuration.proxy_servers else ''}"
+    )
+    return UnreachableError("a channel cannot be reached", value=value, cause=cause, cure=cure)
+
+
+def unsolvable(text: str, wish: Wish, gateway: Gateway) -> LockError:
+    """The solver's words, who asked for what they name, and what to type."""
+    told = cleaned(redact(text))
+    named = [
+        line
+        for name, line in _asked(wish)
+        if re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", told)
+    ]
+    value = "\n".join(
+        [
+            told,
+            *(f"  asked for: {line}" for line in named),
+            (
+                f"  for Python {wish.minor} on {subdir(wish.target)}, channels"
+                f" {', '.join(c.name for c in wish.channels)}"
+            ),
+        ]
+    )
+    what, cause, cure = _reason(told, wish, gateway)
+    return LockError(what, value=value, cause=cause, cure=cure)
+
+
+def _asked(wish: Wish) -> Iterator[tuple[str, str]]:
+    for r in wish.requirements:
+        yield r.name, f"{redact(r.channel) + '::' if r.channel else ''}{r.text} ({r.origin})"
+    if not any(r.text == wish.python for r in wish.requirements):
+        yield "python", f"{wish.python} (the driver's minor version, or python= of the Captain)"
+    for pin in wish.aboard:
+        yield pin.name, f"{pin.name} {pin.version} {pin.build} (aboard the running session)"
+
+
+def cleaned(text: str) -> str:
+    """The solver's explanation without its headline and without the lines that it says several
+    times.
+    """
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    lines[0] = lines[0].removeprefix("Cannot solve the request because of: ")
+    kept: dict[str, str] = {}
+    for line in lines:
+        kept.setdefault(line.strip("├└─│ "), line)
+    return "\n".join(kept.values())
+
+
+def _reason(told: str, wish: Wish, gateway: Gateway) -> tuple[str, str, str]:
+    """What happened, the usual cause, and what to type."""
+    if found := re.search(r"__(\w+)", _line_with("no candidates were found", told)):
+        cure = (
+            'say what the nodes are: platform="manylinux_2_28_x86_64" for glibc,'
+            f" CONDA_OVERRIDE_{found[1].upper()}=... for others"
+        )
+        return (
+            "a conda package does not run on the nodes",
+            f"it needs a __{found[1]} that they do not have, as far as it was told",
+            cure,
+        )
+    if found := re.search(r"No candidates were found for (\S+)", told):
+        if found[1] == "python":
+            return (
+                "the channels have no python",
+                "conda's python is the environment's interpreter",
+                "name a channel that has it too: --channel conda-forge",
+            )
+        cause = (
+            "the name is misspelt, or it lies in another channel, or has no build for these nodes"
+        )
+        return (
+            "no such conda package",
+            cause,
+            (
+                "check the name; name its channel; or, if PyPI has it,"
+                f" captain.add_pip_packages({found[1].split('[')[0]!r})"
+            ),
+        )
+    if "is locked, but another version is required" in told:
+        return (
+            "a version that is aboard would have to change",
+            "a live session keeps what its workers have imported",
+            "ask for what goes with what is aboard; or start the session anew",
+        )
+    if wish.configuration.channel_priority == "strict" and (lower := _if_flexible(wish, gateway)):
+        cause = (
+            "a name is taken from the first channel that has it (strict channel priority); a lower"
+            f" one would serve: {lower}"
+        )
+        return (
+            "no set of conda packages serves all requirements",
+            cause,
+            (
+                "put that channel first, or set CONDA_CHANNEL_PRIORITY=flexible (or"
+                " channel_priority in .condarc)"
+            ),
+        )
+    return (
+        "no set of conda packages serves all requirements",
+        "two of them exclude each other",
+        "loosen one of those that the text above names",
+    )
+
+
+def _if_flexible(wish: Wish, gateway: Gateway) -> str:
+    """What would come from lower channels if that were allowed; empty if it would not help."""
+    places = wish.channels
+    if len(places) < 2:
+        return ""
+    module = conda_client.rattler()
+    try:
+        records = conda_client.wait(lambda: solve(wish, places, gateway, flexible=True))
+    except (module.exceptions.SolverError, module.exceptions.GatewayError):
+        return ""
+    pins = [pin_from(record, wish.manifest, places) for record in records]
+    return (
+        ", ".join(
+            f"{pin.channel}::{pin.name} {pin.version}"
+            for pin in pins
+            if pin.channel != places[0].name and pin.requested
+        )
+        or "for what they need"
+    )
+
+
+def _line_with(words: str, told: str) -> str:
+    return next((line for line in told.splitlines() if words in line), "")

@@ -1,0 +1,173 @@
+"""@EXPLICIT lists of conda packages, read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urldefrag, urlsplit
+
+from coffee_boat._support import quoting
+from coffee_boat._support.store import Store
+from coffee_boat.conda import channels, client, explain, licence, request
+from coffee_boat.conda import records as conda_records
+from coffee_boat.conda.channels import Channel
+from coffee_boat.conda.configuration import Configuration
+from coffee_boat.conda.taken import lock_of
+from coffee_boat.errors import LockError
+from coffee_boat.model import Finding, Lock, Manifest, Target, grammar
+from coffee_boat.spark import packages as spark_packages
+
+if TYPE_CHECKING:
+    from rattler import RepoDataRecord
+
+
+# conda's @EXPLICIT
+
+
+def read_explicit(
+    path: Path, target: Target, configuration: Configuration, store: Store, *, accepted: bool
+) -> Lock:
+    """An @EXPLICIT list, with what its channels say of each file."""
+    from rattler.explicit_environment import ExplicitEnvironmentSpec
+
+    module = client.rattler()
+    try:
+        spec = ExplicitEnvironmentSpec.from_path(path)
+    except module.exceptions.ParseExplicitEnvironmentSpecError as error:
+        raise LockError(
+            "not an @EXPLICIT list",
+            value=str(path),
+            cause=quoting.where(error),
+            cure="make one with `conda list --explicit --sha256`",
+        ) from None
+    if spec.platform is not None and str(spec.platform) != request.subdir(target):
+        raise LockError(
+            "the list was made for another platform",
+            value=f"{path}: {spec.platform}, the executors are {request.subdir(target)}",
+            cure="make it on a machine like them",
+        )
+    urls = [str(entry.url) for entry in spec.packages]
+    places = channels.channels(
+        dict.fromkeys(urldefrag(url).url.rpartition("/")[0].rpartition("/")[0] for url in urls),
+        configuration,
+    )
+    licence.refuse_unlicensed(places, accepted=accepted)
+    try:
+        gateway = client.gateway(configuration, client.cache(store, "repodata"))
+        records = client.wait(lambda: _listed(urls, places, gateway, request.subdir(target)))
+    except module.exceptions.GatewayError as error:
+        raise explain.unreachable(str(error), places, configuration) from None
+    made = lock_of(
+        [conda_records.pin_from(_checked(url, records, path), Manifest(), places) for url in urls],
+        (),
+        target,
+        path,
+    )
+    return replace(made, findings=(*made.findings, *_lacking(made, path), *_unfixed(urls, path)))
+
+
+async def _listed(
+    urls: Sequence[str], places: Sequence[Channel], gateway: Any, subdir: str
+) -> Mapping[str, RepoDataRecord]:
+    """Public URL -> what its channel says of it."""
+    module = client.rattler()
+    names = sorted({_file(url).rsplit("-", 2)[0] for url in urls})
+    found = await gateway.query(
+        [module.Channel(place.url) for place in places],
+        [subdir, "noarch"],
+        names,
+        recursive=False,
+        channel_relations="disabled",
+    )
+    return {
+        channels.without_secrets(str(record.url)): record for records in found for record in records
+    }
+
+
+def _file(url: str) -> str:
+    return (
+        unquote(urlsplit(url).path)
+        .rpartition("/")[2]
+        .removesuffix(".conda")
+        .removesuffix(".tar.bz2")
+    )
+
+
+def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> RepoDataRecord:
+    """The record, if it is of the file that the list means."""
+    bare, fragment = urldefrag(url)
+    record = records.get(channels.without_secrets(bare))
+    shown = channels.without_secrets(bare)
+    if record is None:
+        raise LockError(
+            "a channel does not list a file of the lock",
+            value=f"{shown} in {path.name}",
+            cause="it was taken away, or the URL is wrong",
+            cure="make the list again",
+        )
+    said = _said(fragment)
+    if said and not any(grammar.is_digest(said, kind) for kind in ("sha256", "md5")):
+        raise grammar.refused(
+            shown, path.name, f"#{fragment}", "a hash is 64 (sha256) or 32 (md5) hex digits"
+        )
+    own = {digest.hex() for digest in (record.sha256, record.md5) if digest}
+    if said and said not in own:
+        raise LockError(
+            "a file of the lock is another one in its channel",
+            value=f"{shown} in {path.name}",
+            cause=f"the list says {said}",
+            cure="find out who replaced it",
+        )
+    return record
+
+
+def _said(fragment: str) -> str:
+    """The digest behind a URL of a list, as conda, mamba and pixi write it."""
+    for kind in ("sha256:", "sha256=", "md5:", "md5="):
+        fragment = fragment.removeprefix(kind)
+    return fragment.lower()
+
+
+def _unfixed(urls: Sequence[str], path: Path) -> tuple[Finding, ...]:
+    """Files of a list that it does not fix by a sha256: their channels say what they are."""
+    loose = [_file(url) for url in urls if not grammar.is_digest(_said(urldefrag(url).fragment))]
+    if not loose:
+        return ()
+    return (
+        Finding(
+            "a list has no sha256 of some of its files: what their channels list today is taken",
+            f"{path.name}: {', '.join(loose[:3])}"
+            + (f" + {len(loose) - 3} others" if len(loose) > 3 else ""),
+            cause="a channel may replace a file; an md5 is compared, and can be forged",
+            cure="make the list with `conda list --explicit --sha256`",
+        ),
+    )
+
+
+def _lacking(lock: Lock, path: Path) -> tuple[Finding, ...]:
+    """What packages of a list need that is not in it: conda does not look either, but says
+    nothing.
+    """
+    have = {pin.name for pin in lock.conda} | set(spark_packages.DRIVERS_OWN)
+    lacking = sorted(
+        {
+            f"{name} (of {pin.name})"
+            for pin in lock.conda
+            for name in pin.requires
+            if name not in have
+        }
+    )
+    return (
+        (
+            Finding(
+                "a list of conda packages lacks what some of them need",
+                f"{path.name}: {', '.join(lacking)}",
+                "it was shortened by hand",
+                "make it anew",
+            ),
+        )
+        if lacking
+        else ()
+    )

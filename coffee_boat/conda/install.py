@@ -1,0 +1,272 @@
+"""Conda packages fetched, checked and linked into a prefix, by rattler."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from coffee_boat._support import limits
+from coffee_boat._support.digest import file_digest
+from coffee_boat._support.files import local_path_or_none
+from coffee_boat._support.redact import redact
+from coffee_boat._support.store import Store
+from coffee_boat._support.words import human_bytes
+from coffee_boat.conda import checks
+from coffee_boat.conda import client as conda_client
+from coffee_boat.conda import records as conda_records
+from coffee_boat.conda.channels import Channel
+from coffee_boat.conda.checks import Unpacked
+from coffee_boat.conda.configuration import Configuration
+from coffee_boat.errors import BuildError, StoreError
+from coffee_boat.model import CondaPin
+
+_PARALLEL = 8
+"""Packages that are fetched at a time."""
+_FULL = "(os error 28)"
+"""ENOSPC, as Rust says it."""
+_EVERY = 0.5
+"""Seconds between two looks at what was written."""
+_NO_NETWORK = (
+    "error sending request",
+    "request failed",
+    "dns error",
+    "connect error",
+    "status client error",
+    "status server error",
+    "not found",
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where packages are fetched from."""
+
+    configuration: Configuration = field(default_factory=Configuration)
+    channels: tuple[Channel, ...] = ()
+    """With the credentials that pins do not hold."""
+
+
+async def bounded(work: Awaitable[object], folder: Path, most: int) -> None:
+    """Wait for what writes below a folder; it is cancelled when that is more than `most` bytes.
+
+    How much of the disk is free is looked at first, which is cheap; only then at files.
+
+    Raises:
+        TooMuch: it was cancelled.
+    """
+    import asyncio
+
+    started, before = time.time() - 1, _free(folder)
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=_EVERY))[0]:
+            if before - _free(folder) > most and (found := _written(folder, started)) > most:
+                raise limits.TooMuch(human_bytes(found))
+        task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+def _free(folder: Path) -> int:
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
+
+
+def _written(folder: Path, since: float) -> int:
+    """Bytes on disk of files that were written since; links to one file count once."""
+    found: dict[tuple[int, int], int] = {}
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            said = path.lstat()
+            if said.st_ctime >= since:
+                found[said.st_dev, said.st_ino] = said.st_blocks * 512
+    return sum(found.values())
+
+
+def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
+    """Refuse to be without a network where packages have to be fetched."""
+    if pins:
+        some = ", ".join(f"{pin.name} {pin.version}" for pin in pins[:3]) + (
+            f" + {len(pins) - 3} others" if len(pins) > 3 else ""
+        )
+        raise BuildError(
+            "conda packages are not in the store, and nothing may be fetched",
+            value=some,
+            cause="offline is set",
+            cure="build once with a network, or unset offline",
+        )
+
+
+def check_local(pin: CondaPin) -> None:
+    """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
+    path = local_path_or_none(pin.url)
+    if path is not None and pin.sha256 and path.is_file() and file_digest(path) != pin.sha256:
+        raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
+
+
+# rattler
+
+
+def install_into(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
+    """Fetch, check and link packages into a prefix."""
+    with store.scratch() as fetched:
+        fetched.mkdir()
+        _link(_checked(pins, fetched, store, source), prefix, store, source)
+
+
+def _checked(
+    pins: Sequence[CondaPin], fetched: Path, store: Store, source: Source
+) -> Sequence[CondaPin]:
+    """The pins, each of which was looked at: those that have to be fetched are in `fetched` then.
+
+    Raises:
+        BuildError: one cannot be fetched, is not what was pinned, or is hostile.
+    """
+    import asyncio
+
+    from rattler.package_streaming import download_to_path
+
+    records = {pin.name: conda_records.record_of(pin, source.channels) for pin in pins}
+    client, failures = conda_client.client(source.configuration), _failures()
+    fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
+
+    async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
+        there = unpacked(pin, store)
+        if pin.sha256 and (there / "info/index.json").is_file():
+            return pin, checks.of_folder(there)
+        local = local_path_or_none(pin.url)
+        if local is not None:
+            found = await checks.of_archive(local) if local.is_file() else None
+            return pin, found  # rattler says what is wrong with one that is not there
+        place = fetched / pin.subdir / pin.filename
+        place.parent.mkdir(exist_ok=True)
+        async with few:
+            try:
+                await download_to_path(client, records[pin.name].url, place)
+            except fetching as error:
+                said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
+                raise _not_installed(said, store) from None  # its URL may hold a token
+        if pin.sha256 and file_digest(place) != pin.sha256:
+            raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
+        return replace(pin, url=place.as_uri()), await checks.of_archive(place)
+
+    looked: list[tuple[CondaPin, Unpacked | None]] = []
+    sizes = _sizes(pins)
+    most = max(limits.UNPACKED_FREE, 2 * sum(sizes))
+
+    async def look_at_all() -> None:
+        few = asyncio.Semaphore(_PARALLEL)
+        looked.extend(await asyncio.gather(*(look(pin, few) for pin in pins)))
+
+    try:
+        conda_client.wait(lambda: bounded(look_at_all(), fetched, most))
+    except limits.TooMuch as error:
+        raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
+    except failures as error:
+        raise _not_installed(redact(str(error)), store) from error
+    checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
+    return [pin for pin, _ in looked]
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What rattler raises."""
+    from rattler import exceptions
+
+    return tuple(
+        kind
+        for kind in vars(exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
+    )
+
+
+def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
+    import rattler
+    from rattler.package_cache import PackageCache, ValidationMode
+
+    records = [conda_records.record_of(pin, source.channels) for pin in pins]
+    subdir = next((pin.subdir for pin in pins if pin.subdir != "noarch"), "noarch")
+
+    async def install() -> None:
+        cache = PackageCache.new_layered(
+            [conda_client.cache(store, "pkgs")], validation_mode=ValidationMode.full()
+        )
+        work = rattler.install(
+            records,
+            target_prefix=prefix,
+            package_cache=cache,
+            platform=rattler.Subdir(subdir),
+            client=conda_client.client(source.configuration),
+            execute_link_scripts=False,
+            show_progress=False,
+        )
+        await bounded(work, conda_client.cache(store, "pkgs"), most)
+
+    sizes = _sizes(pins)
+    most = limits.unpacked(sum(sizes))
+    conda_client.cache(store, "pkgs").mkdir(parents=True, exist_ok=True)
+    try:
+        conda_client.wait(install)
+    except limits.TooMuch as error:
+        raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
+    except _failures() as error:
+        raise _not_installed(redact(str(error)), store) from None
+
+
+def _too_many(pins: Sequence[CondaPin], error: limits.TooMuch) -> str:
+    return f"{', '.join(pin.filename for pin in pins[:3])}: {error} so far"
+
+
+def _sizes(pins: Sequence[CondaPin]) -> list[int]:
+    """Of a package whose size nobody tells, as of any other file."""
+    return [limits.DOWNLOAD // limits.UNPACKED if pin.size is None else pin.size for pin in pins]
+
+
+def unpacked(pin: CondaPin, store: Store) -> Path:
+    """Where rattler keeps a package unpacked."""
+    return conda_client.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}"
+
+
+def _not_installed(said: str, store: Store) -> BuildError | StoreError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()] or [
+        "rattler does not say why"
+    ]
+    cause = "; ".join(line.removeprefix("Caused by: ") for line in lines[1:]) or lines[0]
+    if _FULL in said:
+        return StoreError(
+            "the disk of the store is full",
+            value=str(store.root),
+            cause=cause,
+            cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder",
+        )
+    if "hash mismatch" in said:
+        return _not_as_locked(cause)
+    if any(word in said.lower() for word in _NO_NETWORK):
+        return BuildError(
+            "a conda package cannot be fetched",
+            value=lines[0],
+            cause=cause,
+            cure="look at the channel's URL, proxies and ssl_verify in .condarc, and try again",
+        )
+    return BuildError(
+        "conda packages cannot be installed together",
+        value=lines[0],
+        cause=cause,
+        cure="captain.plan() locks anew; leave out or pin the package that is named",
+    )
+
+
+def _not_as_locked(cause: str) -> BuildError:
+    """The error for a package that is not what the lock says."""
+    return BuildError(
+        "a conda package is not the one that was locked",
+        value=cause,
+        cause="its channel has replaced it, or it was damaged on its way",
+        cure="captain.plan() locks anew",
+    )

@@ -1,0 +1,278 @@
+"""Manifest + Target -> the conda half of a Lock, by rattler."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from coffee_boat._support.digest import digest_of
+from coffee_boat._support.store import Store
+from coffee_boat._support.words import duration
+from coffee_boat.conda import client as conda_client
+from coffee_boat.conda import licence
+from coffee_boat.conda.channels import Channel
+from coffee_boat.conda.explain import unreachable, unsolvable
+from coffee_boat.conda.records import pin_from, pin_of, refuse_anacondas_files
+from coffee_boat.conda.request import Wish, platforms_of, subdir
+from coffee_boat.conda.solve import solve
+from coffee_boat.errors import LockError, StoreError, UnreachableError
+from coffee_boat.model import CondaPin, Finding, Lock, grammar
+from coffee_boat.spark import packages
+
+if TYPE_CHECKING:
+    from rattler import Gateway, RepoDataRecord
+
+
+def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
+    """Choose a file of every conda package that is wanted and of all that it needs, python among
+    them.
+
+    Args:
+        max_age: seconds for which an earlier answer is taken as it is.
+        say: takes one line about what is being done.
+
+    Returns:
+        A Lock without pins of pip, whose target has the python that was chosen.
+
+    Raises:
+        RequirementError: a channel of Anaconda's without its licence; no channel at all; rattler is
+            not installed.
+        LockError: no set of packages serves all requirements, or a channel cannot be reached.
+    """
+    conda_client.rattler()
+    licence.refuse_unlicensed(wish.channels, accepted=wish.accepted)
+    key = wish.key()
+    known = _recall(store, key, wish)
+    if known is not None and known.exact and (known.age <= max_age or wish.configuration.offline):
+        return known.lock if known.age <= max_age else known.aged("offline")
+    try:
+        with store.lock(f"solve {digest_of(key)}"):
+            return _ask(wish, key, store, known, say)
+    except StoreError:  # one that cannot be written serves what it has
+        if known is None:
+            raise
+        return known.aged("the store cannot be written")
+
+
+# remembered answers
+
+
+@dataclass(frozen=True)
+class _Known:
+    lock: Lock
+    made: float
+    """Seconds since the epoch."""
+    exact: bool
+    """False if the driver has other versions now: the answer serves, but is not the one that would
+    be given today.
+    """
+
+    @property
+    def age(self) -> float:
+        """Seconds."""
+        return max(0.0, time.time() - self.made)
+
+    def aged(self, cause: str) -> Lock:
+        """The lock, with a Finding that names its age."""
+        cure = "newer packages are looked for once the channels can be reached"
+        finding = Finding(
+            "an earlier solution of the conda packages is used as it is",
+            f"{duration(self.age)} old",
+            cause,
+            cure,
+            severity="note",
+        )
+        return replace(self.lock, findings=(*self.lock.findings, finding))
+
+
+def _recall(store: Store, key: Mapping[str, Any], wish: Wish) -> _Known | None:
+    value = store.recall("conda-lock", key)
+    if value is None:
+        return None
+    try:
+        pins = tuple(grammar.checked_conda(pin_of(said), "the store") for said in value["pins"])
+    except (LockError, LookupError, TypeError, ValueError):  # not what we wrote: it is asked anew
+        return None
+    exact = all(
+        wish.preferred.get(pin.name, "") in (value["preferred"].get(pin.name, ""), pin.version)
+        for pin in pins
+    )
+    return _Known(
+        _locked(pins, wish, tuple(Finding(**said) for said in value["findings"])),
+        value["made"],
+        exact,
+    )
+
+
+def _ask(
+    wish: Wish,
+    key: Mapping[str, Any],
+    store: Store,
+    known: _Known | None,
+    say: Callable[[str], None],
+) -> Lock:
+    say(
+        f"solving {len(wish.requirements)} conda requirements for Python {wish.minor} on"
+        f" {subdir(wish.target)}"
+    )
+    try:
+        lock = _solved(wish, store)
+    except UnreachableError as error:
+        if known is None:
+            raise
+        return known.aged(error.what)
+    preferred = {
+        pin.name: wish.preferred[pin.name] for pin in lock.conda if pin.name in wish.preferred
+    }
+    value = {
+        "made": time.time(),
+        "preferred": preferred,
+        "pins": [asdict(pin) for pin in lock.conda],
+        "findings": [vars(finding) for finding in lock.findings],
+    }
+    with suppress(StoreError):
+        store.remember("conda-lock", key, value)
+    return lock
+
+
+# asking rattler
+
+
+def _solved(wish: Wish, store: Store) -> Lock:
+    module = conda_client.rattler()
+    gateway = conda_client.gateway(wish.configuration, conda_client.cache(store, "repodata"))
+    places = wish.channels
+    try:
+        records = conda_client.wait(lambda: _chosen(wish, places, gateway))
+    except module.exceptions.SolverError as error:
+        raise unsolvable(str(error), wish, gateway) from None  # theirs shows tokens of channels
+    except module.exceptions.GatewayError as error:
+        raise unreachable(str(error), places, wish.configuration) from None
+    pins = tuple(
+        sorted(
+            (pin_from(record, wish.manifest, places) for record in records),
+            key=lambda pin: pin.name,
+        )
+    )
+    refuse_anacondas_files(pins, accepted=wish.accepted)
+    kept = tuple(pin for pin in pins if pin.name not in packages.DRIVERS_OWN)
+    return _locked(kept, wish, (*_findings(wish, pins), *_unhashed(kept)))
+
+
+def _locked(pins: tuple[CondaPin, ...], wish: Wish, findings: tuple[Finding, ...]) -> Lock:
+    return Lock(replace(wish.target, python=python_of(pins).version), conda=pins, findings=findings)
+
+
+async def _chosen(wish: Wish, places: Sequence[Channel], gateway: Gateway) -> list[RepoDataRecord]:
+    """The newest that goes together; then once more with the driver's own versions preferred, if
+    what was chosen has others.
+    """
+    records = await solve(wish, places, gateway)
+    preferred = await _preferred(wish, records, places[0], gateway)
+    return await solve(wish, places, gateway, preferred=preferred) if preferred else records
+
+
+async def _preferred(
+    wish: Wish, records: Sequence[RepoDataRecord], first: Channel, gateway: Gateway
+) -> list[RepoDataRecord]:
+    """What the first channel has in the driver's own versions of what was chosen.
+
+    Of another channel it would get around the priorities.
+    """
+    settled = {
+        "python",
+        *(pin.name for pin in wish.aboard),
+        *(r.name for r in wish.requirements if r.channel),
+    }
+    names = {
+        name: version
+        for record in records
+        if (version := wish.preferred.get(name := record.name.normalized))
+        not in (None, str(record.version))
+        and name not in settled
+    }
+    if not names:
+        return []
+    module = conda_client.rattler()
+    specs = [module.MatchSpec(f"{name} =={version}") for name, version in names.items()]
+    listed = await gateway.query(
+        [module.Channel(first.url)],
+        platforms_of(wish),
+        specs,
+        recursive=False,
+        channel_relations="disabled",
+    )
+    fitting = [
+        record
+        for found in listed
+        for record in found
+        if str(record.version) == names.get(record.name.normalized) and _is_for(record, wish.minor)
+    ]
+    return list(
+        {
+            record.name.normalized: record
+            for record in sorted(fitting, key=lambda record: record.build_number)
+        }.values()
+    )
+
+
+def _is_for(record: RepoDataRecord, minor: str) -> bool:
+    """True if a package goes with a minor version of Python, as far as it says."""
+    module = conda_client.rattler()
+    bounds = [
+        bound
+        for text in record.depends
+        if text.split(" ")[0] == "python" and (bound := module.MatchSpec(text).version)
+    ]
+    return all(module.VersionSpec(bound).matches(module.Version(f"{minor}.99")) for bound in bounds)
+
+
+def python_of(pins: Iterable[CondaPin]) -> CondaPin:
+    """The pin that is the interpreter.
+
+    Raises:
+        LockError: there is none, or it is no CPython.
+    """
+    python = next((pin for pin in pins if pin.name == "python"), None)
+    if python is None:
+        raise LockError(
+            "the conda packages hold no python",
+            cause="it is the environment's interpreter",
+            cure="lock again with `python` among what is asked for",
+        )
+    if "pypy" in python.build or "graalpy" in python.build:
+        raise LockError(
+            "the python of the conda packages is no CPython",
+            value=f"python {python.version} {python.build}",
+            cure='ask for "python=*=*_cpython"',
+        )
+    return python
+
+
+def _findings(wish: Wish, pins: Sequence[CondaPin]) -> Iterator[Finding]:
+    asked = {r.name for r in wish.manifest.conda}
+    for requirement in wish.manifest.conda:
+        if requirement.name in packages.DRIVERS_OWN:
+            yield packages.not_locked(
+                requirement.name, f"{requirement.text} ({requirement.origin})"
+            )
+    for pin in pins:
+        if pin.name in ("pyspark", "pyspark-client") and pin.name not in asked:
+            yield packages.not_locked(pin.name, "another conda package needs it")
+
+
+def _unhashed(pins: Iterable[CondaPin]) -> Iterator[Finding]:
+    """Old channels list md5 only, or nothing."""
+    if names := [f"{pin.name} {pin.version} ({pin.channel})" for pin in pins if not pin.sha256]:
+        cause = (
+            "their channel lists no sha256: what comes from there is checked by less, or not at all"
+        )
+        yield Finding(
+            "conda packages without a sha256",
+            ", ".join(names),
+            cause,
+            "take them from a channel that is indexed anew",
+        )

@@ -1,0 +1,122 @@
+"""One run of rattler's solver."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from coffee_boat.conda import channels
+from coffee_boat.conda import client as conda_client
+from coffee_boat.conda import records as conda_records
+from coffee_boat.conda.channels import Channel
+from coffee_boat.conda.request import Wish, platforms_of
+from coffee_boat.model import Target
+
+if TYPE_CHECKING:
+    from rattler import Gateway, GenericVirtualPackage, RepoDataRecord
+    from rattler.platform.subdir import SubdirLiteral
+
+
+_TIMEOUT = datetime.timedelta(minutes=10)
+
+_KERNELS = ((34, "5.14"), (28, "4.18"), (17, "3.10"))
+"""glibc's minor -> the kernel of the oldest distribution that came with it (RHEL 9, 8, 7): what
+nodes have at least.
+"""
+
+
+def virtual_packages(target: Target, overrides: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Name -> version and build of what the nodes are.
+
+    An override that is empty takes a package away, as with conda.
+    """
+    kernel = next((version for minor, version in _KERNELS if target.glibc[1] >= minor), "3.10")
+    own = {
+        "unix": ("0", "0"),
+        "linux": (kernel, "0"),
+        "glibc": (".".join(map(str, target.glibc)), "0"),
+        "archspec": ("1", target.architecture),
+    }
+    for name, value in overrides.items():
+        own[name] = ("1", value) if name == "archspec" else (value, "0")
+    return {f"__{name}": said for name, said in own.items() if all(said)}
+
+
+async def solve(
+    wish: Wish,
+    places: Sequence[Channel],
+    gateway: Gateway,
+    *,
+    preferred: Sequence[RepoDataRecord] = (),
+    flexible: bool = False,
+) -> list[RepoDataRecord]:
+    """One solution, as records of the channels."""
+    module = conda_client.rattler()
+    priority = "Flexible" if flexible else wish.configuration.channel_priority.capitalize()
+    sources = [module.Channel(place.url) for place in places]
+    platforms = platforms_of(wish)
+    found: list[RepoDataRecord] = await module.solve(
+        sources=sources,
+        specs=[
+            await _spec(name, wish, gateway, platforms)
+            for name in sorted(
+                {"python", *(r.name for r in wish.requirements), *(pin.name for pin in wish.aboard)}
+            )
+        ],
+        constraints=list(_constraints(wish)),
+        locked_packages=preferred,
+        pinned_packages=[
+            conda_records.record_of(pin, places) for pin in wish.aboard
+        ],  # wherever they came from: no channel need list them now
+        gateway=gateway,
+        platforms=platforms,
+        virtual_packages=_virtual(wish),
+        channel_priority=getattr(module.ChannelPriority, priority),
+        # a channel's own word must not bring another one in, which may be Anaconda's
+        channel_relations="disabled",
+        timeout=_TIMEOUT,
+    )
+    return found
+
+
+async def _spec(name: str, wish: Wish, gateway: Gateway, platforms: Sequence[SubdirLiteral]) -> str:
+    """The name, tied to its channel where it is tied: of several that a channel's name stands for,
+    to the first one that has it.
+    """
+    tie = next((r.channel for r in wish.requirements if r.name == name and r.channel), "")
+    if not tie:
+        return name
+    places = channels.channels([tie], wish.configuration)
+    if len(places) > 1:
+        module = conda_client.rattler()
+        listed = await gateway.query(
+            [module.Channel(place.url) for place in places],
+            platforms,
+            [name],
+            recursive=False,
+            channel_relations="disabled",
+        )
+        having = {
+            channels.without_secrets(str(record.channel))
+            for records in listed
+            for record in records
+        }
+        places = tuple(place for place in places if place.public in having) or places
+    return f"{places[0].url.rstrip('/')}::{name}"
+
+
+def _constraints(wish: Wish) -> Iterator[str]:
+    yield wish.python
+    yield from (r.text for r in wish.requirements if r.text != r.name)
+
+
+def _virtual(wish: Wish) -> list[GenericVirtualPackage]:
+    module = conda_client.rattler()
+    said = virtual_packages(wish.target, wish.configuration.overrides)
+    return [
+        module.GenericVirtualPackage(
+            module.PackageName(name), module.Version(version), module.BuildString(build)
+        )
+        for name, (version, build) in said.items()
+    ]

@@ -1,0 +1,1 @@
+"""The Python that travels: found, copied, and made into a chunk."""

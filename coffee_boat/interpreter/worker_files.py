@@ -1,0 +1,48 @@
+"""The chunk that carries coffee_boat's own files: what runs at the start of every Python on an
+executor.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from coffee_boat._support.store import Store
+from coffee_boat.archive import chunks
+from coffee_boat.archive import writer as archive_writer
+from coffee_boat.model import START_FOLDER, Chunk, Target
+
+IMPORT_NAME = "coffee_boat_worker"
+"""Not coffee_boat: a node's or a user's own coffee_boat must not be mistaken for it."""
+STARTER = f"import {IMPORT_NAME}.startup; {IMPORT_NAME}.startup.start()\n"
+"""One line of a .pth: site.py runs it, and shows an error on stderr without ending the interpreter
+(site.addpackage).
+"""
+
+
+def chunk(target: Target, store: Store) -> Chunk:
+    """The worker's files, for the target's site-packages.
+
+    Raises:
+        StoreError: it is not in the store yet, and the store cannot be written.
+    """
+    content = _content(target.site_packages)
+
+    def fill(writer: archive_writer.ChunkWriter) -> None:
+        for name, text in content.items():
+            writer.file(name, text.encode())
+
+    return chunks.make(store, ["worker", content], "coffee_boat worker", fill)
+
+
+def _content(site_packages: str) -> dict[str, str]:
+    sources = sorted(
+        (entry for entry in files("coffee_boat.worker").iterdir() if entry.name.endswith(".py")),
+        key=lambda entry: entry.name,
+    )
+    texts = {source.name: source.read_text("utf-8") for source in sources}
+    package = {f"{site_packages}{IMPORT_NAME}/{name}": text for name, text in texts.items()}
+    return {
+        f"{START_FOLDER}sitecustomize.py": texts["sitecustomize.py"],
+        f"{site_packages}coffee_boat.pth": STARTER,
+        **package,
+    }

@@ -1,1 +1,0 @@
-"""Manifest + Target -> Lock: what is chosen, with hashes, for the executors."""

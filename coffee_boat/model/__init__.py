@@ -1,0 +1,44 @@
+"""The values that pass between the stages: frozen, plain, and free of behaviour."""
+
+from coffee_boat.model.archive import SENTINEL, START_FOLDER, Archive, Chunk, Interpreter, Shipped
+from coffee_boat.model.change import Plan, PlanItem
+from coffee_boat.model.finding import Finding, Severity
+from coffee_boat.model.lock import CondaPin, Lock, Pin, SourceKind, Target
+from coffee_boat.model.requirements import CondaRequirement, Indexes, Manifest, Requirement
+from coffee_boat.model.results import Arrival, ExecutorFacts, Report
+from coffee_boat.model.spark import SQL_PYTHON, ClusterFacts, ConfPatch, NodeFacts, SparkFacts
+from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table
+
+__all__ = [
+    "SENTINEL",
+    "SQL_PYTHON",
+    "START_FOLDER",
+    "Archive",
+    "Arrival",
+    "Chunk",
+    "ClusterFacts",
+    "CondaPin",
+    "CondaRequirement",
+    "ConfPatch",
+    "ExecutorFacts",
+    "Finding",
+    "Indexes",
+    "Interpreter",
+    "Lock",
+    "Manifest",
+    "NodeFacts",
+    "Pin",
+    "Plan",
+    "PlanItem",
+    "Report",
+    "Requirement",
+    "Severity",
+    "Shipped",
+    "SourceKind",
+    "SparkFacts",
+    "Target",
+    "finding_lines",
+    "html_findings",
+    "html_table",
+    "text_table",
+]

@@ -1,0 +1,31 @@
+"""A repr without credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from coffee_boat._support.redact import redact, redact_setting
+
+
+class Redacted:
+    """A repr without the credentials that URLs in the fields, and Spark's settings among them, may
+    hold.
+    """
+
+    def __repr__(self) -> str:
+        said = ", ".join(
+            f"{part.name}={_without_secrets(getattr(self, part.name))!r}"
+            for part in fields(self)  # type: ignore[arg-type]
+            if part.repr
+        )
+        return redact(f"{type(self).__name__}({said})")
+
+
+def _without_secrets(value: Any) -> Any:
+    return (
+        {key: redact_setting(key, setting) for key, setting in value.items()}
+        if isinstance(value, Mapping)
+        else value
+    )

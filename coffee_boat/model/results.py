@@ -1,0 +1,177 @@
+"""What executors run, and how packages came there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from coffee_boat._support.redact import redact
+from coffee_boat.model.archive import Archive
+from coffee_boat.model.finding import Finding
+from coffee_boat.model.hidden import Redacted
+from coffee_boat.model.lock import CondaPin, Lock, Pin
+from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table
+
+
+@dataclass(frozen=True, repr=False)
+class ExecutorFacts(Redacted):
+    """What one executor's Python said of itself (made by worker/facts.py)."""
+
+    executor: str
+    host: str
+    python: str
+    """Full version."""
+    executable: str
+    """Real path."""
+    prefix: str
+    workdir: str
+    foreign_files: tuple[str, ...]
+    """Mapped files outside of the executor's own folders and not on the manylinux list."""
+    lock_digest: str
+    distributions: Mapping[str, str]
+    pyspark: str
+    glibc: str
+    architecture: str
+    pyspark_path: str = ""
+    """The folder, or the path inside a zip, that pyspark was really imported from."""
+    import_errors: Mapping[str, str] = field(default_factory=dict)
+    """Module that was to be imported -> why it could not be."""
+    absent: tuple[str, ...] = ()
+    """The driver's own modules that cannot be imported there."""
+    conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Name of each conda package -> its version and its channel."""
+    unsettled: tuple[str, ...] = ()
+    """Files of conda packages that name another folder than theirs: it could not be written
+    there.
+    """
+
+
+@dataclass(frozen=True, repr=False)
+class Report(Redacted):
+    """What the executors run, and what does not fit."""
+
+    executors: tuple[ExecutorFacts, ...]
+    missed: tuple[str, ...]
+    """Ids of live executors that did not answer in time."""
+    lock: Lock
+    driver_spark: str
+    jvm_spark: str
+    seconds: float
+    findings: tuple[Finding, ...] = ()
+    rounds: int = 1
+    """Jobs that it took to reach them."""
+
+    @property
+    def ok(self) -> bool:
+        """Every live executor answered, and nothing is in error."""
+        return (
+            bool(self.executors)
+            and not self.missed
+            and not any(f.severity == "error" for f in self.findings)
+        )
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                e.executor,
+                e.host,
+                e.python,
+                e.executable,
+                e.pyspark,
+                e.lock_digest[:12],
+                str(len(e.distributions)),
+                "ok" if not e.foreign_files else f"{len(e.foreign_files)} foreign",
+            )
+            for e in self.executors
+        ]
+
+    _HEAD = (
+        "executor",
+        "host",
+        "python",
+        "executable",
+        "pyspark",
+        "lock",
+        "distributions",
+        "mapped files",
+    )
+
+    def __str__(self) -> str:
+        known = {name: version for e in self.executors for name, version in e.distributions.items()}
+        conda = {
+            name: f"{version} ({channel})"
+            for e in self.executors
+            for name, (version, channel) in e.conda.items()
+        }
+        asked_for = [f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins] + [
+            f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda
+        ]
+        aboard = ", ".join(asked_for)
+        verdict = "ok" if self.ok else "NOT ok"
+        answered = (
+            f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered"
+            f" in {self.seconds:.1f} s, {self.rounds} round{'s' * (self.rounds != 1)}"
+        )
+        head = (
+            f"Report: {verdict}, {answered} (Spark: driver {self.driver_spark}, JVM"
+            f" {self.jvm_spark})"
+        )
+        return "\n".join(
+            [
+                head,
+                text_table(self._HEAD, self._rows()),
+                f"aboard: {redact(aboard) or 'nothing asked for'}",
+                *finding_lines(self.findings),
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            self._HEAD, self._rows(), caption=str(self).splitlines()[0]
+        ) + html_findings(self.findings)
+
+
+@dataclass(frozen=True, repr=False)
+class Arrival(Redacted):
+    """How packages came aboard a running session."""
+
+    added: tuple[Pin | CondaPin, ...]
+    """What was missing and is aboard now; empty if all of it was there."""
+    archive: Archive | None
+    """The layer that was sent; or a new base, with all that was aboard before."""
+    confirmed: tuple[str, ...]
+    """Ids of executors that were seen to have it."""
+    missed: tuple[str, ...]
+    """Ids of live executors that were not seen in time; they have it before their next task all the
+    same.
+    """
+    seconds: Mapping[str, float]
+    """The parts of the time: resolve, fetch, build, send, arrive."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Every live executor was seen to have it."""
+        return not self.missed and not any(f.severity == "error" for f in self.findings)
+
+    def __str__(self) -> str:
+        what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
+        size = (
+            f", {self.archive.size:,} bytes{'' if self.archive.layer else ' as a new base'}"
+            if self.archive
+            else ""
+        )
+        seen = (
+            f"confirmed by {len(self.confirmed)} of {len(self.confirmed) + len(self.missed)}"
+            " executors"
+        )
+        parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
+        return "\n".join(
+            [f"Arrival: {what}{size}; {seen} ({parts})", *finding_lines(self.findings)]
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [(pin.name, pin.version) for pin in self.added]
+        return html_table(
+            ("added", "version"), rows, caption=str(self).splitlines()[0]
+        ) + html_findings(self.findings)

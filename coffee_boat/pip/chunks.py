@@ -1,0 +1,107 @@
+"""Wheels as chunks: one a wheel, made once for all processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from coffee_boat._support.digest import file_digest
+from coffee_boat._support.store import Store
+from coffee_boat.archive.chunks import make, recall
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Chunk, Lock, Pin, Target
+from coffee_boat.pip.metadata import direct_url, remember_requires
+from coffee_boat.pip.tags import check_filename
+from coffee_boat.pip.wheel import Install
+
+LAYOUT = 3
+"""Part of each wheel's key: raise it when a wheel is installed differently."""
+
+
+def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[Chunk]:
+    """The chunks of all pins, in the lock's order; as many at a time as there are cores: inflating
+    and hashing let other threads run.
+
+    The first failure, or Ctrl-C, keeps those that were not begun from being made; those under way
+    end, and stay in the store.
+
+    Args:
+        wheels: pin's name -> its wheel.
+
+    Raises:
+        BuildError: a wheel is damaged, hostile, or not what was pinned.
+    """
+    largest_first = sorted(lock.pins, key=lambda pin: -_size(wheels[pin.name]))
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        made = {
+            pin.name: pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store)
+            for pin in largest_first
+        }
+        try:
+            for done in as_completed(made.values()):
+                done.result()
+            return [made[pin.name].result() for pin in lock.pins]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
+    """The chunk of one wheel as installed for a target; made once for the same wheel, Python minor
+    and architecture.
+
+    The file is the pin's, byte for byte: who fetched it compared its sha256 with the lock's.
+
+    Raises:
+        BuildError: the wheel is damaged, hostile, not what was pinned, or for other machines.
+    """
+    check_filename(wheel.name, pin, target)
+    if not wheel.is_file():
+        raise BuildError(
+            "a wheel is not there",
+            value=str(wheel),
+            cause="it was removed or moved since it was fetched",
+            cure="try again: it is then fetched anew",
+        )
+    digest = pin.sha256 if _is_pinned_file(pin) else file_digest(wheel)
+    install = Install(wheel, pin, target)
+    made = make(
+        store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill
+    )
+    if install.requires is not None:
+        remember_requires(pin, install.requires, store)
+    return made
+
+
+def recall_wheel(pin: Pin, target: Target, store: Store) -> Chunk | None:
+    """The chunk of a pinned wheel, if it was made before.
+
+    None for what is built on the driver: only its wheel would tell.
+    """
+    return (
+        recall(store, _key(pin.sha256, pin.filename, pin, target))
+        if _is_pinned_file(pin) and pin.filename
+        else None
+    )
+
+
+def _size(wheel: Path) -> int:
+    return wheel.stat().st_size if wheel.is_file() else 0
+
+
+def _is_pinned_file(pin: Pin) -> bool:
+    return pin.kind == "wheel" and bool(pin.sha256)
+
+
+def _key(digest: str, filename: str, pin: Pin, target: Target) -> list[object]:
+    return [
+        "wheel",
+        LAYOUT,
+        digest,
+        filename,
+        target.minor,
+        target.architecture,
+        pin.requested,
+        direct_url(pin),
+    ]

@@ -1,0 +1,248 @@
+"""Files over HTTP: netrc, proxies, CA bundles, index credentials; checked while they stream."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from coffee_boat._support.limits import DOWNLOAD
+from coffee_boat._support.logs import redacted
+from coffee_boat._support.redact import redact
+from coffee_boat._support.urls import credentials, origin
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Indexes
+
+if TYPE_CHECKING:
+    from requests import Response, Session
+
+_BLOCK = 1 << 18
+_ATTEMPTS = 4
+"""Of one file, each from its start: a proxy may cut a connection off."""
+_AGAIN = (429, 500, 502, 503, 504)
+_REDIRECTS = 30
+
+
+class Stopped(Exception):  # noqa: N818
+    """The download was given up because another one failed, or the user pressed Ctrl-C."""
+
+
+class Downloads:
+    """Fetches files for one call of the stage; used by several threads at once.
+
+    Args:
+        indexes: timeout, proxy, certificates and trusted hosts.
+        urls: index URLs and others; where one holds credentials, they are used for its scheme, host
+            and port. Elsewhere requests takes those of the user's netrc.
+    """
+
+    def __init__(self, indexes: Indexes, urls: Iterable[str]) -> None:
+        self._indexes = indexes
+        self._logins: Mapping[tuple[str, str, int], tuple[str, str]] = credentials(urls)
+        self._local = threading.local()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Make every download that is under way end soon."""
+        self._stop.set()
+
+    def fetch(self, url: str, path: Path, *, sha256: str, size: int | None = None) -> None:
+        """Write the file to `path`; it is whole and has the sha256 when this returns.
+
+        Args:
+            size: bytes, as the lock says it; no more are taken.
+
+        Raises:
+            BuildError: it cannot be fetched, or is not the file that was locked.
+            Stopped: `stop` was called.
+        """
+        from requests import RequestException
+
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with redacted():
+                    digest, length = self._stream(url, path, size)
+                break
+            except RequestException as error:
+                if attempt == _ATTEMPTS or not _passing(error):
+                    # A traceback would show the URL as it is; what the error says is told.
+                    raise _cannot_fetch(url, error) from None
+                self._stop.wait(0.2 * 2**attempt)
+        if digest != sha256:
+            raise _does_not_match(url, sha256, digest, size, length)
+
+    def _stream(self, url: str, path: Path, size: int | None) -> tuple[str, int]:
+        digest, length, most = hashlib.sha256(), 0, DOWNLOAD if size is None else size
+        with self._open(url) as response, path.open("wb") as file:
+            response.raise_for_status()
+            stated = response.headers.get("Content-Length", "")
+            if stated.isdecimal() and int(stated[:20]) > most:
+                raise _too_long(url, size, f"the server says {int(stated[:20]):,} bytes")
+            for block in _blocks(response):
+                if self._stop.is_set():
+                    raise Stopped(url)
+                digest.update(block)
+                length += file.write(block)
+                if length > most:
+                    raise _too_long(url, size, "the server goes on sending")
+        return digest.hexdigest(), length
+
+    def _open(self, url: str) -> Response:
+        """The answer, its body not read yet; redirections are followed here, because requests reads
+        the whole body of each.
+        """
+        from requests import TooManyRedirects
+
+        for _ in range(_REDIRECTS):
+            response = self._ask(url)
+            target = _target(response)
+            if target is None:
+                return response
+            url = urljoin(url, target)
+            response.close()
+        raise TooManyRedirects(f"more than {_REDIRECTS} redirections")
+
+    def _ask(self, url: str) -> Response:
+        settings = self._indexes
+        proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else None
+        return self._session().get(
+            url,
+            stream=True,
+            allow_redirects=False,
+            timeout=settings.timeout,
+            auth=self._logins.get(origin(url)),
+            headers={
+                "Accept-Encoding": "identity"
+            },  # the bytes as they are stored: a .tar.gz must not be unpacked on the way
+            proxies=proxies,
+            verify=self._verify(url),
+            cert=settings.client_cert or os.environ.get("SSL_CLIENT_CERT") or None,
+        )
+
+    def _session(self) -> Session:
+        """One a thread: sessions are not safe to share."""
+        import requests
+
+        if not hasattr(self._local, "session"):
+            self._local.session = requests.Session()
+            # whatever it is told, it reads the body of an answer that leads elsewhere
+            self._local.session.get_redirect_target = lambda _: None
+        session: Session = self._local.session
+        return session
+
+    def _verify(self, url: str) -> bool | str:
+        parts = urlsplit(url)
+        if (
+            parts.netloc.rpartition("@")[2] in self._indexes.trusted_hosts
+            or parts.hostname in self._indexes.trusted_hosts
+        ):
+            return False
+        named = (
+            self._indexes.cert,
+            *(
+                os.environ.get(name)
+                for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+            ),
+        )
+        return next((bundle for bundle in named if bundle), True)
+
+
+def _target(response: Response) -> str | None:
+    """Where an answer leads to."""
+    from requests.sessions import SessionRedirectMixin
+
+    return SessionRedirectMixin().get_redirect_target(response)
+
+
+def _blocks(response: Response) -> Iterator[bytes]:
+    """The body as it is sent: nothing is unpacked on the way, whatever Content-Encoding says, since
+    a hash is of the file, and a few bytes could become any number.
+    """
+    from requests.exceptions import ChunkedEncodingError
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield from response.raw.stream(_BLOCK, decode_content=False)
+    except HTTPError as error:
+        raise ChunkedEncodingError(error) from error
+
+
+def _passing(error: Exception) -> bool:
+    """True for a failure that may not come again."""
+    from requests.exceptions import (
+        ChunkedEncodingError,
+        ConnectionError,  # noqa: A004
+        HTTPError,
+        SSLError,
+        Timeout,
+    )
+
+    if isinstance(error, HTTPError):
+        return error.response.status_code in _AGAIN
+    return isinstance(error, ConnectionError | ChunkedEncodingError | Timeout) and not isinstance(
+        error, SSLError
+    )
+
+
+def _cannot_fetch(url: str, error: Exception) -> BuildError:
+    from requests.exceptions import HTTPError, SSLError
+
+    value = f"{redact(url)}: {redact(str(error))}"
+    if isinstance(error, SSLError):
+        return BuildError(
+            "the certificate of a server is not trusted",
+            value=value,
+            cause="a company's proxy signs with its own authority",
+            cure="export SSL_CERT_FILE=/path/to/company-ca.pem",
+        )
+    status = error.response.status_code if isinstance(error, HTTPError) else 0
+    if status in (401, 403):
+        return BuildError(
+            "a server refused the credentials",
+            value=value,
+            cause="they are missing, wrong or expired",
+            cure="put user and password (or token) into ~/.netrc or into the index URL",
+        )
+    if status in (404, 410):
+        return BuildError(
+            "a file of the lock is not there any more",
+            value=value,
+            cause="it was deleted from the index since it was locked",
+            cure="make the lock again",
+        )
+    return BuildError(
+        "a file cannot be fetched",
+        value=value,
+        cause="no network, a proxy that is not set, or a server in trouble",
+        cure="try again; export HTTPS_PROXY=http://proxy:port if there is a proxy",
+    )
+
+
+def _does_not_match(url: str, wanted: str, got: str, size: int | None, length: int) -> BuildError:
+    sizes = f", {length:,} bytes" + (f" of {size:,}" if size is not None else "")
+    return BuildError(
+        "a fetched file does not match the lock",
+        value=f"{redact(url)}: sha256 {got}{sizes}; the lock has {wanted}",
+        cause="the file was replaced on the index, or a proxy answered with a page of its own",
+        cure="open the URL in a browser; if the file is right, make the lock again",
+    )
+
+
+def _too_long(url: str, size: int | None, found: str) -> BuildError:
+    if size is None:
+        return BuildError(
+            "a file of unknown size is too large to be fetched",
+            value=f"{redact(url)}: {found}; {DOWNLOAD:,} bytes are taken of what no lock bounds",
+            cause="the lock does not say its size, and a server may send without an end",
+            cure="write its size into the lock (size = ...), or download it and give its path",
+        )
+    return BuildError(
+        "a fetched file does not match the lock",
+        value=f"{redact(url)}: {found}; the lock has {size:,} bytes",
+        cause="the file was replaced on the index, or the server does not stop",
+        cure="open the URL in a browser; if the file is right, make the lock again",
+    )

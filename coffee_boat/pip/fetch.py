@@ -1,0 +1,141 @@
+"""Lock -> wheel files: fetched by the lock's URLs and hashes, or built of their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+from coffee_boat._support.files import local_path
+from coffee_boat._support.store import Store
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Indexes, Lock, Pin
+from coffee_boat.pip import builds, uv_options
+from coffee_boat.pip.download import Downloads
+from coffee_boat.pip.sources import Builder, built, local_file, offline
+
+_PARALLEL = 6
+"""Downloads at once; more gains nothing from one index."""
+
+
+def fetch(
+    lock: Lock,
+    *,
+    indexes: Indexes,
+    store: Store,
+    python: str,
+    say: Callable[[str], None],
+    credentials: Iterable[str] = (),
+    arrived: Callable[[Pin, Path], object] = lambda *_: None,
+) -> dict[str, Path]:
+    """A wheel file of every pin, in the store or where the user has it.
+
+    Args:
+        indexes: how to fetch; their credentials serve for files on the same host.
+        python: an interpreter of the target's minor version; builds sources.
+        say: takes one line about what is being done; also called from other threads.
+        credentials: more URLs that may hold credentials: those of direct requirements, which a lock
+            does not keep.
+        arrived: takes each wheel that need not be built as soon as it is here, while others are
+            waited for; also called from other threads.
+
+    Returns:
+        Normalized name -> path, sorted by name.
+
+    Raises:
+        BuildError: a file cannot be fetched, does not match the lock, cannot be built or may not
+            be (`only_binary`), or is not here while offline.
+    """
+    builds.refuse(lock.pins, indexes, BuildError)
+    urls = (*uv_options.index_urls(indexes), *credentials)
+    downloads = Downloads(indexes, urls)
+    builder = Builder(lock.target, indexes, python, store, downloads, urls, say)
+    found = {
+        pin.name: path for pin in lock.pins if (path := _present(pin, lock, store)) is not None
+    }
+    absent = [pin for pin in lock.pins if pin.name not in found and pin.kind == "wheel"]
+    if absent and indexes.offline:
+        raise offline(absent)
+    for pin in sorted(lock.pins, key=lambda pin: -(pin.size or 0)):
+        if pin.kind == "wheel" and pin.name in found:
+            arrived(pin, found[pin.name])
+    found |= _fetched(absent, downloads, store, say, arrived)
+    found |= {pin.name: builder.wheel(pin) for pin in lock.pins if pin.kind != "wheel"}
+    return dict(sorted(found.items()))
+
+
+def have(pin: Pin, store: Store) -> bool:
+    """True if nothing needs to be fetched for a wheel pin."""
+    if pin.kind != "wheel":
+        return False
+    return (
+        local_path(pin.url).is_file()
+        if pin.url.startswith("file:")
+        else kept(pin, store) is not None
+    )
+
+
+def kept(pin: Pin, store: Store) -> Path | None:
+    """The wheel of a pin that was fetched before; None for other kinds, and for a wheel that the
+    user has.
+    """
+    path = _kept(pin, store)
+    return (
+        path if pin.kind == "wheel" and not pin.url.startswith("file:") and path.is_file() else None
+    )
+
+
+# files
+
+
+def _present(pin: Pin, lock: Lock, store: Store) -> Path | None:
+    """The wheel of a pin if it is here already; a local one is checked."""
+    if pin.kind != "wheel":
+        return built(pin, lock.target, store)
+    if pin.url.startswith("file:"):
+        return local_file(pin)
+    return kept(pin, store)
+
+
+def _kept(pin: Pin, store: Store) -> Path:
+    return store.path("wheels", f"{pin.sha256}/{pin.filename}")
+
+
+def _fetched(
+    pins: list[Pin],
+    downloads: Downloads,
+    store: Store,
+    say: Callable[[str], None],
+    arrived: Callable[[Pin, Path], object],
+) -> dict[str, Path]:
+    """Fetch wheels a few at a time; the first failure, or Ctrl-C, ends the others."""
+
+    def fetched(pin: Pin) -> Path:
+        path = _fetch_one(pin, downloads, store, say)
+        arrived(pin, path)
+        return path
+
+    # big ones first: the last to end decides how long all take
+    queue = sorted(pins, key=lambda pin: (-(pin.size or 0), pin.name))
+    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="coffee_boat-fetch") as pool:
+        waiting = {pool.submit(fetched, pin): pin.name for pin in queue}
+        try:
+            return {waiting[done]: done.result() for done in as_completed(waiting)}
+        except BaseException:
+            downloads.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str], None]) -> Path:
+    path = _kept(pin, store)
+    with store.lock(f"fetch {pin.sha256}"):
+        if path.is_file():  # by another process, meanwhile
+            return path
+        say(
+            f"fetching {pin.name} {pin.version}"
+            + (f" ({pin.size / 1e6:.1f} MB)" if pin.size else "")
+        )
+        with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
+            downloads.fetch(pin.url, scratch, sha256=pin.sha256, size=pin.size)
+    return path

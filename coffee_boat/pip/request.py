@@ -1,0 +1,118 @@
+"""What is asked of the resolver: everything that the answer depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coffee_boat._support import uv
+from coffee_boat._support.digest import digest_of, file_digest, file_state, tree_digest
+from coffee_boat.model import Indexes, Manifest, Target
+from coffee_boat.pip.lines import local, location
+
+_LAYOUT = 1
+"""Of what is remembered: another number forgets all."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that the answer depends on."""
+
+    manifest: Manifest
+    target: Target
+    python: str
+    preferred: Mapping[str, str]
+    indexes: Indexes
+    provided: Mapping[str, str]
+
+    def key(self) -> dict[str, Any]:
+        """What an answer is remembered under; URLs and settings enter as digests, for they may hold
+        credentials.
+        """
+        wanted = [[r.text, r.url, list(r.hashes), r.editable] for r in self.manifest.requirements]
+        limits = [[r.text, r.url, list(r.hashes)] for r in self.manifest.constraints]
+        return {
+            "layout": _LAYOUT,
+            "wanted": digest_of([wanted, limits]),
+            "content": _content(self.manifest, self.indexes),
+            "target": [self.target.python, self.target.platform],
+            "indexes": digest_of([_described(self.indexes), _surroundings()]),
+            **({"provided": dict(self.provided)} if self.provided else {}),
+        }
+
+    def preference(self, name: str) -> str:
+        """The version that the driver has; empty if it has none."""
+        return self.preferred.get(name, "")
+
+
+# what the answer depends on
+
+
+def _content(manifest: Manifest, indexes: Indexes) -> list[list[str]]:
+    """Digests of everything local: what lies in a folder may change under its name."""
+    places = {
+        place
+        for r in (*manifest.requirements, *manifest.constraints)
+        if (place := local(location(r))) is not None
+    }
+    found = [[str(place), place_digest(place)] for place in sorted(places) if place.exists()]
+    return found + [
+        [_place_digest(place), _listing(place)]
+        for place in indexes.find_links
+        if "://" not in place or place.startswith("file:")
+    ]
+
+
+def place_digest(place: Path) -> str:
+    """The digest of a file or a folder."""
+    return tree_digest(place) if place.is_dir() else file_digest(place)
+
+
+def _place_digest(place: str) -> str:
+    return hashlib.sha256(place.encode()).hexdigest()
+
+
+def _listing(place: str) -> str:
+    folder = local(place) if place.startswith("file:") else Path(place).expanduser()
+    if folder is None or not folder.exists():
+        return ""
+    files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    return digest_of([file_state(path) for path in files])
+
+
+def _described(indexes: Indexes) -> dict[str, Any]:
+    """The settings that decide what is found; how it is fetched (timeout, proxy) and whether
+    (offline) does not.
+    """
+    fields = (
+        "index_url",
+        "extra_index_urls",
+        "find_links",
+        "no_index",
+        "no_binary",
+        "only_binary",
+        "prerelease",
+    )
+    return {field: getattr(indexes, field) for field in fields}
+
+
+def _surroundings() -> dict[str, Any]:
+    """uv's own configuration that is in force here."""
+    ignored = {
+        "UV_CACHE_DIR",
+        "UV_OFFLINE",
+        "UV_HTTP_TIMEOUT",
+        "UV_HTTP_RETRIES",
+        "UV_NO_PROGRESS",
+        "UV_CONCURRENT_DOWNLOADS",
+    }
+    variables = {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith("UV_") and name not in ignored
+    }
+    return {"variables": variables, "files": repr(uv.configuration())}

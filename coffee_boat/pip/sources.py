@@ -1,0 +1,244 @@
+"""A source distribution, a folder or a commit becomes a wheel, once.
+
+`uv build` makes them all: in an isolated environment, from a copy, so that nothing is left behind
+in the user's folder. It does not know VCS URLs; git fetches those, which keeps what `pip wheel`
+would lose: tags for versions, submodules, and one way to log in.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coffee_boat._support import uv
+from coffee_boat._support.digest import file_digest
+from coffee_boat._support.files import local_path
+from coffee_boat._support.run import Ran, run
+from coffee_boat._support.store import Store
+from coffee_boat._support.urls import git_environment
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Indexes, Pin, Target, grammar
+from coffee_boat.pip import builds, uv_options
+from coffee_boat.pip.download import Downloads
+from coffee_boat.pip.source_trees import (
+    check,
+    copied,
+    failed,
+    folder_inside,
+    named_as,
+    refuse_foreign,
+    unpacked,
+)
+
+_LAYOUT = 1
+"""Of how wheels are built: another number builds all again."""
+_TIMEOUT = 7200.0
+
+_EPOCH = "315532800"
+"""1980-01-01, the first moment that a zip file can hold."""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """What every build of one call shares."""
+
+    target: Target
+    indexes: Indexes
+    python: str
+    store: Store
+    downloads: Downloads
+    urls: tuple[str, ...]
+    """URLs whose credentials git may use."""
+    say: Callable[[str], None]
+
+    def wheel(self, pin: Pin) -> Path:
+        """The wheel of a source pin, in the store; built if this source was not built before for
+        this Python.
+
+        Raises:
+            BuildError: it cannot be fetched or built, changed since it was locked, or is not pure
+                and the target is another platform.
+        """
+        builds.refuse([pin], self.indexes, BuildError)
+        path = built(pin, self.target, self.store)
+        if path is None:
+            with self.store.lock(f"build {_key(pin, self.target)}"):
+                path = built(pin, self.target, self.store) or self._build(pin)
+        refuse_foreign(pin, path.name, self.target)
+        return path
+
+    def _build(self, pin: Pin) -> Path:
+        self.say(f"building {pin.name} {pin.version}".rstrip())
+        with tempfile.TemporaryDirectory(prefix="coffee_boat-build-") as name:
+            folder = Path(name).resolve()
+            source = self._source(pin, folder)
+            wheel = self._run_build(pin, source, folder / "out")
+            digest = file_digest(wheel)
+            with self.store.publish("wheels", f"{digest}/{wheel.name}") as scratch:
+                shutil.copyfile(wheel, scratch)
+        self.store.remember(
+            "built", _key(pin, self.target), {"sha256": digest, "filename": wheel.name}
+        )
+        return self.store.path("wheels", f"{digest}/{wheel.name}")
+
+    def _source(self, pin: Pin, folder: Path) -> Path:
+        """The project folder or the source distribution, a copy of our own."""
+        if pin.kind == "vcs":
+            return folder_inside(pin, self._checkout(pin, folder / "checkout"))
+        if pin.kind == "directory":
+            return folder_inside(pin, copied(pin, folder))
+        archive = self._archive(pin, folder / Path(pin.filename or "source.tar.gz").name)
+        check(pin, archive)
+        return (
+            folder_inside(pin, unpacked(pin, archive, folder / "unpacked"))
+            if pin.subdirectory
+            else archive
+        )
+
+    def _archive(self, pin: Pin, path: Path) -> Path:
+        if not pin.url.startswith("file:"):
+            if self.indexes.offline:
+                raise offline([pin])
+            self.downloads.fetch(pin.url, path, sha256=pin.sha256, size=pin.size)
+            return path
+        return local_file(pin)
+
+    def _checkout(self, pin: Pin, folder: Path) -> Path:
+        kind, _, url = pin.url.partition("+")
+        if kind != "git":
+            raise BuildError(
+                f"{kind} repositories are not supported",
+                value=pin.url,
+                cure="use git, or give a source archive or a wheel",
+            )
+        grammar.checked(pin, "the lock")  # what git is told below are no options of its
+        if self.indexes.offline and not url.startswith("file:"):
+            raise offline([pin])
+        # a clone brings all tags, which a commit alone would not: versions are read from them
+        self._git(
+            pin, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", url, str(folder)
+        )
+        inside = ("-C", str(folder))
+        if self._ran_git(pin, *inside, "cat-file", "-e", f"{pin.commit}^{{commit}}").code:
+            # of no branch and no tag: a pull request
+            self._git(pin, *inside, "fetch", "--quiet", "--", "origin", pin.commit)
+        self._git(pin, *inside, "checkout", "--quiet", "--detach", pin.commit, "--")
+        self._git(pin, *inside, "submodule", "update", "--quiet", "--init", "--recursive")
+        return folder
+
+    def _git(self, pin: Pin, *arguments: str) -> None:
+        ran = self._ran_git(pin, *arguments)
+        if ran.code:
+            what, cure = "a git repository cannot be read", "try `git clone` in a terminal"
+            raise BuildError(
+                what,
+                value=f"{pin.url}@{pin.commit}: {ran.tail}",
+                cause="the commit is gone, or there is no right to read it",
+                cure=cure,
+            )
+
+    def _ran_git(self, pin: Pin, *arguments: str) -> Ran:
+        try:
+            return run(["git", *arguments], env=git_environment(self.urls), timeout=_TIMEOUT)
+        except FileNotFoundError as error:
+            raise BuildError(
+                "the git program is missing",
+                value=pin.url,
+                cause="git+ URLs need it",
+                cure="install git, or give a source archive or a wheel",
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise BuildError(
+                "git took too long",
+                value=pin.url,
+                cause=f"no end after {_TIMEOUT:.0f} s",
+                cure="try `git clone` in a terminal",
+            ) from error
+
+    def _run_build(self, pin: Pin, source: Path, out: Path) -> Path:
+        argv = [
+            uv.binary(),
+            "build",
+            "--wheel",
+            f"--out-dir={out}",
+            f"--python={self.python}",
+            *(["--no-index"] if self.indexes.no_index else []),
+            *builds.options(self.indexes),
+            "--",
+            str(source),
+        ]
+        # a copy may have lost the tags that its version is read from
+        version = (
+            {
+                "SETUPTOOLS_SCM_PRETEND_VERSION_FOR_"
+                + pin.name.upper().replace("-", "_"): pin.version
+            }
+            if pin.version
+            else {}
+        )
+        fixed = {"SOURCE_DATE_EPOCH": _EPOCH, "PYTHONHASHSEED": "0", "GIT_OPTIONAL_LOCKS": "0"}
+        try:
+            ran = run(
+                argv,
+                env={**uv_options.environment(self.indexes), **fixed, **version},
+                timeout=_TIMEOUT,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise failed(pin, f"took longer than {_TIMEOUT:.0f} s") from error
+        wheels = sorted(out.glob("*.whl"))
+        if ran.code or len(wheels) != 1:
+            raise failed(pin, ran.tail or f"exit code {ran.code}")
+        return named_as(pin, wheels[0])
+
+
+def built(pin: Pin, target: Target, store: Store) -> Path | None:
+    """The wheel that was built of this source before; None if there is none."""
+    value = store.recall("built", _key(pin, target))
+    path = store.path("wheels", f"{value['sha256']}/{value['filename']}") if value else None
+    return path if path is not None and path.is_file() else None
+
+
+def local_file(pin: Pin) -> Path:
+    """The file of a `file:` pin, checked.
+
+    Raises:
+        BuildError: it is gone, or was changed since it was locked.
+    """
+    path = local_path(pin.url)
+    if not path.is_file():
+        raise BuildError(
+            "a file of the lock is not there any more",
+            value=str(path),
+            cause="it was moved or deleted since it was locked",
+            cure="put it back, or ask for it where it is now",
+        )
+    digest = file_digest(path)
+    if digest != pin.sha256:
+        raise BuildError(
+            "a local file does not match the lock",
+            value=f"{path}: sha256 {digest}; the lock has {pin.sha256}",
+            cause="it was built anew since it was locked",
+            cure="make the lock again",
+        )
+    return path
+
+
+def offline(pins: list[Pin]) -> BuildError:
+    """Says which pins are not here."""
+    names = ", ".join(f"{pin.name} {pin.version}".rstrip() for pin in pins)
+    return BuildError(
+        "not in the store, and the network is switched off",
+        value=names,
+        cause="offline=True",
+        cure=(
+            "run once with offline=False, or put the wheels into a folder and give it as find_links"
+        ),
+    )
+
+
+def _key(pin: Pin, target: Target) -> list[object]:
+    return [_LAYOUT, pin.identity, pin.subdirectory, target.minor, target.architecture]

@@ -1,0 +1,326 @@
+"""The driver's view of what is aboard: importable here too, after the driver's own packages, with
+nothing installed.
+
+What the driver has itself stays as it is. A package from the ship that does not fit the driver's
+own versions is left out, and a Finding names both.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coffee_boat.model import CondaPin, Finding, Lock
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
+
+    from packaging.requirements import Requirement
+
+
+_FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
+"""Each stands once in the core metadata, on a line of its own; of two the first counts, as for
+importlib.metadata.
+"""
+
+
+@dataclass(frozen=True)
+class DriverView:
+    """What was put on sys.path."""
+
+    entries: tuple[str, ...]
+    """Exactly the entries that were added, in order."""
+    findings: tuple[Finding, ...] = ()
+    """What was left out, and why."""
+
+    def close(self) -> None:
+        """Take these entries off sys.path again.
+
+        Modules that were imported from them stay loaded.
+        """
+        for entry in self.entries:
+            if entry in sys.path:
+                sys.path.remove(entry)
+        importlib.invalidate_caches()
+
+
+class Views:
+    """All that a captain put on sys.path of this process."""
+
+    def __init__(self) -> None:
+        self._open: list[DriverView] = []
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """What was added and not taken off again, in order."""
+        return tuple(entry for view in self._open for entry in view.entries)
+
+    def board(self, lock: Lock, trees: Mapping[str, Path]) -> tuple[Finding, ...]:
+        """As the function `board`; gives what was left out, and why."""
+        self._open.append(board(lock, trees))
+        return self._open[-1].findings
+
+    def close(self) -> None:
+        """Take all of it off sys.path again."""
+        while self._open:
+            self._open.pop().close()
+
+
+def installed(path: Sequence[str] | None = None) -> dict[str, str]:
+    """The driver's own distributions: normalized name -> version.
+
+    The first on sys.path wins; broken metadata is passed over.
+
+    Args:
+        path: looked at instead of sys.path.
+    """
+    from importlib.metadata import distributions
+
+    found: dict[str, str] = {}
+    for distribution in distributions(path=list(sys.path if path is None else path)):
+        with suppress(OSError, ValueError):
+            name, version = _name_and_version(distribution)
+            if name and version:
+                found.setdefault(_normal(name), version)
+    return found
+
+
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """From the head of its metadata.
+
+    importlib.metadata parses the whole, description and all, for each of the two: a second for a
+    few hundred packages.
+    """
+    text = next(filter(None, map(distribution.read_text, ("METADATA", "PKG-INFO", ""))), "")
+    fields = dict(reversed(_FIELD.findall(text.partition("\n\n")[0])))
+    return fields.get("Name", ""), fields.get("Version", "")
+
+
+def lacking(lock: Lock) -> Lock:
+    """What the driver has in no version of its own, and could import: of conda's packages those
+    that are modules only.
+    """
+    own = installed()
+    pins = tuple(pin for pin in lock.pins if pin.name not in own)
+    return Lock(
+        lock.target,
+        pins,
+        conda=tuple(
+            pin
+            for pin in lock.conda
+            if pin.noarch_python and _distributions(pin).keys() - own.keys()
+        ),
+    )
+
+
+def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
+    """Put what the driver lacks on sys.path, after all that is its own.
+
+    Args:
+        trees: normalized name -> a folder with that wheel's site-packages.
+    """
+    folders = {name: str(tree) for name, tree in trees.items()}
+    own = installed([entry for entry in sys.path if entry not in folders.values()])
+    offered = {
+        name: _Offer.read(name, tree) for name, tree in sorted(trees.items()) if name not in own
+    }
+    taken, findings = _fitting(offered, own)
+    entries = tuple(folders[name] for name in taken if folders[name] not in sys.path)
+    sys.path.extend(entries)
+    importlib.invalidate_caches()
+    return DriverView(entries, (*_other_versions(lock, own), *_native(lock, own), *findings))
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What a wheel says of itself, as far as it matters here."""
+
+    name: str
+    version: str
+    requires: tuple[Requirement, ...]
+    tags: tuple[str, ...]
+
+    @classmethod
+    def read(cls, name: str, tree: Path) -> _Offer:
+        """From the one .dist-info in a wheel's site-packages."""
+        from importlib.metadata import Distribution
+
+        distribution = next(iter(Distribution.discover(name=name, path=[str(tree)])))
+        wheel = (distribution.read_text("WHEEL") or "").splitlines()
+        return cls(
+            name,
+            distribution.version,
+            tuple(_requirements(distribution.requires or [])),
+            tuple(line[4:].strip() for line in wheel if line.startswith("Tag:")),
+        )
+
+    def needs(self, extra: str) -> Iterator[Requirement]:
+        """What it needs in this environment, with one of its extras ("" for none)."""
+        return (r for r in self.requires if r.marker is None or r.marker.evaluate({"extra": extra}))
+
+    @property
+    def runs_here(self) -> bool:
+        """True if one of its tags (PEP 425) is one of this interpreter's; a wheel without tags is
+        given the benefit of the doubt.
+        """
+        from packaging.tags import parse_tag, sys_tags
+
+        return not self.tags or not {
+            tag for text in self.tags for tag in parse_tag(text)
+        }.isdisjoint(sys_tags())
+
+
+def _requirements(texts: Sequence[str]) -> Iterator[Requirement]:
+    """Those that can be read; some old wheels have others, which pip refused or passed over when it
+    resolved.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for text in texts:
+        with suppress(InvalidRequirement):
+            yield Requirement(text)
+
+
+def _fitting(
+    offered: Mapping[str, _Offer], own: Mapping[str, str]
+) -> tuple[list[str], list[Finding]]:
+    """Names that can be taken, and why the others cannot.
+
+    Leaving one out may leave out those that need it: until nothing changes.
+    """
+    taken = dict(offered)
+    findings: dict[str, Finding] = {}
+    changed = True
+    while changed:
+        troubles = {
+            name: trouble
+            for name, offer in taken.items()
+            if (trouble := _trouble(offer, taken, own)) is not None
+        }
+        findings |= troubles
+        taken = {name: offer for name, offer in taken.items() if name not in troubles}
+        changed = bool(troubles)
+    return list(taken), [findings[name] for name in sorted(findings)]
+
+
+def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str]) -> Finding | None:
+    """The first reason why it cannot be imported here."""
+    if not offer.runs_here:
+        return _left_out(
+            offer,
+            f"it is for {', '.join(offer.tags)}, and the driver is another platform or Python",
+            "use it in functions that run on executors only",
+        )
+    for need in _all_needs(offer, taken):
+        name = _normal(need.name)
+        have = own.get(name) or (taken[name].version if name in taken else None)
+        if have is None:
+            return _left_out(
+                offer,
+                f"it needs {_plain(need)}, which the driver cannot have",
+                f"pip install {_quoted(need)} for the driver",
+            )
+        if not _meets(have, need):
+            return _left_out(
+                offer,
+                f"it needs {_plain(need)}, the driver has {name} {have}",
+                f"pip install {_quoted(need)} for the driver, or"
+                f' captain.add_pip_packages("{name}=={have}")',
+            )
+    return None
+
+
+def _all_needs(
+    offer: _Offer,
+    taken: Mapping[str, _Offer],
+    extra: str = "",
+    met: frozenset[tuple[str, str]] = frozenset(),
+) -> Iterator[Requirement]:
+    """What it needs, and what the extras need that it asks of others: an extra is no distribution
+    that could be left out by itself.
+    """
+    for need in offer.needs(extra):
+        yield need
+        other = taken.get(_normal(need.name))
+        for asked in sorted(need.extras) if other else ():
+            if other and (other.name, asked) not in met:
+                yield from _all_needs(other, taken, asked, met | {(other.name, asked)})
+
+
+def _meets(version: str, need: Requirement) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return need.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:  # a vendor's own numbering: nothing can be said against it
+        return True
+
+
+def _normal(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
+
+
+def _left_out(offer: _Offer, cause: str, cure: str) -> Finding:
+    return Finding(
+        "a package is on the executors only", f"{offer.name} {offer.version}", cause, cure
+    )
+
+
+def _plain(need: Requirement) -> str:
+    return f"{need.name}{need.specifier}"
+
+
+def _quoted(need: Requirement) -> str:
+    return f'"{_plain(need)}"' if need.specifier else need.name
+
+
+def _other_versions(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
+    there = {pin.name: (pin.version, "add_pip_packages") for pin in lock.pins}
+    there |= {
+        name: (version, "add_conda_packages")
+        for pin in lock.conda
+        for name, version in _distributions(pin).items()
+    }
+    for name, (version, ask) in there.items():
+        have = own.get(name)
+        if have is not None and have != version:
+            yield Finding(
+                "the driver has another version than the executors",
+                f"{name}: {have} here, {version} there",
+                "what is pickled on one side may not load on the other",
+                f'pip install "{name}=={version}" for the driver, or'
+                f' captain.{ask}("{name}=={have}")',
+            )
+
+
+def _native(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
+    """Conda's packages with libraries, which load what lies in their environment only."""
+    names = sorted(
+        name
+        for pin in lock.conda
+        if pin.requested and not pin.noarch_python
+        for name in _distributions(pin)
+        if name not in own and name != "python"
+    )
+    if names:
+        yield Finding(
+            "conda packages are on the executors only",
+            ", ".join(names),
+            "their libraries are found in conda's own environment, which is not the driver's",
+            "import them inside of functions; where the driver needs them: pip install"
+            f" {' '.join(names)}",
+            severity="note",
+        )
+
+
+def _distributions(pin: CondaPin) -> dict[str, str]:
+    """Normalized name -> version of what a conda package has, as far as that is known."""
+    return {name: version for name, _, version in (said.partition("==") for said in pin.provides)}

@@ -1,0 +1,250 @@
+"""What does not fit between a lock and what executors run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from coffee_boat.model import ExecutorFacts, Finding, Lock
+from coffee_boat.session import Versions
+
+SPARKS_OWN = frozenset({"pyspark", "py4j"})
+"""Travel as the driver's own files, and nodes may put theirs before them: compared by Spark's
+version, not by a pin.
+"""
+_SHOWN = 3
+
+
+# what does not fit
+
+
+def unreached(
+    executors: Sequence[ExecutorFacts], missed: Sequence[str], deadline: float
+) -> Iterator[Finding]:
+    """Executors that did not answer."""
+    if missed:
+        yield Finding(
+            "live executors did not answer",
+            f"{_some(missed)}, within {deadline:g} s",
+            "they are busy with other tasks, still unpack the archive, or their Python hangs while"
+            " it starts",
+            "captain.verify(deadline=120), or once the running jobs are done",
+        )
+    elif not executors:
+        yield Finding(
+            "there is no executor to ask",
+            f"none came up within {deadline:g} s",
+            "the cluster has no free cores or memory for this application",
+            "look at the cluster's UI, ask for less (spark.executor.cores, spark.executor.memory),"
+            " or captain.verify(deadline=120)",
+            severity="error",
+        )
+
+
+def aboard(
+    executors: Sequence[ExecutorFacts], lock: Lock, base: Lock, ships_python: bool
+) -> Iterator[Finding]:
+    """What executors have, against what the lock says."""
+    strangers = [e for e in executors if not e.lock_digest or (ships_python and not _is_shipped(e))]
+    fitting = [e for e in executors if e not in strangers]
+    yield from _strangers(strangers)
+    yield from _other_locks(fitting, base)
+    yield from _distributions(fitting, lock)
+    yield from _conda_packages(fitting, lock)
+    yield from _unsettled(fitting)
+    yield from _foreign_files(fitting if ships_python else ())
+
+
+def _is_shipped(executor: ExecutorFacts) -> bool:
+    """True if the interpreter lies in the archive itself, unlike a venv's, which is elsewhere.
+
+    Both are real paths.
+    """
+    return Path(executor.executable).is_relative_to(executor.prefix)
+
+
+def _strangers(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for executable, some in _grouped(executors, lambda e: e.executable):
+        yield Finding(
+            "another interpreter than the shipped one runs",
+            f"{executable} on {_who(some)}",
+            "PYSPARK_PYTHON or spark.pyspark.python was set after captain.launch_ship(), or the"
+            " SparkContext was there before it",
+            "unset both, then captain.launch_ship() and a new SparkContext",
+            severity="error",
+        )
+
+
+def _other_locks(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
+    for digest, some in _grouped(
+        (e for e in executors if e.lock_digest != lock.digest), lambda e: e.lock_digest
+    ):
+        yield Finding(
+            "an environment of another lock is aboard",
+            f"{digest[:12]} instead of {lock.digest[:12]} on {_who(some)}",
+            "the session was started before the requirements changed, or by another Captain",
+            "stop the session, captain.launch_ship(), and start it again",
+            severity="error",
+        )
+
+
+def _distributions(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
+    for pin in lock.pins:
+        if pin.name in SPARKS_OWN:
+            continue
+        for version, some in _grouped(
+            (e for e in executors if e.distributions.get(pin.name) != pin.version),
+            lambda e, name=pin.name: e.distributions.get(name, ""),  # type: ignore[misc]
+        ):
+            yield (
+                _other_version(pin.name, pin.version, version, some)
+                if version
+                else _missing(pin.name, pin.version, some)
+            )
+
+
+def _conda_packages(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
+    for pin in lock.conda:
+        wanted = (pin.version, pin.channel)
+        for found, some in _grouped(
+            (e for e in executors if e.conda.get(pin.name) != wanted),
+            lambda e, name=pin.name: e.conda.get(name),  # type: ignore[misc]
+        ):
+            yield (
+                _other_version(pin.name, " ".join(wanted), " ".join(found), some)
+                if found
+                else _missing(pin.name, pin.version, some)
+            )
+
+
+def _unsettled(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for files, some in _grouped((e for e in executors if e.unsettled), lambda e: e.unsettled):
+        yield Finding(
+            "files of conda packages name a folder that is not theirs",
+            f"{_some(files)} on {_who(some)}",
+            "the archive's folder cannot be written there, or its name is longer than the packages"
+            " have room for; programs that read those files look elsewhere",
+            "let executors unpack into a folder of their own with a shorter name: spark.local.dir,"
+            " SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
+        )
+
+
+def _missing(name: str, version: str, executors: Sequence[ExecutorFacts]) -> Finding:
+    return Finding(
+        "a distribution is missing",
+        f"{name} {version} on {_who(executors)}",
+        "the archive was cut while it was sent or unpacked, or files were deleted on the node",
+        "look for a full disk on that node, then start the session again",
+        severity="error",
+    )
+
+
+def _other_version(
+    name: str, wanted: str, found: str, executors: Sequence[ExecutorFacts]
+) -> Finding:
+    return Finding(
+        "another version than the locked one is found first",
+        f"{name} {found} instead of {wanted} on {_who(executors)}",
+        "a folder on the node's PYTHONPATH, or one added by sc.addPyFile, has its own copy",
+        "unset spark.executorEnv.PYTHONPATH, or take the package out of --py-files",
+        severity="error",
+    )
+
+
+def _foreign_files(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for files, some in _grouped(
+        (e for e in executors if e.foreign_files), lambda e: e.foreign_files
+    ):
+        yield Finding(
+            "files of the node are loaded into the interpreter",
+            f"{_some(files)} on {_who(some)}",
+            "LD_LIBRARY_PATH or LD_PRELOAD on the node, or a wheel that expects a library that it"
+            " does not carry",
+            "unset spark.executorEnv.LD_LIBRARY_PATH and LD_PRELOAD, or use a manylinux wheel of"
+            " that package",
+            severity="error",
+        )
+
+
+def spark_versions(executors: Sequence[ExecutorFacts], versions: Versions) -> Iterator[Finding]:
+    """Versions of pyspark and Spark that do not go together."""
+    if _minor(versions.driver) != _minor(versions.jvm):
+        yield Finding(
+            "the driver's pyspark is not of its JVM's minor version",
+            f"pyspark {versions.driver}, Spark {versions.jvm}",
+            "SPARK_HOME names another Spark than the pyspark that is imported",
+            f'unset SPARK_HOME, or pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on the'
+            " driver",
+            severity="error",
+        )
+    others = (e for e in executors if _minor(e.pyspark) != _minor(versions.driver))
+    for (version, path), some in _grouped(others, lambda e: (e.pyspark, e.pyspark_path)):
+        yield Finding(
+            "an executor's pyspark is not of the driver's minor version",
+            f"{version} from {path} instead of {versions.driver} on {_who(some)}",
+            "nodes with a Spark of their own put their pyspark.zip first on PYTHONPATH",
+            f'pip install "pyspark=={".".join(_minor(version))}.*" on the driver, as the'
+            " cluster has",
+            severity="error",
+        )
+
+
+def failed_imports(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    """Modules that executors could not import."""
+    failures = [(module, error, e) for e in executors for module, error in e.import_errors.items()]
+    for (module, error), some in _grouped(failures, lambda failure: failure[:2]):
+        yield Finding(
+            "a module cannot be imported",
+            f"{module} on {_who([failure[2] for failure in some])}: {error.splitlines()[0]}",
+            "it is not aboard, or a library that it needs is not",
+            f'captain.add_pip_packages("{module.partition(".")[0]}")',
+            severity="error",
+        )
+
+
+def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator[Finding]:
+    """Modules of the driver that executors do not have."""
+    for name, place in own.items():
+        some = [e for e in executors if name in e.absent]
+        if some:
+            yield Finding(
+                "a module of the driver is not aboard",
+                f"{name} ({place}) on {_who(some)}",
+                "functions that use it are pickled with its name only",
+                _how_to_add(name, place),
+            )
+
+
+def _how_to_add(name: str, place: Path) -> str:
+    if place.is_dir():
+        return (
+            f'import shutil; sc.addPyFile(shutil.make_archive("/tmp/{name}", "zip",'
+            f' "{place.parent}", "{name}"))'
+        )
+    return f'sc.addPyFile("{place}")'
+
+
+# words
+
+
+def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
+    """Items with the same key together, in the order they were met."""
+    groups: dict[Any, list[Any]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.items())
+
+
+def _who(executors: Sequence[ExecutorFacts]) -> str:
+    return "executor " + _some([f"{e.executor} ({e.host})" for e in executors])
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" + {rest} others" if rest > 0 else "")
+
+
+def _minor(version: str) -> tuple[str, ...]:
+    """("3", "5") of "3.5.1-amzn-1"."""
+    return tuple(version.split(".")[:2])

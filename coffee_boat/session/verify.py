@@ -1,0 +1,201 @@
+"""Asks every executor what it runs, and says what does not fit.
+
+"It started" is not enough: an interpreter that was copied badly once loaded the node's own
+libpython. So each executor tells the real path of its interpreter, every file that is mapped into
+it, the lock it was built from, and each distribution's version.
+"""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from coffee_boat.errors import VerifyError
+from coffee_boat.model import Archive, ExecutorFacts, Finding, Lock, Report, Target
+from coffee_boat.session import Session
+from coffee_boat.session.findings import (
+    SPARKS_OWN,
+    aboard,
+    absent,
+    failed_imports,
+    spark_versions,
+    unreached,
+)
+from coffee_boat.spark import diagnosis
+from coffee_boat.worker import facts
+
+
+def verify(
+    session: Session,
+    lock: Lock | None,
+    *,
+    deadline: float = 30.0,
+    modules: Sequence[str] = (),
+    ships_python: bool = True,
+    base: Lock | None = None,
+) -> Report:
+    """Ask every live executor what it runs.
+
+    Args:
+        lock: what should be aboard; None if that is not known: then only Spark's versions and
+            missing modules are looked at.
+        deadline: seconds; executors that did not answer by then are `missed`.
+        modules: imported on each executor first, so that the libraries they load are looked at too.
+        ships_python: False where the nodes' own interpreter is meant to run.
+        base: what the session was started with, if packages were added since.
+
+    Raises:
+        VerifyError: the executors' Python cannot start, a job fails for another reason, or the
+            session was stopped.
+    """
+    started = time.monotonic()
+    versions = session.versions()
+    own = driver_only_modules()
+    try:
+        answers = session.ask(facts.collect, tuple(modules), tuple(own), deadline=deadline)
+    except VerifyError as error:
+        raise explain(error.cause) or error from error
+    executors = tuple(
+        _executor_facts(name, said)
+        for name, said in sorted(
+            answers.by_executor.items(), key=lambda item: (len(item[0]), item[0])
+        )
+    )
+    findings = (
+        *unreached(executors, answers.missed, deadline),
+        *(aboard(executors, lock, base or lock, ships_python) if lock else ()),
+        *spark_versions(executors, versions),
+        *failed_imports(executors),
+        *absent(executors, own),
+    )
+    return Report(
+        executors=executors,
+        missed=answers.missed,
+        lock=lock or Lock(Target(sys.version.split()[0])),
+        driver_spark=versions.driver,
+        jvm_spark=versions.jvm,
+        seconds=time.monotonic() - started,
+        findings=findings,
+        rounds=answers.rounds,
+    )
+
+
+def arrival(
+    session: Session, sent: Archive | None, *, deadline: float
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
+    """Wait until the live executors have a layer, or run a new base.
+
+    It was sent: what goes wrong here is told, not raised.
+
+    Args:
+        sent: None if nothing was sent.
+        deadline: seconds.
+
+    Returns:
+        Ids of the executors that were seen to have it, of those that were not seen in time, and
+        what is odd.
+    """
+    if sent is None:
+        return (), (), ()
+    try:
+        answers = session.ask(facts.boats, deadline=deadline)
+    except VerifyError as error:
+        why = explain(error.cause) or error
+        return (
+            (),
+            (),
+            (
+                Finding(
+                    "executors could not be asked whether they have the added packages",
+                    why.what,
+                    why.cause,
+                    why.cure,
+                ),
+            ),
+        )
+    having = tuple(
+        sorted(
+            name
+            for name, seen in answers.by_executor.items()
+            if (sent.name if sent.layer else sent.lock_digest) in seen
+        )
+    )
+    missed = (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
+    return having, missed, _not_seen(missed, deadline)
+
+
+def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
+    if not missed:
+        return ()
+    return (
+        Finding(
+            "not seen to have the added packages yet",
+            ", ".join(missed),
+            f"no task of ours ran there within {deadline:g} s: all slots are busy, or the executor"
+            " is still starting; it has them before its next task",
+            "captain.verify() asks again",
+            severity="note",
+        ),
+    )
+
+
+def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) -> dict[str, Path]:
+    """Top-level modules that this process imported from beside the script or notebook (or the
+    working directory) -> their file or folder.
+
+    A function that uses one is pickled with the module's name only: executors have to have it, too.
+
+    Args:
+        loaded: pairs as in sys.modules, which is the default.
+    """
+    beside = _own_folders()
+    pairs = sorted(dict(sys.modules if loaded is None else loaded).items())
+    found = {
+        name: place
+        for name, module in pairs
+        if (place := _place(name, module)) is not None and place.parent in beside
+    }
+    return {
+        name: place for name, place in found.items() if name not in {"coffee_boat", *SPARKS_OWN}
+    }
+
+
+def _own_folders() -> set[Path]:
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    folders = {Path.cwd()} | ({Path(script).resolve().parent} if script else set())
+    return folders - {Path(path).resolve() for path in sysconfig.get_paths().values()}
+
+
+def _place(name: str, module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    if "." in name or name.startswith("__") or not isinstance(file, str):
+        return None
+    path = Path(file).resolve()
+    return path.parent if path.name == "__init__.py" else path
+
+
+def _executor_facts(executor: str, said: dict[str, Any]) -> ExecutorFacts:
+    tuples = {name: tuple(said[name]) for name in ("foreign_files", "absent", "unsettled")}
+    return ExecutorFacts(
+        **{
+            **said,
+            **tuples,
+            "executor": executor,
+            "conda": {name: tuple(known) for name, known in said["conda"].items()},
+        }
+    )
+
+
+def explain(text: str) -> VerifyError | None:
+    """What Spark's text about a failed job means, as an error; None if it is not known."""
+    found = diagnosis.explain(text)
+    return (
+        None
+        if found is None
+        else VerifyError(found.what, value=found.value, cause=found.cause, cure=found.cure)
+    )

@@ -1,0 +1,239 @@
+"""What the words of a loader, of Python or of Spark mean, when something does not start: what
+happened, the usual cause, the cure.
+
+    explain(text)         of a task that failed, on an executor
+    explain_start(text)   of a SparkContext that did not come up
+
+A new one is an entry of a table here and a heading in docs/guides/troubleshooting.md, which is
+tested against this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from coffee_boat._support.redact import redact
+from coffee_boat.model import Finding
+
+
+@dataclass(frozen=True)
+class _Symptom:
+    """Named groups of the pattern may stand in the texts."""
+
+    pattern: str
+    what: str
+    cause: str
+    cure: str
+    of_the_node: bool = False
+    """What the nodes are may be the reason."""
+
+
+_UNSET = (
+    "unset PYSPARK_PYTHON and spark.pyspark.python, then captain.launch_ship() before the"
+    " SparkContext"
+)
+ON_EXECUTORS = (
+    _Symptom(
+        r"error while loading shared libraries: (?P<library>[^:\s]+): [^\n]*",
+        "the executors' Python cannot start: a shared library is missing",
+        "{library} is neither in the interpreter's archive nor on the node",
+        'ship an interpreter that carries its libraries: Captain(python="3.X") without'
+        " ship_python=False; not an archive of a plain venv",
+    ),
+    _Symptom(
+        r"version `?(?P<symbol>GLIBC_[\d.]+)'? not found[^\n]*",
+        "the node's glibc is too old for what was shipped",
+        "the interpreter or a wheel was built for {symbol}",
+        'Captain(platform="manylinux_2_17_x86_64", python="3.X"): a standalone build of Python, and'
+        " wheels for older systems",
+        of_the_node=True,
+    ),
+    _Symptom(
+        r"version `?(?P<symbol>(?:GLIBCXX|CXXABI)_[\d.]+)'? not found[^\n]*",
+        "the node's libstdc++ is too old for what was shipped",
+        "a wheel was built for {symbol}",
+        'Captain(platform="manylinux_2_17_x86_64"), or unset LD_LIBRARY_PATH on the node',
+    ),
+    _Symptom(
+        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?2\b[^\n]*',
+        "the executors' interpreter is not there",
+        "{program} does not exist on the node: the archive was not unpacked, or a setting names the"
+        " driver's interpreter (or the node has no glibc at all, as Alpine)",
+        _UNSET,
+        of_the_node=True,
+    ),
+    _Symptom(
+        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?13\b[^\n]*',
+        "the executors' interpreter may not be run",
+        "{program} lies on a disk mounted noexec, or lost its run bit when it was unpacked",
+        "let executors work on another disk: spark.local.dir, SPARK_WORKER_DIR,"
+        " yarn.nodemanager.local-dirs",
+    ),
+    _Symptom(
+        # Java hands what the kernel refuses as no program to /bin/sh (ENOEXEC, the JDK's
+        # childproc.c), which reads the ELF file as a script.
+        r"(?<![^\s:])(?P<program>[^\s:]+/bin/python[\d.]*): "
+        r"(?:(?:line )?\d+: (?:[Ss]yntax error|[^\n]*not found)|cannot execute binary file)[^\n]*",
+        "the executors' interpreter is for another architecture",
+        "{program} was made for other processors than the node has, and a shell tried to read it",
+        'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+        of_the_node=True,
+    ),
+    _Symptom(
+        r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?8\b[^\n]*',
+        "the executors' interpreter is for another architecture",
+        "{program} was made for other processors than the node has",
+        'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+        of_the_node=True,
+    ),
+    _Symptom(
+        r'Cannot run program "(?P<program>[^"]+)"[^\n]*',
+        "the executors' interpreter cannot be run",
+        "the node refuses to start {program}",
+        _UNSET,
+    ),
+    _Symptom(
+        r"(?:PYTHON_VERSION_MISMATCH|Python in worker has different version)[^\n]*",
+        "the executors run another Python minor version than the driver",
+        "a setting names the nodes' own interpreter",
+        _UNSET,
+    ),
+    _Symptom(
+        r"No module named '?(?P<module>pyspark|py4j)\b[^\n]*",
+        "the executors' Python has no {module}",
+        "an interpreter runs that is not the shipped one, or the archive was cut while it was sent",
+        _UNSET,
+    ),
+    _Symptom(
+        r"(?:No module named 'encodings'|init_fs_encoding|Could not find platform independent"
+        r" libraries)[^\n]*",
+        "the executors' Python does not find its own library",
+        "PYTHONHOME is set on the node, or the archive was cut while it was sent or unpacked",
+        "unset spark.executorEnv.PYTHONHOME, look for a full disk on the node, and start the"
+        " session again",
+    ),
+    _Symptom(
+        r"No space left on device[^\n]*",
+        "a disk is full",
+        "executors unpack the archive into their working directory",
+        "free some space there, or set spark.local.dir",
+    ),
+    _Symptom(
+        r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in"
+        r" archive|Error is not recoverable: exiting now)[^\n]*",
+        "an archive cannot be unpacked on a node",
+        "it was cut while it was sent, or the disk is full",
+        "look for a full disk on the node, then captain.launch_ship() and a new SparkContext",
+    ),
+    _Symptom(
+        r"(?:EOFException[^\n]*daemon|Bad data in pyspark\.daemon's|Python worker failed to connect"
+        r" back|Failed to connect to the? ?Python daemon)[^\n]*",
+        "the executors' Python ends while it starts",
+        "the archive was cut, the node killed it (memory), or something prints to stdout when"
+        " Python starts (sitecustomize)",
+        "look at the executors' stderr in the Spark UI; run the interpreter on that node by hand",
+        of_the_node=True,
+    ),
+    _Symptom(
+        r"Python worker exited unexpectedly[^\n]*",
+        "a Python worker crashed",
+        "it ran out of memory, or a native library broke",
+        "give it more memory (spark.executor.memoryOverhead), or see where it broke: conf"
+        ' spark.python.worker.faulthandler.enabled="true"',
+    ),
+    _Symptom(
+        r"No module named '(?P<module>[^'.]+)[^\n]*",
+        "a module is not aboard the executors",
+        "functions are pickled with the names of the modules they use; {module} has to be"
+        " there, too",
+        'a package: captain.add_pip_packages("{module}"); a file beside your notebook or script:'
+        ' sc.addPyFile("{module}.py")',
+    ),
+    _Symptom(
+        r"(?:stopped SparkContext|SparkContext was shut down|SparkContext has been shutdown)[^\n]*",
+        "the Spark session was stopped",
+        "somebody called stop(), or the cluster ended the application",
+        "start the SparkContext or SparkSession again",
+    ),
+)
+
+AT_START = (
+    _Symptom(
+        r"No space left on device[^\n]*",
+        "the driver's disk is full",
+        "Spark unpacks archives at its side too",
+        "free some space there, or set spark.local.dir",
+    ),
+    _Symptom(
+        r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in"
+        r" archive|Error is not recoverable: exiting now)[^\n]*",
+        "the archive cannot be unpacked on the driver",
+        "it was cut or changed where it lies (the store, or the stage), or the driver's disk is"
+        " full",
+        "look for a full disk at spark.local.dir (/tmp); then boat cache clear, and"
+        " captain.launch_ship() again",
+    ),
+    _Symptom(
+        r"(?:Executor|System) memory (?P<size>\d+) must be at least (?P<least>\d+)[^\n]*",
+        "Spark needs more memory than it was given",
+        "{size} bytes are below Spark's minimum of {least}",
+        'conf={"spark.executor.memory": "512m", "spark.driver.memory": "1g"}, or more',
+    ),
+    _Symptom(
+        r"(?:All masters are unresponsive|Could not connect to spark://)[^\n]*",
+        "the cluster's master cannot be reached",
+        "nobody answers there, or a Spark of another version",
+        "check host and port (the page of the master's UI begins with its spark:// URL), that it"
+        " runs, and that its Spark is of pyspark's minor version",
+    ),
+)
+
+
+OF_A_NODE = frozenset(symptom.what for symptom in ON_EXECUTORS if symptom.of_the_node)
+_TEXT, _LINE = 1 << 20, 2000
+"""Characters of a text, and of each line in it, that are looked through."""
+_NODE = re.compile(r"\((?P<node>[^\s(]+) executor (?P<executor>[\w-]+)\)")
+
+
+def explain(text: str) -> Finding | None:
+    """What Spark's text about a failed job means: the node, the loader's own words, the cause and
+    the cure; None if it is not known.
+
+    Args:
+        text: a Py4JJavaError or PythonException as text, or lines of an executor's stderr.
+    """
+    return _first(text, ON_EXECUTORS)
+
+
+def explain_start(text: str) -> Finding | None:
+    """What Spark's text about a context that did not come up means; None if it is not known."""
+    return _first(text, AT_START)
+
+
+def _shortened(text: str) -> str:
+    """A task can put anything into its exception, and each expression looks at each line anew from
+    each place that it may begin at.
+    """
+    lines = text[:_TEXT].splitlines()
+    return "\n".join(line[:_LINE] for line in lines)
+
+
+def _first(text: str, symptoms: Iterable[_Symptom]) -> Finding | None:
+    text = _shortened(text)
+    for symptom in symptoms:
+        found = re.search(symptom.pattern, text)
+        if found:
+            named = found.groupdict()
+            where = _NODE.search(text)
+            node = f" on {where['node']} (executor {where['executor']})" if where else ""
+            said = redact(found.group(0).strip())
+            return Finding(
+                symptom.what.format(**named),
+                said + node,
+                symptom.cause.format(**named),
+                symptom.cure.format(**named),
+                severity="error",
+            )
+    return None

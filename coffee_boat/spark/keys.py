@@ -1,0 +1,8 @@
+"""Settings of Spark that more than one file names."""
+
+from __future__ import annotations
+
+DRIVER_PYTHON = "spark.pyspark.driver.python"
+PYTHON = "spark.pyspark.python"
+MASTER = "spark.master"
+DEPLOY_MODE = "spark.submit.deployMode"

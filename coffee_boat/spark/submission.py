@@ -1,0 +1,108 @@
+"""ConfPatch -> a submission, and the four texts that people may have of it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from coffee_boat.model import ConfPatch, Finding, SparkFacts
+from coffee_boat.spark.defaults import properties
+from coffee_boat.spark.install import Spark
+from coffee_boat.spark.keys import DEPLOY_MODE, DRIVER_PYTHON, MASTER, PYTHON
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that one submission sets."""
+
+    spark: Spark
+    master: str
+    deploy_mode: str
+    conf: Mapping[str, str]
+    """What the environment needs, without the master, the deploy mode and the user's other
+    settings.
+    """
+    user_conf: Mapping[str, str] = field(repr=False)
+    """The user's own settings, complete."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def complete(self) -> dict[str, str]:
+        """Every setting of the submission."""
+        return {**self.user_conf, **self.conf, MASTER: self.master, DEPLOY_MODE: self.deploy_mode}
+
+
+def order(spark: Spark, facts: SparkFacts, patch: ConfPatch) -> Order:
+    """All that must be set for a patch."""
+    conf = {
+        **patch.conf,
+        PYTHON: patch.python,
+        **{f"spark.executorEnv.{name}": value for name, value in patch.environment.items()},
+    }
+    if facts.deploy_mode == "client":
+        # spark-submit runs the script itself with the executors' interpreter unless the driver's is
+        # named (org.apache.spark.deploy.PythonRunner).
+        conf[DRIVER_PYTHON] = facts.conf.get(DRIVER_PYTHON) or facts.python
+    theirs = {
+        key: value
+        for key, value in facts.conf.items()
+        if key != DRIVER_PYTHON or facts.deploy_mode == "client"
+    }
+    return Order(
+        spark=spark,
+        master=facts.master,
+        deploy_mode=facts.deploy_mode,
+        conf=conf,
+        user_conf=theirs,
+        findings=patch.findings,
+    )
+
+
+# an Order as text
+
+
+def as_arguments(order: Order) -> str:
+    """Arguments of spark-submit, quoted for a shell, on one line."""
+    return shlex.join(
+        [
+            "--master",
+            order.master,
+            "--deploy-mode",
+            order.deploy_mode,
+            *(
+                word
+                for key, value in sorted(order.conf.items())
+                for word in ("--conf", f"{key}={value}")
+            ),
+        ]
+    )
+
+
+def as_properties(order: Order) -> str:
+    """A file for spark-submit --properties-file, or lines for spark-defaults.conf."""
+    return properties({**order.conf, MASTER: order.master, DEPLOY_MODE: order.deploy_mode})
+
+
+def as_json(order: Order) -> str:
+    """An object with `master`, `deployMode` and `conf`; Livy and Airflow take `conf` as it is."""
+    return (
+        json.dumps(
+            {
+                "master": order.master,
+                "deployMode": order.deploy_mode,
+                "conf": dict(sorted(order.conf.items())),
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def as_yaml(order: Order) -> str:
+    """The part of a SparkApplication (sparkoperator.k8s.io/v1beta2) that says it."""
+    lines = [
+        f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(order.conf.items())
+    ]  # a JSON string is a YAML string
+    return "\n".join(["spec:", f"  mode: {order.deploy_mode}", "  sparkConf:", *lines]) + "\n"

@@ -1,0 +1,307 @@
+"""What is pinned -> what is sent: a base for a launch, a layer for an addition."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coffee_boat._support.progress import Say
+from coffee_boat.archive import areas, destination, unpack
+from coffee_boat.archive import chunks as packing
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.conda import chunks as conda_chunks
+from coffee_boat.conda import install, request
+from coffee_boat.errors import BuildError
+from coffee_boat.interpreter import compiled, copy, pyspark, target, worker_files
+from coffee_boat.model import Archive, Chunk, Finding, Lock, Manifest, Pin, Target
+from coffee_boat.pip import chunks as pip_chunks
+from coffee_boat.pip import metadata
+from coffee_boat.workflow import machines
+from coffee_boat.workflow.fetch import Fetching
+from coffee_boat.workflow.prefetch import Ahead
+
+_BASE = "the base"
+"""What the chunks that every base has are called among those made ahead; the others are called as
+their wheels are.
+"""
+
+
+class Building(Fetching):
+    """What is pinned -> what is sent."""
+
+    @contextmanager
+    def ahead(self, manifest: Manifest, lock: Lock | None) -> Iterator[Ahead]:
+        """Chunks that are made in threads before they are needed: from now on those that no
+        resolution decides, the interpreter and pyspark.
+
+        Args:
+            lock: if it is known already.
+        """
+        with Ahead() as ahead:
+            if not manifest.conda and not (lock is not None and lock.conda):
+                nodes = Lock(self.target)
+                ahead.begin(_BASE, lambda: self._base_chunks(nodes, manifest, lambda _: None))
+            yield ahead
+
+    def base(
+        self,
+        lock: Lock,
+        manifest: Manifest,
+        say: Say,
+        ahead: Ahead,
+        *,
+        to: destination.Destination | None = None,
+    ) -> tuple[Lock, Archive]:
+        """The archive of everything, the interpreter inside; and the lock with what only the wheels
+        could tell.
+
+        Args:
+            ahead: chunks that are under way.
+            to: where it is written instead of the store.
+
+        Raises:
+            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the
+                target has; or `to` cannot be written.
+        """
+        self.refuse_mixed(lock)
+        ahead.refuse_failed(_BASE)
+        fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
+        with self.watch.part("build"):
+            say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
+            lock = metadata.with_versions(lock, fetched)
+            ahead.settle({_BASE, *(wheel.name for wheel in fetched.values())})
+            own = ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say))
+            guests = self._wheel_chunks(fetched, lock)
+            areas.refuse_overlaps(own, guests, lock.target, self._store)
+            parts = (*own, *guests)
+            lock = conda_chunks.with_provided(
+                self._with_edges(lock, fetched, manifest), self._store
+            )
+            return lock, self._assemble(
+                parts, lock, manifest, has_python=self._settings.ship_python, to=to
+            )
+
+    def addition(
+        self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say
+    ) -> tuple[Lock, Archive | None]:
+        """The archive of what is not aboard yet, None if nothing is missing; and the lock with what
+        only the wheels could tell.
+
+        A layer, unless conda packages are among it that have more than modules: they belong into
+        the interpreter's own folder, so the archive is a new base then, with all that is aboard.
+
+        Raises:
+            BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the
+                target has.
+        """
+        new = aboard.lacks(lock)
+        if not new.pins and not new.conda:
+            return lock, None
+        machines.refuse_pins(lock)
+        with self.watch.part("build"):
+            packed = self._layered(lock, new, manifest, say)
+        if packed is None:
+            with Ahead() as ahead:
+                return self.base(lock, manifest, say, ahead)
+        with Ahead() as ahead:
+            fetched = self._fetch(new.pins, lock, manifest, say, ahead)
+            with self.watch.part("build"):
+                lock = metadata.with_versions(lock, fetched)
+                ahead.settle({wheel.name for wheel in fetched.values()})
+                parts = (
+                    *packed,
+                    *self._wheel_chunks(
+                        fetched, replace(lock, pins=_of(lock, fetched), conda=new.conda)
+                    ),
+                )
+                lock = conda_chunks.with_provided(
+                    self._with_edges(lock, fetched, manifest), self._store
+                )
+                missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
+                return lock, replace(
+                    self._assemble(parts, missing, manifest, has_python=False), layer=True
+                )
+
+    def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
+        """The chunks of new conda packages, None if one of them cannot be in a layer."""
+        if not all(pin.noarch_python for pin in new.conda):
+            return None
+        names = [pin.name for pin in new.conda]
+        packed = (
+            conda_chunks.conda_chunks(
+                lock, self._store, source=self._conda_source(manifest), say=say, only=names
+            )
+            if names
+            else []
+        )
+        return (
+            packed
+            if all(conda_chunks.fits_a_layer(chunk, lock.target, self._store) for chunk in packed)
+            else None
+        )
+
+    def chunks(self, some: Lock, lock: Lock, manifest: Manifest, say: Say) -> tuple[Chunk, ...]:
+        """What some pins of a lock become.
+
+        Raises:
+            BuildError: one of them cannot be fetched or made.
+        """
+        fetched = self._fetch(some.pins, lock, manifest, say)
+        names = [pin.name for pin in some.conda]
+        packed = (
+            conda_chunks.conda_chunks(
+                lock, self._store, source=self._conda_source(manifest), say=say, only=names
+            )
+            if names
+            else []
+        )
+        return (
+            *packed,
+            *pip_chunks.wheel_chunks(fetched, replace(lock, pins=some.pins), self._store),
+        )
+
+    def not_aboard(self, modules: Iterable[str], archive: Archive) -> Iterator[Finding]:
+        """Modules that neither the archive nor Python itself has."""
+        have = unpack.modules(archive, self._store) | sys.stdlib_module_names
+        for module in modules:
+            if module.partition(".")[0] not in have:
+                package = module.partition(".")[0]
+                yield Finding(
+                    "a module to preload is not aboard",
+                    module,
+                    "no distribution in the lock has it",
+                    f'captain.add_pip_packages("{package}"), or leave it out of preload',
+                )
+
+    def trees(self, chunks: Iterable[Chunk], some: Lock) -> dict[str, Path]:
+        """The site-packages of those pins whose chunks these are, unpacked in the store: normalized
+        name of a distribution -> folder.
+        """
+        packed = {chunk.label: chunk for chunk in chunks}
+        wanted = {pin.name: f"{pin.name} {pin.version}" for pin in some.pins}
+        wanted |= {
+            said.partition("==")[0]: conda_chunks.label(pin)
+            for pin in some.conda
+            for said in pin.provides
+        }
+        return {
+            name: unpack.unpack_chunk(packed[label], self._store) / some.target.site_packages
+            for name, label in wanted.items()
+            if label in packed
+        }
+
+    def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
+        extras = {r.name: r.extras for r in manifest.requirements if r.extras}
+        return metadata.with_edges(
+            lock, fetched, target.environment(lock.target), extras, store=self._store
+        )
+
+    def _assemble(
+        self,
+        parts: Iterable[Chunk],
+        lock: Lock,
+        manifest: Manifest,
+        *,
+        has_python: bool,
+        to: destination.Destination | None = None,
+    ) -> Archive:
+        chunks = tuple(parts)
+        _refuse_newer_glibc(chunks, lock.target)
+        machines.refuse_foreign(chunks, lock.target)
+        archive = assemble(
+            chunks,
+            target=lock.target,
+            lock=lock,
+            has_python=has_python,
+            inputs=_inputs(manifest),
+            store=self._store,
+            to=to,
+        )
+        return replace(
+            archive, findings=(*archive.findings, *packing.findings(archive.chunks, self._store))
+        )
+
+    def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
+        """The interpreter, conda's own where there is any conda package; our part of it;
+        pyspark.
+        """
+        ours = [
+            worker_files.chunk(lock.target, self._store),
+            pyspark.chunk(lock.target, self._store, python=self._python_for(lock)),
+        ]
+        if lock.conda:
+            return [*self._conda_chunks(lock, manifest, say), *ours]
+        return (
+            [copy.chunk(self.interpreter, self._store), *ours]
+            if self._settings.ship_python
+            else ours
+        )
+
+    def _conda_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
+        packed = conda_chunks.conda_chunks(
+            lock, self._store, source=self._conda_source(manifest), say=say
+        )
+        conda_chunks.refuse_both(lock, packed, self._store)
+        python = self._python_for(lock)
+        if self._settings.bytecode == "all":
+            return [
+                *packed,
+                *(compiled.chunk(chunk, self._store, python=python) for chunk in packed),
+            ]
+        own = packed[[pin.name for pin in conda_chunks.in_order(lock.conda)].index("python")]
+        return [
+            *packed,
+            compiled.library_chunk(own, self._store, python=python, minor=lock.target.minor),
+        ]
+
+    def _conda_source(self, manifest: Manifest) -> install.Source:
+        """Where conda packages are fetched, with the credentials of the channels that were
+        named.
+        """
+        return install.Source(self.condarc, request.channels_of(manifest, self.condarc))
+
+    def _wheel_chunks(self, fetched: Mapping[str, Path], lock: Lock) -> list[Chunk]:
+        packed = pip_chunks.wheel_chunks(fetched, lock, self._store)
+        if self._settings.bytecode == "all":
+            packed += [
+                compiled.chunk(chunk, self._store, python=self._python_for(lock))
+                for chunk in packed
+            ]
+        return packed
+
+
+def _of(lock: Lock, names: Collection[str]) -> tuple[Pin, ...]:
+    return tuple(pin for pin in lock.pins if pin.name in names)
+
+
+def _inputs(manifest: Manifest) -> dict[str, Any]:
+    """What boat.json says it was made from: names and versions as asked for, no paths, so that two
+    homes give the same bytes.
+    """
+    return {
+        "requirements": sorted({f"{r.name}{r.specifier}" for r in manifest.requirements if r.name})
+    }
+
+
+def _refuse_newer_glibc(chunks: Iterable[Chunk], nodes: Target) -> None:
+    highest = max(chunks, key=lambda chunk: chunk.floor, default=None)
+    if highest is None or highest.floor <= nodes.glibc:
+        return
+    dotted: Callable[[tuple[int, int]], str] = lambda version: ".".join(map(str, version))  # noqa: E731
+    raise BuildError(
+        "the environment needs a newer glibc than the platform has",
+        value=(
+            f"{highest.label} needs {dotted(highest.floor)}, {nodes.platform} has"
+            f" {dotted(nodes.glibc)}"
+        ),
+        cause="what was built on this machine needs this machine's glibc",
+        cure=(
+            f'for the interpreter: python="{nodes.minor}", which takes a standalone build that uv'
+            " fetches, or ship_python=False where the nodes have their own; for a package: a wheel"
+            " built for that platform"
+        ),
+    )

@@ -1,0 +1,39 @@
+"""What may change in a running session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from coffee_boat.model import Pin, Requirement
+
+
+def is_source(pin: Pin) -> bool:
+    """True for a folder, an archive, a branch or a wheel that was named by its place: an index does
+    not have it.
+    """
+    return pin.direct or pin.kind != "wheel"
+
+
+def source_of(pin: Pin) -> tuple[str, str]:
+    """What tells one source of a pin from another."""
+    return pin.kind, pin.sha256 or f"{pin.url}@{pin.commit}"
+
+
+def is_of(pin: Pin, wanted: Requirement) -> bool:
+    """True if the pin was chosen for a requirement; one without a name is known by its place."""
+    if wanted.name:
+        return wanted.name == pin.name
+    place = wanted.url or (
+        Path(wanted.text).as_uri() if Path(wanted.text).is_absolute() else wanted.text
+    )
+    return bool(pin.url) and place.rstrip("/") == pin.url.rstrip("/")
+
+
+def kept_as_is(pin: Pin) -> Requirement:
+    """A requirement that keeps a pin as it is."""
+    return Requirement(
+        text=f"{pin.name}=={pin.version}",
+        name=pin.name,
+        specifier=f"=={pin.version}",
+        origin="aboard the running session",
+    )

@@ -1,0 +1,96 @@
+"""One archive, one machine: what is refused where an interpreter or a package is for another one
+than the executors are. Pure: before anything is fetched by what was asked for, and at the end by
+what each chunk's ELF files say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
+
+from coffee_boat.archive import elf
+from coffee_boat.errors import BuildError
+from coffee_boat.model import Chunk, Lock, Target
+from coffee_boat.pip.tags import machines_of
+
+_WHAT = "the archive would mix two machines"
+_BITS = {"x86_64": "64", "i686": "32"}
+"""What conda calls a machine in its platforms' names, where that is not platform.machine()."""
+_SHOWN = 3
+
+
+def refuse_mixed(
+    nodes: str, shipped: str, *, platform: str | None = None, python: str | None = None
+) -> None:
+    """Refuse an interpreter for another machine than the executors are.
+
+    Args:
+        nodes: what the executors are, as platform.machine() says it; empty if nobody said so.
+        shipped: the same of the interpreter.
+        platform, python: as they were asked for, for the message.
+
+    Raises:
+        BuildError: they differ.
+    """
+    if not nodes or elf.runs_on(shipped, nodes):
+        return
+    named = f"platform={platform!r}" if platform else f"executors are {nodes}"
+    asked = f"python={python!r}" if python else "the driver's own Python"
+    raise BuildError(
+        _WHAT,
+        value=f"{named}, and an interpreter for {shipped} ({asked})",
+        cause="the interpreter that is shipped runs on this machine: it is copied from here, or is"
+        " a build that uv fetches for it",
+        cure="take conda's python, which is solved for that platform:"
+        f' captain.add_conda_packages("python")'
+        f"; or the nodes' own: ship_python=False; or build on a machine that is {nodes}; or, if the"
+        f" nodes are {shipped}, name such a platform or none",
+    )
+
+
+def refuse_pins(lock: Lock) -> None:
+    """Refuse packages that say, by their names, that they are for another machine.
+
+    Raises:
+        BuildError: one does.
+    """
+    nodes = lock.target.architecture
+    wheels = (
+        (pin.filename or unquote(urlsplit(pin.url).path).rpartition("/")[2])
+        for pin in lock.pins
+        if pin.kind == "wheel"
+    )
+    wrong = [
+        name
+        for name in wheels
+        if (named := machines_of(name)) and not any(elf.runs_on(one, nodes) for one in named)
+    ]
+    own = ("noarch", f"linux-{_BITS.get(nodes, nodes)}")
+    wrong += [f"{pin.subdir}/{pin.filename}" for pin in lock.conda if pin.subdir not in own]
+    if wrong:
+        others = f" + {len(wrong) - _SHOWN} others" if len(wrong) > _SHOWN else ""
+        raise BuildError(
+            _WHAT,
+            value=", ".join(wrong[:_SHOWN]) + others,
+            cause=f"executors are {lock.target.platform}",
+            cure="lock again for this platform, name what is built for it, or say what the nodes"
+            " are: platform=",
+        )
+
+
+def refuse_foreign(chunks: Iterable[Chunk], nodes: Target) -> None:
+    """Refuse chunks with ELF files for another machine: the last door, whatever was asked for.
+
+    Raises:
+        BuildError: there is one.
+    """
+    for chunk in chunks:
+        for machine, name in chunk.machines:
+            if not elf.runs_on(machine, nodes.architecture):
+                raise BuildError(
+                    _WHAT,
+                    value=f"{chunk.label}: {name} is for {machine}",
+                    cause=f"executors are {nodes.platform}",
+                    cure="name an interpreter and packages for that machine, or say what the nodes"
+                    " are: platform=",
+                )

@@ -1,0 +1,16 @@
+"""Manifest -> Lock -> Archive: calls the stages in order, for a base that is launched and for a
+layer that is added.
+
+Both are one idea: what is wanted, less what is aboard. At launch nothing is aboard, so the archive
+is the base, with the interpreter inside; in a session it is a layer of the missing distributions.
+"""
+
+from __future__ import annotations
+
+from coffee_boat.workflow.build import Building
+from coffee_boat.workflow.estimate import Estimates
+from coffee_boat.workflow.resolve import Resolving
+
+
+class Pipeline(Resolving, Building, Estimates):
+    """The stages from a manifest to an archive, with the settings and the store they share."""

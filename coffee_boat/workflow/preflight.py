@@ -1,0 +1,249 @@
+"""What is known of a cluster before an environment goes there, and what is told of a session after:
+calls probe, fit and watch in order.
+
+    SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a LaunchError
+                                                                  before anything is resolved or
+                                                                  sent
+    SparkContext --watch-->                                       Findings from its start to its
+                                                                  end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from coffee_boat._support.redact import redact
+from coffee_boat._support.store import Store
+from coffee_boat.clusters import compatibility, probe, waiting
+from coffee_boat.errors import BoatError, LaunchError
+from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
+from coffee_boat.session import nodes
+from coffee_boat.session.watch import Watch
+from coffee_boat.spark import diagnosis
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+_PATIENCE, _SHORT = 10.0, 3.0
+"""Seconds for the nodes to say what they are, once an interpreter did not start there; and before
+one is sent to a session that runs.
+"""
+
+
+class Preflight:
+    """Of one captain."""
+
+    def __init__(
+        self,
+        store: Store,
+        tell: Callable[[Iterable[Finding]], None] = lambda _: None,
+        *,
+        refuses: bool = True,
+    ) -> None:
+        """
+        Args:
+            tell: shows findings of a session that runs, each once; what is found before is
+                returned.
+            refuses: False makes a warning of what would be refused: the user knows better, as of
+                nodes that come when they are needed.
+        """
+        self._refuses = refuses
+        self._store = store
+        self._tell = tell
+        self._watch: Watch | None = None
+        self._asked: set[str] = set()
+        """Applications whose nodes said what they are."""
+
+    # before
+
+    def ask(
+        self,
+        facts: SparkFacts,
+        target: Callable[[], Target | None],
+        *,
+        ships_python: bool = True,
+        driver_starts: bool = False,
+    ) -> ClusterFacts:
+        """What the cluster says of itself, its findings among it; what cannot work there is
+        refused.
+
+        Args:
+            target: what the environment is to be made for; asked after the cluster, as it may take
+                a download to know. None if nobody knows.
+            driver_starts: the driver's JVM is still to be started, with this memory.
+
+        Raises:
+            LaunchError: the settings or the cluster cannot serve it.
+        """
+        odd: list[Finding] = []
+        cluster = ClusterFacts(facts.master)
+        with self._refusing(odd):
+            compatibility.settings(facts, driver_starts=driver_starts)
+        with self._refusing(odd):
+            cluster = probe(facts)
+        made_for = target() if any(node.architecture for node in cluster.nodes) else None
+        with self._refusing(odd):
+            odd += (
+                ()
+                if made_for is None
+                else compatibility.platform(made_for, cluster, ships_python=ships_python)
+            )
+        return replace(cluster, findings=(*cluster.findings, *odd))
+
+    def hold(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:
+        """What the archive needs and nodes do not have: as they say now, or if they say nothing, as
+        they said the last time.
+
+        Raises:
+            LaunchError: it can start on none of them.
+        """
+        findings = self._held(archive, cluster)
+        if any(node.glibc is not None for node in cluster.nodes):
+            return findings
+        return (
+            *findings,
+            *compatibility.archive(
+                archive,
+                replace(cluster, nodes=nodes.recall(self._store, cluster.master)),
+                remembered=True,
+            ),
+        )
+
+    def _held(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:
+        odd: list[Finding] = []
+        with self._refusing(odd):
+            odd += compatibility.archive(archive, cluster)
+        return tuple(odd)
+
+    @contextmanager
+    def _refusing(self, odd: list[Finding]) -> Iterator[None]:
+        """What the block refuses is refused, or where nothing is to be, a warning among what is
+        odd.
+        """
+        try:
+            yield
+        except LaunchError as refusal:
+            if self._refuses:
+                raise
+            odd.append(as_finding(refusal, severity="warning"))
+
+    def known(self, cluster: ClusterFacts) -> ClusterFacts:
+        """With what its nodes said of themselves the last time."""
+        before = {node.host: node for node in nodes.recall(self._store, cluster.master)}
+        now = {node.host: node for node in cluster.nodes}
+        return replace(
+            cluster,
+            nodes=tuple(
+                _filled(now.get(host), before.get(host)) for host in sorted({*now, *before})
+            ),
+        )
+
+    # a session that runs
+
+    def ask_nodes(
+        self, context: SparkContext, archive: Archive | None, *, deadline: float = _SHORT
+    ) -> tuple[Finding, ...]:
+        """Ask the nodes of a running session, without Python, and hold the archive against what
+        they say.
+
+        Raises:
+            LaunchError: it can start on none of them.
+        """
+        found = nodes.ask(context, deadline=deadline)
+        nodes.remember(self._store, context.master, found)
+        return (
+            ()
+            if archive is None
+            else self._held(archive, ClusterFacts(context.master, nodes=found))
+        )
+
+    def look_into(
+        self, finding: Finding | BoatError, context: SparkContext, archive: Archive | None
+    ) -> None:
+        """Where what the nodes are may be the reason, ask them once, and tell what does not fit."""
+        if finding.what in diagnosis.OF_A_NODE and context.applicationId not in self._asked:
+            self._asked.add(context.applicationId)
+            try:
+                self._tell(self.ask_nodes(context, archive, deadline=_PATIENCE))
+            except LaunchError as misfit:
+                self._tell([as_finding(misfit)])
+
+    def remember(self, master: str, report: Report) -> None:
+        """What executors said of their nodes, for the next launch."""
+        nodes.remember(
+            self._store,
+            master,
+            [NodeFacts(e.host, e.architecture, _version(e.glibc)) for e in report.executors],
+        )
+
+    def begin_watch(self, facts: SparkFacts, archive: Archive | None) -> None:
+        """From before the context comes up: it may be the cluster that makes it wait."""
+        self.end_watch()
+
+        def tell(finding: Finding, context: SparkContext | None) -> None:
+            self._tell([finding])
+            if context is not None:
+                self.look_into(finding, context, archive)
+
+        def why(application: str | None) -> tuple[Finding, ...]:
+            try:
+                return waiting(facts, application)
+            except BoatError as error:
+                return (as_finding(error),)
+
+        self._watch = Watch(waiting=why, explain=diagnosis.explain, tell=tell)
+
+    def follow(self, context: SparkContext) -> None:
+        """The context is up."""
+        if self._watch is not None:
+            self._watch.follow(context)
+
+    def failed(self, error: BaseException) -> BoatError | None:
+        """The context did not come up: what its text means, None if it is not known, or is ours
+        already. Another one may be up, and is watched on.
+        """
+        if self._watch is not None and not self._watch.follows:
+            self.end_watch()
+        found = (
+            None if isinstance(error, BoatError) else diagnosis.explain_start(redact(str(error)))
+        )
+        return (
+            None
+            if found is None
+            else LaunchError(found.what, value=found.value, cause=found.cause, cure=found.cure)
+        )
+
+    def stopping(self) -> None:
+        """A context is about to stop: look once more."""
+        if self._watch is not None:
+            self._watch.leave()
+
+    def end_watch(self) -> None:
+        """Look no more."""
+        if self._watch is not None:
+            self._watch.end()
+            self._watch = None
+
+
+def as_finding(error: BoatError, *, severity: Literal["warning", "error"] = "error") -> Finding:
+    """The same, for where nothing is refused."""
+    return Finding(error.what, error.value, error.cause, error.cure, severity=severity)
+
+
+def _filled(now: NodeFacts | None, before: NodeFacts | None) -> NodeFacts:
+    if now is None or before is None:
+        return now or before or NodeFacts("")
+    return NodeFacts(now.host, now.architecture or before.architecture, now.glibc or before.glibc)
+
+
+def _version(text: str) -> tuple[int, int] | None:
+    """(2, 36) of "2.36"."""
+    parts = text.split(".")
+    return (
+        (int(parts[0]), int(parts[1]))
+        if len(parts) >= 2 and parts[0].isdigit() and parts[1].isdigit()
+        else None
+    )
