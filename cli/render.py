@@ -67,7 +67,7 @@ def show(value: Any, *, as_json: bool = False) -> None:
 
 
 def to_json(value: Any) -> str:
-    """JSON of one of the values of model.py, or of plain data. URLs lose their credentials."""
+    """JSON of one of the values of model, or of plain data. URLs lose their credentials."""
     return json.dumps(_plain(value), indent=2, ensure_ascii=False)
 
 

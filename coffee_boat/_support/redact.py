@@ -39,7 +39,7 @@ def redact(text: str) -> str:
 
     All parameters lose their values: a name does not tell what is a secret (`sig`,
     `X-Amz-Signature`). Of fragments what pip does not know loses its value. Addresses that were
-    mistyped, and values that are called secret: _secrets.py.
+    mistyped, and values that are called secret: secrets.py.
     """
     bare = _CREDENTIALS.sub(r"\g<scheme>***@", secrets.without_logins(text))
     bare = _ADDRESS.sub(lambda found: _TOKEN.sub("***", found[0], count=1), bare)

@@ -14,11 +14,11 @@ Strongest first:
     6. defaults
 
 A key is taken whole from the strongest place that says it. What decides what is run, trusted or
-fetched from is taken only from files that nobody but the user and root may write (_trust.py).
-Relative paths in a file are relative to that file. Where uv's own configuration names indexes
-(UV_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX, UV_EXTRA_INDEX_URL, uv.toml, [tool.uv]), what pip's says
-about indexes is left aside and `Indexes.index_url` stays None: uv then applies its own. The same
-for UV_FIND_LINKS and pip's find-links.
+fetched from is taken only from files that nobody but the user and root may write
+(_support/trust.py). Relative paths in a file are relative to that file. Where uv's own
+configuration names indexes (UV_INDEX_URL, UV_DEFAULT_INDEX, UV_INDEX, UV_EXTRA_INDEX_URL, uv.toml,
+[tool.uv]), what pip's says about indexes is left aside and `Indexes.index_url` stays None: uv then
+applies its own. The same for UV_FIND_LINKS and pip's find-links.
 
     __init__.py    the values and the door      keys.py      which keys there are
     sources.py     the places above, in order   values.py    what their values may be
