@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lanes import require_java
+
 DRIVERS = Path(__file__).with_name("drivers")
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:-UsePerfData"
 """Options of a JVM that lives for seconds: a start counts more than the speed of a long run."""
@@ -96,6 +98,8 @@ class SparkPython:
             env: further variables.
             timeout: seconds; then it and all that it started is killed, and the test fails.
         """
+        if way != "python":
+            require_java()
         python = python or Path(sys.executable)
         argv = [str(DRIVERS / script), *map(str, arguments)]
         typed = _SHELL.format(argv=argv, script=argv[0]) if way == "pyspark" else None

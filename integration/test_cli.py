@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lanes import require_java
 
 from integration.conftest import Lane
 from integration.running import plain_environment
@@ -136,6 +137,8 @@ def test_launch_serves_foreign_nodes(boat: Boat, wanted: list[str], standalone: 
 def test_conf_is_all_that_a_plain_spark_submit_needs(
     boat: Boat, run: Boat, wanted: list[str], tmp_path: Path
 ) -> None:
+    require_java()
+
     def told(form: str) -> str:
         wishes = (*wanted, "--pip", "boat-test-package", "--master", SMALL)
         done = boat("conf", *wishes, "--format", form)

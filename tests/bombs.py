@@ -17,6 +17,7 @@ import sys
 import tarfile
 import textwrap
 import threading
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -46,6 +47,20 @@ def within(code: str, *, megabytes: int = 700, seconds: float = 60) -> str:
         cwd=Path(__file__).parent,
     )
     return done.stdout + done.stderr[-2000:]
+
+
+SECONDS = 20.0
+"""Processor time: none of these takes a second on a machine that does nothing else, and each took
+minutes, hours or for ever.
+"""
+
+
+@contextmanager
+def soon() -> Iterator[None]:
+    """Fails what takes longer."""
+    start = time.process_time()
+    yield
+    assert time.process_time() - start < SECONDS
 
 
 # zip

@@ -40,6 +40,12 @@ def require_git() -> None:
         cannot_run("needs git: apt-get install git")
 
 
+def require_java() -> None:
+    """End the test where Spark's own commands find no Java; coffee_boat brings one for itself."""
+    if not os.environ.get("JAVA_HOME") and shutil.which("java") is None:
+        cannot_run("needs a Java for spark-submit: apt-get install openjdk-17-jre-headless")
+
+
 def tell_at_the_end(config: pytest.Config) -> None:
     """Have a run end with what it did not run, and what that needs."""
     if not config.pluginmanager.has_plugin("lanes that did not run"):

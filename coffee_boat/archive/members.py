@@ -47,7 +47,7 @@ def issues(archive: zipfile.ZipFile, packed: int) -> Iterator[tuple[str, str]]:
     """
     members = archive.infolist()
     if len(members) > _MOST:
-        yield f"{len(members):,} members", f"at most {_MOST:,} are taken of one wheel"
+        yield f"{len(members):,} members", f"at most {_MOST:,} are taken of one zip"
         return
     for info in members:
         if info.flag_bits & _ENCRYPTED:
@@ -58,7 +58,7 @@ def issues(archive: zipfile.ZipFile, packed: int) -> Iterator[tuple[str, str]]:
     total, most = sum(info.file_size for info in members), limits.unpacked(packed)
     if total > most:
         reason = (
-            f"a wheel of {packed:,} bytes may hold {human_bytes(most)} here"
+            f"a zip of {packed:,} bytes may hold {human_bytes(most)} here"
             f" ({human_bytes(limits.UNPACKED_FREE)}, or {limits.UNPACKED} times its size)"
         )
         yield f"{human_bytes(total)} in all", reason

@@ -10,7 +10,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,24 +21,16 @@ from coffee_boat._support.files import local_path
 from coffee_boat._support.run import Ran, run
 from coffee_boat._support.store import Store
 from coffee_boat._support.urls import git_environment
+from coffee_boat.archive import unpacking
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes, Pin, Target, grammar
 from coffee_boat.pip import builds, uv_options
 from coffee_boat.pip.download import Downloads
-from coffee_boat.pip.source_trees import (
-    check,
-    copied,
-    failed,
-    folder_inside,
-    named_as,
-    refuse_foreign,
-    unpacked,
-)
+from coffee_boat.pip.source_trees import copied, failed, folder_inside, named_as, refuse_foreign
 
 _LAYOUT = 1
 """Of how wheels are built: another number builds all again."""
 _TIMEOUT = 7200.0
-
 _EPOCH = "315532800"
 """1980-01-01, the first moment that a zip file can hold."""
 
@@ -92,12 +85,13 @@ class Builder:
         if pin.kind == "directory":
             return folder_inside(pin, copied(pin, folder))
         archive = self._archive(pin, folder / Path(pin.filename or "source.tar.gz").name)
-        check(pin, archive)
-        return (
-            folder_inside(pin, unpacked(pin, archive, folder / "unpacked"))
-            if pin.subdirectory
-            else archive
-        )
+        with _told_of(pin):
+            unpacking.check(archive)
+        if not pin.subdirectory:
+            return archive
+        with _told_of(pin):
+            unpacked = unpacking.unpack(archive, folder / "unpacked")
+        return folder_inside(pin, unpacked)
 
     def _archive(self, pin: Pin, path: Path) -> Path:
         if not pin.url.startswith("file:"):
@@ -242,3 +236,12 @@ def offline(pins: list[Pin]) -> BuildError:
 
 def _key(pin: Pin, target: Target) -> list[object]:
     return [_LAYOUT, pin.identity, pin.subdirectory, target.minor, target.architecture]
+
+
+@contextmanager
+def _told_of(pin: Pin) -> Iterator[None]:
+    """An archive that cannot be unpacked, as a failure of its pin."""
+    try:
+        yield
+    except unpacking.UNREADABLE as error:
+        raise failed(pin, f"the archive cannot be unpacked: {error}") from error
