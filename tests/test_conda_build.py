@@ -484,6 +484,24 @@ def test_what_a_package_says_of_its_files_is_looked_at_before_anything_is_linked
     assert not list((store.root / "tmp").glob("*"))
 
 
+def test_a_package_that_is_called_as_one_that_was_looked_at_is_looked_at_itself(
+    store: Store, tmp_path: Path
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    up = f"../../../../{victim.path.relative_to(tmp_path)}"
+    said = {"_path": up, "prefix_placeholder": "/usr", "file_mode": "text", "sha256": None}
+    good, bad = (
+        fill(tmp_path / name, Package("same", "1.0", noarch="generic", files={"share/x": file}))
+        for name, file in (("good", File(b"1")), ("bad", File(b"1", said=said)))
+    )
+    lock = lock_of([good], "same")
+    chunks_of(lock, store)
+    assert chunks.have(lock.conda[0], store)
+    assert not chunks.have(lock_of([bad], "same").conda[0], store)
+    assert "leaves the prefix" in refused(bad, store, "same").cause
+    assert victim.untouched
+
+
 def test_scripts_and_links_that_lead_out_are_refused_before_anything_is_linked(
     small_channel: Callable[..., str], store: Store, tmp_path: Path
 ) -> None:

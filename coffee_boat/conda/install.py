@@ -138,9 +138,8 @@ def _checked(
     fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
-        there = unpacked(pin, store)
-        if pin.sha256 and (there / "info/index.json").is_file():
-            return pin, checks.of_folder(there)
+        if pin.sha256 and has_unpacked(pin, store):
+            return pin, checks.of_folder(unpacked(pin, store))
         local = local_path_or_none(pin.url)
         if local is not None:
             found = await checks.of_archive(local) if local.is_file() else None
@@ -229,8 +228,25 @@ def _sizes(pins: Sequence[CondaPin]) -> list[int]:
 
 
 def unpacked(pin: CondaPin, store: Store) -> Path:
-    """Where rattler keeps a package unpacked."""
+    """Where rattler keeps a package unpacked; or another one of its name, version and build."""
     return conda_client.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}"
+
+
+def has_unpacked(pin: CondaPin, store: Store) -> bool:
+    """True if it is this very package that rattler keeps unpacked: two channels may have one of the
+    same name, version and build, and rattler then fetches the other one in its place.
+
+    Rattler writes which one it is into a file beside the folder: a number of 8 bytes, then the
+    sha256. In any other form it is nobody's, and is fetched and looked at.
+    """
+    folder = unpacked(pin, store)
+    if not (folder / "info/index.json").is_file():
+        return False
+    try:
+        said = folder.with_name(f"{folder.name}.lock").read_bytes()
+    except OSError:
+        return False
+    return not pin.sha256 or said[8:].hex() == pin.sha256
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:

@@ -22,7 +22,13 @@ from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_bytes
 from coffee_boat.conda import checks
 from coffee_boat.conda import client as conda_client
-from coffee_boat.conda.install import Source, check_local, install_into, refuse_to_fetch, unpacked
+from coffee_boat.conda.install import (
+    Source,
+    check_local,
+    has_unpacked,
+    install_into,
+    refuse_to_fetch,
+)
 from coffee_boat.errors import BuildError
 from coffee_boat.model import CondaPin
 
@@ -57,11 +63,8 @@ class Installed:
 
 
 def have(pin: CondaPin, store: Store) -> bool:
-    """True if nothing has to be fetched for a pin: it lies unpacked in the store.
-
-    (Rattler still looks whether it is the pin's.)
-    """
-    return unpacked(pin, store).is_dir()
+    """True if nothing has to be fetched for a pin: it lies unpacked in the store."""
+    return has_unpacked(pin, store)
 
 
 @contextmanager
