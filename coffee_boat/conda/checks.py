@@ -63,9 +63,9 @@ def too_large(found: str, packed: int | None, most: int) -> BuildError:
         "conda packages become larger than their size allows",
         value=f"{found}, of {packed or 0:,} bytes as they are fetched",
         cause=(
-            f"at most {human_bytes(most)} are taken ({human_bytes(limits.UNPACKED_FREE)}, or"
-            f" {limits.UNPACKED} times the size that the lock says); one may be damaged, or its"
-            " server does not stop"
+            f"at most {human_bytes(most)} are taken: {human_bytes(limits.UNPACKED_FREE)}, or twice"
+            f" the size that the lock says, and unpacked {limits.UNPACKED} times that; one may be"
+            " damaged, or its server does not stop"
         ),
         cure="leave it out; if it is right, lock again, so that its size is known",
     )

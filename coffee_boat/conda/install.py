@@ -157,8 +157,7 @@ def _checked(
         return replace(pin, url=place.as_uri()), await checks.of_archive(place)
 
     looked: list[tuple[CondaPin, Unpacked | None]] = []
-    sizes = _sizes(pins)
-    most = max(limits.UNPACKED_FREE, 2 * sum(sizes))
+    most = most_fetched(pins)
 
     async def look_at_all() -> None:
         few = asyncio.Semaphore(_PARALLEL)
@@ -167,7 +166,7 @@ def _checked(
     try:
         conda_client.wait(lambda: bounded(look_at_all(), fetched, most))
     except limits.TooMuch as error:
-        raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
+        raise checks.too_large(_too_many(pins, error), sum(_sizes(pins)), most) from error
     except failures as error:
         raise _not_installed(redact(str(error)), store) from error
     checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
@@ -222,8 +221,16 @@ def _too_many(pins: Sequence[CondaPin], error: limits.TooMuch) -> str:
     return f"{', '.join(pin.filename for pin in pins[:3])}: {error} so far"
 
 
+def most_fetched(pins: Sequence[CondaPin]) -> int:
+    """The most bytes that packages are taken of while they are fetched; of one whose size nobody
+    tells as many as of any other file.
+    """
+    said = sum(limits.DOWNLOAD if pin.size is None else 2 * pin.size for pin in pins)
+    return max(limits.UNPACKED_FREE, said)
+
+
 def _sizes(pins: Sequence[CondaPin]) -> list[int]:
-    """Of a package whose size nobody tells, as of any other file."""
+    """Of a package whose size nobody tells, so that it may become as large as any other file."""
     return [limits.DOWNLOAD // limits.UNPACKED if pin.size is None else pin.size for pin in pins]
 
 
