@@ -175,7 +175,7 @@ def test_the_same_lock_again_installs_nothing_and_other_locks_share_its_chunks(
     said: list[str] = []
     lock = lock_of([conda_channel], f"python={MINOR}", "pure=1.0")
     first = chunks_of(lock, warm, say=said.append)
-    assert said[-1] == "packing 1 conda packages", "Python was packed for another lock"
+    assert said[-1] == "packing 1 conda package", "Python was packed for another lock"
     said.clear()
     assert chunks_of(lock, warm, say=said.append) == first
     assert said == []

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from coffee_boat._support import limits
 from coffee_boat._support.progress import Say
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import human_bytes
+from coffee_boat._support.words import counted, human_bytes
 from coffee_boat.conda import checks
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda.install import (
@@ -85,7 +85,7 @@ def installed(
     for pin in pins:
         check_local(pin)
     with store.scratch() as prefix:
-        say(f"installing {len(pins)} conda packages")
+        say(f"installing {counted(len(pins), 'conda package')}")
         install_into(pins, prefix, store, source)
         listed = _listed(pins, prefix, conda_client.cache(store, "pkgs"))
         packages = {pin.name: _read(pin, found) for pin, found in listed}
