@@ -9,14 +9,13 @@ wrote into (rattler compares every file with the package's own hashes, and unpac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from coffee_boat._support import limits
+from coffee_boat._support import limits, parse
 from coffee_boat._support.progress import Say
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, human_bytes
@@ -189,4 +188,4 @@ def _read(pin: CondaPin, listed: tuple[dict[str, Any], list[Any]]) -> Installed:
 def _json(path: Path, default: Any = None) -> Any:
     if default is not None and not path.exists():
         return default
-    return json.loads(path.read_text("utf-8"))
+    return parse.json(path.read_text("utf-8"))
