@@ -66,6 +66,18 @@ def lost(environment: str | Path | None) -> dict[str, str]:
 # a virtual environment
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"vcs_info": {}}', '{"dir_info": 7}', "[" * 100_000])
+def test_a_direct_url_that_cannot_be_read_is_named_and_hides_no_other_package(
+    venv: Environment, text: str
+) -> None:
+    (venv.install("broken") / "direct_url.json").write_text(text)
+    venv.install("whole")
+    made = describe(venv.folder).manifest
+    assert [r.text for r in made.requirements] == ["whole==1.0"]
+    [finding] = made.findings
+    assert "broken 1.0 (its direct_url.json cannot be read)" in finding.value
+
+
 def test_packages_are_asked_for_as_they_stand_there(venv: Environment) -> None:
     venv.install("left-pad", "2.1")
     venv.install("numbers-plus", "0.3", requires=("left-pad",))
