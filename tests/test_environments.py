@@ -63,6 +63,11 @@ def lost(environment: str | Path | None) -> dict[str, str]:
     return {finding.what: finding.value for finding in describe(environment).manifest.findings}
 
 
+def test_a_home_that_nobody_knows_is_no_place() -> None:
+    with pytest.raises(RequirementError, match="an environment is not there: ~nobody-knows/env"):
+        describe("~nobody-knows/env")
+
+
 # a virtual environment
 
 

@@ -73,7 +73,7 @@ def describe(
 def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path:
     if environment is None:
         return Path(sys.prefix)
-    path = Path(environment).expanduser()
+    path = _support_home.expanded(environment)
     if os.sep in str(environment) or path.is_dir():
         if not path.is_dir():
             raise RequirementError(
@@ -119,7 +119,7 @@ def _folders(environ: Mapping[str, str]) -> list[Path]:
         or (str(Path(environ["CONDA_EXE"]).parent.parent) if environ.get("CONDA_EXE") else "")
     )
     found = (
-        [Path(entry).expanduser() for entry in said]
+        [_support_home.expanded(entry) for entry in said]
         + ([Path(root, "envs")] if root else [])
         + ([home / ".conda/envs"] if home else [])
     )
