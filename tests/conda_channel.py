@@ -82,8 +82,20 @@ class Package:
     def stem(self) -> str:
         return f"{self.name}-{self.version}-{self.build}"
 
-    def write(self, channel: Path) -> Path:
-        """Put it into a channel's folder as a .conda file."""
+    @property
+    def paths_json(self) -> bytes:
+        """What it says of its files."""
+        return self._info()["paths.json"]
+
+    def write(
+        self, channel: Path, *, members: Mapping[str, File] | None = None, instead: bool = False
+    ) -> Path:
+        """Put it into a channel's folder as a .conda file.
+
+        Args:
+            members: more members, whatever they are called; then the description comes first.
+            instead: they take the place of those of the same name.
+        """
         from conda_package_streaming.create import conda_builder
 
         folder = channel / self.subdir
@@ -91,8 +103,14 @@ class Package:
         info = {f"info/{name}": File(content) for name, content in self._info().items()}
         with conda_builder(self.stem, str(folder), compression_level=1) as tar:
             for name, file in [*sorted(info.items()), *sorted(self.files.items())]:
+                if not instead or name not in (members or {}):
+                    _add(tar, name, file)
+            for name, file in (members or {}).items():
                 _add(tar, name, file)
-        return folder / f"{self.stem}.conda"
+        path = folder / f"{self.stem}.conda"
+        if members:
+            _put_description_first(path)
+        return path
 
     def _info(self) -> dict[str, bytes]:
         system, _, bits = self.subdir.partition("-")
@@ -128,6 +146,15 @@ class Package:
             **{name: json.dumps(value, sort_keys=True).encode() for name, value in said.items()},
             "files": "".join(f"{name}\n" for name in sorted(self.files)).encode(),
         }
+
+
+def _put_description_first(path: Path) -> None:
+    """What is unpacked last wins."""
+    with zipfile.ZipFile(path) as archive:
+        parts = [(name, archive.read(name)) for name in archive.namelist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in sorted(parts, key=lambda part: part[0].startswith("pkg-")):
+            archive.writestr(name, data)
 
 
 def _add(tar: tarfile.TarFile, name: str, file: File) -> None:

@@ -289,6 +289,21 @@ def test_a_conda_package_is_no_more_than_its_size_allows(tmp_path: Path, store: 
     assert "conda packages become larger than their size allows" in told
 
 
+def test_a_conda_package_whose_size_nobody_tells_may_be_as_large_as_any_file(
+    tmp_path: Path,
+) -> None:
+    channels = pytest.importorskip("conda_channel")
+    small = channels.Package("small", "1.0", files={"share/x": channels.File(b"x")})
+    [told] = channels.lock_of([channels.fill(tmp_path / "other", small)], "small").conda
+    from coffee_boat._support import limits
+    from coffee_boat.conda.install import most_fetched
+
+    untold = replace(told, size=None)
+    assert most_fetched([told]) == limits.UNPACKED_FREE
+    assert most_fetched([replace(told, size=limits.UNPACKED_FREE)]) == 2 * limits.UNPACKED_FREE
+    assert most_fetched([untold, untold]) == 2 * limits.DOWNLOAD
+
+
 def test_what_writes_without_an_end_is_cancelled(tmp_path: Path) -> None:
     import asyncio
 

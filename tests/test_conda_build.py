@@ -54,6 +54,8 @@ from coffee_boat.model import Archive, Chunk, CondaPin, Lock, Pin
 from coffee_boat.pip import chunks as pip_chunks
 
 SITE = f"lib/python{MINOR}/site-packages/"
+HOSTILE = File(b"a paths.json that leads out")
+"""Stands for one: where the user's file lies is known in the test only."""
 
 
 def chunks_of(lock: Lock, store: Store, **how: Any) -> list[Chunk]:
@@ -175,7 +177,7 @@ def test_the_same_lock_again_installs_nothing_and_other_locks_share_its_chunks(
     said: list[str] = []
     lock = lock_of([conda_channel], f"python={MINOR}", "pure=1.0")
     first = chunks_of(lock, warm, say=said.append)
-    assert said[-1] == "packing 1 conda packages", "Python was packed for another lock"
+    assert said[-1] == "packing 1 conda package", "Python was packed for another lock"
     said.clear()
     assert chunks_of(lock, warm, say=said.append) == first
     assert said == []
@@ -482,6 +484,55 @@ def test_what_a_package_says_of_its_files_is_looked_at_before_anything_is_linked
     assert error.value == "hostile-1.0-0.conda"
     assert victim.untouched
     assert not list((store.root / "tmp").glob("*"))
+
+
+def test_a_package_that_is_called_as_one_that_was_looked_at_is_looked_at_itself(
+    store: Store, tmp_path: Path
+) -> None:
+    victim = hostile.Victim.below(tmp_path)
+    up = f"../../../../{victim.path.relative_to(tmp_path)}"
+    said = {"_path": up, "prefix_placeholder": "/usr", "file_mode": "text", "sha256": None}
+    good, bad = (
+        fill(tmp_path / name, Package("same", "1.0", noarch="generic", files={"share/x": file}))
+        for name, file in (("good", File(b"1")), ("bad", File(b"1", said=said)))
+    )
+    lock = lock_of([good], "same")
+    chunks_of(lock, store)
+    assert chunks.have(lock.conda[0], store)
+    assert not chunks.have(lock_of([bad], "same").conda[0], store)
+    assert "leaves the prefix" in refused(bad, store, "same").cause
+    assert victim.untouched
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"info/paths.json": HOSTILE}, "info/paths.json: it is there twice"),
+        ({"./info/paths.json": HOSTILE}, "lies in the folder that describes it"),
+        (
+            {"share/l": File(link="../info"), "share/l/paths.json": HOSTILE},
+            "share/l: it is a link, and has files below it",
+        ),
+        ({"info/paths.json": File(b"[" * 100_000)}, "nested too deeply"),
+    ],
+)
+def test_what_is_looked_at_is_what_is_unpacked(
+    store: Store, tmp_path: Path, members: dict[str, File], words: str
+) -> None:
+    """A package may have two members of a name, and its parts in any order."""
+    victim = hostile.Victim.below(tmp_path)
+    up = f"../../../../{victim.path.relative_to(tmp_path)}"
+    said = {"_path": up, "prefix_placeholder": "/usr", "file_mode": "text", "sha256": None}
+    fine = {"share/x": File(b"1")}
+    bad = Package("hostile", "1.0", noarch="generic", files={"share/x": File(b"1", said=said)})
+    paths = File(bad.paths_json)
+    members = {name: paths if file is HOSTILE else file for name, file in members.items()}
+    alone = "nested" in words
+    package = Package("hostile", "1.0", noarch="generic", files=fine)
+    package.write(tmp_path / "own", members=members, instead=alone)
+    error = refused(fill(tmp_path / "own"), store, "hostile")
+    assert words in error.cause
+    assert victim.untouched
 
 
 def test_scripts_and_links_that_lead_out_are_refused_before_anything_is_linked(

@@ -429,3 +429,10 @@ def test_a_coroutine_gives_its_result_and_its_error_also_where_a_loop_runs() -> 
         return client.wait(three)
 
     assert (asyncio.run(cell()), client.wait(three)) == (3, 3)
+
+
+def test_a_home_that_nobody_knows_is_no_place(tmp_path: Path) -> None:
+    made = condarc.load({"HOME": str(tmp_path), "CONDARC": "~nobody-knows/condarc"})
+    assert made.files == ()
+    [channel] = channels(["~nobody-knows/channel"], made)
+    assert channel.url == f"{(Path.cwd() / '~nobody-knows/channel').as_uri()}/"

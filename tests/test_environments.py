@@ -63,7 +63,24 @@ def lost(environment: str | Path | None) -> dict[str, str]:
     return {finding.what: finding.value for finding in describe(environment).manifest.findings}
 
 
+def test_a_home_that_nobody_knows_is_no_place() -> None:
+    with pytest.raises(RequirementError, match="an environment is not there: ~nobody-knows/env"):
+        describe("~nobody-knows/env")
+
+
 # a virtual environment
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"vcs_info": {}}', '{"dir_info": 7}', "[" * 100_000])
+def test_a_direct_url_that_cannot_be_read_is_named_and_hides_no_other_package(
+    venv: Environment, text: str
+) -> None:
+    (venv.install("broken") / "direct_url.json").write_text(text)
+    venv.install("whole")
+    made = describe(venv.folder).manifest
+    assert [r.text for r in made.requirements] == ["whole==1.0"]
+    [finding] = made.findings
+    assert "broken 1.0 (its direct_url.json cannot be read)" in finding.value
 
 
 def test_packages_are_asked_for_as_they_stand_there(venv: Environment) -> None:

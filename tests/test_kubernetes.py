@@ -482,6 +482,16 @@ def test_the_master_is_the_server_whatever_the_context_says(
     )
 
 
+def test_a_user_without_a_home_has_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container's arbitrary user, of whom nobody knows anything."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 1_234_567)
+    with pytest.raises(RuntimeError):
+        Path.home()
+    assert kubeconfig.find("k8s://master:6443", {}, submission=False).origin == ""
+
+
 def test_files_are_relative_to_the_kubeconfig_and_contents_come_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,3 +76,10 @@ def test_the_lock_digest_depends_on_what_is_pinned_and_for_whom_only() -> None:
         Lock(Target("3.11.7"), (pin,)).digest
         != Lock(Target("3.11.7"), (Pin(name="a", version="1", sha256="1" * 64),)).digest
     )
+
+
+def test_a_summary_counts_as_people_do() -> None:
+    pins = tuple(Pin(name=name, version="1") for name in "ab")
+    target = Target("3.11.7")
+    assert Lock(target, pins[:1]).summary.startswith("1 distribution for Python 3.11.7")
+    assert Lock(target, pins).summary.startswith("2 distributions for Python 3.11.7")

@@ -133,6 +133,17 @@ def test_a_folder_with_a_name_that_is_too_long_is_told_and_text_is_right_all_the
     )
 
 
+def test_what_was_left_as_it_is_stays_in_every_later_report(
+    environment: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / ("x" * 200) / ("y" * 200) / "boat"
+    place.parent.mkdir(parents=True)
+    environment.rename(place)
+    assert len(prefix.settle(str(place))) == 1
+    assert prefix.settle(str(place)) == [], "told once a node"
+    assert prefix.unsettled(str(place)) == ["lib/data.bin"]
+
+
 def test_a_folder_that_cannot_be_written_is_told_and_stays_readable(
     environment: Path, tmp_path: Path
 ) -> None:

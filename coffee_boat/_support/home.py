@@ -20,3 +20,13 @@ def config(environ: Mapping[str, str]) -> Path | None:
     """XDG_CONFIG_HOME, or ~/.config; None without a home."""
     named, home = environ.get("XDG_CONFIG_HOME"), folder(environ)
     return Path(named) if named else home and home / ".config"
+
+
+def expanded(path: str | Path) -> Path:
+    """The path with a home in place of "~"; as it is written where nobody knows that home, so that
+    nothing is there.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

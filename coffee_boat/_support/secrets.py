@@ -1,4 +1,4 @@
-"""What `_run.redact` hides beside what stands in a well-formed URL: credentials in addresses that
+"""What `redact` hides beside what stands in a well-formed URL: credentials in addresses that
 were mistyped, and values that are called secret.
 
 What cannot be told apart is hidden: a text that says too little is mended by looking at the file, a

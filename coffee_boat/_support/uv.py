@@ -1,4 +1,4 @@
-"""Where uv is."""
+"""Where uv is, and the configuration that it would read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amounts of memory and of time, in words."""
+"""Amounts in words: of things, of memory and of time."""
 
 from __future__ import annotations
 
@@ -38,3 +38,12 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} seconds"
+
+
+def counted(number: int, one: str) -> str:
+    """ "1 package", "2 packages".
+
+    Args:
+        one: the word for one thing; more of them end with an s.
+    """
+    return f"{number:,} {one}{'' if number == 1 else 's'}"

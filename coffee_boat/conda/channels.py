@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from coffee_boat._support import home
 from coffee_boat._support.redact import redact
 from coffee_boat.conda.configuration import ALIAS, Configuration
 from coffee_boat.errors import RequirementError
@@ -137,7 +138,7 @@ def _below(parent: str, name: str) -> str:
 def _placed(place: str) -> str:
     """A channel's URL: absolute, dots resolved, without a platform at its end, with a slash."""
     if "://" not in place:
-        place = Path(os.path.normpath(Path(place).expanduser().absolute())).as_uri()
+        place = Path(os.path.normpath(home.expanded(place).absolute())).as_uri()
     parts = urlsplit(place.replace("\\", "/"))  # as rattler reads it
     if parts.scheme not in ("http", "https", "file", "s3", "oci", "gcs") or (
         parts.scheme != "file" and not parts.hostname

@@ -7,14 +7,14 @@ points in info/link.json, and the links in the archive itself."""
 
 from __future__ import annotations
 
-import json
 import os
+import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coffee_boat._support import limits
+from coffee_boat._support import limits, parse
 from coffee_boat._support.words import human_bytes
 from coffee_boat.archive.names import folders_of, is_inside, is_plain
 from coffee_boat.errors import BuildError
@@ -34,6 +34,8 @@ class Unpacked:
     """Name -> target of each symbolic link."""
     odd: tuple[str, ...] = ()
     """What is neither file, folder nor symbolic link."""
+    unclear: tuple[str, ...] = ()
+    """What would be unpacked over, or beside, what was looked at."""
 
 
 async def of_archive(path: Path) -> Unpacked:
@@ -63,9 +65,9 @@ def too_large(found: str, packed: int | None, most: int) -> BuildError:
         "conda packages become larger than their size allows",
         value=f"{found}, of {packed or 0:,} bytes as they are fetched",
         cause=(
-            f"at most {human_bytes(most)} are taken ({human_bytes(limits.UNPACKED_FREE)}, or"
-            f" {limits.UNPACKED} times the size that the lock says); one may be damaged, or its"
-            " server does not stop"
+            f"at most {human_bytes(most)} are taken: {human_bytes(limits.UNPACKED_FREE)}, or twice"
+            f" the size that the lock says, and unpacked {limits.UNPACKED} times that; one may be"
+            " damaged, or its server does not stop"
         ),
         cure="leave it out; if it is right, lock again, so that its size is known",
     )
@@ -76,26 +78,53 @@ async def _of_archive(path: Path) -> Unpacked:
 
     archive = await PackageArchive.from_path(path)
     most, found = limits.unpacked(path.stat().st_size), 0
+    info: list[str] = []
+    linked: set[str] = set()
     async for entry in archive.stream("info"):
-        if _normal(entry.name) in _INFO and entry.size > limits.INFO.most:  # read whole
+        name = _normal(entry.name)
+        if name in _INFO and entry.size > limits.INFO.most:  # read whole
             raise limits.TooMuch(f"{entry.name}: {limits.INFO.exceeded(f'{entry.size:,} bytes')}")
+        info.append(name)
+        linked |= {name} if entry.is_link else set()
     read = await archive.read_files(_INFO)
     links: dict[str, str] = {}
-    odd = []
+    odd, names = [], []
     async for entry in archive.stream("pkg"):
         found += entry.size
         if found > most:
             raise limits.TooMuch(f"unpacked it has more than {most:,} bytes, which its size allows")
         name = _normal(entry.name)
+        names.append(name)
         if entry.is_symlink:
             links[name] = entry.link_target or ""
-        elif entry.is_hardlink and is_plain(_normal(entry.link_target or "")):
+        elif entry.is_hardlink and is_plain((entry.link_target or "").removeprefix("./")):
             continue  # a second name of another file of the package
         elif entry.is_link:
             odd.append(name)
     return Unpacked(
-        {name: data for name, data in read.items() if data is not None}, links, tuple(odd)
+        {name: data for name, data in read.items() if data is not None},
+        links,
+        tuple(odd),
+        tuple(_unclear(info, names, linked | links.keys())),
     )
+
+
+def _unclear(info: Sequence[str], names: Sequence[str], links: Collection[str]) -> Iterator[str]:
+    """What would be unpacked over what was read: of two members with one name the first is read,
+    and the last is what an installer finds; and what lies below a link lies elsewhere.
+
+    Args:
+        info: names of all members of the package's description.
+        names: of all others.
+        links: names among both that are links.
+    """
+    for name in _INFO:
+        if info.count(name) > 1:
+            yield f"{name}: it is there twice"
+    for name in sorted({name for name in names if name.partition("/")[0] == "info"}):
+        yield f"{name}: a file of the package lies in the folder that describes it"
+    for name in sorted(folders_of([*info, *names]) & set(links)):
+        yield f"{name}: it is a link, and has files below it"
 
 
 def of_folder(folder: Path) -> Unpacked:
@@ -147,6 +176,7 @@ def _issues(pin: CondaPin, package: Unpacked) -> Iterator[str]:
     if site is not None and (not isinstance(site, str) or not is_plain(site)):
         yield f"{site!r}: packages cannot lie there"
     yield from (f"{name}: it is neither a file, a folder nor a link" for name in package.odd)
+    yield from package.unclear
     for name, target in package.links.items():
         if not is_plain(name) or not is_inside(_linked(name, pin), target):
             yield f"{name}: it is a link to {target!r}, out of the archive"
@@ -177,7 +207,7 @@ def _names(package: Unpacked) -> Iterator[str]:
         ValueError, TypeError, AttributeError, KeyError: it says so in no form that is known.
     """
     if (said := package.info.get("info/paths.json")) is not None:
-        for entry in json.loads(said)["paths"]:
+        for entry in parse.json(said)["paths"]:
             yield _text(entry["_path"])
             mode, placeholder = entry.get("file_mode"), entry.get("prefix_placeholder")
             if mode not in (None, "text", "binary"):
@@ -190,7 +220,7 @@ def _names(package: Unpacked) -> Iterator[str]:
 
 
 def _commands(package: Unpacked) -> Iterator[str]:
-    said = json.loads(package.info.get("info/link.json", b"{}"))
+    said = parse.json(package.info.get("info/link.json", b"{}"))
     for entry in (said.get("noarch") or {}).get("entry_points") or ():
         yield _text(entry).partition("=")[0].strip()
 
@@ -202,7 +232,7 @@ def _text(value: object) -> str:
 
 
 def _record(pin: CondaPin) -> Mapping[str, object]:
-    said = json.loads(pin.record or "{}")
+    said = parse.json(pin.record or "{}")
     return said if isinstance(said, dict) else {}
 
 
@@ -219,7 +249,8 @@ def _placed(name: str) -> str:
 
 
 def _normal(name: str) -> str:
-    return name.removeprefix("./")
+    """As it is unpacked: "./info//files" is info/files."""
+    return posixpath.normpath(name)
 
 
 def _refused(pin: CondaPin, issues: list[str]) -> BuildError:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.progress import Say
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import counted
 from coffee_boat.archive import chunks
 from coffee_boat.archive.areas import RECORDS
 from coffee_boat.conda import prefix
@@ -161,7 +162,7 @@ def _made(
         prefix.installed([*pins, *python], store, source, say) as packages,
         ThreadPoolExecutor(os.cpu_count() or 1) as pool,
     ):
-        say(f"packing {len(pins)} conda packages")
+        say(f"packing {counted(len(pins), 'conda package')}")
         made = {
             pin.name: pool.submit(_chunk, packages[pin.name], lock.target, store) for pin in pins
         }

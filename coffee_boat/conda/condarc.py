@@ -138,7 +138,7 @@ def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
     if environ.get("CONDA_PREFIX"):
         yield from (Path(environ["CONDA_PREFIX"], name) for name in _NAMES)
     if environ.get("CONDARC"):
-        yield Path(environ["CONDARC"]).expanduser()
+        yield _support_home.expanded(environ["CONDARC"])
 
 
 def _root(environ: Mapping[str, str]) -> Path | None:
@@ -156,7 +156,7 @@ def _believed(path: Path, environ: Mapping[str, str]) -> dict[str, _Said]:
 
     Whoever owns an environment that is active may run code as the user anyway."""
     said = _file(path)
-    if not said or (environ.get("CONDARC") and path == Path(environ["CONDARC"]).expanduser()):
+    if not said or (environ.get("CONDARC") and path == _support_home.expanded(environ["CONDARC"])):
         return said
     owners = [
         uid
@@ -355,7 +355,7 @@ def _verify(said: _Said | None, environ: Mapping[str, str]) -> bool | str:
     if said is None or str(said.value).strip().lower() == "truststore":
         return True
     word = str(said.value).strip().lower()
-    return word in _YES if word in _YES | _NO else str(Path(_text(said, environ)).expanduser())
+    return word in _YES if word in _YES | _NO else str(_support_home.expanded(_text(said, environ)))
 
 
 def configured(settings: Settings, *, environ: Mapping[str, str] | None = None) -> Configuration:

@@ -138,9 +138,8 @@ def _checked(
     fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
-        there = unpacked(pin, store)
-        if pin.sha256 and (there / "info/index.json").is_file():
-            return pin, checks.of_folder(there)
+        if pin.sha256 and has_unpacked(pin, store):
+            return pin, checks.of_folder(unpacked(pin, store))
         local = local_path_or_none(pin.url)
         if local is not None:
             found = await checks.of_archive(local) if local.is_file() else None
@@ -158,8 +157,7 @@ def _checked(
         return replace(pin, url=place.as_uri()), await checks.of_archive(place)
 
     looked: list[tuple[CondaPin, Unpacked | None]] = []
-    sizes = _sizes(pins)
-    most = max(limits.UNPACKED_FREE, 2 * sum(sizes))
+    most = most_fetched(pins)
 
     async def look_at_all() -> None:
         few = asyncio.Semaphore(_PARALLEL)
@@ -168,7 +166,7 @@ def _checked(
     try:
         conda_client.wait(lambda: bounded(look_at_all(), fetched, most))
     except limits.TooMuch as error:
-        raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
+        raise checks.too_large(_too_many(pins, error), sum(_sizes(pins)), most) from error
     except failures as error:
         raise _not_installed(redact(str(error)), store) from error
     checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
@@ -223,14 +221,39 @@ def _too_many(pins: Sequence[CondaPin], error: limits.TooMuch) -> str:
     return f"{', '.join(pin.filename for pin in pins[:3])}: {error} so far"
 
 
+def most_fetched(pins: Sequence[CondaPin]) -> int:
+    """The most bytes that packages are taken of while they are fetched; of one whose size nobody
+    tells as many as of any other file.
+    """
+    said = sum(limits.DOWNLOAD if pin.size is None else 2 * pin.size for pin in pins)
+    return max(limits.UNPACKED_FREE, said)
+
+
 def _sizes(pins: Sequence[CondaPin]) -> list[int]:
-    """Of a package whose size nobody tells, as of any other file."""
+    """Of a package whose size nobody tells, so that it may become as large as any other file."""
     return [limits.DOWNLOAD // limits.UNPACKED if pin.size is None else pin.size for pin in pins]
 
 
 def unpacked(pin: CondaPin, store: Store) -> Path:
-    """Where rattler keeps a package unpacked."""
+    """Where rattler keeps a package unpacked; or another one of its name, version and build."""
     return conda_client.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}"
+
+
+def has_unpacked(pin: CondaPin, store: Store) -> bool:
+    """True if it is this very package that rattler keeps unpacked: two channels may have one of the
+    same name, version and build, and rattler then fetches the other one in its place.
+
+    Rattler writes which one it is into a file beside the folder: a number of 8 bytes, then the
+    sha256. In any other form it is nobody's, and is fetched and looked at.
+    """
+    folder = unpacked(pin, store)
+    if not (folder / "info/index.json").is_file():
+        return False
+    try:
+        said = folder.with_name(f"{folder.name}.lock").read_bytes()
+    except OSError:
+        return False
+    return not pin.sha256 or said[8:].hex() == pin.sha256
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:

@@ -9,20 +9,25 @@ wrote into (rattler compares every file with the package's own hashes, and unpac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from coffee_boat._support import limits
+from coffee_boat._support import limits, parse
 from coffee_boat._support.progress import Say
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import human_bytes
+from coffee_boat._support.words import counted, human_bytes
 from coffee_boat.conda import checks
 from coffee_boat.conda import client as conda_client
-from coffee_boat.conda.install import Source, check_local, install_into, refuse_to_fetch, unpacked
+from coffee_boat.conda.install import (
+    Source,
+    check_local,
+    has_unpacked,
+    install_into,
+    refuse_to_fetch,
+)
 from coffee_boat.errors import BuildError
 from coffee_boat.model import CondaPin
 
@@ -57,11 +62,8 @@ class Installed:
 
 
 def have(pin: CondaPin, store: Store) -> bool:
-    """True if nothing has to be fetched for a pin: it lies unpacked in the store.
-
-    (Rattler still looks whether it is the pin's.)
-    """
-    return unpacked(pin, store).is_dir()
+    """True if nothing has to be fetched for a pin: it lies unpacked in the store."""
+    return has_unpacked(pin, store)
 
 
 @contextmanager
@@ -82,7 +84,7 @@ def installed(
     for pin in pins:
         check_local(pin)
     with store.scratch() as prefix:
-        say(f"installing {len(pins)} conda packages")
+        say(f"installing {counted(len(pins), 'conda package')}")
         install_into(pins, prefix, store, source)
         listed = _listed(pins, prefix, conda_client.cache(store, "pkgs"))
         packages = {pin.name: _read(pin, found) for pin, found in listed}
@@ -186,4 +188,4 @@ def _read(pin: CondaPin, listed: tuple[dict[str, Any], list[Any]]) -> Installed:
 def _json(path: Path, default: Any = None) -> Any:
     if default is not None and not path.exists():
         return default
-    return json.loads(path.read_text("utf-8"))
+    return parse.json(path.read_text("utf-8"))

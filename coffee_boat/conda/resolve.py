@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import duration
+from coffee_boat._support.words import counted, duration
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda import licence
 from coffee_boat.conda.channels import Channel
@@ -115,7 +115,7 @@ def _ask(
     say: Callable[[str], None],
 ) -> Lock:
     say(
-        f"solving {len(wish.requirements)} conda requirements for Python {wish.minor} on"
+        f"solving {counted(len(wish.requirements), 'conda requirement')} for Python {wish.minor} on"
         f" {subdir(wish.target)}"
     )
     try:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.urls import without_query
+from coffee_boat._support.words import counted
 from coffee_boat.model.finding import Finding
 from coffee_boat.model.hidden import Redacted
 
@@ -141,8 +142,8 @@ class Lock(Redacted):
     @property
     def summary(self) -> str:
         """For people: how much is pinned, and for whom."""
-        parts = [f"{len(self.conda)} conda packages"] * bool(self.conda) + [
-            f"{len(self.pins)} distributions"
+        parts = [counted(len(self.conda), "conda package")] * bool(self.conda) + [
+            counted(len(self.pins), "distribution")
         ] * bool(self.pins or not self.conda)
         return f"{' and '.join(parts)} for Python {self.target.python} on {self.target.platform}"
 

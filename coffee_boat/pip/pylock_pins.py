@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     )
 
     Source = PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist
-if TYPE_CHECKING:
-    from packaging.pylock import Package, PackageArchive, PackageDirectory, PackageVcs, Pylock
-
 
 _AGAIN = (
     "make the lock again for this target, as with `uv pip compile --format pylock.toml"

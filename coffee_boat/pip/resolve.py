@@ -15,6 +15,7 @@ from coffee_boat import errors
 from coffee_boat._support import parse
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import counted
 from coffee_boat.errors import LockError, StoreError
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
 from coffee_boat.pip import builds, explain, pylock_pins
@@ -94,8 +95,8 @@ def resolve(
 
     def asking() -> None:
         say(
-            f"resolving {len(manifest.requirements)} requirements for Python {target.python} on"
-            f" {target.platform}"
+            f"resolving {counted(len(manifest.requirements), 'requirement')} for Python"
+            f" {target.python} on {target.platform}"
         )
         if not (indexes.offline or indexes.no_index):
             meanwhile(partial(_guess, request) if known is None else (lambda: known.lock))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from coffee_boat._support import parse
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.files import local_path_or_none
 from coffee_boat.model import CondaRequirement, Finding
@@ -184,9 +184,16 @@ def _needs(one: Distribution, *, with_extras: bool) -> set[str]:
 
 
 def _take(name: str, one: Distribution, found: Found) -> None:
-    said = json.loads(one.read_text("direct_url.json") or "{}")
+    label, said = f"{name} {one.version}", _direct_url(one)
+    if said is None:
+        found.lost(
+            "packages from nowhere are not taken",
+            [f"{label} (its direct_url.json cannot be read)"],
+            "the file that says where they were installed from is damaged",
+            "ask for them by name: captain.add_pip_packages('name==version')",
+        )
+        return
     url = str(said.get("url", ""))
-    label = f"{name} {one.version}"
     if "dir_info" in said:
         folder = local_path_or_none(url)
         kind = (
@@ -223,6 +230,18 @@ def _take(name: str, one: Distribution, found: Found) -> None:
         )
         return
     found.pip.append(single.parse(text, origin=str(found.prefix)))
+
+
+def _direct_url(one: Distribution) -> Mapping[str, Any] | None:
+    """Where it was installed from (PEP 610), empty for an index; None if that cannot be read."""
+    try:
+        said: Mapping[str, Any] = parse.json(one.read_text("direct_url.json") or "{}")
+        said.get("dir_info", {}).get("editable")
+        if "vcs_info" in said:
+            _ = said["vcs_info"]["vcs"], said["vcs_info"]["commit_id"]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return said
 
 
 def _text(name: str, one: Distribution, said: Mapping[str, Any], url: str) -> str | None:

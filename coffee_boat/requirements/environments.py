@@ -14,7 +14,6 @@ packages from nowhere, files that are not what their package says.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import home as _support_home
+from coffee_boat._support import parse
 from coffee_boat._support.digest import file_digest
 from coffee_boat.conda import channels as conda_channels
 from coffee_boat.errors import RequirementError
@@ -73,7 +73,7 @@ def describe(
 def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path:
     if environment is None:
         return Path(sys.prefix)
-    path = Path(environment).expanduser()
+    path = _support_home.expanded(environment)
     if os.sep in str(environment) or path.is_dir():
         if not path.is_dir():
             raise RequirementError(
@@ -119,7 +119,7 @@ def _folders(environ: Mapping[str, str]) -> list[Path]:
         or (str(Path(environ["CONDA_EXE"]).parent.parent) if environ.get("CONDA_EXE") else "")
     )
     found = (
-        [Path(entry).expanduser() for entry in said]
+        [_support_home.expanded(entry) for entry in said]
         + ([Path(root, "envs")] if root else [])
         + ([home / ".conda/envs"] if home else [])
     )
@@ -230,7 +230,7 @@ def _read_conda(metas: Iterable[Path], found: Found) -> None:
 
 def _json(path: Path) -> Mapping[str, Any]:
     try:
-        said: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+        said: Mapping[str, Any] = parse.json(path.read_text("utf-8"))
         return (
             {"build": "", **said}
             if {"name", "version"} <= set(said)

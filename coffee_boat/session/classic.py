@@ -45,11 +45,6 @@ class ClassicSession:
         self._require_live()
         return Versions(driver=pyspark.__version__, jvm=self._context.version)
 
-    @property
-    def application(self) -> str:
-        """Spark's id of it; unique within one cluster."""
-        return str(self._context.applicationId)
-
     def executors(self) -> tuple[str, ...]:
         """Ids of the executors that are live now, sorted; the driver's only in local mode.
 

@@ -2,7 +2,7 @@
 
 What the installed pyspark declares comes first. A Spark without that (a vendor's, a SPARK_HOME) is
 looked up in a table of releases; the table alone knows what a release does not declare because it
-was found later. Nothing here refuses: that is `_compat`'s.
+was found later. Nothing here refuses: that is for install.py.
 """
 
 from __future__ import annotations

@@ -26,7 +26,9 @@ from .finder import SENTINEL
 RECORDS = os.path.join("lib", "coffee_boat", "conda")
 """The folder of our lists; archives without conda packages have none."""
 DONE = "settled"
-"""In it: the folder that was written; last of all."""
+"""In it: the folder that was written, and the files that were left as they are, each behind a NUL;
+last of all.
+"""
 _LOCK = "lock"
 _PATIENCE, _PAUSE = 60.0, 0.05
 """Seconds that a start waits for another process; and between two tries."""
@@ -79,8 +81,11 @@ def unsettled(root: str) -> list[str]:
     `root` may be no conda environment.
     """
     folder = os.path.join(root, RECORDS)
-    if not _is_own_folder(root, folder) or _done(folder) == os.path.realpath(root):
+    if not _is_own_folder(root, folder):
         return []
+    done, left = _said(folder)
+    if done == os.path.realpath(root):
+        return left
     return sorted({entry[0] for entry in _listed(root, folder, None)[0]})
 
 
@@ -115,10 +120,14 @@ def _settle(root: str, folder: str, final: str, records: Sequence[str] | None) -
     by_path: dict[str, list[tuple[str, str, str, str]]] = {}
     for entry in entries:  # two packages may have one file: the later one's lies there
         by_path.setdefault(entry[0], []).append(entry)
+    left = []
     for path in sorted(by_path):
-        failures.append(_rewrite(root, path, by_path[path], os.fsencode(final)))
-    _write(os.path.join(folder, DONE), os.fsencode(final), 0o644)
-    return [failure for failure in failures if failure]
+        failure = _rewrite(root, path, by_path[path], os.fsencode(final))
+        if failure:
+            failures.append(failure)
+            left.append(path)
+    _write(os.path.join(folder, DONE), os.fsencode("\0".join([final, *left])), 0o644)
+    return failures
 
 
 def _rewrite(root: str, path: str, entries: list[tuple[str, str, str, str]], prefix: bytes) -> str:
@@ -281,10 +290,16 @@ def _short_shebang(data: bytes) -> bytes:
 
 
 def _done(folder: str) -> str:
+    return _said(folder)[0]
+
+
+def _said(folder: str) -> tuple[str, list[str]]:
+    """The folder that was written, empty if none was; and the files that were left as they are."""
     try:
-        return os.fsdecode(_read(os.path.join(folder, DONE), _LARGEST)[0])
+        done, *left = os.fsdecode(_read(os.path.join(folder, DONE), _LARGEST)[0]).split("\0")
     except (OSError, ValueError):
-        return ""
+        return "", []
+    return done, left
 
 
 def _sha256(data: bytes) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.progress import Say
+from coffee_boat._support.words import counted
 from coffee_boat.archive import areas, destination, unpack
 from coffee_boat.archive import chunks as packing
 from coffee_boat.archive.assemble import assemble
@@ -71,7 +72,7 @@ class Building(Fetching):
         ahead.refuse_failed(_BASE)
         fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
         with self.watch.part("build"):
-            say(f"packing {len(lock.pins) + len(lock.conda)} distributions")
+            say(f"packing {counted(len(lock.pins) + len(lock.conda), 'distribution')}")
             lock = metadata.with_versions(lock, fetched)
             ahead.settle({_BASE, *(wheel.name for wheel in fetched.values())})
             own = ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say))

@@ -1,11 +1,10 @@
 """What is known of a cluster before an environment goes there, and what is told of a session after:
-calls probe, fit and watch in order.
+calls compatibility, the cluster's probe and the watch in order.
 
-    SparkFacts --fit.settings--> --probe--> ClusterFacts --fit--> Findings, or a LaunchError
-                                                                  before anything is resolved or
-                                                                  sent
-    SparkContext --watch-->                                       Findings from its start to its
-                                                                  end
+    SparkFacts    compatibility.settings, then probe -> ClusterFacts
+    ClusterFacts  compatibility.platform and .archive -> Findings, or a LaunchError before anything
+                  is resolved or sent
+    SparkContext  Watch -> Findings from its start to its end
 """
 
 from __future__ import annotations

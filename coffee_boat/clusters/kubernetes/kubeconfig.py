@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import limits, parse, quoting, trust
+from coffee_boat._support import home, limits, parse, quoting, trust
 from coffee_boat.clusters.kubernetes.access import Access, Unusable
 from coffee_boat.clusters.kubernetes.plugin import of_plugin
 
@@ -95,9 +95,10 @@ def _from_pod() -> dict[str, Any] | None:
 
 
 def _from_kubeconfig(context: str) -> dict[str, Any] | None:
-    paths = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path] or [
-        Path.home() / ".kube" / "config"
-    ]
+    own = home.folder(os.environ)
+    paths = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path] or (
+        [own / ".kube" / "config"] if own else []
+    )
     files = [(path, _read(path)) for path in paths if path.is_file()]
     if not files:
         return None

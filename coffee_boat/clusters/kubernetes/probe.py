@@ -1,6 +1,6 @@
 """k8s://...: what the apiserver says, asked with the credentials that Spark would use.
 
-See `_kubernetes` and `_kubeconfig`.
+See api.py and kubeconfig.py.
 
 probe      it answers, knows us, has the namespace, and lets us do what Spark will do there
            (SelfSubjectAccessReview)
