@@ -59,8 +59,8 @@ from coffee_boat.ship import ship
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import gateway, hook, install, java, submission
 from coffee_boat.spark import script as spark_script
+from coffee_boat.workflow import changes, submit
 from coffee_boat.workflow import driver as workflow_driver
-from coffee_boat.workflow import submit
 from coffee_boat.workflow.pipeline import Pipeline
 from coffee_boat.workflow.prefetch import Ahead
 from coffee_boat.workflow.preflight import Preflight, as_finding
@@ -323,6 +323,10 @@ class Captain:
 
         What needs them may bring them all the same.
 
+        Args:
+            names: of packages. What was asked for by its place (a git URL, a folder) is also taken
+                back by that, as it was written: its name may be known to its build only.
+
         Raises:
             RequirementError: one was not asked for.
             LaunchError: a session already runs with this captain's environment.
@@ -334,7 +338,9 @@ class Captain:
                 cure="stop the session, captain.forget(...), and start it again",
             )
         with self._adding:
-            self._parts = requirements.without(self._parts, names)
+            self._parts = requirements.without(
+                self._parts, names, known=changes.built_names(self.manifest, self._lock)
+            )
             self._look_again()
         return self
 
