@@ -151,6 +151,9 @@ class Captain:
         self._preload: tuple[str, ...] = ()
         self._report: Report | Arrival | None = None
         self._told: set[Finding] = set()
+        """Since the launch, the board or the archive that is under way began."""
+        self._just_launched = False
+        """True until the first context begins that the launch was for."""
         self._preflight = Preflight(
             self._store, self._tell, refuses=self._settings.preflight == "refuse"
         )
@@ -520,6 +523,7 @@ class Captain:
         """
         destination = archive_destination.Destination(Path(path), overwrite)
         destination.check()
+        self._tell_anew()
         self._look_again()
         with progress() as say:
             return (
@@ -546,6 +550,7 @@ class Captain:
                 the master's cluster cannot serve it.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
+        self._tell_anew(launched=True)
         install.refuse_if_running()
         self._tell(install.fitting(refuse_unknown=self._refuses_untested))
         install.load()  # refused before anything is built
@@ -605,6 +610,7 @@ class Captain:
             RequirementError, LockError, BuildError, ShipError: the environment cannot be made or
                 sent.
         """
+        self._tell_anew()
         context, sql = reach.parts(session)
         facts = reach.facts(context)
         self._tell(install.fitting(refuse_unknown=self._refuses_untested))
@@ -712,6 +718,7 @@ class Captain:
         *,
         ask: Callable[[SparkFacts], ClusterFacts],
     ) -> Order:
+        self._tell_anew()
         self._tell(install.fitting(refuse_unknown=self._refuses_untested))
         spark = install.find_spark()
         self._refuse_other_minor()
@@ -874,7 +881,11 @@ class Captain:
         """Called when the master is known.
 
         Packages that were added since launch_ship, or to an earlier session, are in the base now.
+        What the launch told is not told again for the first context that it was for.
         """
+        if not self._just_launched:
+            self._tell_anew()
+        self._just_launched = False
         patch = self._patch_for(facts, self._ask(facts, driver_starts=False))
         self._preflight.begin_watch(
             replace(facts, conf={**facts.conf, **patch.conf}), self._archive
@@ -1108,8 +1119,12 @@ class Captain:
         self._preflight.end_watch()
         self._views.close()
 
+    def _tell_anew(self, *, launched: bool = False) -> None:
+        """From now on show what was shown before, too: it may be the reason once more."""
+        self._told, self._just_launched = set(), launched
+
     def _tell(self, findings: Iterable[Finding]) -> None:
-        """Show each finding once, on stderr."""
+        """Show each finding once a launch, on stderr."""
         for finding in findings:
             if finding not in self._told:
                 self._told.add(finding)

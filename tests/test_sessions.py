@@ -1,0 +1,103 @@
+"""One captain from launch to close, and beside another one: a stand-in of pyspark, so no JVM.
+
+What real Spark does with it: integration/test_launch.py, integration/test_live.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from small_packages import wheel
+from test_launch import home, spark  # noqa: F401  fixtures
+
+from coffee_boat import Captain
+
+NOBODY = "spark://127.0.0.1:1"
+"""A master that nobody is."""
+UNREACHABLE = "the cluster's master cannot be reached"
+
+
+@pytest.fixture
+def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Captain]]:
+    """Captains of one store, which are closed at the end."""
+    monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "warn")
+    for name, version in (("alpha", "1.0"), ("beta", "2.0")):
+        wheel(tmp_path / "wheels", name, version)
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            Captain(
+                ship_python=False,
+                offline=True,
+                find_links=[str(tmp_path / "wheels")],
+                store=tmp_path / "store",
+            )
+        )
+
+
+@pytest.fixture
+def context(spark: Any, home: Path) -> Callable[[str], Any]:  # noqa: F811
+    """Starts a SparkContext on a master."""
+    (home / "lib/pyspark/bin").mkdir()
+    (home / "lib/pyspark/bin/spark-submit").write_text("")
+    (home / "lib/pyspark/bin/spark-submit").chmod(0o755)
+    spark.Context.applicationId = "app-1"
+    spark.Context._initialize_context = lambda _self, jconf: Running(jconf)
+    spark.Context.getConf = lambda self: SimpleNamespace(getAll=lambda: self._jsc.conf.items())
+    spark.Context.listArchives = ()
+    spark.Session.getActiveSession = lambda: None
+    return lambda master: spark.Context(master=master)
+
+
+class Running:
+    """What a SparkContext of pyspark has of the JVM's, as far as a captain asks it here."""
+
+    def __init__(self, conf: Mapping[str, str]) -> None:
+        self.conf = dict(conf)
+
+    def sc(self) -> Running:
+        return self
+
+    def isStopped(self) -> bool:  # noqa: N802  Spark's name
+        return False
+
+
+# what is told
+
+
+def test_each_launch_tells_what_it_meets_and_one_launch_tells_it_once(
+    new: Callable[[], Captain],
+    context: Callable[[str], Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def told() -> int:
+        return capsys.readouterr().err.count(f"warning: {UNREACHABLE}")
+
+    captain = new()
+    captain.launch_ship(master=NOBODY)
+    first = context(NOBODY)
+    assert told() == 1, "the launch, and the session that it was for"
+    first.stop()
+    second = context(NOBODY)
+    assert told() == 1, "the next session of the same launch"
+    second.stop()
+    captain.launch_ship(master=NOBODY)
+    assert told() == 1
+    captain.order(master=NOBODY)
+    assert told() == 1
+    captain.order(master=NOBODY)
+    assert told() == 1
+
+
+def test_each_archive_tells_what_is_odd_about_it(
+    new: Callable[[], Captain], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel(tmp_path / "wheels", "alpha-too", "1.1", module="alpha")
+    captain = new().add_pip_packages("alpha", "alpha-too")
+    for name in ("one", "two"):
+        captain.pack(tmp_path / f"{name}.tar.gz")
+        assert capsys.readouterr().err.count("alpha.py") == 1
