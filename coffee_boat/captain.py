@@ -739,9 +739,11 @@ class Captain:
     def close(self) -> None:
         """Take all hands off the process: the hook, the environment, sys.path.
 
-        A running session keeps what it has.
+        A running session keeps what it has, and is this captain's no more: what is asked for now
+        is for the next launch. `board` takes it over again.
         """
         self._take_hands_off()
+        self._live = None
 
     def __enter__(self) -> Captain:
         return self
@@ -1067,7 +1069,8 @@ class Captain:
                     self._send(live, lock, archive)
             self._lock, self._archive = lock, None
             self._parts.append(added)
-            self._board_driver(say, archive.chunks if archive is not None else ())
+            if self._live is live:  # not closed by another thread meanwhile
+                self._board_driver(say, archive.chunks if archive is not None else ())
         with watch.part("arrive"):
             confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
         self._report = Arrival(

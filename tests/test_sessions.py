@@ -5,6 +5,8 @@ What real Spark does with it: integration/test_launch.py, integration/test_live.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 from small_packages import wheel
 from test_launch import home, spark  # noqa: F401  fixtures
 
-from coffee_boat import Captain
+from coffee_boat import Captain, VerifyError
 
 NOBODY = "spark://127.0.0.1:1"
 """A master that nobody is."""
@@ -47,7 +49,7 @@ def context(spark: Any, home: Path) -> Callable[[str], Any]:  # noqa: F811
     (home / "lib/pyspark/bin/spark-submit").chmod(0o755)
     spark.Context.applicationId = "app-1"
     spark.Context._initialize_context = lambda _self, jconf: Running(jconf)
-    spark.Context.getConf = lambda self: SimpleNamespace(getAll=lambda: self._jsc.conf.items())
+    spark.Context.getConf = lambda self: SimpleNamespace(getAll=self._jsc.conf.items)
     spark.Context.listArchives = ()
     spark.Session.getActiveSession = lambda: None
     return lambda master: spark.Context(master=master)
@@ -101,3 +103,40 @@ def test_each_archive_tells_what_is_odd_about_it(
     for name in ("one", "two"):
         captain.pack(tmp_path / f"{name}.tar.gz")
         assert capsys.readouterr().err.count("alpha.py") == 1
+
+
+# after close
+
+
+def test_a_closed_captain_has_no_session_and_what_is_added_is_for_the_next_one(
+    new: Callable[[], Captain], context: Callable[[str], Any]
+) -> None:
+    captain, before = new().add_pip_packages("alpha"), list(sys.path)
+    captain.launch_ship()
+    running = context("local[1]")
+    assert captain.running
+    assert len(sys.path) == len(before) + 1
+    captain.close()
+    assert not captain.running
+    with pytest.raises(VerifyError, match="no session runs"):
+        captain.verify()
+    captain.add_pip_packages("beta").preload("beta").forget("alpha")
+    assert sys.path == before
+    assert captain.manifest.texts == ["beta"]
+    running.stop()
+
+
+# two captains
+
+
+def test_of_two_captains_with_the_same_tree_each_keeps_it_until_its_own_close(
+    new: Callable[[], Captain], context: Callable[[str], Any]
+) -> None:
+    before = list(sys.path)
+    one, two = new().add_pip_packages("alpha"), new()
+    one.launch_ship()
+    two.board(context("local[1]"))
+    one.close()
+    assert importlib.util.find_spec("alpha") is not None, "the other one has it aboard"
+    two.close()
+    assert sys.path == before
