@@ -313,13 +313,17 @@ class Captain:
                 terms were not accepted.
             LaunchError: a session already runs with this captain's environment.
         """
-        if self.running:
-            raise _lock_file_while_running(Path(path))
-        if any(part.requirements or part.conda for part in self._parts):
-            raise _besides_a_lock(Path(path))
-        self._lock = self._pipeline.read_lock(Path(path).expanduser())
-        self._locked_by_file, self._archive = Path(path).absolute(), None
+        with self._adding:
+            self._lock = self._read_lock(Path(path), self.manifest)
+            self._locked_by_file, self._archive = Path(path).absolute(), None
         return self
+
+    def _read_lock(self, path: Path, wanted: Manifest) -> Lock:
+        if self.running:
+            raise _lock_file_while_running(path)
+        if wanted.requirements or wanted.conda:
+            raise _besides_a_lock(path)
+        return self._pipeline.read_lock(path.expanduser())
 
     def forget(self, *names: str) -> Captain:
         """Take back packages that were asked for; for sessions that start later.
@@ -453,15 +457,20 @@ class Captain:
             master,
         )
 
-    def plan_with(self, more: Manifest, master: str | None = None) -> Plan:
-        """As `plan`, with all that a manifest wants besides.
+    def plan_with(
+        self, more: Manifest, master: str | None = None, *, lock: str | Path | None = None
+    ) -> Plan:
+        """As `plan`, with all that a manifest wants besides; or of a lock file, as `add_lock` would
+        take it.
 
         Raises:
-            BoatError: as `plan`.
+            BoatError: as `plan`; with a lock file also as `add_lock`.
         """
         with self._adding:
             wanted = requirements.merge([*self._parts, more])
             self._pipeline.check(wanted)
+            if lock is not None:
+                return self._plan_launch(wanted, master, self._read_lock(Path(lock), wanted))
             if more.requirements or more.conda:
                 return (
                     self._plan_addition(wanted, more, master)
@@ -475,14 +484,18 @@ class Captain:
             raise _besides_a_lock(self._locked_by_file)
         return wanted
 
-    def _plan_launch(self, wanted: Manifest | None, master: str | None) -> Plan:
-        """Of what was asked for, or of another manifest, which is not remembered."""
+    def _plan_launch(
+        self, wanted: Manifest | None, master: str | None, lock: Lock | None = None
+    ) -> Plan:
+        """Of what was asked for, or of another manifest or a lock, which are not remembered."""
         self._look_again()
         fits = () if master is None else self._fitting()
         facts = None if master is None else self._facts(master)
-        said = () if facts is None else self._said_or_refused(facts).findings
+        made_for = None if lock is None else lock.target
+        said = () if facts is None else self._said_or_refused(facts, made_for).findings
         with progress() as say:
-            lock = self._resolve(say) if wanted is None else self._pipeline.lock(wanted, say)
+            if lock is None:
+                lock = self._resolve(say) if wanted is None else self._pipeline.lock(wanted, say)
             items = self._pipeline.plan(lock)
         patch = None if facts is None else self._planned_patch(facts, lock)
         return Plan(
@@ -825,13 +838,15 @@ class Captain:
         self._tell(cluster.findings)
         return cluster
 
-    def _said_or_refused(self, facts: SparkFacts) -> ClusterFacts:
+    def _said_or_refused(self, facts: SparkFacts, made_for: Target | None = None) -> ClusterFacts:
         """A refusal of the cluster is a finding.
 
         An interpreter that cannot be shipped is none: nothing can be resolved for it either.
         """
         try:
-            return self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python)
+            return self._preflight.ask(
+                facts, lambda: made_for or self._nodes(), ships_python=self._settings.ship_python
+            )
         except LaunchError as refusal:
             return ClusterFacts(facts.master, findings=(as_finding(refusal),))
 
