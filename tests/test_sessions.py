@@ -8,8 +8,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +20,11 @@ import pytest
 from small_packages import wheel
 from test_launch import home, spark  # noqa: F401  fixtures
 
-from coffee_boat import Captain, VerifyError
+from coffee_boat import Captain, RequirementError, VerifyError
 
 NOBODY = "spark://127.0.0.1:1"
 """A master that nobody is."""
+AtOnce = Callable[..., "list[BaseException | None]"]
 UNREACHABLE = "the cluster's master cannot be reached"
 
 
@@ -95,6 +99,7 @@ def test_each_launch_tells_what_it_meets_and_one_launch_tells_it_once(
     assert told() == 1
 
 
+@pytest.mark.usefixtures("pyspark_is_packed")
 def test_each_archive_tells_what_is_odd_about_it(
     new: Callable[[], Captain], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,3 +145,66 @@ def test_of_two_captains_with_the_same_tree_each_keeps_it_until_its_own_close(
     assert importlib.util.find_spec("alpha") is not None, "the other one has it aboard"
     two.close()
     assert sys.path == before
+
+
+# two threads
+
+
+@pytest.fixture
+def at_once() -> Iterator[AtOnce]:
+    """What each call raised, all begun at one moment in threads that take turns all the time."""
+
+    def begun(*calls: Callable[[], object]) -> list[BaseException | None]:
+        barrier = Barrier(len(calls))
+
+        def begin(call: Callable[[], object]) -> None:
+            barrier.wait()
+            call()
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return [ended.exception() for ended in [pool.submit(begin, call) for call in calls]]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield begun
+    sys.setswitchinterval(before)
+
+
+def test_what_a_thread_adds_is_wanted_whatever_another_one_adds_and_takes_back(
+    new: Callable[[], Captain], at_once: AtOnce
+) -> None:
+    captain, names = new(), [f"package-{number:02}" for number in range(40)]
+
+    def add() -> None:
+        for name in names:
+            captain.add_pip_packages(name)
+
+    def add_and_forget() -> None:
+        for name in names:
+            captain.add_pip_packages(f"other-{name}").forget(f"other-{name}")
+
+    assert at_once(add, add_and_forget) == [None, None]
+    assert captain.manifest.texts == names
+
+
+def test_of_many_threads_that_contradict_each_other_one_is_heard(
+    new: Callable[[], Captain], at_once: AtOnce
+) -> None:
+    captain = new()
+    raised = at_once(
+        *(partial(captain.add_pip_packages, f"alpha=={number}.0") for number in range(8))
+    )
+    assert [type(error) for error in raised if error is not None] == [RequirementError] * 7
+    assert len(captain.manifest.texts) == 1
+
+
+def test_a_launch_has_what_two_threads_added(
+    new: Callable[[], Captain], context: Callable[[str], Any], at_once: AtOnce
+) -> None:
+    captain, names = new(), ["alpha", "beta"]
+    assert at_once(*(partial(captain.add_pip_packages, name) for name in names)) == [None, None]
+    captain.launch_ship()
+    running = context("local[1]")
+    assert captain.lock is not None
+    assert [pin.name for pin in captain.lock.pins] == names
+    running.stop()
