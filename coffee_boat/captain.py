@@ -1020,7 +1020,8 @@ class Captain:
         rather than our settings'.
         """
         _refuse_other_minor(known.base.target.python, asked="")
-        if self._locked_by_file:
+        aboard = {known.base.digest, known.lock.digest}
+        if self._locked_by_file and (self._lock is None or self._lock.digest not in aboard):
             raise _lock_file_while_running(self._locked_by_file)
         self._settings = replace(
             self._settings, ship_python=known.ships_python, platform=known.base.target.platform

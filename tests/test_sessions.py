@@ -20,7 +20,8 @@ import pytest
 from small_packages import wheel
 from test_launch import home, spark  # noqa: F401  fixtures
 
-from coffee_boat import Captain, RequirementError, VerifyError
+from coffee_boat import Captain, LaunchError, RequirementError, VerifyError
+from coffee_boat.workflow import lockfile
 
 NOBODY = "spark://127.0.0.1:1"
 """A master that nobody is."""
@@ -129,6 +130,27 @@ def test_a_closed_captain_has_no_session_and_what_is_added_is_for_the_next_one(
     assert sys.path == before
     assert captain.manifest.texts == ["beta"]
     running.stop()
+
+
+def test_a_closed_captain_can_take_over_the_session_again_also_one_of_a_lock_file(
+    new: Callable[[], Captain], context: Callable[[str], Any], tmp_path: Path
+) -> None:
+    before = list(sys.path)
+    text = lockfile.text_of(new().add_pip_packages("alpha").plan().lock)
+    (tmp_path / "pylock.toml").write_text(text, "utf-8")
+    captain = new().add_lock(tmp_path / "pylock.toml")
+    captain.launch_ship()
+    running = context("local[1]")
+    captain.close()
+    captain.board(running)
+    assert captain.running
+    assert len(sys.path) == len(before) + 1
+    captain.close()
+    assert sys.path == before
+    text = lockfile.text_of(new().add_pip_packages("beta").plan().lock)
+    (tmp_path / "pylock.toml").write_text(text, "utf-8")
+    with pytest.raises(LaunchError, match="lock file"):
+        new().add_lock(tmp_path / "pylock.toml").board(running)
 
 
 # two captains
