@@ -59,8 +59,8 @@ from coffee_boat.ship import ship
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import gateway, hook, install, java, submission
 from coffee_boat.spark import script as spark_script
+from coffee_boat.workflow import changes, submit
 from coffee_boat.workflow import driver as workflow_driver
-from coffee_boat.workflow import submit
 from coffee_boat.workflow.pipeline import Pipeline
 from coffee_boat.workflow.prefetch import Ahead
 from coffee_boat.workflow.preflight import Preflight, as_finding
@@ -151,6 +151,9 @@ class Captain:
         self._preload: tuple[str, ...] = ()
         self._report: Report | Arrival | None = None
         self._told: set[Finding] = set()
+        """Since the launch, the board or the archive that is under way began."""
+        self._just_launched = False
+        """True until the first context begins that the launch was for."""
         self._preflight = Preflight(
             self._store, self._tell, refuses=self._settings.preflight == "refuse"
         )
@@ -310,18 +313,26 @@ class Captain:
                 terms were not accepted.
             LaunchError: a session already runs with this captain's environment.
         """
-        if self.running:
-            raise _lock_file_while_running(Path(path))
-        if any(part.requirements or part.conda for part in self._parts):
-            raise _besides_a_lock(Path(path))
-        self._lock = self._pipeline.read_lock(Path(path).expanduser())
-        self._locked_by_file, self._archive = Path(path).absolute(), None
+        with self._adding:
+            self._lock = self._read_lock(Path(path), self.manifest)
+            self._locked_by_file, self._archive = Path(path).absolute(), None
         return self
+
+    def _read_lock(self, path: Path, wanted: Manifest) -> Lock:
+        if self.running:
+            raise _lock_file_while_running(path)
+        if wanted.requirements or wanted.conda:
+            raise _besides_a_lock(path)
+        return self._pipeline.read_lock(path.expanduser())
 
     def forget(self, *names: str) -> Captain:
         """Take back packages that were asked for; for sessions that start later.
 
         What needs them may bring them all the same.
+
+        Args:
+            names: of packages. What was asked for by its place (a git URL, a folder) is also taken
+                back by that, as it was written: its name may be known to its build only.
 
         Raises:
             RequirementError: one was not asked for.
@@ -334,7 +345,9 @@ class Captain:
                 cure="stop the session, captain.forget(...), and start it again",
             )
         with self._adding:
-            self._parts = requirements.without(self._parts, names)
+            self._parts = requirements.without(
+                self._parts, names, known=changes.built_names(self.manifest, self._lock)
+            )
             self._look_again()
         return self
 
@@ -444,15 +457,20 @@ class Captain:
             master,
         )
 
-    def plan_with(self, more: Manifest, master: str | None = None) -> Plan:
-        """As `plan`, with all that a manifest wants besides.
+    def plan_with(
+        self, more: Manifest, master: str | None = None, *, lock: str | Path | None = None
+    ) -> Plan:
+        """As `plan`, with all that a manifest wants besides; or of a lock file, as `add_lock` would
+        take it.
 
         Raises:
-            BoatError: as `plan`.
+            BoatError: as `plan`; with a lock file also as `add_lock`.
         """
         with self._adding:
             wanted = requirements.merge([*self._parts, more])
             self._pipeline.check(wanted)
+            if lock is not None:
+                return self._plan_launch(wanted, master, self._read_lock(Path(lock), wanted))
             if more.requirements or more.conda:
                 return (
                     self._plan_addition(wanted, more, master)
@@ -466,14 +484,18 @@ class Captain:
             raise _besides_a_lock(self._locked_by_file)
         return wanted
 
-    def _plan_launch(self, wanted: Manifest | None, master: str | None) -> Plan:
-        """Of what was asked for, or of another manifest, which is not remembered."""
+    def _plan_launch(
+        self, wanted: Manifest | None, master: str | None, lock: Lock | None = None
+    ) -> Plan:
+        """Of what was asked for, or of another manifest or a lock, which are not remembered."""
         self._look_again()
         fits = () if master is None else self._fitting()
         facts = None if master is None else self._facts(master)
-        said = () if facts is None else self._said_or_refused(facts).findings
+        made_for = None if lock is None else lock.target
+        said = () if facts is None else self._said_or_refused(facts, made_for).findings
         with progress() as say:
-            lock = self._resolve(say) if wanted is None else self._pipeline.lock(wanted, say)
+            if lock is None:
+                lock = self._resolve(say) if wanted is None else self._pipeline.lock(wanted, say)
             items = self._pipeline.plan(lock)
         patch = None if facts is None else self._planned_patch(facts, lock)
         return Plan(
@@ -514,6 +536,7 @@ class Captain:
         """
         destination = archive_destination.Destination(Path(path), overwrite)
         destination.check()
+        self._tell_anew()
         self._look_again()
         with progress() as say:
             return (
@@ -540,6 +563,7 @@ class Captain:
                 the master's cluster cannot serve it.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
+        self._tell_anew(launched=True)
         install.refuse_if_running()
         self._tell(install.fitting(refuse_unknown=self._refuses_untested))
         install.load()  # refused before anything is built
@@ -599,6 +623,7 @@ class Captain:
             RequirementError, LockError, BuildError, ShipError: the environment cannot be made or
                 sent.
         """
+        self._tell_anew()
         context, sql = reach.parts(session)
         facts = reach.facts(context)
         self._tell(install.fitting(refuse_unknown=self._refuses_untested))
@@ -706,6 +731,7 @@ class Captain:
         *,
         ask: Callable[[SparkFacts], ClusterFacts],
     ) -> Order:
+        self._tell_anew()
         self._tell(install.fitting(refuse_unknown=self._refuses_untested))
         spark = install.find_spark()
         self._refuse_other_minor()
@@ -726,9 +752,11 @@ class Captain:
     def close(self) -> None:
         """Take all hands off the process: the hook, the environment, sys.path.
 
-        A running session keeps what it has.
+        A running session keeps what it has, and is this captain's no more: what is asked for now
+        is for the next launch. `board` takes it over again.
         """
         self._take_hands_off()
+        self._live = None
 
     def __enter__(self) -> Captain:
         return self
@@ -810,13 +838,15 @@ class Captain:
         self._tell(cluster.findings)
         return cluster
 
-    def _said_or_refused(self, facts: SparkFacts) -> ClusterFacts:
+    def _said_or_refused(self, facts: SparkFacts, made_for: Target | None = None) -> ClusterFacts:
         """A refusal of the cluster is a finding.
 
         An interpreter that cannot be shipped is none: nothing can be resolved for it either.
         """
         try:
-            return self._preflight.ask(facts, self._nodes, ships_python=self._settings.ship_python)
+            return self._preflight.ask(
+                facts, lambda: made_for or self._nodes(), ships_python=self._settings.ship_python
+            )
         except LaunchError as refusal:
             return ClusterFacts(facts.master, findings=(as_finding(refusal),))
 
@@ -868,7 +898,11 @@ class Captain:
         """Called when the master is known.
 
         Packages that were added since launch_ship, or to an earlier session, are in the base now.
+        What the launch told is not told again for the first context that it was for.
         """
+        if not self._just_launched:
+            self._tell_anew()
+        self._just_launched = False
         patch = self._patch_for(facts, self._ask(facts, driver_starts=False))
         self._preflight.begin_watch(
             replace(facts, conf={**facts.conf, **patch.conf}), self._archive
@@ -986,7 +1020,8 @@ class Captain:
         rather than our settings'.
         """
         _refuse_other_minor(known.base.target.python, asked="")
-        if self._locked_by_file:
+        aboard = {known.base.digest, known.lock.digest}
+        if self._locked_by_file and (self._lock is None or self._lock.digest not in aboard):
             raise _lock_file_while_running(self._locked_by_file)
         self._settings = replace(
             self._settings, ship_python=known.ships_python, platform=known.base.target.platform
@@ -1050,7 +1085,8 @@ class Captain:
                     self._send(live, lock, archive)
             self._lock, self._archive = lock, None
             self._parts.append(added)
-            self._board_driver(say, archive.chunks if archive is not None else ())
+            if self._live is live:  # not closed by another thread meanwhile
+                self._board_driver(say, archive.chunks if archive is not None else ())
         with watch.part("arrive"):
             confirmed, missed, findings = verify.arrival(live.session, archive, deadline=wait)
         self._report = Arrival(
@@ -1102,8 +1138,12 @@ class Captain:
         self._preflight.end_watch()
         self._views.close()
 
+    def _tell_anew(self, *, launched: bool = False) -> None:
+        """From now on show what was shown before, too: it may be the reason once more."""
+        self._told, self._just_launched = set(), launched
+
     def _tell(self, findings: Iterable[Finding]) -> None:
-        """Show each finding once, on stderr."""
+        """Show each finding once a launch, on stderr."""
         for finding in findings:
             if finding not in self._told:
                 self._told.add(finding)

@@ -87,12 +87,7 @@ class Notebook:
         """Of what the notebook's Captain has and of `wanted`, which it is not asked for by that;
         where its session runs, of `wanted` alone.
         """
-        captain = self._own(wanted)
-        return (
-            wanted.add_to(captain).plan(master)
-            if wanted.lock
-            else captain.plan_with(wanted.manifest(), master)
-        )
+        return self._own(wanted).plan_with(wanted.manifest(), master, lock=wanted.lock)
 
     def _own(self, wanted: Wanted) -> Captain:
         found = self._find()

@@ -48,8 +48,9 @@ def wheel(
     tag: str = "py3-none-any",
     python: str = "",
     extras: Sequence[str] = (),
+    module: str = "",
 ) -> Path:
-    """A wheel with one module."""
+    """A wheel with one module, by default of its own name."""
     stem = f"{name.replace('-', '_')}-{version}"
     lines = [
         "Metadata-Version: 2.1",
@@ -60,7 +61,7 @@ def wheel(
     ]
     lines += [f"Requires-Python: {python}"] if python else []
     files = {
-        f"{name.replace('-', '_')}.py": f"VERSION = {version!r}\n",
+        f"{module or name.replace('-', '_')}.py": f"VERSION = {version!r}\n",
         f"{stem}.dist-info/METADATA": "\n".join(lines) + "\n",
         f"{stem}.dist-info/WHEEL": (
             f"Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: {tag}\n"

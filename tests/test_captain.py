@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 import sys
 import tarfile
 import time
@@ -62,9 +63,27 @@ def names_in(archive: Path) -> set[str]:
 
 
 def test_what_is_public() -> None:
+    assert coffee_boat.__all__ == [
+        "Archive",
+        "BoatError",
+        "BuildError",
+        "Captain",
+        "Finding",
+        "LaunchError",
+        "Lock",
+        "LockError",
+        "Manifest",
+        "Plan",
+        "Report",
+        "RequirementError",
+        "SettingsError",
+        "ShipError",
+        "StoreError",
+        "VerifyError",
+        "__version__",
+    ]
     for name in coffee_boat.__all__:
         assert getattr(coffee_boat, name) is not None
-    assert {"Captain", "BoatError", "Plan", "Report", "__version__"} <= set(coffee_boat.__all__)
 
 
 def test_packs_what_was_asked_for_and_what_it_needs(captain: Captain, tmp_path: Path) -> None:
@@ -180,6 +199,31 @@ def test_boat_json_tells_what_it_was_made_from_and_no_path(
     documented = first_column(DOCS / "reference" / "boat-json.md")
     assert sorted(documented) == sorted({*json.loads(text), "conda", "records"})
     assert str(tmp_path) not in text
+
+
+def test_two_releases_that_pack_the_same_make_the_same_archive(
+    captain: Captain, wheels: Path, tmp_path: Path
+) -> None:
+    mine = captain.add_pip_packages("alpha").pack(tmp_path / "mine.tar.gz")
+    code = Path(coffee_boat.__file__).parent
+    other = tmp_path / "other"
+    shutil.copytree(code, other / code.name, ignore=shutil.ignore_patterns("__pycache__"))
+    (other / code.name / "_version.py").write_text('__version__ = "999.1.2"\n')
+    program = (
+        "import coffee_boat; from coffee_boat import Captain; print(coffee_boat.__version__);"
+        f"print(Captain(ship_python=False, offline=True, find_links=[{str(wheels)!r}],"
+        f" store={str(tmp_path / 'store')!r}).add_pip_packages('alpha')"
+        f".pack({str(tmp_path / 'theirs.tar.gz')!r}).id)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=other,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["999.1.2", mine.id]
+    assert (tmp_path / "theirs.tar.gz").read_bytes() == (tmp_path / "mine.tar.gz").read_bytes()
 
 
 def test_bytecode_of_all_packages_goes_along_if_asked_for(

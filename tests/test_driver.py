@@ -92,7 +92,7 @@ def test_what_the_driver_lacks_is_importable_with_metadata_and_gone_after_close(
     assert importlib.util.find_spec("boat_b") is None
 
 
-def test_entries_stand_after_the_drivers_own_and_only_ours_are_taken_off(
+def test_entries_stand_after_the_drivers_own_until_the_last_view_that_holds_them_closes(
     tmp_path: Path, own: Path
 ) -> None:
     before = list(sys.path)
@@ -100,11 +100,21 @@ def test_entries_stand_after_the_drivers_own_and_only_ours_are_taken_off(
     first = driver.board(lock_of(trees), trees)
     second = driver.board(lock_of(trees), trees)
     assert sys.path == [*before, str(tmp_path / "a")]
-    assert second.entries == ()
+    assert first.entries == second.entries == (str(tmp_path / "a"),)
+    for view in (first, first):
+        view.close()
+        assert sys.path == [*before, str(tmp_path / "a")]
     second.close()
-    assert sys.path[-1] == str(tmp_path / "a")
-    first.close()
     assert sys.path == before
+
+
+def test_what_somebody_else_put_on_the_path_is_not_taken_off(tmp_path: Path, own: Path) -> None:
+    trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0")}
+    sys.path.append(str(tmp_path / "a"))
+    view = driver.board(lock_of(trees), trees)
+    assert view.entries == ()
+    view.close()
+    assert sys.path.pop() == str(tmp_path / "a")
 
 
 def test_the_drivers_own_stays_and_another_version_is_told(tmp_path: Path, own: Path) -> None:

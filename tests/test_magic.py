@@ -15,8 +15,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from small_packages import wheel
 
 from coffee_boat import Captain, SettingsError
-from coffee_boat.errors import RequirementError, VerifyError
+from coffee_boat.errors import LockError, RequirementError, VerifyError
 from coffee_boat.magic import load
+from coffee_boat.workflow import lockfile
 
 
 @pytest.fixture
@@ -136,3 +137,27 @@ def test_a_plan_is_a_table_and_text_where_there_are_none(shell: Any, tmp_path: P
     data, _ = shell.display_formatter.format(plan)
     assert data["text/plain"] == str(plan)
     assert "<td>lib 2.0</td>" in data["text/html"]
+
+
+def test_a_plan_of_a_lock_file_takes_no_lock(shell: Any, tmp_path: Path) -> None:
+    wheel(tmp_path / "wheels", "lib", "2.0")
+    with Captain(offline=True, find_links=[str(tmp_path / "wheels")]) as other:
+        text = lockfile.text_of(other.add_pip_packages("lib").plan().lock)
+    (tmp_path / "pylock.toml").write_text(text, "utf-8")
+    mine = shell.user_ns["captain"] = Captain(offline=True)
+    plan = boat(shell, f"plan --lock {tmp_path}/pylock.toml --master local[1]")
+    assert [pin.name for pin in plan.lock.pins] == ["lib"]
+    assert plan.patch is not None
+    assert mine.lock is None
+    boat(shell, "add six")
+    assert texts(mine) == ["six"], "a captain with a lock file refuses packages"
+    with pytest.raises(RequirementError, match="lock file"):
+        boat(shell, f"plan --lock {tmp_path}/pylock.toml")
+    assert texts(mine) == ["six"]
+
+
+def test_a_plan_that_is_refused_asks_for_nothing(shell: Any, tmp_path: Path) -> None:
+    for wanted in (f"--pip six --lock {tmp_path}/pylock.toml", f"--lock {tmp_path}/pylock.toml"):
+        with pytest.raises((LockError, RequirementError)):
+            boat(shell, f"plan {wanted}")
+        assert texts(shell.user_ns["captain"]) == []

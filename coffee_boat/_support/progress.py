@@ -5,9 +5,10 @@ a log. Always on stderr.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Protocol
 
 from coffee_boat._support.redact import redact
 
@@ -19,19 +20,38 @@ class Say(Protocol):
         """Show it."""
 
 
-@contextmanager
-def progress() -> Iterator[Say]:
-    """A `Say` for the place we run in; its line is taken away when the work ends, except in a
-    log.
+class _Shared:
+    """The one line of this process: two would write over each other."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._open = ExitStack()
+        self._say: Say = say_line
+
+    @contextmanager
+    def line(self) -> Iterator[Say]:
+        """Made for the first who works, taken away with the last, in whichever threads."""
+        with self._lock:
+            if not self._users:
+                self._say = self._open.enter_context(_line())
+            self._users += 1
+            say = self._say
+        try:
+            yield say
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._open.close()
+
+
+def progress() -> AbstractContextManager[Say]:
+    """A `Say` for the place we run in; its line is taken away when the work ends, except in a log.
+
+    Work within other work, or beside it in another thread, says it on the line that is there.
     """
-    if _in_notebook():
-        with _notebook_line() as say:
-            yield say
-    elif sys.stderr.isatty():
-        with _terminal_line() as say:
-            yield say
-    else:
-        yield say_line
+    return _SHARED.line()
 
 
 def say_line(message: str) -> None:
@@ -39,10 +59,22 @@ def say_line(message: str) -> None:
     print(redact(f"coffee_boat: {message}"), file=sys.stderr, flush=True)  # noqa: T201
 
 
+_SHARED = _Shared()
+
+
+def _line() -> AbstractContextManager[Say]:
+    if _in_notebook():
+        return _notebook_line()
+    return _terminal_line() if sys.stderr.isatty() else nullcontext(say_line)
+
+
 def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    shell: Any = ipython.get_ipython() if ipython is not None else None
-    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
+    """As rich sees it: Jupyter's shell, Colab's and Databricks'."""
+    if "IPython" not in sys.modules:  # a log needs no rich
+        return False
+    from rich.console import Console
+
+    return Console(stderr=True).is_jupyter
 
 
 @contextmanager

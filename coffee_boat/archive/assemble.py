@@ -9,7 +9,6 @@ from typing import Any
 
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.store import Store
-from coffee_boat._version import __version__
 from coffee_boat.archive.clashes import clashes
 from coffee_boat.archive.concatenate import concatenate
 from coffee_boat.archive.destination import Destination
@@ -72,10 +71,14 @@ def assemble(
 def _manifest(
     chunks: Sequence[Chunk], target: Target, lock: Lock, has_python: bool, inputs: Mapping[str, Any]
 ) -> bytes:
+    """What boat.json says.
+
+    Not by which release it was made: all of it is in the archive's id, and releases that pack the
+    same share a staged file.
+    """
     records = [chunk.record for chunk in chunks if chunk.record]
     value = {
         "format": FORMAT,
-        "coffee_boat": __version__,
         "inputs": dict(inputs),
         "lock": lock.digest,
         "pins": {pin.name: pin.version for pin in lock.pins},

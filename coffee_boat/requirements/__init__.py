@@ -6,6 +6,7 @@ pyproject.toml.
     conda             conda's MatchSpecs
     environment_yml   environment.yml
     project           pyproject.toml (PEP 621, PEP 735) and script headers (PEP 723)
+    taken_back        what is asked for no longer
     environments      what is installed somewhere (distributions: pip's part of it)
     canonical         many manifests -> one; markers evaluated for the executors; contradictions
                       named
@@ -18,11 +19,9 @@ not load packaging.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Manifest, Requirement
 
 if TYPE_CHECKING:
@@ -266,32 +265,19 @@ def _refuse_choices(path: Path, extras: Sequence[str], groups: Sequence[str]) ->
         )
 
 
-def without(manifests: Iterable[Manifest], names: Iterable[str]) -> list[Manifest]:
+def without(
+    manifests: Iterable[Manifest], names: Iterable[str], *, known: Mapping[str, str] | None = None
+) -> list[Manifest]:
     """The manifests without some packages, however their names are written.
+
+    Args:
+        names: of packages; of those that a place names, also the place: as it was written, as a
+            path from here, or as errors show it, without its credentials.
+        known: the names that builds told: url of a requirement -> normalized name.
 
     Raises:
         RequirementError: nobody asked for one of them.
     """
-    from packaging.utils import canonicalize_name
+    from coffee_boat.requirements import taken_back
 
-    parts, gone = list(manifests), {canonicalize_name(name): name for name in names}
-    asked = {
-        str(canonicalize_name(name))
-        for part in parts
-        for name in (*(r.name for r in part.requirements), *(r.name for r in part.conda))
-    }
-    if strange := [name for canonical, name in gone.items() if canonical not in asked]:
-        raise RequirementError(
-            "not asked for, so it cannot be taken back",
-            value=", ".join(strange),
-            cause=f"asked for: {', '.join(sorted(asked)) or 'nothing'}",
-            cure="check the spelling",
-        )
-    return [
-        replace(
-            part,
-            requirements=tuple(r for r in part.requirements if r.name not in gone),
-            conda=tuple(r for r in part.conda if str(canonicalize_name(r.name)) not in gone),
-        )
-        for part in parts
-    ]
+    return taken_back.without(manifests, names, known or {})

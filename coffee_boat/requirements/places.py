@@ -186,7 +186,7 @@ def _from_web(source: Source) -> Requirement:
 
 
 def _from_path(source: Source, fragment: str = "") -> Requirement:
-    path = _located(source)
+    path = located(source)
     if not exists(path):
         raise source.refuse(
             "a requirement names a file that is not there",
@@ -276,7 +276,12 @@ def _path_of(source: Source) -> str:
     return url2pathname(split.path)
 
 
-def _located(source: Source) -> Path:
+def located(source: Source) -> Path:
+    """The path of a place on this machine, whether something is there or not.
+
+    Raises:
+        RequirementError: it begins with ~ of a user whose home folder is not known.
+    """
     try:
         path = Path(source.place).expanduser()
     except RuntimeError as error:

@@ -50,7 +50,7 @@ def parse(text: object, *, origin: str, folder: Path | None = None) -> Requireme
     written = _one_line(text, origin)
     place, marker = _split_marker(written)
     named = None if SCP.fullmatch(place) else _NAMED.fullmatch(place)
-    if named is None and not _names_a_place(place, folder or Path()):
+    if named is None and not names_a_place(place, folder or Path()):
         return _from_index(written, origin)
     source = Source(place=place, origin=origin, folder=folder or Path.cwd(), written=written)
     if named is not None and not VCS.match(place):
@@ -139,7 +139,12 @@ def _checked_marker(marker: str, source: Source) -> str:
         ) from None
 
 
-def _names_a_place(place: str, folder: Path) -> bool:
+def names_a_place(place: str, folder: Path) -> bool:
+    """True if it is read as a URL or a path, not as a name.
+
+    Args:
+        folder: what relative paths are relative to.
+    """
     if URL.match(place) or SCP.fullmatch(place) or place.startswith((".", "~")):
         return True
     if (

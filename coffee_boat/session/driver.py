@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,24 +31,34 @@ importlib.metadata.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DriverView:
     """What was put on sys.path."""
 
     entries: tuple[str, ...]
-    """Exactly the entries that were added, in order."""
+    """Exactly the entries that are ours, in order; another view may hold the same ones."""
     findings: tuple[Finding, ...] = ()
     """What was left out, and why."""
 
     def close(self) -> None:
-        """Take these entries off sys.path again.
+        """Take these entries off sys.path again, but for those that another view holds.
 
         Modules that were imported from them stay loaded.
         """
-        for entry in self.entries:
-            if entry in sys.path:
-                sys.path.remove(entry)
+        with _HOLDING:
+            for entry in self.entries:
+                holders = _HOLDERS.get(entry, set())
+                if holders == {self}:
+                    del _HOLDERS[entry]
+                    if entry in sys.path:
+                        sys.path.remove(entry)
+                holders.discard(self)
         importlib.invalidate_caches()
+
+
+_HOLDERS: dict[str, set[DriverView]] = {}
+"""The views of this process that need an entry of sys.path; what is not in here is not ours."""
+_HOLDING = threading.Lock()
 
 
 class Views:
@@ -105,8 +116,10 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
 def lacking(lock: Lock) -> Lock:
     """What the driver has in no version of its own, and could import: of conda's packages those
     that are modules only.
+
+    What another captain made importable is not the driver's own: it goes with that one.
     """
-    own = installed()
+    own = installed([entry for entry in sys.path if entry not in _HOLDERS])
     pins = tuple(pin for pin in lock.pins if pin.name not in own)
     return Lock(
         lock.target,
@@ -131,10 +144,15 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
         name: _Offer.read(name, tree) for name, tree in sorted(trees.items()) if name not in own
     }
     taken, findings = _fitting(offered, own)
-    entries = tuple(folders[name] for name in taken if folders[name] not in sys.path)
-    sys.path.extend(entries)
+    told = (*_other_versions(lock, own), *_native(lock, own), *findings)
+    with _HOLDING:
+        here = {entry for entry in sys.path if entry not in _HOLDERS}
+        view = DriverView(tuple(folders[name] for name in taken if folders[name] not in here), told)
+        for entry in view.entries:
+            _HOLDERS.setdefault(entry, set()).add(view)
+        sys.path.extend([entry for entry in view.entries if entry not in sys.path])
     importlib.invalidate_caches()
-    return DriverView(entries, (*_other_versions(lock, own), *_native(lock, own), *findings))
+    return view
 
 
 @dataclass(frozen=True)

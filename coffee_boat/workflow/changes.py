@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coffee_boat.model import Pin, Requirement
+from coffee_boat.model import Lock, Manifest, Pin, Requirement
 
 
 def is_source(pin: Pin) -> bool:
@@ -27,6 +27,17 @@ def is_of(pin: Pin, wanted: Requirement) -> bool:
         Path(wanted.text).as_uri() if Path(wanted.text).is_absolute() else wanted.text
     )
     return bool(pin.url) and place.rstrip("/") == pin.url.rstrip("/")
+
+
+def built_names(manifest: Manifest, lock: Lock | None) -> dict[str, str]:
+    """The names that only builds tell, as far as a lock has them: url of a requirement -> name."""
+    sources = [pin for pin in lock.pins if is_source(pin)] if lock is not None else []
+    return {
+        wanted.url: pin.name
+        for wanted in manifest.requirements
+        for pin in sources
+        if not wanted.name and is_of(pin, wanted)
+    }
 
 
 def kept_as_is(pin: Pin) -> Requirement:

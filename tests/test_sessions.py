@@ -1,0 +1,232 @@
+"""One captain from launch to close, and beside another one: a stand-in of pyspark, so no JVM.
+
+What real Spark does with it: integration/test_launch.py, integration/test_live.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from small_packages import wheel
+from test_launch import home, spark  # noqa: F401  fixtures
+
+from coffee_boat import Captain, LaunchError, RequirementError, VerifyError
+from coffee_boat.workflow import lockfile
+
+NOBODY = "spark://127.0.0.1:1"
+"""A master that nobody is."""
+AtOnce = Callable[..., "list[BaseException | None]"]
+UNREACHABLE = "the cluster's master cannot be reached"
+
+
+@pytest.fixture
+def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Captain]]:
+    """Captains of one store, which are closed at the end."""
+    monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "warn")
+    for name, version in (("alpha", "1.0"), ("beta", "2.0")):
+        wheel(tmp_path / "wheels", name, version)
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(
+            Captain(
+                ship_python=False,
+                offline=True,
+                find_links=[str(tmp_path / "wheels")],
+                store=tmp_path / "store",
+            )
+        )
+
+
+@pytest.fixture
+def context(spark: Any, home: Path) -> Callable[[str], Any]:  # noqa: F811
+    """Starts a SparkContext on a master."""
+    (home / "lib/pyspark/bin").mkdir()
+    (home / "lib/pyspark/bin/spark-submit").write_text("")
+    (home / "lib/pyspark/bin/spark-submit").chmod(0o755)
+    spark.Context.applicationId = "app-1"
+    spark.Context._initialize_context = lambda _self, jconf: Running(jconf)
+    spark.Context.getConf = lambda self: SimpleNamespace(getAll=self._jsc.conf.items)
+    spark.Context.listArchives = ()
+    spark.Session.getActiveSession = lambda: None
+    return lambda master: spark.Context(master=master)
+
+
+class Running:
+    """What a SparkContext of pyspark has of the JVM's, as far as a captain asks it here."""
+
+    def __init__(self, conf: Mapping[str, str]) -> None:
+        self.conf = dict(conf)
+
+    def sc(self) -> Running:
+        return self
+
+    def isStopped(self) -> bool:  # noqa: N802  Spark's name
+        return False
+
+
+# what is told
+
+
+def test_each_launch_tells_what_it_meets_and_one_launch_tells_it_once(
+    new: Callable[[], Captain],
+    context: Callable[[str], Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def told() -> int:
+        return capsys.readouterr().err.count(f"warning: {UNREACHABLE}")
+
+    captain = new()
+    captain.launch_ship(master=NOBODY)
+    first = context(NOBODY)
+    assert told() == 1, "the launch, and the session that it was for"
+    first.stop()
+    second = context(NOBODY)
+    assert told() == 1, "the next session of the same launch"
+    second.stop()
+    captain.launch_ship(master=NOBODY)
+    assert told() == 1
+    captain.order(master=NOBODY)
+    assert told() == 1
+    captain.order(master=NOBODY)
+    assert told() == 1
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_each_archive_tells_what_is_odd_about_it(
+    new: Callable[[], Captain], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel(tmp_path / "wheels", "alpha-too", "1.1", module="alpha")
+    captain = new().add_pip_packages("alpha", "alpha-too")
+    for name in ("one", "two"):
+        captain.pack(tmp_path / f"{name}.tar.gz")
+        assert capsys.readouterr().err.count("alpha.py") == 1
+
+
+# after close
+
+
+def test_a_closed_captain_has_no_session_and_what_is_added_is_for_the_next_one(
+    new: Callable[[], Captain], context: Callable[[str], Any]
+) -> None:
+    captain, before = new().add_pip_packages("alpha"), list(sys.path)
+    captain.launch_ship()
+    running = context("local[1]")
+    assert captain.running
+    assert len(sys.path) == len(before) + 1
+    captain.close()
+    assert not captain.running
+    with pytest.raises(VerifyError, match="no session runs"):
+        captain.verify()
+    captain.add_pip_packages("beta").preload("beta").forget("alpha")
+    assert sys.path == before
+    assert captain.manifest.texts == ["beta"]
+    running.stop()
+
+
+def test_a_closed_captain_can_take_over_the_session_again_also_one_of_a_lock_file(
+    new: Callable[[], Captain], context: Callable[[str], Any], tmp_path: Path
+) -> None:
+    before = list(sys.path)
+    text = lockfile.text_of(new().add_pip_packages("alpha").plan().lock)
+    (tmp_path / "pylock.toml").write_text(text, "utf-8")
+    captain = new().add_lock(tmp_path / "pylock.toml")
+    captain.launch_ship()
+    running = context("local[1]")
+    captain.close()
+    captain.board(running)
+    assert captain.running
+    assert len(sys.path) == len(before) + 1
+    captain.close()
+    assert sys.path == before
+    text = lockfile.text_of(new().add_pip_packages("beta").plan().lock)
+    (tmp_path / "pylock.toml").write_text(text, "utf-8")
+    with pytest.raises(LaunchError, match="lock file"):
+        new().add_lock(tmp_path / "pylock.toml").board(running)
+
+
+# two captains
+
+
+def test_of_two_captains_with_the_same_tree_each_keeps_it_until_its_own_close(
+    new: Callable[[], Captain], context: Callable[[str], Any]
+) -> None:
+    before = list(sys.path)
+    one, two = new().add_pip_packages("alpha"), new()
+    one.launch_ship()
+    two.board(context("local[1]"))
+    one.close()
+    assert importlib.util.find_spec("alpha") is not None, "the other one has it aboard"
+    two.close()
+    assert sys.path == before
+
+
+# two threads
+
+
+@pytest.fixture
+def at_once() -> Iterator[AtOnce]:
+    """What each call raised, all begun at one moment in threads that take turns all the time."""
+
+    def begun(*calls: Callable[[], object]) -> list[BaseException | None]:
+        barrier = Barrier(len(calls))
+
+        def begin(call: Callable[[], object]) -> None:
+            barrier.wait()
+            call()
+
+        with ThreadPoolExecutor(len(calls)) as pool:
+            return [ended.exception() for ended in [pool.submit(begin, call) for call in calls]]
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield begun
+    sys.setswitchinterval(before)
+
+
+def test_what_a_thread_adds_is_wanted_whatever_another_one_adds_and_takes_back(
+    new: Callable[[], Captain], at_once: AtOnce
+) -> None:
+    captain, names = new(), [f"package-{number:02}" for number in range(40)]
+
+    def add() -> None:
+        for name in names:
+            captain.add_pip_packages(name)
+
+    def add_and_forget() -> None:
+        for name in names:
+            captain.add_pip_packages(f"other-{name}").forget(f"other-{name}")
+
+    assert at_once(add, add_and_forget) == [None, None]
+    assert captain.manifest.texts == names
+
+
+def test_of_many_threads_that_contradict_each_other_one_is_heard(
+    new: Callable[[], Captain], at_once: AtOnce
+) -> None:
+    captain = new()
+    raised = at_once(
+        *(partial(captain.add_pip_packages, f"alpha=={number}.0") for number in range(8))
+    )
+    assert [type(error) for error in raised if error is not None] == [RequirementError] * 7
+    assert len(captain.manifest.texts) == 1
+
+
+def test_a_launch_has_what_two_threads_added(
+    new: Callable[[], Captain], context: Callable[[str], Any], at_once: AtOnce
+) -> None:
+    captain, names = new(), ["alpha", "beta"]
+    assert at_once(*(partial(captain.add_pip_packages, name) for name in names)) == [None, None]
+    captain.launch_ship()
+    running = context("local[1]")
+    assert captain.lock is not None
+    assert [pin.name for pin in captain.lock.pins] == names
+    running.stop()
