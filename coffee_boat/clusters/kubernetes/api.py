@@ -22,6 +22,12 @@ Each is tried twice: a busy apiserver is no reason to refuse a launch.
 """
 _WHOLE = 120.0
 """Seconds for all of an answer: a list of all nodes of a large cluster."""
+_PAGE = 500
+"""Objects of one answer, as kubectl asks for them: one of all nodes of a large cluster would be of
+100 MB.
+"""
+_PAGES = 1000
+"""Far more than a cluster has."""
 _TAIL = 400
 """Lines of a log."""
 
@@ -123,24 +129,20 @@ class Apiserver:
     def nodes(self) -> list[Mapping[str, Any]]:
         """All nodes; none if we may not look."""
         try:
-            return list(self._json("GET", "/api/v1/nodes").get("items", ()))
+            return self._list("/api/v1/nodes")
         except Refused:
             return []
 
     def pods(self, labels: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """The namespace's pods that have these labels."""
         wanted = ",".join(f"{name}={value}" for name, value in labels.items())
-        return list(
-            self._json("GET", f"{self._path('pods')}?{urlencode({'labelSelector': wanted})}").get(
-                "items", ()
-            )
-        )
+        return self._list(self._path("pods"), labelSelector=wanted)
 
     def events(self, pod: Mapping[str, Any]) -> list[str]:
         """What the cluster says about a pod, oldest first; nothing if we may not look."""
-        chosen = urlencode({"fieldSelector": f"involvedObject.uid={pod['metadata']['uid']}"})
+        chosen = f"involvedObject.uid={pod['metadata']['uid']}"
         try:
-            items = self._json("GET", f"{self._path('events')}?{chosen}").get("items", ())
+            items = self._list(self._path("events"), fieldSelector=chosen)
         except Refused:
             return []
         return [
@@ -173,6 +175,26 @@ class Apiserver:
         return f"/api/v1/namespaces/{quote(self.namespace)}/{resource}" + (
             f"/{quote(name)}" if name else ""
         )
+
+    def _list(self, path: str, **chosen: str) -> list[Mapping[str, Any]]:
+        """All objects of a kind, page by page."""
+        found: list[Mapping[str, Any]] = []
+        more: dict[str, str] = {}
+        for _ in range(_PAGES):
+            asked = urlencode({**chosen, "limit": str(_PAGE), **more})
+            try:
+                page = self._json("GET", f"{path}?{asked}")
+            except Refused as refused:
+                if not more or refused.code != 410:
+                    raise
+                # Gone: the list changed while we read it. Then at once, as client-go does it.
+                page, found = self._json("GET", f"{path}?{urlencode(chosen)}"), []
+            found += page.get("items") or ()
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return found
+            more = {"continue": str(token)}
+        raise Unreachable(f"{redact(self.access.server)} answers without an end: {path}")
 
     def _json(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
