@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import urllib3
 
 from coffee_boat.clusters import probe, waiting
 from coffee_boat.clusters.kubernetes import access as kubernetes_access
@@ -715,11 +717,13 @@ def test_what_is_no_entry_of_a_kubeconfig(
     assert "kubeconfigs have" in finding.value
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-def test_a_certificate_that_java_may_trust_refuses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs openssl to make a certificate"
+)
+
+
+def self_signed(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """What serves 127.0.0.1 with a certificate that nobody signed, and the certificate's file."""
     key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
     made = [
         "req",
@@ -745,12 +749,33 @@ def test_a_certificate_that_java_may_trust_refuses_nothing(
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    return context, certificate
+
+
+@needs_openssl
+def test_a_certificate_that_java_may_trust_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    context, certificate = self_signed(tmp_path)
     with served(Cluster(), context) as cluster:
         (finding,) = probe(cluster.facts()).findings
         assert finding.severity == "note"
         assert "self" in finding.cause
         assert "caCertFile" in finding.cure
         assert probe(cluster.facts(spark__kubernetes__authenticate__caCertFile=certificate)).nodes
+
+
+@needs_openssl
+def test_who_verifies_nothing_is_not_warned_of_us_and_still_of_others(tmp_path: Path) -> None:
+    context, _ = self_signed(tmp_path)
+    with served(Cluster(), context) as cluster, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert probe(cluster.facts(spark__kubernetes__trust__certificates="true")).nodes
+        assert [str(each.message) for each in warned] == []
+        with urllib3.PoolManager(cert_reqs="CERT_NONE") as theirs:
+            theirs.request("GET", f"{cluster.url}/version")
+        assert [each.category for each in warned] == [urllib3.exceptions.InsecureRequestWarning]
 
 
 @pytest.mark.parametrize(

@@ -255,14 +255,36 @@ def _pool(access: kubernetes_access.Access) -> Any:
         options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
     if not access.verify:
         options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     proxy = access.proxy or _proxy_of_environment(access.server)
     try:
-        return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+        pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     except urllib3.exceptions.HTTPError as error:
         raise kubernetes_access.Unusable(
             f"the proxy {redact(proxy)} is of a kind that is not used here: {error}"
         ) from error
+    if not access.verify:
+        pool.pool_classes_by_scheme = {**pool.pool_classes_by_scheme, "https": _unverified()}
+    return pool
+
+
+def _unverified() -> Any:
+    """Connections without urllib3's warning that they are not verified: the user said so.
+
+    The warning is left to everybody else: `urllib3.disable_warnings` would be for the whole process
+    and its end.
+    """
+    from urllib3.connection import HTTPSConnection
+    from urllib3.connectionpool import HTTPSConnectionPool
+
+    class Connection(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            self.is_verified = True  # decides of the warning, and of nothing else
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
 
 
 def _proxy_of_environment(server: str) -> str:
