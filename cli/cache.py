@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from coffee_boat import settings
+from coffee_boat._support import in_use
 from coffee_boat._support.store import Entry, Store
 from coffee_boat.cli import render
 from coffee_boat.errors import LaunchError, ShipError
@@ -74,7 +75,7 @@ def list_(store: str | None, as_json: bool) -> None:
 def prune(
     store: str | None, stage: str | None, days: float | None, dry_run: bool, yes: bool
 ) -> None:
-    """Remove what was not used for a while; what is being made stays.
+    """Remove what was not used for a while; what is being made, or what a session runs from, stays.
 
     Executors that join a session late fetch its archive from the stage again: keep a stage's
     archives for longer than sessions last.
@@ -83,9 +84,12 @@ def prune(
     if stage is not None:
         _prune_stage(opened, stage, 90 if days is None else days, dry_run=dry_run, yes=yes)
         return
-    doomed = [
+    stale = [
         entry for entry in opened.entries() if _stale(entry, now, 30 if days is None else days)
     ]
+    doomed = [entry for entry in stale if not in_use.is_held(entry.path)]
+    if len(doomed) < len(stale):
+        render.tell(_in_use([entry for entry in stale if entry not in doomed]))
     if dry_run:
         click.echo(
             "\n".join(
@@ -96,7 +100,7 @@ def prune(
             )
         )
     else:
-        _remove(opened, doomed)
+        _remove(opened, doomed, in_use_too=False)
 
 
 @cache.command()
@@ -198,11 +202,18 @@ def _stale(entry: Entry, now: float, days: float) -> bool:
     )
 
 
-def _remove(store: Store, doomed: Iterable[Entry]) -> None:
-    removed = []
-    for entry in doomed:
-        store.remove(entry)
-        removed.append(entry)
+def _in_use(entries: Sequence[Entry]) -> Finding:
+    return Finding(
+        "not removed",
+        f"{_summary(entries)}, {entries[0].path} first",
+        "running processes of yours use it",
+        "end the sessions that run from it, then prune again",
+        severity="note",
+    )
+
+
+def _remove(store: Store, doomed: Iterable[Entry], *, in_use_too: bool = True) -> None:
+    removed = [entry for entry in doomed if store.remove(entry, in_use_too=in_use_too)]
     click.echo(f"removed {_summary(removed)} from {store.root}")
 
 

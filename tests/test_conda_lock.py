@@ -11,6 +11,7 @@ import platform
 import shutil
 import ssl
 import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import certifi
 import pytest
 
 pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
@@ -702,6 +704,30 @@ def test_authorities_of_a_company_are_believed_where_condarc_says_so(
                 )["numpy"]
                 == "2.4.6"
             )
+
+
+def test_the_certificates_of_a_company_are_no_variable_of_the_users(
+    tmp_path: Path, forge: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python tells hooks of each change of the environment, a moment before it is made."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    (tmp_path / "home/.condarc").write_text(f"ssl_verify: {certifi.where()}\n")
+    changes: list[tuple[str, str | None]] = []
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if watching and event in ("os.putenv", "os.unsetenv") and arguments[0] == b"SSL_CERT_FILE":
+            changes.append((event, os.environ.get("SSL_CERT_FILE")))
+
+    watching = [True]
+    sys.addaudithook(hook)  # for as long as the process lives
+    try:
+        assert versions(plan(tmp_path, "numpy", channel=[forge]).lock)["numpy"] == "2.4.6"
+    finally:
+        watching.clear()
+    assert changes
+    assert set(changes) == {("os.putenv", None), ("os.unsetenv", None)}
+    said = subprocess.check_output(["env"], text=True)
+    assert not any(line.startswith("SSL_CERT_FILE=") for line in said.splitlines())
 
 
 def certificate(folder: Path, authority: Path) -> Path:

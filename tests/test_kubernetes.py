@@ -11,14 +11,17 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import urllib3
 
 from coffee_boat.clusters import probe, waiting
 from coffee_boat.clusters.kubernetes import access as kubernetes_access
@@ -73,6 +76,14 @@ class Cluster:
             **{key.replace("__", "."): value for key, value in conf.items()},
         }
         return SparkFacts("4.1.4", f"k8s://{self.url}", mode, settings)
+
+
+def page(items: list[Any], asked: dict[str, list[str]]) -> dict[str, Any]:
+    """As an apiserver cuts a list: whoever names no limit gets all of it."""
+    start = int(asked.get("continue", ["0"])[0])
+    end = start + int(asked.get("limit", [str(len(items))])[0])
+    metadata = {"continue": str(end)} if end < len(items) else {}
+    return {"metadata": metadata, "items": items[start:end]}
 
 
 def node(name: str, architecture: str, *, zone: str = "1", closed: bool = False) -> dict[str, Any]:
@@ -169,6 +180,8 @@ def served(cluster: Cluster, tls: ssl.SSLContext | None = None) -> Iterator[Clus
                     if code == 201
                     else said
                 )
+            if "items" in said and isinstance(said, dict):
+                said = page(said["items"], parse_qs(urlsplit(self.path).query))
             body = (said if isinstance(said, str) else json.dumps(said)).encode()
             self.send_response(code)
             self.send_header("Content-Length", str(len(body)))
@@ -214,6 +227,22 @@ def test_nodes_that_executors_are_not_bound_to_do_not_count(cluster: Cluster) ->
 def test_who_may_not_see_nodes_is_told_none(cluster: Cluster) -> None:
     cluster.answers["/api/v1/nodes"] = (403, {"message": "nodes is forbidden"})
     assert probe(cluster.facts()).nodes == ()
+
+
+def test_the_nodes_of_a_large_cluster_come_page_by_page(cluster: Cluster) -> None:
+    names = [f"node-{number}" for number in range(1200)]
+    cluster.answers["/api/v1/nodes"] = (200, {"items": [node(name, "amd64") for name in names]})
+    assert [found.host for found in probe(cluster.facts()).nodes] == names
+    asked = [path for path, _ in cluster.seen if path.startswith("/api/v1/nodes")]
+    assert len(asked) == 3
+    assert all("limit=500" in path for path in asked)
+
+
+def test_a_list_that_changes_while_it_is_read_is_asked_for_whole(cluster: Cluster) -> None:
+    names = [f"node-{number}" for number in range(600)]
+    cluster.answers["/api/v1/nodes"] = (200, {"items": [node(name, "amd64") for name in names]})
+    cluster.answers["/api/v1/nodes?limit=500&continue="] = (410, {"message": "too old"})
+    assert [found.host for found in probe(cluster.facts()).nodes] == names
 
 
 def test_nobody_answers(cluster: Cluster) -> None:
@@ -344,6 +373,34 @@ def test_what_keeps_pods_from_running_is_said_once_in_the_clusters_words(
     assert "hunter2" not in str(image)
     assert pending.cause == "0/2 nodes are available: 2 Insufficient memory."
     assert "spark.executor.memory" in pending.cure
+
+
+def many(kind: str) -> list[dict[str, Any]]:
+    """500 pods that wait for the same, each said in words that name it."""
+
+    def status(name: str) -> dict[str, Any]:
+        if kind == "unschedulable":
+            message = f'persistentvolumeclaim "{name}-pvc-0" not found'
+            return {"conditions": [{**PENDING["status"]["conditions"][0], "message": message}]}
+        message = f"back-off {len(name)}s restarting failed container of {name}"
+        return {"containerStatuses": [container({"waiting": {"reason": kind, "message": message}})]}
+
+    return [pod(name, **status(name)) for name in (f"job-exec-{n}" for n in range(1, 501))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "of_events"),
+    [("ErrImagePull", 1), ("CrashLoopBackOff", 1), ("unschedulable", 0)],
+)
+def test_hundreds_of_pods_that_wait_for_the_same_are_a_few_requests(
+    cluster: Cluster, kind: str, of_events: int
+) -> None:
+    cluster.answers[PODS] = (200, {"items": many(kind)})
+    (finding,) = waiting(cluster.facts(), "spark-1")
+    assert "job-exec-1" in finding.value
+    paths = [path for path, _ in cluster.seen]
+    assert len([path for path in paths if "/events?" in path]) == of_events
+    assert len(paths) == 1 + of_events
 
 
 def test_a_cluster_that_does_not_answer_while_waiting_says_nothing(cluster: Cluster) -> None:
@@ -670,11 +727,13 @@ def test_what_is_no_entry_of_a_kubeconfig(
     assert "kubeconfigs have" in finding.value
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
-def test_a_certificate_that_java_may_trust_refuses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs openssl to make a certificate"
+)
+
+
+def self_signed(tmp_path: Path) -> tuple[ssl.SSLContext, str]:
+    """What serves 127.0.0.1 with a certificate that nobody signed, and the certificate's file."""
     key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
     made = [
         "req",
@@ -700,12 +759,33 @@ def test_a_certificate_that_java_may_trust_refuses_nothing(
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    return context, certificate
+
+
+@needs_openssl
+def test_a_certificate_that_java_may_trust_refuses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    context, certificate = self_signed(tmp_path)
     with served(Cluster(), context) as cluster:
         (finding,) = probe(cluster.facts()).findings
         assert finding.severity == "note"
         assert "self" in finding.cause
         assert "caCertFile" in finding.cure
         assert probe(cluster.facts(spark__kubernetes__authenticate__caCertFile=certificate)).nodes
+
+
+@needs_openssl
+def test_who_verifies_nothing_is_not_warned_of_us_and_still_of_others(tmp_path: Path) -> None:
+    context, _ = self_signed(tmp_path)
+    with served(Cluster(), context) as cluster, warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert probe(cluster.facts(spark__kubernetes__trust__certificates="true")).nodes
+        assert [str(each.message) for each in warned] == []
+        with urllib3.PoolManager(cert_reqs="CERT_NONE") as theirs:
+            theirs.request("GET", f"{cluster.url}/version")
+        assert [each.category for each in warned] == [urllib3.exceptions.InsecureRequestWarning]
 
 
 @pytest.mark.parametrize(

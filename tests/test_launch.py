@@ -629,6 +629,43 @@ def test_removing_puts_the_very_functions_back(spark: Any, home: Path) -> None:
     assert spark.Context("local[2]").pythonExec == "python3"
 
 
+@pytest.mark.parametrize("has_create", [True, False])
+def test_a_builder_that_inherits_is_wrapped_and_left_as_it_was(
+    spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch, has_create: bool
+) -> None:
+    """Vendors derive their own from pyspark's."""
+    above = spark.Session.Builder
+    if not has_create:
+        del above.create
+    theirs = type("Builder", (above,), {})
+    spark.Session.Builder = theirs
+    names = set(vars(theirs))
+    boat = Recorder(home)
+    monkeypatch.setenv("SPARK_REMOTE", "sc://host")
+    with pytest.raises(LaunchError, match="Connect is not supported yet"):
+        spark.Session.builder.getOrCreate()
+    monkeypatch.delenv("SPARK_REMOTE")
+    assert spark.Session.builder.master("local[2]").getOrCreate().pythonExec == PATCH.python
+    boat.hook.remove()
+    assert set(vars(theirs)) == names
+    assert theirs.getOrCreate is above.getOrCreate
+
+
+def test_a_class_that_lets_nobody_change_it_leaves_pyspark_as_it_was(
+    spark: Any, home: Path
+) -> None:
+    class Closed(type):
+        def __setattr__(cls, name: str, value: Any) -> None:
+            raise TypeError(f"cannot set {name!r}")
+
+    before = dict(vars(spark.Context))
+    spark.Session.Builder = Closed("Builder", (spark.Session.Builder,), {})
+    with pytest.raises(TypeError, match="getOrCreate"):
+        Recorder(home)
+    assert dict(vars(spark.Context)) == before
+    assert spark.Context("local[2]").pythonExec == "python3"
+
+
 def test_a_wrap_that_came_later_stays_when_ours_goes(spark: Any, home: Path) -> None:
     boat = Recorder(home)
     ours, seen = spark.Context.__init__, []

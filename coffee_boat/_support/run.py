@@ -8,16 +8,21 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from coffee_boat._support import trust
 from coffee_boat._support.redact import redact
 
 _TAIL = 40
+_GRACE = 2.0
+"""Seconds that a program gets to clean up after itself once it was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def run(
             `env` or `stdin`.
         env: changes to this process's environment; None removes a variable.
         stdin: text for its standard input; nothing is read from ours.
-        timeout: seconds; then the process is killed.
+        timeout: seconds; then it is killed, with all that it started.
 
     Raises:
         FileNotFoundError: no such program.
@@ -65,20 +70,110 @@ def run(
     program = argv[0] if os.sep in argv[0] else shutil.which(argv[0], path=changed["PATH"])
     if program is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-    feed: dict[str, object] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    done = subprocess.run(  # type: ignore[call-overload]
-        [program, *argv[1:]],
-        cwd=cwd,
-        env=changed,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=timeout,
-        check=False,
-        **feed,
-    )
-    return Ran(tuple(argv), done.returncode, done.stdout, done.stderr)
+    with _in_a_group([program, *argv[1:]], cwd, changed, reads=stdin is not None) as process:
+        stdout, stderr = process.communicate(stdin, timeout)
+    return Ran(tuple(argv), process.returncode, stdout, stderr)
+
+
+def interrupt(work: Iterable[Future[Any]] = ()) -> None:
+    """Pass Ctrl-C on to what `run` runs in other threads: a terminal sends it to our own group
+    only.
+
+    Args:
+        work: what those threads do; waited for, as they may just be starting a program.
+    """
+    _INTERRUPTED.append(True)
+    told: set[subprocess.Popen[str]] = set()
+    waiting = list(work)
+    while True:
+        for process in _RUNNING - told:
+            told.add(process)
+            if process.returncode is None:
+                _signal(process, signal.SIGINT)
+        waiting = [future for future in waiting if not future.done()]
+        if not waiting:
+            return
+        wait(waiting, 0.1)
+
+
+_RUNNING: set[subprocess.Popen[str]] = set()
+_INTERRUPTED: list[bool] = []
+"""As long as `interrupt` was called often."""
+
+
+@contextmanager
+def _in_a_group(
+    argv: Sequence[str], cwd: str | Path | None, env: Mapping[str, str], *, reads: bool
+) -> Iterator[subprocess.Popen[str]]:
+    """A program in a process group of its own, which is ended with all that it started if the block
+    fails.
+
+    It has no terminal: one that asks for a password there would stop for ever, in the background.
+    """
+    before = len(_INTERRUPTED)
+    with ExitStack() as stack:
+        with _ctrl_c_later():  # a program that is just being started would be nobody's
+            process = stack.enter_context(
+                subprocess.Popen(
+                    argv,
+                    cwd=cwd,
+                    env=env,
+                    stdin=subprocess.PIPE if reads else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    encoding="utf-8",
+                    errors="replace",
+                    start_new_session=True,
+                )
+            )
+            _RUNNING.add(process)
+            stack.callback(_RUNNING.discard, process)
+            stack.push(partial(_end_if_failed, process))
+        if len(_INTERRUPTED) != before:
+            _signal(process, signal.SIGINT)
+        yield process
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block. Only the main thread gets it."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(
+        signal.SIGINT
+    ) in (signal.SIG_IGN, None):
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
+def _end_if_failed(
+    process: subprocess.Popen[str], kind: type[BaseException] | None, *_: object
+) -> None:
+    if kind is not None:
+        _end(process, gently=issubclass(kind, KeyboardInterrupt))
+
+
+def _end(process: subprocess.Popen[str], *, gently: bool) -> None:
+    try:
+        if gently:
+            _signal(process, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
+    finally:
+        _signal(process, signal.SIGKILL)
+        process.wait()
+
+
+def _signal(process: subprocess.Popen[str], number: int) -> None:
+    # Nobody is left of it, or (macOS) nobody who is not waited for.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
 
 
 def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) -> int:

@@ -12,7 +12,7 @@
         rattler/pkgs/<package>/    conda packages, unpacked; looked after by py-rattler, which
                                    compares each file before it is used
         rattler/repodata/          what conda channels list, the same
-        locks/<name>.lock          one writer at a time
+        locks/<name>.lock          one writer at a time; <name>.pid: its process
         tmp/                       unfinished work; nothing here is ever read
 
 Every entry but rattler's is immutable: written under tmp/, published by one rename, never changed.
@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import trust
+from coffee_boat._support import in_use, trust, waiting
 from coffee_boat.errors import StoreError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -127,6 +127,10 @@ class Store:
         """True if the entry is published, and so complete."""
         return self.path(kind, name).exists()
 
+    def keep(self, kind: str, name: str) -> bool:
+        """As `has`, of what this process is going to run from: nobody prunes it until we end."""
+        return in_use.hold(self.path(kind, name))
+
     @contextmanager
     def publish(self, kind: str, name: str) -> Iterator[Path]:
         """A path that does not exist yet: make a file or a folder there; it is published when the
@@ -157,14 +161,11 @@ class Store:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Only one process at a time makes what is called `name`: concurrent captains build
-        once.
+        once. Who waits for another process for long is told for which.
         """
-        from filelock import FileLock
-
         with self._errors():
-            folder = self._folder("locks")
-            guard = FileLock(folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.lock")
-            guard.acquire()
+            place = self._folder("locks") / hashlib.sha256(name.encode()).hexdigest()[:32]
+            guard = waiting.acquired(place, name)
         try:
             yield
         finally:
@@ -187,16 +188,30 @@ class Store:
             with suppress(FileNotFoundError):
                 yield _entry(path, kind)
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: Entry, *, in_use_too: bool = True) -> bool:
         """Take an entry away, whole at once: a reader sees all of it or nothing.
 
         It is made again when it is needed.
 
+        Args:
+            entry: one of `entries`.
+            in_use_too: also if a process runs from it.
+
+        Returns:
+            False if it was left since a process runs from it.
+
         Raises:
             StoreError: the store cannot be written.
         """
-        with self._errors(), self._scratch() as scratch, suppress(FileNotFoundError):
-            entry.path.rename(scratch)
+        with (
+            self._errors(),
+            self._scratch() as scratch,
+            in_use.alone(entry.path) as is_alone,
+            suppress(FileNotFoundError),
+        ):
+            if is_alone or in_use_too:
+                entry.path.rename(scratch)
+        return is_alone or in_use_too
 
     # the floor under it
 

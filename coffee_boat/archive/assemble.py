@@ -53,6 +53,8 @@ def assemble(
         with store.lock(f"archive {archive_id}"):
             if not path.exists():
                 _publish(chunks, tail, archive_id, store)
+    if to is None:
+        store.keep("archives", archive_id)  # a driver serves it to executors that join later
     return Archive(
         id=archive_id,
         path=str(path),

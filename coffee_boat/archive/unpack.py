@@ -77,7 +77,7 @@ def _unpacked(
     `records`: as for `settle`.
     """
     tree = store.path("trees", name)
-    if not tree.exists():
+    while not store.keep("trees", name):
         with store.lock(f"tree {name}"):
             if not tree.exists():
                 with store.publish("trees", name) as scratch:

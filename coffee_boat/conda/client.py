@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 _GRACE = 10.0
 """Seconds that what was cancelled gets to end."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Of two clients that are made at once, each gets the certificates that were named for it."""
 
 
 def rattler() -> ModuleType:
@@ -67,7 +69,7 @@ def client(configuration: Configuration) -> Client:
     keeps them (its own store, ~/.netrc).
     """
     module = rattler()
-    with _certificates(configuration):
+    with _ONE_AT_A_TIME, _certificates(configuration):
         made: Client = module.Client.from_config(
             module.Config.from_toml(_toml(configuration)), max_retries=configuration.retries
         )
@@ -201,12 +203,14 @@ def _certificates(configuration: Configuration) -> Iterator[None]:
             cure="correct the path",
         )
     variable = "SSL_CERT_DIR" if Path(named).is_dir() else "SSL_CERT_FILE"
-    before = os.environ.get(variable)
-    os.environ[variable] = named
+    # A client takes them from nowhere else. os.putenv leaves os.environ as it is, which the user's
+    # other threads read and hand to what they start.
+    os.putenv(variable, named)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[variable]
+        theirs = os.environ.get(variable)
+        if theirs is None:
+            os.unsetenv(variable)
         else:
-            os.environ[variable] = before
+            os.putenv(variable, theirs)

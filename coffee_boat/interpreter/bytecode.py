@@ -13,12 +13,12 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.digest import contents_digest
-from coffee_boat._support.run import run
+from coffee_boat._support.run import interrupt, run
 from coffee_boat._support.store import Store
 from coffee_boat.errors import BuildError
 
@@ -63,11 +63,14 @@ def compile_tree(python: str, root: Path, names: Sequence[str]) -> tuple[str, ..
     sources = sorted(name for name in names if name.endswith(".py"))
     slices = [sources[first::_SLICES] for first in range(_SLICES)]
     with ThreadPoolExecutor(min(_SLICES, os.cpu_count() or 1)) as pool:
-        written = [
-            name
-            for part in pool.map(lambda part: _compiled(python, root, part), slices)
-            for name in part
-        ]
+        parts: list[Future[list[str]]] = []
+        try:
+            parts.extend(pool.submit(_compiled, python, root, part) for part in slices)
+            written = [name for part in parts for name in part.result()]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            interrupt(parts)
+            raise
     return tuple(sorted(written))
 
 

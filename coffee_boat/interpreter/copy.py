@@ -44,7 +44,7 @@ def tree(interpreter: Interpreter, store: Store) -> Path:
         StoreError: it is not there yet, and the store cannot be written.
     """
     name = f"python-{interpreter.key}"
-    if not store.has("trees", name):
+    while not store.keep("trees", name):
         with store.lock(f"tree {name}"):
             if not store.has("trees", name):
                 with store.publish("trees", name) as root:

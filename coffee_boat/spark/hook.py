@@ -20,6 +20,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -133,19 +134,22 @@ class Hook:
         """By id of the contexts that are being made; None until their master is known."""
         self._on_driver: planning.DriversCopy | None = None
         """Of the newest context."""
-        self._wraps = [
-            _wrap(spark.context, "__init__", self._init),
-            _wrap(spark.context, "_initialize_context", self._initialize),
-            _wrap(spark.context, "stop", self._stop),
-            _wrap(spark.session.Builder, "getOrCreate", self._session),
-            *(
-                [_wrap(spark.session.Builder, "create", self._session)]
-                if hasattr(spark.session.Builder, "create")
-                else []
-            ),
-            *[_wrap(module, "_wrap_function", self._function) for module in spark.functions],
-        ]
-        setattr(spark.context, _MARK, self)
+        builder = spark.session.Builder
+        with ExitStack() as undo:  # all of them or none
+            self._wraps = [
+                _wrap(owner, name, make, undo)
+                for owner, name, make in (
+                    (spark.context, "__init__", self._init),
+                    (spark.context, "_initialize_context", self._initialize),
+                    (spark.context, "stop", self._stop),
+                    (builder, "getOrCreate", self._session),
+                    (builder, "create", self._session),
+                    *((module, "_wrap_function", self._function) for module in spark.functions),
+                )
+                if hasattr(owner, name)  # only newer Builders have "create"
+            ]
+            setattr(spark.context, _MARK, self)
+            undo.pop_all()
 
     def __repr__(self) -> str:
         return f"<Hook: pyspark {self._spark.version}, {'active' if self.active else 'removed'}>"
@@ -343,17 +347,25 @@ class _Wrap:
     name: str
     original: Any
     ours: Any
+    inherited: bool
+    """True if the class has the function from one above it, as a vendor's Builder may."""
 
     def undo(self) -> None:
-        if self.owner.__dict__.get(self.name) is self.ours:
+        if self.owner.__dict__.get(self.name) is not self.ours:
+            return
+        if self.inherited:
+            delattr(self.owner, self.name)
+        else:
             setattr(self.owner, self.name, self.original)
 
 
-def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> _Wrap:
-    original = owner.__dict__[name]
+def _wrap(owner: Any, name: str, make: Callable[[Any], Any], undo: ExitStack) -> _Wrap:
+    original = getattr(owner, name)
     ours = functools.wraps(original)(make(original))
+    wrap = _Wrap(owner, name, original, ours, inherited=name not in owner.__dict__)
+    undo.callback(wrap.undo)
     setattr(owner, name, ours)
-    return _Wrap(owner, name, original, ours)
+    return wrap
 
 
 def _copy(conf: Any, conf_class: Any) -> Any:

@@ -78,7 +78,7 @@ def _shim(java: Path, store: Store) -> Path:
     """A JAVA_HOME in the store whose bin/java starts `java`."""
     script = _SHIM.format(java=shlex.quote(str(java)))
     name = f"java-{digest_of(script)}"
-    if not store.has("trees", name):
+    while not store.keep("trees", name):
         with store.publish("trees", name) as home:
             (home / "bin").mkdir(parents=True)
             (home / "bin" / "java").write_text(script, "utf-8")

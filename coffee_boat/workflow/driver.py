@@ -37,7 +37,7 @@ def driver_python(entries: Sequence[str], store: Store) -> str:
         + [f"{entry}\n" for entry in entries]
     )
     name = f"driver-{digest_of([base, sys.version, path_file])}"
-    if not store.has("trees", name):
+    while not store.keep("trees", name):
         with store.publish("trees", name) as folder:
             _overlay(folder, base, path_file)
     return str(store.path("trees", name) / "bin" / "python")

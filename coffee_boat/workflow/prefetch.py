@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import TracebackType
 
+from coffee_boat._support import run
 from coffee_boat.model import Chunk
 
 Make = Callable[[], "list[Chunk]"]
@@ -22,7 +23,7 @@ class Ahead:
     It only saves time: what fails in it, or was not begun, is made again by who needs it.
 
     When the block ends, what waits is dropped. What is under way goes on to its end, and the
-    process ends after it.
+    process ends after it; Ctrl-C ends the programs that it runs.
     """
 
     def __init__(self) -> None:
@@ -76,3 +77,5 @@ class Ahead:
         trace: TracebackType | None,
     ) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, KeyboardInterrupt):
+            run.interrupt()

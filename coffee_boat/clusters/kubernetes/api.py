@@ -22,6 +22,12 @@ Each is tried twice: a busy apiserver is no reason to refuse a launch.
 """
 _WHOLE = 120.0
 """Seconds for all of an answer: a list of all nodes of a large cluster."""
+_PAGE = 500
+"""Objects of one answer, as kubectl asks for them: one of all nodes of a large cluster would be of
+100 MB.
+"""
+_PAGES = 1000
+"""Far more than a cluster has."""
 _TAIL = 400
 """Lines of a log."""
 
@@ -123,24 +129,20 @@ class Apiserver:
     def nodes(self) -> list[Mapping[str, Any]]:
         """All nodes; none if we may not look."""
         try:
-            return list(self._json("GET", "/api/v1/nodes").get("items", ()))
+            return self._list("/api/v1/nodes")
         except Refused:
             return []
 
     def pods(self, labels: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """The namespace's pods that have these labels."""
         wanted = ",".join(f"{name}={value}" for name, value in labels.items())
-        return list(
-            self._json("GET", f"{self._path('pods')}?{urlencode({'labelSelector': wanted})}").get(
-                "items", ()
-            )
-        )
+        return self._list(self._path("pods"), labelSelector=wanted)
 
     def events(self, pod: Mapping[str, Any]) -> list[str]:
         """What the cluster says about a pod, oldest first; nothing if we may not look."""
-        chosen = urlencode({"fieldSelector": f"involvedObject.uid={pod['metadata']['uid']}"})
+        chosen = f"involvedObject.uid={pod['metadata']['uid']}"
         try:
-            items = self._json("GET", f"{self._path('events')}?{chosen}").get("items", ())
+            items = self._list(self._path("events"), fieldSelector=chosen)
         except Refused:
             return []
         return [
@@ -173,6 +175,26 @@ class Apiserver:
         return f"/api/v1/namespaces/{quote(self.namespace)}/{resource}" + (
             f"/{quote(name)}" if name else ""
         )
+
+    def _list(self, path: str, **chosen: str) -> list[Mapping[str, Any]]:
+        """All objects of a kind, page by page."""
+        found: list[Mapping[str, Any]] = []
+        more: dict[str, str] = {}
+        for _ in range(_PAGES):
+            asked = urlencode({**chosen, "limit": str(_PAGE), **more})
+            try:
+                page = self._json("GET", f"{path}?{asked}")
+            except Refused as refused:
+                if not more or refused.code != 410:
+                    raise
+                # Gone: the list changed while we read it. Then at once, as client-go does it.
+                page, found = self._json("GET", f"{path}?{urlencode(chosen)}"), []
+            found += page.get("items") or ()
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return found
+            more = {"continue": str(token)}
+        raise Unreachable(f"{redact(self.access.server)} answers without an end: {path}")
 
     def _json(
         self, method: str, path: str, body: Mapping[str, Any] | None = None
@@ -233,14 +255,36 @@ def _pool(access: kubernetes_access.Access) -> Any:
         options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
     if not access.verify:
         options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     proxy = access.proxy or _proxy_of_environment(access.server)
     try:
-        return urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
+        pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     except urllib3.exceptions.HTTPError as error:
         raise kubernetes_access.Unusable(
             f"the proxy {redact(proxy)} is of a kind that is not used here: {error}"
         ) from error
+    if not access.verify:
+        pool.pool_classes_by_scheme = {**pool.pool_classes_by_scheme, "https": _unverified()}
+    return pool
+
+
+def _unverified() -> Any:
+    """Connections without urllib3's warning that they are not verified: the user said so.
+
+    The warning is left to everybody else: `urllib3.disable_warnings` would be for the whole process
+    and its end.
+    """
+    from urllib3.connection import HTTPSConnection
+    from urllib3.connectionpool import HTTPSConnectionPool
+
+    class Connection(HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            self.is_verified = True  # decides of the warning, and of nothing else
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
 
 
 def _proxy_of_environment(server: str) -> str:

@@ -133,7 +133,7 @@ class KubernetesDriver:
             pod = self._pod(cluster)
             # what ended is told by `exit_code`
             return (
-                pods.trouble(pod, cluster.events(pod))
+                next(pods.troubles([pod], cluster.events), None)
                 if pod is not None and pods.ending(pod) is None
                 else None
             )

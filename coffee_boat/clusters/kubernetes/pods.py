@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coffee_boat._support.redact import redact
@@ -65,43 +65,62 @@ _CONTAINER = {
 }
 
 
-def trouble(pod: Mapping[str, Any], events: list[str]) -> Finding | None:
-    """What keeps a pod from running, in the cluster's own words; None if nothing is known to."""
-    return next(_troubles(pod, events), None)
+def troubles(
+    found: Iterable[Mapping[str, Any]], events: Callable[[Mapping[str, Any]], list[str]]
+) -> Iterator[Finding]:
+    """What keeps pods from running, in the cluster's own words, one of a kind: what keeps one pod
+    waiting keeps hundreds of its sisters waiting too.
+
+    Args:
+        events: asks what the cluster says about a pod; once for each kind that they say more of.
+    """
+    told = set()
+    for pod in found:
+        trouble = next(_troubles(pod), None)
+        if trouble is not None and trouble.kind not in told:
+            told.add(trouble.kind)
+            yield trouble.with_words_of(events(pod)) if trouble.has_events else trouble.finding
 
 
-def _troubles(pod: Mapping[str, Any], events: list[str]) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class _Trouble:
+    """What keeps one pod from running."""
+
+    finding: Finding
+    kind: tuple[str, str]
+    """Equal for pods that wait for the same."""
+    has_events: bool = False
+    """True if the cluster's events say more of it."""
+
+    def with_words_of(self, events: list[str]) -> Finding:
+        words = [self.finding.cause, *map(redact, _telling(events))]
+        return replace(self.finding, cause="; ".join(dict.fromkeys(filter(None, words))))
+
+
+def _troubles(pod: Mapping[str, Any]) -> Iterator[_Trouble]:
     name = str(pod["metadata"]["name"])
     for status in _statuses(pod):
         waiting = status.get("state", {}).get("waiting") or {}
-        words = "; ".join(
-            dict.fromkeys(filter(None, [str(waiting.get("message") or ""), *_telling(events)]))
-        )
-        if waiting.get("reason") in _IMAGE:
-            yield _image(name, status, waiting, words)
-        if waiting.get("reason") in _CONTAINER:
-            cure = (
-                f"kubectl describe pod {name}: a secret, config map or volume that is not there, or"
-                " a command that the image does not have"
-            )
-            yield Finding(
-                "a pod's container cannot start",
-                f"{name}: {waiting['reason']}",
-                redact(words),
-                cure,
-                severity="error",
-            )
+        reason = str(waiting.get("reason"))
+        if reason in _IMAGE:
+            finding = _image(name, status, waiting)
+            yield _Trouble(finding, (finding.what, str(status.get("image"))), has_events=True)
+        if reason in _CONTAINER:
+            finding = _container(name, waiting)
+            yield _Trouble(finding, (finding.what, reason), has_events=True)
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            yield _unschedulable(
+            finding = _unschedulable(
                 name, str(condition.get("message") or condition.get("reason") or "")
             )
+            yield _Trouble(finding, (finding.what, finding.cause.replace(name, "")))
     ended = ending(pod)
     if ended is not None and ended.code != 0:
-        yield _ended(name, pod, ended)
+        finding = _ended(name, pod, ended)
+        yield _Trouble(finding, (finding.what, finding.cause))
 
 
-def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any], words: str) -> Finding:
+def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any]) -> Finding:
     cure = (
         "check the name in spark.kubernetes.container.image and that nodes may pull it:"
         " spark.kubernetes.container.image.pullSecrets for a private registry;"
@@ -111,7 +130,21 @@ def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any], wor
     return Finding(
         "an image cannot be pulled",
         f"{status.get('image')} for {name}: {waiting['reason']}",
-        redact(words),
+        redact(str(waiting.get("message") or "")),
+        cure,
+        severity="error",
+    )
+
+
+def _container(name: str, waiting: Mapping[str, Any]) -> Finding:
+    cure = (
+        f"kubectl describe pod {name}: a secret, config map or volume that is not there, or a"
+        " command that the image does not have"
+    )
+    return Finding(
+        "a pod's container cannot start",
+        f"{name}: {waiting['reason']}",
+        redact(str(waiting.get("message") or "")),
         cure,
         severity="error",
     )

@@ -9,7 +9,7 @@ waiting    the states of the application's pods, and the events that belong to t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from coffee_boat._support import host
@@ -85,22 +85,9 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
         return ()
     try:
         cluster = Apiserver(facts)
-        found = [
-            pods.trouble(pod, cluster.events(pod))
-            for pod in cluster.pods({**ours, ROLE: "executor"})
-        ]
+        return tuple(pods.troubles(cluster.pods({**ours, ROLE: "executor"}), cluster.events))
     except (Unusable, Unreachable, Refused):  # nothing more is known than Spark says itself
         return ()
-    return tuple(_once(finding for finding in found if finding is not None))
-
-
-def _once(findings: Iterator[Finding]) -> Iterator[Finding]:
-    """One of a kind: what keeps one pod waiting keeps its sisters waiting too."""
-    told = set()
-    for finding in findings:
-        if (finding.what, finding.cause) not in told:
-            told.add((finding.what, finding.cause))
-            yield finding
 
 
 # what cannot work

@@ -1,0 +1,125 @@
+"""What becomes of programs that are run for us, and of what they start, when we do not wait for
+their end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from coffee_boat._support.run import run
+
+BREEDS = 'sleep 300 & echo $! > "$0/born"; echo $$ > "$0/self"; wait'
+"""A program that waits for one of its own. sh lets that one ignore SIGINT."""
+
+
+def until(said: Callable[[], bool], seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while not said():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def number(path: Path) -> int:
+    assert until(lambda: path.is_file() and path.read_text().strip() != ""), path
+    return int(path.read_text())
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="needs Linux's /proc")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    for path in (tmp_path / "born", tmp_path / "self"):
+        if path.is_file() and runs(int(path.read_text())):
+            os.kill(int(path.read_text()), signal.SIGKILL)
+
+
+def test_a_program_that_takes_too_long_is_ended_with_what_it_started(folder: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run(["sh", "-c", BREEDS, str(folder)], timeout=1.0)
+    assert until(lambda: not runs(number(folder / "self")), 2.0)
+    assert until(lambda: not runs(number(folder / "born")), 2.0)
+
+
+def test_what_a_program_left_behind_is_ended_too_when_it_holds_us_up(folder: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run(["sh", "-c", BREEDS.replace("wait", ""), str(folder)], timeout=1.0)
+    assert until(lambda: not runs(number(folder / "born")), 2.0)
+
+
+DIRECTLY = """
+import sys
+from coffee_boat._support.run import run
+run(["sh", "-c", sys.argv[1], sys.argv[2]])
+"""
+AHEAD = """
+import sys, time
+from coffee_boat._support.run import run
+from coffee_boat.workflow.prefetch import Ahead
+with Ahead() as ahead:
+    ahead.begin("a", lambda: run(["sh", "-c", sys.argv[1], sys.argv[2]]))
+    time.sleep(300)
+"""
+COMPILING = """
+import sys
+from pathlib import Path
+from coffee_boat.interpreter.bytecode import compile_tree
+Path(sys.argv[2], "python").write_text('#!/bin/sh\\nexec sh -c "$WORDS" "$FOLDER"\\n')
+Path(sys.argv[2], "python").chmod(0o755)
+compile_tree(sys.argv[2] + "/python", Path(sys.argv[2]), ["a.py"])
+"""
+CLEANS = 'trap "echo > $0/cleaned; exit 1" INT; ' + BREEDS.replace("sleep 300", "true")
+
+
+def interrupted(source: str, words: str, folder: Path) -> tuple[int, str]:
+    """Exit code and stderr of a script that gets what Ctrl-C in its terminal sends, once its
+    program runs.
+    """
+    script = subprocess.Popen(
+        [sys.executable, "-c", source, words, str(folder)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "WORDS": words, "FOLDER": str(folder)},
+    )
+    try:
+        number(folder / "self")
+        os.killpg(script.pid, signal.SIGINT)
+        said = script.communicate(timeout=60)[1]
+        return script.returncode, said
+    finally:
+        script.kill()
+        script.wait()
+
+
+def test_ctrl_c_ends_a_program_and_what_it_started(folder: Path) -> None:
+    code, said = interrupted(DIRECTLY, BREEDS, folder)
+    assert (code, "KeyboardInterrupt" in said) == (-signal.SIGINT, True), said
+    assert until(lambda: not runs(number(folder / "self")), 2.0)
+    assert until(lambda: not runs(number(folder / "born")), 2.0)
+
+
+@pytest.mark.parametrize("source", [DIRECTLY, AHEAD, COMPILING], ids=["one", "ahead", "compiling"])
+def test_ctrl_c_lets_programs_clean_up(folder: Path, source: str) -> None:
+    code, said = interrupted(source, CLEANS.replace("wait", "while :; do sleep 0.1; done"), folder)
+    assert (code, "KeyboardInterrupt" in said) == (-signal.SIGINT, True), said
+    assert (folder / "cleaned").is_file()
+    assert until(lambda: not runs(number(folder / "self")), 2.0)
