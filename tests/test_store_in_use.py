@@ -1,4 +1,4 @@
-"""The store while other processes use it: what they run from stays, and who waits is told for whom."""
+"""What prune leaves alone, and what is said while another process is waited for."""
 
 from __future__ import annotations
 
