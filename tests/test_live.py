@@ -12,6 +12,8 @@ import tarfile
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import MakeWheel
@@ -37,6 +39,7 @@ from coffee_boat.model import (
     Target,
 )
 from coffee_boat.session import reach, record
+from coffee_boat.session.live import LiveSession
 from coffee_boat.workflow.pipeline import Pipeline
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -234,6 +237,30 @@ def test_only_a_live_classic_session_is_boarded() -> None:
     stopped._jsc = None
     with pytest.raises(LaunchError, match="was stopped"):
         Captain().board(stopped)
+
+
+@pytest.mark.parametrize("end", ["stop", "cluster", "jvm"])
+def test_a_session_runs_no_more_once_anybody_ended_it(store: Store, end: str) -> None:
+    """The cluster and the JVM's end leave Python's SparkContext as it was."""
+    from py4j.protocol import Py4JNetworkError
+
+    ended: list[bool] = []
+
+    def is_stopped() -> bool:
+        if ended and end == "jvm":
+            raise Py4JNetworkError("Answer from Java side is empty")
+        return bool(ended) and end == "cluster"
+
+    context: Any = SimpleNamespace(
+        _jsc=SimpleNamespace(sc=lambda: SimpleNamespace(isStopped=is_stopped)),
+        applicationId="app-1",
+    )
+    live = LiveSession(context, record.Aboard("./boat-1/bin/python3.11", LOCK, LOCK), store)
+    assert live.running
+    ended.append(True)
+    if end == "stop":
+        context._jsc = None
+    assert not live.running
 
 
 def test_a_running_session_gets_its_archive_the_same_way_from_every_cluster_manager() -> None:

@@ -11,7 +11,7 @@ from coffee_boat.errors import ShipError, VerifyError
 from coffee_boat.model import SQL_PYTHON, ConfPatch, Shipped
 from coffee_boat.session import Answers, Versions
 from coffee_boat.session.jobs import Job, by_value
-from coffee_boat.spark.jvm import shared_map
+from coffee_boat.spark.jvm import is_up, shared_map
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -180,8 +180,7 @@ class ClassicSession:
         }
 
     def _require_live(self) -> None:
-        java = self._context._jsc
-        if java is None or java.sc().isStopped():
+        if not is_up(self._context):
             raise VerifyError(
                 "the Spark session was stopped",
                 cause="there is nobody to ask",

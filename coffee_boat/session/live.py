@@ -15,6 +15,7 @@ from coffee_boat.model import Archive, ConfPatch, Lock
 from coffee_boat.session import reach, record
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.record import Aboard
+from coffee_boat.spark import jvm
 from coffee_boat.worker import startup
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ class LiveSession:
 
     @property
     def running(self) -> bool:
-        """False once the context was stopped."""
-        return self._context._jsc is not None  # a stopped context has none
+        """False once the context was stopped, by whomever."""
+        return jvm.is_up(self._context)
 
     @property
     def context(self) -> SparkContext:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, Finding, Lock, SparkFacts
 from coffee_boat.session.record import Aboard
+from coffee_boat.spark import jvm
 from coffee_boat.worker import daemon
 from coffee_boat.worker import facts as facts_of_worker
 
@@ -46,7 +47,7 @@ def parts(session: Any) -> tuple[SparkContext, SparkSession | None]:
             cure=_AGAIN,
         )
     context = session if isinstance(session, SparkContext) else session.sparkContext
-    if context._jsc is None or context._jsc.sc().isStopped():
+    if not jvm.is_up(context):
         raise LaunchError(
             "the Spark session was stopped",
             cause="somebody called stop(), or the cluster ended the application",

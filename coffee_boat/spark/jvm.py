@@ -38,3 +38,18 @@ class Hadoop:
 def running() -> Any | None:
     """The JVM of this process's pyspark, if it was started. Imports nothing."""
     return getattr(getattr(sys.modules.get("pyspark"), "SparkContext", None), "_jvm", None)
+
+
+def is_up(context: Any) -> bool:
+    """True while a SparkContext runs.
+
+    False once somebody stopped it, or its JVM is gone, or the cluster ended the application: of
+    that, Python's side is told nothing.
+    """
+    from py4j.protocol import Py4JError
+
+    java = context._jsc
+    try:
+        return java is not None and not java.sc().isStopped()
+    except (Py4JError, OSError):
+        return False
