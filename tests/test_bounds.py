@@ -152,7 +152,7 @@ def test_a_source_archive_is_no_more_than_its_size_allows(
     tmp_path: Path, store: Store, suffix: str
 ) -> None:
     path = bombs.tar_of_zeros(tmp_path / f"bomb-1.0.tar.{suffix}", 40 * MIB, header=True)
-    with soon(), pytest.raises(BuildError, match="a header claims 41,943,040 bytes"):
+    with soon(), pytest.raises(BuildError, match=r"a header claims more than the [\d,]+ bytes"):
         build(path, store)
 
 

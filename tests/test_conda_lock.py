@@ -473,7 +473,7 @@ def test_so_it_is_through_an_environment_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forge: str
 ) -> None:
     path = tmp_path / "environment.yml"
-    path.write_text("channels: [conda-forge, defaults]\ndependencies: [numpy]\n")
+    path.write_text("channels: [defaults]\ndependencies: [numpy]\n")
     before, after = ask_with_and_without(tmp_path, lambda ours: ours.add_environment(path))
     assert before == []
     assert "repo.anaconda.com:443" in after

@@ -21,6 +21,7 @@ from threading import Thread
 
 import pytest
 from click.testing import CliRunner
+from lanes import require_git
 
 from coffee_boat import BoatError, Captain, RequirementError, model, requirements
 from coffee_boat._support.exceptions import clean, guarded
@@ -376,6 +377,7 @@ def test_git_gets_no_password_as_an_argument(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     """uv starts it; the process list shows how."""
+    require_git()
     log, git = tmp_path / "log", tmp_path / "bin" / "git"
     git.parent.mkdir()
     git.write_text(

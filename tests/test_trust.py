@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from lanes import require_git
 
 from coffee_boat._support import trust
 from coffee_boat._support.run import run
@@ -299,6 +300,7 @@ def test_a_store_that_another_user_made_first(tmp_path: Path, alone: dict[str, s
 def test_programs_are_not_taken_from_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_git()
     ran = tmp_path / "ran"
     write(tmp_path / "git", f"#!/bin/sh\ntouch {ran}\n", 0o755)
     write(tmp_path / "python9", f"#!/bin/sh\ntouch {ran}\n", 0o755)
@@ -334,6 +336,7 @@ def test_an_old_interpreter_imports_nothing_from_the_working_directory(
 
 
 def test_a_repository_starts_no_programs_of_its_own(tmp_path: Path) -> None:
+    require_git()
     from coffee_boat._support.urls import git_environment
 
     ran = tmp_path / "ran"

@@ -39,15 +39,19 @@ def check(archive: Path) -> None:
         if found:
             raise zipfile.BadZipFile(": ".join(found[0]))
     else:
-        with _opened(archive) as tar:
+        with _opened(archive, headers_only=True) as tar:
             for member in tar:
                 if member.size > most:  # a sparse file's is not in the archive
                     raise tarfile.ReadError(_too_much(packed))
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    """A tar, in any compression, within its bounds."""
+def _opened(archive: Path, *, headers_only: bool = False) -> Iterator[tarfile.TarFile]:
+    """A tar, in any compression, within its bounds.
+
+    Args:
+        headers_only: no member's content will be read.
+    """
     with archive.open("rb") as stream:
         head = stream.read(6)
     openers: dict[bytes, Callable[..., Any]] = {
@@ -59,29 +63,35 @@ def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
         (found for magic, found in openers.items() if head.startswith(magic)), open
     )
     with opener(archive, "rb") as plain:
-        bounded = _Bounded(cast("BinaryIO", plain), archive.stat().st_size)
+        bounded = _Bounded(cast("BinaryIO", plain), archive.stat().st_size, headers_only)
         with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r:") as tar:
             yield tar
 
 
 class _Bounded:
     """An unpacked stream that ends with an error where it goes on for too long; and whose headers
-    are of a sane size, since tarfile takes them into memory whole.
+    are of a sane size, since tarfile takes them into memory whole: by one read, or, from Python
+    3.14 on, by many without a seek between them.
     """
 
-    def __init__(self, stream: BinaryIO, packed: int) -> None:
-        self._stream, self._packed = stream, packed
+    def __init__(self, stream: BinaryIO, packed: int, headers_only: bool) -> None:
+        self._stream, self._packed, self._headers_only = stream, packed, headers_only
+        self._without_seek = 0
         self.tell = stream.tell
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _HEADER:
-            raise tarfile.ReadError(f"a header claims {size:,} bytes, {_HEADER:,} are read")
+        self._without_seek = self._without_seek + size if self._headers_only else size
+        if size < 0 or self._without_seek > _HEADER:
+            raise tarfile.ReadError(
+                f"a header claims more than the {_HEADER:,} bytes that are read"
+            )
         self._check(self._stream.tell() + size)
         return self._stream.read(size)
 
     def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
         if whence == io.SEEK_SET:
             self._check(place)
+        self._without_seek = 0
         return self._stream.seek(place, whence)
 
     def _check(self, place: int) -> None:

@@ -100,11 +100,11 @@ def _decoded(raw: bytes, path: Path) -> str:
 
     PowerShell's `pip freeze > file` writes UTF-16.
     """
+    mark = next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
+    if not mark and b"\0" in raw:
+        raise _no_text(path)
     try:
-        encoding = (
-            next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "")
-            or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
-        )
+        encoding = mark or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
         text = raw.decode(encoding)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise RequirementError(
@@ -113,14 +113,19 @@ def _decoded(raw: bytes, path: Path) -> str:
             cause=str(error),
             cure="save it as UTF-8",
         ) from error
-    if "\0" in text:  # nothing of it is quoted: it may be a process's environment
-        raise RequirementError(
-            "a requirements file is no text",
-            value=str(path),
-            cause="there are zero bytes in it",
-            cure="name a file with one requirement a line",
-        )
+    if "\0" in text:
+        raise _no_text(path)
     return text
+
+
+def _no_text(path: Path) -> RequirementError:
+    """Nothing of it is quoted: it may be a process's environment."""
+    return RequirementError(
+        "a requirements file is no text",
+        value=str(path),
+        cause="there are zero bytes in it",
+        cure="name a file with one requirement a line",
+    )
 
 
 def logical_lines(text: str) -> Iterator[tuple[int, str]]:
