@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -429,20 +431,23 @@ def test_a_user_whom_this_machine_has_no_name_for(yarn: Yarn) -> None:
     )
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
-    for folder in (yarn.conf, *yarn.conf.parents[:3]):
-        folder.chmod(0o755)
     nameless = {
         name: value
         for name, value in os.environ.items()
         if name not in ("HADOOP_USER_NAME", "LOGNAME", "USER", "LNAME", "USERNAME")
     }
-    done = subprocess.run(
-        [sys.executable, "-c", f"{asks}; {script}"],
-        env=nameless,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # not below pytest's own folder, which every pytest that starts closes to others
+    with tempfile.TemporaryDirectory() as readable:
+        Path(readable).chmod(0o755)
+        conf = shutil.copytree(yarn.conf, Path(readable, "conf"))
+        conf.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", f"{asks}; {script}"],
+            env={**nameless, "HADOOP_CONF_DIR": str(conf)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.stdout == "'' 2\n", done.stderr
 
 
