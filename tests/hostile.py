@@ -118,6 +118,17 @@ def _wheel(name: str, words: str = "", **how: Any) -> Case:
     return Case(name, lambda folder: wheel(folder, **how), words)
 
 
+def _linked(place: str) -> Case:
+    """A link where others look for a folder, to files of the wheel's own."""
+    link = (zip_info(f"hostile-1.0.data/data/{place}", link=True), "../share/evil")
+    data = {"data/share/evil/x": "x"}
+    return Case(
+        f"a link in the place of {place}",
+        lambda folder: wheel(folder, data=data, members=[link]),
+        place,
+    )
+
+
 # a record of conda's, brought by a wheel: it named files to be rewritten
 
 
@@ -195,6 +206,36 @@ AREAS = [
             "lib/glibc-hwcaps/x86-64-v2/libc.so.6",
             "lib/tls/libm.so.6",
             "lib64/libpthread.so.0",
+            f"bin/lib/python{MINOR}/os.py",
+            f"bin/lib/python{MINOR}/lib-dynload/x.so",
+            f"bin/lib/python{NODOT}.zip",
+            f"bin/lib64/python{MINOR}/os.py",
+            f"bin/libx32/python{MINOR}/os.py",
+            f"bin/Lib/python{MINOR}/os.py",
+            "bin/Lib/os.py",
+            "bin/lib",
+            "bin/Modules/Setup.local",
+            "bin/Modules",
+            "Modules/Setup.local",
+            f"lib/lib/python{NODOT}.zip",
+            f"lib/lib64/python{MINOR}/os.py",
+            "lib/lib",
+            "lib/glibc-hwcaps/x86-64-v3/libssl.so.3",
+            "lib/glibc-hwcaps/x86-64-v3/sub/x",
+            "lib/glibc-hwcaps",
+            "lib/GLIBC-hwcaps/x86-64-v3/libx.so",
+            "lib/tls/x86_64/libffi.so.8",
+            "lib/x86_64/libssl.so.3",
+            "lib/haswell/libssl.so.3",
+            "lib/haswell",
+            "lib64/glibc-hwcaps/x86-64-v3/libssl.so.3",
+            "lib/libcrypt.so.1",
+            "lib/libreadline.so.8",
+            "lib/libssl.so.3",
+            "lib/libtinfo.so.6",
+            "lib/libtirpc.so.3",
+            "lib/libtcl8.6.so",
+            "lib/libdb-5.3.so",
             "ssl/openssl.cnf",
             "ssl/cacert.pem",
             "etc/conda/activate.d/x.sh",
@@ -205,6 +246,14 @@ AREAS = [
             f"{SITE}numpy-9.dist-info/METADATA",
             f"{SITE}numpy.egg-info",
         )
+    ),
+    *(
+        _wheel(f"a script in {place}", place.split("/")[0], data={f"scripts/{place}": "x"})
+        for place in (f"lib/python{MINOR}/os.py", f"lib/python{NODOT}.zip", "lib64/x", "Modules/x")
+    ),
+    *(
+        _linked(place)
+        for place in ("bin/lib", "bin/lib64", "bin/Modules", "lib/glibc-hwcaps", "lib/haswell")
     ),
     *(
         _wheel(f"{place} in site-packages", place.split("/")[0], files={place: "x"})
@@ -234,7 +283,7 @@ AREAS = [
             script,
             entry_points=f"[console_scripts]\n{script} = x:main\n",
         )
-        for script in (f"python{MINOR}", "python", f"python{MINOR}._pth", "pyvenv.cfg")
+        for script in (f"python{MINOR}", "python", f"python{MINOR}._pth", "pyvenv.cfg", "lib")
     ),
 ]
 """Wheels that reach into an area of the interpreter, of this program, of Spark or of conda."""
@@ -244,6 +293,7 @@ LEGAL = {
     "nodejs": {"data/lib/node_modules/npm/index.js": "", "scripts/node": "#!/bin/sh\n"},
     "cmake": {"data/share/cmake/Modules/x.cmake": "", "data/lib/cmake/x/x.cmake": ""},
     "mkl": {"data/lib/libmkl_core.so.2": "x", "data/lib/libiomp5.so": "x"},
+    "neo4j_tools": {"data/lib/neo4j/libz.so.1": "x", "data/lib/z3/x": "", "data/bin/library": ""},
     "greenlet": {"headers/greenlet.h": ""},
     "ruff": {"scripts/ruff": "#!/bin/sh\n"},
     "grpcio_tools": {"scripts/python-grpc-tools-protoc": "#!python\n"},
@@ -275,6 +325,13 @@ def conda_packages() -> dict[str, Mapping[str, Any]]:
         f"{STDLIB}os.py",
         f"lib/libpython{MINOR}.so.1.0",
         "lib/libc.so.6",
+        f"bin/lib/python{MINOR}/os.py",
+        f"bin/lib/python{NODOT}.zip",
+        f"bin/lib/python{MINOR}/lib-dynload/x.a",
+        "bin/Modules/Setup.local",
+        f"lib/lib/python{NODOT}.zip",
+        "lib/glibc-hwcaps/x86-64-v3/libssl.so.3",
+        "lib/haswell/libssl.so.3",
         f"{SITE}coffee_boat_worker/startup.abi3.so",
         f"{SITE}sitecustomize.py",
         f"{SITE}pyspark/serializers.abi3.so",

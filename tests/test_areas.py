@@ -93,13 +93,13 @@ def owner(store: Store, label: str, files: dict[str, str]) -> Chunk:
 def test_a_wheels_library_in_the_place_of_the_interpreters_is_refused(
     tmp_path: Path, store: Store
 ) -> None:
-    own = owner(store, "python 3.11.7", {"lib/libffi.so.8": "own", "share/x": "own"})
-    same = packed(hostile.wheel(tmp_path / "1", data={"data/lib/libffi.so.8": "own"}), store)
-    other = packed(hostile.wheel(tmp_path / "2", data={"data/lib/libffi.so.8": "evil"}), store)
+    own = owner(store, "python 3.11.7", {"lib/libown.so.8": "own", "share/x": "own"})
+    same = packed(hostile.wheel(tmp_path / "1", data={"data/lib/libown.so.8": "own"}), store)
+    other = packed(hostile.wheel(tmp_path / "2", data={"data/lib/libown.so.8": "evil"}), store)
     areas.refuse_overlaps([own], [same], TARGET, store)
     with pytest.raises(BuildError, match="replace a file of the environment") as caught:
         areas.refuse_overlaps([own], [same, other], TARGET, store)
-    assert caught.value.value == "hostile 1.0: lib/libffi.so.8"
+    assert caught.value.value == "hostile 1.0: lib/libown.so.8"
     assert "python 3.11.7" in caught.value.cause
 
 

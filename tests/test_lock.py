@@ -246,6 +246,31 @@ def test_pyspark_dragged_in_is_left_out_and_told(
     assert [finding.value for finding in lock.findings] == ["another package needs it"]
 
 
+def test_pyspark_dragged_in_is_told_beside_a_py4j_that_was_asked_for(
+    ask: Asker, links: Path, drivers_pyspark: dict[str, str]
+) -> None:
+    wheel(links, "delta-tool", "1", ["pyspark[sql]>=4"])
+    lock = ask("delta-tool", "py4j", preferred=drivers_pyspark)
+    assert versions(lock) == {"beta": "1.0", "delta-tool": "1"}
+    assert [finding.value for finding in lock.findings] == [
+        "py4j (test)",
+        "another package needs it",
+    ]
+    assert [finding.what.split()[0] for finding in lock.findings] == ["py4j", "pyspark"]
+
+
+@pytest.mark.parametrize("name", ["pyspark", "py4j", "pyspark-client"])
+def test_a_file_that_is_called_as_sparks_own_is_left_out_and_told(
+    name: str, ask: Asker, tmp_path: Path, drivers_pyspark: dict[str, str]
+) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    path = wheel(folder, name, "9.9")
+    lock = ask(f"{name} @ {path.as_uri()}", preferred=drivers_pyspark)
+    assert lock.pins == ()
+    assert lock.findings[0].what.startswith(f"{name} is not taken")
+
+
 def test_a_package_for_another_pyspark_is_taken_with_a_warning(
     ask: Asker, links: Path, drivers_pyspark: dict[str, str]
 ) -> None:

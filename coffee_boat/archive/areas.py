@@ -43,14 +43,23 @@ _LANDMARKS = frozenset({"pyvenv.cfg", "pybuilddir.txt"})
 """What getpath.py looks for beside the executable, or above it, to decide where Python's library
 is.
 """
-_LIBRARIES = ("lib", "lib32", "lib64")
-_FOLDERS = frozenset({"bin", "etc", "include", "lib", "lib32", "lib64", "share"})
+_LIBRARIES = ("lib", "lib32", "lib64", "libx32")
+_FOLDERS = frozenset({"bin", "etc", "include", "lib", "lib32", "lib64", "libx32", "share"})
 """What no file and no link may be called: others have files below."""
 _HARDWARE = re.compile(
     r"tls|glibc-hwcaps|x86_64|x86-64-v\d|haswell|xeon_phi|avx512_1|i\d86|sse2|aarch64|atomics|v8l|neon"
-    r"|vfp|power\d+|z\d+"
+    r"|vfp|power\d+|ppc\w*|s390x|z\d{2,}|zec12"
 )
 """Folders that ld.so looks into below each that it searches (its hwcaps, now and before 2.37)."""
+_OF_STANDARD_LIBRARY = re.compile(
+    r"lib(bz2|crypt|crypto|ssl|ffi|lzma|zstd|z|uuid|sqlite3|readline|history|edit|termcap|bsd"
+    r"|n?curses|ncursesw|panelw?|tinfow?|nsl|tirpc|gdbm|gdbm_compat|ndbm|db(-\d[\d.]*)?|expat|mpdec"
+    r"|intl|tcl\d[\d.]*t?|tk\d[\d.]*t?|tcl9tk\d[\d.]*|gssapi_krb5|krb5|k5crypto|krb5support"
+    r"|com_err|keyutils|x11|xft|xss|xext|xcb)(-[\d.]+)?\.so(\.\w+)*"
+)
+"""What extension modules of Python's standard library need (DT_NEEDED in lib-dynload, of 3.10 to
+3.14), and what that needs. One that the interpreter does not bring is the node's.
+"""
 _SHOWN = 3
 
 
@@ -76,8 +85,11 @@ class Areas:
             return _taken_in_site(folded.removeprefix(_folded(self.target.site_packages)))
         if self.by == "wheel" and (parts[0] == "conda-meta" or parts[:2] == ["etc", "conda"]):
             return "it lies in conda's own folder, where only conda packages may have files"
-        if self.by == "python" or (self.by == "conda" and parts[-1].endswith(".a")):
-            return ""  # the interpreter itself; or a static library, which nothing loads
+        if self.by == "python":
+            return ""
+        reason = self._found_upwards(parts)
+        if reason or (self.by == "conda" and parts[-1].endswith(".a")):
+            return reason  # nothing loads a static library
         return self._the_interpreters(parts)
 
     def is_sparks(self, name: str) -> bool:
@@ -112,6 +124,20 @@ class Areas:
             return self._taken_by_loader(parts[1:-1], parts[-1])
         return ""
 
+    def _found_upwards(self, parts: Sequence[str]) -> str:
+        """Why nothing may lie below another `lib` than that of the root.
+
+        Python looks for lib/pythonX.Y in the folder of its program, or of its libpython, and then
+        in each above (getpath.py): what lies lower is found before its own.
+        """
+        if len(parts) < 2 or parts[1] not in _LIBRARIES:
+            return ""
+        if parts[0] == "bin" or (
+            parts[0] in _LIBRARIES and (len(parts) == 2 or self._is_library(parts[1:]))
+        ):
+            return "it lies where the interpreter looks for its own library"
+        return ""
+
     def _is_library(self, parts: Sequence[str]) -> bool:
         name = parts[1]
         own = {
@@ -124,11 +150,20 @@ class Areas:
 
     def _taken_by_loader(self, between: Sequence[str], name: str) -> str:
         """The interpreter's DT_RPATH leads to lib/: what lies there is loaded in place of the
-        node's own, by whatever is imported.
+        node's own, by whatever is imported; and what is in a folder for some processors, in place
+        of what lies in lib/.
         """
-        if not all(map(_HARDWARE.fullmatch, between)):
+        if _HARDWARE.fullmatch([*between, name][0]):
+            return (
+                "it lies in a folder for some processors, whose libraries are loaded in place of"
+                " those that the interpreter has"
+            )
+        if between:
             return ""
-        if elf.is_glibc(name) or (self.by == "wheel" and LIBRARY.fullmatch(name)):
+        wheels = self.by == "wheel" and (
+            LIBRARY.fullmatch(name) or _OF_STANDARD_LIBRARY.fullmatch(name)
+        )
+        if elf.is_glibc(name) or wheels:
             return "it would be loaded in place of a library that the node or the interpreter has"
         return ""
 
@@ -213,12 +248,14 @@ def _is_program(parts: Sequence[str]) -> bool:
     """True for what the interpreter's own program is called in bin/, and what Python looks for
     there.
     """
-    return _INTERPRETER.fullmatch(parts[1]) is not None or parts[1:3] == ["modules", "setup.local"]
+    return _INTERPRETER.fullmatch(parts[1]) is not None or parts[1] == "modules"
 
 
 def _is_landmark(parts: Sequence[str]) -> bool:
     """True for what decides where Python looks: in the root, beside the program or libpython."""
     last = parts[-1]
+    if parts == ["modules"] or parts[:2] == ["modules", "setup.local"]:
+        return True
     named = last in _LANDMARKS or last.endswith("._pth") or _ZIPPED.fullmatch(last)
     return bool(named) and (len(parts) == 1 or parts[0] in ("bin", *_LIBRARIES))
 

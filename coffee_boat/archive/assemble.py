@@ -44,7 +44,7 @@ def assemble(
     """
     tail, tail_id = _tail(_manifest(chunks, target, lock, has_python, inputs))
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
-    findings = clashes(archive_id, chunks, store)
+    findings = clashes(archive_id, chunks, target, store)
     path = store.archive_path(archive_id) if to is None else to.path.absolute()
     if to is not None:
         with to.written() as out:

@@ -1,4 +1,4 @@
-"""Files of two chunks with one name and different content."""
+"""Files of two chunks with one name and different content; and modules of one name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from itertools import combinations
 
 from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import listing
+from coffee_boat.archive.modules import shadowed
 from coffee_boat.archive.names import folders_of
 from coffee_boat.errors import BuildError, StoreError
-from coffee_boat.model import Chunk, Finding
+from coffee_boat.model import Chunk, Finding, Target
 
 _SHOWN = 3
 
@@ -19,16 +20,18 @@ _SHOWN = 3
 # clashes
 
 
-def clashes(archive_id: str, chunks: Sequence[Chunk], store: Store) -> tuple[Finding, ...]:
+def clashes(
+    archive_id: str, chunks: Sequence[Chunk], target: Target, store: Store
+) -> tuple[Finding, ...]:
     """Remembered: looking takes longer than concatenating."""
-    known = store.recall("clashes", archive_id)
+    key = ["modules too", archive_id]
+    known = store.recall("clashes", key)
     if known is not None:
         return tuple(Finding(**value) for value in known)
-    found = tuple(
-        _find_clashes([(chunk.label or chunk.id[:12], listing(chunk, store)) for chunk in chunks])
-    )
+    listings = [(chunk.label or chunk.id[:12], listing(chunk, store)) for chunk in chunks]
+    found = (*_find_clashes(listings), *shadowed(listings, target))
     with suppress(StoreError):
-        store.remember("clashes", archive_id, [asdict(finding) for finding in found])
+        store.remember("clashes", key, [asdict(finding) for finding in found])
     return found
 
 

@@ -16,8 +16,10 @@ from coffee_boat.pip.metadata import direct_url, remember_requires
 from coffee_boat.pip.tags import check_filename
 from coffee_boat.pip.wheel import Install
 
-LAYOUT = 3
-"""Part of each wheel's key: raise it when a wheel is installed differently."""
+LAYOUT = 4
+"""Part of each wheel's key: raise it when a wheel is installed differently, or others are
+refused.
+"""
 
 
 def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[Chunk]:

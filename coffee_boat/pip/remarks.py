@@ -70,12 +70,10 @@ def spark_findings(request: Request) -> list[Finding]:
 def dragged_in(request: Request, pins: Sequence[Pin]) -> list[Finding]:
     """pyspark came in through another package (py4j comes with it: not worth a word)."""
     asked = {r.name for r in request.manifest.requirements}
-    if asked & set(spark_packages.DRIVERS_OWN):
-        return []
     return [
         spark_packages.not_locked(pin.name, "another package needs it")
         for pin in pins
-        if pin.name in ("pyspark", "pyspark-client")
+        if pin.name in ("pyspark", "pyspark-client") and pin.name not in asked
     ]
 
 
