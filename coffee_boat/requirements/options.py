@@ -139,6 +139,10 @@ def with_options(indexes: Indexes, options: argparse.Namespace, line: Line) -> I
             indexes.only_binary_said,
             [f"{line.origin}: --only-binary"] if options.only_binary else None,
         ),
+        no_binary_said=_united(
+            indexes.no_binary_said,
+            [f"{line.origin}: --no-binary"] if options.no_binary else None,
+        ),
         prerelease=indexes.prerelease or options.pre,
     )
     for name in ("extra_index_urls", "find_links", "trusted_hosts", "no_binary", "only_binary"):
