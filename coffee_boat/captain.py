@@ -314,7 +314,7 @@ class Captain:
             raise _lock_file_while_running(Path(path))
         if any(part.requirements or part.conda for part in self._parts):
             raise _besides_a_lock(Path(path))
-        self._lock = self._pipeline.read_lock(Path(path).expanduser())
+        self._lock = self._pipeline.read_lock(Path(path))
         self._locked_by_file, self._archive = Path(path).absolute(), None
         return self
 
