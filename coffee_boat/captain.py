@@ -323,7 +323,7 @@ class Captain:
             raise _lock_file_while_running(path)
         if wanted.requirements or wanted.conda:
             raise _besides_a_lock(path)
-        return self._pipeline.read_lock(path.expanduser())
+        return self._pipeline.read_lock(path)
 
     def forget(self, *names: str) -> Captain:
         """Take back packages that were asked for; for sessions that start later.

@@ -14,7 +14,7 @@ from small_packages import project, sdist, sha256, wheel
 
 from coffee_boat import Captain
 from coffee_boat._support.store import Store
-from coffee_boat.errors import BoatError, BuildError, LockError
+from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError
 from coffee_boat.model import Indexes, Lock, Pin, Target
 from coffee_boat.pip.fetch import fetch
 from coffee_boat.settings import load
@@ -209,3 +209,69 @@ def test_uvs_and_pips_promises_are_both_kept(tmp_path: Path) -> None:
     indexes = load({}, folder=tmp_path, environ=environ)[0].indexes
     assert indexes.only_binary == ("a", "b")
     assert indexes.only_binary_said == ("UV_NO_BUILD_PACKAGE, PIP_ONLY_BINARY",)
+
+
+@pytest.mark.parametrize("said", ["--no-binary alpha", "--no-binary beta,alpha"])
+@pytest.mark.parametrize("only", [":all:", "alpha"])
+@pytest.mark.parametrize("place", ["variable", "user", "project", "pip"])
+def test_a_requirements_file_does_not_allow_a_build(
+    tmp_path: Path, trap: Path, monkeypatch: pytest.MonkeyPatch, said: str, only: str, place: str
+) -> None:
+    sdist(tmp_path / "links", trap, "alpha", "1.0")
+    ours = captain(tmp_path, only=only if place == "project" else "")
+    if place in ("variable", "pip"):
+        name = "COFFEE_BOAT_ONLY_BINARY" if place == "variable" else "PIP_ONLY_BINARY"
+        monkeypatch.setenv(name, only)
+    elif place == "user":
+        config = tmp_path / "XDG_CONFIG_HOME" / "coffee_boat" / "config.toml"
+        config.parent.mkdir(parents=True)
+        config.write_text(f'only_binary = ["{only}"]\n')
+    ours = Captain(store=str(tmp_path / "store"))
+    (tmp_path / "requirements.txt").write_text(f"{said}\nalpha\n")
+    with pytest.raises(RequirementError, match="a requirements file would allow a build") as caught:
+        ours.add_requirements(tmp_path / "requirements.txt").plan()
+    assert "requirements.txt:1: --no-binary" in caught.value.value
+    assert f"only_binary = {only} (" in caught.value.cause
+
+
+def test_an_environment_files_list_does_not_allow_a_build(
+    tmp_path: Path, trap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sdist(tmp_path / "links", trap, "alpha", "1.0")
+    captain(tmp_path, only="")
+    monkeypatch.setenv("COFFEE_BOAT_ONLY_BINARY", ":all:")
+    (tmp_path / "environment.yml").write_text(
+        "dependencies:\n  - pip:\n    - --no-binary alpha\n    - alpha\n"
+    )
+    with pytest.raises(RequirementError, match="would allow a build"):
+        Captain(store=str(tmp_path / "store")).add_environment(tmp_path / "environment.yml").plan()
+
+
+def test_a_name_that_the_setting_allows_may_stand_in_a_file_too(tmp_path: Path) -> None:
+    folder = project(tmp_path / "mine", "mine", "1.0")
+    ours = captain(tmp_path, no_binary="mine")
+    (tmp_path / "requirements.txt").write_text(f"--no-binary mine\n{folder}\n")
+    ours.add_requirements(tmp_path / "requirements.txt").plan()
+
+
+def test_a_weaker_place_does_not_allow_a_build(
+    tmp_path: Path, trap: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sdist(tmp_path / "links", trap, "alpha", "1.0")
+    captain(tmp_path, only="", no_binary="alpha")
+    monkeypatch.setenv("COFFEE_BOAT_ONLY_BINARY", ":all:")
+    settings, findings = load({})
+    assert settings.indexes.no_binary == ()
+    (said,) = (f for f in findings if f.what == "a weaker no_binary is left aside")
+    assert "alpha" in said.value
+    assert "COFFEE_BOAT_ONLY_BINARY" in said.cause
+    with pytest.raises(LockError):
+        Captain(store=str(tmp_path / "store")).add_pip_packages("alpha").plan()
+
+
+def test_a_stronger_place_may_name_what_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captain(tmp_path, only=":all:")
+    monkeypatch.setenv("COFFEE_BOAT_NO_BINARY", "alpha")
+    assert load({})[0].indexes.no_binary == ("alpha",)

@@ -6,16 +6,20 @@ What a tree's digest covers is what its copy holds: what a build leaves behind i
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat.errors import StoreError
+from coffee_boat._support import home, limits
+from coffee_boat._support.words import human_bytes
+from coffee_boat.errors import BoatError, RequirementError, StoreError
 
 if TYPE_CHECKING:
     from coffee_boat._support.store import Store
@@ -36,13 +40,34 @@ _SKIPPED = {
 }
 
 
+_MADE_UP = tuple(map(Path, ("/proc", "/sys", "/dev")))
+"""What the kernel makes up: reading it may wait for ever, or have effects."""
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108  (compared only)
+
+
 def file_digest(path: Path) -> str:
-    """sha256 (hex) of a file's bytes."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
+    """sha256 (hex) of a file's bytes.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or grows while it is read.
+    """
+    digest, left = hashlib.sha256(), 0
+    with open(path, "rb", opener=_without_waiting) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        left = status.st_size  # 0 for what the kernel makes up, such as /proc/kmsg
+        while left > 0 and (block := stream.read(_BLOCK)):
             digest.update(block)
+            left -= len(block)
+    if left < 0:
+        raise OSError(errno.EBUSY, "it grows while it is read", str(path))
     return digest.hexdigest()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A named pipe would wait for who writes to it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def file_state(path: Path) -> list[object]:
@@ -84,22 +109,38 @@ def _content(path: Path) -> str:
         return ""
 
 
-def tree_digest(folder: Path) -> str:
-    """sha256 (hex) over names, run bits and content of a project folder, in a fixed order."""
+def tree_digest(folder: Path, error: type[BoatError] = RequirementError) -> str:
+    """sha256 (hex) over names, run bits and content of a project folder, in a fixed order.
+
+    Args:
+        error: what to raise.
+
+    Raises:
+        BoatError: of that kind: it is no project folder, is too large, or cannot be read.
+    """
     digest = hashlib.sha256()
-    for path in _tree(folder):
-        name = path.relative_to(folder).as_posix()
-        digest.update(f"{name}\0{_nature(path)}\n".encode("utf-8", "surrogateescape"))
+    with _told_of(folder, error):
+        for path in _bounded_tree(folder, error):
+            name = path.relative_to(folder).as_posix()
+            digest.update(f"{name}\0{_nature(path)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def copy_tree(folder: Path, copy: Path) -> None:
+def copy_tree(folder: Path, copy: Path, error: type[BoatError] = RequirementError) -> None:
     """Copy a project folder, with fixed modes.
 
     Its .git is referred to, not copied: versions may be read from tags.
+
+    Raises:
+        BoatError: as `tree_digest`; or the copy cannot be written.
     """
+    with _told_of(folder, error):
+        _copy_tree(folder, copy, error)
+
+
+def _copy_tree(folder: Path, copy: Path, error: type[BoatError]) -> None:
     copy.mkdir(parents=True)
-    for path in _tree(folder):
+    for path in _bounded_tree(folder, error):
         placed = copy / path.relative_to(folder)
         placed.parent.mkdir(parents=True, exist_ok=True)
         if path.is_file():  # what a link leads to, too: it may lie outside
@@ -118,6 +159,58 @@ def _nature(path: Path) -> str:
 
 def _runs(path: Path) -> bool:
     return bool(path.stat().st_mode & 0o111)
+
+
+def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
+    """Files and symbolic links of a project folder; what is no project is not walked through."""
+    if fault := _fault(folder.resolve()):
+        raise error(
+            "a folder is not a project's",
+            value=str(folder),
+            cause=fault,
+            cure="name the folder that the project's pyproject.toml lies in",
+        )
+    found: list[Path] = []
+    size = 0
+    for path in _tree(folder):
+        found.append(path)
+        size += path.stat().st_size if path.is_file() else 0
+        if len(found) > limits.TREE_FILES or size > limits.TREE:
+            raise error(
+                "a project folder is too large",
+                value=f"{folder}: {len(found):,} files with {human_bytes(size)} so far",
+                cause=f"at most {limits.TREE_FILES:,} files with {human_bytes(limits.TREE)} are"
+                " taken (not counting .git, build/, environments and caches)",
+                cure="check that it is the right folder; keep data out of it, or build a wheel and"
+                " name that",
+            )
+    return found
+
+
+def _fault(real: Path) -> str:
+    """Why this cannot be a project's folder; empty if it can."""
+    user = home.folder(os.environ)
+    if real == Path(real.anchor):
+        return "it is the root of this machine's files"
+    if user is not None and real == user.resolve():
+        return "it is the home folder itself"
+    made_up = next((place for place in _MADE_UP if real.is_relative_to(place)), None)
+    if made_up is not None and not real.is_relative_to(_IN_MEMORY):
+        return f"it lies in {made_up}, where there are no files"
+    return ""
+
+
+@contextmanager
+def _told_of(folder: Path, error: type[BoatError]) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, shutil.Error) as failure:
+        raise error(
+            "a project folder cannot be read",
+            value=str(folder),
+            cause=str(failure),
+            cure="make all of its files readable, or move what is no part of it elsewhere",
+        ) from failure
 
 
 def _tree(folder: Path, *, top: bool = True) -> Iterator[Path]:

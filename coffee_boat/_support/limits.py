@@ -43,6 +43,9 @@ ENVIRONMENT = Limit(2 * MIB, "an environment file", "split it: captain.add_envir
 INFO = Limit(128 * MIB, "what a conda package lists of itself", "leave the package out")
 ANSWER = Limit(128 * MIB, "a cluster's answer", "ask who runs the cluster what answers there")
 
+TREE, TREE_FILES = 4 * GIB, 200_000
+"""Bytes and files of a project folder that is hashed and built."""
+
 UNPACKED = 200
 """How many times its own size a package may become, from `UNPACKED_FREE` on. A deflate stream can
 become 1,032 times as much; whole packages seldom become 10 times as much.
@@ -57,6 +60,8 @@ def unpacked(packed: int) -> int:
     return max(UNPACKED_FREE, UNPACKED * packed)
 
 
+_OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
+"""Pipes that a shell has opened, as for <(...): somebody writes."""
 LINE = 8192
 """Characters of a line of settings."""
 
@@ -78,8 +83,13 @@ def read_bytes(path: Path, limit: Limit) -> bytes:
         TooMuch: it has more.
         OSError: it cannot be read.
     """
-    with path.open("rb") as stream:
-        data = stream.read(limit.most + 1)
+    try:
+        if path.is_fifo() and not str(path).startswith(_OPENED):
+            raise OSError(errno.EINVAL, "it is a named pipe, which may never end", str(path))
+        with path.open("rb") as stream:
+            data = stream.read(limit.most + 1)
+    except ValueError as error:  # a NUL in the path
+        raise OSError(errno.EINVAL, str(error), repr(str(path))) from None
     if len(data) > limit.most:
         raise TooMuch(limit.exceeded())
     return data

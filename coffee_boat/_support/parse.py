@@ -26,6 +26,12 @@ _DEEP = "it is nested too deeply"
 _PARTS = 100
 """Of one key of a TOML file: what reads it takes the square of their number."""
 _PART_ENDS = re.compile(r"[\w\"'][ \t]*\.(?!\.)")
+_QUOTED = re.compile(
+    r'''"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)'''
+    r"""|"(?:\\[^\n]|[^"\\\n])*(?:"|$)|'[^'\n]*(?:'|$)|\#[^\n]*""",
+    re.DOTALL | re.MULTILINE,
+)
+"""Strings and comments. One without an end goes as far as tomllib would look for it."""
 _NODES = 100_000
 """Values of a YAML file with its aliases written out."""
 
@@ -48,7 +54,10 @@ def toml(text: str) -> dict[str, Any]:
 
 
 def _check_keys(text: str) -> None:
-    for number, line in enumerate(text.splitlines(), 1):
+    if not any(line.count(".") > _PARTS for line in text.split("\n")):
+        return
+    bare = _QUOTED.sub(lambda found: '""' + "\n" * found[0].count("\n"), text)
+    for number, line in enumerate(bare.split("\n"), 1):
         if line.count(".") <= _PARTS:
             continue
         for piece in re.split("[=,]", line):

@@ -13,6 +13,8 @@ from typing import BinaryIO
 from coffee_boat.errors import BuildError
 
 _SUFFIXES = (".tar.gz", ".tgz")
+_NAME = 255
+"""NAME_MAX: bytes of a file's name."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,13 @@ class Destination:
                 lies where nothing may be written.
         """
         path = self.path
+        if "\0" in str(path) or len(os.fsencode(path.name)) > _NAME:
+            raise BuildError(
+                "an archive cannot be called so",
+                value=repr(str(path))[:_NAME],
+                cause=f"a name has at most {_NAME} bytes and no NUL",
+                cure="name it boat.tar.gz",
+            )
         if not path.name.endswith(_SUFFIXES):
             cause = "Spark looks at the file's name to know how to unpack it"
             raise BuildError(
@@ -39,7 +48,7 @@ class Destination:
                 cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz",
             )
         if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
-            missing = not path.absolute().parent.exists()
+            missing = not os.path.exists(path.absolute().parent)  # noqa: PTH110  (False for a name that is too long)
             cause, cure = (
                 ("there is no such folder", f"mkdir -p {path.absolute().parent}")
                 if missing

@@ -68,6 +68,8 @@ def issues(archive: zipfile.ZipFile, packed: int) -> Iterator[tuple[str, str]]:
 def _overlapping(
     archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]
 ) -> Iterator[tuple[str, str]]:
+    if not members:
+        return
     ordered = sorted(members, key=lambda info: info.header_offset)
     ends = [info.header_offset for info in ordered[1:]] + [archive.start_dir]
     for info, end in zip(ordered, ends, strict=True):

@@ -215,7 +215,13 @@ def _pin(package: Any, path: Path) -> Pin:
     place = local_path_or_none(url)
     if place is not None and place.is_dir():
         return grammar.checked(
-            Pin(**common, kind="directory", url=url, sha256=tree_digest(place), direct=True),
+            Pin(
+                **common,
+                kind="directory",
+                url=url,
+                sha256=tree_digest(place, LockError),
+                direct=True,
+            ),
             path.name,
         )
     sha256 = (

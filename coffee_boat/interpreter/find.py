@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import run, trust, uv
+from coffee_boat._support import home, run, trust, uv
 from coffee_boat._support.digest import digest_of, file_state
 from coffee_boat._support.store import Store
 from coffee_boat.archive import elf
@@ -69,7 +69,7 @@ def _located(python: str | None, offline: bool, portable: bool) -> str:
     python = python.strip()
     if re.fullmatch(r"\d+(\.\d+)*", python):
         return _of_version(python, offline, portable)
-    path = Path(python).expanduser()
+    path = home.expanded(python)
     if path.is_dir():
         path = path / "bin" / "python3"
     known = shutil.which(python, path=trust.absolute_path(os.environ))

@@ -54,6 +54,8 @@ class Indexes(Redacted):
     only_binary: tuple[str, ...] = ()
     only_binary_said: tuple[str, ...] = field(default=(), compare=False)
     """For people: where that was said."""
+    no_binary_said: tuple[str, ...] = field(default=(), compare=False)
+    """The same; of requirements files alone."""
     prerelease: bool = False
     offline: bool = False
 

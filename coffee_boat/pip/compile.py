@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from coffee_boat._support import home, parse, uv
 from coffee_boat._support import limits as _support_limits
-from coffee_boat._support import parse, uv
 from coffee_boat._support.digest import copy_tree
 from coffee_boat._support.redact import redact
 from coffee_boat._support.run import Ran, run
@@ -264,7 +264,7 @@ def _is_version(text: str) -> bool:
 
 
 def _is_missing(place: str) -> bool:
-    path = local(place) if place.startswith("file:") else Path(place).expanduser()
+    path = local(place) if place.startswith("file:") else home.expanded(place)
     return (
         (place.startswith("file:") or "://" not in place) and path is not None and not path.exists()
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat._support import limits, parse, quoting
+from coffee_boat._support import home, limits, parse, quoting
 from coffee_boat._support.files import local_path
 from coffee_boat._support.urls import without_query
 from coffee_boat.errors import LockError
@@ -90,7 +90,7 @@ def _content(source: str | Path) -> tuple[str, str, Path]:
     """Text, what to call it, and the folder that its relative paths start from."""
     if isinstance(source, str) and "\n" in source:
         return source, "the lock", Path.cwd()
-    path = Path(source).expanduser().absolute()
+    path = home.expanded(source).absolute()
     try:
         return limits.read_text(path, limits.LOCK), str(path), path.parent
     except (OSError, UnicodeDecodeError) as error:

@@ -50,6 +50,7 @@ def pins_of(
     Raises:
         LockError: as `read`.
     """
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
     from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
 
     try:
@@ -60,6 +61,10 @@ def pins_of(
     except PylockValidationError as error:
         raise LockError(
             "not a valid pylock.toml (PEP 751)", value=name, cause=str(error), cure=_AGAIN
+        ) from error
+    except (UndefinedEnvironmentName, UndefinedComparison) as error:
+        raise LockError(
+            "a marker of the lock cannot be evaluated", value=name, cause=str(error), cure=_AGAIN
         ) from error
     except PylockSelectError as error:
         raise _does_not_fit(error, pylock, target, name) from error
@@ -171,7 +176,7 @@ def _directory_pin(
         kind="directory",
         direct=True,
         url=_folder_uri(folder),
-        sha256=sha256 or tree_digest(folder),
+        sha256=sha256 or tree_digest(folder, LockError),
         editable=bool(source.editable),
         subdirectory=source.subdirectory or "",
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import uv
+from coffee_boat._support import home, uv
 from coffee_boat._support.digest import digest_of, file_digest, file_state, tree_digest
+from coffee_boat.errors import RequirementError
 from coffee_boat.model import Indexes, Manifest, Target
 from coffee_boat.pip.lines import local, location
 
@@ -68,8 +69,22 @@ def _content(manifest: Manifest, indexes: Indexes) -> list[list[str]]:
 
 
 def place_digest(place: Path) -> str:
-    """The digest of a file or a folder."""
-    return tree_digest(place) if place.is_dir() else file_digest(place)
+    """The digest of a file or a folder.
+
+    Raises:
+        RequirementError: it cannot be read, or is no project's.
+    """
+    if place.is_dir():
+        return tree_digest(place)
+    try:
+        return file_digest(place)
+    except OSError as error:
+        raise RequirementError(
+            "a file that was asked for cannot be read",
+            value=str(place),
+            cause=str(error),
+            cure="name a regular file that you may read",
+        ) from error
 
 
 def _place_digest(place: str) -> str:
@@ -77,7 +92,7 @@ def _place_digest(place: str) -> str:
 
 
 def _listing(place: str) -> str:
-    folder = local(place) if place.startswith("file:") else Path(place).expanduser()
+    folder = local(place) if place.startswith("file:") else home.expanded(place)
     if folder is None or not folder.exists():
         return ""
     files = sorted(folder.iterdir()) if folder.is_dir() else [folder]

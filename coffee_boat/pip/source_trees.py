@@ -36,9 +36,9 @@ def copied(pin: Pin, folder: Path) -> Path:
             cure="put it back, or ask for it where it is now",
         )
     copy = folder / "project" / place.name
-    copy_tree(place, copy)
+    copy_tree(place, copy, BuildError)
     # the copy is what is built, so it is the copy that is compared
-    if tree_digest(copy) != pin.sha256:
+    if tree_digest(copy, BuildError) != pin.sha256:
         raise BuildError(
             "a folder was changed since it was locked",
             value=str(place),

@@ -210,7 +210,16 @@ def local_file(pin: Pin) -> Path:
             cause="it was moved or deleted since it was locked",
             cure="put it back, or ask for it where it is now",
         )
-    digest = file_digest(path)
+    _check_size(path, pin)
+    try:
+        digest = file_digest(path)
+    except OSError as error:
+        raise BuildError(
+            "a file of the lock cannot be read",
+            value=str(path),
+            cause=str(error),
+            cure="make it readable, or ask for it where it can be read",
+        ) from error
     if digest != pin.sha256:
         raise BuildError(
             "a local file does not match the lock",
@@ -219,6 +228,18 @@ def local_file(pin: Pin) -> Path:
             cure="make the lock again",
         )
     return path
+
+
+def _check_size(path: Path, pin: Pin) -> None:
+    """Before anything is read: of a device's file there may be no end."""
+    size = path.stat().st_size
+    if pin.size is not None and size != pin.size:
+        raise BuildError(
+            "a local file does not match the lock",
+            value=f"{path}: {size:,} bytes; the lock has {pin.size:,}",
+            cause="it was built anew since it was locked, or is no regular file",
+            cure="make the lock again",
+        )
 
 
 def offline(pins: list[Pin]) -> BuildError:

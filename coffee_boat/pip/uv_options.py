@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from coffee_boat._support import home
 from coffee_boat._support.uv import configuration, refuse_strangers
 from coffee_boat.model import Indexes
 
@@ -101,7 +102,7 @@ def _as_url(place: str) -> str:
     """A find-links entry as uv's comma-separated list can hold it."""
     if "://" in place:
         return place.replace(",", "%2C")
-    return Path(place).expanduser().absolute().as_uri().replace(",", "%2C")
+    return home.expanded(place).absolute().as_uri().replace(",", "%2C")
 
 
 def _words(variable: str) -> list[str]:

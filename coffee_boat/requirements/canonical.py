@@ -119,6 +119,7 @@ def _merged_indexes(parts: list[Indexes]) -> Indexes:
         no_binary=united(lambda part: part.no_binary),
         only_binary=united(lambda part: part.only_binary),
         only_binary_said=united(lambda part: part.only_binary_said),
+        no_binary_said=united(lambda part: part.no_binary_said),
         prerelease=any(part.prerelease for part in parts),
     )
 

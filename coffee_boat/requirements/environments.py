@@ -74,8 +74,8 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
     if environment is None:
         return Path(sys.prefix)
     path = _support_home.expanded(environment)
-    if os.sep in str(environment) or path.is_dir():
-        if not path.is_dir():
+    if os.sep in str(environment) or _is_folder(path):
+        if not _is_folder(path):
             raise RequirementError(
                 "an environment is not there",
                 value=str(path),
@@ -86,12 +86,12 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
     named = [
         place
         for folder in _folders(environ)
-        if (place := folder / str(environment)) and (place / "conda-meta").is_dir()
+        if (place := folder / str(environment)) and _is_folder(place / "conda-meta")
     ]
     named += [
         place
         for place in _registered(environ)
-        if place.name == str(environment) and (place / "conda-meta").is_dir()
+        if place.name == str(environment) and _is_folder(place / "conda-meta")
     ]
     if not named:
         looked = ", ".join(map(str, _folders(environ))) or "nowhere: no conda is known here"
@@ -102,6 +102,10 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
             cure="name its folder: `conda env list` shows it",
         )
     return named[0]
+
+
+def _is_folder(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112  (False for a name that is too long)
 
 
 def _folders(environ: Mapping[str, str]) -> list[Path]:

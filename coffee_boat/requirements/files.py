@@ -26,7 +26,7 @@ from coffee_boat.requirements.lines import (
     logical_lines,
     masked_error,
 )
-from coffee_boat.requirements.options import REMOTE, parsed, with_options
+from coffee_boat.requirements.options import OPTION_LINES, REMOTE, parsed, with_options
 
 _EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(?![\s=])(?P<quote>[\"']?)(?P<place>.+)(?P=quote)")
 _OPTION_STARTS = re.compile(r"(?:^|\s)-(?=[-a-zA-Z])")
@@ -43,6 +43,7 @@ class _Collected:
     constraints: list[Requirement] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     indexes: Indexes = field(default_factory=Indexes)
+    option_lines: int = 0
     hashes_required_by: str = ""
     read: set[tuple[Path, bool]] = field(default_factory=set)
     """Files, and whether they were read as constraints."""
@@ -212,6 +213,13 @@ def _apply(
     constraint: bool,
     chain: tuple[Path, ...],
 ) -> None:
+    found.option_lines += 1
+    if found.option_lines > OPTION_LINES:
+        raise line.refuse(
+            f"requirements files have more than {OPTION_LINES:,} lines of options",
+            cause=f"at most {OPTION_LINES:,} are read",
+            cure="say each option once",
+        )
     found.indexes = with_options(found.indexes, options, line)
     if options.require_hashes:
         found.hashes_required_by = line.origin

@@ -38,6 +38,11 @@ _QUOTED = 1 << 16
 _OPTIONS = 1_000
 """Words of options in one line, besides hashes; and places of one kind in all lines."""
 
+_SAID = 10
+"""Lines that an error names, where each takes part."""
+OPTION_LINES = 10_000
+"""Lines of options in all files of one reading: argparse takes its time for each."""
+
 
 class _Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -138,7 +143,11 @@ def with_options(indexes: Indexes, options: argparse.Namespace, line: Line) -> I
         only_binary_said=_united(
             indexes.only_binary_said,
             [f"{line.origin}: --only-binary"] if options.only_binary else None,
-        ),
+        )[:_SAID],
+        no_binary_said=_united(
+            indexes.no_binary_said,
+            [f"{line.origin}: --no-binary"] if options.no_binary else None,
+        )[:_SAID],
         prerelease=indexes.prerelease or options.pre,
     )
     for name in ("extra_index_urls", "find_links", "trusted_hosts", "no_binary", "only_binary"):

@@ -28,13 +28,17 @@ applies its own. The same for UV_FIND_LINKS and pip's find-links.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from coffee_boat._support.redact import redact
+from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Indexes
+
+if TYPE_CHECKING:
+    from coffee_boat.settings.values import Source
 
 __all__ = ["Settings", "combine", "load"]
 
@@ -106,6 +110,7 @@ def load(
     if values.get("only_binary"):
         source = next(source for source in places if "only_binary" in source.values)
         values["only_binary_said"] = (Said("only_binary", None, source, []).place,)
+        _keep_only_binary(values, places, findings)
     index_keys = {part.name for part in fields(Indexes)}
     indexes = Indexes(**{key: value for key, value in values.items() if key in index_keys})
     return Settings(
@@ -120,7 +125,22 @@ def combine(settings: Indexes, files: Indexes) -> Indexes:
     Args:
         settings: Settings.indexes.
         files: Manifest.indexes.
+
+    Raises:
+        RequirementError: a file's --no-binary would let build what the settings' `only_binary`
+            does not.
     """
+    allowed = _loosened(files.no_binary, settings.only_binary) - set(settings.no_binary)
+    if allowed:
+        names = ", ".join(sorted(allowed))
+        raise RequirementError(
+            "a requirements file would allow a build, and the settings allow only wheels",
+            value=f"--no-binary {names} ({', '.join(files.no_binary_said)})",
+            cause=f"only_binary = {', '.join(settings.only_binary)}"
+            f" ({', '.join(settings.only_binary_said)}): a file is weaker than a setting",
+            cure="take --no-binary out of the file, or say these names as no_binary where"
+            " only_binary is said",
+        )
     more: dict[str, Any] = {}
     for part in fields(Indexes):
         ours, theirs = getattr(settings, part.name), getattr(files, part.name)
@@ -129,3 +149,38 @@ def combine(settings: Indexes, files: Indexes) -> Indexes:
         elif isinstance(ours, bool):
             more[part.name] = ours or theirs
     return replace(settings, index_url=files.index_url or settings.index_url, **more)
+
+
+def _loosened(no_binary: Iterable[str], only_binary: Iterable[str]) -> set[str]:
+    """What `no_binary` says against `only_binary`."""
+    wheels_only = set(only_binary)
+    return set(no_binary) if ":all:" in wheels_only else set(no_binary) & wheels_only
+
+
+def _keep_only_binary(
+    values: dict[str, Any], places: Sequence[Source], findings: list[Finding]
+) -> None:
+    """Of a `no_binary` from a weaker place, only what takes nothing back: who says "wheels only"
+    is not overruled by a place that could not say otherwise itself.
+    """
+    strongest = {
+        key: next((n for n, place in enumerate(places) if key in place.values), -1)
+        for key in ("only_binary", "no_binary")
+    }
+    if strongest["no_binary"] <= strongest["only_binary"]:
+        return
+    from coffee_boat.settings.values import Said
+
+    dropped = _loosened(values["no_binary"], values["only_binary"])
+    values["no_binary"] = tuple(name for name in values["no_binary"] if name not in dropped)
+    if dropped:
+        weaker = Said("no_binary", None, places[strongest["no_binary"]], []).place
+        findings.append(
+            Finding(
+                "a weaker no_binary is left aside",
+                f"{', '.join(sorted(dropped))} ({weaker})",
+                f"only_binary is said in a stronger place: {values['only_binary_said'][0]}",
+                "say no_binary in the same place as only_binary, or in a stronger one",
+                "note",
+            )
+        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
+from coffee_boat._support import home
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import ShipError
 
@@ -96,7 +97,7 @@ def url_of(stage: str) -> str:
                 f"write {typed['scheme'].lower()}:///{typed['rest']}, or ./{stage} for a folder of"
                 " that name",
             )
-        return Path(stage).expanduser().absolute().as_uri()
+        return home.expanded(stage).absolute().as_uri()
     url = stage.rstrip("/")
     try:
         parts = urlsplit(url)

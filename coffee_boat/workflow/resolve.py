@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat import requirements
-from coffee_boat._support import host
+from coffee_boat._support import home, host
 from coffee_boat._support.progress import Say
 from coffee_boat.conda import licence, lockfile, provides, request
 from coffee_boat.conda import resolve as conda_lock
@@ -64,7 +64,7 @@ class Resolving(Fetching):
             would be built in spite of `only_binary`.
             RequirementError: a package of it is Anaconda's, and the terms were not accepted.
         """
-        lock = self._read_lock(path)
+        lock = self._read_lock(home.expanded(path))
         builds.refuse(lock.pins, self._settings.indexes, LockError)
         return lock
 
