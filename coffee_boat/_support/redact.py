@@ -26,7 +26,7 @@ _PARAMETER = re.compile(r"(?P<name>[?&;][^?&;=]+=)(?:[^&;]|;(?![^&;=]+=))*[^&;).
 After a semicolon too: Spark Connect's URLs (sc://host/;token=...).
 """
 _BARE_QUERY = re.compile(
-    r"(?P<path>(?:://|:/|\.(?:whl|zip|gz|bz2|xz|tgz|conda)(?=\?))[^\s'\"<>?#]{0,1000}\?)"
+    r"(?P<path>(?:://|:/|\.(?:whl|zip|gz|bz2|xz|tgz|conda)(?=\?))[^\s'\"<>?#]{0,300}\?)"
     r"(?P<query>(?=[^\s'\"<>#]{0,400}[\w%])[^\s'\"<>#]+)"
 )
 _BARE_PARAMETER = re.compile(r"(?:^|(?<=[&;]))[^&;=]*[^&;=).,:\]}](?=$|[&;).,:\]}])")
