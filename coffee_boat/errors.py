@@ -18,7 +18,7 @@ to exit code 3.
 
 from __future__ import annotations
 
-from coffee_boat._support.redact import redact
+from coffee_boat._support.redact import redact_all
 
 FORGET = '; captain.forget("name") takes a package back'
 """The end of a cure, for a captain who can be asked again."""
@@ -37,10 +37,7 @@ class BoatError(Exception):
     """
 
     def __init__(self, what: str, *, value: str = "", cause: str = "", cure: str = "") -> None:
-        self.what = redact(what)
-        self.value = redact(value)
-        self.cause = redact(cause)
-        self.cure = redact(cure)
+        self.value, self.what, self.cause, self.cure = redact_all(value, what, cause, cure)
         super().__init__(self.what)
 
     def __str__(self) -> str:

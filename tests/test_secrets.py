@@ -93,6 +93,23 @@ URL = f"https://h.example/x-1.0-py3-none-any.whl?token={S}"
         f"{{'Authorization': 'Bearer {S}'}}",
         f"machine h login me password {S}",
         f"--token {S}",
+        f"https://user\uff1a{S}@host/x",
+        f"https://user:{S}\uff20host/x",
+        f"user\ufe55{S}\ufe6bhost/x",
+        f"htps:/user:{S}@host/x",
+        f"/tmp/k/htps:/user:{S}@host/x",
+        f"/tmp/k/user:{S}@host/x",
+        f"https:/host/t/{S}/channel",
+        f"htps://host/t/{S}/channel",
+        f"user:<{S}>@host/x",
+        f"https://host/a.whl?{S}",
+        f"https://host/a.whl?{S}&a=b",
+        f"https://host/a.whl?a=b&{S}",
+        f"user%3A{S}%40host",
+        f"user:{S}%40host",
+        f"https://user:a\t{S}@host/x",
+        f"https://user:a\n{S}@host/x",
+        f"https://user:{S}127.0.0.1:1",
         "ghp_" + S * 4,
     ],
 )
@@ -120,6 +137,10 @@ def test_what_is_mistyped_or_called_secret_is_hidden(text: str) -> None:
         "write it like git+https://host/name.git@revision",
         "see https://host:443: me@x.org",
         "put user and password (or token) into ~/.netrc",
+        "which one\uff1a a or b\uff1f write me\uff20home",
+        "http://proxy:port, https://host:8080-8090/x, is it https://h/x? (or https://h/y?)",
+        "registry.example.org/team/image:1.2@sha256:abc",
+        "file:/srv/a:b, ssh://host:team/repo.git",
     ],
 )
 def test_what_only_looks_so_stays(text: str) -> None:
@@ -257,6 +278,93 @@ def test_what_a_captain_raises_in_a_program_shows_none(tmp_path: Path) -> None:
         )
         assert "RequirementError" in done.stderr, text
         assert S not in done.stdout + done.stderr
+
+
+TYPED = (
+    f"https://u:{S}/x@h/a.whl",
+    f"https://u:{S}#@h/a.whl",
+    f"https://u:a?{S}@h/a.whl",
+    f"https://u\uff1a{S}@h/a.whl",
+    f"https://u:{S}\uff20h/a.whl",
+    f"https://u:[{S}@h/a.whl",
+    f"https://u:]{S}@h/a.whl",
+    f"https://u:a {S}@h/a.whl",
+    f"https://u:a\t{S}@h/a.whl",
+    f"https://u:{S}127.0.0.1:1",
+    f"https://h/a.whl?{S}",
+    f"https://h/t/{S}/a.whl",
+    f"htps:/u:{S}@h/a.whl",
+    f"htps://u:{S}@h/a.whl",
+    f"u:{S}@h/x",
+    f"u:<{S}>@h/x",
+    f"u:{S}%40h",
+    f"u%3A{S}%40h",
+)
+
+
+def _listed(captain: Captain, name: str, text: str) -> None:
+    Path(name).write_text(text, "utf-8")
+    (captain.add_lock if name == "pylock.toml" else captain.add_requirements)(name)
+
+
+def _locked(kind: str, url: str) -> str:
+    more = {
+        "wheels": f'hashes = {{sha256 = "{"0" * 64}"}}\nname = "a-1.0-py3-none-any.whl"',
+        "archive": f'hashes = {{sha256 = "{"0" * 64}"}}',
+        "vcs": f'type = "git"\ncommit-id = "{"c" * 40}"',
+    }[kind]
+    head = f"[[packages.{kind}]]" if kind == "wheels" else f"[packages.{kind}]"
+    return (
+        'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "a"\nversion = "1.0"\n'
+        f"{head}\nurl = {json.dumps(url, ensure_ascii=False)}\n{more}\n"
+    )
+
+
+DOORS: dict[str, Callable[[Captain, str], object]] = {
+    "pip": lambda captain, url: captain.add_pip_packages(url),
+    "pip, named": lambda captain, url: captain.add_pip_packages(f"a @ {url}"),
+    "conda": lambda captain, url: captain.add_conda_packages(url),
+    "channel": lambda captain, url: captain.add_conda_packages("a", channel=url),
+    "tie": lambda captain, url: captain.add_conda_packages(f"{url}::a"),
+    "requirements": lambda captain, url: captain.add_requirements(url),
+    "lock": lambda captain, url: captain.add_lock(url),
+    "environment.yml": lambda captain, url: captain.add_environment(url),
+    "environment": lambda captain, url: Captain.from_environment(url),
+    "python": lambda captain, url: Captain(store="store", python=url),
+    "index": lambda captain, url: Captain(store="store", index_url=url),
+    "links": lambda captain, url: Captain(store="store", find_links=[url]),
+    **{
+        f"file, {option}": lambda captain, url, option=option: _listed(
+            captain, "r.txt", f"{option} {url}\n"
+        )
+        for option in ("", "a @", "-e", "-r", "-c", "--index-url", "--find-links")
+    },
+    **{
+        f"lock, {kind}": lambda captain, url, kind=kind: _listed(
+            captain, "pylock.toml", _locked(kind, f"git+{url}" if kind == "vcs" else url)
+        )
+        for kind in ("wheels", "archive", "vcs")
+    },
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_no_door_shows_what_was_mistyped(
+    door: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONDARC", os.devnull)
+    monkeypatch.chdir(tmp_path)
+    captain = Captain(store=tmp_path / "store")
+    for url in TYPED:
+        said = ""
+        try:
+            DOORS[door](captain, url)
+        except BoatError as error:
+            one: BaseException | None = error
+            while one is not None:
+                said += _shown(one)
+                one = one.__cause__ or one.__context__
+        assert S not in said + repr(captain) + repr(captain.manifest), url
 
 
 def test_clicks_own_messages_show_none() -> None:

@@ -5,25 +5,51 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from os import fspath
+from pathlib import PurePath
 from typing import Any, TypeVar
 
-from coffee_boat._support.redact import redact
+from coffee_boat._support import secrets
+from coffee_boat._support.redact import redact as _redact
 from coffee_boat.errors import BoatError
 
 T = TypeVar("T", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
+_known: ContextVar[tuple[str, ...]] = ContextVar("known", default=())
+"""What is secret in what a user gave, while an exception is cleaned: libraries quote it alone."""
+
+
+def redact(text: str) -> str:
+    """The text without secrets, those that were given among them."""
+    return secrets.masked(_redact(text), _known.get())
 
 
 @contextmanager
-def without_secrets() -> Iterator[None]:
-    """Around what a user calls."""
+def without_secrets(*given: object) -> Iterator[None]:
+    """Around what a user calls with what is given."""
     try:
         yield
     except BaseException as error:
-        clean(error)
+        before = _known.set(_secrets_of(given))
+        try:
+            clean(error)
+        finally:
+            _known.reset(before)
         raise
+
+
+def _secrets_of(given: Iterable[object]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for one in given:
+        if isinstance(one, (list, tuple)):
+            found |= set(_secrets_of(one))
+        elif isinstance(one, (str, PurePath)):
+            text = secrets.as_read(fspath(one))
+            found |= set(secrets.hidden_in(text, _redact(text)))
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 def door(made: T) -> T:
@@ -45,7 +71,7 @@ def guarded(function: F) -> F:
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        with without_secrets():
+        with without_secrets(*args, *kwargs.values()):
             return function(*args, **kwargs)
 
     return called  # type: ignore[return-value]

@@ -9,7 +9,7 @@ from coffee_boat._support import secrets
 _CREDENTIALS = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)(?!git@[\w.\-]+(?:[:/]|$))[^/\s'\"]+@"
 )
-_ADDRESS = re.compile(r"https?://[^\s'\"]+")
+_ADDRESS = re.compile(r"(?<![\w+.\-])(?!file:)[a-zA-Z][a-zA-Z0-9+.\-]{2,30}:/{1,3}[^\s'\"]+")
 _TOKEN = re.compile(r"(?<=/t/)[^/\s'\"]+")
 """Of a conda server, in the path: https://host/t/TOKEN/channel.
 
@@ -25,6 +25,12 @@ _PARAMETER = re.compile(r"(?P<name>[?&;][^?&;=]+=)(?:[^&;]|;(?![^&;=]+=))*[^&;).
 
 After a semicolon too: Spark Connect's URLs (sc://host/;token=...).
 """
+_BARE_QUERY = re.compile(
+    r"(?P<path>(?:://|:/|\.(?:whl|zip|gz|bz2|xz|tgz|conda)(?=\?))[^\s'\"<>?#]{0,300}\?)"
+    r"(?P<query>(?=[^\s'\"<>#]{0,400}[\w%])[^\s'\"<>#]+)"
+)
+_BARE_PARAMETER = re.compile(r"(?:^|(?<=[&;]))[^&;=]*[^&;=).,:\]}](?=$|[&;).,:\]}])")
+"""A parameter that is a value without a name: https://host/x.whl?TOKEN."""
 _SENSITIVE = r"secret|password|token|access[.]?key"
 """Spark's own default of spark.redaction.regex (org.apache.spark.internal.config)."""
 _SENSITIVE_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
@@ -41,10 +47,26 @@ def redact(text: str) -> str:
     `X-Amz-Signature`). Of fragments what pip does not know loses its value. Addresses that were
     mistyped, and values that are called secret: secrets.py.
     """
+    plain = secrets.as_read(text)
+    shown = _redacted(plain)
+    return text if shown == plain else shown
+
+
+def _redacted(text: str) -> str:
     bare = _CREDENTIALS.sub(r"\g<scheme>***@", secrets.without_logins(text))
     bare = _ADDRESS.sub(lambda found: _TOKEN.sub("***", found[0], count=1), bare)
     bare = _WITH_PARAMETERS.sub(lambda found: _PARAMETER.sub(r"\g<name>***", found[0]), bare)
+    bare = _BARE_QUERY.sub(
+        lambda found: found["path"] + _BARE_PARAMETER.sub("***", found["query"]), bare
+    )
     return secrets.without_named(bare)
+
+
+def redact_all(*texts: str) -> tuple[str, ...]:
+    """Texts that are said together: what the first hides is hidden in each, in whatever words."""
+    first = secrets.as_read(texts[0])
+    known = secrets.hidden_in(first, _redacted(first)) if first else ()
+    return tuple(secrets.masked(redact(text), known) for text in texts)
 
 
 def redact_setting(key: str, value: str) -> str:

@@ -7,13 +7,19 @@ secret in a log is not. Every pattern looks a bounded number of characters ahead
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable
+from urllib.parse import unquote
 
 HIDDEN = "***"
 _WINDOW = 400
 """Characters that an address is looked through for the end of a password."""
+_SHORTEST = 4
+"""Characters of a secret that is looked for in other texts: a shorter one is in every word."""
 
 _START = re.compile(
     r"(?<![a-zA-Z0-9+.\-])(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}:[/\\]{2,4}"
+    r"|[a-zA-Z][a-zA-Z+]{2,20}:[/\\]"
     r"|(?:git\+)?(?:https?|ssh|ftps?|s3)(?::[/\\]?|;[/\\]{0,4}|[/\\]{1,3})|:?//)(?=[^\s/\\])",
     re.IGNORECASE,
 )
@@ -28,10 +34,21 @@ _GIT = re.compile(r"git@[\w.\-]+(?=$|[:/])")
 _DOTTED_HOST = re.compile(r"@(?=[\w\-]+(?:\.[\w\-]+)*\.[a-zA-Z]{2,20}(?:$|[/:]))")
 
 _BARE = re.compile(
-    r"(?<![\w/@:.\-+%~*\\$])[\w.+~%\-]{1,100}:(?![/\\:\s])"
-    r"(?:(?!://)[^\s'\"<>]){1,200}(?:@|%40)(?=[\w\[])(?!sha(?:256|384|512):)"
+    r"(?:(?<![\w/@:.\-+%~*\\$])|(?<=[\w.\-]/))[\w.+~%\-]{1,100}:(?![/\\:\s])"
+    r"(?:(?!://)[^\s'\"]){1,200}(?P<at>@|%40)(?=[\w\[])(?!sha(?:256|384|512):)"
 )
 """user:password@host without a scheme; an image's name:tag@sha256: is none."""
+_ENCODED_BARE = re.compile(
+    r"(?<![\w.+~%\-])[\w.+~\-]{1,100}%3A(?:(?!%2F)[^\s'\"/@]){1,200}(?=%40[\w\[])", re.IGNORECASE
+)
+_NO_PORT = re.compile(
+    r"(?<![a-zA-Z0-9+.\-])(?P<before>(?!(?:git[+])?ssh:|git:|file:)"
+    r"[a-zA-Z][a-zA-Z0-9+.\-]{1,30}:/{1,2}"
+    r"[^\s:/\\@?#'\"<>,]{1,200}:)"
+    r"(?!(?:port|[N\d*\-]{1,11})(?![\w.\-])|[^\s'\"/\\]{0,400}@|\*\*\*)\w[^\s'\"<>/\\)\]},]{0,400}",
+    re.IGNORECASE,
+)
+"""https://user:password and a host behind it, where the @ was forgotten."""
 _ENCODED_LOGIN = re.compile(r"(%3A%2F%2F)(?:(?!%2F)[^\s'\"/]){1,300}(?:%40|@)", re.IGNORECASE)
 _ENCODED_QUERY = re.compile(r"(%3F)(?:(?!%3D)[^\s'\"/]){1,100}%3D[^\s'\"/]{1,1000}", re.IGNORECASE)
 _BARE_TOKEN = re.compile(
@@ -67,8 +84,55 @@ _KNOWN = re.compile(
 """Tokens that tell by their form what they are."""
 
 
+def as_read(text: str) -> str:
+    """The text with compatibility characters (a full-width colon) as what they are taken for where
+    an address is read; of the same length.
+    """
+    if text.isascii():
+        return text
+    return text.translate({ord(one): _plain(one) for one in set(text) if not one.isascii()})
+
+
+def _plain(one: str) -> str:
+    plain = unicodedata.normalize("NFKC", one)
+    mark = next((mark for mark in "/?#@:" if mark in plain), "")
+    return mark or (plain if len(plain) == 1 and plain.isascii() else one)
+
+
+def hidden_in(text: str, shown: str) -> tuple[str, ...]:
+    """What `shown`, which is the text redacted, hides of the text: longest first. Of a login its
+    password, whole, decoded, and the words of it, as an error may quote one of them.
+    """
+    found: set[str] = set()
+    at = 0
+    for number, piece in enumerate(shown.split(HIDDEN)):
+        place = text.find(piece, at)
+        if place < 0:
+            found |= _spellings(text[at:])
+            break
+        if number:
+            found |= _spellings(text[at:] if not piece else text[at:place])
+        at = place + len(piece)
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _spellings(secret: str) -> set[str]:
+    secret = re.split(r":|%3A", secret, maxsplit=1, flags=re.IGNORECASE)[-1]
+    whole = {secret, unquote(secret)}
+    words = {word for text in whole for word in re.split(r"[^\w\-.]+", text)}
+    return {one for one in whole | words if len(one) >= _SHORTEST and one.strip("*")}
+
+
+def masked(text: str, known: Iterable[str]) -> str:
+    """The text without values that are known to be secret, wherever they stand."""
+    for one in known:
+        text = text.replace(one, HIDDEN)
+    return text
+
+
 def without_logins(text: str) -> str:
     """The text without user and password of addresses, however they were typed."""
+    text = _NO_PORT.sub(rf"\g<before>{HIDDEN}", text)
     if "@" not in text and "%40" not in text:
         return text
     parts, end = [], 0
@@ -81,7 +145,8 @@ def without_logins(text: str) -> str:
             end = login
     text = "".join([*parts, text[end:]])
     text = _ENCODED_LOGIN.sub(rf"\1{HIDDEN}%40", text)
-    return _BARE.sub(f"{HIDDEN}@", text)
+    text = _ENCODED_BARE.sub(HIDDEN, text)
+    return _BARE.sub(rf"{HIDDEN}\g<at>", text)
 
 
 def without_named(text: str) -> str:
@@ -124,7 +189,7 @@ def _login_end(text: str, found: re.Match[str]) -> int:
         return _behind(start, _last(run))
     end = _password_end(run, git=git)
     if end < 0 and rest[0] not in " \t":  # there are blanks in it
-        line = text[start : start + _WINDOW].partition("\n")[0]
+        line = re.sub(r"^(\S*)\n(?=\S*@)", r"\1 ", text[start : start + _WINDOW]).partition("\n")[0]
         end = _last(re.split(r"['\"<>]|://", line, maxsplit=1)[0])
     return _behind(start, end)
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from coffee_boat._support import home
 from coffee_boat._support.redact import redact
@@ -139,7 +139,7 @@ def _placed(place: str) -> str:
     """A channel's URL: absolute, dots resolved, without a platform at its end, with a slash."""
     if "://" not in place:
         place = Path(os.path.normpath(home.expanded(place).absolute())).as_uri()
-    parts = urlsplit(place.replace("\\", "/"))  # as rattler reads it
+    parts = _split(place.replace("\\", "/"))  # as rattler reads it
     if parts.scheme not in ("http", "https", "file", "s3", "oci", "gcs") or (
         parts.scheme != "file" and not parts.hostname
     ):
@@ -152,6 +152,22 @@ def _placed(place: str) -> str:
     path = "/" + posixpath.normpath(parts.path).strip("/") if parts.path else "/"
     path = _bare(path)
     return urlunsplit(parts._replace(path=path.rstrip("/") + "/", query="", fragment=""))
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        pass  # refused below, not from this error: it quotes what may be a password
+    else:
+        return parts
+    raise RequirementError(
+        "not a channel",
+        value=url,
+        cause="its host or its port cannot be read",
+        cure="correct the URL; in a password write %40 for @, %5B for [, %2F for /",
+    )
 
 
 def _bare(name: str) -> str:

@@ -124,8 +124,8 @@ def url_fault(url: str, schemes: tuple[str, ...]) -> str:
     try:
         parts = urlsplit(url)
         host, user, _ = parts.hostname, parts.username, parts.port
-    except ValueError as error:
-        return f"it is no URL: {error}"
+    except ValueError:  # its text quotes what may be a password
+        return "it is no URL: its host or its port cannot be read"
     if parts.scheme not in schemes or not url[len(parts.scheme) :].startswith(":/"):
         return f"a URL begins with one of {', '.join(f'{scheme}://' for scheme in schemes)}"
     if parts.scheme == "file":

@@ -161,16 +161,13 @@ def _split_tie(written: str) -> tuple[str, str]:
 def _match_spec(rest: str, written: str, origin: str) -> MatchSpec:
     module = client.rattler()
     try:
-        spec: MatchSpec = module.MatchSpec(rest)
+        return module.MatchSpec(rest)  # type: ignore[no-any-return]
     except module.exceptions.InvalidMatchSpecError as error:
-        raise spelling.refusal(
-            "a requirement of conda cannot be read",
-            written,
-            origin,
-            cause=str(error).partition("\n")[0],
-            cure=_cure(rest),
-        ) from error
-    return spec
+        cause = str(error).partition("\n")[0]
+    # Not from rattler's error: it quotes what may be a password.
+    raise spelling.refusal(
+        "a requirement of conda cannot be read", written, origin, cause=cause, cure=_cure(rest)
+    )
 
 
 def _cure(rest: str) -> str:

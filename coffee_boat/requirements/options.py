@@ -46,7 +46,9 @@ OPTION_LINES = 10_000
 
 class _Options(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise ValueError(message)
+        """What argparse says, without the words that it found: one may be part of a password."""
+        said, colon, _ = message.partition("unrecognized arguments:")
+        raise ValueError(f"{said}words that belong to no option" if colon else message)
 
 
 @cache

@@ -206,12 +206,14 @@ def _check_url(source: Source) -> None:
     try:
         urlsplit(urlsplit(source.place).geturl())  # twice: "https:////[" splits once only
         parse_qs(urlsplit(source.place).fragment)
-    except ValueError as error:
-        raise source.refuse(
-            "an address cannot be read",
-            cause=str(error),
-            cure="write it like https://host/path/name-1.0-py3-none-any.whl",
-        ) from error
+        return
+    except ValueError:
+        pass  # refused below, not from this error: it quotes what may be a password
+    raise source.refuse(
+        "an address cannot be read",
+        cause="its host or its port cannot be read",
+        cure="write it like https://host/path/name-1.0-py3-none-any.whl",
+    )
 
 
 def _check_parts(source: Source, url: str, fault: str) -> None:

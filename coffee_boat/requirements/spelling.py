@@ -17,7 +17,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
-from coffee_boat._support.redact import redact
+from coffee_boat._support.redact import redact_all
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Requirement
 
@@ -57,10 +57,11 @@ def refusal(
     what: str, written: str, origin: str, *, cause: str = "", cure: str = ""
 ) -> RequirementError:
     """An error that shows what was written and where, without credentials."""
+    shown, what, cause, cure = redact_all(written, what, cause, cure)
     return RequirementError(
         what,
-        value=f"{_shortened(redact(written))!r} ({origin})",
-        cause=_shortened(redact(cause), _TOLD),
+        value=f"{_shortened(shown)!r} ({origin})",
+        cause=_shortened(cause, _TOLD),
         cure=cure,
     )
 
