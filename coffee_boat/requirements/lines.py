@@ -124,7 +124,7 @@ def _no_text(path: Path) -> RequirementError:
         "a requirements file is no text",
         value=str(path),
         cause="there are zero bytes in it",
-        cure="name a file with one requirement a line",
+        cure="name a file with one requirement a line, saved as UTF-8",
     )
 
 
