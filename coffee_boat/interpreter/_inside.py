@@ -15,16 +15,23 @@ if __name__ == "__main__" and not sys.flags.isolated:
 import contextlib
 import importlib
 import json
+import marshal
 import py_compile
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 
+_HEADER = 16
+"""Bytes before the code (PEP 552)."""
+
+
 def compiled(root: str, names: list[str]) -> list[str]:
     """Write bytecode beside each file; returns the names of what was written.
 
-    A file that is not valid Python (a template, a sample) has none.
+    A file that is not valid Python (a template, a sample) has none, nor one whose bytecode would be
+    another one the next time.
     """
     written = []
     for name in names:
@@ -37,8 +44,26 @@ def compiled(root: str, names: list[str]) -> list[str]:
             )
         except (py_compile.PyCompileError, ValueError, RecursionError):
             continue
+        if sys.version_info < (3, 11) and _differs_next_time(Path(str(path))):
+            Path(str(path)).unlink()
+            continue
         written.append(str(path)[len(root) + 1 :])
     return written
+
+
+def _differs_next_time(compiled: Path) -> bool:
+    """True if the bytecode holds a set with None or Ellipsis, whose hashes are addresses: marshal
+    sorts sets from Python 3.11 on only. In the standard library that is traceback.py.
+    """
+
+    def differs(value: object) -> bool:
+        if isinstance(value, types.CodeType):
+            return any(differs(constant) for constant in value.co_consts)
+        if isinstance(value, frozenset):
+            return not value.isdisjoint({None, ...}) or any(map(differs, value))
+        return isinstance(value, tuple) and any(map(differs, value))
+
+    return differs(marshal.loads(compiled.read_bytes()[_HEADER:]))
 
 
 def imported(modules: list[str]) -> dict[str, Any]:
