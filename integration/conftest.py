@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from lanes import cannot_run, tell_at_the_end
+from lanes import cannot_run, require_java, tell_at_the_end
 
 from integration import class_data, kubernetes_lane
 from integration.beds import BedCannotRun, _java
@@ -62,6 +62,12 @@ def quick_java() -> Iterator[None]:
             " ".join(filter(None, [QUICK_JAVA, shared, os.environ.get(_java.OPTIONS)])),
         )
         yield
+
+
+@pytest.fixture(scope="session")
+def own_java() -> None:
+    """For tests that start Spark without coffee_boat, which would bring its own."""
+    require_java()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ and added to under the nodes' own Python.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ SLOW = 480.0
 
 
 @pytest.mark.parametrize("master", [CLUSTER, "local[2]"])
+@pytest.mark.usefixtures("own_java")
 def test_a_session_that_was_started_without_us_gets_the_environment(
     spark_python: SparkPython, master: str
 ) -> None:
@@ -70,7 +72,8 @@ def test_one_of_ours_goes_on_in_a_second_captain_and_in_another_process(
 
 
 def test_packages_are_added_under_the_nodes_own_python(spark_python: SparkPython) -> None:
-    distributions_own = {"PATH": "/usr/bin:/bin"} if Path("/usr/bin/python3.11").exists() else {}
+    minor = "python{}.{}".format(*sys.version_info[:2])
+    distributions_own = {"PATH": "/usr/bin:/bin"} if Path("/usr/bin", minor).exists() else {}
     told = spark_python.checked(
         "boarding.py", "nodes_python", CLUSTER, env=distributions_own, timeout=SLOW
     ).result

@@ -44,6 +44,7 @@ def test_what_cannot_work_is_told_in_seconds_and_nothing_is_built_for_it(
         assert told["seconds"] < 30, "on a busy machine; it takes far less"
 
 
+@pytest.mark.usefixtures("own_java")
 def test_what_the_cluster_and_its_nodes_say(
     standalone: Lane, ui: str, spark_python: SparkPython, capsys: pytest.CaptureFixture[str]
 ) -> None:

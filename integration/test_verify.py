@@ -42,7 +42,7 @@ def start(master: str, **settings: str) -> SparkContext:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _this_python() -> Iterator[None]:
+def _this_python(own_java: None) -> Iterator[None]:
     """These tests are about asking: what executors run is this process's own interpreter."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_PYTHON", sys.executable)

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-
 _HEADER = 16
 """Bytes before the code (PEP 552)."""
 
@@ -63,7 +62,7 @@ def _differs_next_time(compiled: Path) -> bool:
             return not value.isdisjoint({None, ...}) or any(map(differs, value))
         return isinstance(value, tuple) and any(map(differs, value))
 
-    return differs(marshal.loads(compiled.read_bytes()[_HEADER:]))
+    return differs(marshal.loads(compiled.read_bytes()[_HEADER:]))  # noqa: S302  just written
 
 
 def imported(modules: list[str]) -> dict[str, Any]:

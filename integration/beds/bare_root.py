@@ -26,8 +26,8 @@ from pathlib import Path
 
 from integration.beds import BedCannotRun, BedFailed, _packages
 
-CHECKOUT = "/root/coffee_boat"
-"""Where a root has the checkout; commands start there."""
+CHECKOUT = "/work/coffee_boat"
+"""Where a root has the checkout; commands start there. Not in root's home, which others cannot read."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PYTHONS = {"sid": "python3.14"}
