@@ -449,7 +449,7 @@ def test_bytecode_depends_on_the_sources_only(
             root,
             [f"pkg/{name}" for name in ("template.py", "good.py", "address.py", "data.txt")],
         )
-        # None's hash is its address before Python 3.12, and sets are marshalled in order from 3.11 on
+        # None's hash is its address before 3.12, and marshal sorts sets from Python 3.11 on
         stable = ["good"] if sys.version_info < (3, 11) else ["address", "good"]
         tag = sys.implementation.cache_tag
         assert names == tuple(f"pkg/__pycache__/{name}.{tag}.pyc" for name in stable)

@@ -27,7 +27,7 @@ from pathlib import Path
 from integration.beds import BedCannotRun, BedFailed, _packages
 
 CHECKOUT = "/work/coffee_boat"
-"""Where a root has the checkout; commands start there. Not in root's home, which others cannot read."""
+"""Where a root has the checkout, and commands start. Others cannot read root's home."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PYTHONS = {"sid": "python3.14"}
