@@ -32,6 +32,8 @@ def captain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Captain:
 
 @pytest.mark.parametrize("place", ["/", "/proc/self/root", "/proc", "/sys/kernel", "/dev", "home"])
 def test_a_lock_names_no_folder_of_the_machine(captain: Captain, place: str) -> None:
+    if place.startswith("/") and not Path(place).is_dir():
+        pytest.skip(f"needs {place}, which a root without all mounts lacks")
     Path("pylock.toml").write_text(pylock(f'[packages.directory]\npath = "{place}"\n'))
     with pytest.raises(LockError, match="a folder is not a project's"):
         captain.add_lock("pylock.toml")
