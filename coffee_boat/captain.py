@@ -24,7 +24,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive import concatenate
 from coffee_boat.archive import destination as archive_destination
 from coffee_boat.archive.unpack import environment_path, unpack
-from coffee_boat.clusters import Backend, backend_for, backend_under_way
+from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
 from coffee_boat.clusters.preload import preloading
 from coffee_boat.errors import (
     FORGET,
@@ -737,7 +737,7 @@ class Captain:
         self._refuse_other_minor()
         self._look_again()
         facts = spark_facts.facts_of(spark, master=master, deploy_mode=deploy_mode, conf=conf)
-        backend_for(facts.master)  # refused before anything is built
+        kind_of(facts.master)  # refused before anything is built
         cluster = ask(facts)
         with progress() as say:
             folders = self._driver_folders(self._build(say), say)
@@ -872,7 +872,7 @@ class Captain:
             lock_digest=lock.digest,
             has_python=self._settings.ship_python,
         )
-        patch = backend_for(facts.master).patch(
+        patch = kind_of(facts.master).patch(
             facts,
             Shipped(archive, Path(archive.path).as_uri()),
             environment=environment_path(self._store, archive),
@@ -916,7 +916,7 @@ class Captain:
         self._tell(self._preflight.hold(archive, cluster))
         self._tell(self._pipeline.not_aboard(self._preload, archive))
         patch = preloading(
-            self._patch(backend_for(facts.master), facts, self._ship(archive, facts)),
+            self._patch(kind_of(facts.master), facts, self._ship(archive, facts)),
             facts,
             self._preload,
         )
@@ -932,16 +932,16 @@ class Captain:
 
     def _ship(self, archive: Archive, facts: SparkFacts) -> Shipped:
         """Where the executor is this process's own JVM, it needs no stage."""
-        stage = None if backend_under_way(facts.master).needs_environment else self._settings.stage
+        stage = None if kind_of_running(facts.master).runs_in_driver else self._settings.stage
         shipped = ship(
             archive, stage, hadoop=gateway.hadoop(self._store, facts.conf), store=self._store
         )
         self._tell(shipped.findings)
         return shipped
 
-    def _patch(self, backend: Backend, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
-        environment = unpack(shipped.archive, self._store) if backend.needs_environment else None
-        patch = backend.patch(facts, shipped, environment=environment)
+    def _patch(self, kind: RunningCluster, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
+        environment = unpack(shipped.archive, self._store) if kind.runs_in_driver else None
+        patch = kind.patch(facts, shipped, environment=environment)
         return patch if self._lock is None else self._seen_from_the_driver(patch, facts, self._lock)
 
     def _unpacked(self) -> Path:
@@ -992,10 +992,10 @@ class Captain:
         archive = self._build(say)
         if ClassicSession(context).executors():
             self._tell(self._preflight.ask_nodes(context, archive))
-        backend, shipped = backend_under_way(facts.master), self._ship(archive, facts)
-        patch = self._patch(backend, facts, shipped)
+        kind, shipped = kind_of_running(facts.master), self._ship(archive, facts)
+        patch = self._patch(kind, facts, shipped)
         session = ClassicSession(context)
-        if not backend.needs_environment:
+        if not kind.runs_in_driver:
             session.send(shipped)
         session.switch(
             patch,
@@ -1104,10 +1104,10 @@ class Captain:
             live.session.send(shipped)
             live.note(lock, archive)
             return
-        backend = backend_under_way(facts.master)
-        patch = self._patch(backend, facts, shipped)
+        kind = kind_of_running(facts.master)
+        patch = self._patch(kind, facts, shipped)
         self._tell([*archive.findings, reach.new_base(archive, lock)])
-        if not backend.needs_environment:
+        if not kind.runs_in_driver:
             live.session.send(shipped)
         live.switch(lock, patch)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat.clusters import backend_for
+from coffee_boat.clusters import kind_of
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, ConfPatch, Shipped, SparkFacts, Target
 
@@ -81,7 +81,7 @@ def patch(
     mode: str = "client",
     stage: str = "",
 ) -> ConfPatch:
-    backend = backend_for(master)
+    kind = kind_of(master)
     variables = (
         {"PYSPARK_PYTHON": "./old/bin/python"}
         if conf is OPINIONATED
@@ -100,10 +100,10 @@ def patch(
         environment=variables,
         python="/venv/bin/python",
     )
-    return backend.patch(
+    return kind.patch(
         facts,
         shipped(python=python, stage=stage),
-        environment=ENVIRONMENT if backend.needs_environment else None,
+        environment=ENVIRONMENT if kind.runs_in_driver else None,
     )
 
 
@@ -163,7 +163,7 @@ def test_every_golden_file_is_of_a_case() -> None:
     ],
 )
 def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bool) -> None:
-    assert backend_for(master).needs_environment is needs
+    assert kind_of(master).runs_in_driver is needs
 
 
 @pytest.mark.parametrize(
@@ -180,13 +180,13 @@ def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bo
 )
 def test_other_masters_are_refused_with_what_works_instead(master: str, cure: str) -> None:
     with pytest.raises(LaunchError) as error:
-        backend_for(master)
+        kind_of(master)
     assert cure in error.value.cure
 
 
 def test_a_token_in_a_master_is_not_shown() -> None:
     with pytest.raises(LaunchError) as error:
-        backend_for("sc://me:secret@host:15002")
+        kind_of("sc://me:secret@host:15002")
     assert "secret" not in str(error.value)
 
 
@@ -206,7 +206,7 @@ def test_our_archive_is_named_once() -> None:
 def test_cluster_mode_is_refused_where_spark_has_none(master: str) -> None:
     facts = SparkFacts(version="4.1.4", master=master, deploy_mode="cluster")
     with pytest.raises(LaunchError, match="cluster deploy mode"):
-        backend_for(master).patch(facts, shipped(), environment=Path("/store/tree"))
+        kind_of(master).patch(facts, shipped(), environment=Path("/store/tree"))
 
 
 @pytest.mark.parametrize(
@@ -232,17 +232,17 @@ def test_in_cluster_mode_on_kubernetes_pods_must_be_able_to_read_the_archive(
     place = dataclasses.replace(shipped(), uri=uri)
     if refused:
         with pytest.raises(LaunchError) as caught:
-            backend_for(facts.master).patch(facts, place, environment=None)
+            kind_of(facts.master).patch(facts, place, environment=None)
         assert refused in caught.value.cure
     else:
         assert (
-            backend_for(facts.master).patch(facts, place, environment=None).conf["spark.archives"]
+            kind_of(facts.master).patch(facts, place, environment=None).conf["spark.archives"]
             == f"{uri}#{place.archive.name}"
         )
 
 
 def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
-    made = backend_for("local[2]").patch(
+    made = kind_of("local[2]").patch(
         SparkFacts("4.1.0", "local[2]"), shipped(python=False), environment=ENVIRONMENT
     )
     assert made.python == "python3.11"
@@ -250,7 +250,7 @@ def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
 
 def test_local_without_the_unpacked_environment_is_refused() -> None:
     with pytest.raises(LaunchError, match="not unpacked"):
-        backend_for("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(), environment=None)
+        kind_of("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(), environment=None)
 
 
 def test_a_store_with_a_colon_serves_a_shipped_interpreter_only() -> None:
@@ -259,11 +259,11 @@ def test_a_store_with_a_colon_serves_a_shipped_interpreter_only() -> None:
         Path("/data:1/trees/boat-abcdefabcdef"),
     )
     with pytest.raises(LaunchError, match="':'") as caught:
-        backend_for("local[2]").patch(facts, shipped(python=False), environment=place)
+        kind_of("local[2]").patch(facts, shipped(python=False), environment=place)
     assert caught.value.value == str(place)
     assert "COFFEE_BOAT_STORE=" in caught.value.cure
     assert (
-        backend_for("local[2]")
+        kind_of("local[2]")
         .patch(facts, shipped(), environment=place)
         .python.startswith(f"{place}/")
     )

@@ -23,18 +23,18 @@ from coffee_boat import Captain, LaunchError, LockError, SettingsError, requirem
 from coffee_boat._support.store import Store
 from coffee_boat.archive import unpack
 from coffee_boat.archive.chunks import chunk_path
-from coffee_boat.clusters import backend_under_way
-from coffee_boat.clusters.local import LocalBackend
+from coffee_boat.clusters import kind_of, kind_of_running
 from coffee_boat.clusters.preload import preloading
-from coffee_boat.clusters.standalone.patch import FileServerBackend
 from coffee_boat.interpreter import worker_files
 from coffee_boat.model import (
+    Archive,
     CondaPin,
     ConfPatch,
     Lock,
     Manifest,
     Pin,
     Requirement,
+    Shipped,
     SparkFacts,
     Target,
 )
@@ -264,11 +264,16 @@ def test_a_session_runs_no_more_once_anybody_ended_it(store: Store, end: str) ->
 
 
 def test_a_running_session_gets_its_archive_the_same_way_from_every_cluster_manager() -> None:
-    assert isinstance(backend_under_way("local[2]"), LocalBackend)
-    assert all(
-        isinstance(backend_under_way(master), FileServerBackend)
-        for master in ("spark://host:7077", "local-cluster[2,1,1024]", "yarn", "k8s://https://host")
-    )
+    assert kind_of_running("local[2]") is kind_of("local[2]")
+    archive = Archive("abcd" * 16, "/a.tar.gz", 1, (), Target("3.11.7"), "0" * 64, True)
+    of_no_kind = "somebodys://own"
+    for master in ("local-cluster[2,1,1024]", "yarn", "k8s://https://host", of_no_kind):
+        patch = kind_of_running(master).patch(
+            replace(FACTS, master=master), Shipped(archive, "file:///a.tar.gz"), environment=None
+        )
+        assert patch == kind_of(FACTS.master).patch(
+            FACTS, Shipped(archive, "file:///a.tar.gz"), environment=None
+        )
 
 
 def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it(

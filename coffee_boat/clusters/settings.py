@@ -1,15 +1,24 @@
-"""What all backends share: merging with the user's own settings, and naming what was replaced."""
+"""What all kinds share: merging with the user's own settings, and naming what was replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from coffee_boat._support.redact import redact, redact_setting
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import SQL_PYTHON, START_FOLDER, Archive, ConfPatch, Finding, SparkFacts
+from coffee_boat.model import (
+    SQL_PYTHON,
+    START_FOLDER,
+    Archive,
+    ConfPatch,
+    Finding,
+    Shipped,
+    SparkFacts,
+)
+from coffee_boat.spark.keys import DRIVER_PYTHON
 
 _EXECUTOR_ENV = "spark.executorEnv."
 _OURS = {"PYTHONNOUSERSITE": "1", "PYTHONHOME": ""}
@@ -86,6 +95,43 @@ def unpacked(archive: Archive) -> Unpacked:
     # What the driver's JVM plans captures the driver's copy of the interpreter (launch): executors
     # have to be told of theirs.
     return Unpacked(python, None, {SQL_PYTHON: python})
+
+
+def by_file_server(facts: SparkFacts, shipped: Shipped) -> ConfPatch:
+    """The patch where every executor fetches what spark.archives names, from the driver or from
+    where it is staged, and unpacks it into its working directory.
+
+    Raises:
+        LaunchError: as `python_path` and `merge_archives`.
+    """
+    there = unpacked(shipped.archive)
+    archives, findings = merge_archives(
+        facts.conf.get("spark.archives", ""), f"{shipped.uri}#{shipped.archive.name}"
+    )
+    return patch(
+        facts,
+        python=there.python,
+        packages=there.packages,
+        conf={"spark.archives": archives, **there.planned},
+        findings=findings,
+    )
+
+
+def with_driver(
+    made: ConfPatch, facts: SparkFacts, *, prefix: str, variables: Mapping[str, str]
+) -> ConfPatch:
+    """The patch for cluster mode, where the driver runs the shipped environment, too.
+
+    Args:
+        prefix: of the settings that are the driver's variables.
+        variables: which it needs.
+    """
+    told = {f"{prefix}{name}": value for name, value in variables.items()}
+    return replace(
+        made,
+        conf={**made.conf, **told},
+        findings=(*made.findings, *_unused_by_driver(facts, prefix, told)),
+    )
 
 
 def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:
@@ -206,6 +252,20 @@ def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
             yield Finding(
                 f"{key} is replaced for Python workers",
                 redact_setting(key, theirs),
+                cause,
+                f"remove {key}",
+                severity="note",
+            )
+
+
+def _unused_by_driver(facts: SparkFacts, prefix: str, told: Mapping[str, str]) -> Iterator[Finding]:
+    ours = {f"{prefix}{name}" for name in ("PYSPARK_DRIVER_PYTHON", *_OURS)}.intersection(told)
+    for key in sorted({DRIVER_PYTHON, *ours}.intersection(facts.conf)):
+        if facts.conf[key] != told.get(key):
+            cause = "in cluster mode the driver runs the shipped environment"
+            yield Finding(
+                f"{key} is not used",
+                redact_setting(key, facts.conf[key]),
                 cause,
                 f"remove {key}",
                 severity="note",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import compatibility, probe, waiting
+from coffee_boat.clusters import compatibility, kind_of, probe, waiting
 from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
 from coffee_boat.session import nodes
@@ -75,8 +75,10 @@ class Preflight:
             driver_starts: the driver's JVM is still to be started, with this memory.
 
         Raises:
-            LaunchError: the settings or the cluster cannot serve it.
+            LaunchError: the settings or the cluster cannot serve it, or there is no such kind of
+                cluster: that is refused always, as nothing could be set for it.
         """
+        kind_of(facts.master)
         odd: list[Finding] = []
         cluster = ClusterFacts(facts.master)
         with self._refusing(odd):

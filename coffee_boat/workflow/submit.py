@@ -8,19 +8,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.run import attach
-from coffee_boat.clusters.kubernetes.driver import KubernetesDriver
-from coffee_boat.clusters.yarn.driver import YarnDriver
-from coffee_boat.errors import LaunchError
+from coffee_boat.clusters import kind_of
 from coffee_boat.model import SparkFacts
 from coffee_boat.spark.defaults import properties
 from coffee_boat.spark.keys import DRIVER_PYTHON
 from coffee_boat.spark.submission import Order
-
-_UPLOAD = "spark.kubernetes.file.upload.path"
 
 
 def run(
@@ -42,10 +37,12 @@ def run(
         The application's exit code; 128 + n if signal n ended it.
 
     Raises:
-        LaunchError: the script is on this machine, and the driver's pod cannot read it.
+        LaunchError: a driver in the cluster cannot read the script.
     """
-    _refuse_unreadable(order, script)
-    driver = _driver_elsewhere(order)
+    kind = kind_of(order.master)
+    facts = SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete)
+    kind.check_submission(facts, None if script is None else str(script))
+    driver = kind.remote_driver(facts)
     program = "pyspark" if script is None else "spark-submit"
     with tempfile.TemporaryDirectory(prefix="coffee_boat-") as folder:
         settings = Path(folder, "spark.conf")
@@ -64,41 +61,6 @@ def run(
                 argv, env={**_environment(order, interactive=script is None), **(environment or {})}
             )
     return driver.exit_code(code, say_line) if driver else code
-
-
-def _is_on_kubernetes(order: Order) -> bool:
-    """True if the driver is to be a pod."""
-    return order.master.startswith("k8s://") and order.deploy_mode == "cluster"
-
-
-def _driver_elsewhere(order: Order) -> YarnDriver | KubernetesDriver | None:
-    """What knows of a driver that runs in the cluster, how it ended and what it said; None for one
-    on this machine.
-    """
-    facts = SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete)
-    if _is_on_kubernetes(order):
-        return KubernetesDriver(facts)
-    return YarnDriver(facts) if order.deploy_mode == "cluster" and order.master == "yarn" else None
-
-
-def _refuse_unreadable(order: Order, script: str | Path | None) -> None:
-    """A pod sees nothing of this machine; spark-submit uploads a script, if it is told where to."""
-    if (
-        script is None
-        or not _is_on_kubernetes(order)
-        or urlsplit(str(script)).scheme not in ("", "file")
-        or order.complete.get(_UPLOAD)
-    ):
-        return
-    raise LaunchError(
-        "the driver's pod cannot read the script",
-        value=str(script),
-        cause=f"it lies on this machine, and {_UPLOAD} is not set",
-        cure=(
-            f"--conf {_UPLOAD}=s3a://bucket/uploads: a place that pods can read and you can write;"
-            " or name the script by a URL that pods can read, or local:///path in the image"
-        ),
-    )
 
 
 def _application(script: str | Path | None, arguments: Sequence[str]) -> list[str]:
