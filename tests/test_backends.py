@@ -1,4 +1,4 @@
-"""Golden patches: what each kind of master gets set.
+"""Golden patches: what each kind of cluster gets set.
 
 After a change that is meant: UPDATE_GOLDEN=1 pytest tests/test_backends.py, and read the diff.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat.clusters import kind_of
+from coffee_boat.clusters import KINDS, kind_of
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, ConfPatch, Shipped, SparkFacts, Target
 
@@ -41,14 +41,12 @@ OPINIONATED = {
     "spark.kubernetes.namespace": "harbour",
 }
 USERS = {"plain": PLAIN, "opinionated": OPINIONATED}
-MASTERS = {
-    "local": "local[2]",
-    "standalone": "spark://host:7077",
-    "local-cluster": "local-cluster[2,1,1024]",
-    "yarn": "yarn",
-    "kubernetes": "k8s://https://host:6443",
-}
-CLUSTER_MODE = ("yarn", "kubernetes")
+MASTERS = {kind.name: kind.example for kind in KINDS}
+CLUSTER_MODE = [
+    kind.name
+    for kind in KINDS
+    if kind.remote_driver(SparkFacts("4.1.0", kind.example, deploy_mode="cluster")) is not None
+]
 STAGES = {"": "file:///store/a.tar.gz", "-staged": "hdfs:///boats/boat-abcdefabcdef.tar.gz"}
 CASES = [(kind, "client", "") for kind in MASTERS] + [
     (kind, mode, stage)
@@ -137,6 +135,16 @@ def test_findings_show_no_secrets_of_settings(key: str) -> None:
     findings = patch("local[2]", {key: "https://h/x?sig=hunter2"}).findings
     assert "https://h/x?sig=***" in "".join(map(str, findings))
     assert "hunter2" not in "".join(map(str, findings))
+
+
+def test_a_setting_of_one_kind_is_replaced_there_and_left_alone_elsewhere() -> None:
+    conf = {"spark.yarn.appMasterEnv.PYSPARK_PYTHON": "/opt/python"}
+    there = patch("yarn", conf)
+    assert there.conf[next(iter(conf))] == there.python
+    assert [found.value.rpartition("=")[2] for found in there.findings] == ["/opt/python"]
+    elsewhere = patch("spark://host:7077", conf)
+    assert not conf.keys() & elsewhere.conf.keys()
+    assert elsewhere.findings == ()
 
 
 def test_every_golden_file_is_of_a_case() -> None:

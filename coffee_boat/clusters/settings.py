@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
@@ -28,7 +28,6 @@ _PYTHON_SETTINGS = (
     "spark.pyspark.python",
     SQL_PYTHON,
     "spark.executorEnv.PYSPARK_PYTHON",
-    "spark.yarn.appMasterEnv.PYSPARK_PYTHON",
 )
 _PYSPARK_DEFAULT = "python3"
 """What bin/pyspark exports as PYSPARK_PYTHON where nobody said anything."""
@@ -41,14 +40,17 @@ def patch(
     packages: str | None,
     conf: Mapping[str, str],
     findings: tuple[Finding, ...] = (),
+    also_python: tuple[str, ...] = (),
 ) -> ConfPatch:
     """The patch for an interpreter, with the user's own settings merged in.
 
     Args:
+        also_python: settings of this kind of cluster alone that name an interpreter.
         packages: for the workers' PYTHONPATH, when the interpreter is the node's own: see
             `python_path`.
     """
-    replaced = {key: python for key in _PYTHON_SETTINGS if facts.conf.get(key, python) != python}
+    pythons = (*_PYTHON_SETTINGS, *also_python)
+    replaced = {key: python for key in pythons if facts.conf.get(key, python) != python}
     environment = dict(_OURS)
     if packages is not None:
         # Workers get Spark's own files first, then this, then the PYTHONPATH of the executor's JVM
@@ -62,7 +64,7 @@ def patch(
         environment=environment,
         findings=(
             *findings,
-            *_replaced_pythons(facts, python),
+            *_replaced_pythons(facts, pythons, python),
             *_replaced_variables(facts),
             *_shadowing(facts, packages),
         ),
@@ -229,8 +231,8 @@ def _alias(entry: str) -> str:
     return fragment or PurePosixPath(urlsplit(location).path).name
 
 
-def _replaced_pythons(facts: SparkFacts, python: str) -> Iterator[Finding]:
-    theirs = {key: facts.conf[key] for key in _PYTHON_SETTINGS if key in facts.conf}
+def _replaced_pythons(facts: SparkFacts, settings: Sequence[str], python: str) -> Iterator[Finding]:
+    theirs = {key: facts.conf[key] for key in settings if key in facts.conf}
     theirs["PYSPARK_PYTHON"] = facts.environment.get("PYSPARK_PYTHON", "")
     for key, value in theirs.items():
         if value and value not in (python, _PYSPARK_DEFAULT):

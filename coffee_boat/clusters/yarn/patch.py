@@ -35,6 +35,7 @@ def patch(facts: SparkFacts, shipped: Shipped) -> ConfPatch:
         packages=there.packages,
         conf={_ARCHIVES: archives, **there.planned},
         findings=findings,
+        also_python=(f"{_MASTER_ENV}PYSPARK_PYTHON",),
     )
     return made if facts.deploy_mode != "cluster" else _with_driver(made, facts, there.packages)
 
