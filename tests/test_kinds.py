@@ -96,6 +96,10 @@ class Pilot:
         return 5
 
 
+def in_cluster_mode(kind: Cluster) -> SparkFacts:
+    return SparkFacts("4.1.0", kind.example, deploy_mode="cluster")
+
+
 @pytest.fixture
 def harbour() -> Iterator[Cluster]:
     kind = Harbour()
@@ -246,6 +250,23 @@ def test_a_master_is_of_one_kind_and_each_has_a_name_of_its_own() -> None:
     assert len({kind.name for kind in KINDS}) == len(KINDS)
     for one in KINDS:
         assert [kind for kind in KINDS if kind.matches(one.example)] == [one]
+
+
+@pytest.mark.usefixtures("spark", "context")
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in KINDS if kind.remote_driver(in_cluster_mode(kind)) is None],
+    ids=lambda kind: kind.name,
+)
+def test_a_cluster_mode_that_there_is_not_is_refused_before_anything_is_built(
+    kind: Cluster,
+    new: Callable[[], Captain],  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "refuse")
+    captain = new().add_pip_packages("no-such-package")
+    with pytest.raises(LaunchError, match="there is no cluster deploy mode"):
+        captain.submit(master=kind.example, deploy_mode="cluster")
 
 
 @pytest.mark.usefixtures("spark", "context")

@@ -12,6 +12,7 @@ from coffee_boat.model import ClusterFacts, ConfPatch, Finding, NodeFacts, Shipp
 
 _MASTER = re.compile(r"local(\[(\d+|\*)(\s*,\s*\d+)?\])?")
 """As org.apache.spark.SparkMasterRegex."""
+_NO_CLUSTER_MODE = "the driver and its executors are one process here"
 
 
 class Local:
@@ -29,7 +30,7 @@ class Local:
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
         """Absolute paths into `environment`; nothing is sent."""
-        settings.refuse_cluster_mode(facts, "the driver and its executors are one process here")
+        settings.refuse_cluster_mode(facts, _NO_CLUSTER_MODE)
         if environment is None:
             raise LaunchError(
                 "the environment is not unpacked on this machine",
@@ -48,6 +49,7 @@ class Local:
 
     def probe(self, facts: SparkFacts) -> ClusterFacts:
         """This machine."""
+        settings.refuse_cluster_mode(facts, _NO_CLUSTER_MODE)
         return this_machine(facts)
 
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:  # noqa: ARG002  (of the protocol)

@@ -13,6 +13,7 @@ from coffee_boat.model import ClusterFacts, ConfPatch, Finding, Shipped, SparkFa
 
 _MASTER = re.compile(r"local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]")
 """As org.apache.spark.SparkMasterRegex."""
+_NO_CLUSTER_MODE = "the driver starts its cluster on its own machine here"
 
 
 class LocalCluster:
@@ -29,11 +30,12 @@ class LocalCluster:
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
         """spark.archives with the user's own kept, and relative paths."""
-        settings.refuse_cluster_mode(facts, "the driver starts its cluster on its own machine here")
+        settings.refuse_cluster_mode(facts, _NO_CLUSTER_MODE)
         return settings.by_file_server(facts, shipped)
 
     def probe(self, facts: SparkFacts) -> ClusterFacts:
         """This machine."""
+        settings.refuse_cluster_mode(facts, _NO_CLUSTER_MODE)
         return this_machine(facts)
 
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:  # noqa: ARG002  (of the protocol)

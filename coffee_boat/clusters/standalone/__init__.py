@@ -10,6 +10,10 @@ from coffee_boat.clusters import settings
 from coffee_boat.clusters.standalone import probe
 from coffee_boat.model import ClusterFacts, ConfPatch, Finding, Shipped, SparkFacts
 
+_NO_CLUSTER_MODE = (
+    "Spark's standalone clusters run no Python application in cluster mode (SparkSubmit)"
+)
+
 
 class Standalone:
     """Asks the master's port and its web UI (probe.py)."""
@@ -24,14 +28,12 @@ class Standalone:
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
         """spark.archives with the user's own kept, and relative paths."""
-        settings.refuse_cluster_mode(
-            facts,
-            "Spark's standalone clusters run no Python application in cluster mode (SparkSubmit)",
-        )
+        settings.refuse_cluster_mode(facts, _NO_CLUSTER_MODE)
         return settings.by_file_server(facts, shipped)
 
     def probe(self, facts: SparkFacts) -> ClusterFacts:
         """Its live workers."""
+        settings.refuse_cluster_mode(facts, _NO_CLUSTER_MODE)
         return probe.probe(facts)
 
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
