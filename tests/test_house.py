@@ -44,7 +44,7 @@ NUMBERS = {
 MOST_ENTRIES = 20
 MOST_LINES = 400
 # What does not keep the rules yet. This list only shrinks: a line of it that is not needed fails.
-STILL_LONGER = {"coffee_boat.captain"}
+STILL_LONGER: set[str] = set()
 STILL_UPWARD: set[tuple[str, str]] = set()
 
 
