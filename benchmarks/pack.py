@@ -36,7 +36,7 @@ from coffee_boat import Captain
 store, path, *packages = sys.argv[1:]
 captain = Captain(store=store)
 captain.add_pip_packages(*packages).pack(path)
-print(json.dumps(captain._pipeline.watch.seconds))
+print(json.dumps(captain._work.tools.pipeline.watch.seconds))
 """
 CONCATENATE = """
 import json, shutil, sys, time

@@ -21,7 +21,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.captain import Captain
 from coffee_boat.cli.options import Wanted, Where
 from coffee_boat.cli.render import human
-from coffee_boat.clusters import backend_for
+from coffee_boat.clusters import kind_of
 from coffee_boat.conda import client, condarc
 from coffee_boat.conda import configuration as conda_configuration
 from coffee_boat.errors import BoatError, LaunchError, StoreError
@@ -82,8 +82,10 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
     if where.master is None:
         return [*_tried(checks), *_untested()]
     master = where.master
-    checks["master"] = lambda: type(backend_for(master)).__name__.removesuffix("Backend").lower()
-    return [*_tried(checks), *_untested(), *_cluster(said, store, where)]
+    checks["master"] = lambda: kind_of(master).name
+    tried = [*_tried(checks), *_untested()]
+    known = all(one.ok for one in tried if one.name == "master")
+    return [*tried, *(_cluster(said, store, where) if known else ())]
 
 
 def listing(checked: list[Checked]) -> str:

@@ -52,8 +52,12 @@ _SETTINGS = {
 }
 """What a Captain is given, and what is typed for it."""
 _COLOURS = {"note": "cyan", "warning": "yellow", "error": "red"}
-_DERIVED = {Plan: ("size",), Report: ("ok",), Archive: ("name", "floor", "python")}
+_DERIVED = {Report: ("ok",), Archive: ("name", "floor", "python")}
 """Properties that a program wants to read too."""
+_SHOWN: dict[type, tuple[str, ...]] = {
+    Plan: ("lock", "items", "patch", "findings", "addition", "kind", "size")
+}
+"""What a program reads in place of the fields."""
 
 
 def show(value: Any, *, as_json: bool = False) -> None:
@@ -204,7 +208,7 @@ def _report_table(report: Report) -> tuple[str, Table]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = (
+        names = _SHOWN.get(type(value)) or (
             *(field.name for field in dataclasses.fields(value)),
             *_DERIVED.get(type(value), ()),
         )

@@ -1,4 +1,4 @@
-"""Golden patches: what each kind of master gets set.
+"""Golden patches: what each kind of cluster gets set.
 
 After a change that is meant: UPDATE_GOLDEN=1 pytest tests/test_backends.py, and read the diff.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coffee_boat.clusters import backend_for
+from coffee_boat.clusters import KINDS, kind_of
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, ConfPatch, Shipped, SparkFacts, Target
 
@@ -41,14 +41,12 @@ OPINIONATED = {
     "spark.kubernetes.namespace": "harbour",
 }
 USERS = {"plain": PLAIN, "opinionated": OPINIONATED}
-MASTERS = {
-    "local": "local[2]",
-    "standalone": "spark://host:7077",
-    "local-cluster": "local-cluster[2,1,1024]",
-    "yarn": "yarn",
-    "kubernetes": "k8s://https://host:6443",
-}
-CLUSTER_MODE = ("yarn", "kubernetes")
+MASTERS = {kind.name: kind.example for kind in KINDS}
+CLUSTER_MODE = [
+    kind.name
+    for kind in KINDS
+    if kind.remote_driver(SparkFacts("4.1.0", kind.example, deploy_mode="cluster")) is not None
+]
 STAGES = {"": "file:///store/a.tar.gz", "-staged": "hdfs:///boats/boat-abcdefabcdef.tar.gz"}
 CASES = [(kind, "client", "") for kind in MASTERS] + [
     (kind, mode, stage)
@@ -81,7 +79,7 @@ def patch(
     mode: str = "client",
     stage: str = "",
 ) -> ConfPatch:
-    backend = backend_for(master)
+    kind = kind_of(master)
     variables = (
         {"PYSPARK_PYTHON": "./old/bin/python"}
         if conf is OPINIONATED
@@ -100,10 +98,10 @@ def patch(
         environment=variables,
         python="/venv/bin/python",
     )
-    return backend.patch(
+    return kind.patch(
         facts,
         shipped(python=python, stage=stage),
-        environment=ENVIRONMENT if backend.needs_environment else None,
+        environment=ENVIRONMENT if kind.runs_in_driver else None,
     )
 
 
@@ -139,6 +137,16 @@ def test_findings_show_no_secrets_of_settings(key: str) -> None:
     assert "hunter2" not in "".join(map(str, findings))
 
 
+def test_a_setting_of_one_kind_is_replaced_there_and_left_alone_elsewhere() -> None:
+    conf = {"spark.yarn.appMasterEnv.PYSPARK_PYTHON": "/opt/python"}
+    there = patch("yarn", conf)
+    assert there.conf[next(iter(conf))] == there.python
+    assert [found.value.rpartition("=")[2] for found in there.findings] == ["/opt/python"]
+    elsewhere = patch("spark://host:7077", conf)
+    assert not conf.keys() & elsewhere.conf.keys()
+    assert elsewhere.findings == ()
+
+
 def test_every_golden_file_is_of_a_case() -> None:
     assert {p.name for p in GOLDEN.glob("*.json")} == {
         golden_name(*case, python, user)
@@ -163,7 +171,7 @@ def test_every_golden_file_is_of_a_case() -> None:
     ],
 )
 def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bool) -> None:
-    assert backend_for(master).needs_environment is needs
+    assert kind_of(master).runs_in_driver is needs
 
 
 @pytest.mark.parametrize(
@@ -180,13 +188,13 @@ def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bo
 )
 def test_other_masters_are_refused_with_what_works_instead(master: str, cure: str) -> None:
     with pytest.raises(LaunchError) as error:
-        backend_for(master)
+        kind_of(master)
     assert cure in error.value.cure
 
 
 def test_a_token_in_a_master_is_not_shown() -> None:
     with pytest.raises(LaunchError) as error:
-        backend_for("sc://me:secret@host:15002")
+        kind_of("sc://me:secret@host:15002")
     assert "secret" not in str(error.value)
 
 
@@ -206,7 +214,7 @@ def test_our_archive_is_named_once() -> None:
 def test_cluster_mode_is_refused_where_spark_has_none(master: str) -> None:
     facts = SparkFacts(version="4.1.4", master=master, deploy_mode="cluster")
     with pytest.raises(LaunchError, match="cluster deploy mode"):
-        backend_for(master).patch(facts, shipped(), environment=Path("/store/tree"))
+        kind_of(master).patch(facts, shipped(), environment=Path("/store/tree"))
 
 
 @pytest.mark.parametrize(
@@ -232,17 +240,17 @@ def test_in_cluster_mode_on_kubernetes_pods_must_be_able_to_read_the_archive(
     place = dataclasses.replace(shipped(), uri=uri)
     if refused:
         with pytest.raises(LaunchError) as caught:
-            backend_for(facts.master).patch(facts, place, environment=None)
+            kind_of(facts.master).patch(facts, place, environment=None)
         assert refused in caught.value.cure
     else:
         assert (
-            backend_for(facts.master).patch(facts, place, environment=None).conf["spark.archives"]
+            kind_of(facts.master).patch(facts, place, environment=None).conf["spark.archives"]
             == f"{uri}#{place.archive.name}"
         )
 
 
 def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
-    made = backend_for("local[2]").patch(
+    made = kind_of("local[2]").patch(
         SparkFacts("4.1.0", "local[2]"), shipped(python=False), environment=ENVIRONMENT
     )
     assert made.python == "python3.11"
@@ -250,7 +258,7 @@ def test_an_unknown_driver_interpreter_is_looked_for_on_the_path() -> None:
 
 def test_local_without_the_unpacked_environment_is_refused() -> None:
     with pytest.raises(LaunchError, match="not unpacked"):
-        backend_for("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(), environment=None)
+        kind_of("local[2]").patch(SparkFacts("4.1.0", "local[2]"), shipped(), environment=None)
 
 
 def test_a_store_with_a_colon_serves_a_shipped_interpreter_only() -> None:
@@ -259,11 +267,11 @@ def test_a_store_with_a_colon_serves_a_shipped_interpreter_only() -> None:
         Path("/data:1/trees/boat-abcdefabcdef"),
     )
     with pytest.raises(LaunchError, match="':'") as caught:
-        backend_for("local[2]").patch(facts, shipped(python=False), environment=place)
+        kind_of("local[2]").patch(facts, shipped(python=False), environment=place)
     assert caught.value.value == str(place)
     assert "COFFEE_BOAT_STORE=" in caught.value.cure
     assert (
-        backend_for("local[2]")
+        kind_of("local[2]")
         .patch(facts, shipped(), environment=place)
         .python.startswith(f"{place}/")
     )

@@ -29,7 +29,7 @@ from pages import (
 )
 
 from coffee_boat import Captain, LaunchError, settings
-from coffee_boat.clusters import backend_for
+from coffee_boat.clusters import kind_of
 from coffee_boat.settings import keys
 from coffee_boat.spark import diagnosis
 
@@ -278,7 +278,7 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
 @pytest.mark.parametrize(("page", "master"), [("connect", "sc://host:15002")])
 def test_a_cluster_that_is_refused_has_a_page_with_the_cure(page: str, master: str) -> None:
     with pytest.raises(LaunchError) as refused:
-        backend_for(master)
+        kind_of(master)
     path = DOCS / "guides" / "clusters" / f"{page}.md"
     text = _without_minor("\n".join([*blocks(path, "sh"), *blocks(path, "python")]))
     parts = _SETTING.findall(_without_minor(refused.value.cure))

@@ -21,7 +21,7 @@ from coffee_boat.model import SQL_PYTHON, ConfPatch, SparkFacts
 from coffee_boat.spark import gateway as spark_gateway
 from coffee_boat.spark import hook as spark_hook
 from coffee_boat.spark import install
-from coffee_boat.spark.hook import Hook, Launch
+from coffee_boat.spark.hook import Hook, Launch, Start
 
 PYSPARK = {
     "__init__.py": (
@@ -252,21 +252,20 @@ class Recorder:
         self.hook: Hook = spark_hook.install(
             Launch(
                 complete=self.complete,
-                started=self.started,
                 say=self.said.append,
                 store=Store(home / "store"),
                 **options,
             )
         )
 
-    def complete(self, facts: SparkFacts) -> ConfPatch:
+    def complete(self, facts: SparkFacts) -> Start:
         self.facts.append(facts)
         if self.fail:
             raise self.fail
-        return self.patch
+        return Start(self.patch, self.started)
 
-    def started(self, context: Any, patch: ConfPatch) -> None:
-        self.up.append((context, patch))
+    def started(self, context: Any) -> None:
+        self.up.append((context, self.patch))
         if self.fail_started:
             raise self.fail_started
 
@@ -528,7 +527,10 @@ def test_where_spark_unpacks_nothing_on_the_driver_the_store_does_when_it_is_nee
         return copy.parent.parent
 
     hook = spark_hook.install(
-        Launch(complete=lambda facts: PLANNED, store=Store(home / "store"), environment=environment)
+        Launch(
+            complete=lambda facts: Start(PLANNED, environment=environment),
+            store=Store(home / "store"),
+        )
     )
     context = spark.Context("yarn")
     assert spark.functions[0]._wrap_function(context, len, "int")[0] == "./boat/bin/python3"

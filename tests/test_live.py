@@ -23,22 +23,27 @@ from coffee_boat import Captain, LaunchError, LockError, SettingsError, requirem
 from coffee_boat._support.store import Store
 from coffee_boat.archive import unpack
 from coffee_boat.archive.chunks import chunk_path
-from coffee_boat.clusters import backend_under_way
-from coffee_boat.clusters.local import LocalBackend
+from coffee_boat.clusters import kind_of, kind_of_running
 from coffee_boat.clusters.preload import preloading
-from coffee_boat.clusters.standalone.patch import FileServerBackend
 from coffee_boat.interpreter import worker_files
 from coffee_boat.model import (
+    Archive,
     CondaPin,
     ConfPatch,
+    Generation,
+    History,
     Lock,
     Manifest,
     Pin,
+    Plan,
     Requirement,
+    Shipped,
     SparkFacts,
     Target,
 )
 from coffee_boat.session import reach, record
+from coffee_boat.session.classic import ClassicSession
+from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.workflow.pipeline import Pipeline
 
@@ -73,11 +78,10 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def aboard(**changes: object) -> record.Aboard:
-    return replace(
-        record.Aboard("./boat-1/bin/python3.11", LOCK, LOCK, environment={"PYTHONHOME": ""}),
-        **changes,
-    )  # type: ignore[arg-type]
+def having(**changes: object) -> History:
+    """A session that had one generation."""
+    first = Generation("./boat-1/bin/python3.11", LOCK, LOCK, environment={"PYTHONHOME": ""})
+    return History((replace(first, **changes),))  # type: ignore[arg-type]
 
 
 def test_another_process_finds_what_a_session_has(store: Store) -> None:
@@ -95,7 +99,7 @@ def test_another_process_finds_what_a_session_has(store: Store) -> None:
             ),
         ),
     )
-    known = aboard(lock=more, layers=("boat-layer-1", "boat-layer-2"), ships_python=False)
+    known = having(lock=more, layers=("boat-layer-1", "boat-layer-2"), ships_python=False)
     record.remember(store, "app-1", known)
     conf = record.marks(PATCH, LOCK, ships_python=False)
     assert record.recall(Store(store.root), "app-1", conf) == known
@@ -104,16 +108,16 @@ def test_another_process_finds_what_a_session_has(store: Store) -> None:
 
 def test_of_a_session_that_was_only_submitted_the_base_is_known(store: Store) -> None:
     record.remember_lock(store, LOCK)
-    assert record.recall(store, "app-2", record.marks(PATCH, LOCK, ships_python=True)) == aboard(
+    assert record.recall(store, "app-2", record.marks(PATCH, LOCK, ships_python=True)) == having(
         environment={}
     )
 
 
 def test_another_clusters_application_of_the_same_id_is_another_one(store: Store) -> None:
     other = replace(LOCK, pins=LOCK.pins[:1])
-    record.remember(store, "app-1", aboard(base=other, lock=other, layers=("boat-layer-9",)))
+    record.remember(store, "app-1", having(base=other, lock=other, layers=("boat-layer-9",)))
     record.remember_lock(store, LOCK)
-    assert record.recall(store, "app-1", record.marks(PATCH, LOCK, ships_python=True)) == aboard(
+    assert record.recall(store, "app-1", record.marks(PATCH, LOCK, ships_python=True)) == having(
         environment={}
     )
 
@@ -122,7 +126,7 @@ def test_what_another_captain_added_since_is_seen_and_a_store_that_lags_is_not_b
     store: Store,
 ) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
-    one, two = aboard(layers=("boat-layer-1",)), aboard(layers=("boat-layer-1", "boat-layer-2"))
+    one, two = having(layers=("boat-layer-1",)), having(layers=("boat-layer-1", "boat-layer-2"))
     record.remember(store, "app-1", two)
     assert record.latest(store, "app-1", conf, one) == two
     record.remember(store, "app-1", one)
@@ -150,16 +154,16 @@ def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_laye
             ),
         ),
     )
-    renewed = aboard(
+    renewed = having(
         base=more,
         lock=more,
-        generation=2,
+        bases=2,
         started=LOCK.digest,
         environment={"COFFEE_BOAT_BASE": "./boat-2/bin/python3.11"},
     )
     record.remember(store, "app-1", renewed)
     assert record.recall(store, "app-1", conf) == renewed
-    behind = aboard(layers=("boat-layer-1", "boat-layer-2"))
+    behind = having(layers=("boat-layer-1", "boat-layer-2"))
     assert record.latest(store, "app-1", conf, behind) == renewed
     record.remember(store, "app-1", behind)
     assert record.latest(store, "app-1", conf, renewed) == renewed
@@ -168,28 +172,29 @@ def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_laye
 def test_what_two_captains_added_at_once_is_united(store: Store) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
     gamma, aleph = pinned("gamma", "3.0", sha256="c" * 64), pinned("aleph", "4.0", sha256="d" * 64)
-    theirs = aboard(
+    theirs = having(
         lock=replace(LOCK, pins=(*LOCK.pins, gamma)),
         layers=("boat-layer-0", "boat-layer-2"),
         environment={"THEIRS": "1"},
     )
-    ours = aboard(
+    ours = having(
         lock=replace(LOCK, pins=(aleph, *LOCK.pins)),
         layers=("boat-layer-0", "boat-layer-1"),
         environment={"OURS": "1"},
     )
     record.remember(store, "app-1", theirs)
     both = record.latest(store, "app-1", conf, ours)
-    assert both.layers == ("boat-layer-0", "boat-layer-2", "boat-layer-1")
-    assert [pin.name for pin in both.lock.pins] == ["aleph", "alpha", "beta", "gamma"]
-    assert both.environment == {"THEIRS": "1", "OURS": "1"}
+    assert both.current.layers == ("boat-layer-0", "boat-layer-2", "boat-layer-1")
+    assert [pin.name for pin in both.current.lock.pins] == ["aleph", "alpha", "beta", "gamma"]
+    assert both.current.environment == {"THEIRS": "1", "OURS": "1"}
+    assert [generation.number for generation in both.generations] == [1, 2]
     assert record.latest(store, "app-1", conf, both) == both
 
 
 def test_what_contradicts_is_not_united(store: Store) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
     theirs, ours = (
-        aboard(
+        having(
             lock=replace(LOCK, pins=(*LOCK.pins, pinned("gamma", version, sha256=version[0] * 64))),
             layers=(f"boat-layer-{version[0]}",),
         )
@@ -232,7 +237,7 @@ def test_only_a_live_classic_session_is_boarded() -> None:
     from pyspark import SparkContext
 
     with pytest.raises(LaunchError, match="no Spark session: 'spark' is a str"):
-        reach.parts("spark")
+        session_of("spark")
     stopped = SparkContext.__new__(SparkContext)
     stopped._jsc = None
     with pytest.raises(LaunchError, match="was stopped"):
@@ -255,7 +260,7 @@ def test_a_session_runs_no_more_once_anybody_ended_it(store: Store, end: str) ->
         _jsc=SimpleNamespace(sc=lambda: SimpleNamespace(isStopped=is_stopped)),
         applicationId="app-1",
     )
-    live = LiveSession(context, record.Aboard("./boat-1/bin/python3.11", LOCK, LOCK), store)
+    live = LiveSession(ClassicSession(context), having(), store)
     assert live.running
     ended.append(True)
     if end == "stop":
@@ -264,11 +269,16 @@ def test_a_session_runs_no_more_once_anybody_ended_it(store: Store, end: str) ->
 
 
 def test_a_running_session_gets_its_archive_the_same_way_from_every_cluster_manager() -> None:
-    assert isinstance(backend_under_way("local[2]"), LocalBackend)
-    assert all(
-        isinstance(backend_under_way(master), FileServerBackend)
-        for master in ("spark://host:7077", "local-cluster[2,1,1024]", "yarn", "k8s://https://host")
-    )
+    assert kind_of_running("local[2]") is kind_of("local[2]")
+    archive = Archive("abcd" * 16, "/a.tar.gz", 1, (), Target("3.11.7"), "0" * 64, True)
+    of_no_kind = "somebodys://own"
+    for master in ("local-cluster[2,1,1024]", "yarn", "k8s://https://host", of_no_kind):
+        patch = kind_of_running(master).patch(
+            replace(FACTS, master=master), Shipped(archive, "file:///a.tar.gz"), environment=None
+        )
+        assert patch == kind_of(FACTS.master).patch(
+            FACTS, Shipped(archive, "file:///a.tar.gz"), environment=None
+        )
 
 
 def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it(
@@ -375,12 +385,14 @@ def test_a_plan_of_an_addition_is_of_what_is_missing(
     pipeline = Pipeline(chosen, store)
     have = pipeline.lock(Manifest((Requirement("alpha", "alpha"),)), print)
     added = Manifest((Requirement("gamma", "gamma"),))
-    plan = pipeline.plan_addition(pipeline.lock_more(added, added, have, print), have)
+    change = pipeline.change(pipeline.lock_more(added, added, have, print), have)
+    plan = Plan(change, pipeline.items(change))
     assert [pin.name for pin in plan.lock.pins] == ["gamma"]
+    assert [pin.name for pin in change.lock.pins] == ["alpha", "gamma"]
     assert [item.label for item in plan.items] == ["gamma 1.0"]
     assert plan.addition == "a layer would be sent"
     assert "a layer would be sent" in str(plan)
-    assert pipeline.plan_addition(have, have).items == ()
+    assert pipeline.items(pipeline.change(have, have)) == ()
 
 
 @pytest.mark.parametrize(
@@ -406,8 +418,8 @@ def test_what_a_conda_package_would_be_is_not_said_for_sure_before_it_was_seen(
         noarch_python=noarch,
         size=8_000_000,
     )
-    plan = Pipeline(chosen, store).plan_addition(replace(LOCK, conda=(new,)), LOCK)
-    assert plan.addition.startswith(addition)
+    change = Pipeline(chosen, store).change(replace(LOCK, conda=(new,)), LOCK)
+    assert str(change).startswith(addition)
 
 
 def test_what_is_planned_besides_is_not_asked_for(make_wheel: MakeWheel, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coffee_boat.model import (
+    Change,
     ConfPatch,
     Finding,
     Indexes,
@@ -38,7 +39,7 @@ def test_a_plan_shows_no_secrets_of_spark() -> None:
         environment={"MY_TOKEN": "hunter2", "TZ": "UTC"},
     )
     facts = SparkFacts("4.1.0", "local", conf={"spark.my.password": "hunter2"})
-    plan = Plan(lock=Lock(Target("3.11.7")), items=(), patch=patch)
+    plan = Plan(Change("launch", Lock(Target("3.11.7"))), items=(), patch=patch)
     assert {
         "  spark.archives=https://h/a.tar.gz?sig=***",
         "  spark.my.password=***",
@@ -52,7 +53,7 @@ def test_a_plan_shows_no_secrets_of_spark() -> None:
 def test_html_is_escaped() -> None:
     finding = Finding("<script>alert(1)</script>")
     plan = Plan(
-        lock=Lock(Target("3.11.7")),
+        Change("launch", Lock(Target("3.11.7"))),
         items=(PlanItem(label="<b>x</b>", action="build"),),
         findings=(finding,),
     )

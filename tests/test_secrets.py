@@ -200,11 +200,12 @@ def _pin(**more: object) -> Pin:
 def test_no_value_shows_a_token_of_a_url(tmp_path: Path) -> None:
     lock = Lock(Target("3.11.7"), (_pin(), dataclasses.replace(_pin(), name="y")))
     finding = Finding("odd", URL, f"https://me:{S}@h", f"http//me:{S}@h")
-    plan = Plan(lock, (model.PlanItem(URL, "fetch"),), findings=(finding,), addition=URL)
+    change = model.Change("layer", lock, lock.pins, why=URL)
+    plan = Plan(change, (model.PlanItem(URL, "fetch"),), findings=(finding,))
     report = Report((), (), lock, "", "", 0.0, (finding,))
     manifest = requirements.pip_packages([f"x @ {URL}"], origin="test")
     arrival = model.Arrival(lock.pins, None, (), (), {}, (finding,))
-    for value in (lock, plan, report, manifest, arrival, finding, *lock.pins):
+    for value in (lock, plan, report, manifest, arrival, finding, change, *lock.pins):
         for said in (repr(value), str(value), getattr(value, "_repr_html_", str)()):
             assert S not in said
     assert S not in lockfile.text_of(lock)
@@ -224,11 +225,11 @@ def test_the_store_keeps_no_token_of_a_url(tmp_path: Path, direct: bool) -> None
         Pin("y", "", kind="vcs", url=f"git+https://h/y?private={S}", commit="c" * 40, direct=True),
     )
     lock = Lock(Target("3.11.7"), pins)
-    record.remember(store, "app", record.Aboard("python", lock, lock))
+    record.remember(store, "app", model.History((model.Generation("python", lock, lock),)))
     again = record.recall(store, "app", {record.LOCK: lock.digest})
     assert again is not None
-    assert again.lock.digest == lock.digest
-    assert again.lock.pins[0].url == URL.partition("?")[0]
+    assert again.current.lock.digest == lock.digest
+    assert again.current.lock.pins[0].url == URL.partition("?")[0]
     assert not [path for path in store.root.rglob("*.json") if S in path.read_text("utf-8")]
     assert S not in lockfile.text_of(lock)
 
@@ -604,7 +605,7 @@ def test_json_shows_none() -> None:
     from coffee_boat.cli.render import to_json
 
     lock = Lock(Target("3.11.7"), (_pin(),))
-    told = to_json(Plan(lock, (), findings=(Finding("x", f"user:{S}@h"),)))
+    told = to_json(Plan(model.Change("launch", lock), (), findings=(Finding("x", f"user:{S}@h"),)))
     assert S not in told
     assert json.loads(told)["lock"]["pins"][0]["url"].endswith("?token=***")
 

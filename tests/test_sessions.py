@@ -6,6 +6,7 @@ What real Spark does with it: integration/test_launch.py, integration/test_live.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,8 @@ import pytest
 from small_packages import wheel
 from test_launch import home, spark  # noqa: F401  fixtures
 
-from coffee_boat import Captain, LaunchError, RequirementError, VerifyError
+from coffee_boat import Captain, LaunchError, LockError, RequirementError, VerifyError
+from coffee_boat.model import Arrival
 from coffee_boat.workflow import lockfile
 
 NOBODY = "spark://127.0.0.1:1"
@@ -30,18 +32,19 @@ UNREACHABLE = "the cluster's master cannot be reached"
 
 
 @pytest.fixture
-def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Captain]]:
+def new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Captain]]:
     """Captains of one store, which are closed at the end."""
     monkeypatch.setenv("COFFEE_BOAT_PREFLIGHT", "warn")
     for name, version in (("alpha", "1.0"), ("beta", "2.0")):
         wheel(tmp_path / "wheels", name, version)
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(
+        yield lambda **more: stack.enter_context(
             Captain(
                 ship_python=False,
                 offline=True,
                 find_links=[str(tmp_path / "wheels")],
                 store=tmp_path / "store",
+                **more,
             )
         )
 
@@ -55,7 +58,9 @@ def context(spark: Any, home: Path) -> Callable[[str], Any]:  # noqa: F811
     spark.Context.applicationId = "app-1"
     spark.Context._initialize_context = lambda _self, jconf: Running(jconf)
     spark.Context.getConf = lambda self: SimpleNamespace(getAll=self._jsc.conf.items)
-    spark.Context.listArchives = ()
+    spark.Context.listArchives = property(lambda self: [*self.archives])
+    spark.Context.archives = []
+    spark.Context.addArchive = lambda self, uri: self.archives.append(uri)
     spark.Session.getActiveSession = lambda: None
     return lambda master: spark.Context(master=master)
 
@@ -71,6 +76,18 @@ class Running:
 
     def isStopped(self) -> bool:  # noqa: N802  Spark's name
         return False
+
+    def isLocal(self) -> bool:  # noqa: N802
+        return True
+
+    def statusStore(self) -> Running:  # noqa: N802
+        return self
+
+    def executorList(self, _active: bool) -> Running:  # noqa: N802
+        return self
+
+    def size(self) -> int:
+        return 0
 
 
 # what is told
@@ -153,6 +170,49 @@ def test_a_closed_captain_can_take_over_the_session_again_also_one_of_a_lock_fil
         new().add_lock(tmp_path / "pylock.toml").board(running)
 
 
+# a session that runs
+
+
+def test_a_board_that_fails_or_that_has_ended_leaves_the_captain_what_its_settings_say(
+    new: Callable[..., Captain], context: Callable[[str], Any]
+) -> None:
+    ours = new().plan().lock.target
+    new(platform="manylinux_2_17_x86_64").add_pip_packages("alpha").launch_ship()
+    running = context("local[1]")
+    one = new().add_pip_packages("not-there")
+    with pytest.raises(LockError, match="not-there"):
+        one.board(running)
+    assert not one.running
+    two = new().add_pip_packages("alpha").board(running)
+    assert two.lock is not None
+    assert two.lock.target.glibc == (2, 17)
+    running.stop()
+    for captain in (one.forget("not-there"), two):
+        assert captain.plan().lock.target == ours
+    two.launch_ship()
+    context("local[1]")
+    assert two.running
+    assert two.lock.target == ours
+
+
+def test_what_the_driver_cannot_have_of_an_addition_is_told_as_executors_have_it(
+    new: Callable[..., Captain],
+    context: Callable[[str], Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    captain = new().add_pip_packages("alpha").launch_ship()
+    running = context("local[1]")
+    shutil.rmtree(tmp_path / "store/trees")
+    (tmp_path / "store/trees").touch()
+    captain.add_pip_packages("beta", wait=0.0)
+    assert len(running.archives) == 1
+    assert captain.manifest.texts == ["alpha", "beta"]
+    assert isinstance(captain.report, Arrival)
+    assert [pin.name for pin in captain.report.added] == ["beta"]
+    assert "the packages are on the executors, and not importable" in capsys.readouterr().err
+
+
 # two captains
 
 
@@ -218,6 +278,49 @@ def test_of_many_threads_that_contradict_each_other_one_is_heard(
     )
     assert [type(error) for error in raised if error is not None] == [RequirementError] * 7
     assert len(captain.manifest.texts) == 1
+
+
+def test_what_another_thread_adds_while_a_context_starts_is_sent_after_it(
+    new: Callable[..., Captain],
+    context: Callable[[str], Any],
+    spark: Any,  # noqa: F811
+) -> None:
+    captain = new().add_pip_packages("alpha").launch_ship()
+    starts = spark.Context._initialize_context
+
+    def meanwhile(self: Any, jconf: Any) -> Any:
+        with ThreadPoolExecutor() as pool:
+            pool.submit(captain.add_pip_packages, "beta").result(timeout=60)
+        return starts(self, jconf)
+
+    spark.Context._initialize_context = meanwhile
+    captain.close()
+    captain.launch_ship()
+    running = context("local[1]")
+    assert captain.running
+    assert captain.lock is not None
+    assert [pin.name for pin in captain.lock.pins] == ["alpha", "beta"]
+    assert len(running.archives) == 1, "beta, and alpha in what the session began with"
+
+
+def test_what_cannot_be_had_of_it_is_told_and_is_not_asked_for(
+    new: Callable[..., Captain],
+    context: Callable[[str], Any],
+    spark: Any,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    captain, starts = new(), spark.Context._initialize_context
+
+    def meanwhile(self: Any, jconf: Any) -> Any:
+        captain.add_pip_packages("not-there")
+        return starts(self, jconf)
+
+    spark.Context._initialize_context = meanwhile
+    captain.add_pip_packages("alpha").launch_ship()
+    context("local[1]")
+    assert captain.running
+    assert captain.manifest.texts == ["alpha"]
+    assert "error: what was asked for while the session started" in capsys.readouterr().err
 
 
 def test_a_launch_has_what_two_threads_added(

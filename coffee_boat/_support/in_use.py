@@ -61,7 +61,7 @@ def alone(folder: Path) -> Iterator[bool]:
 def _hold(folder: Path) -> bool:
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:  # no descriptor is left, or it may not be read: then it is not held
         return True
@@ -91,7 +91,7 @@ def _locked(descriptor: int, *, shared: bool) -> bool:
 def _is(folder: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(folder.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 

@@ -1,123 +1,90 @@
-"""The kinds of clusters: what each wants set, what it says of itself, and why nothing runs there.
+"""The kinds of clusters: all that is known about one is one file or one folder here, in one object.
 
-A kind is one file or one folder here, with one line in `_KINDS` and one in `backend_for`:
+To add one: an object with what `Cluster` asks for, and its line in `KINDS`. Nothing else knows a
+kind by its name or by the form of its masters; all ask `kind_of` or `kind_of_running`.
 
-    needs_environment, patch      Shipped -> ConfPatch: pure data, nothing is read, started or
-                                  changed
-    probe(facts)                  once, before anything is resolved (master given) or sent
-                                  (SparkContext(...)); costs a healthy launch no more than 0.1 s,
-                                  and ends within seconds whatever does not answer
-    waiting(facts, application)   again and again while nothing of the application runs yet: what
-                                  the cluster says about it
+    patch                what executors need set: pure data, nothing is read, started or changed
+    probe                once, before anything is resolved (master given) or sent
+                         (SparkContext(...)); costs a healthy launch no more than 0.1 s, and ends
+                         within seconds whatever does not answer
+    waiting              again and again while nothing of the application runs yet
+    check_submission,    only for spark-submit: what of a script cannot work there, and what becomes
+    remote_driver        of a driver that runs in the cluster
 
-The last two ask and change nothing. They may read the process's own environment (HADOOP_CONF_DIR,
-KUBECONFIG); imports that take time go inside.
+What asks changes nothing. It may read the process's own environment (HADOOP_CONF_DIR, KUBECONFIG);
+imports that take time go inside.
 """
 
 from __future__ import annotations
 
-import re
-import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from coffee_boat._support.redact import redact
-from coffee_boat.clusters import local
-from coffee_boat.clusters.kubernetes import probe as kubernetes_probe
-from coffee_boat.clusters.kubernetes.patch import KubernetesBackend
-from coffee_boat.clusters.local import LocalBackend
-from coffee_boat.clusters.standalone import probe as standalone_probe
-from coffee_boat.clusters.standalone.patch import FileServerBackend, StandaloneBackend
-from coffee_boat.clusters.yarn import probe as yarn_probe
-from coffee_boat.clusters.yarn.patch import YarnBackend
+from coffee_boat.clusters import connect, settings
+from coffee_boat.clusters.kubernetes import Kubernetes
+from coffee_boat.clusters.local import Local
+from coffee_boat.clusters.local_cluster import LocalCluster
+from coffee_boat.clusters.standalone import Standalone
+from coffee_boat.clusters.yarn import Yarn
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, ConfPatch, Finding, Shipped, SparkFacts
 
-# The forms that org.apache.spark.SparkMasterRegex and SparkContext.createTaskScheduler take.
-_LOCAL = re.compile(r"local(\[(\d+|\*)(\s*,\s*\d+)?\])?")
-_STANDALONE = re.compile(r"spark://.+|local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]")
 
-
-class Backend(Protocol):
-    """One kind of cluster manager."""
+class RunningCluster(Protocol):
+    """What is asked of a kind of cluster also while a session runs there."""
 
     @property
-    def needs_environment(self) -> bool:
-        """True if executors use an environment that is unpacked on the driver's machine."""
+    def runs_in_driver(self) -> bool:
+        """True if the driver's own JVM is the executor: then the environment is unpacked on the
+        driver's machine, and nothing is sent.
+        """
+
+    @property
+    def on_this_machine(self) -> bool:
+        """True if all executors are on the driver's machine: nobody has to ask what nodes are."""
 
     def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
         """What must be set so that executors run the archive.
 
         Args:
             environment: the folder that the archive is unpacked in on the driver; only read if
-                `needs_environment`.
+                `runs_in_driver`.
 
         Raises:
             LaunchError: the user's own settings contradict it.
         """
 
+    def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
+        """Why nothing of the application runs yet, in the cluster's own words; empty if all is well
+        or nothing can be asked.
 
-def backend_for(master: str) -> Backend:
-    """The backend of a master URL.
+        Called every few seconds from a thread of its own, from before the SparkContext is up until
+        its first executor is. What was told is not told again.
 
-    Raises:
-        LaunchError: the master is of a kind that is not supported (yet).
-    """
-    if _LOCAL.fullmatch(master):
-        return LocalBackend()
-    if _STANDALONE.fullmatch(master):
-        return StandaloneBackend()
-    if master == "yarn":
-        return YarnBackend()
-    if master.startswith("k8s://"):
-        return KubernetesBackend()
-    for prefix, cure in _by_hand().items():
-        if master.startswith(prefix):
-            cause = (
-                "launch_ship serves local[*], spark://, yarn, k8s:// and local-cluster[n,cores,MiB]"
-            )
-            raise LaunchError(
-                "this kind of master is not supported yet",
-                value=redact(master),
-                cause=cause,
-                cure=cure,
-            )
-    cause = "a typing mistake, or a kind of master that coffee_boat does not know"
-    raise LaunchError(
-        "the master cannot be used",
-        value=redact(master),
-        cause=cause,
-        cure=(
-            "use local[*], spark://host:7077, yarn, k8s://https://host:6443 or"
-            " local-cluster[2,1,1024]"
-        ),
-    )
+        Args:
+            facts: with the conf complete, what `patch` set included.
+            application: Spark's id of it; None while it is not known yet, as long as
+                SparkContext(...) has not returned.
+        """
 
 
-def backend_under_way(master: str) -> Backend:
-    """The backend for an archive that a running session gets, by addArchive.
+class Cluster(RunningCluster, Protocol):
+    """All that is known about one kind of cluster."""
 
-    The cluster manager has no part in that: every executor fetches the archive from the driver and
-    unpacks it in SparkFiles' root, which is its working directory
-    (org.apache.spark.executor.Executor.updateDependencies).
-    """
-    return LocalBackend() if _LOCAL.fullmatch(master) else FileServerBackend()
+    @property
+    def name(self) -> str:
+        """For people, in a word: "standalone"."""
 
+    @property
+    def example(self) -> str:
+        """A master of this kind, for who mistyped one: "spark://host:7077"."""
 
-def _by_hand() -> dict[str, str]:
-    """What works without us, by the beginning of the master: Spark's own settings with a packed
-    archive.
-    """
-    python = f"./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    connect = (
-        'captain.pack("boat.tar.gz"), then in the session: spark.addArtifacts("boat.tar.gz#boat",'
-        f' archive=True); spark.conf.set("spark.sql.execution.pyspark.python", "{python}")'
-    )
-    return {"sc://": connect}
-
-
-class Kind(Protocol):
-    """One kind of cluster: a module of this folder."""
+    def matches(self, master: str) -> bool:
+        """True if Spark takes the master for one of this kind."""
 
     def probe(self, facts: SparkFacts) -> ClusterFacts:
         """What the cluster says of itself.
@@ -131,44 +98,133 @@ class Kind(Protocol):
                 there. In the cluster's own words where it has any.
         """
 
-    def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
-        """Why nothing of the application runs yet, in the cluster's own words; empty if all is well
-        or nothing can be asked.
-
-        Called every few seconds from a thread of its own, from before the SparkContext is up until
-        its first executor is. What was told is not told again.
+    def check_submission(self, facts: SparkFacts, script: str | None) -> None:
+        """Refuse what spark-submit would hand to the cluster in vain.
 
         Args:
-            facts: with the conf complete, what the backend set included.
-            application: Spark's id of it; None while it is not known yet, as long as
-                SparkContext(...) has not returned.
+            facts: with the conf complete.
+            script: a path or a URL; None for an interactive pyspark.
+
+        Raises:
+            LaunchError: the driver could not read the script.
+        """
+
+    def remote_driver(self, facts: SparkFacts) -> RemoteDriver | None:
+        """What follows the driver of one submission; None if it runs on this machine.
+
+        Args:
+            facts: with the conf complete, and the deploy mode.
         """
 
 
-_KINDS: tuple[tuple[re.Pattern[str], Kind], ...] = (
-    (re.compile(r"local(-cluster)?(\[.*)?"), local),
-    (re.compile(r"spark://.*"), standalone_probe),
-    (re.compile(r"yarn"), yarn_probe),
-    (re.compile(r"k8s://.*"), kubernetes_probe),
-)
-"""By master, the first that matches."""
+class RemoteDriver(Protocol):
+    """The driver of one submission, where it runs in the cluster: spark-submit does not say how it
+    ended.
+    """
+
+    @property
+    def conf(self) -> Mapping[str, str]:
+        """What must be set besides, so that it is found."""
+
+    def watched(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        """While the block lasts, say what keeps it from running."""
+
+    def exit_code(self, submitted: int, say: Callable[[str], None]) -> int:
+        """Its own exit code, once spark-submit has ended; says what failed.
+
+        Args:
+            submitted: spark-submit's, which is taken where the cluster says nothing.
+        """
+
+
+KINDS: tuple[Cluster, ...] = (Local(), Standalone(), Yarn(), Kubernetes(), LocalCluster())
+"""Each kind, one entry: the only line outside of its own file or folder. No master matches two."""
+
+_also: tuple[Cluster, ...] = ()
+
+
+@contextmanager
+def also(kind: Cluster) -> Iterator[None]:
+    """While the block lasts there is one more kind in this process, which is asked first: how one
+    is tried before it has its line in `KINDS`, or is one of somebody else's own.
+    """
+    global _also  # noqa: PLW0603  threads that watch a session have to see it, too
+    _also = (kind, *_also)
+    try:
+        yield
+    finally:
+        _also = tuple(one for one in _also if one is not kind)
+
+
+def kind_of(master: str) -> Cluster:
+    """The kind of cluster that a master is of.
+
+    Raises:
+        LaunchError: there is none, or it is not supported (yet).
+    """
+    kind = _known(master)
+    if kind is not None:
+        return kind
+    examples = [one.example for one in _kinds()]
+    connect.refuse(master, examples)
+    raise LaunchError(
+        "the master cannot be used",
+        value=redact(master),
+        cause="a typing mistake, or a kind of master that coffee_boat does not know",
+        cure=f"use {', '.join(examples[:-1])} or {examples[-1]}",
+    )
+
+
+def kind_of_running(master: str) -> RunningCluster:
+    """The same for a session that runs already, on whatever cluster: what it gets goes by
+    addArchive.
+    """
+    kind = _known(master)
+    return kind if kind is not None and kind.runs_in_driver else _ByAddArchive(kind)
+
+
+@dataclass(frozen=True)
+class _ByAddArchive:
+    """Any kind with executors of their own, while a session runs there.
+
+    The cluster manager has no part in it: every executor fetches the archive from the driver and
+    unpacks it in SparkFiles' root, which is its working directory
+    (org.apache.spark.executor.Executor.updateDependencies).
+    """
+
+    kind: Cluster | None
+    """None if the session is somebody else's, on a kind that is not known."""
+    runs_in_driver: ClassVar[bool] = False
+
+    @property
+    def on_this_machine(self) -> bool:
+        return self.kind is not None and self.kind.on_this_machine
+
+    def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
+        return settings.by_file_server(facts, shipped)
+
+    def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
+        return () if self.kind is None else self.kind.waiting(facts, application)
 
 
 def probe(facts: SparkFacts) -> ClusterFacts:
-    """What the cluster says of itself. One of a kind that cannot be asked is taken as it is.
+    """What the cluster says of itself. One of a kind that is not known is taken as it is.
 
     Raises:
         LaunchError: it cannot work there.
     """
-    kind = _kind(facts.master)
+    kind = _known(facts.master)
     return ClusterFacts(facts.master) if kind is None else kind.probe(facts)
 
 
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     """Why nothing of an application runs yet, as far as the cluster tells."""
-    kind = _kind(facts.master)
-    return () if kind is None else kind.waiting(facts, application)
+    return kind_of_running(facts.master).waiting(facts, application)
 
 
-def _kind(master: str) -> Kind | None:
-    return next((kind for pattern, kind in _KINDS if pattern.fullmatch(master)), None)
+def _kinds() -> tuple[Cluster, ...]:
+    return (*_also, *KINDS)
+
+
+def _known(master: str) -> Cluster | None:
+    return next((kind for kind in _kinds() if kind.matches(master)), None)

@@ -1,15 +1,24 @@
-"""What all backends share: merging with the user's own settings, and naming what was replaced."""
+"""What all kinds share: merging with the user's own settings, and naming what was replaced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from coffee_boat._support.redact import redact, redact_setting
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import SQL_PYTHON, START_FOLDER, Archive, ConfPatch, Finding, SparkFacts
+from coffee_boat.model import (
+    SQL_PYTHON,
+    START_FOLDER,
+    Archive,
+    ConfPatch,
+    Finding,
+    Shipped,
+    SparkFacts,
+)
+from coffee_boat.spark.keys import DRIVER_PYTHON
 
 _EXECUTOR_ENV = "spark.executorEnv."
 _OURS = {"PYTHONNOUSERSITE": "1", "PYTHONHOME": ""}
@@ -19,7 +28,6 @@ _PYTHON_SETTINGS = (
     "spark.pyspark.python",
     SQL_PYTHON,
     "spark.executorEnv.PYSPARK_PYTHON",
-    "spark.yarn.appMasterEnv.PYSPARK_PYTHON",
 )
 _PYSPARK_DEFAULT = "python3"
 """What bin/pyspark exports as PYSPARK_PYTHON where nobody said anything."""
@@ -32,14 +40,17 @@ def patch(
     packages: str | None,
     conf: Mapping[str, str],
     findings: tuple[Finding, ...] = (),
+    also_python: tuple[str, ...] = (),
 ) -> ConfPatch:
     """The patch for an interpreter, with the user's own settings merged in.
 
     Args:
+        also_python: settings of this kind of cluster alone that name an interpreter.
         packages: for the workers' PYTHONPATH, when the interpreter is the node's own: see
             `python_path`.
     """
-    replaced = {key: python for key in _PYTHON_SETTINGS if facts.conf.get(key, python) != python}
+    pythons = (*_PYTHON_SETTINGS, *also_python)
+    replaced = {key: python for key in pythons if facts.conf.get(key, python) != python}
     environment = dict(_OURS)
     if packages is not None:
         # Workers get Spark's own files first, then this, then the PYTHONPATH of the executor's JVM
@@ -53,7 +64,7 @@ def patch(
         environment=environment,
         findings=(
             *findings,
-            *_replaced_pythons(facts, python),
+            *_replaced_pythons(facts, pythons, python),
             *_replaced_variables(facts),
             *_shadowing(facts, packages),
         ),
@@ -86,6 +97,43 @@ def unpacked(archive: Archive) -> Unpacked:
     # What the driver's JVM plans captures the driver's copy of the interpreter (launch): executors
     # have to be told of theirs.
     return Unpacked(python, None, {SQL_PYTHON: python})
+
+
+def by_file_server(facts: SparkFacts, shipped: Shipped) -> ConfPatch:
+    """The patch where every executor fetches what spark.archives names, from the driver or from
+    where it is staged, and unpacks it into its working directory.
+
+    Raises:
+        LaunchError: as `python_path` and `merge_archives`.
+    """
+    there = unpacked(shipped.archive)
+    archives, findings = merge_archives(
+        facts.conf.get("spark.archives", ""), f"{shipped.uri}#{shipped.archive.name}"
+    )
+    return patch(
+        facts,
+        python=there.python,
+        packages=there.packages,
+        conf={"spark.archives": archives, **there.planned},
+        findings=findings,
+    )
+
+
+def with_driver(
+    made: ConfPatch, facts: SparkFacts, *, prefix: str, variables: Mapping[str, str]
+) -> ConfPatch:
+    """The patch for cluster mode, where the driver runs the shipped environment, too.
+
+    Args:
+        prefix: of the settings that are the driver's variables.
+        variables: which it needs.
+    """
+    told = {f"{prefix}{name}": value for name, value in variables.items()}
+    return replace(
+        made,
+        conf={**made.conf, **told},
+        findings=(*made.findings, *_unused_by_driver(facts, prefix, told)),
+    )
 
 
 def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:
@@ -183,8 +231,8 @@ def _alias(entry: str) -> str:
     return fragment or PurePosixPath(urlsplit(location).path).name
 
 
-def _replaced_pythons(facts: SparkFacts, python: str) -> Iterator[Finding]:
-    theirs = {key: facts.conf[key] for key in _PYTHON_SETTINGS if key in facts.conf}
+def _replaced_pythons(facts: SparkFacts, settings: Sequence[str], python: str) -> Iterator[Finding]:
+    theirs = {key: facts.conf[key] for key in settings if key in facts.conf}
     theirs["PYSPARK_PYTHON"] = facts.environment.get("PYSPARK_PYTHON", "")
     for key, value in theirs.items():
         if value and value not in (python, _PYSPARK_DEFAULT):
@@ -206,6 +254,20 @@ def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
             yield Finding(
                 f"{key} is replaced for Python workers",
                 redact_setting(key, theirs),
+                cause,
+                f"remove {key}",
+                severity="note",
+            )
+
+
+def _unused_by_driver(facts: SparkFacts, prefix: str, told: Mapping[str, str]) -> Iterator[Finding]:
+    ours = {f"{prefix}{name}" for name in ("PYSPARK_DRIVER_PYTHON", *_OURS)}.intersection(told)
+    for key in sorted({DRIVER_PYTHON, *ours}.intersection(facts.conf)):
+        if facts.conf[key] != told.get(key):
+            cause = "in cluster mode the driver runs the shipped environment"
+            yield Finding(
+                f"{key} is not used",
+                redact_setting(key, facts.conf[key]),
                 cause,
                 f"remove {key}",
                 severity="note",

@@ -8,9 +8,46 @@ from typing import Literal
 from coffee_boat._support.redact import redact
 from coffee_boat.model.finding import Finding
 from coffee_boat.model.hidden import Redacted
-from coffee_boat.model.lock import Lock
+from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.spark import ConfPatch
 from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table
+
+ChangeKind = Literal["launch", "nothing", "layer", "base"]
+"""A session starts; has all of it already; gets one more archive; gets a new base."""
+
+
+@dataclass(frozen=True, repr=False)
+class Change(Redacted):
+    """What becomes of a session's packages."""
+
+    kind: ChangeKind
+    lock: Lock
+    """All that is installed after it."""
+    added: tuple[Pin | CondaPin, ...] = ()
+    """What a running session did not have."""
+    why: str = ""
+    """For people: why it is of this kind, or when it would be of another one."""
+
+    @property
+    def sent(self) -> Lock:
+        """What goes to the executors."""
+        if self.kind in ("launch", "base"):
+            return self.lock
+        return Lock(
+            self.lock.target,
+            tuple(pin for pin in self.added if isinstance(pin, Pin)),
+            conda=tuple(pin for pin in self.added if isinstance(pin, CondaPin)),
+        )
+
+    def __str__(self) -> str:
+        text = {
+            "launch": "",
+            "nothing": "nothing would be sent: all of it is installed",
+            "layer": f"a layer would be sent{self.why}",
+            "base": "a new base would be sent, in which everything runs from its next job on:"
+            f" {self.why}",
+        }
+        return redact(text[self.kind])
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,19 +71,32 @@ class Plan(Redacted):
     Making one publishes nothing.
     """
 
-    lock: Lock
-    """What would be aboard; of an addition, what would be sent."""
+    change: Change
     items: tuple[PlanItem, ...]
+    """What is sent, part by part."""
     patch: ConfPatch | None = None
     """Only when a master was given."""
     findings: tuple[Finding, ...] = ()
-    addition: str = ""
-    """In which way an addition to a running session would come; empty for a launch."""
+
+    @property
+    def lock(self) -> Lock:
+        """What is sent: of a launch or a new base, all that is installed then."""
+        return self.change.sent
+
+    @property
+    def kind(self) -> ChangeKind:
+        """What becomes of the session's packages."""
+        return self.change.kind
 
     @property
     def size(self) -> int:
         """Bytes to send, as far as they are known."""
         return sum(item.size or 0 for item in self.items)
+
+    @property
+    def addition(self) -> str:
+        """In which way an addition to a running session would come; empty for a launch."""
+        return str(self.change)
 
     @property
     def _bytes(self) -> str:

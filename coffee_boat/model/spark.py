@@ -57,7 +57,7 @@ class ClusterFacts(Redacted):
 
 @dataclass(frozen=True, repr=False)
 class ConfPatch(Redacted):
-    """What a backend wants set: pure data, applied by spark/hook.py only."""
+    """What a kind of cluster wants set: pure data, applied by spark/hook.py only."""
 
     python: str
     """The executors' interpreter: absolute, or relative to the executor's working directory."""

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from coffee_boat.model import Shipped
+from coffee_boat.model import ConfPatch, NodeFacts, Shipped, SparkFacts
+from coffee_boat.session.watch import Watch
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,38 @@ class Versions:
     """Spark's version in the driver's JVM."""
 
 
+@dataclass(frozen=True)
+class Lasting:
+    """What of a session outlives a change of its interpreter."""
+
+    cached: int = 0
+    """RDDs and tables that are not computed again."""
+    streams: tuple[str, ...] = ()
+    """Names of queries that run."""
+    sql_functions: bool = True
+    """True if SQL functions that were used before keep theirs as well."""
+
+
 class Session(Protocol):
-    """What is done with a live session."""
+    """What is done with a live session, of whichever kind."""
+
+    @property
+    def id(self) -> str:
+        """Spark's id of the application."""
+
+    @property
+    def alive(self) -> bool:
+        """False once it was stopped, by whomever. Asks its JVM or its server."""
+
+    @property
+    def master(self) -> str:
+        """As Spark has it: "yarn", "local[2]"."""
+
+    def is_of(self, handed: Any) -> bool:
+        """True if this is the session that a user handed over."""
+
+    def facts(self) -> SparkFacts:
+        """What the driver knows of it."""
 
     def versions(self) -> Versions:
         """The Spark versions on the driver's side."""
@@ -42,12 +73,40 @@ class Session(Protocol):
     def executors(self) -> tuple[str, ...]:
         """Ids of the executors that are live now, sorted; the driver's only in local mode."""
 
+    def nodes(self, *, deadline: float) -> tuple[NodeFacts, ...]:
+        """What the nodes of its executors say of themselves, without Python.
+
+        Args:
+            deadline: seconds; then nothing is known.
+        """
+
+    def archives(self) -> tuple[str, ...]:
+        """Names of the archives that were sent to it, by whomever."""
+
+    def lasting(self) -> Lasting:
+        """What a change of its interpreter does not reach."""
+
+    def watched_by(self, watch: Watch) -> None:
+        """Let a watch look at it from now on."""
+
     def send(self, shipped: Shipped) -> None:
         """Add an archive: each executor unpacks it, under its name, before its next task; executors
         that join later, too.
 
         Raises:
             ShipError: Spark does not take it.
+        """
+
+    def activate(self, patch: ConfPatch, marks: Mapping[str, str] | None = None) -> None:
+        """Let functions that are used from now on run under another interpreter, with more
+        variables.
+
+        Args:
+            patch: its interpreter and its variables; its conf is not looked at.
+            marks: settings to find in the conf later.
+
+        Raises:
+            VerifyError: the session was stopped.
         """
 
     def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:

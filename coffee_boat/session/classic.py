@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import ShipError, VerifyError
-from coffee_boat.model import SQL_PYTHON, ConfPatch, Shipped
-from coffee_boat.session import Answers, Versions
+from coffee_boat.model import SQL_PYTHON, ConfPatch, NodeFacts, Shipped, SparkFacts
+from coffee_boat.session import Answers, Lasting, Versions, nodes
 from coffee_boat.session.jobs import Job, by_value
+from coffee_boat.session.watch import Watch
 from coffee_boat.spark.jvm import is_up, shared_map
 
 if TYPE_CHECKING:
@@ -29,10 +32,68 @@ _DRIVER = "driver"
 
 
 class ClassicSession:
-    """Wraps a running SparkContext; only `send` and `switch` change anything of it."""
+    """Wraps a running SparkContext; only `send` and `activate` change anything of it.
 
-    def __init__(self, context: SparkContext) -> None:
+    Args:
+        sql: the SQL session whose functions, of those that were used before, get another
+            interpreter, too; and whose streams are looked at.
+    """
+
+    def __init__(self, context: SparkContext, sql: SparkSession | None = None) -> None:
         self._context = context
+        self._sql = sql
+
+    @property
+    def id(self) -> str:
+        """Spark's id of the application."""
+        return str(self._context.applicationId)
+
+    @property
+    def alive(self) -> bool:
+        """False once the context was stopped, by whomever."""
+        return is_up(self._context)
+
+    @property
+    def master(self) -> str:
+        """As Spark has it: "yarn", "local[2]"."""
+        return str(self._context.master)
+
+    def is_of(self, handed: Any) -> bool:
+        """True if it is the session of a SparkContext, or of a SparkSession."""
+        return getattr(handed, "sparkContext", handed) is self._context
+
+    def facts(self) -> SparkFacts:
+        """What the driver knows of it."""
+        import pyspark
+
+        conf = dict(self._context.getConf().getAll())
+        return SparkFacts(
+            version=pyspark.__version__,
+            master=self.master,
+            deploy_mode=conf.get("spark.submit.deployMode", "client"),
+            conf=conf,
+            environment={
+                name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")
+            },
+            python=sys.executable,
+        )
+
+    def nodes(self, *, deadline: float) -> tuple[NodeFacts, ...]:
+        """What the nodes of its executors say of themselves, by a small job of the JVM's."""
+        return nodes.ask(self._context, deadline=deadline)
+
+    def archives(self) -> tuple[str, ...]:
+        """Names of the archives that were sent to it, by whomever."""
+        return tuple(uri.rpartition("#")[2] for uri in self._context.listArchives)
+
+    def lasting(self) -> Lasting:
+        """What a change of its interpreter does not reach."""
+        streams = self._sql.streams.active if self._sql is not None else []
+        return Lasting(
+            cached=self._context._jsc.getPersistentRDDs().size(),
+            streams=tuple(str(query.name or query.id) for query in streams),
+            sql_functions=self._sql is None,
+        )
 
     def versions(self) -> Versions:
         """The Spark versions on the driver's side.
@@ -52,6 +113,10 @@ class ClassicSession:
             VerifyError: the context was stopped.
         """
         return tuple(sorted(self._slots(), key=lambda executor: (len(executor), executor)))
+
+    def watched_by(self, watch: Watch) -> None:
+        """Let a watch look at it from now on."""
+        watch.follow(self._context)
 
     def send(self, shipped: Shipped) -> None:
         """Add an archive: each executor unpacks it, under its name, before its next task; executors
@@ -80,9 +145,7 @@ class ClassicSession:
                 ),
             ) from error
 
-    def switch(
-        self, patch: ConfPatch, marks: Mapping[str, str], session: SparkSession | None = None
-    ) -> None:
+    def activate(self, patch: ConfPatch, marks: Mapping[str, str] | None = None) -> None:
         """Let functions that are used from now on run under another interpreter, with more
         variables.
 
@@ -93,7 +156,6 @@ class ClassicSession:
         Args:
             patch: its interpreter and its variables; its conf is not looked at.
             marks: settings to find in the conf later.
-            session: SQL functions of this session that were used before get the interpreter, too.
 
         Raises:
             VerifyError: the context was stopped.
@@ -107,10 +169,10 @@ class ClassicSession:
         else:
             context.environment.update(patch.environment)
         context.pythonExec = patch.python
-        for key, value in marks.items():
+        for key, value in (marks or {}).items():
             context._conf.set(key, value)
-        if session is not None:
-            session.conf.set(SQL_PYTHON, patch.python)
+        if self._sql is not None:
+            self._sql.conf.set(SQL_PYTHON, patch.python)
 
     def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
         """Run a function once or more on every live executor, by small jobs until the live list is
@@ -130,11 +192,12 @@ class ClassicSession:
             VerifyError: a job fails, or the context was stopped; its cause is Spark's own text.
         """
         end = time.monotonic() + deadline
-        payload = by_value(function, arguments)
+        payload = b""
         answers: dict[str, Any] = {}
         rounds = 0
         while (waiting := self._waiting(answers, rounds)) and (left := end - time.monotonic()) > 0:
             rounds += 1
+            payload = payload or by_value(function, arguments)
             job = Job(
                 self._context,
                 payload,

@@ -1,76 +1,59 @@
-"""The session that a captain's packages are aboard of: what it has, kept in step with the store and
-with other captains.
-"""
+"""A running session and its generations, kept in step with the store and with other captains."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from coffee_boat._support.store import Store
 from coffee_boat.errors import StoreError
-from coffee_boat.model import Archive, ConfPatch, Lock
-from coffee_boat.session import reach, record
-from coffee_boat.session.classic import ClassicSession
-from coffee_boat.session.record import Aboard
-from coffee_boat.spark import jvm
+from coffee_boat.model import Archive, ConfPatch, Generation, History, Lock
+from coffee_boat.session import Session, record
 from coffee_boat.worker import startup
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
-
-    from coffee_boat.session import Session
 
 
 class LiveSession:
-    """A running SparkContext and what is known to be aboard.
+    """A running session and what is known to be installed there.
 
     A store that cannot be written serves this process all the same.
     """
 
-    def __init__(self, context: SparkContext, aboard: Aboard, store: Store) -> None:
-        self._context = context
+    def __init__(self, session: Session, history: History, store: Store) -> None:
+        self.session = session
         self._store = store
-        self._aboard = aboard
-        self._remember(aboard)
+        self._history = history
+        self._id = session.id
+        self._remember(history)
 
     @property
     def running(self) -> bool:
-        """False once the context was stopped, by whomever."""
-        return jvm.is_up(self._context)
+        """False once the session was stopped, by whomever."""
+        return self.session.alive
 
     @property
-    def context(self) -> SparkContext:
-        """The context itself."""
-        return self._context
+    def history(self) -> History:
+        """Its generations, as far as they are known here; `refresh` looks again."""
+        return self._history
 
-    @property
-    def session(self) -> Session:
-        """What is done with it."""
-        return ClassicSession(self._context)
-
-    @property
-    def base(self) -> Lock:
-        """What it was started with."""
-        return self._aboard.base
-
-    def is_of(self, context: SparkContext) -> bool:
-        """True if it is the session of this context."""
-        return context is self._context
-
-    def aboard(self) -> Lock:
+    def refresh(self) -> Generation:
         """What it has by now: another captain may have added to it."""
-        facts = reach.facts(self._context)
-        self._aboard = record.latest(self._store, self._application, facts.conf, self._aboard)
-        return self._aboard.lock
+        facts = self.session.facts()
+        self._history = record.latest(self._store, self._id, facts.conf, self._history)
+        return self._history.current
 
-    def note(self, lock: Lock, layer: Archive) -> None:
-        """Keep that a layer was sent, for other processes that go on with the session."""
-        self._remember(replace(self._aboard, lock=lock, layers=(*self._aboard.layers, layer.name)))
+    def add_layer(self, lock: Lock, layer: Archive, why: str) -> None:
+        """Keep that a layer was sent, for other processes that go on with the session.
 
-    def switch(self, lock: Lock, patch: ConfPatch) -> None:
+        Args:
+            lock: all that is installed with it.
+            why: what was asked for.
+        """
+        now = self._history.current
+        self._follow(replace(now, lock=lock, layers=(*now.layers, layer.name)), why)
+
+    def switch(self, lock: Lock, patch: ConfPatch, why: str) -> None:
         """Let everything that starts from now on run in a new base, which was sent: also functions
         that were made before.
 
@@ -79,23 +62,23 @@ class LiveSession:
         fresh ones.
 
         Args:
-            lock: of the new base, which has all that is aboard.
+            lock: of the new base, which has all that is installed.
             patch: its interpreter and its variables.
+            why: what was asked for.
         """
-        environment = {**self._aboard.environment, **patch.environment, startup.BASE: patch.python}
-        started = self._aboard.started or self._aboard.base.digest
-        ClassicSession(self._context).switch(
-            ConfPatch(self._aboard.python, environment=environment), {}
-        )
-        self._remember(
+        now = self._history.current
+        environment = {**now.environment, **patch.environment, startup.BASE: patch.python}
+        self.session.activate(ConfPatch(now.python, environment=environment))
+        self._follow(
             replace(
-                self._aboard,
+                now,
                 base=lock,
                 lock=lock,
                 environment=environment,
-                generation=self._aboard.generation + 1,
-                started=started,
-            )
+                bases=now.bases + 1,
+                started=now.started or now.base.digest,
+            ),
+            why,
         )
 
     @contextmanager
@@ -105,14 +88,13 @@ class LiveSession:
         """
         with ExitStack() as stack:
             with suppress(StoreError):
-                stack.enter_context(self._store.lock(f"session {self._application}"))
+                stack.enter_context(self._store.lock(f"session {self._id}"))
             yield
 
-    @property
-    def _application(self) -> str:
-        return str(self._context.applicationId)
+    def _follow(self, generation: Generation, why: str) -> None:
+        self._remember(self._history.then(replace(generation, why=why, when=time.time())))
 
-    def _remember(self, aboard: Aboard) -> None:
-        self._aboard = aboard
+    def _remember(self, history: History) -> None:
+        self._history = history
         with suppress(StoreError):
-            record.remember(self._store, self._application, aboard)
+            record.remember(self._store, self._id, history)

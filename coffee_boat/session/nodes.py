@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support import host as _support_host
 from coffee_boat._support.store import Store
+from coffee_boat.clusters import kind_of_running
 from coffee_boat.errors import StoreError
 from coffee_boat.model import NodeFacts
 
@@ -32,7 +33,8 @@ LOOK = (
     'echo "NODE ${NM_HOST:-$(uname -n)} $(uname -m) $(getconf GNU_LIBC_VERSION 2>/dev/null || ldd'
     ' --version 2>&1 | sed -n 1p)"'
 )
-"""YARN tells containers their node's name (NM_HOST).
+"""YARN tells containers their node's name (NM_HOST): whatever runs there can say it, so the words
+are the same for every kind of cluster.
 
 getconf says "glibc 2.36"; ldd ends its first line with the version, or with "musl libc (x86_64)".
 """
@@ -49,7 +51,7 @@ def ask(context: SparkContext, *, deadline: float) -> tuple[NodeFacts, ...]:
     Args:
         deadline: seconds; then the job is cancelled, and nothing is known.
     """
-    if context.master.startswith("local"):
+    if kind_of_running(context.master).on_this_machine:
         return (NodeFacts(platform.node(), _support_host.architecture(), _support_host.glibc()),)
     group = f"coffee_boat-{uuid.uuid4().hex}"
     lines: list[str] = []
@@ -80,7 +82,7 @@ def remember(store: Store, master: str, nodes: Iterable[NodeFacts]) -> None:
 
     This machine needs no memory, and a store that cannot be written keeps none.
     """
-    if master.startswith("local"):
+    if kind_of_running(master).on_this_machine:
         return
     known = {node.host: node for node in recall(store, master)}
     merged = known | {node.host: node for node in nodes if node.architecture}

@@ -1,96 +1,31 @@
-"""A session that somebody else started: which one it is, and what a change of its interpreter does
-not reach.
+"""What a change of a running session's interpreter does not reach, and what comes too late for
+it.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
-from coffee_boat.errors import LaunchError
-from coffee_boat.model import Archive, Finding, Lock, SparkFacts
-from coffee_boat.session.record import Aboard
-from coffee_boat.spark import jvm
+from coffee_boat.model import Archive, Finding, Generation, Lock
+from coffee_boat.session import Session
 from coffee_boat.worker import daemon
 from coffee_boat.worker import facts as facts_of_worker
 
-if TYPE_CHECKING:
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
 
-_AGAIN = "spark = SparkSession.builder.getOrCreate(), then captain.board(spark)"
-
-
-def parts(session: Any) -> tuple[SparkContext, SparkSession | None]:
-    """The context of a SparkSession or SparkContext, and the session whose SQL settings count.
-
-    Raises:
-        LaunchError: it is neither, is Spark Connect's, or was stopped.
-    """
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
-
-    if type(session).__module__.startswith("pyspark.sql.connect"):
-        raise LaunchError(
-            "Spark Connect is not supported yet",
-            value=type(session).__name__,
-            cause="its executors belong to a server",
-            cure="board a session that has a SparkContext: spark.sparkContext",
-        )
-    if not isinstance(session, (SparkContext, SparkSession)):
-        raise LaunchError(
-            "this is no Spark session",
-            value=f"{session!r:.80} is a {type(session).__name__}",
-            cause="board takes a SparkSession or a SparkContext",
-            cure=_AGAIN,
-        )
-    context = session if isinstance(session, SparkContext) else session.sparkContext
-    if not jvm.is_up(context):
-        raise LaunchError(
-            "the Spark session was stopped",
-            cause="somebody called stop(), or the cluster ended the application",
-            cure=_AGAIN,
-        )
-    return context, (
-        SparkSession.getActiveSession() if isinstance(session, SparkContext) else session
-    )
-
-
-def facts(context: SparkContext) -> SparkFacts:
-    """What the driver knows of a running session."""
-    import pyspark
-
-    conf = dict(context.getConf().getAll())
-    return SparkFacts(
-        version=pyspark.__version__,
-        master=context.master,
-        deploy_mode=conf.get("spark.submit.deployMode", "client"),
-        conf=conf,
-        environment={
-            name: value for name, value in os.environ.items() if name.startswith("PYSPARK_")
-        },
-        python=sys.executable,
-    )
-
-
-def not_reached(
-    context: SparkContext, session: SparkSession | None, *, ships_python: bool
-) -> Iterator[Finding]:
+def not_reached(session: Session, *, ships_python: bool) -> Iterator[Finding]:
     """What keeps the interpreter that it started with: Spark captures it with a function when that
     is first used.
 
     Args:
-        session: whose SQL functions were switched, and whose streams are looked at.
         ships_python: False where the nodes' own interpreter runs.
     """
+    lasting = session.lasting()
     # SQL functions take the interpreter from the session's settings for each query, but PYTHONPATH,
     # by which a node's own finds packages, from the function
     sql = (
-        "SQL functions used before in other sessions"
-        if session is not None and ships_python
-        else "SQL functions used before"
+        "SQL functions used before"
+        if lasting.sql_functions or not ships_python
+        else "SQL functions used before in other sessions"
     )
     yield Finding(
         "what ran before keeps its interpreter and its packages",
@@ -99,22 +34,18 @@ def not_reached(
         "make these functions again: run the cells that define them once more",
         severity="note",
     )
-    cached = context._jsc.getPersistentRDDs().size()
-    if cached:
+    if lasting.cached:
         yield Finding(
             "cached data stays as it was computed",
-            f"{cached} RDDs or tables",
+            f"{lasting.cached} RDDs or tables",
             "it is not computed again",
             "unpersist() and cache() again where it depends on packages",
             severity="note",
         )
-    streams = (
-        [query.name or query.id for query in session.streams.active] if session is not None else []
-    )
-    if streams:
+    if lasting.streams:
         yield Finding(
             "running streams keep their interpreter and their packages",
-            ", ".join(map(str, streams)),
+            ", ".join(lasting.streams),
             "a query keeps the settings that it was started with",
             "query.stop(), and start it again",
         )
@@ -139,15 +70,14 @@ def not_planned(python: str, spark: str) -> Iterator[Finding]:
         )
 
 
-def unknown_layers(context: SparkContext, aboard: Aboard) -> Iterator[Finding]:
+def unknown_layers(session: Session, known: Generation) -> Iterator[Finding]:
     """Layers that the session has and the store does not know: added by a captain that has another
     store.
     """
-    names = {uri.rpartition("#")[2] for uri in context.listArchives}
     unknown = sorted(
         name
-        for name in names
-        if name.startswith(facts_of_worker.LAYERS) and name not in aboard.layers
+        for name in set(session.archives())
+        if name.startswith(facts_of_worker.LAYERS) and name not in known.layers
     )
     if unknown:
         yield Finding(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from coffee_boat._support.store import Store
 from coffee_boat._support.urls import without_query
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import CondaPin, ConfPatch, Lock, Pin, Target, grammar
+from coffee_boat.model import CondaPin, ConfPatch, Generation, History, Lock, Pin, Target, grammar
+from coffee_boat.model.generation import LAUNCHED
 
 LOCK = "spark.coffee_boat.lock"
 """The digest of the lock that the session was started with."""
@@ -23,33 +24,6 @@ PYTHON = "spark.coffee_boat.python"
 """The executors' interpreter, as in ConfPatch."""
 SHIPS_PYTHON = "spark.coffee_boat.ship_python"
 """As Captain's argument."""
-
-
-@dataclass(frozen=True)
-class Aboard:
-    """What a running session has."""
-
-    python: str
-    """The executors' interpreter: absolute, or relative to the executor's working directory.
-
-    Of the first base, which becomes that of the newest (worker/startup.py).
-    """
-    base: Lock
-    """What the session was started with."""
-    lock: Lock
-    """The same with all that was added since."""
-    ships_python: bool = True
-    """False where the nodes' own interpreter runs."""
-    layers: tuple[str, ...] = ()
-    """Names of the archives that were added, in order."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables of the executors' Python."""
-    generation: int = 1
-    """How many bases it had."""
-    started: str = ""
-    """Digest of the lock that it was started with, as its conf has it, where it got another base
-    since.
-    """
 
 
 def marks(patch: ConfPatch, lock: Lock, *, ships_python: bool) -> dict[str, str]:
@@ -60,8 +34,8 @@ def marks(patch: ConfPatch, lock: Lock, *, ships_python: bool) -> dict[str, str]
     return {LOCK: lock.digest, PYTHON: patch.python, SHIPS_PYTHON: str(ships_python).lower()}
 
 
-def remember(store: Store, application: str, aboard: Aboard) -> None:
-    """Keep what a session has; what was kept of it before is replaced.
+def remember(store: Store, application: str, history: History) -> None:
+    """Keep what a session has and had; what was kept of it before is replaced.
 
     Args:
         application: Spark's id of it.
@@ -69,17 +43,29 @@ def remember(store: Store, application: str, aboard: Aboard) -> None:
     Raises:
         StoreError: the store cannot be written.
     """
-    for lock in (aboard.base, aboard.lock):
-        remember_lock(store, lock)
+    for generation in history.generations:
+        for lock in (generation.base, generation.lock):
+            remember_lock(store, lock)
+    now = history.current
     value = {
-        "started": aboard.started or aboard.base.digest,
-        "base": aboard.base.digest,
-        "lock": aboard.lock.digest,
-        "layers": list(aboard.layers),
-        "environment": dict(aboard.environment),
-        "generation": aboard.generation,
+        "started": now.started or now.base.digest,
+        "generations": [_written(generation) for generation in history.generations],
     }
     store.remember("session", application, value)
+
+
+def _written(generation: Generation) -> dict[str, Any]:
+    """Without what the session's conf says."""
+    return {
+        "base": generation.base.digest,
+        "lock": generation.lock.digest,
+        "layers": list(generation.layers),
+        "environment": dict(generation.environment),
+        "bases": generation.bases,
+        "number": generation.number,
+        "when": generation.when,
+        "why": generation.why,
+    }
 
 
 def remember_lock(store: Store, lock: Lock) -> None:
@@ -103,8 +89,8 @@ def _public(pin: Pin | CondaPin) -> dict[str, Any]:
     return {**asdict(pin), "url": url}
 
 
-def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | None:
-    """What a session has; None if it was started without us.
+def recall(store: Store, application: str, conf: Mapping[str, str]) -> History | None:
+    """What a session has and had; None if it was started without us.
 
     Args:
         conf: the session's Spark settings.
@@ -116,22 +102,30 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> Aboard | 
     digest = conf.get(LOCK)
     if not digest:
         return None
-    said = store.recall("session", application) or {}
-    if said.get("started") != digest:  # ids are unique within one cluster only
-        said = {}
-    return Aboard(
+    kept = store.recall("session", application) or {}
+    if kept.get("started") != digest:  # ids are unique within one cluster only
+        kept = {}
+    written = kept.get("generations") or [{"base": digest, "lock": digest}]
+    return History(tuple(_read(store, conf, each) for each in written))
+
+
+def _read(store: Store, conf: Mapping[str, str], written: Mapping[str, Any]) -> Generation:
+    return Generation(
         python=conf.get(PYTHON, ""),
-        base=_lock(store, said.get("base", digest)),
-        lock=_lock(store, said.get("lock", digest)),
+        base=_lock(store, written["base"]),
+        lock=_lock(store, written["lock"]),
         ships_python=conf.get(SHIPS_PYTHON, "true") == "true",
-        layers=tuple(said.get("layers", ())),
-        environment=said.get("environment", {}),
-        generation=said.get("generation", 1),
-        started="" if said.get("base", digest) == digest else digest,
+        layers=tuple(written.get("layers", ())),
+        environment=written.get("environment", {}),
+        bases=written.get("bases", 1),
+        started="" if written["base"] == conf[LOCK] else conf[LOCK],
+        number=written.get("number", 1),
+        when=written.get("when", 0.0),
+        why=written.get("why", LAUNCHED),
     )
 
 
-def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard) -> Aboard:
+def latest(store: Store, application: str, conf: Mapping[str, str], ours: History) -> History:
     """What a session has by now, where another captain may have added to it: what is kept and what
     we know, united.
 
@@ -141,33 +135,38 @@ def latest(store: Store, application: str, conf: Mapping[str, str], ours: Aboard
     """
     with suppress(LaunchError):
         kept = recall(store, application, conf)
-        if (
-            kept is not None and kept.generation != ours.generation
-        ):  # a new base has all that was aboard before
-            return max(kept, ours, key=lambda aboard: aboard.generation)
-        if kept is None or set(kept.layers) <= set(ours.layers):
+        if kept is None:
             return ours
-        return kept if set(kept.layers) > set(ours.layers) else _united(kept, ours)
+        theirs, own = kept.current, ours.current
+        if theirs.bases != own.bases:  # a new base has all that was installed before
+            return max(kept, ours, key=lambda history: history.current.bases)
+        if set(theirs.layers) <= set(own.layers):
+            return ours
+        return kept if set(theirs.layers) > set(own.layers) else _united(kept, ours)
     return ours
 
 
-def _united(kept: Aboard, ours: Aboard) -> Aboard:
-    pins = {pin.name: pin for pin in (*kept.lock.pins, *ours.lock.pins)}
-    conda = {pin.name: pin for pin in (*kept.lock.conda, *ours.lock.conda)}
-    if any(pins[pin.name].identity != pin.identity for pin in kept.lock.pins) or any(
-        conda[pin.name].identity != pin.identity for pin in kept.lock.conda
+def _united(kept: History, ours: History) -> History:
+    theirs, own = kept.current, ours.current
+    pins = {pin.name: pin for pin in (*theirs.lock.pins, *own.lock.pins)}
+    conda = {pin.name: pin for pin in (*theirs.lock.conda, *own.lock.conda)}
+    if any(pins[pin.name].identity != pin.identity for pin in theirs.lock.pins) or any(
+        conda[pin.name].identity != pin.identity for pin in theirs.lock.conda
     ):
         return ours
-    return replace(
-        ours,
+    both = replace(
+        own,
         lock=replace(
-            ours.lock,
+            own.lock,
             pins=tuple(pins[name] for name in sorted(pins)),
             conda=tuple(conda[name] for name in sorted(conda)),
         ),
-        layers=tuple(dict.fromkeys((*kept.layers, *ours.layers))),
-        environment={**kept.environment, **ours.environment},
+        layers=tuple(dict.fromkeys((*theirs.layers, *own.layers))),
+        environment={**theirs.environment, **own.environment},
+        why=f"{theirs.why}; {own.why}",
+        when=max(theirs.when, own.when),
     )
+    return kept.then(both)
 
 
 def _lock(store: Store, digest: str) -> Lock:

@@ -15,7 +15,6 @@ Hook.remove()                     takes all of it back
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 import sys
@@ -35,6 +34,7 @@ from coffee_boat.spark import install as spark_install
 from coffee_boat.spark import java, planning
 from coffee_boat.spark.connect import refuse_connect
 from coffee_boat.spark.jvm import shared_map
+from coffee_boat.spark.wrapping import wrap
 
 _MARK = "_coffee_boat_hook"
 """The attribute of SparkContext that names the hook in force: one a process, wherever it was
@@ -49,6 +49,22 @@ def _nothing(*_: Any) -> None:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What one SparkContext that starts is given.
+
+    Args:
+        patch: what is set.
+        started: called with the context when it is up; if it raises, the context is stopped.
+        environment: gives the archive unpacked on this machine, for what the driver's JVM plans in
+            Python; called when that is needed.
+    """
+
+    patch: ConfPatch
+    started: Callable[[Any], None] = _nothing
+    environment: Callable[[], Path | None] = lambda: None
+
+
+@dataclass(frozen=True)
 class Launch:
     """What is done with each SparkContext that starts.
 
@@ -56,26 +72,21 @@ class Launch:
         complete: called when the master is known, before the context starts; what it raises comes
             out of SparkContext(...).
         store: where a Java shim is kept, if one is needed.
-        started: called when the context is up; if it raises, the context is stopped.
         failed: called when it did not come up; what it returns is raised in place of the error.
         stopping: called before a context stops.
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
         replaced: called when another launch takes this one's place.
-        environment: gives the archive unpacked on this machine, for what the driver's JVM plans in
-            Python; called when that is needed.
     """
 
-    complete: Callable[[SparkFacts], ConfPatch]
+    complete: Callable[[SparkFacts], Start]
     store: Store = field(default_factory=Store)
-    started: Callable[[Any, ConfPatch], None] = _nothing
     failed: Callable[[BaseException], BoatError | None] = _nothing
     stopping: Callable[[Any], None] = _nothing
     master: str | None = None
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = say_line
     replaced: Callable[[], None] = lambda: None
-    environment: Callable[[], Path | None] = lambda: None
 
     @property
     def defaults(self) -> dict[str, str]:
@@ -130,14 +141,14 @@ class Hook:
         self.launch = launch
         self.active = True
         self._spark = spark
-        self._patches: dict[int, ConfPatch | None] = {}
+        self._starts: dict[int, Start | None] = {}
         """By id of the contexts that are being made; None until their master is known."""
         self._on_driver: planning.DriversCopy | None = None
         """Of the newest context."""
         builder = spark.session.Builder
         with ExitStack() as undo:  # all of them or none
             self._wraps = [
-                _wrap(owner, name, make, undo)
+                wrap(owner, name, make, undo)
                 for owner, name, make in (
                     (spark.context, "__init__", self._init),
                     (spark.context, "_initialize_context", self._initialize),
@@ -187,16 +198,17 @@ class Hook:
 
     def _initialize(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def initialize(context: Any, jconf: Any) -> Any:
-            if id(context) not in self._patches:  # handed over, or begun before the launch
+            if id(context) not in self._starts:  # handed over, or begun before the launch
                 return original(context, jconf)
-            patch = self.launch.complete(self._facts(jconf))
+            start = self.launch.complete(self._facts(jconf))
+            patch = start.patch
             for key, value in patch.conf.items():
                 jconf.set(key, value)
             made = original(context, jconf)
             context.environment = shared_map(
                 context._jvm, {**context.environment, **patch.environment}
             )
-            self._patches[id(context)] = patch
+            self._starts[id(context)] = start
             return made
 
         return initialize
@@ -241,7 +253,7 @@ class Hook:
         # second one.
         findings = self._apply_defaults(given.arguments)
         self._start_gateway(given.arguments)
-        self._patches[id(context)] = None
+        self._starts[id(context)] = None
         try:
             original(*given.args, **given.kwargs)
         except BaseException as error:
@@ -250,20 +262,20 @@ class Hook:
                 raise known from error
             raise
         finally:
-            patch = self._patches.pop(id(context))
+            start = self._starts.pop(id(context))
         for finding in findings:
             self._say(finding)
-        if patch is None:
+        if start is None:
             self._say(_handed_over("a subclass of SparkContext starts it in its own way"))
             return
         # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by
         # this process read it too.
-        context.pythonExec = patch.python
+        context.pythonExec = start.patch.python
         try:
             self._on_driver = planning.DriversCopy(
-                patch, self._spark.files.getRootDirectory(), self.launch.environment
+                start.patch, self._spark.files.getRootDirectory(), start.environment
             )
-            self.launch.started(context, patch)
+            start.started(context)
         except BaseException:
             context.stop()
             raise
@@ -337,35 +349,6 @@ class Hook:
 
     def _say(self, finding: Finding) -> None:
         self.launch.say(f"{finding.severity}: {finding}")
-
-
-@dataclass(frozen=True)
-class _Wrap:
-    """A function of a class that was replaced by ours."""
-
-    owner: Any
-    name: str
-    original: Any
-    ours: Any
-    inherited: bool
-    """True if the class has the function from one above it, as a vendor's Builder may."""
-
-    def undo(self) -> None:
-        if self.owner.__dict__.get(self.name) is not self.ours:
-            return
-        if self.inherited:
-            delattr(self.owner, self.name)
-        else:
-            setattr(self.owner, self.name, self.original)
-
-
-def _wrap(owner: Any, name: str, make: Callable[[Any], Any], undo: ExitStack) -> _Wrap:
-    original = getattr(owner, name)
-    ours = functools.wraps(original)(make(original))
-    wrap = _Wrap(owner, name, original, ours, inherited=name not in owner.__dict__)
-    undo.callback(wrap.undo)
-    setattr(owner, name, ours)
-    return wrap
 
 
 def _copy(conf: Any, conf_class: Any) -> Any:

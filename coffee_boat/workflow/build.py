@@ -18,7 +18,7 @@ from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.conda import install, request
 from coffee_boat.errors import BuildError
 from coffee_boat.interpreter import compiled, copy, pyspark, target, worker_files
-from coffee_boat.model import Archive, Chunk, Finding, Lock, Manifest, Pin, Target
+from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, Pin, Target
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import metadata
 from coffee_boat.workflow import machines
@@ -87,27 +87,28 @@ class Building(Fetching):
             )
 
     def addition(
-        self, lock: Lock, aboard: Lock, manifest: Manifest, say: Say
-    ) -> tuple[Lock, Archive | None]:
-        """The archive of what is not aboard yet, None if nothing is missing; and the lock with what
-        only the wheels could tell.
-
-        A layer, unless conda packages are among it that have more than modules: they belong into
-        the interpreter's own folder, so the archive is a new base then, with all that is aboard.
+        self, change: Change, manifest: Manifest, say: Say
+    ) -> tuple[Change, Archive | None]:
+        """The archive of what is not installed yet, None if nothing is missing; and the change as
+        it came out: with what only the wheels could tell, and as a new base where a package turned
+        out not to fit a layer.
 
         Raises:
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the
                 target has.
         """
-        new = aboard.lacks(lock)
-        if not new.pins and not new.conda:
-            return lock, None
+        if change.kind == "nothing":
+            return change, None
+        lock, new = change.lock, change.sent
         machines.refuse_pins(lock)
-        with self.watch.part("build"):
-            packed = self._layered(lock, new, manifest, say)
+        packed = None
+        if change.kind == "layer":
+            with self.watch.part("build"):
+                packed = self._layered(lock, new, manifest, say)
         if packed is None:
             with Ahead() as ahead:
-                return self.base(lock, manifest, say, ahead)
+                lock, base = self.base(lock, manifest, say, ahead)
+            return replace(change, kind="base", lock=lock), base
         with Ahead() as ahead:
             fetched = self._fetch(new.pins, lock, manifest, say, ahead)
             with self.watch.part("build"):
@@ -123,14 +124,13 @@ class Building(Fetching):
                     self._with_edges(lock, fetched, manifest), self._store
                 )
                 missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
-                return lock, replace(
+                layer = replace(
                     self._assemble(parts, missing, manifest, has_python=False), layer=True
                 )
+                return replace(change, lock=lock), layer
 
     def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
-        """The chunks of new conda packages, None if one of them cannot be in a layer."""
-        if not all(pin.noarch_python for pin in new.conda):
-            return None
+        """The chunks of new conda packages, None if one of them turns out not to fit a layer."""
         names = [pin.name for pin in new.conda]
         packed = (
             conda_chunks.conda_chunks(

@@ -2,9 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from coffee_boat.model import Lock, Manifest, Pin, Requirement
+from coffee_boat.model import Change, CondaPin, Lock, Manifest, Pin, Requirement
+
+
+def plan(
+    installed: Lock | None, lock: Lock, fits_a_layer: Callable[[CondaPin], bool | None]
+) -> Change:
+    """What a lock makes of a session.
+
+    Conda packages that have more than modules belong into the interpreter's own folder: with one of
+    them the session gets a new base, with all that is installed.
+
+    Args:
+        installed: what the session has; None for one that starts.
+        lock: all that it has then.
+        fits_a_layer: whether a package has modules only; None if that is not known before it was
+            unpacked.
+    """
+    if installed is None:
+        return Change("launch", lock)
+    new = installed.lacks(lock)
+    added: tuple[Pin | CondaPin, ...] = (*new.conda, *new.pins)
+    if not added:
+        return Change("nothing", lock)
+    fits = {pin.name: pin.noarch_python and fits_a_layer(pin) for pin in new.conda}
+    if False in fits.values():
+        why = "conda packages that have more than modules are among it"
+        return Change("base", lock, added, why)
+    unseen = [name for name, fit in fits.items() if fit is None]
+    unless = (
+        f", unless files outside of site-packages are in {', '.join(unseen)}: then a new base with"
+        " all that is installed"
+        if unseen
+        else ""
+    )
+    return Change("layer", lock, added, unless)
 
 
 def is_source(pin: Pin) -> bool:

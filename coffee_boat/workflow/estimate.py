@@ -5,10 +5,10 @@ from __future__ import annotations
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.errors import BuildError
 from coffee_boat.interpreter import copy, pyspark
-from coffee_boat.model import Chunk, CondaPin, Lock, Pin, Plan, PlanItem, Target
+from coffee_boat.model import Change, Chunk, CondaPin, Lock, Pin, PlanItem, Target
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import fetch as pip_fetch
-from coffee_boat.workflow import machines
+from coffee_boat.workflow import changes, machines
 from coffee_boat.workflow.target import Executors
 
 _SECONDS_A_SOURCE = 15.0
@@ -22,58 +22,37 @@ the network.
 class Estimates(Executors):
     """What it would take; makes nothing."""
 
-    def plan(self, lock: Lock) -> tuple[PlanItem, ...]:
-        """One line a part of the base; looks at the store and makes nothing.
+    def change(self, lock: Lock, installed: Lock | None) -> Change:
+        """What a lock makes of a session that has something installed, as far as it is known.
+
+        Args:
+            installed: None for a session that starts.
+        """
+
+        def fits(pin: CondaPin) -> bool | None:
+            packed = conda_chunks.recall_package(pin, lock.target, self._store)
+            if packed is None:
+                return None
+            return conda_chunks.fits_a_layer(packed, lock.target, self._store)
+
+        return changes.plan(installed, lock, fits)
+
+    def items(self, change: Change) -> tuple[PlanItem, ...]:
+        """One line a part of what is sent; looks at the store and makes nothing.
 
         Raises:
             BuildError: it would mix machines.
         """
-        self.refuse_mixed(lock)
+        sent, whole = change.sent, change.kind in ("launch", "base")
+        if change.kind != "launch":
+            machines.refuse_pins(change.lock)
+        if whole:
+            self.refuse_mixed(sent)
         return (
-            *self._base_items(lock),
-            *(self._conda_item(pin, lock.target) for pin in lock.conda),
-            *(self._pin_item(pin, lock.target) for pin in lock.pins),
+            *(self._base_items(sent) if whole else ()),
+            *(self._conda_item(pin, sent.target) for pin in sent.conda),
+            *(self._pin_item(pin, sent.target) for pin in sent.pins),
         )
-
-    def plan_addition(self, lock: Lock, aboard: Lock) -> Plan:
-        """What `addition` would make of a lock.
-
-        The plan's lock is what would be sent: what is missing, or all for a new base.
-        """
-        machines.refuse_pins(lock)
-        new = aboard.lacks(lock)
-        if not new.pins and not new.conda:
-            return Plan(new, (), addition="nothing would be sent: all of it is aboard")
-        packed = {
-            pin.name: conda_chunks.recall_package(pin, lock.target, self._store)
-            for pin in new.conda
-        }
-        modules_only = all(
-            chunk is None or conda_chunks.fits_a_layer(chunk, lock.target, self._store)
-            for chunk in packed.values()
-        )  # as far as it is known
-        if not (modules_only and all(pin.noarch_python for pin in new.conda)):
-            why = "conda packages that have more than modules are among it"
-            return Plan(
-                lock,
-                self.plan(lock),
-                addition=(
-                    "a new base would be sent, in which everything runs from its next job on:"
-                    f" {why}"
-                ),
-            )
-        items = (
-            *(self._conda_item(pin, lock.target) for pin in new.conda),
-            *(self._pin_item(pin, lock.target) for pin in new.pins),
-        )
-        unseen = [name for name, chunk in packed.items() if chunk is None]
-        unless = (
-            f", unless files outside of site-packages are in {', '.join(unseen)}: then a new base"
-            " with all that is aboard"
-            if unseen
-            else ""
-        )
-        return Plan(new, items, addition=f"a layer would be sent{unless}")
 
     def _base_items(self, lock: Lock) -> list[PlanItem]:
         spark = _item("pyspark", self._known_pyspark(lock), seconds=3.0, size=3_000_000)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Literal
 
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import compatibility, probe, waiting
+from coffee_boat.clusters import compatibility, kind_of, probe, waiting
 from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
-from coffee_boat.session import nodes
+from coffee_boat.session import Session, nodes
+from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark import diagnosis
 
@@ -75,8 +76,10 @@ class Preflight:
             driver_starts: the driver's JVM is still to be started, with this memory.
 
         Raises:
-            LaunchError: the settings or the cluster cannot serve it.
+            LaunchError: the settings or the cluster cannot serve it, or there is no such kind of
+                cluster: that is refused always, as nothing could be set for it.
         """
+        kind_of(facts.master)
         odd: list[Finding] = []
         cluster = ClusterFacts(facts.master)
         with self._refusing(odd):
@@ -143,7 +146,7 @@ class Preflight:
     # a session that runs
 
     def ask_nodes(
-        self, context: SparkContext, archive: Archive | None, *, deadline: float = _SHORT
+        self, session: Session, archive: Archive | None, *, deadline: float = _SHORT
     ) -> tuple[Finding, ...]:
         """Ask the nodes of a running session, without Python, and hold the archive against what
         they say.
@@ -151,22 +154,22 @@ class Preflight:
         Raises:
             LaunchError: it can start on none of them.
         """
-        found = nodes.ask(context, deadline=deadline)
-        nodes.remember(self._store, context.master, found)
+        found = session.nodes(deadline=deadline)
+        nodes.remember(self._store, session.master, found)
         return (
             ()
             if archive is None
-            else self._held(archive, ClusterFacts(context.master, nodes=found))
+            else self._held(archive, ClusterFacts(session.master, nodes=found))
         )
 
     def look_into(
-        self, finding: Finding | BoatError, context: SparkContext, archive: Archive | None
+        self, finding: Finding | BoatError, session: Session, archive: Archive | None
     ) -> None:
         """Where what the nodes are may be the reason, ask them once, and tell what does not fit."""
-        if finding.what in diagnosis.OF_A_NODE and context.applicationId not in self._asked:
-            self._asked.add(context.applicationId)
+        if finding.what in diagnosis.OF_A_NODE and session.id not in self._asked:
+            self._asked.add(session.id)
             try:
-                self._tell(self.ask_nodes(context, archive, deadline=_PATIENCE))
+                self._tell(self.ask_nodes(session, archive, deadline=_PATIENCE))
             except LaunchError as misfit:
                 self._tell([as_finding(misfit)])
 
@@ -185,7 +188,7 @@ class Preflight:
         def tell(finding: Finding, context: SparkContext | None) -> None:
             self._tell([finding])
             if context is not None:
-                self.look_into(finding, context, archive)
+                self.look_into(finding, ClassicSession(context), archive)
 
         def why(application: str | None) -> tuple[Finding, ...]:
             try:
@@ -195,10 +198,10 @@ class Preflight:
 
         self._watch = Watch(waiting=why, explain=diagnosis.explain, tell=tell)
 
-    def follow(self, context: SparkContext) -> None:
-        """The context is up."""
+    def follow(self, session: Session) -> None:
+        """It is up."""
         if self._watch is not None:
-            self._watch.follow(context)
+            session.watched_by(self._watch)
 
     def failed(self, error: BaseException) -> BoatError | None:
         """The context did not come up: what its text means, None if it is not known, or is ours

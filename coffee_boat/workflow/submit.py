@@ -8,19 +8,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.run import attach
-from coffee_boat.clusters.kubernetes.driver import KubernetesDriver
-from coffee_boat.clusters.yarn.driver import YarnDriver
-from coffee_boat.errors import LaunchError
+from coffee_boat.clusters import kind_of
 from coffee_boat.model import SparkFacts
 from coffee_boat.spark.defaults import properties
-from coffee_boat.spark.keys import DRIVER_PYTHON
+from coffee_boat.spark.keys import DRIVER_PYTHON, PYTHON
 from coffee_boat.spark.submission import Order
-
-_UPLOAD = "spark.kubernetes.file.upload.path"
 
 
 def run(
@@ -42,10 +37,12 @@ def run(
         The application's exit code; 128 + n if signal n ended it.
 
     Raises:
-        LaunchError: the script is on this machine, and the driver's pod cannot read it.
+        LaunchError: a driver in the cluster cannot read the script.
     """
-    _refuse_unreadable(order, script)
-    driver = _driver_elsewhere(order)
+    kind = kind_of(order.master)
+    facts = SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete)
+    kind.check_submission(facts, None if script is None else str(script))
+    driver = kind.remote_driver(facts)
     program = "pyspark" if script is None else "spark-submit"
     with tempfile.TemporaryDirectory(prefix="coffee_boat-") as folder:
         settings = Path(folder, "spark.conf")
@@ -66,41 +63,6 @@ def run(
     return driver.exit_code(code, say_line) if driver else code
 
 
-def _is_on_kubernetes(order: Order) -> bool:
-    """True if the driver is to be a pod."""
-    return order.master.startswith("k8s://") and order.deploy_mode == "cluster"
-
-
-def _driver_elsewhere(order: Order) -> YarnDriver | KubernetesDriver | None:
-    """What knows of a driver that runs in the cluster, how it ended and what it said; None for one
-    on this machine.
-    """
-    facts = SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete)
-    if _is_on_kubernetes(order):
-        return KubernetesDriver(facts)
-    return YarnDriver(facts) if order.deploy_mode == "cluster" and order.master == "yarn" else None
-
-
-def _refuse_unreadable(order: Order, script: str | Path | None) -> None:
-    """A pod sees nothing of this machine; spark-submit uploads a script, if it is told where to."""
-    if (
-        script is None
-        or not _is_on_kubernetes(order)
-        or urlsplit(str(script)).scheme not in ("", "file")
-        or order.complete.get(_UPLOAD)
-    ):
-        return
-    raise LaunchError(
-        "the driver's pod cannot read the script",
-        value=str(script),
-        cause=f"it lies on this machine, and {_UPLOAD} is not set",
-        cure=(
-            f"--conf {_UPLOAD}=s3a://bucket/uploads: a place that pods can read and you can write;"
-            " or name the script by a URL that pods can read, or local:///path in the image"
-        ),
-    )
-
-
 def _application(script: str | Path | None, arguments: Sequence[str]) -> list[str]:
     """The end of the command line: spark-submit reads its own options up to the script."""
     if script is None:
@@ -110,7 +72,12 @@ def _application(script: str | Path | None, arguments: Sequence[str]) -> list[st
 
 def _environment(order: Order, *, interactive: bool) -> dict[str, str]:
     """Spark's scripts and the driver's JVM run Python themselves; an executors' path like
-    ./env/bin/python is none for them.
+    ./env/bin/python is none for them. Both look at the driver's first.
+
+    Of a script, spark-submit hands the executors' on from the settings
+    (org.apache.spark.deploy.PythonRunner). The shell's SparkContext knows it by its environment
+    only: bin/pyspark hands on what is on the command line, and nothing of a file
+    (org.apache.spark.launcher.SparkSubmitCommandBuilder).
     """
     python = order.conf.get(DRIVER_PYTHON) or sys.executable
     theirs = (
@@ -118,6 +85,6 @@ def _environment(order: Order, *, interactive: bool) -> dict[str, str]:
     )  # "ipython" and "jupyter" are for the shell; they run no script
     return {
         "SPARK_HOME": order.spark.home,
-        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": order.conf.get(PYTHON, sys.executable) if interactive else sys.executable,
         "PYSPARK_DRIVER_PYTHON": theirs or python,
     }

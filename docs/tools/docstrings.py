@@ -52,11 +52,17 @@ def _section(title: str, classes: Mapping[str, tuple[str, type]]) -> Iterator[st
 
 
 def _members(kind: type) -> Iterator[tuple[str, str]]:
-    """Public methods and properties of the class itself, in the order of its source."""
-    for name, attribute in vars(kind).items():
-        value = getattr(attribute, "__func__", attribute)
-        if not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
-            yield name, first_sentences(value)
+    """Public methods and properties of the class, and of those of ours that it is one of, in the
+    order of their sources; of an error its own only.
+    """
+    ours = [one for one in reversed(kind.__mro__) if one.__module__.startswith("coffee_boat.")]
+    for owner in [kind] if issubclass(kind, Exception) else ours:
+        for name, attribute in vars(owner).items():
+            value = getattr(attribute, "__func__", attribute)
+            if not name.startswith("_") and (
+                inspect.isfunction(value) or isinstance(value, property)
+            ):
+                yield name, first_sentences(value)
 
 
 def _spelled(kind: type, name: str) -> str:

@@ -13,44 +13,36 @@ selectors, volumes and templates are the user's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from coffee_boat._support.redact import redact, redact_setting
+from coffee_boat._support.redact import redact
+from coffee_boat.clusters import settings
 from coffee_boat.clusters.kubernetes.api import LABEL, SESSION
-from coffee_boat.clusters.standalone.patch import FileServerBackend
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import ConfPatch, Finding, Shipped, SparkFacts
+from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
 _UPLOAD = "spark.kubernetes.file.upload.path"
 _DRIVER_ENV = "spark.kubernetes.driverEnv."
-_DRIVER_PYTHON = "spark.pyspark.driver.python"
 _SUBMITTED = "spark.app.submitTime"
 """Set by spark-submit, which starts every driver's JVM: milliseconds."""
 _LABELS = ("spark.kubernetes.driver.label.", "spark.kubernetes.executor.label.")
 
 
-class KubernetesBackend(FileServerBackend):
-    """Names the archive in spark.archives, and its interpreter relative to the pods' working
-    directory.
+def patch(facts: SparkFacts, shipped: Shipped) -> ConfPatch:
+    """As for every cluster whose executors ask the driver's file server, with labels; in cluster
+    mode the driver's variables too.
+
+    Raises:
+        LaunchError: in cluster mode, if pods can read the archive nowhere.
     """
-
-    def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:
-        """As FileServerBackend, with a label; in cluster mode the driver's variables too.
-
-        Raises:
-            LaunchError: in cluster mode, if pods can read the archive nowhere.
-        """
-        made = super().patch(facts, shipped, environment=environment)
-        made = replace(made, conf={**made.conf, **_labels(facts, shipped.archive.name)})
-        if facts.deploy_mode != "cluster":
-            return made
-        _refuse_unreadable(facts, shipped.uri)
-        return _with_driver(
-            replace(made, conf={**made.conf, **_upload_path(facts, shipped.uri)}), facts
-        )
+    made = settings.by_file_server(facts, shipped)
+    made = replace(made, conf={**made.conf, **_labels(facts, shipped.archive.name)})
+    if facts.deploy_mode != "cluster":
+        return made
+    _refuse_unreadable(facts, shipped.uri)
+    made = replace(made, conf={**made.conf, **_upload_path(facts, shipped.uri)})
+    return _with_driver(made, facts)
 
 
 def _labels(facts: SparkFacts, archive: str) -> dict[str, str]:
@@ -69,10 +61,7 @@ def _with_driver(made: ConfPatch, facts: SparkFacts) -> ConfPatch:
     theirs = facts.conf.get(f"{_DRIVER_ENV}PYTHONPATH")
     if theirs and "PYTHONPATH" in variables:
         variables["PYTHONPATH"] = f"{variables['PYTHONPATH']}:{theirs}"
-    told = {f"{_DRIVER_ENV}{name}": value for name, value in variables.items()}
-    return replace(
-        made, conf={**made.conf, **told}, findings=(*made.findings, *_unused(facts, told))
-    )
+    return settings.with_driver(made, facts, prefix=_DRIVER_ENV, variables=variables)
 
 
 def _upload_path(facts: SparkFacts, uri: str) -> dict[str, str]:
@@ -82,20 +71,6 @@ def _upload_path(facts: SparkFacts, uri: str) -> dict[str, str]:
     folder, _, _ = uri.rpartition("/")
     writable = urlsplit(uri).scheme not in ("", "file", "local", "http", "https")
     return {_UPLOAD: folder} if writable and not facts.conf.get(_UPLOAD) else {}
-
-
-def _unused(facts: SparkFacts, told: Mapping[str, str]) -> Iterator[Finding]:
-    ours = {f"{_DRIVER_ENV}{name}" for name in ("PYTHONNOUSERSITE", "PYTHONHOME")}
-    for key in sorted({_DRIVER_PYTHON, *ours}.intersection(facts.conf)):
-        if facts.conf[key] != told.get(key):
-            cause = "in cluster mode the driver runs the shipped environment"
-            yield Finding(
-                f"{key} is not used",
-                redact_setting(key, facts.conf[key]),
-                cause,
-                f"remove {key}",
-                severity="note",
-            )
 
 
 def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
@@ -125,3 +100,23 @@ def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
             cause="Spark's driver unpacks it and does not pass it on to executors",
             cure=f"name it by a URL that pods can read, or by file: with {_UPLOAD}",
         )
+
+
+def refuse_unreadable_script(facts: SparkFacts, script: str) -> None:
+    """A driver's pod sees nothing of this machine; spark-submit uploads a script, if it is told
+    where to.
+
+    Raises:
+        LaunchError: it is not.
+    """
+    if urlsplit(script).scheme not in ("", "file") or facts.conf.get(_UPLOAD):
+        return
+    raise LaunchError(
+        "the driver's pod cannot read the script",
+        value=script,
+        cause=f"it lies on this machine, and {_UPLOAD} is not set",
+        cure=(
+            f"--conf {_UPLOAD}=s3a://bucket/uploads: a place that pods can read and you can write;"
+            " or name the script by a URL that pods can read, or local:///path in the image"
+        ),
+    )

@@ -12,45 +12,32 @@ user's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-
-from coffee_boat._support.redact import redact_setting
 from coffee_boat.clusters import settings
-from coffee_boat.model import ConfPatch, Finding, Shipped, SparkFacts
+from coffee_boat.model import ConfPatch, Shipped, SparkFacts
 
 _ARCHIVES = "spark.yarn.dist.archives"
 _MASTER_ENV = "spark.yarn.appMasterEnv."
 _PYTHON_VARIABLES = ("PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON")
 
 
-class YarnBackend:
-    """Names the archive in spark.yarn.dist.archives, and its interpreter relative to the
-    container's working directory.
+def patch(facts: SparkFacts, shipped: Shipped) -> ConfPatch:
+    """spark.yarn.dist.archives with the user's own kept, and paths relative to the container's
+    working directory; in cluster mode the driver's variables too.
     """
-
-    needs_environment = False
-
-    def patch(self, facts: SparkFacts, shipped: Shipped, *, environment: Path | None) -> ConfPatch:  # noqa: ARG002  (of the protocol)
-        """spark.yarn.dist.archives with the user's own kept, and relative paths; in cluster mode
-        the driver's variables too.
-        """
-        there, ours = settings.unpacked(shipped.archive), f"{shipped.uri}#{shipped.archive.name}"
-        archives, findings = settings.merge_archives(
-            facts.conf.get(_ARCHIVES, ""), ours, key=_ARCHIVES
-        )
-        # What stands in spark.archives is unpacked into the same folder, by spark-submit's merging
-        # or by each executor.
-        settings.merge_archives(facts.conf.get("spark.archives", ""), ours)
-        made = settings.patch(
-            facts,
-            python=there.python,
-            packages=there.packages,
-            conf={_ARCHIVES: archives, **there.planned},
-            findings=findings,
-        )
-        return made if facts.deploy_mode != "cluster" else _with_driver(made, facts, there.packages)
+    there, ours = settings.unpacked(shipped.archive), f"{shipped.uri}#{shipped.archive.name}"
+    archives, findings = settings.merge_archives(facts.conf.get(_ARCHIVES, ""), ours, key=_ARCHIVES)
+    # What stands in spark.archives is unpacked into the same folder, by spark-submit's merging
+    # or by each executor.
+    settings.merge_archives(facts.conf.get("spark.archives", ""), ours)
+    made = settings.patch(
+        facts,
+        python=there.python,
+        packages=there.packages,
+        conf={_ARCHIVES: archives, **there.planned},
+        findings=findings,
+        also_python=(f"{_MASTER_ENV}PYSPARK_PYTHON",),
+    )
+    return made if facts.deploy_mode != "cluster" else _with_driver(made, facts, there.packages)
 
 
 def _with_driver(made: ConfPatch, facts: SparkFacts, packages: str | None) -> ConfPatch:
@@ -65,24 +52,4 @@ def _with_driver(made: ConfPatch, facts: SparkFacts, packages: str | None) -> Co
         variables["PYTHONPATH"] = ":".join(
             filter(None, [packages, facts.conf.get(f"{_MASTER_ENV}PYTHONPATH")])
         )
-    told = {f"{_MASTER_ENV}{name}": value for name, value in variables.items()}
-    return replace(
-        made, conf={**made.conf, **told}, findings=(*made.findings, *_unused(facts, told))
-    )
-
-
-def _unused(facts: SparkFacts, told: Mapping[str, str]) -> Iterator[Finding]:
-    ours = {
-        f"{_MASTER_ENV}{name}"
-        for name in ("PYSPARK_DRIVER_PYTHON", "PYTHONNOUSERSITE", "PYTHONHOME")
-    }
-    for key in sorted({"spark.pyspark.driver.python", *ours}.intersection(facts.conf)):
-        if facts.conf[key] != told.get(key):
-            cause = "in cluster mode the driver runs the shipped environment"
-            yield Finding(
-                f"{key} is not used",
-                redact_setting(key, facts.conf[key]),
-                cause,
-                f"remove {key}",
-                severity="note",
-            )
+    return settings.with_driver(made, facts, prefix=_MASTER_ENV, variables=variables)

@@ -1,0 +1,178 @@
+"""What a captain is asked for, in the forms that people write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from coffee_boat import requirements
+from coffee_boat._support.exceptions import door
+from coffee_boat.model import Manifest
+from coffee_boat.workflow.workspace import Workspace
+
+Asked = TypeVar("Asked", bound="Asking")
+
+
+@door
+class Asking:
+    """Who is asked for packages."""
+
+    def __init__(self, work: Workspace) -> None:
+        self._work = work
+
+    def add_pip_packages(self: Asked, *packages: str, wait: float = 10.0) -> Asked:
+        """Ask for packages: PEP 508 strings, wheels, source archives, folders with a
+        pyproject.toml, VCS URLs.
+
+        Before Spark starts: read at once, resolved by `plan` or `launch_ship`. While a session
+        runs: sent at once, and from then on each task on each executor has them before it starts,
+        also functions that were made before, and executors that join later. Versions that are
+        aboard stay. `report` tells how it went. All packages are taken, or none.
+
+        Args:
+            wait: seconds to wait for executors to confirm, while a session runs.
+
+        Raises:
+            RequirementError: one of them cannot be read.
+            LockError, BuildError: while a session runs: they cannot be had, or a version that is
+                aboard would have to change.
+        """
+        return self.add_manifest(
+            requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait
+        )
+
+    def add_requirements(
+        self: Asked,
+        path: str | Path,
+        *,
+        extras: Sequence[str] = (),
+        groups: Sequence[str] = (),
+        wait: float = 10.0,
+    ) -> Asked:
+        """Ask for what a requirements.txt or a pyproject.toml lists; before Spark starts or while a
+        session runs.
+
+        Args:
+            path: the file; -r and -c in it are followed.
+            extras: optional dependencies of a pyproject.toml to take as well.
+            groups: dependency groups (PEP 735) of a pyproject.toml to take as well.
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: the file or a line of it cannot be read.
+            LockError, BuildError: as for `add_pip_packages`.
+        """
+        return self.add_manifest(
+            requirements.read(Path(path), extras=extras, groups=groups), wait=wait
+        )
+
+    def add_conda_packages(
+        self: Asked, *specs: str, channel: str | Sequence[str] | None = None, wait: float = 10.0
+    ) -> Asked:
+        """Ask for conda packages, in conda's words: "numpy >=2", "python=3.11",
+        "conda-forge::scipy". No conda is needed here or there.
+
+        Conda's python is then the environment's interpreter; packages of pip go on top of what
+        conda has. Before Spark starts or while a session runs, as `add_pip_packages`. Needs the
+        extra `conda`: pip install py-rattler conda-pack.
+
+        Args:
+            channel: the one that these packages must come from, a name or a URL; or several, in the
+                order they are asked. With any named here or in an environment file, no others are
+                asked; by default those of .condarc, else conda-forge.
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose
+                terms were not accepted.
+            LockError, BuildError: as for `add_pip_packages`.
+        """
+        return self.add_manifest(
+            requirements.conda_packages(specs, origin="add_conda_packages", channel=channel),
+            wait=wait,
+        )
+
+    def add_environment(
+        self: Asked, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0
+    ) -> Asked:
+        """Ask for what an environment.yml lists: its channels, its packages, and those of its
+        `pip:` list.
+
+        Args:
+            channels: in place of those in the file: exported files nearly always list Anaconda's
+                `defaults`.
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's
+                and its terms were not accepted.
+            LockError, BuildError: as for `add_pip_packages`.
+        """
+        return self.add_manifest(requirements.read_environment(path, channels=channels), wait=wait)
+
+    def add_manifest(self: Asked, manifest: Manifest, *, wait: float = 10.0) -> Asked:
+        """Ask for all that a manifest wants, as another captain's `manifest`, at once: before Spark
+        starts or while a session runs.
+
+        Args:
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: it contradicts what was asked for before.
+            LockError, BuildError: as for `add_pip_packages`.
+        """
+        if manifest != Manifest():
+            self._work.add(manifest, wait)
+        return self
+
+    def add_lock(self: Asked, path: str | Path) -> Asked:
+        """Take a lock as it is: a pylock.toml (PEP 751), a pixi.lock, or an @EXPLICIT list of
+        conda. Nothing is resolved.
+
+        Raises:
+            LockError: the file is none of them, or holds nothing for the executors' platform.
+            RequirementError: packages were asked for already, or one in it is Anaconda's and its
+                terms were not accepted.
+            LaunchError: a session already runs with this captain's environment.
+        """
+        self._work.take_lock_file(Path(path))
+        return self
+
+    def forget(self: Asked, *names: str) -> Asked:
+        """Take back packages that were asked for; for sessions that start later. What needs them
+        may bring them all the same.
+
+        Args:
+            names: of packages. What was asked for by its place (a git URL, a folder) is also taken
+                back by that, as it was written: its name may be known to its build only.
+
+        Raises:
+            RequirementError: one was not asked for.
+            LaunchError: a session already runs with this captain's environment.
+        """
+        self._work.forget(names)
+        return self
+
+    def preload(self: Asked, *modules: str) -> Asked:
+        """Import modules on each executor before Python workers are forked, so that every worker
+        has them at once; for sessions that start later.
+
+        Takes time and memory once an executor, where each worker would spend the time again. What
+        cannot be imported there is said in the executor's stderr, and named here if no package has
+        it. Some libraries do not survive a fork: those known for it are named.
+
+        Args:
+            modules: as in an import statement: "pandas", "sklearn.ensemble".
+
+        Raises:
+            SettingsError: one is not the name of a module.
+            LaunchError: a session already runs with this captain's environment.
+        """
+        self._work.preload(modules)
+        return self
+
+    @property
+    def manifest(self) -> Manifest:
+        """What was asked for so far, canonical."""
+        return self._work.request.manifest

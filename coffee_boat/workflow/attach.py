@@ -1,0 +1,113 @@
+"""A running session -> one that packages can be added to: ours goes on, another gets the base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coffee_boat._support.progress import Say
+from coffee_boat.clusters import kind_of_running
+from coffee_boat.model import ConfPatch, History, Lock, Manifest
+from coffee_boat.session import Session, driver, reach, record
+from coffee_boat.session.live import LiveSession
+from coffee_boat.workflow import launch
+from coffee_boat.workflow.apply import Applied, add
+from coffee_boat.workflow.built import Built, Resolved, build
+from coffee_boat.workflow.expose import expose
+from coffee_boat.workflow.request import Request, lock_file_while_running
+from coffee_boat.workflow.tools import Tools
+
+
+@dataclass(frozen=True)
+class Attached:
+    """A running session, and what is used to add to it: its platform and its interpreter may be
+    others than the settings say.
+    """
+
+    live: LiveSession
+    tools: Tools
+
+    @property
+    def running(self) -> bool:
+        """True until somebody stops it."""
+        return self.live.running
+
+
+def take_over(tools: Tools, session: Session, request: Request, say: Say) -> tuple[Attached, Built]:
+    """Send the base to a session that was started without us, and switch its interpreter.
+
+    Raises:
+        LaunchError: it does not go with this Python, or with its nodes.
+        RequirementError, LockError, BuildError, ShipError: the environment cannot be made or sent.
+    """
+    facts = session.facts()
+    launch.refuse_other_minor(tools, request, None)
+    built = build(tools, request, say)
+    if session.executors():
+        tools.emit(tools.preflight.ask_nodes(session, built.archive))
+    kind, shipped = kind_of_running(facts.master), launch.ship(tools, built.archive, facts)
+    patch = launch.patch_of(tools, kind, facts, shipped)
+    patch = launch.seen_from_the_driver(tools, patch, facts, built.lock)
+    if not kind.runs_in_driver:
+        session.send(shipped)
+    ships_python = tools.settings.ship_python
+    session.activate(patch, record.marks(patch, built.lock, ships_python=ships_python))
+    first = launch.generation(patch, built, ships_python=ships_python)
+    tools.preflight.begin_watch(facts, built.archive)
+    tools.preflight.follow(session)
+    live = LiveSession(session, History((first,)), tools.store)
+    expose(tools, built.lock, shipped.archive.chunks, say)
+    tools.emit(
+        [
+            *patch.findings,
+            *reach.not_reached(session, ships_python=ships_python),
+            *reach.not_planned(patch.python, facts.version),
+            *reach.not_preloaded(request.preload, patch.environment),
+        ]
+    )
+    return Attached(live, tools), built
+
+
+def go_on(
+    tools: Tools,
+    session: Session,
+    history: History,
+    request: Request,
+    *,
+    known: Resolved | None,
+    say: Say,
+) -> tuple[Attached, Applied | None]:
+    """Continue a session that was started by a captain, with its platform and its interpreter
+    rather than our settings'; it gets what was asked for besides.
+
+    Args:
+        history: of the session.
+        known: what was chosen or built of the request.
+
+    Returns:
+        The session, and what was added to it; None where nothing was asked for.
+
+    Raises:
+        LaunchError: it does not go with this Python, or a lock file was asked for that it does not
+            have.
+        RequirementError, LockError, BuildError, ShipError: what was asked for cannot be had there.
+    """
+    now = history.current
+    launch.refuse_minor(now.base.target.python)
+    if request.lock_file is not None:
+        ours = {request.lock_file.lock.digest, known.lock.digest if known is not None else ""}
+        if not ours & {now.base.digest, now.lock.digest}:
+            raise lock_file_while_running(request.lock_file.path)
+    tools = tools.of_session(now)
+    lacking = driver.lacking(now.lock) if tools.settings.install_local else Lock(now.lock.target)
+    chunks = tools.pipeline.chunks(lacking, now.lock, request.manifest, say)
+    session.activate(ConfPatch(now.python, environment=now.environment))
+    live = LiveSession(session, history, tools.store)
+    applied = add(tools, live, request.manifest, Manifest()) if request.names_packages else None
+    expose(tools, now.lock, chunks, say)
+    tools.emit(
+        [
+            *reach.not_preloaded(request.preload, now.environment),
+            *reach.unknown_layers(session, now),
+        ]
+    )
+    return Attached(live, tools), applied

@@ -1,0 +1,105 @@
+"""A request -> its lock -> its archive, as one value: a lock and an archive that do not belong
+together cannot be written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from coffee_boat._support.progress import Say
+from coffee_boat.archive.destination import Destination
+from coffee_boat.archive.unpack import unpack
+from coffee_boat.errors import FORGET, LockError
+from coffee_boat.model import Archive, Lock, Target
+from coffee_boat.workflow.prefetch import Ahead
+from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.tools import Tools
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What was chosen for a request."""
+
+    request: Request
+    lock: Lock
+
+    def serves(self, request: Request) -> bool:
+        """True if it was made of these packages."""
+        return self.request.same_packages(request)
+
+
+@dataclass(frozen=True)
+class Built(Resolved):
+    """What was built of a request: the base, with the interpreter inside."""
+
+    archive: Archive
+
+    def unpacked(self, tools: Tools) -> Path:
+        """The environment on this machine."""
+        return unpack(self.archive, tools.store)
+
+
+def resolve(tools: Tools, request: Request, say: Say, ahead: Ahead | None = None) -> Lock:
+    """What is chosen; of a lock file, what it says.
+
+    Raises:
+        RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
+    """
+    if request.lock_file is not None:
+        return request.lock_file.lock
+    return tools.pipeline.lock(request.manifest, say, ahead)
+
+
+def build(
+    tools: Tools,
+    request: Request,
+    say: Say,
+    *,
+    lock: Lock | None = None,
+    to: Destination | None = None,
+) -> Built:
+    """The base of all that is asked for; what is odd about it is shown.
+
+    Args:
+        lock: what was chosen already.
+        to: where the archive is written instead of the store.
+
+    Raises:
+        RequirementError, LockError, BuildError: it cannot be made.
+    """
+    with tools.pipeline.ahead(request.manifest, lock) as ahead:
+        if lock is None:
+            lock = forgettable(tools, request, say, ahead)
+        lock, archive = tools.pipeline.base(lock, request.manifest, say, ahead, to=to)
+    tools.emit([*request.manifest.findings, *lock.findings, *archive.findings])
+    return Built(request, lock, archive)
+
+
+def built_of(tools: Tools, request: Request, known: Resolved | None, say: Say) -> Built:
+    """The base of a request, of what was chosen or built already, if it was.
+
+    Raises:
+        RequirementError, LockError, BuildError: it cannot be made.
+    """
+    if isinstance(known, Built):
+        return known
+    return build(tools, request, say, lock=known.lock if known is not None else None)
+
+
+def forgettable(tools: Tools, request: Request, say: Say, ahead: Ahead | None = None) -> Lock:
+    """As `resolve`, of what the captain was asked for: it can be taken back."""
+    try:
+        return resolve(tools, request, say, ahead)
+    except LockError as error:
+        error.cure = f"{error.cure}{FORGET}"
+        raise
+
+
+def nodes(tools: Tools, request: Request, known: Resolved | None) -> Target:
+    """What the executors are, as far as it is known before anything is resolved."""
+    if known is not None:
+        return known.lock.target
+    if request.lock_file is not None:
+        return request.lock_file.lock.target
+    return tools.pipeline.nodes(request.manifest)

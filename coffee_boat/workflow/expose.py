@@ -1,0 +1,34 @@
+"""The packages on the driver too: on sys.path of this process, or of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+from coffee_boat._support.progress import Say
+from coffee_boat.model import Chunk, Lock
+from coffee_boat.session import driver
+from coffee_boat.workflow.built import Built
+from coffee_boat.workflow.tools import Tools
+
+
+def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
+    """Make what the driver lacks importable here, after the driver's own packages; what was left
+    out is shown.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    if not tools.settings.install_local or not chunks:
+        return
+    say("making the packages importable here")
+    tools.emit(tools.views.board(lock, tools.pipeline.trees(chunks, driver.lacking(lock))))
+
+
+def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:
+    """What a driver in a process of its own imports from, after all that this one has itself."""
+    if not tools.views.entries:
+        expose(tools, built.lock, built.archive.chunks, say)
+        with closing(tools.views):
+            return tools.views.entries
+    return tools.views.entries

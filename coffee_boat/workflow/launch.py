@@ -1,0 +1,329 @@
+"""A request -> the environment of each SparkContext that starts.
+
+prepare     before anything is built: does this Spark go with this Python, and the cluster with
+            the environment
+patch       the archive in its place, and what must be set for it
+Launcher    what the hook (spark/hook.py) calls while a SparkContext is made
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from coffee_boat._support.exceptions import guarded
+from coffee_boat._support.progress import progress, say_line
+from coffee_boat.archive.unpack import environment_path, unpack
+from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
+from coffee_boat.clusters.preload import preloading
+from coffee_boat.errors import BoatError, LaunchError, StoreError
+from coffee_boat.model import (
+    Archive,
+    ClusterFacts,
+    ConfPatch,
+    Finding,
+    Generation,
+    History,
+    Lock,
+    Shipped,
+    SparkFacts,
+    Target,
+)
+from coffee_boat.session import record
+from coffee_boat.session.arrow import arrow
+from coffee_boat.session.handed import session_of
+from coffee_boat.session.live import LiveSession
+from coffee_boat.ship import ship as ship_archive
+from coffee_boat.spark import facts as spark_facts
+from coffee_boat.spark import gateway, hook, install
+from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
+from coffee_boat.workflow.preflight import as_finding
+from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.tools import Tools
+
+_DRIVER_MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def prepare(
+    tools: Tools, request: Request, *, master: str | None, conf: Mapping[str, str] | None
+) -> Built:
+    """What the next SparkContext of this process gets; refused before anything is built where it
+    can be known.
+
+    Raises:
+        LaunchError: a SparkContext is up, this Spark does not support this Python, or the master's
+            cluster cannot serve the environment.
+        RequirementError, LockError, BuildError: the environment cannot be made.
+    """
+    tools.reporter.begin(launch=True)
+    install.refuse_if_running()
+    tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
+    install.load()
+    cluster = None
+    if master is not None:
+        cluster = ask(tools, facts_of(master, conf), partial(nodes, tools, request, None))
+    refuse_other_minor(tools, request, None)
+    with progress() as say:
+        built = build(tools, request, say)
+    if cluster is not None:
+        tools.emit(tools.preflight.hold(built.archive, cluster))
+    return built
+
+
+def facts_of(master: str, conf: Mapping[str, str] | None = None) -> SparkFacts:
+    """What is known of a Spark that is to start in this process."""
+    return spark_facts.facts_of(
+        install.find_spark(), master=master, conf=conf, python=sys.executable
+    )
+
+
+def ask(
+    tools: Tools, facts: SparkFacts, target: Callable[[], Target], *, driver_starts: bool = True
+) -> ClusterFacts:
+    """What the cluster says, before anything is resolved or sent; its findings are shown.
+
+    Args:
+        target: what the environment is to be made for.
+        driver_starts: the driver's JVM is still to be started.
+
+    Raises:
+        LaunchError: it cannot serve.
+    """
+    cluster = tools.preflight.ask(
+        facts, target, ships_python=tools.settings.ship_python, driver_starts=driver_starts
+    )
+    tools.emit(cluster.findings)
+    return cluster
+
+
+def ask_gently(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> ClusterFacts:
+    """The same, where nothing is refused: a refusal is a finding. None of them is shown.
+
+    An interpreter that cannot be shipped is refused all the same: nothing can be resolved for it.
+    """
+    try:
+        return tools.preflight.ask(facts, target, ships_python=tools.settings.ship_python)
+    except LaunchError as refusal:
+        return ClusterFacts(facts.master, findings=(as_finding(refusal),))
+
+
+# the archive in its place
+
+
+def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) -> ConfPatch:
+    """What must be set for an environment that starts with a session, once it was shipped.
+
+    Raises:
+        LaunchError: the cluster's nodes cannot start it.
+        ShipError: it cannot be put where executors find it.
+    """
+    tools.emit(tools.preflight.hold(built.archive, cluster))
+    tools.emit(tools.pipeline.not_aboard(built.request.preload, built.archive))
+    made = preloading(
+        patch_of(tools, kind_of(facts.master), facts, ship(tools, built.archive, facts)),
+        facts,
+        built.request.preload,
+    )
+    made = seen_from_the_driver(tools, made, facts, built.lock)
+    with suppress(StoreError):  # as for LiveSession
+        record.remember_lock(tools.store, built.lock)
+    marks = record.marks(made, built.lock, ships_python=tools.settings.ship_python)
+    return replace(made, conf={**made.conf, **marks})
+
+
+def planned_patch(tools: Tools, request: Request, lock: Lock, facts: SparkFacts) -> ConfPatch:
+    """What would be set; the name of the archive, which is not built, is a placeholder."""
+    archive = Archive(
+        id="not-built",
+        path=str(tools.store.archive_path("not-built")),
+        size=0,
+        chunks=(),
+        target=lock.target,
+        lock_digest=lock.digest,
+        has_python=tools.settings.ship_python,
+    )
+    made = kind_of(facts.master).patch(
+        facts,
+        Shipped(archive, tools.store.archive_path("not-built").as_uri()),
+        environment=environment_path(tools.store, archive),
+    )
+    return preloading(seen_from_the_driver(tools, made, facts, lock), facts, request.preload)
+
+
+def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
+    """Where executors find it; where the executor is this process's own JVM, it needs no stage.
+
+    Raises:
+        ShipError: it cannot be put there.
+    """
+    stage = None if kind_of_running(facts.master).runs_in_driver else tools.settings.stage
+    shipped = ship_archive(
+        archive, stage, hadoop=gateway.hadoop(tools.store, facts.conf), store=tools.store
+    )
+    tools.emit(shipped.findings)
+    return shipped
+
+
+def patch_of(tools: Tools, kind: RunningCluster, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
+    """What a kind of cluster sets for an archive."""
+    environment = unpack(shipped.archive, tools.store) if kind.runs_in_driver else None
+    return kind.patch(facts, shipped, environment=environment)
+
+
+def seen_from_the_driver(tools: Tools, made: ConfPatch, facts: SparkFacts, lock: Lock) -> ConfPatch:
+    """With what the driver's own packages make of it. What the nodes' own interpreter has is not
+    known.
+    """
+    if not tools.settings.ship_python:
+        return made
+    return replace(made, findings=(*made.findings, *arrow(lock, facts)))
+
+
+# which Python
+
+
+def refuse_other_minor(tools: Tools, request: Request, known: Resolved | None) -> None:
+    """Raise if the executors' Python would not be of the driver's minor version.
+
+    Raises:
+        LaunchError: it would not.
+    """
+    lock = known.lock if known else request.lock_file.lock if request.lock_file else None
+    if lock is not None and lock.conda:
+        refuse_minor(lock.target.python, asked="conda's python is ")
+    elif request.manifest.conda:
+        refuse_minor(tools.pipeline.minor(request.manifest), asked="the conda packages are for ")
+    elif tools.settings.ship_python:
+        asked = f"python={tools.settings.python!r} is "
+        refuse_minor(tools.pipeline.interpreter.version, asked=asked)
+
+
+def refuse_minor(shipped: str, *, asked: str = "") -> None:
+    """Raise if a version of Python is not of the driver's minor version.
+
+    Args:
+        asked: for people: who wants it, and a verb.
+
+    Raises:
+        LaunchError: it is not.
+    """
+    if not f"{shipped}.".startswith(f"{_DRIVER_MINOR}."):
+        raise LaunchError(
+            "the executors' Python must be of the driver's minor version",
+            value=f"{asked}{shipped}, the driver is {_DRIVER_MINOR}",
+            cause=(
+                "PySpark sends pickled functions from one to the other and refuses a mix"
+                " (PYTHON_VERSION_MISMATCH)"
+            ),
+            cure=(
+                f"leave out python=, or run the driver with {'.'.join(shipped.split('.')[:2])};"
+                " captain.pack(path) can pack any"
+            ),
+        )
+
+
+def fitting(tools: Tools) -> tuple[Finding, ...]:
+    """What is known against this Spark and this Python; a refusal is a finding."""
+    try:
+        return install.fitting(refuse_unknown=tools.refuses_untested)
+    except LaunchError as refusal:
+        return (as_finding(refusal),)
+
+
+# while a SparkContext is made
+
+
+class Launcher:
+    """What the hook calls. Each context that starts has one Built from its beginning to its end:
+    what is asked for meanwhile, in another thread, is a new Request.
+
+    Args:
+        begins: called when a context begins; gives what is asked for now, and what was chosen or
+            built of it, if it was.
+        took: takes the session that came up, and what it was started with.
+        failed: called when it did not come up; what it returns is raised in place of the error.
+        stopping: called with a context that is about to stop.
+        replaced: called when another launch takes this one's place.
+    """
+
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        begins: Callable[[], tuple[Request, Resolved | None]],
+        took: Callable[[LiveSession, Built], None],
+        failed: Callable[[BaseException], BoatError | None],
+        stopping: Callable[[Any], None],
+        replaced: Callable[[], None],
+    ) -> None:
+        self._tools = tools
+        self._begins, self._took, self._failed = begins, took, failed
+        self._stopping, self._replaced = stopping, replaced
+
+    def install(self, master: str | None, conf: Mapping[str, str] | None) -> hook.Hook:
+        """Complete each SparkContext of this process from now on.
+
+        Args:
+            master, conf: used where the program sets none itself.
+
+        Raises:
+            LaunchError: a SparkContext is already up, or pyspark does not fit.
+        """
+        return hook.install(
+            hook.Launch(
+                complete=self.complete,
+                failed=self._failed,
+                stopping=self._stopping,
+                replaced=self._replaced,
+                master=master,
+                conf=dict(conf or {}),
+                say=say_line,
+                store=self._tools.store,
+            )
+        )
+
+    @guarded
+    def complete(self, facts: SparkFacts) -> hook.Start:
+        """Called when the master is known, before the context starts.
+
+        Packages that were added since the launch, or to an earlier session, are in the base now.
+        """
+        tools = self._tools
+        tools.reporter.begin_context()
+        request, known = self._begins()
+        cluster = ask(tools, facts, partial(nodes, tools, request, known), driver_starts=False)
+        with progress() as say:
+            built = built_of(tools, request, known, say)
+        made = patch(tools, built, facts, cluster)
+        tools.preflight.begin_watch(replace(facts, conf={**facts.conf, **made.conf}), built.archive)
+        return hook.Start(
+            made,
+            started=partial(self._started, made, built),
+            environment=partial(built.unpacked, tools),
+        )
+
+    def _started(self, made: ConfPatch, built: Built, context: Any) -> None:
+        """Called when the context came up."""
+        session = session_of(context)
+        self._tools.preflight.follow(session)
+        first = generation(made, built, ships_python=self._tools.settings.ship_python)
+        live = LiveSession(session, History((first,)), self._tools.store)
+        self._took(live, built)
+        self._tools.emit(made.findings)
+
+
+def generation(made: ConfPatch, built: Built, *, ships_python: bool) -> Generation:
+    """The first of a session."""
+    return Generation(
+        made.python,
+        built.lock,
+        built.lock,
+        ships_python,
+        environment=made.environment,
+        when=time.time(),
+    )

@@ -1,0 +1,100 @@
+"""A request -> a submission: for spark-submit, and for people who submit by other means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from coffee_boat._support.progress import progress
+from coffee_boat.clusters import kind_of
+from coffee_boat.errors import StoreError
+from coffee_boat.model import ClusterFacts, SparkFacts, Target
+from coffee_boat.session import record
+from coffee_boat.spark import facts as spark_facts
+from coffee_boat.spark import install, java, script, submission
+from coffee_boat.workflow import launch, submit
+from coffee_boat.workflow.built import built_of, nodes
+from coffee_boat.workflow.driver import driver_python
+from coffee_boat.workflow.expose import folders
+from coffee_boat.workflow.tools import Tools
+from coffee_boat.workflow.workspace import Workspace
+
+Ask = Callable[[Tools, SparkFacts, Callable[[], Target]], ClusterFacts]
+
+
+@dataclass(frozen=True)
+class Where:
+    """What a submission says of its cluster, over what spark-defaults.conf says."""
+
+    master: str | None = None
+    deploy_mode: str | None = None
+    conf: Mapping[str, str] | None = None
+
+
+def asked(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> ClusterFacts:
+    """What the cluster says, where nothing is refused; it is shown."""
+    cluster = launch.ask_gently(tools, facts, target)
+    tools.emit(cluster.findings)
+    return cluster
+
+
+def header(work: Workspace, path: str | Path | None) -> str | Path | None:
+    """The script, if it says what it needs (PEP 723) and no lock file says it all.
+
+    Raises:
+        LaunchError: it asks for another Python.
+        RequirementError: what it says cannot be read.
+    """
+    said = script.read_header(path) if path is not None else None
+    if said is None:
+        return None
+    script.refuse_other_python(said, nodes(work.tools, *work.wanted()).python)
+    return path if work.request.lock_file is None else None
+
+
+def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
+    """All that a submission sets, with the environment built and shipped.
+
+    Args:
+        ask: `launch.ask`, which refuses, or `asked`.
+
+    Raises:
+        BoatError: as `Captain.submit`.
+    """
+    tools, request, known = work.tools, work.request, work.in_session()
+    tools.reporter.begin()
+    tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
+    spark = install.find_spark()
+    launch.refuse_other_minor(tools, request, known)
+    facts = spark_facts.facts_of(
+        spark, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf
+    )
+    kind_of(facts.master)  # refused before anything is built
+    cluster = ask(tools, facts, partial(nodes, tools, request, known))
+    with progress() as say:
+        built = built_of(tools, request, known, say)
+        entries = folders(tools, built, say)
+    work.keep(built)
+    facts = replace(facts, python=driver_python(entries, tools.store))
+    patch = launch.patch(tools, built, facts, cluster)
+    tools.emit(patch.findings)
+    with suppress(StoreError):  # only `board` in the submitted program needs it
+        record.remember_lock(tools.store, built.lock)
+    return submission.order(spark, facts, patch)
+
+
+def run(work: Workspace, where: Where, path: str | Path | None, arguments: Sequence[str]) -> int:
+    """Run a script with spark-submit, to its end; without a script, an interactive pyspark.
+
+    Returns:
+        The application's exit code; 128 + n if signal n ended it.
+
+    Raises:
+        BoatError: as `Captain.submit`.
+    """
+    made = order(work, where, launch.ask)
+    environment = java.java_environment(work.tools.store, made.spark.home)
+    return submit.run(made, path, arguments, environment=environment)

@@ -1,0 +1,82 @@
+"""What a launch or an addition would do: nothing is made, sent or remembered."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from coffee_boat._support.progress import progress
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import Lock, Manifest, Plan
+from coffee_boat.session.live import LiveSession
+from coffee_boat.workflow import launch
+from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
+from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.tools import Tools
+
+
+def plan_launch(
+    tools: Tools,
+    request: Request,
+    master: str | None,
+    *,
+    lock: Lock | None = None,
+    asked_for: bool = True,
+) -> tuple[Plan, Resolved]:
+    """Of a session that starts.
+
+    Args:
+        master: None plans no settings.
+        lock: what was chosen already.
+        asked_for: False for a request that the captain was not asked for: it cannot forget it.
+
+    Raises:
+        BoatError: as `Captain.plan`.
+    """
+    fits = () if master is None else launch.fitting(tools)
+    facts = None if master is None else launch.facts_of(master)
+    known = None if lock is None else Resolved(request, lock)
+    said = (
+        ()
+        if facts is None
+        else launch.ask_gently(tools, facts, partial(nodes, tools, request, known)).findings
+    )
+    with progress() as say:
+        if lock is None:
+            lock = (forgettable if asked_for else resolve)(tools, request, say)
+        change = tools.pipeline.change(lock, None)
+        items = tools.pipeline.items(change)
+    patch = None if facts is None else launch.planned_patch(tools, request, lock, facts)
+    findings = (
+        *request.manifest.findings,
+        *lock.findings,
+        *fits,
+        *said,
+        *(patch.findings if patch else ()),
+    )
+    return Plan(change, items, patch, findings), Resolved(request, lock)
+
+
+def plan_addition(
+    tools: Tools, live: LiveSession, wanted: Manifest, added: Manifest, master: str | None
+) -> Plan:
+    """Of packages for a running session: what `apply.add` would make.
+
+    Args:
+        wanted: all that is asked for then.
+        added: what of it is new.
+
+    Raises:
+        BoatError: as `Captain.plan`.
+    """
+    if master is not None:
+        raise LaunchError(
+            "a session runs already",
+            value=f"master={master!r}",
+            cause="what is added goes to it",
+            cure="leave the master out; or stop the session first",
+        )
+    with progress() as say:
+        installed = live.refresh().lock
+        lock = tools.pipeline.lock_more(wanted, added, installed, say)
+    change = tools.pipeline.change(lock, installed)
+    return Plan(change, tools.pipeline.items(change), findings=(*added.findings, *lock.findings))

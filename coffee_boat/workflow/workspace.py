@@ -1,0 +1,328 @@
+"""What a captain has: the request, what was chosen or built of it, the session, the hook. Each is
+replaced whole, and only here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coffee_boat._support.progress import progress
+from coffee_boat.archive import concatenate
+from coffee_boat.archive.destination import Destination
+from coffee_boat.errors import BoatError, LaunchError, VerifyError
+from coffee_boat.model import Archive, Arrival, Finding, Lock, Manifest, Plan, Report
+from coffee_boat.session import reach, record, verify
+from coffee_boat.session.handed import session_of
+from coffee_boat.session.live import LiveSession
+from coffee_boat.spark import hook, install
+from coffee_boat.workflow import apply, attach, changes, launch, plan
+from coffee_boat.workflow.attach import Attached
+from coffee_boat.workflow.built import Built, Resolved, build
+from coffee_boat.workflow.expose import expose
+from coffee_boat.workflow.request import LockFile, Request, has_packages, lock_file_while_running
+from coffee_boat.workflow.tools import Tools
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+_BOARD_WAIT = 10.0
+"""Seconds that `board` waits for executors to confirm what was asked for besides."""
+
+
+class Workspace:
+    """Of one captain. Its calls may come from several threads."""
+
+    def __init__(self, tools: Tools, request: Request) -> None:
+        self.tools = tools
+        self.request = request
+        self.report: Report | Arrival | None = None
+        self._known: Resolved | None = None
+        """What was chosen, and perhaps built, last."""
+        self._attached: Attached | None = None
+        self._hook: hook.Hook | None = None
+        self._starting = False
+        """True while a context is made that gets what was asked for when it began."""
+        self._changing = threading.RLock()
+        """Held while a field changes. Who holds it waits for no SparkContext to start."""
+
+    @property
+    def running(self) -> bool:
+        """True while a session runs with what this captain was asked for."""
+        return self._attached is not None and self._attached.running
+
+    @property
+    def launched(self) -> bool:
+        """True while sessions that start get what this captain was asked for."""
+        return self._hook is not None
+
+    @property
+    def lock(self) -> Lock | None:
+        """What was chosen; None before anything was."""
+        known, file = self.wanted()[1], self.request.lock_file
+        return known.lock if known else file.lock if file else None
+
+    def wanted(self) -> tuple[Request, Resolved | None]:
+        """What is asked for now, and what was chosen or built of it, if it was.
+
+        What a session had that was started with other settings is not for others.
+        """
+        with self._changing:
+            known, here = self._known, self._attached
+            foreign = here is not None and here.tools is not self.tools and not here.running
+            fits = known is not None and known.serves(self.request) and not foreign
+            return self.request, known if fits else None
+
+    def in_session(self) -> Resolved | None:
+        """What the running session has. None where none runs: what was chosen before is chosen
+        anew, as folders, branches and indexes change.
+        """
+        return self._known if self.running else None
+
+    def keep(self, known: Resolved) -> None:
+        """Remember what was chosen or built, unless something else was asked for meanwhile."""
+        with self._changing:
+            if known.serves(self.request):
+                self._known = known
+
+    # what is asked for
+
+    def add(self, manifest: Manifest, wait: float) -> None:
+        """As `Captain.add_manifest`."""
+        with self._changing:
+            wanted = self.request.and_manifest(manifest)
+            self.tools.pipeline.check(wanted.manifest)
+            if self.running:
+                self._add_live(wanted, manifest, wait)
+            else:
+                self.request = self.request.with_manifest(manifest)
+                if not self._starting:  # else it is sent when the session is there
+                    self.tools.emit(install.elsewhere())
+
+    def take_lock_file(self, path: Path) -> None:
+        """As `Captain.add_lock`."""
+        with self._changing:
+            self.request = self._with_lock_file(path)
+
+    def forget(self, names: Sequence[str]) -> None:
+        """As `Captain.forget`."""
+        self._refuse_running("packages cannot be taken out of a running session", names, "forget")
+        with self._changing:
+            known = changes.built_names(self.request.manifest, self.lock)
+            self.request = self.request.without(names, known)
+
+    def preload(self, modules: Sequence[str]) -> None:
+        """As `Captain.preload`."""
+        with self._changing:
+            wanted = self.request.preloading(modules)
+            self._refuse_running(
+                "modules cannot be preloaded in a running session",
+                modules,
+                "preload",
+                "executors were told how to start Python when they started",
+            )
+            self.request = wanted
+
+    def _with_lock_file(self, path: Path, besides: Manifest | None = None) -> Request:
+        if self.running:
+            raise lock_file_while_running(path)
+        request = self.request.and_manifest(besides or Manifest())
+        request.refuse_packages(path)
+        file = LockFile(path.absolute(), self.tools.pipeline.read_lock(path))
+        return request.with_lock_file(file)
+
+    def _refuse_running(self, what: str, names: Sequence[str], call: str, cause: str = "") -> None:
+        if self.running:
+            cure = f"stop the session, captain.{call}(...), and start it again"
+            raise LaunchError(what, value=", ".join(names), cause=cause, cure=cure)
+
+    # before a session
+
+    def plan(self, more: Manifest, master: str | None, lock_file: Path | None) -> Plan:
+        """As `Captain.plan_with`."""
+        tools = self.tools
+        with self._changing:
+            if lock_file is not None:
+                wanted = self._with_lock_file(lock_file, more)
+                return plan.plan_launch(tools, wanted, master)[0]
+            wanted = self.request.and_manifest(more)
+            tools.pipeline.check(wanted.manifest)
+            if not has_packages(more):
+                known = self.in_session()
+                lock = known.lock if known else None
+                made, chosen = plan.plan_launch(tools, self.request, master, lock=lock)
+                self._known = known or chosen
+                return made
+            if self._attached is not None and self.running:
+                here = self._attached
+                return plan.plan_addition(here.tools, here.live, wanted.manifest, more, master)
+            wanted = self.request.with_manifest(more)
+            return plan.plan_launch(tools, wanted, master, asked_for=False)[0]
+
+    def pack(self, destination: Destination) -> Archive:
+        """As `Captain.pack`."""
+        destination.check()
+        self.tools.reporter.begin()
+        request, known = self.request, self.in_session()
+        if isinstance(known, Built):
+            return concatenate.copy_to(known.archive, destination)
+        with progress() as say:
+            lock = known.lock if known else None
+            built = build(self.tools, request, say, lock=lock, to=destination)
+        self.keep(Resolved(request, built.lock))
+        return built.archive
+
+    def launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
+        """As `Captain.launch_ship`."""
+        built = launch.prepare(self.tools, self.request, master=master, conf=conf)
+        self.keep(built)
+        self.unhook()
+        launcher = launch.Launcher(
+            self.tools,
+            begins=self._begins,
+            took=self._took,
+            failed=self._failed,
+            stopping=self._stopping,
+            replaced=self.unhook,
+        )
+        try:
+            self._hook = launcher.install(master, conf)
+            with progress() as say:
+                expose(self.tools, built.lock, built.archive.chunks, say)
+        except BaseException:
+            self.unhook()
+            raise
+
+    # while a session runs
+
+    def board(self, handed: Any) -> None:
+        """As `Captain.board`."""
+        tools = self.tools
+        tools.reporter.begin()
+        session = session_of(handed)
+        tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
+        with self._changing, progress() as say:
+            history = record.recall(tools.store, session.id, session.facts().conf)
+            before = self._attached
+            if history is None:
+                self._attached, self._known = attach.take_over(tools, session, self.request, say)
+            elif before is None or not before.live.session.is_of(handed):
+                here, applied = attach.go_on(
+                    tools, session, history, self.request, known=self._known, say=say
+                )
+                self._attached = here
+                self._known = Resolved(self.request, here.live.history.current.lock)
+                if applied is not None:
+                    self._confirm(here, applied, _BOARD_WAIT)
+        if self._hook is None:
+            tools.emit([reach.this_session_only()])
+
+    def verify(self, modules: Sequence[str], deadline: float) -> Report:
+        """As `Captain.verify`."""
+        here = self.attached()
+        live, preflight = here.live, here.tools.preflight
+        now = live.refresh()
+        try:
+            report = verify.verify(
+                live.session,
+                now.lock,
+                base=now.base,
+                deadline=deadline,
+                modules=tuple(modules),
+                ships_python=now.ships_python,
+            )
+        except VerifyError as error:
+            archive = self._known.archive if isinstance(self._known, Built) else None
+            preflight.look_into(error, live.session, archive)
+            raise
+        preflight.remember(live.session.master, report)
+        self.report = report
+        return report
+
+    def attached(self) -> Attached:
+        """The running session.
+
+        Raises:
+            VerifyError: none runs.
+        """
+        if self._attached is None or not self._attached.running:
+            raise VerifyError(
+                "no session runs with this captain's environment",
+                cure=(
+                    "captain.launch_ship(), then start a SparkContext or SparkSession, and ask"
+                    " again"
+                ),
+            )
+        return self._attached
+
+    def close(self) -> None:
+        """As `Captain.close`."""
+        self.unhook()
+        self._attached = None
+
+    def unhook(self) -> None:
+        """Give the process back: pyspark's functions, the watch, sys.path."""
+        if self._hook is not None:
+            self._hook.remove()
+            self._hook = None
+        self.tools.preflight.end_watch()
+        self.tools.views.close()
+
+    def _add_live(self, wanted: Request, added: Manifest, wait: float) -> None:
+        """Nothing of this captain or of the session changes before all of it is made."""
+        here = self.attached()
+        applied = apply.add(here.tools, here.live, wanted.manifest, added)
+        self.request = wanted.installed(applied.lock)
+        self._known = Resolved(self.request, applied.lock)
+        if self._attached is here:  # not closed by another thread meanwhile
+            chunks = applied.archive.chunks if applied.archive is not None else ()
+            apply.expose_here(here.tools, applied.lock, chunks)
+        self._confirm(here, applied, wait)
+
+    def _confirm(self, here: Attached, applied: apply.Applied, wait: float) -> None:
+        self.report = arrival = apply.confirm(here.live, applied, deadline=wait)
+        here.tools.emit([*applied.lock.findings, *arrival.findings])
+
+    def _begins(self) -> tuple[Request, Resolved | None]:
+        """A context is made: with what is asked for now."""
+        with self._changing:
+            self._starting = True
+            return self.wanted()
+
+    def _failed(self, error: BaseException) -> BoatError | None:
+        """It did not come up; the error in words that help, if there are any."""
+        self._starting = False
+        return self.tools.preflight.failed(error)
+
+    def _took(self, live: LiveSession, built: Built) -> None:
+        """A context came up with what was asked for when it began; what was asked for since, in
+        another thread, is sent after it.
+        """
+        with self._changing:
+            self._starting = False
+            self._attached, self._known = Attached(live, self.tools), built
+            later = self.request
+            if built.serves(later):
+                return
+            self.request = built.request
+            try:
+                self._add_live(later, Manifest(), wait=0.0)
+            except BoatError as error:
+                self.tools.emit([_not_in_session(error)])
+
+    def _stopping(self, context: SparkContext) -> None:
+        """Called before a context stops."""
+        if self._attached is not None and self._attached.live.session.is_of(context):
+            self.tools.preflight.stopping()
+
+
+def _not_in_session(error: BoatError) -> Finding:
+    return Finding(
+        "what was asked for while the session started is not in it",
+        f"{error.what}: {error.value}",
+        error.cause,
+        error.cure,
+        severity="error",
+    )
