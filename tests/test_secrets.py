@@ -4,6 +4,7 @@ logs, arguments of processes, and what is kept.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import io
 import json
@@ -310,7 +311,7 @@ def test_nothing_that_an_exception_was_raised_from_shows_a_secret(
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="needs groups of exceptions")
 def test_the_exceptions_of_a_group_show_none() -> None:
     def failing() -> None:
-        raise ExceptionGroup(
+        raise vars(builtins)["ExceptionGroup"](
             "two", [StrangeError(f"https://me:{S}@h"), OSError(2, "x", f"a:{S}@h")]
         )
 

@@ -81,7 +81,7 @@ _ASSIGNED = re.compile(
 )
 """token=value, API_KEY = value, "password": "value"; not a package of that name: token-x==1.0."""
 _SAID = re.compile(
-    rf"(?P<name>(?<![\w.\-]){_NAME}:\s?)(?!\*\*\*)(?=[^\s]*[\w]){_VALUE}(?=$|[\s'\",;)\]}}])",
+    rf"(?P<name>(?<![\w.\-]){_NAME}:\s?)(?!\*\*\*)(?=\S{{0,100}}\w){_VALUE}(?=$|[\s'\",;)\]}}])",
     re.IGNORECASE,
 )
 """password: value; Private-Token: value."""
