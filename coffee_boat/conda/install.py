@@ -107,7 +107,18 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
 def check_local(pin: CondaPin) -> None:
     """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
     path = local_path_or_none(pin.url)
-    if path is not None and pin.sha256 and path.is_file() and file_digest(path) != pin.sha256:
+    if path is None or not pin.sha256:
+        return
+    try:
+        differs = path.is_file() and file_digest(path) != pin.sha256
+    except OSError as error:
+        raise BuildError(
+            "a conda package cannot be read",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="make it readable, or let the channel have it anew",
+        ) from error
+    if differs:
         raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
 
 

@@ -16,7 +16,7 @@ from coffee_boat.model.lock import CondaPin, Pin
 
 FILES = ("https", "http", "file")
 GIT = ("https", "http", "ssh", "git", "file")
-_CHANNELS = ("https", "http", "file", "s3", "oci", "gcs")
+CHANNELS = ("https", "http", "file", "s3", "oci", "gcs")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]*")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -233,7 +233,7 @@ def _conda_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
             yield repr(said), cause
     if fault := file_name_fault(pin.filename):
         yield f"file {pin.filename!r}", fault
-    if fault := url_fault(pin.url, _CHANNELS):
+    if fault := url_fault(pin.url, CHANNELS):
         yield pin.url, fault
     if pin.sha256 and not is_digest(pin.sha256):
         yield f"sha256 {pin.sha256!r}", "a sha256 is 64 hex digits, lower case"

@@ -38,7 +38,10 @@ class Redacted:
 
 def _without_secrets(value: Any) -> Any:
     return (
-        {key: redact_setting(key, setting) for key, setting in value.items()}
+        {
+            key: redact_setting(str(key), setting) if isinstance(setting, str) else setting
+            for key, setting in value.items()
+        }
         if isinstance(value, Mapping)
         else value
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import quoting, trust, uv
+from coffee_boat._support import files, quoting, trust, uv
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.settings import keys, pipconf, uvconf
@@ -83,7 +83,7 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
 def _project(folder: Path, environ: Mapping[str, str]) -> Iterator[Source]:
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
-        if path.is_file() and (said := _tool_table(path)) is not None:
+        if files.is_file(path) and (said := _tool_table(path)) is not None:
             yield _from_table(f"{path}: [tool.coffee_boat]", path, said)
             if (
                 trust.doubt(path, environ=environ) is None
@@ -112,7 +112,7 @@ def _tool_table(path: Path) -> dict[str, Any] | None:
 
 def _user(environ: Mapping[str, str]) -> Iterator[Source]:
     path = _user_file(environ)
-    if path is not None and path.is_file():
+    if path is not None and files.is_file(path):
         yield _from_table(str(path), path, toml(path))
 
 

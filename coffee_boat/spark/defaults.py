@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from coffee_boat._support import files, limits
+from coffee_boat.errors import LaunchError
 from coffee_boat.spark.install import Spark
 
 # java.util.Properties, as Spark reads and we write it
@@ -15,16 +17,24 @@ from coffee_boat.spark.install import Spark
 def defaults(spark: Spark) -> dict[str, str]:
     """spark-defaults.conf: in SPARK_CONF_DIR, else in SPARK_HOME/conf
     (org.apache.spark.util.Utils.getDefaultPropertiesFile).
+
+    Raises:
+        LaunchError: it cannot be read.
     """
     folder = os.environ.get("SPARK_CONF_DIR") or str(Path(spark.home, "conf"))
     path = Path(folder, "spark-defaults.conf")
-    if not path.is_file():
+    if not files.is_file(path):
         return {}
-    return {
-        key: value
-        for key, value in _pairs(path.read_text("utf-8", "replace"))
-        if key.startswith("spark.")
-    }
+    try:
+        text = limits.read_text(path, limits.CONFIGURATION, errors="replace")
+    except OSError as error:
+        raise LaunchError(
+            "Spark's defaults cannot be read",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="mend the file, or let SPARK_CONF_DIR name another folder",
+        ) from error
+    return {key: value for key, value in _pairs(text) if key.startswith("spark.")}
 
 
 _PAIR = re.compile(r"(?P<key>(?:\\.|[^\s=:\\])+)(?:\s*[=:]\s*|\s+|$)(?P<value>.*)", re.DOTALL)
