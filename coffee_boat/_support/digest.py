@@ -45,13 +45,13 @@ _MADE_UP = tuple(map(Path, ("/proc", "/sys", "/dev")))
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108  (compared only)
 
 
-def file_digest(path: Path) -> str:
-    """sha256 (hex) of a file's bytes.
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """sha256 (hex) of a file's bytes, or another digest.
 
     Raises:
         OSError: it cannot be read, is no regular file, or grows while it is read.
     """
-    digest, left = hashlib.sha256(), 0
+    digest, left = hashlib.new(algorithm, usedforsecurity=algorithm == "sha256"), 0
     with open(path, "rb", opener=_without_waiting) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):

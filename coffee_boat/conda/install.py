@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Awaitable, Sequence
@@ -153,8 +154,9 @@ def _checked(
             return pin, checks.of_folder(unpacked(pin, store))
         local = local_path_or_none(pin.url)
         if local is not None:
-            found = await checks.of_archive(local) if local.is_file() else None
-            return pin, found  # rattler says what is wrong with one that is not there
+            if not local.is_file():
+                return pin, None  # rattler says what is wrong with one that is not there
+            return _fixed(pin, local), await checks.of_archive(local)
         place = fetched / pin.subdir / pin.filename
         place.parent.mkdir(exist_ok=True)
         async with few:
@@ -163,9 +165,8 @@ def _checked(
             except fetching as error:
                 said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
                 raise _not_installed(said, store) from None  # its URL may hold a token
-        if pin.sha256 and file_digest(place) != pin.sha256:
-            raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
-        return replace(pin, url=place.as_uri()), await checks.of_archive(place)
+        fixed = _fixed(pin, place)
+        return replace(fixed, url=place.as_uri()), await checks.of_archive(place)
 
     looked: list[tuple[CondaPin, Unpacked | None]] = []
     most = most_fetched(pins)
@@ -182,6 +183,40 @@ def _checked(
         raise _not_installed(redact(str(error)), store) from error
     checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
     return [pin for pin, _ in looked]
+
+
+def _fixed(pin: CondaPin, file: Path) -> CondaPin:
+    """With the sha256 of the file that was fetched, where its channel lists none: rattler's cache
+    would take any package of that name, version and build for it.
+
+    Raises:
+        BuildError: the file is not the one that was pinned.
+    """
+    found, md5 = file_digest(file), json.loads(pin.record or "{}").get("md5")
+    if pin.sha256 and found != pin.sha256:
+        raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
+    if not pin.sha256 and md5 and file_digest(file, "md5") != md5:
+        raise _not_as_locked(f"{pin.filename}: its md5 is not {md5}")
+    return replace(pin, sha256=found)
+
+
+def _forget_others(pins: Sequence[CondaPin], store: Store) -> None:
+    """Take packages out of rattler's cache that have a pin's name and are not it, or of which
+    nothing says what they are: it would take them for the pin.
+    """
+    for pin in pins:
+        folder = unpacked(pin, store)
+        if os.path.lexists(folder) and not has_unpacked(pin, store):
+            with store.scratch() as aside:
+                folder.rename(aside)
+            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+
+
+def _refuse_others(pins: Sequence[CondaPin], store: Store) -> None:
+    """The last door: what was linked is what was pinned, whatever lay in the cache."""
+    wrong = [pin.filename for pin in pins if not has_unpacked(pin, store)]
+    if wrong:
+        raise _not_as_locked(f"{', '.join(wrong)}: the cache holds another one of that name")
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -220,12 +255,14 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
     sizes = _sizes(pins)
     most = limits.unpacked(sum(sizes))
     conda_client.cache(store, "pkgs").mkdir(parents=True, exist_ok=True)
+    _forget_others(pins, store)
     try:
         conda_client.wait(install)
     except limits.TooMuch as error:
         raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
     except _failures() as error:
         raise _not_installed(redact(str(error)), store) from None
+    _refuse_others(pins, store)
 
 
 def _too_many(pins: Sequence[CondaPin], error: limits.TooMuch) -> str:
@@ -252,7 +289,8 @@ def unpacked(pin: CondaPin, store: Store) -> Path:
 
 def has_unpacked(pin: CondaPin, store: Store) -> bool:
     """True if it is this very package that rattler keeps unpacked: two channels may have one of the
-    same name, version and build, and rattler then fetches the other one in its place.
+    same name, version and build, and rattler then fetches the other one in its place. One whose
+    channel lists no sha256 is fetched each time: nothing tells it from another.
 
     Rattler writes which one it is into a file beside the folder: a number of 8 bytes, then the
     sha256. In any other form it is nobody's, and is fetched and looked at.
@@ -264,7 +302,7 @@ def has_unpacked(pin: CondaPin, store: Store) -> bool:
         said = folder.with_name(f"{folder.name}.lock").read_bytes()
     except OSError:
         return False
-    return not pin.sha256 or said[8:].hex() == pin.sha256
+    return bool(pin.sha256) and said[8:].hex() == pin.sha256
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:

@@ -68,7 +68,9 @@ def build(
     Raises:
         RequirementError, LockError, BuildError: it cannot be made.
     """
-    with tools.pipeline.ahead(request.manifest, lock) as ahead:
+    file = request.lock_file  # its conda packages bring the interpreter, which is not made ahead
+    known = file.lock if lock is None and file is not None else lock
+    with tools.pipeline.ahead(request.manifest, known) as ahead:
         if lock is None:
             lock = forgettable(tools, request, say, ahead)
         lock, archive = tools.pipeline.base(lock, request.manifest, say, ahead, to=to)
