@@ -15,6 +15,7 @@ from coffee_boat.captain import Captain
 from coffee_boat.cli import options, render
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
+from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Plan
 from coffee_boat.spark import submission
@@ -51,7 +52,7 @@ class Terminal:
         render.show(value, as_json=as_json)
 
 
-class BoatGroup(click.Group):
+class BoatGroup(Group):
     """A group that turns a BoatError into its text and exit code 3, and Ctrl-C into 130. No message
     of click's shows a secret of the command line.
     """

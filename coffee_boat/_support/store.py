@@ -37,8 +37,10 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import in_use, trust, waiting
+from coffee_boat._support.logs import logger
 from coffee_boat.errors import StoreError
 
+_log = logger(__name__)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
@@ -146,6 +148,7 @@ class Store:
             yield scratch
             final.parent.mkdir(parents=True, exist_ok=True)
             _rename(scratch, final)
+            _log.debug("new in the store: %s/%s", kind, name)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

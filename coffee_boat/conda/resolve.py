@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, duration
 from coffee_boat.conda import client as conda_client
@@ -24,6 +25,9 @@ from coffee_boat.spark import packages
 
 if TYPE_CHECKING:
     from rattler import Gateway, RepoDataRecord
+
+
+_log = logger(__name__)
 
 
 def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
@@ -47,6 +51,7 @@ def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], No
     key = wish.key()
     known = _recall(store, key, wish)
     if known is not None and known.exact and (known.age <= max_age or wish.configuration.offline):
+        _log.info("conda: solution reused from the store, asked %s ago", duration(known.age))
         return known.lock if known.age <= max_age else known.aged("offline")
     try:
         with store.lock(f"solve {digest_of(key)}"):
@@ -118,6 +123,7 @@ def _ask(
         f"solving {counted(len(wish.requirements), 'conda requirement')} for Python {wish.minor} on"
         f" {subdir(wish.target)}"
     )
+    begun = time.monotonic()
     try:
         lock = _solved(wish, store)
     except UnreachableError as error:
@@ -135,6 +141,16 @@ def _ask(
     }
     with suppress(StoreError):
         store.remember("conda-lock", key, value)
+    _log.info(
+        "conda: %s for Python %s on %s, of %s, %.1f s",
+        counted(len(lock.conda), "package"),
+        lock.target.python,
+        subdir(wish.target),
+        ", ".join(channel.public for channel in wish.channels),
+        time.monotonic() - begun,
+    )
+    for pin in lock.conda:
+        _log.debug("conda: %s %s %s, %s", pin.name, pin.version, pin.build, pin.channel)
     return lock
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.environ import changed_environ
+from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact_setting
 from coffee_boat._support.store import Store
@@ -36,6 +37,7 @@ from coffee_boat.spark.connect import refuse_connect
 from coffee_boat.spark.jvm import shared_map
 from coffee_boat.spark.wrapping import wrap
 
+_log = logger(__name__)
 _MARK = "_coffee_boat_hook"
 """The attribute of SparkContext that names the hook in force: one a process, wherever it was
 installed from.
@@ -204,6 +206,7 @@ class Hook:
             patch = start.patch
             for key, value in patch.conf.items():
                 jconf.set(key, value)
+            _log.info("set for this SparkContext:\n%s", "\n".join(patch.lines()))
             made = original(context, jconf)
             context.environment = shared_map(
                 context._jvm, {**context.environment, **patch.environment}

