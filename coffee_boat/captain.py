@@ -63,7 +63,7 @@ from coffee_boat.workflow import changes, submit
 from coffee_boat.workflow import driver as workflow_driver
 from coffee_boat.workflow.pipeline import Pipeline
 from coffee_boat.workflow.prefetch import Ahead
-from coffee_boat.workflow.preflight import Preflight, as_finding
+from coffee_boat.workflow.preflight import Preflight
 from coffee_boat.workflow.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -340,6 +340,7 @@ class Captain:
         """
         if self.running:
             raise LaunchError(
+                "session.forget-while-running",
                 "packages cannot be taken out of a running session",
                 value=", ".join(names),
                 cure="stop the session, captain.forget(...), and start it again",
@@ -374,6 +375,7 @@ class Captain:
         ]
         if wrong:
             raise SettingsError(
+                "settings.not-a-module-name",
                 "not the name of a module",
                 value=", ".join(map(repr, wrong)),
                 cause="preload imports modules, not packages of an index",
@@ -382,6 +384,7 @@ class Captain:
         if self.running:
             cause = "executors were told how to start Python when they started"
             raise LaunchError(
+                "session.preload-while-running",
                 "modules cannot be preloaded in a running session",
                 value=", ".join(modules),
                 cause=cause,
@@ -515,6 +518,7 @@ class Captain:
         """What `_add_live` would make; nothing is changed."""
         if master is not None:
             raise LaunchError(
+                "session.already-running",
                 "a session runs already",
                 value=f"master={master!r}",
                 cause="what is added goes to it",
@@ -790,7 +794,7 @@ class Captain:
             try:
                 self._lock = self._pipeline.lock(self.manifest, say, ahead)
             except LockError as error:
-                error.cure = f"{error.cure}{FORGET}"
+                error.problem = replace(error.problem, cure=f"{error.cure}{FORGET}")
                 raise
         return self._lock
 
@@ -848,7 +852,7 @@ class Captain:
                 facts, lambda: made_for or self._nodes(), ships_python=self._settings.ship_python
             )
         except LaunchError as refusal:
-            return ClusterFacts(facts.master, findings=(as_finding(refusal),))
+            return ClusterFacts(facts.master, findings=(Finding.of(refusal.problem, "error"),))
 
     @property
     def _refuses_untested(self) -> bool:
@@ -859,7 +863,7 @@ class Captain:
         try:
             return install.fitting(refuse_unknown=self._refuses_untested)
         except LaunchError as refusal:
-            return (as_finding(refusal),)
+            return (Finding.of(refusal.problem, "error"),)
 
     def _planned_patch(self, facts: SparkFacts, lock: Lock) -> ConfPatch:
         """What would be set; where the archive is not built yet, its name is a placeholder."""
@@ -1061,6 +1065,7 @@ class Captain:
     def _session(self) -> LiveSession:
         if self._live is None or not self.running:
             raise VerifyError(
+                "session.not-running",
                 "no session runs with this captain's environment",
                 cure=(
                     "captain.launch_ship(), then start a SparkContext or SparkSession, and ask"
@@ -1153,6 +1158,7 @@ class Captain:
 def _refuse_other_minor(shipped: str, *, asked: str) -> None:
     if not f"{shipped}.".startswith(f"{_DRIVER_MINOR}."):
         raise LaunchError(
+            "session.other-python-minor",
             "the executors' Python must be of the driver's minor version",
             value=f"{asked}{shipped}, the driver is {_DRIVER_MINOR}",
             cause=(
@@ -1168,6 +1174,7 @@ def _refuse_other_minor(shipped: str, *, asked: str) -> None:
 
 def _lock_file_while_running(path: Path) -> LaunchError:
     return LaunchError(
+        "session.lock-file-while-running",
         "a lock file cannot be added to a running session",
         value=str(path),
         cure="captain.add_pip_packages(...) adds packages; or stop the session first",
@@ -1176,6 +1183,7 @@ def _lock_file_while_running(path: Path) -> LaunchError:
 
 def _besides_a_lock(path: Path) -> RequirementError:
     return RequirementError(
+        "requirements.lock-file-with-packages",
         "a lock file is taken as it is, and packages are asked for besides it",
         value=path.name,
         cure="add the packages to the lock file, or use another Captain for them",

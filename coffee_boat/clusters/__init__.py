@@ -77,6 +77,7 @@ def backend_for(master: str) -> Backend:
                 "launch_ship serves local[*], spark://, yarn, k8s:// and local-cluster[n,cores,MiB]"
             )
             raise LaunchError(
+                "launch.master-not-supported",
                 "this kind of master is not supported yet",
                 value=redact(master),
                 cause=cause,
@@ -84,6 +85,7 @@ def backend_for(master: str) -> Backend:
             )
     cause = "a typing mistake, or a kind of master that coffee_boat does not know"
     raise LaunchError(
+        "launch.master-invalid",
         "the master cannot be used",
         value=redact(master),
         cause=cause,

@@ -25,6 +25,7 @@ class LocalBackend:
         settings.refuse_cluster_mode(facts, "the driver and its executors are one process here")
         if environment is None:
             raise LaunchError(
+                "launch.not-unpacked-here",
                 "the environment is not unpacked on this machine",
                 value=shipped.archive.name,
                 cause="local[*] runs it from the store",

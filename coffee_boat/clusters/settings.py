@@ -96,6 +96,7 @@ def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:
     """
     if facts.deploy_mode == "cluster":
         raise LaunchError(
+            "launch.no-cluster-mode",
             "there is no cluster deploy mode for this master",
             value=redact(facts.master),
             cause=cause,
@@ -116,6 +117,7 @@ def python_path(archive: Archive, root: str) -> str:
     """
     if ":" in root:
         raise LaunchError(
+            "launch.colon-in-store",
             "the store's folder has a ':' in its path",
             value=root,
             cause=(
@@ -144,6 +146,7 @@ def merge_archives(
         alias = _alias(entry)
         if alias == _alias(ours) and entry != ours:
             raise LaunchError(
+                "launch.archive-name-taken",
                 "another archive has the name of the shipped one",
                 value=redact(entry),
                 cause=f"{key} unpacks both into the same folder",
@@ -154,10 +157,11 @@ def merge_archives(
         elif alias in merged:
             findings.append(
                 Finding(
+                    "launch.archive-listed-twice",
                     f"an archive stands twice in {key}",
-                    redact(entry),
-                    "Spark takes each once",
-                    "remove one",
+                    value=redact(entry),
+                    cause="Spark takes each once",
+                    cure="remove one",
                     severity="note",
                 )
             )
@@ -168,10 +172,11 @@ def merge_archives(
 
 def _same_alias(key: str, alias: str, first: str, second: str) -> Finding:
     return Finding(
+        "launch.archives-same-name",
         f"two archives of {key} have the same name; only the first is sent",
-        f"{redact(first)} and {redact(second)}",
-        f"Spark would unpack the second over the first, in {alias!r}",
-        "give one of them another #name",
+        value=f"{redact(first)} and {redact(second)}",
+        cause=f"Spark would unpack the second over the first, in {alias!r}",
+        cure="give one of them another #name",
     )
 
 
@@ -189,10 +194,11 @@ def _replaced_pythons(facts: SparkFacts, python: str) -> Iterator[Finding]:
     for key, value in theirs.items():
         if value and value not in (python, _PYSPARK_DEFAULT):
             yield Finding(
+                "launch.python-setting-ignored",
                 f"{key} is not used for executors",
-                redact_setting(key, value),
-                f"they run the shipped environment: {python}",
-                f"remove {key}, or do not ship",
+                value=redact_setting(key, value),
+                cause=f"they run the shipped environment: {python}",
+                cure=f"remove {key}, or do not ship",
                 severity="note",
             )
 
@@ -204,10 +210,11 @@ def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
         if theirs is not None and theirs != value:
             cause = f"the shipped environment needs {name}={value!r}"
             yield Finding(
+                "launch.variable-replaced",
                 f"{key} is replaced for Python workers",
-                redact_setting(key, theirs),
-                cause,
-                f"remove {key}",
+                value=redact_setting(key, theirs),
+                cause=cause,
+                cure=f"remove {key}",
                 severity="note",
             )
 
@@ -217,8 +224,9 @@ def _shadowing(facts: SparkFacts, packages: str | None) -> Iterator[Finding]:
     theirs = facts.conf.get(key)
     if theirs and packages is None:
         yield Finding(
+            "launch.pythonpath-first",
             f"{key} comes before the shipped packages",
-            redact_setting(key, theirs),
-            "what it holds under the same names hides them",
-            "remove it if the shipped environment has all that it was for",
+            value=redact_setting(key, theirs),
+            cause="what it holds under the same names hides them",
+            cure="remove it if the shipped environment has all that it was for",
         )

@@ -34,6 +34,7 @@ def parts(session: Any) -> tuple[SparkContext, SparkSession | None]:
 
     if type(session).__module__.startswith("pyspark.sql.connect"):
         raise LaunchError(
+            "session.connect-not-supported",
             "Spark Connect is not supported yet",
             value=type(session).__name__,
             cause="its executors belong to a server",
@@ -41,6 +42,7 @@ def parts(session: Any) -> tuple[SparkContext, SparkSession | None]:
         )
     if not isinstance(session, (SparkContext, SparkSession)):
         raise LaunchError(
+            "session.not-a-session",
             "this is no Spark session",
             value=f"{session!r:.80} is a {type(session).__name__}",
             cause="board takes a SparkSession or a SparkContext",
@@ -49,6 +51,7 @@ def parts(session: Any) -> tuple[SparkContext, SparkSession | None]:
     context = session if isinstance(session, SparkContext) else session.sparkContext
     if not jvm.is_up(context):
         raise LaunchError(
+            "session.stopped",
             "the Spark session was stopped",
             cause="somebody called stop(), or the cluster ended the application",
             cure=_AGAIN,
@@ -93,19 +96,21 @@ def not_reached(
         else "SQL functions used before"
     )
     yield Finding(
+        "session.earlier-work-unchanged",
         "what ran before keeps its interpreter and its packages",
-        f"RDD functions of earlier actions, {sql}",
-        "Spark captures both with a function when it is first used",
-        "make these functions again: run the cells that define them once more",
+        value=f"RDD functions of earlier actions, {sql}",
+        cause="Spark captures both with a function when it is first used",
+        cure="make these functions again: run the cells that define them once more",
         severity="note",
     )
     cached = context._jsc.getPersistentRDDs().size()
     if cached:
         yield Finding(
+            "session.cache-unchanged",
             "cached data stays as it was computed",
-            f"{cached} RDDs or tables",
-            "it is not computed again",
-            "unpersist() and cache() again where it depends on packages",
+            value=f"{cached} RDDs or tables",
+            cause="it is not computed again",
+            cure="unpersist() and cache() again where it depends on packages",
             severity="note",
         )
     streams = (
@@ -113,10 +118,11 @@ def not_reached(
     )
     if streams:
         yield Finding(
+            "session.streams-unchanged",
             "running streams keep their interpreter and their packages",
-            ", ".join(map(str, streams)),
-            "a query keeps the settings that it was started with",
-            "query.stop(), and start it again",
+            value=", ".join(map(str, streams)),
+            cause="a query keeps the settings that it was started with",
+            cure="query.stop(), and start it again",
         )
 
 
@@ -130,11 +136,14 @@ def not_planned(python: str, spark: str) -> Iterator[Finding]:
     """
     if python.startswith("./") and not spark.startswith("3."):
         yield Finding(
+            "session.planned-python-unavailable",
             "table functions with analyze and Python data sources do not work in this session",
-            python,
-            "the driver's JVM starts Python for them, and does not find that path: it is one on"
-            " executors",
-            "where you need them: stop the session, captain.launch_ship(), and start it again",
+            value=python,
+            cause=(
+                "the driver's JVM starts Python for them, and does not find that path: it is one"
+                " on executors"
+            ),
+            cure="where you need them: stop the session, captain.launch_ship(), and start it again",
             severity="note",
         )
 
@@ -151,10 +160,11 @@ def unknown_layers(context: SparkContext, aboard: Aboard) -> Iterator[Finding]:
     )
     if unknown:
         yield Finding(
+            "session.unknown-layers",
             "packages were added to the session that are not known here",
-            ", ".join(unknown),
-            "by a Captain with another store",
-            "Captain(store=...) with that store, so that their versions are kept",
+            value=", ".join(unknown),
+            cause="by a Captain with another store",
+            cure="Captain(store=...) with that store, so that their versions are kept",
         )
 
 
@@ -170,10 +180,11 @@ def not_preloaded(modules: Sequence[str], environment: Mapping[str, str]) -> Ite
     if late:
         cause = "executors were told how to start Python when they started"
         yield Finding(
+            "launch.not-preloaded",
             "modules are not preloaded",
-            ", ".join(late),
-            cause,
-            "stop the session, captain.launch_ship(), and start it again",
+            value=", ".join(late),
+            cause=cause,
+            cure="stop the session, captain.launch_ship(), and start it again",
         )
 
 
@@ -181,11 +192,12 @@ def new_base(archive: Archive, lock: Lock) -> Finding:
     """What is said where packages that are added cannot be a layer."""
     native = [pin.name for pin in lock.conda if not pin.noarch_python]
     return Finding(
+        "session.new-base",
         "the session gets a new base, in which everything runs from its next job on",
-        f"{archive.name}, {archive.size:,} bytes",
-        "conda packages that have more than modules belong into the interpreter's own folder"
+        value=f"{archive.name}, {archive.size:,} bytes",
+        cause="conda packages that have more than modules belong into the interpreter's own folder"
         f" ({len(native)} of {len(lock.conda)})",
-        "packages of modules only, and those of pip, are sent alone",
+        cure="packages of modules only, and those of pip, are sent alone",
         severity="note",
     )
 
@@ -193,6 +205,7 @@ def new_base(archive: Archive, lock: Lock) -> Finding:
 def this_session_only() -> Finding:
     """What is said where a session was taken over and nothing was launched."""
     return Finding(
+        "session.this-session-only",
         "the environment is in this session only",
         cause="board() takes over what runs; it does not change how sessions start",
         cure="after spark.stop(): captain.launch_ship()",

@@ -91,6 +91,7 @@ def _refuse_unreadable(order: Order, script: str | Path | None) -> None:
     ):
         return
     raise LaunchError(
+        "launch.pod-cannot-read-script",
         "the driver's pod cannot read the script",
         value=str(script),
         cause=f"it lies on this machine, and {_UPLOAD} is not set",

@@ -90,10 +90,11 @@ def _unused(facts: SparkFacts, told: Mapping[str, str]) -> Iterator[Finding]:
         if facts.conf[key] != told.get(key):
             cause = "in cluster mode the driver runs the shipped environment"
             yield Finding(
+                "launch.setting-not-used",
                 f"{key} is not used",
-                redact_setting(key, facts.conf[key]),
-                cause,
-                f"remove {key}",
+                value=redact_setting(key, facts.conf[key]),
+                cause=cause,
+                cure=f"remove {key}",
                 severity="note",
             )
 
@@ -108,6 +109,7 @@ def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file") and not facts.conf.get(_UPLOAD):
         raise LaunchError(
+            "launch.pod-cannot-read-archive",
             "the driver's pod cannot read the archive",
             value=redact(uri),
             cause=f"it lies on this machine, and {_UPLOAD} is not set",
@@ -120,6 +122,7 @@ def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
         )
     if scheme == "local":
         raise LaunchError(
+            "launch.archive-in-image",
             "an archive inside the image or on a volume cannot be used",
             value=redact(uri),
             cause="Spark's driver unpacks it and does not pass it on to executors",

@@ -80,9 +80,10 @@ def _unused(facts: SparkFacts, told: Mapping[str, str]) -> Iterator[Finding]:
         if facts.conf[key] != told.get(key):
             cause = "in cluster mode the driver runs the shipped environment"
             yield Finding(
+                "launch.setting-not-used",
                 f"{key} is not used",
-                redact_setting(key, facts.conf[key]),
-                cause,
-                f"remove {key}",
+                value=redact_setting(key, facts.conf[key]),
+                cause=cause,
+                cure=f"remove {key}",
                 severity="note",
             )
