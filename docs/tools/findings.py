@@ -163,6 +163,8 @@ def _text(node: ast.expr, constants: Mapping[str, str]) -> str:
         return _joined(_text(part, constants) for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _joined([_text(node.left, constants), _text(node.right, constants)])
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _text(node.func.value, constants) if node.func.attr == "rstrip" else _UNKNOWN
     if isinstance(node, ast.Name):
         return constants.get(node.id, _UNKNOWN)
     return _UNKNOWN
