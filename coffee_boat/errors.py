@@ -112,6 +112,8 @@ class BoatError(Exception):
         value: the value it happened with (a requirement, a path, a version).
         cause: the usual cause.
         cure: what to type or change.
+
+    `problem` holds all of them. It may be replaced by another one, where more is known of the cure.
     """
 
     def __init__(
