@@ -47,6 +47,8 @@ class Checked:
     outcome: Literal["ok", "note", "warning", "failed"]
     detail: str
     cure: str = ""
+    code: str = ""
+    """Of the problem, if it is one: docs/reference/findings.md has a heading for it."""
 
     @property
     def ok(self) -> bool:
@@ -115,7 +117,7 @@ def _one(name: str, look: Callable[[], str]) -> Checked:
 
 
 def _failed(name: str, error: BoatError) -> Checked:
-    return Checked(name, "failed", str(Finding(error.what, error.value, error.cause)), error.cure)
+    return _odd(name, Finding.of(error.problem, "error"))
 
 
 def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Checked]:
@@ -165,6 +167,7 @@ def _odd(name: str, finding: Finding) -> Checked:
         "failed" if finding.severity == "error" else finding.severity,
         str(replace(finding, cure="")),
         finding.cure,
+        finding.code,
     )
 
 
@@ -221,6 +224,7 @@ def _space(store: Store) -> str:
     free = shutil.disk_usage(store.root).free
     if free < _NEEDED:
         raise StoreError(
+            "store.disk-nearly-full",
             "the disk of the store is nearly full",
             value=f"{human(free)} free at {store.root}",
             cure="boat cache prune, or --store on another disk",

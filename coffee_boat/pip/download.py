@@ -194,6 +194,7 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
     value = f"{redact(url)}: {redact(str(error))}"
     if isinstance(error, SSLError):
         return BuildError(
+            "build.certificate-untrusted",
             "the certificate of a server is not trusted",
             value=value,
             cause="a company's proxy signs with its own authority",
@@ -202,6 +203,7 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
     status = error.response.status_code if isinstance(error, HTTPError) else 0
     if status in (401, 403):
         return BuildError(
+            "build.credentials-refused",
             "a server refused the credentials",
             value=value,
             cause="they are missing, wrong or expired",
@@ -209,12 +211,14 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
         )
     if status in (404, 410):
         return BuildError(
+            "build.locked-file-missing",
             "a file of the lock is not there any more",
             value=value,
             cause="it was deleted from the index since it was locked",
             cure="make the lock again",
         )
     return BuildError(
+        "build.fetch-failed",
         "a file cannot be fetched",
         value=value,
         cause="no network, a proxy that is not set, or a server in trouble",
@@ -225,6 +229,7 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
 def _does_not_match(url: str, wanted: str, got: str, size: int | None, length: int) -> BuildError:
     sizes = f", {length:,} bytes" + (f" of {size:,}" if size is not None else "")
     return BuildError(
+        "build.fetched-file-differs",
         "a fetched file does not match the lock",
         value=f"{redact(url)}: sha256 {got}{sizes}; the lock has {wanted}",
         cause="the file was replaced on the index, or a proxy answered with a page of its own",
@@ -235,12 +240,14 @@ def _does_not_match(url: str, wanted: str, got: str, size: int | None, length: i
 def _too_long(url: str, size: int | None, found: str) -> BuildError:
     if size is None:
         return BuildError(
+            "build.file-too-large",
             "a file of unknown size is too large to be fetched",
             value=f"{redact(url)}: {found}; {DOWNLOAD:,} bytes are taken of what no lock bounds",
             cause="the lock does not say its size, and a server may send without an end",
             cure="write its size into the lock (size = ...), or download it and give its path",
         )
     return BuildError(
+        "build.fetched-file-differs",
         "a fetched file does not match the lock",
         value=f"{redact(url)}: {found}; the lock has {size:,} bytes",
         cause="the file was replaced on the index, or the server does not stop",
