@@ -294,9 +294,7 @@ def test_spark_submit_gets_settings_in_a_private_file_and_its_code_comes_back(
 
 def test_the_shell_is_told_of_the_executors_python_by_its_environment(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    spark = fake_spark(
-        tmp_path / "spark", f'echo "$PYSPARK_PYTHON $PYSPARK_DRIVER_PYTHON" > {out}'
-    )
+    spark = fake_spark(tmp_path / "spark", f'echo "$PYSPARK_PYTHON $PYSPARK_DRIVER_PYTHON" > {out}')
     assert submit.run(order_for(spark, master="local[2]")) == 0
     assert out.read_text("utf-8").split() == ["./boat-1/bin/python3.11", "/venv/bin/python"]
 
