@@ -52,6 +52,8 @@ class Checked:
     """What is wrong or odd; empty if nothing is."""
     cause: str = ""
     cure: str = ""
+    code: str = ""
+    """Of the problem, if it is one: docs/reference/findings.md has a heading for it."""
 
     @property
     def ok(self) -> bool:
@@ -61,9 +63,8 @@ class Checked:
     @property
     def detail(self) -> str:
         """All of it on one line."""
-        return (
-            str(Finding(self.what, self.value, self.cause, self.cure)) if self.what else self.value
-        )
+        told = Finding(self.code, self.what, value=self.value, cause=self.cause, cure=self.cure)
+        return str(told) if self.what else self.value
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _one(name: str, look: Callable[[], str]) -> Checked:
 
 
 def _failed(name: str, error: BoatError) -> Checked:
-    return Checked(name, "failed", error.value, error.what, error.cause, error.cure)
+    return _odd(name, Finding.of(error.problem, "error"))
 
 
 def _facts(where: Where) -> SparkFacts:
@@ -193,6 +194,7 @@ def _odd(name: str, finding: Finding) -> Checked:
         finding.what,
         finding.cause,
         finding.cure,
+        finding.code,
     )
 
 
@@ -245,6 +247,7 @@ def _space(store: Store) -> str:
     free = shutil.disk_usage(store.root).free
     if free < _NEEDED:
         raise StoreError(
+            "store.disk-nearly-full",
             "the disk of the store is nearly full",
             value=f"{human(free)} free at {store.root}",
             cure="boat cache prune, or --store on another disk",

@@ -84,7 +84,7 @@ def tell_error(error: BoatError) -> None:
     """A BoatError on stderr: what happened, with what value, the usual cause, what to type: its
     cure is told in options.
     """
-    shown = BoatError(error.what, value=error.value, cause=error.cause, cure=in_options(error.cure))
+    shown = dataclasses.replace(error.problem, cure=in_options(error.cure))
     first, *rest = redact(str(shown)).splitlines()
     console = _stderr()
     console.print(f"[bold red]error:[/] {_escaped(first)}", soft_wrap=True)

@@ -98,6 +98,7 @@ class Notebook:
         elif wanted.settings:
             given = redact(", ".join(f"{key}={value!r}" for key, value in wanted.settings.items()))
             raise SettingsError(
+                "settings.captain-exists",
                 "the notebook has its Captain already",
                 value=given,
                 cause="settings are given when it is made",
@@ -165,12 +166,14 @@ class Notebook:
         if len(held) > 1:
             names = ", ".join(name for one in held.values() for name in self.names_of(one))
             raise SettingsError(
+                "settings.several-captains",
                 "the notebook has several Captains",
                 value=names,
                 cure=f"bind the one that is meant: {_NAME} = ...",
             )
         if not held and named is not None:
             raise SettingsError(
+                "settings.captain-name-taken",
                 "the name captain is taken",
                 value=type(named).__name__,
                 cause="%boat binds its Captain to that name",

@@ -212,6 +212,17 @@ def test_plan_is_text_in_a_pipe_and_json_on_demand(wheels: Path) -> None:
     assert plan["size"] > 0
 
 
+def test_a_finding_of_a_plan_has_its_code_in_json_alone(wheels: Path, tmp_path: Path) -> None:
+    wanted = tmp_path / "requirements.txt"
+    wanted.write_text("--prefer-binary\napp\n", "utf-8")
+    data = run("plan", *offline(wheels), "-r", str(wanted), "--json")
+    [finding] = json.loads(data.stdout)["findings"]
+    assert (finding["code"], finding["severity"]) == ("requirements.option-ignored", "note")
+    text = run("plan", *offline(wheels), "-r", str(wanted))
+    assert f"note: {finding['what']}" in text.stdout
+    assert finding["code"] not in text.stdout
+
+
 def test_what_a_script_says_of_itself_is_wanted_too(wheels: Path, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text('# /// script\n# dependencies = ["app"]\n# ///\n', "utf-8")
     plan = json.loads(run("plan", *offline(wheels), "-r", "job.py", "--json").stdout)
@@ -439,6 +450,8 @@ def test_check_tries_everything_and_answers_with_its_code(
     outcomes = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
     assert outcomes["python"] == outcomes["resolver"] == outcomes["store"] == "ok"
     assert outcomes["spark"] == outcomes["requirements"] == "failed"
+    codes = {check["name"]: check["code"] for check in json.loads(done.stdout)["checks"]}
+    assert (codes["python"], codes["requirements"]) == ("", "requirements.unreadable")
 
 
 def test_check_asks_the_cluster(tmp_path: Path) -> None:
@@ -458,4 +471,5 @@ def test_check_asks_the_cluster(tmp_path: Path) -> None:
     )
     [row] = [row for row in json.loads(small.stdout)["checks"] if row["name"] == "cluster"]
     assert (small.exit_code, row["status"]) == (1, "failed")
+    assert row["code"] == "launch.memory-too-small"
     assert "spark.executor.memory=512m" in row["cure"]

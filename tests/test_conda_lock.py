@@ -894,7 +894,7 @@ def test_extras_of_what_conda_brings_are_named(
     tmp_path: Path, wheels: Path, conda_channel: str
 ) -> None:
     made = mixed(tmp_path, ["pure=1"], ["pure[all]"], channel=conda_channel).plan()
-    assert any(f.what == "extras are not taken" and "pure[all]" in f.value for f in made.findings)
+    assert any(f.code == "lock.extras-not-taken" and "pure[all]" in f.value for f in made.findings)
 
 
 def test_distributions_are_read_off_their_folders() -> None:

@@ -62,15 +62,29 @@ class Harbour:
 
     def probe(self, facts: SparkFacts) -> ClusterFacts:
         if facts.master == FULL:
-            raise LaunchError("the harbour is full", value=FULL, cause="regatta", cure="wait")
+            raise LaunchError(
+                "cluster.harbour-full",
+                "the harbour is full",
+                value=FULL,
+                cause="regatta",
+                cure="wait",
+            )
         return ClusterFacts(facts.master, "Harbour 7", (NodeFacts("pier-1"),))
 
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
-        return (Finding(NO_CRANE, f"{application} of {facts.conf['spark.app.name']}"),)
+        return (
+            Finding(
+                "cluster.no-crane",
+                NO_CRANE,
+                value=f"{application} of {facts.conf['spark.app.name']}",
+            ),
+        )
 
     def check_submission(self, facts: SparkFacts, script: str | None) -> None:
         if script is not None and script.startswith("/") and facts.deploy_mode == "cluster":
-            raise LaunchError("the pier cannot read the script", value=script)
+            raise LaunchError(
+                "cluster.pier-cannot-read", "the pier cannot read the script", value=script
+            )
 
     def remote_driver(self, facts: SparkFacts) -> Pilot | None:
         return Pilot(facts.conf["spark.harbour.cargo"]) if facts.deploy_mode == "cluster" else None

@@ -465,7 +465,7 @@ def test_without_a_daemon_there_is_nothing_to_preload_in() -> None:
     (finding,) = preloading(
         PATCH, replace(FACTS, conf={"spark.python.use.daemon": "false"}), ("pandas",)
     ).findings
-    assert finding.what == "modules are not preloaded"
+    assert finding.code == "launch.not-preloaded"
 
 
 def test_the_captain_takes_modules_and_shows_them_in_the_plan(

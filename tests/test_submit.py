@@ -292,6 +292,13 @@ def test_spark_submit_gets_settings_in_a_private_file_and_its_code_comes_back(
     assert said[-6:] == ["job.py", "--pip", "x y", "-h", "/venv/bin/python", "/java"]
 
 
+def test_the_shell_is_told_of_the_executors_python_by_its_environment(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    spark = fake_spark(tmp_path / "spark", f'echo "$PYSPARK_PYTHON $PYSPARK_DRIVER_PYTHON" > {out}')
+    assert submit.run(order_for(spark, master="local[2]")) == 0
+    assert out.read_text("utf-8").split() == ["./boat-1/bin/python3.11", "/venv/bin/python"]
+
+
 def test_nothing_secret_stands_in_the_process_list_and_nothing_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

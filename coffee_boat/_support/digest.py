@@ -165,6 +165,7 @@ def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
     """Files and symbolic links of a project folder; what is no project is not walked through."""
     if fault := _fault(folder.resolve()):
         raise error(
+            "requirements.not-a-project-folder",
             "a folder is not a project's",
             value=str(folder),
             cause=fault,
@@ -177,6 +178,7 @@ def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
         size += path.stat().st_size if path.is_file() else 0
         if len(found) > limits.TREE_FILES or size > limits.TREE:
             raise error(
+                "requirements.project-folder-too-large",
                 "a project folder is too large",
                 value=f"{folder}: {len(found):,} files with {human_bytes(size)} so far",
                 cause=f"at most {limits.TREE_FILES:,} files with {human_bytes(limits.TREE)} are"
@@ -206,6 +208,7 @@ def _told_of(folder: Path, error: type[BoatError]) -> Iterator[None]:
         yield
     except (OSError, shutil.Error) as failure:
         raise error(
+            "requirements.project-folder-unreadable",
             "a project folder cannot be read",
             value=str(folder),
             cause=str(failure),

@@ -117,6 +117,7 @@ class Store:
         """
         if name.startswith("/") or "\0" in name or ".." in name.split("/"):
             raise StoreError(
+                "store.bad-entry-name",
                 "nothing in the store can be called so",
                 value=ascii(name),
                 cause="the name leads out of the store",
@@ -244,6 +245,7 @@ class Store:
         doubt = trust.doubt(self.root)
         if doubt is not None:
             raise StoreError(
+                "store.others-may-write",
                 "others may write the store, and what lies in it is run",
                 value=str(self.root),
                 cause=doubt.why,
@@ -270,6 +272,7 @@ class Store:
         except OSError as error:
             if error.errno in _FULL:
                 raise StoreError(
+                    "store.disk-full",
                     "the disk of the store is full",
                     value=str(self.root),
                     cause=str(error),
@@ -277,6 +280,7 @@ class Store:
                 ) from error
             if error.errno in _READ_ONLY and self._is_ours(error):
                 raise StoreError(
+                    "store.unwritable",
                     "the store cannot be written",
                     value=str(self.root),
                     cause=str(error),
@@ -310,6 +314,7 @@ def _whole(path: str | Path) -> Path:
 
 def _homeless(path: str, error: RuntimeError) -> StoreError:
     return StoreError(
+        "store.no-home-folder",
         "the store has no place: the user's home folder is not known",
         value=path,
         cause=f"HOME is not set, and the password database does not know the user ({error})",

@@ -27,9 +27,9 @@ from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Finding
 
 _log = logger(__name__)
-FORMAT = 3
+FORMAT = 4
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
-change.
+change, or what is remembered beside them.
 """
 
 Fill = Callable[["ChunkWriter"], "tuple[int, int] | None"]
@@ -76,7 +76,7 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
         digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record
     )
     store.remember("listing", digest, writer.listing)
-    store.remember("findings", digest, [asdict(finding) for finding in writer.findings])
+    store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
     remember_chunk(store, key, chunk)
     _log.debug("%s: packed, %d files, %d bytes", label, chunk.files, chunk.size)
     return chunk
@@ -84,7 +84,7 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
     """What was noticed in packages when their chunks were made."""
-    said = (one for chunk in found for one in store.recall("findings", chunk.id) or ())
+    said = (one for chunk in found for one in store.recall("findings", [FORMAT, chunk.id]) or ())
     return tuple(Finding(**one) for one in said)
 
 
@@ -112,6 +112,7 @@ def _read_listing(path: Path) -> dict[str, str]:
             return {entry.name: _told(entries, entry) for entry in entries if not entry.isdir()}
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise BuildError(
+            "build.chunk-damaged",
             "a built file is gone or damaged",
             value=str(path),
             cause=str(error),
@@ -159,6 +160,7 @@ def fill_from_tree(
             writer.file(prefix + relative, path.read_bytes(), executable=bool(mode & 0o111))
         else:
             raise BuildError(
+                "build.special-file",
                 "neither a file, a folder nor a link",
                 value=str(path),
                 cause="a socket, a pipe or a device cannot be shipped",
@@ -213,6 +215,7 @@ def remember_chunk(store: Store, key: object, chunk: Chunk) -> None:
 def gone(path: Path, cause: str) -> BuildError:
     """The error for a file of the store that is not as it was made."""
     return BuildError(
+        "build.chunk-damaged",
         "a built file is gone or damaged",
         value=str(path),
         cause=cause,

@@ -51,6 +51,7 @@ async def of_archive(path: Path) -> Unpacked:
         raise too_large(f"{path.name}: {error}", packed, limits.unpacked(packed)) from None
     except (OSError, ValueError) as error:
         raise BuildError(
+            "build.conda-package-unreadable",
             "a conda package cannot be read",
             value=path.name,
             cause=str(error),
@@ -62,6 +63,7 @@ async def of_archive(path: Path) -> Unpacked:
 def too_large(found: str, packed: int | None, most: int) -> BuildError:
     """Of what is unpacked, or was written so far."""
     return BuildError(
+        "build.conda-too-large",
         "conda packages become larger than their size allows",
         value=f"{found}, of {packed or 0:,} bytes as they are fetched",
         cause=(
@@ -256,6 +258,7 @@ def _normal(name: str) -> str:
 def _refused(pin: CondaPin, issues: list[str]) -> BuildError:
     others = f"; + {len(issues) - _SHOWN} others" if len(issues) > _SHOWN else ""
     return BuildError(
+        "build.conda-package-unusable",
         "a conda package cannot be shipped",
         value=pin.filename,
         cause="; ".join(issues[:_SHOWN]) + others,

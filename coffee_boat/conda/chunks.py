@@ -121,6 +121,7 @@ def refuse_both(lock: Lock, found: Sequence[Chunk], store: Store) -> None:
     ]
     if both:
         raise BuildError(
+            "build.package-twice",
             "a package would come from conda and from pip",
             value="; ".join(both),
             cause="the two were locked apart from each other",

@@ -97,6 +97,7 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
             f" + {len(pins) - 3} others" if len(pins) > 3 else ""
         )
         raise BuildError(
+            "build.conda-offline",
             "conda packages are not in the store, and nothing may be fetched",
             value=some,
             cause="offline is set",
@@ -263,6 +264,7 @@ def _not_installed(said: str, store: Store) -> BuildError | StoreError:
     cause = "; ".join(line.removeprefix("Caused by: ") for line in lines[1:]) or lines[0]
     if _FULL in said:
         return StoreError(
+            "store.disk-full",
             "the disk of the store is full",
             value=str(store.root),
             cause=cause,
@@ -272,12 +274,14 @@ def _not_installed(said: str, store: Store) -> BuildError | StoreError:
         return _not_as_locked(cause)
     if any(word in said.lower() for word in _NO_NETWORK):
         return BuildError(
+            "build.conda-fetch-failed",
             "a conda package cannot be fetched",
             value=lines[0],
             cause=cause,
             cure="look at the channel's URL, proxies and ssl_verify in .condarc, and try again",
         )
     return BuildError(
+        "build.conda-install-failed",
         "conda packages cannot be installed together",
         value=lines[0],
         cause=cause,
@@ -288,6 +292,7 @@ def _not_installed(said: str, store: Store) -> BuildError | StoreError:
 def _not_as_locked(cause: str) -> BuildError:
     """The error for a package that is not what the lock says."""
     return BuildError(
+        "build.conda-package-changed",
         "a conda package is not the one that was locked",
         value=cause,
         cause="its channel has replaced it, or it was damaged on its way",

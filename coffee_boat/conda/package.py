@@ -256,21 +256,22 @@ class Package:
             late := sorted({found.decode() for found in _ASSIGNED.findall(data)})
         ):
             self._find(
+                "build.activation-too-late",
                 "an activation script sets what a process reads only when it starts",
-                f"{self._label}: {', '.join(late)}",
-                "executors' Python runs already when the script does",
-                f'set it for executors: conf spark.executorEnv.{late[0]}="..."',
+                value=f"{self._label}: {', '.join(late)}",
+                cause="executors' Python runs already when the script does",
+                cure=f'set it for executors: conf spark.executorEnv.{late[0]}="..."',
             )
         if _POST_LINK.fullmatch(name):
             self._find(
+                "build.post-link-skipped",
                 "a package has a script that conda runs after linking; it is not run",
-                f"{self._label}: {name}",
-                "it would change the prefix of one machine",
-                "",
+                value=f"{self._label}: {name}",
+                cause="it would change the prefix of one machine",
             )
 
-    def _find(self, what: str, value: str, cause: str, cure: str) -> None:
-        self._findings.append(Finding(what, value, cause, cure))
+    def _find(self, code: str, what: str, *, value: str, cause: str, cure: str = "") -> None:
+        self._findings.append(Finding(code, what, value=value, cause=cause, cure=cure))
 
     def _issue(self, name: str, reason: str) -> None:
         self._issues.append(f"{name}: {reason}")
@@ -282,6 +283,7 @@ class Package:
                 f"; + {others} others" if others > 0 else ""
             )
             raise BuildError(
+                "build.conda-package-unusable",
                 "a conda package cannot be shipped",
                 value=self._label,
                 cause=cause,

@@ -130,6 +130,7 @@ def _listed(
     missing = [pin.name for pin in pins if pin.name not in records]
     if missing:
         raise BuildError(
+            "build.conda-packages-missing",
             "conda packages are missing from what was installed",
             value=", ".join(missing),
             cause="rattler left them out",
@@ -145,9 +146,10 @@ def _packed(prefix: Path) -> Sequence[Any]:
     except ImportError as error:
         raise conda_client.missing_extra(error) from error
     try:
-        return CondaEnv.from_prefix(str(prefix), on_missing_cache="raise").files  # type: ignore[no-any-return]
+        return CondaEnv.from_prefix(str(prefix), on_missing_cache=("raise")).files  # type: ignore[no-any-return]
     except CondaPackException as error:
         raise BuildError(
+            "build.conda-incomplete",
             "the conda packages do not make one whole environment",
             value=str(error).strip().splitlines()[0],
             cause=" ".join(str(error).split()),

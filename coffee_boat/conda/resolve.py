@@ -84,10 +84,11 @@ class _Known:
         """The lock, with a Finding that names its age."""
         cure = "newer packages are looked for once the channels can be reached"
         finding = Finding(
+            "lock.earlier-conda-solution",
             "an earlier solution of the conda packages is used as it is",
-            f"{duration(self.age)} old",
-            cause,
-            cure,
+            value=f"{duration(self.age)} old",
+            cause=cause,
+            cure=cure,
             severity="note",
         )
         return replace(self.lock, findings=(*self.lock.findings, finding))
@@ -255,12 +256,14 @@ def python_of(pins: Iterable[CondaPin]) -> CondaPin:
     python = next((pin for pin in pins if pin.name == "python"), None)
     if python is None:
         raise LockError(
+            "lock.conda-without-python",
             "the conda packages hold no python",
             cause="it is the environment's interpreter",
             cure="lock again with `python` among what is asked for",
         )
     if "pypy" in python.build or "graalpy" in python.build:
         raise LockError(
+            "lock.conda-not-cpython",
             "the python of the conda packages is no CPython",
             value=f"python {python.version} {python.build}",
             cure='ask for "python=*=*_cpython"',
@@ -287,8 +290,9 @@ def _unhashed(pins: Iterable[CondaPin]) -> Iterator[Finding]:
             "their channel lists no sha256: what comes from there is checked by less, or not at all"
         )
         yield Finding(
+            "lock.conda-without-sha256",
             "conda packages without a sha256",
-            ", ".join(names),
-            cause,
-            "take them from a channel that is indexed anew",
+            value=", ".join(names),
+            cause=cause,
+            cure="take them from a channel that is indexed anew",
         )

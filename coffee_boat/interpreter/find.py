@@ -81,6 +81,7 @@ def _located(python: str | None, offline: bool, portable: bool) -> tuple[str, st
         known = str(path)  # a command's bare name is not a file of the working directory
     if known is None:
         raise BuildError(
+            "build.interpreter-missing",
             "there is no such interpreter",
             value=python,
             cause="neither a version, a file, the folder of an environment nor a command on PATH",
@@ -92,6 +93,7 @@ def _located(python: str | None, offline: bool, portable: bool) -> tuple[str, st
 def _own() -> str:
     if not sys.executable:
         raise BuildError(
+            "build.own-interpreter-unknown",
             "this process does not know its own interpreter",
             cause="Python is embedded in another program: sys.executable is empty",
             cure='name it: python="/path/to/python3"',
@@ -103,6 +105,7 @@ def _of_version(version: str, offline: bool, portable: bool) -> tuple[str, str]:
     parts = tuple(int(part) for part in version.split("."))
     if len(parts) not in (2, 3):
         raise BuildError(
+            "build.python-version-invalid",
             "a Python version has two or three numbers",
             value=version,
             cause="PySpark needs the driver's minor version on executors",
@@ -158,6 +161,7 @@ def _ask_uv(*arguments: str) -> run.Ran:
         return run.run([uv.binary(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
+            "build.uv-timeout",
             "uv did not answer within 15 minutes",
             value=" ".join(arguments),
             cause="a very slow network or mirror",
@@ -176,6 +180,7 @@ def _not_fetched(version: str, offline: bool, ran: run.Ran) -> BuildError:
             ' here: python="/path/to/python"'
         )
     return BuildError(
+        "build.no-such-python",
         "no such Python is on this machine, and uv could not fetch one",
         value=version,
         cause=" ".join(ran.tail.split()),
@@ -206,6 +211,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         found = _read(program, store)
     except BuildError as error:
         raise BuildError(
+            "build.interpreter-not-a-program",
             "the interpreter is not a program of its own",
             value=str(program),
             cause="a script or wrapper that starts another program",
@@ -213,6 +219,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         ) from error
     if "musl" in found.loader:
         raise BuildError(
+            "build.musl-python",
             "an interpreter for musl cannot be shipped",
             value=str(program),
             cause="it is Alpine's; manylinux wheels and most nodes need glibc",
@@ -220,6 +227,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         )
     if found.machine not in _LOADERS or found.bits != 64:
         raise BuildError(
+            "build.architecture-not-supported",
             "this architecture is not supported",
             value=f"{found.machine}, {found.bits} bits",
             cause="archives are made for x86_64 and aarch64",
@@ -227,6 +235,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         )
     if found.loader != _LOADERS[found.machine]:
         raise BuildError(
+            "build.own-loader",
             "the interpreter is started by a loader of its own",
             value=found.loader or "static program",
             cause=f"nodes have {_LOADERS[found.machine]} only; Nix, Guix and Homebrew build so",

@@ -60,6 +60,7 @@ def checked_conda(pin: CondaPin, where: str) -> CondaPin:
 def refused(package: str, where: str, said: str, rule: str) -> LockError:
     """The error for a part of a lock that is not what it may be."""
     return LockError(
+        "lock.forbidden-value",
         "a lock says what cannot be taken",
         value=f"{shown(package)} in {where}: {shown(said)}",
         cause=rule,

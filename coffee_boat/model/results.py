@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coffee_boat._support.redact import redact
+from coffee_boat.errors import Finding
 from coffee_boat.model.archive import Archive
-from coffee_boat.model.finding import Finding
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table

@@ -61,7 +61,12 @@ class Known:
             "" if self.exact else ", and chosen for other versions on the driver"
         )
         finding = Finding(
-            "an earlier resolution is used as it is", value, cause=cause, cure=cure, severity="note"
+            "lock.earlier-resolution",
+            "an earlier resolution is used as it is",
+            value=value,
+            cause=cause,
+            cure=cure,
+            severity="note",
         )
         return replace(self.lock, findings=(*self.lock.findings, finding))
 

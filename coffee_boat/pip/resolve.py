@@ -235,6 +235,7 @@ def _restrict(package: dict[str, Any], allowed: frozenset[str]) -> None:
     }
     if not any(package.get(kind) for kind in files):
         raise LockError(
+            "lock.hash-mismatch",
             f"no file of {package['name']} {package.get('version', '')} for the executors has one"
             " of the hashes that were given",
             value=", ".join(sorted(allowed)[:3]),

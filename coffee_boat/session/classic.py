@@ -137,6 +137,7 @@ class ClassicSession:
             self._context.addArchive(f"{shipped.uri}#{shipped.archive.name}")
         except Py4JJavaError as error:
             raise ShipError(
+                "ship.layer-refused",
                 "Spark does not take the archive of the added packages",
                 value=shipped.archive.name,
                 cause=redact(str(error.java_exception)),
@@ -247,6 +248,7 @@ class ClassicSession:
     def _require_live(self) -> None:
         if not is_up(self._context):
             raise VerifyError(
+                "session.stopped",
                 "the Spark session was stopped",
                 cause="there is nobody to ask",
                 cure="start a SparkContext or SparkSession again",

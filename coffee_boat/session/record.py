@@ -173,6 +173,7 @@ def _lock(store: Store, digest: str) -> Lock:
     value = store.recall("session-lock", digest)
     if value is None:
         raise LaunchError(
+            "session.lock-unknown",
             "what is aboard the running session is not known",
             value=f"lock {digest[:12]}",
             cause=(

@@ -173,6 +173,7 @@ def combine(settings: Indexes, files: Indexes) -> Indexes:
     if allowed:
         names = ", ".join(sorted(allowed))
         raise RequirementError(
+            "requirements.build-not-allowed",
             "a requirements file would allow a build, and the settings allow only wheels",
             value=f"--no-binary {names} ({', '.join(files.no_binary_said)})",
             cause=f"only_binary = {', '.join(settings.only_binary)}"
@@ -216,10 +217,11 @@ def _keep_only_binary(
         weaker = Said("no_binary", None, places[strongest["no_binary"]], []).place
         findings.append(
             Finding(
+                "settings.no-binary-ignored",
                 "a weaker no_binary is left aside",
-                f"{', '.join(sorted(dropped))} ({weaker})",
-                f"only_binary is said in a stronger place: {values['only_binary_said'][0]}",
-                "say no_binary in the same place as only_binary, or in a stronger one",
-                "note",
+                value=f"{', '.join(sorted(dropped))} ({weaker})",
+                cause=f"only_binary is said in a stronger place: {values['only_binary_said'][0]}",
+                cure="say no_binary in the same place as only_binary, or in a stronger one",
+                severity="note",
             )
         )

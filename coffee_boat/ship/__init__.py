@@ -57,6 +57,7 @@ def ship(
     local = Path(archive.path)
     if not local.is_file():
         raise ShipError(
+            "ship.archive-missing",
             "the archive is not there any more",
             value=archive.path,
             cause="the store was cleaned since it was built",
@@ -112,6 +113,7 @@ def _check(there: Status | None, place: Place, local: Path, digest: str, uri: st
     ):
         owner = f" by its owner, {there.owner}" if there is not None and there.owner else ""
         raise ShipError(
+            "ship.name-taken",
             "the stage holds something else under the archive's name",
             value=uri,
             cause=f"a copy that broke, or was changed{owner}",
@@ -135,10 +137,11 @@ def _note(place: Place, there: Status | None) -> tuple[Finding, ...]:
         )
         return (
             Finding(
+                "ship.use-not-noted",
                 "the stage could not note that its archive is in use",
-                there.name,
-                cause,
-                cure,
+                value=there.name,
+                cause=cause,
+                cure=cure,
                 severity="note",
             ),
         )

@@ -115,7 +115,8 @@ def install(launch: Launch) -> Hook:
             previous.remove()
             previous.launch.replaced()
             what = "this launch_ship replaces an earlier one of this process"
-            launch.say(f"note: {Finding(what, severity='note')}")
+            note = Finding("launch.earlier-replaced", what, severity="note")
+            launch.say(f"note: {note}")
         return Hook(launch, spark)
 
 
@@ -364,20 +365,21 @@ def _copy(conf: Any, conf_class: Any) -> Any:
 def _overruled(key: str, ours: str, theirs: str) -> Finding:
     ours, theirs = redact_setting(key, ours), redact_setting(key, theirs)
     return Finding(
+        "launch.overruled-by-program",
         f"{key} of launch_ship is not used",
-        ours,
-        f"the program says {theirs!r} itself, which wins",
-        "say it in one place only",
+        value=ours,
+        cause=f"the program says {theirs!r} itself, which wins",
+        cure="say it in one place only",
         severity="note",
     )
 
 
 def _handed_over(cause: str) -> Finding:
     return Finding(
+        "launch.environment-not-used",
         "the shipped environment is not used by this SparkContext",
-        "",
-        cause,
-        'captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name it in'
-        " the platform's settings: spark.archives=boat.tar.gz#boat,"
+        cause=cause,
+        cure='captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name'
+        " it in the platform's settings: spark.archives=boat.tar.gz#boat,"
         " PYSPARK_PYTHON=./boat/bin/python3",
     )

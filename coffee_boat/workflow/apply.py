@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import progress
@@ -111,12 +111,14 @@ def confirm(live: LiveSession, applied: Applied, *, deadline: float) -> Arrival:
 
 
 def _on_executors_only(error: BoatError | OSError) -> Finding:
-    what = "the packages are on the executors, and not importable on the driver"
-    if isinstance(error, BoatError):
-        return Finding(what, f"{error.what}: {error.value}", error.cause, error.cure)
-    return Finding(
-        what,
-        str(error),
-        "the store's disk is full, or was cleaned meanwhile",
-        "mend that, and add the packages once more",
+    found = Finding(
+        "driver.not-importable",
+        "the packages are on the executors, and not importable on the driver",
+        value=str(error),
+        cause="the store's disk is full, or was cleaned meanwhile",
+        cure="mend that, and add the packages once more",
     )
+    if isinstance(error, BoatError):
+        value = f"{error.what}: {error.value}"
+        return replace(found, value=value, cause=error.cause, cure=error.cure)
+    return found

@@ -4,7 +4,7 @@ together cannot be written down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coffee_boat._support.progress import Say
@@ -92,7 +92,7 @@ def forgettable(tools: Tools, request: Request, say: Say, ahead: Ahead | None = 
     try:
         return resolve(tools, request, say, ahead)
     except LockError as error:
-        error.cure = f"{error.cure}{FORGET}"
+        error.problem = replace(error.problem, cure=f"{error.cure}{FORGET}")
         raise
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
@@ -141,7 +141,7 @@ class Preflight:
         except LaunchError as refusal:
             if self._refuses:
                 raise
-            odd.append(as_finding(refusal, severity="warning"))
+            odd.append(Finding.of(refusal.problem))
 
     def known(self, cluster: ClusterFacts) -> ClusterFacts:
         """With what its nodes said of themselves the last time."""
@@ -182,7 +182,7 @@ class Preflight:
             try:
                 self._tell(self.ask_nodes(session, archive, deadline=_PATIENCE))
             except LaunchError as misfit:
-                self._tell([as_finding(misfit)])
+                self._tell([Finding.of(misfit.problem, "error")])
 
     def remember(self, master: str, report: Report) -> None:
         """What executors said of their nodes, for the next launch."""
@@ -205,7 +205,7 @@ class Preflight:
             try:
                 return waiting(facts, application)
             except BoatError as error:
-                return (as_finding(error),)
+                return (Finding.of(error.problem, "error"),)
 
         self._watch = Watch(waiting=why, explain=diagnosis.explain, tell=tell)
 
@@ -223,11 +223,7 @@ class Preflight:
         found = (
             None if isinstance(error, BoatError) else diagnosis.explain_start(redact(str(error)))
         )
-        return (
-            None
-            if found is None
-            else LaunchError(found.what, value=found.value, cause=found.cause, cure=found.cure)
-        )
+        return None if found is None else LaunchError.of(found)
 
     def stopping(self) -> None:
         """A context is about to stop: look once more."""
@@ -239,11 +235,6 @@ class Preflight:
         if self._watch is not None:
             self._watch.end()
             self._watch = None
-
-
-def as_finding(error: BoatError, *, severity: Literal["warning", "error"] = "error") -> Finding:
-    """The same, for where nothing is refused."""
-    return Finding(error.what, error.value, error.cause, error.cure, severity=severity)
 
 
 def _filled(now: NodeFacts | None, before: NodeFacts | None) -> NodeFacts:

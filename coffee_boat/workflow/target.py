@@ -146,6 +146,7 @@ class Executors:
     def _refuse_nodes_own(self, asked: str) -> None:
         if not self._settings.ship_python:
             raise SettingsError(
+                "settings.conda-python-fixed",
                 "conda packages come with their own interpreter",
                 value=f"ship_python=False, and {asked}",
                 cause="they are built for conda's python, and are found relative to it",
