@@ -47,10 +47,10 @@ SCHEMA = 1
 """Raised when a key goes away or changes its meaning; new keys may come without."""
 
 _VARIABLES = re.compile(
-    r"(?:COFFEE_BOAT|SPARK|PYSPARK|HADOOP|HDFS|YARN|MAPRED|KUBE\w*|JAVA|JDK|PYTHON|CONDA|MAMBA|UV|PIP"
-    r"|KRB5\w*)(?:_?\w*)?"
-    r"|CONDARC|VIRTUAL_ENV|(?:HTTPS?|ALL|NO|FTP)_PROXY|SSL_CERT_(?:FILE|DIR)|REQUESTS_CA_BUNDLE"
-    r"|CURL_CA_BUNDLE|NETRC|XDG_\w+_(?:HOME|DIRS)|LD_LIBRARY_PATH|LD_PRELOAD|PATH|TMPDIR|LANG|LC_ALL",
+    r"(?:COFFEE_BOAT|SPARK|PYSPARK|HADOOP|HDFS|YARN|MAPRED|KUBERNETES|JAVA|JDK|CONDA|MAMBA|UV|PIP)_\w+"
+    r"|PYTHON\w+|KRB5\w+|KUBECONFIG|CONDARC|VIRTUAL_ENV|_JAVA_OPTIONS"
+    r"|(?:HTTPS?|ALL|NO|FTP)_PROXY|SSL_CERT_(?:FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NETRC"
+    r"|XDG_\w+_(?:HOME|DIRS)|LD_LIBRARY_PATH|LD_PRELOAD|PATH|TMPDIR|LANG|LC_ALL",
     re.IGNORECASE,
 )
 """Names of variables that change what we, Spark, Java, uv or pip do."""
@@ -80,13 +80,13 @@ def of(found: Checks, wanted: Wanted) -> dict[str, Any]:
 
 def variables(environ: Mapping[str, str]) -> dict[str, str]:
     """What matters of the environment, without secrets: name -> value."""
-    shown = {}
-    for name, value in sorted(environ.items()):
-        if _NAME_ALONE.fullmatch(name):
-            shown[name] = _HIDDEN
-        elif _VARIABLES.fullmatch(name):
-            shown[name] = _HIDDEN if _SECRET.search(name) else redact_setting(name, value)
-    return shown
+    return _shown(
+        {
+            name: value
+            for name, value in environ.items()
+            if _VARIABLES.fullmatch(name) or _NAME_ALONE.fullmatch(name)
+        }
+    )
 
 
 def _versions(found: Checks) -> dict[str, str | None]:
@@ -165,10 +165,15 @@ def _cluster(facts: SparkFacts, cluster: ClusterFacts | None) -> dict[str, Any]:
     }
 
 
-def _shown(conf: Mapping[str, str]) -> dict[str, str]:
+def _shown(said: Mapping[str, str]) -> dict[str, str]:
+    """Variables or settings of Spark, without secrets: stricter than Spark's own UI, as a report
+    goes to strangers.
+    """
     return {
-        key: _HIDDEN if _SECRET.search(key) else redact_setting(key, value)
-        for key, value in sorted(conf.items())
+        name: _HIDDEN
+        if _SECRET.search(name) or _NAME_ALONE.fullmatch(name)
+        else redact_setting(name, value)
+        for name, value in sorted(said.items())
     }
 
 

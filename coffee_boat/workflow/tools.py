@@ -44,7 +44,7 @@ class Reporter:
             if finding not in self._shown:
                 self._shown.add(finding)
                 say_line(f"{finding.severity}: {finding}")
-                _log.debug("shown: %s: %s", finding.severity, finding)
+                _log.debug("shown: %s %s: %s", finding.severity, finding.code, finding)
 
 
 @dataclass(frozen=True)
