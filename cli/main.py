@@ -97,7 +97,7 @@ def boat(ctx: click.Context) -> None:
     boat verify --master spark://host:7077 --lock pylock.toml
 
     Products go to stdout, all talk to stderr. Exit codes: 0; 1 if the answer of verify, check or
-    lock --check is no; 2 usage; 3 a failure that comes with its cure; launch gives the
+    lock --check is no; 2 usage; 3 a failure that comes with a hint; launch gives the
     application's own.
 
     \b
@@ -160,7 +160,7 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
 @options.as_json
 @click.pass_obj
 def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bool) -> None:
-    """Write the archive to a file, for people who submit by other means."""
+    """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy."""
     archive = place.captain(wanted).pack(output, overwrite=overwrite)
     place.show(archive if as_json else output, as_json=as_json)
 

@@ -122,7 +122,7 @@ def test_a_failure_with_a_cure_is_3_and_is_told_on_stderr() -> None:
     assert done.exit_code == 3
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
-    assert "cure:" in done.stderr
+    assert "hint:" in done.stderr
     assert "Traceback" not in done.stderr
 
 

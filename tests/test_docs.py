@@ -274,8 +274,8 @@ def test_what_has_a_code_has_a_heading_of_that_code(
     ]
     text = page.read_text("utf-8")
     assert "[launch](#launch)" in text
-    assert "a context | of … runs\n\n* cure: stop …" in text
-    assert "a file of … is foreign\n\n* cause: its own\n* cure: take it out" in text
+    assert "a context | of … runs\n\n* hint: stop …" in text
+    assert "a file of … is foreign\n\n* cause: its own\n* hint: take it out" in text
 
 
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:

@@ -121,7 +121,7 @@ class Store:
                 "nothing in the store can be called so",
                 value=ascii(name),
                 cause="the name leads out of the store",
-                cure="find out where it was said: a lock that was not made by a tool?",
+                cure="find out where it was set: a lock that was not made by a tool?",
             )
         self._refuse_strangers()
         return self.root / kind / name

@@ -173,7 +173,7 @@ def refuse_hostile(found: Iterable[tuple[CondaPin, Unpacked]]) -> None:
 def _issues(pin: CondaPin, package: Unpacked) -> Iterator[str]:
     stem = f"{pin.name}-{pin.version}-{pin.build}"
     if "/" in stem or not is_plain(stem):
-        yield f"{stem!r}: a package cannot be called so"
+        yield f"{stem!r}: not a valid name of a package"
     site = _record(pin).get("python_site_packages_path")
     if site is not None and (not isinstance(site, str) or not is_plain(site)):
         yield f"{site!r}: packages cannot lie there"
@@ -191,7 +191,7 @@ def _issues(pin: CondaPin, package: Unpacked) -> Iterator[str]:
 def _misplaced(names: Iterable[str], commands: Iterable[str]) -> Iterator[str]:
     for name in names:
         if not is_plain(name):
-            yield f"{name}: its name leaves the prefix or is no file name"
+            yield f"{name}: its name leaves the prefix or is not a valid file name"
         elif name.casefold().partition("/")[0] == "conda-meta":
             yield (
                 f"{name}: what is in conda-meta says what is installed: no package may have files"
@@ -199,7 +199,7 @@ def _misplaced(names: Iterable[str], commands: Iterable[str]) -> Iterator[str]:
             )
     for command in commands:
         if "/" in command or not is_plain(command):
-            yield f"{command}: a script cannot be called so"
+            yield f"{command}: not a valid name of a script"
 
 
 def _names(package: Unpacked) -> Iterator[str]:
@@ -229,7 +229,7 @@ def _commands(package: Unpacked) -> Iterator[str]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.80} is no text")
+        raise TypeError(f"{value!r:.80} is not text")
     return value
 
 

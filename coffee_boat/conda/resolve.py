@@ -264,7 +264,7 @@ def python_of(pins: Iterable[CondaPin]) -> CondaPin:
     if "pypy" in python.build or "graalpy" in python.build:
         raise LockError(
             "lock.conda-not-cpython",
-            "the python of the conda packages is no CPython",
+            "the python of the conda packages is not CPython",
             value=f"python {python.version} {python.build}",
             cure='ask for "python=*=*_cpython"',
         )

@@ -250,6 +250,6 @@ class ClassicSession:
             raise VerifyError(
                 "session.stopped",
                 "the Spark session was stopped",
-                cause="there is nobody to ask",
+                cause="the session is not running",
                 cure="start a SparkContext or SparkSession again",
             )

@@ -220,7 +220,7 @@ def _keep_only_binary(
                 "settings.no-binary-ignored",
                 "a weaker no_binary is left aside",
                 value=f"{', '.join(sorted(dropped))} ({weaker})",
-                cause=f"only_binary is said in a stronger place: {values['only_binary_said'][0]}",
+                cause=f"only_binary is set in a stronger place: {values['only_binary_said'][0]}",
                 cure="say no_binary in the same place as only_binary, or in a stronger one",
                 severity="note",
             )
