@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
     """The lanes, in the order in which they begin; and what this machine has no Python for."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     pythons, not_here = _other_pythons(here)
-    bare = [_bare(suite) for suite in _BARE] if _can_hold_a_bare_root() else []
+    bare = [lane for suite in _BARE for lane in _bare(suite)] if _can_hold_a_bare_root() else []
     if not bare:
         not_here.append("bare Debian roots: they need Linux, root, and debootstrap or apt-get")
     clusters = [
@@ -156,18 +156,18 @@ def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
     return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,))
 
 
-def _bare(suite: str) -> Lane:
-    """The README's two commands, the second without clusters, where nothing is but Python."""
-    folder = str(OWN_CACHE / "bare" / suite)
-    bed = (sys.executable, "-m", "integration.beds.bare_root")
-    return Lane(
-        f"debian {suite}",
-        (
-            Command("root", (*bed, "up", suite, folder)),
-            Command("demo and tests", (*bed, "run", folder, "--", "make", "demo", "test-unit")),
-            Command("down", (*bed, "down", folder)),
-        ),
-    )
+def _bare(suite: str) -> Iterator[Lane]:
+    """The README's two commands, the second without clusters, where nothing is but Python.
+
+    To make the root and to remove it is waiting for a disk: neither takes a place.
+    """
+    name, folder = f"debian {suite}", str(OWN_CACHE / "bare" / suite)
+    bed = "integration.beds.bare_root"
+    yield _preparing(f"{name} root", bed, "up", suite, folder)
+    commands = ("run", folder, "--", "make", "demo", "test-unit")
+    argv = (sys.executable, "-m", bed, *commands)
+    yield Lane(name, (Command("demo and tests", argv),), after=(f"{name} root",))
+    yield _preparing(f"{name} down", bed, "down", folder, after=(name,))
 
 
 def _can_hold_a_bare_root() -> bool:
@@ -186,7 +186,8 @@ def _unit_tests(*make: str) -> Command:
 def _with_what_prepares(lanes: Sequence[Lane], names: Sequence[str]) -> list[Lane]:
     wanted = set(names)
     wanted |= {before for lane in lanes if lane.name in wanted for before in lane.after}
-    return [lane for lane in lanes if lane.name in wanted]
+    tidying = {lane.name for lane in lanes if lane.prepares and set(lane.after) & set(names)}
+    return [lane for lane in lanes if lane.name in wanted | tidying]
 
 
 if __name__ == "__main__":

@@ -140,10 +140,11 @@ def findings(label: str, names: Iterable[str], distribution: str) -> Iterator[Fi
     if modules := foreign(names, distribution):
         others = f", + {len(modules) - _SHOWN} others" if len(modules) > _SHOWN else ""
         yield Finding(
+            "build.module-of-another",
             "a package brings a module that others import by themselves",
-            f"{label}: {', '.join(modules[:_SHOWN])}{others}",
-            whose(modules),
-            "leave the package out if you do not know why it has that module",
+            value=f"{label}: {', '.join(modules[:_SHOWN])}{others}",
+            cause=whose(modules),
+            cure="leave the package out if you do not know why it has that module",
         )
 
 

@@ -100,6 +100,7 @@ def _urls(asked: str, configuration: Configuration) -> tuple[str, ...]:
         return (_placed(asked),)
     if not asked or any(letter.isspace() for letter in asked):
         raise RequirementError(
+            "requirements.not-a-channel",
             "not a channel",
             value=repr(redact(asked)),
             cure='name it as conda does: "conda-forge", a URL, or a path that begins with / or ./',
@@ -146,6 +147,7 @@ def _placed(place: str) -> str:
         parts.scheme != "file" and not parts.hostname
     ):
         raise RequirementError(
+            "requirements.not-a-channel",
             "not a channel",
             value=redact(place),
             cause="a channel lies at https://, http://, file://, s3:// or oci://",
@@ -153,6 +155,7 @@ def _placed(place: str) -> str:
         )
     if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
         raise RequirementError(
+            "requirements.not-a-channel",
             "not a channel",
             value=redact(place),
             cause="file:// is followed by a host's name; files are of this machine",
@@ -172,6 +175,7 @@ def _split(url: str) -> SplitResult:
     else:
         return parts
     raise RequirementError(
+        "requirements.not-a-channel",
         "not a channel",
         value=url,
         cause="its host or its port cannot be read",
@@ -188,7 +192,13 @@ def _refuse_unreadable(url: str) -> None:
         cause = str(error).strip().rpartition("\n")[2].removeprefix("Caused by: ")
     else:
         return
-    raise RequirementError("not a channel", value=redact(url), cause=cause, cure="correct the URL")
+    raise RequirementError(
+        "requirements.not-a-channel",
+        "not a channel",
+        value=redact(url),
+        cause=cause,
+        cure="correct the URL",
+    )
 
 
 def _bare(name: str) -> str:
@@ -210,6 +220,7 @@ def _refuse_forbidden(found: Iterable[Channel], configuration: Configuration) ->
     for channel in found:
         if channel.public in denied or (allowed and channel.public not in allowed):
             raise RequirementError(
+                "requirements.channel-forbidden",
                 "a channel is forbidden by conda's configuration",
                 value=channel.name,
                 cause=(

@@ -44,6 +44,7 @@ def rattler() -> ModuleType:
 def missing_extra(error: ImportError) -> RequirementError:
     """What to say where a library of the extra is not there."""
     return RequirementError(
+        "requirements.conda-libraries-missing",
         "conda packages need more libraries than are installed",
         value=str(error),
         cause=(
@@ -56,7 +57,7 @@ def missing_extra(error: ImportError) -> RequirementError:
 
 @contextmanager
 def reading(
-    kind: type[BoatError], what: str, value: str, cure: str, *also: type[Exception]
+    kind: type[BoatError], code: str, what: str, value: str, cure: str, *also: type[Exception]
 ) -> Iterator[None]:
     """Around work with what a person or a file said: rattler refuses each part of it by an error
     of its own (a channel, a spec, a version).
@@ -77,7 +78,7 @@ def reading(
         )
     else:
         return
-    raise kind(what, value=value, cause=cause, cure=cure)
+    raise kind(code, what, value=value, cause=cause, cure=cure)
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -228,6 +229,7 @@ def _certificates(configuration: Configuration) -> Iterator[None]:
         return
     if not Path(named).exists():
         raise SettingsError(
+            "settings.ssl-verify-missing",
             "ssl_verify names a file that is not there",
             value=named,
             cause="in .condarc or CONDA_SSL_VERIFY",

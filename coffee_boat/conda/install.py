@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Awaitable, Sequence
@@ -29,6 +28,8 @@ _PARALLEL = 8
 """Packages that are fetched at a time."""
 _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
+_KIND = "conda"
+"""Of the store's entries: sha256 of a package -> its folder, in it."""
 _EVERY = 0.5
 """Seconds between two looks at what was written."""
 _NO_NETWORK = (
@@ -98,6 +99,7 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
             f" + {len(pins) - 3} others" if len(pins) > 3 else ""
         )
         raise BuildError(
+            "build.conda-offline",
             "conda packages are not in the store, and nothing may be fetched",
             value=some,
             cause="offline is set",
@@ -108,29 +110,28 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
 def check_local(pin: CondaPin) -> None:
     """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
     path = local_path_or_none(pin.url)
-    if path is None or not pin.sha256:
-        return
-    try:
-        differs = path.is_file() and file_digest(path) != pin.sha256
-    except OSError as error:
-        raise BuildError(
-            "a conda package cannot be read",
-            value=str(path),
-            cause=error.strerror or str(error),
-            cure="make it readable, or let the channel have it anew",
-        ) from error
-    if differs:
+    if path is not None and path.is_file() and file_digest(path) != pin.sha256:
         raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
 
 
 # rattler
 
 
-def install_into(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
-    """Fetch, check and link packages into a prefix."""
+def install_into(
+    pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source, *, again: Path
+) -> None:
+    """Fetch, check and link packages into a prefix.
+
+    Args:
+        again: a folder for those that rattler does not find to be whole in the store, and unpacks
+            once more; the prefix' record names it, too.
+    """
+    again.mkdir()
     with store.scratch() as fetched:
         fetched.mkdir()
-        _link(_checked(pins, fetched, store, source), prefix, store, source)
+        found = _checked(pins, fetched, store, source)
+        _unpack(found, store)
+        _link(found, prefix, store, source, again)
 
 
 def _checked(
@@ -150,13 +151,12 @@ def _checked(
     fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
-        if pin.sha256 and has_unpacked(pin, store):
+        if has_unpacked(pin, store):
             return pin, checks.of_folder(unpacked(pin, store))
         local = local_path_or_none(pin.url)
         if local is not None:
-            if not local.is_file():
-                return pin, None  # rattler says what is wrong with one that is not there
-            return _fixed(pin, local), await checks.of_archive(local)
+            found = await checks.of_archive(local) if local.is_file() else None
+            return pin, found  # rattler says what is wrong with one that is not there
         place = fetched / pin.subdir / pin.filename
         place.parent.mkdir(exist_ok=True)
         async with few:
@@ -165,8 +165,8 @@ def _checked(
             except fetching as error:
                 said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
                 raise _not_installed(said, store) from None  # its URL may hold a token
-        fixed = _fixed(pin, place)
-        return replace(fixed, url=place.as_uri()), await checks.of_archive(place)
+        _compare(pin, file_digest(place))
+        return replace(pin, url=place.as_uri()), await checks.of_archive(place)
 
     looked: list[tuple[CondaPin, Unpacked | None]] = []
     most = most_fetched(pins)
@@ -185,40 +185,6 @@ def _checked(
     return [pin for pin, _ in looked]
 
 
-def _fixed(pin: CondaPin, file: Path) -> CondaPin:
-    """With the sha256 of the file that was fetched, where its channel lists none: rattler's cache
-    would take any package of that name, version and build for it.
-
-    Raises:
-        BuildError: the file is not the one that was pinned.
-    """
-    found, md5 = file_digest(file), json.loads(pin.record or "{}").get("md5")
-    if pin.sha256 and found != pin.sha256:
-        raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
-    if not pin.sha256 and md5 and file_digest(file, "md5") != md5:
-        raise _not_as_locked(f"{pin.filename}: its md5 is not {md5}")
-    return replace(pin, sha256=found)
-
-
-def _forget_others(pins: Sequence[CondaPin], store: Store) -> None:
-    """Take packages out of rattler's cache that have a pin's name and are not it, or of which
-    nothing says what they are: it would take them for the pin.
-    """
-    for pin in pins:
-        folder = unpacked(pin, store)
-        if os.path.lexists(folder) and not has_unpacked(pin, store):
-            with store.scratch() as aside:
-                folder.rename(aside)
-            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
-
-
-def _refuse_others(pins: Sequence[CondaPin], store: Store) -> None:
-    """The last door: what was linked is what was pinned, whatever lay in the cache."""
-    wrong = [pin.filename for pin in pins if not has_unpacked(pin, store)]
-    if wrong:
-        raise _not_as_locked(f"{', '.join(wrong)}: the cache holds another one of that name")
-
-
 def _failures() -> tuple[type[Exception], ...]:
     """What rattler raises."""
     from rattler import exceptions
@@ -230,7 +196,63 @@ def _failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
+def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
+    """Put what was looked at into the store, by its sha256: rattler's own cache goes by name,
+    version and build, and takes what lies there without a hash for any package called so.
+
+    Raises:
+        BuildError: one is not what was pinned, or becomes too large.
+    """
+    import asyncio
+
+    from rattler.package_streaming import extract
+
+    new = [
+        (pin, path)
+        for pin in pins
+        if not has_unpacked(pin, store)
+        and (path := local_path_or_none(pin.url)) is not None
+        and path.is_file()
+    ]
+
+    def one(pin: CondaPin, path: Path, place: Path) -> None:
+        sha256, _ = extract(path, place)
+        _compare(pin, sha256.hex())
+        with store.publish(_KIND, f"{pin.sha256}/{_stem(pin)}") as entry:
+            place.rename(entry)
+
+    sizes = _sizes([pin for pin, _ in new])
+    most = limits.unpacked(sum(sizes))
+    with store.scratch() as folder:
+        folder.mkdir()
+
+        async def all_of_them() -> None:
+            few = asyncio.Semaphore(os.cpu_count() or 1)
+
+            async def unpack(pin: CondaPin, path: Path) -> None:
+                async with few:
+                    await asyncio.to_thread(one, pin, path, folder / pin.sha256)
+
+            await asyncio.gather(*(unpack(pin, path) for pin, path in new))
+
+        try:
+            conda_client.wait(lambda: bounded(all_of_them(), folder, most))
+        except limits.TooMuch as error:
+            raise checks.too_large(
+                _too_many([pin for pin, _ in new], error), sum(sizes), most
+            ) from error
+        except _failures() as error:
+            raise _not_installed(redact(str(error)), store) from None
+
+
+def _compare(pin: CondaPin, sha256: str) -> None:
+    if sha256 != pin.sha256:
+        raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
+
+
+def _link(
+    pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source, again: Path
+) -> None:
     import rattler
     from rattler.package_cache import PackageCache, ValidationMode
 
@@ -239,7 +261,9 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
 
     async def install() -> None:
         cache = PackageCache.new_layered(
-            [conda_client.cache(store, "pkgs")], validation_mode=ValidationMode.full()
+            # the first one is written into; in each of the others lies one package
+            [again, *(unpacked(pin, store).parent for pin in pins if has_unpacked(pin, store))],
+            validation_mode=ValidationMode.full(),
         )
         work = rattler.install(
             records,
@@ -250,19 +274,16 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
             execute_link_scripts=False,
             show_progress=False,
         )
-        await bounded(work, conda_client.cache(store, "pkgs"), most)
+        await bounded(work, again, most)
 
     sizes = _sizes(pins)
     most = limits.unpacked(sum(sizes))
-    conda_client.cache(store, "pkgs").mkdir(parents=True, exist_ok=True)
-    _forget_others(pins, store)
     try:
         conda_client.wait(install)
     except limits.TooMuch as error:
         raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
     except _failures() as error:
         raise _not_installed(redact(str(error)), store) from None
-    _refuse_others(pins, store)
 
 
 def _too_many(pins: Sequence[CondaPin], error: limits.TooMuch) -> str:
@@ -283,26 +304,18 @@ def _sizes(pins: Sequence[CondaPin]) -> list[int]:
 
 
 def unpacked(pin: CondaPin, store: Store) -> Path:
-    """Where rattler keeps a package unpacked; or another one of its name, version and build."""
-    return conda_client.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}"
+    """Where the store keeps a package unpacked."""
+    return store.path(_KIND, f"{pin.sha256}/{_stem(pin)}")
+
+
+def _stem(pin: CondaPin) -> str:
+    """What a package is called in a cache of rattler's."""
+    return f"{pin.name}-{pin.version}-{pin.build}"
 
 
 def has_unpacked(pin: CondaPin, store: Store) -> bool:
-    """True if it is this very package that rattler keeps unpacked: two channels may have one of the
-    same name, version and build, and rattler then fetches the other one in its place. One whose
-    channel lists no sha256 is fetched each time: nothing tells it from another.
-
-    Rattler writes which one it is into a file beside the folder: a number of 8 bytes, then the
-    sha256. In any other form it is nobody's, and is fetched and looked at.
-    """
-    folder = unpacked(pin, store)
-    if not (folder / "info/index.json").is_file():
-        return False
-    try:
-        said = folder.with_name(f"{folder.name}.lock").read_bytes()
-    except OSError:
-        return False
-    return bool(pin.sha256) and said[8:].hex() == pin.sha256
+    """True if the store keeps this very package unpacked: the one with its sha256."""
+    return bool(pin.sha256) and (unpacked(pin, store) / "info/index.json").is_file()
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:
@@ -312,6 +325,7 @@ def _not_installed(said: str, store: Store) -> BuildError | StoreError:
     cause = "; ".join(line.removeprefix("Caused by: ") for line in lines[1:]) or lines[0]
     if _FULL in said:
         return StoreError(
+            "store.disk-full",
             "the disk of the store is full",
             value=str(store.root),
             cause=cause,
@@ -321,12 +335,14 @@ def _not_installed(said: str, store: Store) -> BuildError | StoreError:
         return _not_as_locked(cause)
     if any(word in said.lower() for word in _NO_NETWORK):
         return BuildError(
+            "build.conda-fetch-failed",
             "a conda package cannot be fetched",
             value=lines[0],
             cause=cause,
             cure="look at the channel's URL, proxies and ssl_verify in .condarc, and try again",
         )
     return BuildError(
+        "build.conda-install-failed",
         "conda packages cannot be installed together",
         value=lines[0],
         cause=cause,
@@ -337,6 +353,7 @@ def _not_installed(said: str, store: Store) -> BuildError | StoreError:
 def _not_as_locked(cause: str) -> BuildError:
     """The error for a package that is not what the lock says."""
     return BuildError(
+        "build.conda-package-changed",
         "a conda package is not the one that was locked",
         value=cause,
         cause="its channel has replaced it, or it was damaged on its way",

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from coffee_boat._support import files, limits
+from coffee_boat._support import limits
+from coffee_boat._support.files import is_file
 from coffee_boat.errors import LaunchError
 from coffee_boat.spark.install import Spark
 
@@ -21,20 +22,39 @@ def defaults(spark: Spark) -> dict[str, str]:
     Raises:
         LaunchError: it cannot be read.
     """
-    folder = os.environ.get("SPARK_CONF_DIR") or str(Path(spark.home, "conf"))
-    path = Path(folder, "spark-defaults.conf")
-    if not files.is_file(path):
+    path = _folder(spark) / "spark-defaults.conf"
+    if not is_file(path):
         return {}
     try:
         text = limits.read_text(path, limits.CONFIGURATION, errors="replace")
     except OSError as error:
         raise LaunchError(
+            "launch.spark-defaults-unreadable",
             "Spark's defaults cannot be read",
             value=str(path),
             cause=error.strerror or str(error),
             cure="mend the file, or let SPARK_CONF_DIR name another folder",
         ) from error
     return {key: value for key, value in _pairs(text) if key.startswith("spark.")}
+
+
+def files(spark: Spark) -> dict[str, dict[str, str]]:
+    """The files of Spark's configuration that are there -> what they set, as they say it: of
+    spark-env.sh, a script, what looks like an assignment.
+    """
+    script = _folder(spark) / "spark-env.sh"
+    found = {str(_folder(spark) / "spark-defaults.conf"): defaults(spark)}
+    if is_file(script):
+        assigned = _ASSIGNMENT.findall(script.read_text("utf-8", "replace"))
+        found[str(script)] = {name: value.strip("'\"") for name, value in assigned}
+    return {path: said for path, said in found.items() if is_file(Path(path))}
+
+
+def _folder(spark: Spark) -> Path:
+    return Path(os.environ.get("SPARK_CONF_DIR") or Path(spark.home, "conf"))
+
+
+_ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=(.*)$", re.MULTILINE)
 
 
 _PAIR = re.compile(r"(?P<key>(?:\\.|[^\s=:\\])+)(?:\s*[=:]\s*|\s+|$)(?P<value>.*)", re.DOTALL)
