@@ -281,7 +281,7 @@ def _digest_of(place: Path | None, package: str, path: Path) -> str:
     except OSError as error:
         raise LockError(
             "lock.local-file-unreadable",
-            "a file of the lock cannot be read",
+            "a file that the lock names cannot be read",
             value=f"{package} in {path.name}: {place}",
             cause=error.strerror or str(error),
             cure="make it readable, or lock again",
