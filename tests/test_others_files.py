@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import struct
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,38 @@ def test_our_own_that_cannot_be_read_is_refused(below: Path) -> None:
         load({}, folder=below, environ={"UV_NO_CONFIG": "1"})
 
 
+@pytest.mark.parametrize("said", ["PIP_ONLY_BINARY", "UV_NO_BUILD", "config.toml"])
+def test_a_projects_file_takes_back_nothing_of_the_users_own_only_binary(
+    said: str, tmp_path: Path
+) -> None:
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "c")}
+    if said == "config.toml":
+        own = tmp_path / "c" / "coffee_boat" / "config.toml"
+        own.parent.mkdir(parents=True)
+        own.write_text('only-binary = [":all:"]\n')
+    else:
+        environ[said] = "1" if said == "UV_NO_BUILD" else ":all:"
+    project = tmp_path / "pyproject.toml"
+    for line in ('no_binary = ["x"]', 'no_binary = ["x"]\nonly_binary = ["y"]'):
+        project.write_text(f"[tool.coffee_boat]\n{line}\n")
+        settings, findings = load({}, folder=tmp_path, environ=environ)
+        assert ":all:" in settings.indexes.only_binary
+        assert settings.indexes.no_binary == ()
+        assert "a project's no_binary is left aside" in [finding.what for finding in findings]
+    allowed, _ = load({"no_binary": ["x"]}, folder=tmp_path, environ=environ)
+    assert allowed.indexes.no_binary == ("x",)
+
+
+def test_a_working_directory_that_was_removed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SettingsError, match="not there any more"):
+        load({})
+
+
 # what is checked is what is used
 
 
@@ -143,8 +176,11 @@ def test_a_folder_of_links_and_levels_without_end_is_refused(tmp_path: Path) -> 
         os.close(here)
         here = inner
     os.close(here)
-    with pytest.raises(RequirementError, match="a project folder"):
-        digest.tree_digest(deep)
+    try:
+        with pytest.raises(RequirementError, match="a project folder"):
+            digest.tree_digest(deep)
+    finally:  # pytest's own cleaning up is recursive
+        subprocess.run(["rm", "-rf", str(deep)], check=True)
 
 
 # source archives

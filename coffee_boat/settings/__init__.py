@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
-from coffee_boat.errors import RequirementError
+from coffee_boat.errors import RequirementError, SettingsError
 from coffee_boat.model import Finding, Indexes
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def load(
         source = next(source for source in places if "only_binary" in source.values)
         values["only_binary_said"] = (Said("only_binary", None, source, []).place,)
         _keep_only_binary(values, places, findings)
+        _bind_project(values, places, findings, environ)
     for key, value in values.items():
         if (place := _place(key, places)) is not None:
             _log.info("setting %s = %r, by %s", key, value, place)
@@ -146,7 +147,7 @@ def _places(
 ) -> tuple[list[Source], list[Finding]]:
     from coffee_boat.settings import sources
 
-    return sources.all_of(arguments, folder=(folder or Path.cwd()).absolute(), environ=environ)
+    return sources.all_of(arguments, folder=(folder or _here()).absolute(), environ=environ)
 
 
 def _place(key: str, places: Sequence[Source]) -> str | None:
@@ -191,10 +192,67 @@ def combine(settings: Indexes, files: Indexes) -> Indexes:
     return replace(settings, index_url=files.index_url or settings.index_url, **more)
 
 
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise SettingsError(
+            "settings.no-working-directory",
+            "the working directory is not there any more",
+            cause="it was removed since the program, or its shell, went there",
+            cure="go to another folder: cd, or os.chdir",
+        ) from error
+
+
 def _loosened(no_binary: Iterable[str], only_binary: Iterable[str]) -> set[str]:
     """What `no_binary` says against `only_binary`."""
     wheels_only = set(only_binary)
     return set(no_binary) if ":all:" in wheels_only else set(no_binary) & wheels_only
+
+
+def _bind_project(
+    values: dict[str, Any],
+    places: Sequence[Source],
+    findings: list[Finding],
+    environ: Mapping[str, str],
+) -> None:
+    """What the user's own places allow only as wheels, a project's file cannot take back, though it
+    is stronger: a repository that was cloned is the user's, and its author wrote that file.
+    """
+    from coffee_boat.settings import keys
+    from coffee_boat.settings.values import Said
+
+    found = [number for number, place in enumerate(places) if place.is_project]
+    own = [
+        place
+        for place in places[max(found, default=len(places)) + 1 :]
+        if "only_binary" in place.values
+    ]
+    bound = [name for place in own for name in keys.convert("only_binary", place, [], environ)]
+    said = tuple(Said("only_binary", None, place, []).place for place in own)
+    first = {
+        key: next((place for place in places if key in place.values), None)
+        for key in ("only_binary", "no_binary")
+    }
+    if own and first["only_binary"] is not None and first["only_binary"].is_project:
+        values["only_binary"] = tuple(dict.fromkeys([*values["only_binary"], *bound]))
+        values["only_binary_said"] += said
+    theirs = first["no_binary"]
+    if theirs is None or not theirs.is_project:
+        return
+    dropped = _loosened(values["no_binary"], bound)
+    values["no_binary"] = tuple(name for name in values["no_binary"] if name not in dropped)
+    if dropped:
+        findings.append(
+            Finding(
+                "settings.no-binary-of-project",
+                "a project's no_binary is left aside",
+                value=f"{', '.join(sorted(dropped))} ({Said('no_binary', None, theirs, []).place})",
+                cause=f"only_binary is set in a place of your own: {', '.join(said)}",
+                cure="to allow it: no_binary=[...], or COFFEE_BOAT_NO_BINARY=...",
+                severity="note",
+            )
+        )
 
 
 def _keep_only_binary(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,9 @@ def _project(folder: Path, environ: Mapping[str, str], findings: list[Finding]) 
 
 def _of_project(path: Path) -> Source | None:
     said = _tool_table(path) if files.is_file(path) else None
-    return None if said is None else _from_table(f"{path}: [tool.coffee_boat]", path, said)
+    if said is None:
+        return None
+    return replace(_from_table(f"{path}: [tool.coffee_boat]", path, said), is_project=True)
 
 
 def _passed_over(path: Path, doubt: trust.Doubt, error: SettingsError) -> Finding:

@@ -47,6 +47,9 @@ class Source(Redacted):
     files: Mapping[str, Found] = field(default_factory=dict)
     """Key -> the file that it stands in, where there are several."""
 
+    is_project: bool = False
+    """It is a project's file: its author's word, whoever owns it now."""
+
     def found_in(self, key: str) -> Found | None:
         """The file that a key stands in, if nobody named it."""
         return self.files.get(key, self.file)
