@@ -388,7 +388,7 @@ def test_a_package_cache_that_is_gone_is_filled_again_and_binary_prefixes_are_ri
     import shutil
 
     chunks_of(lock_of([conda_channel], f"python={MINOR}"), store)
-    shutil.rmtree(store.root / "rattler")
+    shutil.rmtree(store.root / "conda")
     root = unpacked(archive_of(lock_of([conda_channel], "native"), store), tmp_path / "node")
     run(root, "")
     assert str(root).encode() in (root / "share/native/native.bin").read_bytes()

@@ -9,9 +9,10 @@
         from
         trees/<name>/              unpacked: interpreters, environments for local[*], packages for
                                    the driver
-        rattler/pkgs/<package>/    conda packages, unpacked; looked after by py-rattler, which
-                                   compares each file before it is used
-        rattler/repodata/          what conda channels list, the same
+        conda/<sha256>/<package>/  conda packages, unpacked, by the digest of their file;
+                                   py-rattler compares each file before it is used, and puts a lock
+                                   beside the folder
+        rattler/repodata/          what conda channels list; looked after by py-rattler
         locks/<name>.lock          one writer at a time; <name>.pid: its process
         tmp/                       unfinished work; nothing here is ever read
 
@@ -328,6 +329,8 @@ _NAMES = {
     "archives": re.compile(r"[0-9a-f]{64}"),
     "wheels": re.compile(r"[0-9a-f]{64}"),
     "trees": re.compile(r"([a-z]+-)?[0-9a-f]{12,64}"),
+    "conda": re.compile(r"[0-9a-f]{64}"),
+    # of earlier versions, to be removed: nothing in it is read any more
     "rattler/pkgs": re.compile(r"(?!\.).+-[^-]+-[^-]+(?<!\.lock)"),
     "tmp": re.compile(r"tmp\w{8}"),
 }

@@ -176,7 +176,8 @@ def _solved(wish: Wish, store: Store) -> Lock:
     )
     refuse_anacondas_files(pins, accepted=wish.accepted)
     kept = tuple(pin for pin in pins if pin.name not in packages.DRIVERS_OWN)
-    return _locked(kept, wish, (*_findings(wish, pins), *_unhashed(kept)))
+    _refuse_unhashed(kept)
+    return _locked(kept, wish, tuple(_findings(wish, pins)))
 
 
 def _locked(pins: tuple[CondaPin, ...], wish: Wish, findings: tuple[Finding, ...]) -> Lock:
@@ -283,16 +284,18 @@ def _findings(wish: Wish, pins: Sequence[CondaPin]) -> Iterator[Finding]:
             yield packages.not_locked(pin.name, "another conda package needs it")
 
 
-def _unhashed(pins: Iterable[CondaPin]) -> Iterator[Finding]:
-    """Old channels list md5 only, or nothing."""
+def _refuse_unhashed(pins: Iterable[CondaPin]) -> None:
+    """Old channels list md5 only, or nothing: then only a name would tell what was fetched from
+    what was chosen, and a name is anybody's.
+    """
     if names := [f"{pin.name} {pin.version} ({pin.channel})" for pin in pins if not pin.sha256]:
-        cause = (
-            "their channel lists no sha256: what comes from there is checked by less, or not at all"
-        )
-        yield Finding(
+        raise LockError(
             "lock.conda-without-sha256",
-            "conda packages without a sha256",
+            "a channel lists conda packages without a sha256",
             value=", ".join(names),
-            cause=cause,
-            cure="take them from a channel that is indexed anew",
+            cause="what is not hashed cannot be checked; an md5 can be forged",
+            cure=(
+                "take them from another channel; if it is yours, index it anew:"
+                " `python -m conda_index FOLDER`"
+            ),
         )
