@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from os import fspath
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -107,6 +108,10 @@ def _clean_one(error: BaseException) -> None:
         clean(inner)
     if _holds_secrets(error):
         error.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in error.args)
+        if isinstance(error, BoatError):
+            texts = {name: getattr(error, name) for name in ("what", "value", "cause", "cure")}
+            clean_texts = {name: redact(text) for name, text in texts.items()}
+            error.problem = replace(error.problem, **clean_texts)
         if isinstance(error, OSError) and isinstance(error.filename, str):
             error.filename = redact(error.filename)
         for name, value in list(vars(error).items()):
