@@ -149,7 +149,7 @@ def _places(
 ) -> tuple[list[Source], list[Finding]]:
     from coffee_boat.settings import sources
 
-    return sources.all_of(arguments, folder=(folder or Path.cwd()).absolute(), environ=environ)
+    return sources.all_of(arguments, folder=(folder or _here()).absolute(), environ=environ)
 
 
 def _place(key: str, places: Sequence[Source]) -> str | None:
@@ -192,6 +192,18 @@ def combine(settings: Indexes, files: Indexes) -> Indexes:
         elif isinstance(ours, bool):
             more[part.name] = ours or theirs
     return replace(settings, index_url=files.index_url or settings.index_url, **more)
+
+
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise SettingsError(
+            "settings.no-working-directory",
+            "the working directory is not there any more",
+            cause="it was removed since the program, or its shell, went there",
+            cure="go to another folder: cd, or os.chdir",
+        ) from error
 
 
 def _loosened(no_binary: Iterable[str], only_binary: Iterable[str]) -> set[str]:

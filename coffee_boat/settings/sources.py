@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import quoting, trust, uv
+from coffee_boat._support import files, quoting, trust, uv
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.settings import keys, pipconf, uvconf
@@ -31,7 +32,7 @@ def all_of(
     places = [
         _arguments(arguments, folder),
         _variables(environ, folder, findings),
-        *_project(folder, environ),
+        *_project(folder, environ, findings),
         *_user(environ),
         *_uv_says(environ, folder),
         _pip(environ, folder, findings),
@@ -89,15 +90,41 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
     )
 
 
-def _project(folder: Path, environ: Mapping[str, str]) -> Iterator[Source]:
+def _project(folder: Path, environ: Mapping[str, str], findings: list[Finding]) -> Iterator[Source]:
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
-        if path.is_file() and (said := _tool_table(path)) is not None:
-            yield _from_table(f"{path}: [tool.coffee_boat]", path, said, of_project=True)
-            if (
-                trust.doubt(path, environ=environ) is None
-            ):  # a stranger's does not hide ours above it
+        if not os.path.lexists(path):
+            continue
+        doubt = trust.doubt(path, environ=environ)
+        try:
+            source = _of_project(path)
+        except SettingsError as error:
+            if doubt is None:
+                raise
+            findings.append(_passed_over(path, doubt, error))
+            continue
+        if source is not None:
+            yield source
+            if doubt is None:  # a stranger's does not hide ours above it
                 return
+
+
+def _of_project(path: Path) -> Source | None:
+    said = _tool_table(path) if files.is_file(path) else None
+    if said is None:
+        return None
+    return _from_table(f"{path}: [tool.coffee_boat]", path, said, of_project=True)
+
+
+def _passed_over(path: Path, doubt: trust.Doubt, error: SettingsError) -> Finding:
+    """Anybody could stop everybody who works below a shared folder."""
+    return Finding(
+        "settings.strange-file-passed-over",
+        "a file of settings that others may write cannot be read, and is passed over",
+        value=str(path),
+        cause=f"{doubt.why}; {error.cause or error.what}",
+        cure=f"work in another folder; or {doubt.cure}",
+    )
 
 
 def _tool_table(path: Path) -> dict[str, Any] | None:
@@ -122,7 +149,7 @@ def _tool_table(path: Path) -> dict[str, Any] | None:
 
 def _user(environ: Mapping[str, str]) -> Iterator[Source]:
     path = _user_file(environ)
-    if path is not None and path.is_file():
+    if path is not None and files.is_file(path):
         yield _from_table(str(path), path, toml(path))
 
 

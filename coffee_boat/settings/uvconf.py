@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import home
+from coffee_boat._support import files, home
 
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _BUILDS = {
@@ -158,7 +158,7 @@ def _of_project(
     folder: Path, toml: Callable[[Path], dict[str, Any]]
 ) -> list[tuple[Path, Mapping[str, Any]]]:
     own = list(_table(folder / "uv.toml", toml))
-    if own or not (folder / "pyproject.toml").is_file():
+    if own or not files.is_file(folder / "pyproject.toml"):
         return own
     tool = toml(folder / "pyproject.toml").get("tool", {})
     return (
@@ -171,5 +171,5 @@ def _of_project(
 def _table(
     path: Path, toml: Callable[[Path], dict[str, Any]]
 ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    if path.is_file():
+    if files.is_file(path):
         yield path, toml(path)
