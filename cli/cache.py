@@ -12,6 +12,7 @@ from coffee_boat import settings
 from coffee_boat._support import in_use
 from coffee_boat._support.store import Entry, Store
 from coffee_boat.cli import render
+from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Finding, text_table
 from coffee_boat.ship import last_used
@@ -28,7 +29,7 @@ _store = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def cache() -> None:
     """Show or free what was built and fetched. All of it is made again when it is needed."""
 
@@ -161,14 +162,29 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
         )
     done = last_used.prune(stage, doomed, hadoop=hadoop)
     for leftover, reason in done.kept:
-        render.tell(Finding("could not be removed", leftover.name, reason, "ask its owner to"))
+        render.tell(
+            Finding(
+                "ship.not-removable",
+                "could not be removed",
+                value=leftover.name,
+                cause=reason,
+                cure="ask its owner to",
+            )
+        )
     for leftover in done.used:
         render.tell(
-            Finding("not removed", leftover.name, "it was used a moment ago", severity="note")
+            Finding(
+                "ship.still-in-use",
+                "not removed",
+                value=leftover.name,
+                cause="it was used a moment ago",
+                severity="note",
+            )
         )
     click.echo(f"removed {_summary(done.removed)} from {stage}")
     if done.kept and not done.removed:
         raise ShipError(
+            "ship.nothing-removed",
             "nothing could be removed from the stage",
             value=stage,
             cause=done.kept[0][1],
@@ -204,10 +220,11 @@ def _stale(entry: Entry, now: float, days: float) -> bool:
 
 def _in_use(entries: Sequence[Entry]) -> Finding:
     return Finding(
+        "ship.still-in-use",
         "not removed",
-        f"{_summary(entries)}, {entries[0].path} first",
-        "running processes of yours use it",
-        "end the sessions that run from it, then prune again",
+        value=f"{_summary(entries)}, {entries[0].path} first",
+        cause="running processes of yours use it",
+        cure="end the sessions that run from it, then prune again",
         severity="note",
     )
 

@@ -28,7 +28,10 @@ def write(lock: Lock, output: str) -> None:
     """
     if lock.conda and output.endswith(".toml"):
         raise LockError(
-            "a pylock.toml has no words for conda packages", value=output, cure="-o pixi.lock"
+            "lock.pylock-without-conda",
+            "a pylock.toml has no words for conda packages",
+            value=output,
+            cure="-o pixi.lock",
         )
     text = lockfile.text_of(lock)
     if output == "-":
@@ -42,6 +45,7 @@ def write(lock: Lock, output: str) -> None:
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise LockError(
+            "lock.file-unwritable",
             "the lock cannot be written",
             value=output,
             cause=str(error),

@@ -30,6 +30,7 @@ from coffee_boat.cli import main as terminal
 from coffee_boat.cli import options, render
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Probing, Wanted, Where
+from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Archive, Arrival, Plan, Report, html_table, text_table
 
@@ -97,6 +98,7 @@ class Notebook:
         elif wanted.settings:
             given = redact(", ".join(f"{key}={value!r}" for key, value in wanted.settings.items()))
             raise SettingsError(
+                "settings.captain-exists",
                 "the notebook has its Captain already",
                 value=given,
                 cause="settings are given when it is made",
@@ -164,12 +166,14 @@ class Notebook:
         if len(held) > 1:
             names = ", ".join(name for one in held.values() for name in self.names_of(one))
             raise SettingsError(
+                "settings.several-captains",
                 "the notebook has several Captains",
                 value=names,
                 cure=f"bind the one that is meant: {_NAME} = ...",
             )
         if not held and named is not None:
             raise SettingsError(
+                "settings.captain-name-taken",
                 "the name captain is taken",
                 value=type(named).__name__,
                 cause="%boat binds its Captain to that name",
@@ -238,7 +242,7 @@ class Status:
 _notebook = click.make_pass_decorator(Notebook)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def boat() -> None:
     """Any Python environment on the executors of this notebook's Spark.
 

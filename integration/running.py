@@ -4,6 +4,7 @@ the environment.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -28,6 +29,16 @@ _SHELL = (
     " 'exec'))\n"
 )
 """What is typed into pyspark's shell, which starts with a context of its own."""
+
+SHELL = """\
+import sys
+told = sc.parallelize(range(4), 4).map(lambda _: (sys.executable, __import__("edtf").__file__))
+print("TOLD", sorted(set(told.collect())))
+spark.stop()
+"""
+"""What is typed into the shell of `boat launch --pip edtf`."""
+INTERACTIVE = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"}
+"""Spark's shell is set up by PYTHONSTARTUP, which Python heeds in a terminal, or with -i."""
 
 Way = Literal["python", "spark-submit", "pyspark"]
 
@@ -110,8 +121,7 @@ class SparkPython:
             "spark-submit": [f"{python.parent}/spark-submit", *argv],
             "pyspark": [f"{python.parent}/pyspark", "--master", "local[1]"],
         }
-        # Spark's shell is set up by PYTHONSTARTUP, which Python heeds in a terminal, or with -i
-        shell = {"PYSPARK_DRIVER_PYTHON_OPTS": "-i"} if way == "pyspark" else {}
+        shell = INTERACTIVE if way == "pyspark" else {}
         before = _local_clusters(python)
         try:
             ended = _run(
@@ -196,6 +206,21 @@ def plain_environment(python: Path, store: Path) -> dict[str, str]:
         "COFFEE_BOAT_STORE": str(store),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
+
+
+def check_shell(ended: subprocess.CompletedProcess[str], *, here: bool = False) -> None:
+    """That what was typed into the shell ran in the shipped interpreter, with what was asked for.
+
+    Args:
+        here: the executor is the driver's own JVM.
+    """
+    told = [line for line in ended.stdout.splitlines() if "TOLD [" in line]
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    assert len(told) == 1, ended.stderr[-4000:]
+    for executable, edtf in ast.literal_eval(told[0].partition("TOLD ")[2]):
+        assert executable != sys.executable
+        assert Path(edtf).is_relative_to(Path(executable).parents[1])
+        assert here or "/boat-" in executable
 
 
 def _without_frames(text: str) -> Sequence[str]:

@@ -19,7 +19,7 @@ import pytest
 from lanes import require_java
 
 from integration.conftest import Lane
-from integration.running import plain_environment
+from integration.running import INTERACTIVE, SHELL, check_shell, plain_environment
 
 MASTER = "local-cluster[2,1,1024]"
 SMALL = "local-cluster[1,1,1024]"
@@ -86,7 +86,7 @@ def run(store: Path, tmp_path: Path) -> Boat:
     (tmp_path / "job.py").write_text(JOB, "utf-8")
     environment = plain_environment(Path(sys.executable), store)
 
-    def runner(*argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def runner(*argv: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             list(argv),
             cwd=tmp_path,
@@ -95,7 +95,7 @@ def run(store: Path, tmp_path: Path) -> Boat:
             text=True,
             check=False,
             timeout=400,
-            stdin=subprocess.DEVNULL,
+            input=typed,
         )
 
     return runner
@@ -132,6 +132,16 @@ def test_launch_serves_foreign_nodes(boat: Boat, wanted: list[str], standalone: 
     done = boat("launch", *wanted, "--master", standalone.master, *QUIET, "job.py")
     assert done.returncode == 7, done.stderr[-3000:]
     assert RESULT.format(arguments=[], beside=False) in done.stdout
+
+
+@pytest.mark.parametrize("master", ["local[2]", SMALL, "spark://"])
+def test_the_shell_uses_what_is_shipped(
+    boat: Boat, request: pytest.FixtureRequest, master: str
+) -> None:
+    if master == "spark://":
+        master = request.getfixturevalue("standalone").master
+    words = ("launch", "--pip", "edtf", "--master", master, *QUIET)
+    check_shell(boat(*words, typed=SHELL, **INTERACTIVE), here=master == "local[2]")
 
 
 def test_conf_is_all_that_a_plain_spark_submit_needs(

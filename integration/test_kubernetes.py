@@ -17,7 +17,15 @@ import pytest
 from lanes import cannot_run
 
 from integration.kubernetes_lane import KubernetesLane
-from integration.running import DRIVERS, Ended, SparkPython, plain_environment
+from integration.running import (
+    DRIVERS,
+    INTERACTIVE,
+    SHELL,
+    Ended,
+    SparkPython,
+    check_shell,
+    plain_environment,
+)
 from integration.test_hot_add import write_projects
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -314,6 +322,24 @@ def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter(
     for _, executable, folder, total, _ in told["seen"]:
         assert executable.startswith(f"{folder}/boat-")
         assert total == 42
+
+
+def test_the_shell_uses_what_is_shipped(
+    kubernetes: KubernetesLane, store: Path, tmp_path: Path
+) -> None:
+    client = kubernetes.environment(tmp_path / "conf", kubernetes.settings())
+    words = ("launch", "--pip", "pyarrow", "--pip", "edtf", "--master", kubernetes.master)
+    ended = subprocess.run(
+        [sys.executable, "-m", "coffee_boat.cli", *words],
+        cwd=tmp_path,
+        env={**plain_environment(Path(sys.executable), store), **client, **INTERACTIVE},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=800,
+        input=SHELL,
+    )
+    check_shell(ended)
 
 
 def test_a_driver_that_fails_in_its_pod_is_a_launch_that_failed(

@@ -16,7 +16,7 @@ from lanes import cannot_run
 from integration import conda_lane
 from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
-from integration.running import DRIVERS, SparkPython, refusals
+from integration.running import DRIVERS, INTERACTIVE, SHELL, SparkPython, check_shell, refusals
 from integration.yarn_lane import OTHER_SPARKS, YarnLane, pythons, yarn_lane
 
 pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too
@@ -246,7 +246,16 @@ def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_to
     assert str(store) not in said
 
 
-def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def test_the_shell_uses_what_is_shipped(yarn: YarnLane, store: Path, tmp_path: Path) -> None:
+    quiet = ("--conf", "spark.executor.memory=512m", "--conf", "spark.ui.enabled=false")
+    variables = {**yarn.environment, **INTERACTIVE, "COFFEE_BOAT_STORE": str(store)}
+    words = ("launch", "--pip", "pyarrow", "--pip", "edtf", "--master", "yarn", *quiet)
+    check_shell(boat(*words, folder=tmp_path, env=variables, typed=SHELL))
+
+
+def boat(
+    *arguments: str, folder: Path, env: dict[str, str], typed: str = ""
+) -> subprocess.CompletedProcess[str]:
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -261,6 +270,7 @@ def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.Compl
         text=True,
         check=False,
         timeout=1100,
+        input=typed,
     )
 
 

@@ -10,7 +10,7 @@ import io
 import tarfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -137,6 +137,11 @@ class Index(ThreadingHTTPServer):
         self.login = login
         self.asked: list[str] = []
         self.cut_off: set[str] = set()
+        """Paths of which half is sent, once."""
+        self.busy: dict[str, list[tuple[int, str]]] = {}
+        """Path -> answers without a file that come first: status, Retry-After."""
+        self.ranges: list[str] = []
+        """What was asked for of files of which half was sent. Their version is their sha256."""
         self.replaced: dict[str, bytes] = {}
         self.before: dict[str, Callable[[], object]] = {}
         """Path -> what is done before it is answered; of files only where uv does not ask for their
@@ -165,6 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
             kind == "simple" or not self.headers.get("User-Agent", "").startswith("uv/")
         ):
             self.server.before[self.path]()
+        if self.server.busy.get(self.path):
+            status, after = self.server.busy[self.path].pop(0)
+            return self._send(b"", status, headers={"Retry-After": after} if after else {})
         if kind == "simple":
             found = [
                 path.name
@@ -178,14 +186,33 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(links.encode(), 200 if found else 404, "text/html")
         if not (self.server.folder / name).is_file():
             return self._send(b"", 404)
-        return self._send(
-            self.server.replaced.get(name, (self.server.folder / name).read_bytes()), 200
+        return self._send_file(
+            self.server.replaced.get(name, (self.server.folder / name).read_bytes())
         )
+
+    def _send_file(self, body: bytes) -> None:
+        tag = f'"{hashlib.sha256(body).hexdigest()}"'
+        wanted = self.headers.get("Range", "")
+        if wanted:
+            self.server.ranges.append(wanted)
+        if not wanted or self.headers.get("If-Range") != tag:
+            return self._send(body, 200, headers={"ETag": tag})
+        first = int(wanted.removeprefix("bytes=").rstrip("-"))
+        span = f"bytes {first}-{len(body) - 1}/{len(body)}"
+        return self._send(body[first:], 206, headers={"ETag": tag, "Content-Range": span})
 
     do_HEAD = do_GET  # noqa: N815
 
-    def _send(self, body: bytes, status: int, kind: str = "application/octet-stream") -> None:
+    def _send(
+        self,
+        body: bytes,
+        status: int,
+        kind: str = "application/octet-stream",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -66,7 +66,7 @@ def test_a_lock_with_a_source_is_refused(tmp_path: Path, trap: Path, kind: str) 
     (tmp_path / "pylock.toml").write_text(pylock(SOURCES[kind]))
     with pytest.raises(LockError) as caught:
         captain(tmp_path).add_lock(tmp_path / "pylock.toml")
-    assert caught.value.what == "a package would have to be built, and only wheels are allowed"
+    assert caught.value.code == "lock.only-wheels-allowed"
     assert caught.value.value.startswith("alpha 1.0: a ")
     assert "only_binary = :all: (" in caught.value.cause
     assert "pyproject.toml: [tool.coffee_boat]: only_binary)" in caught.value.cause
@@ -262,7 +262,7 @@ def test_a_weaker_place_does_not_allow_a_build(
     monkeypatch.setenv("COFFEE_BOAT_ONLY_BINARY", ":all:")
     settings, findings = load({})
     assert settings.indexes.no_binary == ()
-    (said,) = (f for f in findings if f.what == "a weaker no_binary is left aside")
+    (said,) = (f for f in findings if f.code == "settings.no-binary-ignored")
     assert "alpha" in said.value
     assert "COFFEE_BOAT_ONLY_BINARY" in said.cause
     with pytest.raises(LockError):

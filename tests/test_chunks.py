@@ -251,7 +251,7 @@ def test_a_tree_with_something_that_cannot_be_shipped(tmp_path: Path) -> None:
 def test_a_failed_fill_leaves_nothing(store: Store) -> None:
     def fill(writer: ChunkWriter) -> None:
         writer.file("x", TEXT)
-        raise BuildError("no")
+        raise BuildError("build.refused", "no")
 
     with pytest.raises(BuildError):
         make(store, 1, "", fill)

@@ -122,7 +122,7 @@ def test_a_failure_with_a_cure_is_3_and_is_told_on_stderr() -> None:
     assert done.exit_code == 3
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
-    assert "cure:" in done.stderr
+    assert "hint:" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -210,6 +210,17 @@ def test_plan_is_text_in_a_pipe_and_json_on_demand(wheels: Path) -> None:
         ("lib", "2.0"),
     ]
     assert plan["size"] > 0
+
+
+def test_a_finding_of_a_plan_has_its_code_in_json_alone(wheels: Path, tmp_path: Path) -> None:
+    wanted = tmp_path / "requirements.txt"
+    wanted.write_text("--prefer-binary\napp\n", "utf-8")
+    data = run("plan", *offline(wheels), "-r", str(wanted), "--json")
+    [finding] = json.loads(data.stdout)["findings"]
+    assert (finding["code"], finding["severity"]) == ("requirements.option-ignored", "note")
+    text = run("plan", *offline(wheels), "-r", str(wanted))
+    assert f"note: {finding['what']}" in text.stdout
+    assert finding["code"] not in text.stdout
 
 
 def test_what_a_script_says_of_itself_is_wanted_too(wheels: Path, tmp_path: Path) -> None:
@@ -436,15 +447,17 @@ def test_check_tries_everything_and_answers_with_its_code(
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
     done = run("check", "--pip", "]", "--json")
     assert done.exit_code == 1
-    outcomes = {check["name"]: check["outcome"] for check in json.loads(done.stdout)}
+    outcomes = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
     assert outcomes["python"] == outcomes["resolver"] == outcomes["store"] == "ok"
     assert outcomes["spark"] == outcomes["requirements"] == "failed"
+    codes = {check["name"]: check["code"] for check in json.loads(done.stdout)["checks"]}
+    assert (codes["python"], codes["requirements"]) == ("", "requirements.unreadable")
 
 
 def test_check_asks_the_cluster(tmp_path: Path) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     done = run("check", "--master", "local[2]", "--store", str(tmp_path), "--json")
-    rows = [(row["name"], row["outcome"]) for row in json.loads(done.stdout)]
+    rows = [(row["name"], row["status"]) for row in json.loads(done.stdout)["checks"]]
     assert rows[-2:] == [("cluster", "ok"), ("node", "ok")]
     small = run(
         "check",
@@ -456,6 +469,7 @@ def test_check_asks_the_cluster(tmp_path: Path) -> None:
         str(tmp_path),
         "--json",
     )
-    [row] = [row for row in json.loads(small.stdout) if row["name"] == "cluster"]
-    assert (small.exit_code, row["outcome"]) == (1, "failed")
+    [row] = [row for row in json.loads(small.stdout)["checks"] if row["name"] == "cluster"]
+    assert (small.exit_code, row["status"]) == (1, "failed")
+    assert row["code"] == "launch.memory-too-small"
     assert "spark.executor.memory=512m" in row["cure"]

@@ -634,9 +634,9 @@ def test_what_is_aboard_need_not_be_listed_any_more(tmp_path: Path, forge: str, 
 
 def test_a_change_of_what_is_aboard_is_refused_and_named(tmp_path: Path, forge: str) -> None:
     aboard = plan(tmp_path, "numpy <2", channel=[forge]).lock
-    with pytest.raises(LockError, match="a version that is aboard would have to change") as caught:
+    with pytest.raises(LockError, match="an installed version would have to change") as caught:
         more(tmp_path, aboard, "pandas", channel=forge)
-    assert "numpy 1.26.4 py_a (aboard the running session)" in caught.value.value
+    assert "numpy 1.26.4 py_a (in the running session)" in caught.value.value
     assert "pandas (add_conda_packages)" in caught.value.value
 
 
@@ -894,7 +894,7 @@ def test_extras_of_what_conda_brings_are_named(
     tmp_path: Path, wheels: Path, conda_channel: str
 ) -> None:
     made = mixed(tmp_path, ["pure=1"], ["pure[all]"], channel=conda_channel).plan()
-    assert any(f.what == "extras are not taken" and "pure[all]" in f.value for f in made.findings)
+    assert any(f.code == "lock.extras-not-taken" and "pure[all]" in f.value for f in made.findings)
 
 
 def test_distributions_are_read_off_their_folders() -> None:

@@ -421,7 +421,7 @@ def test_a_coroutine_gives_its_result_and_its_error_also_where_a_loop_runs() -> 
         return 3
 
     async def fails() -> int:
-        raise RequirementError("no such package")
+        raise RequirementError("lock.no-such-package", "no such package")
 
     async def cell() -> int:
         with pytest.raises(RequirementError, match="no such package"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -105,7 +106,10 @@ def _fits(call: ast.Call) -> None:
 
 def _parse(command: click.Command, words: list[str]) -> None:
     """Down to the options of the last subcommand; nothing is run."""
+    words = list(itertools.takewhile(lambda word: word not in (">", "2>"), words))
     while isinstance(command, click.Group):
+        while words[:1] in (["-v"], ["-vv"]):
+            words = words[1:]
         found = command.get_command(click.Context(command), words[0]) if words else None
         assert found is not None, f"{command.name} has no {words[:1]}"
         command, words = found, words[1:]
@@ -251,21 +255,27 @@ def test_what_has_a_code_has_a_heading_of_that_code(
     monkeypatch.syspath_prepend(ROOT)
     source = tmp_path / "source.py"
     source.write_text(
-        'raise LaunchError("a context | runs", code="launch.context-running", cure=f"stop {it}")\n'
-        'yield Finding("verify.foreign-file", "a file is foreign", path, "it is the node\'s")\n'
-        'yield Finding("nothing is known", path)\n'
+        "PROBLEM = Problem('verify.foreign-file', 'a file of {name} is foreign', cause='its own')\n"
+        'yield Finding("verify.foreign-file", "a file of {name} is foreign", cure="take it out")\n'
+        "def refuse(it):\n"
+        '    what = f"a context | of {it} runs"\n'
+        '    raise line.refuse(it, "launch.context-running", what, cure=f"stop {it}")\n'
+        'conf.get("spark.master", "local")\n'
     )
     page = tmp_path / "findings.md"
     page.write_text(importlib.import_module("docs.tools.findings").page([source]), "utf-8")
-    assert [*map(anchor, headings(page))][1:] == [
+    assert [*map(anchor, headings(page))] == [
+        "errors-and-findings",
+        "index",
+        "launch",
         "launchcontext-running",
+        "verify",
         "verifyforeign-file",
-        "finding",
     ]
     text = page.read_text("utf-8")
-    assert "a context | runs\n\n* cure: stop …" in text
-    assert "a file is foreign\n\n* cause: it is the node's" in text
-    assert "| nothing is known |   |   |" in text
+    assert "[launch](#launch)" in text
+    assert "a context | of … runs\n\n* hint: stop …" in text
+    assert "a file of … is foreign\n\n* cause: its own\n* hint: take it out" in text
 
 
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
@@ -317,12 +327,14 @@ AT_START = sections("## When a session starts\n", "## On the driver")
 SECTIONS = {**ON_EXECUTORS, **AT_START}
 
 
-@pytest.mark.parametrize("symptom", diagnosis.ON_EXECUTORS, ids=lambda symptom: symptom.what)
+@pytest.mark.parametrize(
+    "symptom", diagnosis.ON_EXECUTORS, ids=lambda symptom: symptom.problem.code
+)
 def test_what_is_explained_has_a_heading(symptom: Any) -> None:
     assert any(re.search(symptom.pattern, heading) for heading in ON_EXECUTORS)
 
 
-@pytest.mark.parametrize("symptom", diagnosis.AT_START, ids=lambda symptom: symptom.what)
+@pytest.mark.parametrize("symptom", diagnosis.AT_START, ids=lambda symptom: symptom.problem.code)
 def test_what_is_explained_at_the_start_has_a_heading(symptom: Any) -> None:
     assert any(re.search(symptom.pattern, heading) for heading in AT_START)
 

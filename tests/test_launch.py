@@ -408,7 +408,7 @@ def test_a_second_context_while_one_lives_is_pysparks_own_error(spark: Any, home
 def test_a_failure_of_ours_comes_out_and_the_next_start_works(
     spark: Any, home: Path, when: str
 ) -> None:
-    failure = ShipError("the stage is gone", cure="mount it")
+    failure = ShipError("ship.stage-gone", "the stage is gone", cure="mount it")
     boat = Recorder(home, **{when: failure})
     with pytest.raises(ShipError) as error:
         spark.Context("local[2]")
@@ -718,7 +718,7 @@ def test_a_context_that_does_not_come_up_is_explained_or_left_as_it_is(
     Recorder(home, failed=seen.append)
     with pytest.raises(RuntimeError, match="the JVM says no"):
         spark.Context("broken")
-    known = LaunchError("the cluster cannot be reached")
+    known = LaunchError("launch.cluster-unreachable", "the cluster cannot be reached")
     Recorder(home, failed=lambda _: known)
     with pytest.raises(LaunchError) as error:
         spark.Context("broken")

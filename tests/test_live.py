@@ -236,7 +236,7 @@ def test_a_plain_session_is_none_of_ours_and_an_unknown_one_is_refused(store: St
 def test_only_a_live_classic_session_is_boarded() -> None:
     from pyspark import SparkContext
 
-    with pytest.raises(LaunchError, match="no Spark session: 'spark' is a str"):
+    with pytest.raises(LaunchError, match="not a Spark session: 'spark' is a str"):
         session_of("spark")
     stopped = SparkContext.__new__(SparkContext)
     stopped._jsc = None
@@ -465,7 +465,7 @@ def test_without_a_daemon_there_is_nothing_to_preload_in() -> None:
     (finding,) = preloading(
         PATCH, replace(FACTS, conf={"spark.python.use.daemon": "false"}), ("pandas",)
     ).findings
-    assert finding.what == "modules are not preloaded"
+    assert finding.code == "launch.not-preloaded"
 
 
 def test_the_captain_takes_modules_and_shows_them_in_the_plan(

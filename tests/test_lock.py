@@ -497,7 +497,9 @@ class ReadOnly(Store):
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        raise StoreError("the store cannot be written", value=name, cure="name another")
+        raise StoreError(
+            "store.unwritable", "the store cannot be written", value=name, cure="name another"
+        )
         yield
 
 

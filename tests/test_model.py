@@ -51,7 +51,7 @@ def test_a_plan_shows_no_secrets_of_spark() -> None:
 
 
 def test_html_is_escaped() -> None:
-    finding = Finding("<script>alert(1)</script>")
+    finding = Finding("verify.odd", "<script>alert(1)</script>")
     plan = Plan(
         Change("launch", Lock(Target("3.11.7"))),
         items=(PlanItem(label="<b>x</b>", action="build"),),

@@ -49,7 +49,7 @@ def test_a_module_that_one_hides_from_another_is_told(
     one: list[str], two: list[str], module: str, winner: str, tmp_path: Path, store: Store
 ) -> None:
     [finding] = said(one, two, tmp_path, store)
-    assert finding.what == "two packages bring the same module in different files"
+    assert finding.code == "build.module-shadowed"
     assert finding.value == f"one 1.0 and two 1.0: {module}"
     assert f"the module of {winner} 1.0 is" in finding.cause
 

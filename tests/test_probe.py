@@ -134,7 +134,7 @@ def test_nobody_at_the_masters_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     error = refused(SparkFacts("4.1.1", f"spark://127.0.0.1:{port}"))
-    assert error.what == "the cluster's master cannot be reached"
+    assert error.code == "launch.master-unreachable"
     assert "Connection refused" in error.cause
     assert waiting(SparkFacts("4.1.1", f"spark://127.0.0.1:{port}"), None) == (), (
         "Spark says that itself"
@@ -164,7 +164,7 @@ def test_one_of_several_masters_is_enough() -> None:
 )
 def test_what_is_no_master(name: str) -> None:
     error = refused(SparkFacts("4.1.1", name))
-    assert error.what == "the master cannot be used"
+    assert error.code == "launch.master-invalid"
     assert "secret" not in str(error)
 
 
@@ -193,7 +193,7 @@ def test_workers_that_others_use() -> None:
     )
     with master(worker(used=8000), apps=apps) as facts:
         (finding,) = probe(facts).findings
-        assert finding.what == "no worker has room for an executor now"
+        assert finding.code == "cluster.workers-busy"
         assert finding.value == "1g and 1 core wanted, free are node1: 192m and 0 cores"
         assert waiting(facts, "app-1") == (finding,)
         assert waiting(facts, "app-2") == waiting(facts, None) == (), (
@@ -211,7 +211,7 @@ def test_executors_that_end_while_they_start_are_explained_by_their_stderr() -> 
         worker(), apps=({"id": "app-4", "state": "RUNNING", "duration": 9000},), log=log
     ) as facts:
         (finding,) = waiting(facts, "app-4")
-        assert finding.what == "a disk is full"
+        assert finding.code == "executor.disk-full"
         assert finding.value == "No space left on device on node1 (executor 7)"
         assert waiting(facts, "app-5") == ()
 

@@ -234,7 +234,7 @@ def test_the_active_one_of_two_is_asked(yarn: Yarn) -> None:
         write(yarn.conf, "yarn", ha)
         assert len(yarn.probe().nodes) == 2
         yarn.said.manager["/ws/v1/cluster/info"] = standby["/ws/v1/cluster/info"]
-        assert yarn.refused().what == "no ResourceManager of YARN is active"
+        assert yarn.refused().code == "cluster.yarn-not-active"
 
 
 def test_a_name_service_has_two_namenodes(yarn: Yarn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,11 +269,11 @@ def test_no_configuration(
     yarn: Yarn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv("HADOOP_CONF_DIR", str(tmp_path_factory.mktemp("empty")))
-    assert yarn.refused().what == "there is no Hadoop configuration in HADOOP_CONF_DIR"
+    assert yarn.refused().code == "cluster.hadoop-conf-missing"
     monkeypatch.delenv("HADOOP_CONF_DIR")
     monkeypatch.delenv("SPARK_HOME", raising=False)
     monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
-    assert yarn.refused().what == "YARN cannot be found: HADOOP_CONF_DIR is not set"
+    assert yarn.refused().code == "cluster.hadoop-conf-unset"
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_sparks_own_settings_are_laid_over_the_files(yarn: Yarn) -> None:
 def test_a_file_that_is_no_xml(yarn: Yarn) -> None:
     (yarn.conf / "yarn-site.xml").write_text("<configuration>")
     error = yarn.refused()
-    assert error.what == "Hadoop's configuration cannot be read"
+    assert error.code == "cluster.hadoop-conf-unreadable"
     assert error.value.endswith("yarn-site.xml")
 
 
@@ -393,7 +393,7 @@ def test_where_hadoop_goes_through_a_proxy_no_port_is_tried(yarn: Yarn, name: st
             ),
         },
     )
-    assert yarn.refused().what == "YARN's ResourceManager cannot be reached"
+    assert yarn.refused().code == "cluster.yarn-unreachable"
 
 
 def test_a_namenode_that_has_no_address_is_not_asked_here(yarn: Yarn) -> None:
@@ -417,7 +417,7 @@ def test_a_spark_env_that_cannot_be_read(
     )  # a file that not even root reads from its beginning
     monkeypatch.delenv("HADOOP_CONF_DIR")
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
-    assert yarn.refused().what == "YARN cannot be found: HADOOP_CONF_DIR is not set"
+    assert yarn.refused().code == "cluster.hadoop-conf-unset"
 
 
 def test_a_user_whom_this_machine_has_no_name_for(yarn: Yarn) -> None:
@@ -512,7 +512,7 @@ def test_a_web_port_that_speaks_another_language(yarn: Yarn) -> None:
 def test_nobody_at_the_managers_port(yarn: Yarn) -> None:
     write(yarn.conf, "yarn", {"yarn.resourcemanager.address": f"127.0.0.1:{dead_port()}"})
     error = yarn.refused()
-    assert error.what == "YARN's ResourceManager cannot be reached"
+    assert error.code == "cluster.yarn-unreachable"
     assert "Connection refused" in error.cause
     assert str(yarn.conf) in error.cure
 
@@ -528,7 +528,7 @@ def test_a_manager_that_says_nothing_is_left_to_spark(yarn: Yarn, answer: object
 
 def test_what_is_no_name_of_a_host_is_told_as_one_that_nobody_has(yarn: Yarn) -> None:
     error = yarn.refused(hadoop_yarn_resourcemanager_address=".example.org:8032")
-    assert error.what == "YARN's ResourceManager cannot be reached"
+    assert error.code == "cluster.yarn-unreachable"
 
 
 # queues
@@ -543,7 +543,7 @@ def test_a_queue_by_its_name_or_path(yarn: Yarn, name: str) -> None:
 
 def test_no_such_queue(yarn: Yarn) -> None:
     error = yarn.refused(yarn_queue="nope")
-    assert error.what == "YARN has no such queue"
+    assert error.code == "cluster.no-such-queue"
     assert "one of: default, batch.night" in error.cure
     assert yarn.refused(yarn_queue="batch").cause == "it is a parent of other queues"
 
@@ -551,7 +551,7 @@ def test_no_such_queue(yarn: Yarn) -> None:
 def test_who_names_no_queue_is_placed_by_the_administrators_rules(yarn: Yarn) -> None:
     yarn.said.manager["/ws/v1/cluster/scheduler"] = capacity(queue("batch"))
     assert yarn.probe().nodes
-    assert yarn.refused(yarn_queue="nope").what == "YARN has no such queue"
+    assert yarn.refused(yarn_queue="nope").code == "cluster.no-such-queue"
 
 
 def test_queues_that_are_made_when_they_are_named(yarn: Yarn) -> None:
@@ -658,7 +658,7 @@ def test_nodes_that_others_use(yarn: Yarn) -> None:
 
 def test_hdfs_that_is_not_there(yarn: Yarn) -> None:
     write(yarn.conf, "core", {"fs.defaultFS": f"hdfs://127.0.0.1:{dead_port()}"})
-    assert yarn.refused().what == "HDFS cannot be reached"
+    assert yarn.refused().code == "cluster.hdfs-unreachable"
 
 
 def test_safe_mode_in_its_own_words(yarn: Yarn) -> None:
@@ -675,14 +675,14 @@ def test_a_full_hdfs(yarn: Yarn) -> None:
     error = yarn.refused()
     assert (error.what, error.value) == ("HDFS is full", "128m of 25.0 GiB are free")
     yarn.said.namenode["FSNamesystemState"]["NumLiveDataNodes"] = 0
-    assert yarn.refused().what == "HDFS has no live DataNode"
+    assert yarn.refused().code == "cluster.no-live-datanode"
 
 
 def test_a_quota_that_is_used_up(yarn: Yarn) -> None:
     yarn.said.namenode["GETCONTENTSUMMARY"] = {
         "ContentSummary": {"spaceQuota": 3 * BLOCK + 4, "spaceConsumed": 5}
     }
-    assert yarn.refused().what == "your folder in HDFS is at its quota"
+    assert yarn.refused().code == "cluster.hdfs-quota-reached"
     yarn.said.namenode["GETCONTENTSUMMARY"]["ContentSummary"]["spaceQuota"] += 1
     assert yarn.probe().nodes
 
@@ -690,7 +690,7 @@ def test_a_quota_that_is_used_up(yarn: Yarn) -> None:
 def test_a_folder_that_may_not_be_made_or_written(yarn: Yarn) -> None:
     words = 'Permission denied: user=ada, access=WRITE, inode="/user":hdfs:supergroup:drwxr-xr-x'
     yarn.said.namenode["CHECKACCESS"] = refusal_of_hdfs(words)
-    assert yarn.refused().what == "you may not write to your folder in HDFS"
+    assert yarn.refused().code == "cluster.hdfs-folder-forbidden"
     yarn.said.namenode["GETFILESTATUS"] = (
         404,
         {"RemoteException": {"message": "File does not exist: /user/ada"}},

@@ -169,7 +169,9 @@ def _pin(**more: object) -> Pin:
 
 def test_no_value_shows_a_token_of_a_url(tmp_path: Path) -> None:
     lock = Lock(Target("3.11.7"), (_pin(), dataclasses.replace(_pin(), name="y")))
-    finding = Finding("odd", URL, f"https://me:{S}@h", f"http//me:{S}@h")
+    finding = Finding(
+        "verify.odd", "odd", value=URL, cause=f"https://me:{S}@h", cure=f"http//me:{S}@h"
+    )
     change = model.Change("layer", lock, lock.pins, why=URL)
     plan = Plan(change, (model.PlanItem(URL, "fetch"),), findings=(finding,))
     report = Report((), (), lock, "", "", 0.0, (finding,))
@@ -224,14 +226,14 @@ def _chained() -> None:
     except OSError as error:
         if sys.version_info >= (3, 11):
             error.add_note(f"token={S}")
-        raise BuildError("it failed", value=f"https://me:{S}@h") from error
+        raise BuildError("build.failed", "it failed", value=f"https://me:{S}@h") from error
 
 
 def _in_context() -> None:
     try:
         raise StrangeError(f"https://me:{S}@h")
     except StrangeError:
-        raise BuildError("it failed") from None
+        raise BuildError("build.failed", "it failed") from None
 
 
 def _raw() -> None:
@@ -386,7 +388,7 @@ def test_clicks_own_messages_show_none() -> None:
 
 def test_a_processs_environment_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("environ", "cmdline"):
-        with pytest.raises(RequirementError, match="no text") as caught:
+        with pytest.raises(RequirementError, match="not text") as caught:
             requirements.read(Path(f"/proc/self/{name}"))
         assert len(str(caught.value)) < 250
         assert os.environ["PATH"] not in _shown(caught.value)
@@ -508,7 +510,13 @@ def test_json_shows_none() -> None:
     from coffee_boat.cli.render import to_json
 
     lock = Lock(Target("3.11.7"), (_pin(),))
-    told = to_json(Plan(model.Change("launch", lock), (), findings=(Finding("x", f"user:{S}@h"),)))
+    told = to_json(
+        Plan(
+            model.Change("launch", lock),
+            (),
+            findings=(Finding("verify.x", "x", value=f"user:{S}@h"),),
+        )
+    )
     assert S not in told
     assert json.loads(told)["lock"]["pins"][0]["url"].endswith("?token=***")
 

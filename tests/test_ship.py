@@ -570,7 +570,11 @@ def test_why_no_jvm_starts_is_not_taken_for_the_stages_fault(archive: Archive) -
     @contextmanager
     def jvm() -> Iterator[Any]:
         raise LaunchError(
-            "Spark's JVM cannot be started", value="/spark", cause="no Java", cure="JAVA_HOME"
+            "launch.jvm-failed",
+            "Spark's JVM cannot be started",
+            value="/spark",
+            cause="no Java",
+            cure="JAVA_HOME",
         )
         yield
 

@@ -96,7 +96,7 @@ def test_a_script_without_a_header_is_no_trouble(tmp_path: Path, text: str) -> N
     [
         ("# /// script\n# a = 1\n# ///\n\n# /// script\n# b = 1\n# ///\n", "two headers"),
         ("# /// script\n# dependencies = [\n# ///\n", "not TOML"),
-        ("# /// script\n# requires-python = 3\n# ///\n", "no string"),
+        ("# /// script\n# requires-python = 3\n# ///\n", "not a string"),
     ],
 )
 def test_a_broken_header_is_refused(tmp_path: Path, text: str, what: str) -> None:
@@ -290,6 +290,13 @@ def test_spark_submit_gets_settings_in_a_private_file_and_its_code_comes_back(
         "spark.submit.deployMode=client",
     } <= set(said)
     assert said[-6:] == ["job.py", "--pip", "x y", "-h", "/venv/bin/python", "/java"]
+
+
+def test_the_shell_is_told_of_the_executors_python_by_its_environment(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    spark = fake_spark(tmp_path / "spark", f'echo "$PYSPARK_PYTHON $PYSPARK_DRIVER_PYTHON" > {out}')
+    assert submit.run(order_for(spark, master="local[2]")) == 0
+    assert out.read_text("utf-8").split() == ["./boat-1/bin/python3.11", "/venv/bin/python"]
 
 
 def test_nothing_secret_stands_in_the_process_list_and_nothing_is_left(

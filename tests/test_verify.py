@@ -374,10 +374,14 @@ def test_other_words_are_not_guessed_at() -> None:
 
 
 def test_a_job_that_fails_becomes_the_explanation_or_keeps_sparks_words() -> None:
-    known = CannedSession({}, failure=VerifyError("a job failed", cause=AT + CASES[3][0]))
+    known = CannedSession(
+        {}, failure=VerifyError("verify.job-failed", "a job failed", cause=AT + CASES[3][0])
+    )
     with pytest.raises(VerifyError, match="interpreter is not there"):
         verify(known, LOCK)
-    unknown = CannedSession({}, failure=VerifyError("a job failed", cause="words nobody knows"))
+    unknown = CannedSession(
+        {}, failure=VerifyError("verify.job-failed", "a job failed", cause="words nobody knows")
+    )
     with pytest.raises(VerifyError, match="words nobody knows"):
         verify(unknown, LOCK)
 

@@ -21,10 +21,11 @@ from coffee_boat.session.status_store import Jobs, News
 from coffee_boat.session.watch import Watch
 
 PENDING = Finding(
+    "cluster.pod-pending",
     "a pod stays Pending",
-    "exec-1",
-    "0/2 nodes are available: 2 Insufficient memory",
-    "ask for less",
+    value="exec-1",
+    cause="0/2 nodes are available: 2 Insufficient memory",
+    cure="ask for less",
 )
 
 
@@ -145,7 +146,7 @@ def test_a_jvm_that_hangs_holds_up_neither_stop_nor_exit(arguments: tuple[str, .
 
 def test_what_failed_last_is_told_before_a_context_stops() -> None:
     pytest.importorskip("py4j", reason="needs pyspark: pip install coffee_boat[local]")
-    found = Finding("an interpreter is not there")
+    found = Finding("executor.interpreter-missing", "an interpreter is not there")
     told: list[tuple[Finding, Any]] = []
     watch = Watch(
         waiting=lambda _: [],

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import zipfile
 from base64 import b64encode
@@ -159,6 +161,43 @@ def test_a_connection_that_was_cut_off_is_tried_again(
         == (folder / "alpha-1.0-py3-none-any.whl").read_bytes()
     )
     assert len(index.asked) == 2
+    (half,) = index.ranges
+    assert half != "bytes=0-", "what came is not sent again"
+
+
+def test_a_file_that_was_replaced_while_it_was_fetched_is_refused_as_a_whole(
+    folder: Path, index: Index, store: Store
+) -> None:
+    name = "alpha-1.0-py3-none-any.whl"
+    index.cut_off.add(f"/files/{name}")
+
+    def replace_it() -> None:
+        if len(index.asked) == 2:
+            index.replaced[name] = b"another one"
+
+    index.before[f"/files/{name}"] = replace_it
+    with pytest.raises(BuildError, match="does not match") as caught:
+        fetch(remote(folder, index, "alpha"), store)
+    assert f"sha256 {hashlib.sha256(b'another one').hexdigest()}" in caught.value.value
+
+
+def test_a_server_that_is_busy_is_asked_again_when_it_says(
+    folder: Path, index: Index, store: Store
+) -> None:
+    path = "/files/alpha-1.0-py3-none-any.whl"
+    index.busy[path] = [(503, "1"), (429, "")]
+    begun = time.monotonic()
+    assert fetch(remote(folder, index, "alpha"), store)["alpha"].is_file()
+    assert time.monotonic() - begun >= 1.0
+    assert len(index.asked) == 3
+
+
+def test_a_server_that_stays_busy_is_given_up(folder: Path, index: Index, store: Store) -> None:
+    path = "/files/alpha-1.0-py3-none-any.whl"
+    index.busy[path] = [(503, "")] * 9
+    with pytest.raises(BuildError, match="503"):
+        fetch(remote(folder, index, "alpha"), store)
+    assert len(index.asked) == 4
 
 
 def test_a_file_that_is_gone(folder: Path, index: Index, store: Store) -> None:

@@ -55,7 +55,7 @@ def file_digest(path: Path) -> str:
     with open(path, "rb", opener=_without_waiting) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         left = status.st_size  # 0 for what the kernel makes up, such as /proc/kmsg
         while left > 0 and (block := stream.read(_BLOCK)):
             digest.update(block)
@@ -165,6 +165,7 @@ def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
     """Files and symbolic links of a project folder; what is no project is not walked through."""
     if fault := _fault(folder.resolve()):
         raise error(
+            "requirements.not-a-project-folder",
             "a folder is not a project's",
             value=str(folder),
             cause=fault,
@@ -177,6 +178,7 @@ def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
         size += path.stat().st_size if path.is_file() else 0
         if len(found) > limits.TREE_FILES or size > limits.TREE:
             raise error(
+                "requirements.project-folder-too-large",
                 "a project folder is too large",
                 value=f"{folder}: {len(found):,} files with {human_bytes(size)} so far",
                 cause=f"at most {limits.TREE_FILES:,} files with {human_bytes(limits.TREE)} are"
@@ -206,10 +208,11 @@ def _told_of(folder: Path, error: type[BoatError]) -> Iterator[None]:
         yield
     except (OSError, shutil.Error) as failure:
         raise error(
+            "requirements.project-folder-unreadable",
             "a project folder cannot be read",
             value=str(folder),
             cause=str(failure),
-            cure="make all of its files readable, or move what is no part of it elsewhere",
+            cure="make all of its files readable, or move what is not part of it elsewhere",
         ) from failure
 
 

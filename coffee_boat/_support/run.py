@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,8 +23,10 @@ from typing import Any
 
 from coffee_boat._support import trust
 from coffee_boat._support.futures import GLANCE
+from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 
+_log = logger(__name__)
 _TAIL = 40
 _PAUSE = 0.1
 _GRACE = 2.0
@@ -74,8 +78,12 @@ def run(
     program = argv[0] if os.sep in argv[0] else shutil.which(argv[0], path=changed["PATH"])
     if program is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-    with _in_a_group([program, *argv[1:]], cwd, changed, reads=stdin is not None) as process:
+    with (
+        _logged(argv) as ended,
+        _in_a_group([program, *argv[1:]], cwd, changed, reads=stdin is not None) as process,
+    ):
         stdout, stderr = _communicate(process, stdin, timeout)
+        ended.append(process.returncode)
     return Ran(tuple(argv), process.returncode, stdout, stderr)
 
 
@@ -92,6 +100,21 @@ def _communicate(
         except subprocess.TimeoutExpired:
             if left <= GLANCE:
                 raise subprocess.TimeoutExpired(process.args, timeout or 0.0) from None
+
+
+@contextmanager
+def _logged(argv: Sequence[str]) -> Iterator[list[int]]:
+    """Around one program; its exit code is put into what the block gets."""
+    begun, ended = time.monotonic(), list[int]()
+    try:
+        yield ended
+    finally:
+        _log.debug(
+            "ran (%s, %.2f s): %s",
+            f"exit code {ended[0]}" if ended else "it did not end by itself",
+            time.monotonic() - begun,
+            shlex.join(map(redact, argv)) if _log.isEnabledFor(logging.DEBUG) else "",
+        )
 
 
 def interrupt(work: Iterable[Future[Any]] = ()) -> None:
@@ -213,10 +236,11 @@ def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) 
         FileNotFoundError: no such program.
     """
     relay = _Relay()
-    with relay.listening():
+    with _logged(argv) as ended, relay.listening():
         process = subprocess.Popen(list(argv), env=_changed(env))
         relay.connect(process)
         code = process.wait()
+        ended.append(code)
     return code if code >= 0 else 128 - code
 
 

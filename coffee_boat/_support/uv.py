@@ -35,6 +35,7 @@ def binary() -> str:
         if found:
             return found
         raise SettingsError(
+            "settings.uv-missing",
             "the uv program is missing",
             cause=str(error),
             cure=f"{sys.executable} -m pip install --force-reinstall uv",
@@ -71,6 +72,7 @@ def refuse_strangers(folder: Path, environ: Mapping[str, str]) -> None:
         doubt = trust.doubt(path, environ=environ) if path.is_file() else None
         if doubt is not None:
             raise SettingsError(
+                "settings.uv-configuration-writable",
                 "uv would take its settings from a file that others may write",
                 value=str(path),
                 cause=f"{doubt.why}; such settings are taken from your own files and root's",

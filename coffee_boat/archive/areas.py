@@ -191,11 +191,14 @@ def of_spark(names: Iterable[str], areas: Areas, label: str) -> tuple[tuple[Find
         others = f" + {len(theirs) - _SHOWN} others" if len(theirs) > _SHOWN else ""
         found.append(
             Finding(
+                "build.spark-files-replaced",
                 f"a package brings files of {package}; the driver's own are what executors get",
-                f"{label}: {', '.join(theirs[:_SHOWN])}{others}",
-                f"driver and executors must run one Spark, so the driver's {package} is in every"
-                " archive",
-                f"to use the {package} of this package, install it on the driver, in place of"
+                value=f"{label}: {', '.join(theirs[:_SHOWN])}{others}",
+                cause=(
+                    f"driver and executors must run one Spark, so the driver's {package} is in"
+                    " every archive"
+                ),
+                cure=f"to use the {package} of this package, install it on the driver, in place of"
                 " pyspark",
             )
         )
@@ -227,6 +230,7 @@ def refuse_overlaps(
         for name, content in sorted(chunks.listing(chunk, store).items()):
             if name in owned and owned[name][0] != content:
                 raise BuildError(
+                    "build.environment-file-replaced",
                     "a wheel would replace a file of the environment itself",
                     value=f"{chunk.label}: {name}",
                     cause=f"the file is of {owned[name][1]}",

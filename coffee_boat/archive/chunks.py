@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.archive.writer import BATCH, ChunkWriter, recorded_hash
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Finding
 
-FORMAT = 3
+_log = logger(__name__)
+FORMAT = 4
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
-change.
+change, or what is remembered beside them.
 """
 
 Fill = Callable[["ChunkWriter"], "tuple[int, int] | None"]
@@ -53,6 +55,7 @@ def make(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     """
     known = recall(store, key)
     if known is not None:
+        _log.debug("%s: reused from the store", label)
         return known
     with store.lock(f"chunk {digest_of([FORMAT, key])}"):
         return recall(store, key) or _made(store, [FORMAT, key], label, fill)
@@ -73,14 +76,15 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
         digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record
     )
     store.remember("listing", digest, writer.listing)
-    store.remember("findings", digest, [asdict(finding) for finding in writer.findings])
+    store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
     remember_chunk(store, key, chunk)
+    _log.debug("%s: packed, %d files, %d bytes", label, chunk.files, chunk.size)
     return chunk
 
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
     """What was noticed in packages when their chunks were made."""
-    said = (one for chunk in found for one in store.recall("findings", chunk.id) or ())
+    said = (one for chunk in found for one in store.recall("findings", [FORMAT, chunk.id]) or ())
     return tuple(Finding(**one) for one in said)
 
 
@@ -108,6 +112,7 @@ def _read_listing(path: Path) -> dict[str, str]:
             return {entry.name: _told(entries, entry) for entry in entries if not entry.isdir()}
     except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         raise BuildError(
+            "build.chunk-damaged",
             "a built file is gone or damaged",
             value=str(path),
             cause=str(error),
@@ -155,6 +160,7 @@ def fill_from_tree(
             writer.file(prefix + relative, path.read_bytes(), executable=bool(mode & 0o111))
         else:
             raise BuildError(
+                "build.special-file",
                 "neither a file, a folder nor a link",
                 value=str(path),
                 cause="a socket, a pipe or a device cannot be shipped",
@@ -209,6 +215,7 @@ def remember_chunk(store: Store, key: object, chunk: Chunk) -> None:
 def gone(path: Path, cause: str) -> BuildError:
     """The error for a file of the store that is not as it was made."""
     return BuildError(
+        "build.chunk-damaged",
         "a built file is gone or damaged",
         value=str(path),
         cause=cause,

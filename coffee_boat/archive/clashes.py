@@ -24,7 +24,7 @@ def clashes(
     archive_id: str, chunks: Sequence[Chunk], target: Target, store: Store
 ) -> tuple[Finding, ...]:
     """Remembered: looking takes longer than concatenating."""
-    key = ["modules too", archive_id]
+    key = ["with codes", archive_id]
     known = store.recall("clashes", key)
     if known is not None:
         return tuple(Finding(**value) for value in known)
@@ -46,7 +46,8 @@ def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator
         if names:
             others = f", + {len(names) - _SHOWN} others" if len(names) > _SHOWN else ""
             yield Finding(
-                what="two packages bring the same file with different content",
+                "build.files-clash",
+                "two packages bring the same file with different content",
                 value=f"{first} and {second}: {', '.join(names[:_SHOWN])}{others}",
                 cause=f"the file of {second} is what executors get",
                 cure="leave one of them out if something does not work",
@@ -59,6 +60,7 @@ def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:
         for folder in sorted(folders_of(names) & files.keys()):
             cause = f"{label} has files below it, {files[folder]} has a file or a link of that name"
             raise BuildError(
+                "build.trees-clash",
                 "two packages cannot be unpacked together",
                 value=folder,
                 cause=cause,

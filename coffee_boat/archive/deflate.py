@@ -62,6 +62,7 @@ def blocks_of(name: str, raw: bytes | memoryview, *, crc: int, size: int) -> Ite
 
 def _damaged(name: str, cause: str) -> BuildError:
     return BuildError(
+        "build.compressed-file-damaged",
         "a compressed file is damaged",
         value=name,
         cause=cause,

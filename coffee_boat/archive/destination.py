@@ -34,7 +34,8 @@ class Destination:
         path = self.path
         if "\0" in str(path) or len(os.fsencode(path.name)) > _NAME:
             raise BuildError(
-                "an archive cannot be called so",
+                "build.archive-name-invalid",
+                "not a valid file name of an archive",
                 value=repr(str(path))[:_NAME],
                 cause=f"a name has at most {_NAME} bytes and no NUL",
                 cure="name it boat.tar.gz",
@@ -42,7 +43,8 @@ class Destination:
         if not path.name.endswith(_SUFFIXES):
             cause = "Spark looks at the file's name to know how to unpack it"
             raise BuildError(
-                "an archive cannot be called so",
+                "build.archive-suffix-missing",
+                "the file name must end in .tar.gz or .tgz",
                 value=str(path),
                 cause=cause,
                 cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz",
@@ -55,10 +57,15 @@ class Destination:
                 else ("nothing may be written in its folder", "name another folder")
             )
             raise BuildError(
-                "the archive cannot be written", value=str(path), cause=cause, cure=cure
+                "build.archive-unwritable",
+                "the archive cannot be written",
+                value=str(path),
+                cause=cause,
+                cure=cure,
             )
         if path.is_dir() or (path.exists() and not self.overwrite):
             raise BuildError(
+                "build.file-exists",
                 "there is a file already",
                 value=str(path),
                 cause="nothing is overwritten unasked",
@@ -90,6 +97,7 @@ def _beside(path: Path) -> Iterator[Path]:
             yield Path(folder) / "archive"
     except OSError as error:
         raise BuildError(
+            "build.archive-unwritable",
             "the archive cannot be written",
             value=str(path),
             cause=error.strerror or str(error),

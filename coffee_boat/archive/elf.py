@@ -151,6 +151,7 @@ def _parsed(stream: BinaryIO, name: str) -> Elf:
         UnicodeDecodeError,
     ) as error:
         raise BuildError(
+            "build.elf-unreadable",
             "an ELF file cannot be read",
             value=name,
             cause=str(error) or type(error).__name__,

@@ -31,7 +31,8 @@ def shadowed(listings: Sequence[tuple[str, Iterable[str]]], target: Target) -> I
     for (first, second, winner), names in sorted(pairs.items()):
         others = f", + {len(names) - _SHOWN} others" if len(names) > _SHOWN else ""
         yield Finding(
-            what="two packages bring the same module in different files",
+            "build.module-shadowed",
+            "two packages bring the same module in different files",
             value=(
                 f"{listings[first][0]} and {listings[second][0]}:"
                 f" {', '.join(sorted(names)[:_SHOWN])}{others}"

@@ -120,6 +120,7 @@ def _is_string(statement: ast.stmt) -> bool:
 
 def _unreadable(wheel: str, cause: str) -> BuildError:
     return BuildError(
+        "build.entry-points-invalid",
         "a wheel's entry points cannot be used",
         value=wheel,
         cause=cause,

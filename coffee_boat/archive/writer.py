@@ -109,6 +109,7 @@ class ChunkWriter:
                 "replace the link by a copy of its target",
             )
             raise BuildError(
+                "build.link-leads-out",
                 "a link points out of the archive",
                 value=f"{name} -> {target}",
                 cause=cause,
@@ -173,7 +174,11 @@ class ChunkWriter:
                 "rename the file, or leave its package out",
             )
             raise BuildError(
-                "a file's name cannot be put into an archive", value=name, cause=cause, cure=cure
+                "build.file-name-invalid",
+                "a file's name cannot be put into an archive",
+                value=name,
+                cause=cause,
+                cure=cure,
             )
         folder = name.rpartition("/")[0]
         if folder and folder not in self._folders:

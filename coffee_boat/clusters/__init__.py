@@ -185,6 +185,7 @@ def kind_of(master: str) -> Cluster:
     examples = [one.example for one in _kinds()]
     connect.refuse(master, examples)
     raise LaunchError(
+        "launch.master-invalid",
         "the master cannot be used",
         value=redact(master),
         cause="a typing mistake, or a kind of master that coffee_boat does not know",

@@ -11,6 +11,7 @@ archive(archive, cluster)       what was made and cannot start there, before it 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from coffee_boat._support import host
 from coffee_boat._support.words import MIB, human_bytes, spark_bytes
@@ -56,6 +57,7 @@ def _refuse_memory(facts: SparkFacts, key: str, *, unit: int) -> None:
     size = spark_bytes(said, unit=unit)
     if size is None:
         raise LaunchError(
+            "launch.memory-unreadable",
             "an amount of memory cannot be read",
             value=f"{key}={said}",
             cause="Spark takes whole numbers with a unit: k, m, g, t",
@@ -64,6 +66,7 @@ def _refuse_memory(facts: SparkFacts, key: str, *, unit: int) -> None:
     if size < _LEAST:
         alone = "; a number alone counts bytes here" if said.strip().isdigit() and unit == 1 else ""
         raise LaunchError(
+            "launch.memory-too-small",
             "Spark needs more memory than it was given",
             value=f"{key}={said}",
             cause=(
@@ -81,6 +84,7 @@ def _refuse_cores(facts: SparkFacts) -> None:
     )
     if cores.isdigit() and a_task.isdigit() and int(cores) < int(a_task):
         raise LaunchError(
+            "launch.no-task-fits",
             "no task fits into an executor",
             value=f"spark.executor.cores={cores}, spark.task.cpus={a_task}",
             cause="a task takes more cores than an executor has",
@@ -151,20 +155,13 @@ def _refuse_or_tell(
     """Where other nodes fit, the user may have a reason: labels, selectors, a queue."""
     if len(nodes) < len(cluster.nodes):
         return (finding,)
-    raise LaunchError(
-        finding.what,
-        value=finding.value,
-        cause=finding.cause,
-        cure=f"{finding.cure}{_ALL_THE_SAME}",
-    )
+    raise LaunchError.of(replace(finding, cure=f"{finding.cure}{_ALL_THE_SAME}"))
 
 
 def _as_remembered(finding: Finding) -> Finding:
-    return Finding(
-        finding.what,
-        finding.value,
-        f"{finding.cause}; so the nodes said the last time",
-        finding.cure,
+    return replace(
+        finding,
+        cause=f"{finding.cause}; so the nodes said the last time",
         severity="warning",
     )
 
@@ -172,10 +169,13 @@ def _as_remembered(finding: Finding) -> Finding:
 def _other_architecture(target: Target, nodes: Sequence[NodeFacts]) -> Finding:
     theirs = nodes[0].architecture
     return Finding(
+        "cluster.other-architecture",
         "nodes are of another architecture than the environment",
-        f"{_hosts(nodes)}: {theirs}, the environment: {target.architecture}",
-        "an interpreter and compiled packages run on the architecture that they were made for",
-        f"run the driver on {theirs}; or where the nodes have a Python of their own:"
+        value=f"{_hosts(nodes)}: {theirs}, the environment: {target.architecture}",
+        cause=(
+            "an interpreter and compiled packages run on the architecture that they were made for"
+        ),
+        cure=f"run the driver on {theirs}; or where the nodes have a Python of their own:"
         f' Captain(ship_python=False, platform="manylinux_2_28_{theirs}")',
         severity="error",
     )
@@ -186,11 +186,16 @@ def _older_glibc(made: Archive, nodes: Sequence[NodeFacts]) -> Finding:
     highest = next(chunk for chunk in made.chunks if chunk.floor == made.floor)
     tag = f"manylinux_{oldest[0]}_{oldest[1]}_{made.target.architecture}"
     return Finding(
+        "cluster.glibc-too-old",
         "the nodes' glibc is too old for the environment",
-        f"{_hosts(nodes)}: glibc {_dotted(oldest)}, {highest.label} needs {_dotted(made.floor)}",
-        "what was built on a recent system needs its glibc",
-        f'Captain(platform="{tag}", python="{made.target.minor}"): wheels for those nodes, and a'
-        " standalone build of Python",
+        value=(
+            f"{_hosts(nodes)}: glibc {_dotted(oldest)}, {highest.label} needs {_dotted(made.floor)}"
+        ),
+        cause="what was built on a recent system needs its glibc",
+        cure=(
+            f'Captain(platform="{tag}", python="{made.target.minor}"): wheels for those nodes, and'
+            " a standalone build of Python"
+        ),
         severity="error",
     )
 

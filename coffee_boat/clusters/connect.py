@@ -22,6 +22,7 @@ def refuse(master: str, served: Sequence[str]) -> None:
         return
     python = f"./boat/bin/python{sys.version_info.major}.{sys.version_info.minor}"
     raise LaunchError(
+        "launch.master-not-supported",
         "this kind of master is not supported yet",
         value=redact(master),
         cause=f"launch_ship serves {', '.join(served[:-1])} and {served[-1]}",

@@ -33,6 +33,7 @@ class Local:
         settings.refuse_cluster_mode(facts, _NO_CLUSTER_MODE)
         if environment is None:
             raise LaunchError(
+                "launch.not-unpacked-here",
                 "the environment is not unpacked on this machine",
                 value=shipped.archive.name,
                 cause="local[*] runs it from the store",

@@ -74,18 +74,20 @@ def fork_unsafe(modules: Sequence[str]) -> Iterator[Finding]:
         known = _FORK_UNSAFE.get(module.partition(".")[0])
         if known is not None:
             yield Finding(
+                "launch.preload-and-fork",
                 "a preloaded library may not survive a fork",
-                module,
-                f"{known.why} ({known.source})",
-                f"leave {module} out of preload if tasks hang or crash",
+                value=module,
+                cause=f"{known.why} ({known.source})",
+                cure=f"leave {module} out of preload if tasks hang or crash",
             )
 
 
 def _no_daemon(facts: SparkFacts, modules: Sequence[str]) -> Iterator[Finding]:
     if facts.conf.get(_USE_DAEMON, "true").lower() == "false":
         yield Finding(
+            "launch.not-preloaded",
             "modules are not preloaded",
-            ", ".join(modules),
-            f"{_USE_DAEMON}=false: each worker is a Python of its own",
-            f"remove {_USE_DAEMON}",
+            value=", ".join(modules),
+            cause=f"{_USE_DAEMON}=false: each worker is a Python of its own",
+            cure=f"remove {_USE_DAEMON}",
         )

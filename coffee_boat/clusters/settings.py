@@ -144,6 +144,7 @@ def refuse_cluster_mode(facts: SparkFacts, cause: str) -> None:
     """
     if facts.deploy_mode == "cluster":
         raise LaunchError(
+            "launch.no-cluster-mode",
             "there is no cluster deploy mode for this master",
             value=redact(facts.master),
             cause=cause,
@@ -164,6 +165,7 @@ def python_path(archive: Archive, root: str) -> str:
     """
     if ":" in root:
         raise LaunchError(
+            "launch.colon-in-store",
             "the store's folder has a ':' in its path",
             value=root,
             cause=(
@@ -192,6 +194,7 @@ def merge_archives(
         alias = _alias(entry)
         if alias == _alias(ours) and entry != ours:
             raise LaunchError(
+                "launch.archive-name-taken",
                 "another archive has the name of the shipped one",
                 value=redact(entry),
                 cause=f"{key} unpacks both into the same folder",
@@ -202,10 +205,11 @@ def merge_archives(
         elif alias in merged:
             findings.append(
                 Finding(
+                    "launch.archive-listed-twice",
                     f"an archive stands twice in {key}",
-                    redact(entry),
-                    "Spark takes each once",
-                    "remove one",
+                    value=redact(entry),
+                    cause="Spark takes each once",
+                    cure="remove one",
                     severity="note",
                 )
             )
@@ -216,10 +220,11 @@ def merge_archives(
 
 def _same_alias(key: str, alias: str, first: str, second: str) -> Finding:
     return Finding(
+        "launch.archives-same-name",
         f"two archives of {key} have the same name; only the first is sent",
-        f"{redact(first)} and {redact(second)}",
-        f"Spark would unpack the second over the first, in {alias!r}",
-        "give one of them another #name",
+        value=f"{redact(first)} and {redact(second)}",
+        cause=f"Spark would unpack the second over the first, in {alias!r}",
+        cure="give one of them another #name",
     )
 
 
@@ -237,10 +242,11 @@ def _replaced_pythons(facts: SparkFacts, settings: Sequence[str], python: str) -
     for key, value in theirs.items():
         if value and value not in (python, _PYSPARK_DEFAULT):
             yield Finding(
+                "launch.python-setting-ignored",
                 f"{key} is not used for executors",
-                redact_setting(key, value),
-                f"they run the shipped environment: {python}",
-                f"remove {key}, or do not ship",
+                value=redact_setting(key, value),
+                cause=f"they run the shipped environment: {python}",
+                cure=f"remove {key}, or do not ship",
                 severity="note",
             )
 
@@ -252,10 +258,11 @@ def _replaced_variables(facts: SparkFacts) -> Iterator[Finding]:
         if theirs is not None and theirs != value:
             cause = f"the shipped environment needs {name}={value!r}"
             yield Finding(
+                "launch.variable-replaced",
                 f"{key} is replaced for Python workers",
-                redact_setting(key, theirs),
-                cause,
-                f"remove {key}",
+                value=redact_setting(key, theirs),
+                cause=cause,
+                cure=f"remove {key}",
                 severity="note",
             )
 
@@ -266,10 +273,11 @@ def _unused_by_driver(facts: SparkFacts, prefix: str, told: Mapping[str, str]) -
         if facts.conf[key] != told.get(key):
             cause = "in cluster mode the driver runs the shipped environment"
             yield Finding(
+                "launch.setting-not-used",
                 f"{key} is not used",
-                redact_setting(key, facts.conf[key]),
-                cause,
-                f"remove {key}",
+                value=redact_setting(key, facts.conf[key]),
+                cause=cause,
+                cure=f"remove {key}",
                 severity="note",
             )
 
@@ -279,8 +287,9 @@ def _shadowing(facts: SparkFacts, packages: str | None) -> Iterator[Finding]:
     theirs = facts.conf.get(key)
     if theirs and packages is None:
         yield Finding(
+            "launch.pythonpath-first",
             f"{key} comes before the shipped packages",
-            redact_setting(key, theirs),
-            "what it holds under the same names hides them",
-            "remove it if the shipped environment has all that it was for",
+            value=redact_setting(key, theirs),
+            cause="what it holds under the same names hides them",
+            cure="remove it if the shipped environment has all that it was for",
         )

@@ -98,6 +98,7 @@ def _urls(asked: str, configuration: Configuration) -> tuple[str, ...]:
         return (_placed(asked),)
     if not asked or any(letter.isspace() for letter in asked):
         raise RequirementError(
+            "requirements.not-a-channel",
             "not a channel",
             value=repr(redact(asked)),
             cure='name it as conda does: "conda-forge", a URL, or a path that begins with / or ./',
@@ -144,6 +145,7 @@ def _placed(place: str) -> str:
         parts.scheme != "file" and not parts.hostname
     ):
         raise RequirementError(
+            "requirements.not-a-channel",
             "not a channel",
             value=redact(place),
             cause="a channel lies at https://, http://, file://, s3:// or oci://",
@@ -163,6 +165,7 @@ def _split(url: str) -> SplitResult:
     else:
         return parts
     raise RequirementError(
+        "requirements.not-a-channel",
         "not a channel",
         value=url,
         cause="its host or its port cannot be read",
@@ -189,6 +192,7 @@ def _refuse_forbidden(found: Iterable[Channel], configuration: Configuration) ->
     for channel in found:
         if channel.public in denied or (allowed and channel.public not in allowed):
             raise RequirementError(
+                "requirements.channel-forbidden",
                 "a channel is forbidden by conda's configuration",
                 value=channel.name,
                 cause=(

@@ -22,7 +22,7 @@ from coffee_boat.conda.prefix import Installed
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Chunk, CondaPin, Finding, Lock, Target
 
-LAYOUT = 2
+LAYOUT = 3
 """Part of each package's key: raise it when the bytes that it becomes change."""
 
 
@@ -122,6 +122,7 @@ def refuse_both(lock: Lock, found: Sequence[Chunk], store: Store) -> None:
     ]
     if both:
         raise BuildError(
+            "build.package-twice",
             "a package would come from conda and from pip",
             value="; ".join(both),
             cause="the two were locked apart from each other",

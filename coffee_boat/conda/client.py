@@ -45,6 +45,7 @@ def rattler() -> ModuleType:
 def missing_extra(error: ImportError) -> RequirementError:
     """What to say where a library of the extra is not there."""
     return RequirementError(
+        "requirements.conda-libraries-missing",
         "conda packages need more libraries than are installed",
         value=str(error),
         cause=(
@@ -198,6 +199,7 @@ def _certificates(configuration: Configuration) -> Iterator[None]:
         return
     if not Path(named).exists():
         raise SettingsError(
+            "settings.ssl-verify-missing",
             "ssl_verify names a file that is not there",
             value=named,
             cause="in .condarc or CONDA_SSL_VERIFY",

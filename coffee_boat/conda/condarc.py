@@ -166,6 +166,7 @@ def _believed(path: Path, environ: Mapping[str, str]) -> dict[str, _Said]:
     doubt = trust.doubt(path.absolute(), owners=owners, environ=environ)
     if doubt is not None:
         raise SettingsError(
+            "settings.conda-file-writable",
             "conda's configuration stands in a file that others may write",
             value=f"{path}: {', '.join(sorted(said))}",
             cause=f"{doubt.why}; such settings are taken from your own files and root's",
@@ -179,6 +180,7 @@ def _file(path: Path) -> dict[str, _Said]:
         table = parse.yaml(limits.read_text(path, limits.CONFIGURATION, "utf-8-sig"), "rt")
     except (OSError, ValueError) as error:
         raise SettingsError(
+            "settings.conda-file-unreadable",
             "a configuration file of conda cannot be read",
             value=str(path),
             cause=quoting.where(error),
@@ -188,6 +190,7 @@ def _file(path: Path) -> dict[str, _Said]:
         if table is None:
             return {}
         raise SettingsError(
+            "settings.conda-file-malformed",
             "a configuration file of conda is not a list of keys",
             value=str(path),
             cure="write it like `channels: [conda-forge]`",
@@ -288,6 +291,7 @@ def _map(found: Sequence[_Said]) -> dict[str, _Said]:
 
 def _wrong(said: _Said, expected: str) -> SettingsError:
     return SettingsError(
+        "settings.conda-value-invalid",
         "a value in conda's configuration cannot be used",
         value=redact(f"{said.place} = {said.value!r}"),
         cause=f"it takes {expected}",

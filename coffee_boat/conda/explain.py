@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from coffee_boat._support.redact import redact
@@ -13,7 +14,7 @@ from coffee_boat.conda.configuration import Configuration
 from coffee_boat.conda.records import pin_from
 from coffee_boat.conda.request import Wish, subdir
 from coffee_boat.conda.solve import solve
-from coffee_boat.errors import LockError, UnreachableError
+from coffee_boat.errors import LockError, Problem, UnreachableError
 
 if TYPE_CHECKING:
     from rattler import Gateway
@@ -31,6 +32,7 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
     if "no usable repodata cache" in text or "offline" in text.lower():
         cause = "offline, and the store does not know what they list"
         return UnreachableError(
+            "lock.channels-offline",
             "the network is switched off, and the channels are not known here",
             value=named,
             cause=cause,
@@ -42,6 +44,7 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
             " (https://host/t/TOKEN/channel), or log in with `pixi auth login`"
         )
         return LockError(
+            "lock.channel-refused-credentials",
             "a channel refused the credentials",
             value=value,
             cause="they are missing, wrong or expired",
@@ -49,6 +52,7 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
         )
     if re.search(r"could not find subdir|\b404\b|No such file", text):
         return LockError(
+            "lock.no-such-channel",
             "no such channel",
             value=value,
             cause=f"it has no list of packages there; asked were {named}",
@@ -60,6 +64,7 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
             " export SSL_CERT_FILE"
         )
         return UnreachableError(
+            "lock.channel-certificate-untrusted",
             "the certificate of a channel is not trusted",
             value=value,
             cause="a company's proxy signs with its own authority",
@@ -73,7 +78,13 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
         "no network here, a proxy that is not set, or a wrong host"
         f" name{' (proxy_servers is set)' if configuration.proxy_servers else ''}"
     )
-    return UnreachableError("a channel cannot be reached", value=value, cause=cause, cure=cure)
+    return UnreachableError(
+        "lock.channel-unreachable",
+        "a channel cannot be reached",
+        value=value,
+        cause=cause,
+        cure=cure,
+    )
 
 
 def unsolvable(text: str, wish: Wish, gateway: Gateway) -> LockError:
@@ -94,8 +105,7 @@ def unsolvable(text: str, wish: Wish, gateway: Gateway) -> LockError:
             ),
         ]
     )
-    what, cause, cure = _reason(told, wish, gateway)
-    return LockError(what, value=value, cause=cause, cure=cure)
+    return LockError.of(replace(_reason(told, wish, gateway), value=value))
 
 
 def _asked(wish: Wish) -> Iterator[tuple[str, str]]:
@@ -104,7 +114,7 @@ def _asked(wish: Wish) -> Iterator[tuple[str, str]]:
     if not any(r.text == wish.python for r in wish.requirements):
         yield "python", f"{wish.python} (the driver's minor version, or python= of the Captain)"
     for pin in wish.aboard:
-        yield pin.name, f"{pin.name} {pin.version} {pin.build} (aboard the running session)"
+        yield pin.name, f"{pin.name} {pin.version} {pin.build} (in the running session)"
 
 
 def cleaned(text: str) -> str:
@@ -119,59 +129,65 @@ def cleaned(text: str) -> str:
     return "\n".join(kept.values())
 
 
-def _reason(told: str, wish: Wish, gateway: Gateway) -> tuple[str, str, str]:
+def _reason(told: str, wish: Wish, gateway: Gateway) -> Problem:
     """What happened, the usual cause, and what to type."""
     if found := re.search(r"__(\w+)", _line_with("no candidates were found", told)):
         cure = (
             'say what the nodes are: platform="manylinux_2_28_x86_64" for glibc,'
             f" CONDA_OVERRIDE_{found[1].upper()}=... for others"
         )
-        return (
+        return Problem(
+            "lock.conda-not-for-nodes",
             "a conda package does not run on the nodes",
-            f"it needs a __{found[1]} that they do not have, as far as it was told",
-            cure,
+            cause=f"it needs a __{found[1]} that they do not have, as far as it was told",
+            cure=cure,
         )
     if found := re.search(r"No candidates were found for (\S+)", told):
         if found[1] == "python":
-            return (
+            return Problem(
+                "lock.channels-without-python",
                 "the channels have no python",
-                "conda's python is the environment's interpreter",
-                "name a channel that has it too: --channel conda-forge",
+                cause="conda's python is the environment's interpreter",
+                cure="name a channel that has it too: --channel conda-forge",
             )
         cause = (
             "the name is misspelt, or it lies in another channel, or has no build for these nodes"
         )
-        return (
+        return Problem(
+            "lock.no-such-conda-package",
             "no such conda package",
-            cause,
-            (
+            cause=cause,
+            cure=(
                 "check the name; name its channel; or, if PyPI has it,"
                 f" captain.add_pip_packages({found[1].split('[')[0]!r})"
             ),
         )
     if "is locked, but another version is required" in told:
-        return (
-            "a version that is aboard would have to change",
-            "a live session keeps what its workers have imported",
-            "ask for what goes with what is aboard; or start the session anew",
+        return Problem(
+            "lock.version-would-change",
+            "an installed version would have to change",
+            cause="a live session keeps what its workers have imported",
+            cure="ask for what goes with what is installed; or start the session anew",
         )
     if wish.configuration.channel_priority == "strict" and (lower := _if_flexible(wish, gateway)):
         cause = (
             "a name is taken from the first channel that has it (strict channel priority); a lower"
             f" one would serve: {lower}"
         )
-        return (
+        return Problem(
+            "lock.no-conda-solution",
             "no set of conda packages serves all requirements",
-            cause,
-            (
+            cause=cause,
+            cure=(
                 "put that channel first, or set CONDA_CHANNEL_PRIORITY=flexible (or"
                 " channel_priority in .condarc)"
             ),
         )
-    return (
+    return Problem(
+        "lock.no-conda-solution",
         "no set of conda packages serves all requirements",
-        "two of them exclude each other",
-        "loosen one of those that the text above names",
+        cause="two of them exclude each other",
+        cure="loosen one of those that the text above names",
     )
 
 

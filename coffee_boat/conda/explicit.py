@@ -37,6 +37,7 @@ def read_explicit(
         spec = ExplicitEnvironmentSpec.from_path(path)
     except module.exceptions.ParseExplicitEnvironmentSpecError as error:
         raise LockError(
+            "lock.not-explicit-list",
             "not an @EXPLICIT list",
             value=str(path),
             cause=quoting.where(error),
@@ -44,6 +45,7 @@ def read_explicit(
         ) from None
     if spec.platform is not None and str(spec.platform) != request.subdir(target):
         raise LockError(
+            "lock.list-other-platform",
             "the list was made for another platform",
             value=f"{path}: {spec.platform}, the executors are {request.subdir(target)}",
             cure="make it on a machine like them",
@@ -102,6 +104,7 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
     shown = channels.without_secrets(bare)
     if record is None:
         raise LockError(
+            "lock.file-not-in-channel",
             "a channel does not list a file of the lock",
             value=f"{shown} in {path.name}",
             cause="it was taken away, or the URL is wrong",
@@ -115,6 +118,7 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
     own = {digest.hex() for digest in (record.sha256, record.md5) if digest}
     if said and said not in own:
         raise LockError(
+            "lock.file-changed-in-channel",
             "a file of the lock is another one in its channel",
             value=f"{shown} in {path.name}",
             cause=f"the list says {said}",
@@ -137,8 +141,9 @@ def _unfixed(urls: Sequence[str], path: Path) -> tuple[Finding, ...]:
         return ()
     return (
         Finding(
+            "lock.list-without-sha256",
             "a list has no sha256 of some of its files: what their channels list today is taken",
-            f"{path.name}: {', '.join(loose[:3])}"
+            value=f"{path.name}: {', '.join(loose[:3])}"
             + (f" + {len(loose) - 3} others" if len(loose) > 3 else ""),
             cause="a channel may replace a file; an md5 is compared, and can be forged",
             cure="make the list with `conda list --explicit --sha256`",
@@ -162,10 +167,11 @@ def _lacking(lock: Lock, path: Path) -> tuple[Finding, ...]:
     return (
         (
             Finding(
+                "lock.list-incomplete",
                 "a list of conda packages lacks what some of them need",
-                f"{path.name}: {', '.join(lacking)}",
-                "it was shortened by hand",
-                "make it anew",
+                value=f"{path.name}: {', '.join(lacking)}",
+                cause="it was shortened by hand",
+                cure="make it anew",
             ),
         )
         if lacking

@@ -66,6 +66,7 @@ def refuse_unlicensed(found: Iterable[Channel], *, accepted: bool) -> None:
         )
     )
     raise RequirementError(
+        "requirements.terms-not-accepted",
         "a channel of Anaconda's needs its terms to be accepted",
         value=named,
         cause=(

@@ -51,7 +51,13 @@ def holds_conda(path: Path) -> bool:
 
 
 def _too_large(path: Path, error: limits.TooMuch) -> LockError:
-    return LockError("the lock file cannot be read", value=str(path), cause=str(error), cure=_AGAIN)
+    return LockError(
+        "lock.file-unreadable",
+        "the lock file cannot be read",
+        value=str(path),
+        cause=str(error),
+        cure=_AGAIN,
+    )
 
 
 def read(
@@ -90,6 +96,7 @@ def read_rattler(path: Path, target: Target) -> Lock:
     except module.exceptions.ParseCondaLockError as error:
         cause = quoting.where(error)
         raise LockError(
+            "lock.not-pixi-lock",
             "not a lock of rattler's (pixi.lock)",
             value=str(path),
             cause=cause,
@@ -101,6 +108,7 @@ def read_rattler(path: Path, target: Target) -> Lock:
         package.name for package in packages if isinstance(package, module.CondaLockedSourcePackage)
     ]:
         raise LockError(
+            "lock.conda-built-from-source",
             "packages of a lock are built from source",
             value=", ".join(strange),
             cause="only built conda packages can be taken",
@@ -149,6 +157,7 @@ def _environment(lock: Any, path: Path) -> Environment:
     named = dict(lock.environments())
     if "default" not in named and len(named) != 1:
         raise LockError(
+            "lock.no-default-environment",
             "the lock has several environments, and none is called default",
             value=f"{path}: {', '.join(sorted(named)) or 'none at all'}",
             cure="lock the one that is meant",
@@ -164,6 +173,7 @@ def _platform(environment: Environment, target: Target, path: Path) -> LockPlatf
     if found is None:
         named = ", ".join(str(platform.subdir) for platform in platforms)
         raise LockError(
+            "lock.platform-missing",
             "the lock holds nothing for the executors' platform",
             value=f"{path}: {wanted}, it has {named or 'none'}",
             cure=_AGAIN,
@@ -232,6 +242,7 @@ def _pin(package: Any, path: Path) -> Pin:
     filename = unquote(urlsplit(url).path).rpartition("/")[2]
     if not sha256:
         raise LockError(
+            "lock.sha256-missing",
             "a file of the lock has no sha256",
             value=f"{package.name} {package.version} in {path.name}",
             cause="what is not hashed cannot be checked",

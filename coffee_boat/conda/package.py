@@ -152,7 +152,7 @@ class Package:
             self._issue(folder, "it is a folder and also a file or a link")
         for name in sorted(files):
             if not archive_names.is_plain(name):
-                self._issue(name, "its name leaves the prefix or is no file name")
+                self._issue(name, "its name leaves the prefix or is not a valid file name")
             elif name.casefold() == META.rstrip("/") or name.casefold().startswith(META):
                 self._issue(name, "this program writes what is in conda-meta")
             elif reason := self._areas.taken(name):
@@ -178,7 +178,7 @@ class Package:
         if program not in self._binaries:
             self._issue(
                 program,
-                f"it is no program for {self._target.architecture}, or not there"
+                f"it is not a program for {self._target.architecture}, or not there"
                 if program in names
                 else "it is not there",
             )
@@ -256,21 +256,22 @@ class Package:
             late := sorted({found.decode() for found in _ASSIGNED.findall(data)})
         ):
             self._find(
+                "build.activation-too-late",
                 "an activation script sets what a process reads only when it starts",
-                f"{self._label}: {', '.join(late)}",
-                "executors' Python runs already when the script does",
-                f'set it for executors: conf spark.executorEnv.{late[0]}="..."',
+                value=f"{self._label}: {', '.join(late)}",
+                cause="executors' Python runs already when the script does",
+                cure=f'set it for executors: conf spark.executorEnv.{late[0]}="..."',
             )
         if _POST_LINK.fullmatch(name):
             self._find(
+                "build.post-link-skipped",
                 "a package has a script that conda runs after linking; it is not run",
-                f"{self._label}: {name}",
-                "it would change the prefix of one machine",
-                "",
+                value=f"{self._label}: {name}",
+                cause="it would change the prefix of one machine",
             )
 
-    def _find(self, what: str, value: str, cause: str, cure: str) -> None:
-        self._findings.append(Finding(what, value, cause, cure))
+    def _find(self, code: str, what: str, *, value: str, cause: str, cure: str = "") -> None:
+        self._findings.append(Finding(code, what, value=value, cause=cause, cure=cure))
 
     def _issue(self, name: str, reason: str) -> None:
         self._issues.append(f"{name}: {reason}")
@@ -282,6 +283,7 @@ class Package:
                 f"; + {others} others" if others > 0 else ""
             )
             raise BuildError(
+                "build.conda-package-unusable",
                 "a conda package cannot be shipped",
                 value=self._label,
                 cause=cause,

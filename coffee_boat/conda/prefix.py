@@ -83,10 +83,10 @@ def installed(
         )
     for pin in pins:
         check_local(pin)
-    with store.scratch() as prefix:
+    with store.scratch() as prefix, store.scratch() as again:
         say(f"installing {counted(len(pins), 'conda package')}")
-        install_into(pins, prefix, store, source)
-        listed = _listed(pins, prefix, conda_client.cache(store, "pkgs"))
+        install_into(pins, prefix, store, source, again=again)
+        listed = _listed(pins, prefix, (store.root / "conda", again))
         packages = {pin.name: _read(pin, found) for pin, found in listed}
         for package in packages.values():
             _check_size(package)
@@ -105,17 +105,18 @@ def _check_size(package: Installed) -> None:
 
 
 def _listed(
-    pins: Sequence[CondaPin], prefix: Path, cache: Path
+    pins: Sequence[CondaPin], prefix: Path, caches: Sequence[Path]
 ) -> Iterator[tuple[CondaPin, tuple[dict[str, Any], list[Any]]]]:
     """Each pin with rattler's record of it and the files that conda-pack finds to be of it."""
     records = {
         record["name"]: record
         for record in map(_json, sorted((prefix / "conda-meta").glob("*.json")))
     }
+    roots = [cache.resolve() for cache in caches]
     owners = {
         record["link"]["source"]: name
         for name, record in records.items()
-        if Path(record["link"]["source"]).resolve().is_relative_to(cache.resolve())
+        if any(map(Path(record["link"]["source"]).resolve().is_relative_to, roots))
     }
     files: dict[str, list[Any]] = {name: [] for name in records}
     for file in _packed(prefix):
@@ -130,6 +131,7 @@ def _listed(
     missing = [pin.name for pin in pins if pin.name not in records]
     if missing:
         raise BuildError(
+            "build.conda-packages-missing",
             "conda packages are missing from what was installed",
             value=", ".join(missing),
             cause="rattler left them out",
@@ -145,9 +147,10 @@ def _packed(prefix: Path) -> Sequence[Any]:
     except ImportError as error:
         raise conda_client.missing_extra(error) from error
     try:
-        return CondaEnv.from_prefix(str(prefix), on_missing_cache="raise").files  # type: ignore[no-any-return]
+        return CondaEnv.from_prefix(str(prefix), on_missing_cache=("raise")).files  # type: ignore[no-any-return]
     except CondaPackException as error:
         raise BuildError(
+            "build.conda-incomplete",
             "the conda packages do not make one whole environment",
             value=str(error).strip().splitlines()[0],
             cause=" ".join(str(error).split()),

@@ -137,10 +137,11 @@ def _taken_by_name(names: Sequence[str]) -> tuple[Finding, ...]:
     cause = "their files could not be looked at: the names of some differ between conda and PyPI"
     return (
         Finding(
+            "lock.conda-provides-pip",
             "conda packages are taken for the distributions of the same name",
-            ", ".join(names),
-            cause,
-            "name in conda's words what pip would fetch again",
+            value=", ".join(names),
+            cause=cause,
+            cure="name in conda's words what pip would fetch again",
             severity="note",
         ),
     )

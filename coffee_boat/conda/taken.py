@@ -38,6 +38,7 @@ def refuse_too_new(lock: Lock, name: str) -> None:
     if wrong:
         cure = 'say what they are, as platform="manylinux_2_39_x86_64", or lock again'
         raise LockError(
+            "lock.other-executors",
             "the lock was not made for these executors",
             value=f"{name}: {', '.join(wrong)}",
             cause=f"the platform is {lock.target.platform}",
@@ -55,6 +56,7 @@ def lock_of(found: Iterable[CondaPin], pip: Iterable[Pin], target: Target, path:
         grammar.checked_conda(pin, path.name)
         if not pin.sha256:
             raise LockError(
+                "lock.sha256-missing",
                 "a file of the lock has no sha256",
                 value=f"{pin.name} {pin.version} in {path.name}",
                 cause="what is not hashed cannot be checked; an md5 can be forged",

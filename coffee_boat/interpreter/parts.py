@@ -136,6 +136,7 @@ def _licence(facts: Facts) -> dict[str, Path]:
 def unreadable(path: Path, error: OSError) -> BuildError:
     """The error for a file of an interpreter that cannot be read."""
     return BuildError(
+        "build.interpreter-unreadable",
         "a file of the interpreter cannot be read",
         value=str(path),
         cause=str(error),

@@ -204,6 +204,7 @@ def _pyspark() -> _Package:
     found = _importable("pyspark") or _beside("pyspark", homes)
     if found is None:
         raise BuildError(
+            "build.no-pyspark",
             "the driver has no pyspark",
             value=sys.executable,
             cause="it is neither importable nor in SPARK_HOME/python",
@@ -219,6 +220,7 @@ def _py4j(spark: _Package) -> _Package:
     found = _importable("py4j") or _beside("py4j", zips)
     if found is None:
         raise BuildError(
+            "build.no-py4j",
             "the driver has no py4j",
             value=str(spark.root),
             cause=(
@@ -275,6 +277,7 @@ def _version(package: _Package) -> str:
         for version in _assigned(package.text(file) or ""):
             return version
     raise BuildError(
+        "build.version-unknown",
         f"the version of {package.name} cannot be told",
         value=str(package.root),
         cause=(

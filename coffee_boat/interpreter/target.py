@@ -50,6 +50,7 @@ def target_for(version: str, architecture: str, *, platform: str | None) -> Targ
     """
     if not re.fullmatch(r"3\.\d+\.\d+((a|b|rc)\d+)?\+?", version):
         raise SettingsError(
+            "settings.python-version-incomplete",
             "not the full version of a Python 3",
             value=repr(version),
             cure='give all three numbers, as in "3.11.7"',
@@ -112,6 +113,7 @@ def _parse(platform: str) -> tuple[str, tuple[int, int]]:
     """Architecture and glibc of a platform's name."""
     if platform.startswith(("macosx", "win", "musllinux")):
         raise SettingsError(
+            "settings.platform-not-supported",
             "executors of this platform are not supported",
             value=platform,
             cause="Spark executors run on Linux with glibc",
@@ -126,6 +128,7 @@ def _parse(platform: str) -> tuple[str, tuple[int, int]]:
     if found := re.fullmatch(r"linux_(\w+)", platform):
         return _plain_linux(_known(found[1]))
     raise SettingsError(
+        "settings.not-a-platform",
         "not a platform",
         value=repr(platform),
         cause="the words are pip's: manylinux_2_28_x86_64, manylinux2014_aarch64, linux_x86_64",
@@ -138,6 +141,7 @@ def _checked(platform: str, architecture: str, minor: int) -> tuple[str, tuple[i
     oldest = _OLDEST_GLIBC.get(known, 17)
     if minor < oldest:
         raise SettingsError(
+            "settings.glibc-too-old",
             "no wheel is made for a glibc this old",
             value=platform,
             cause=f"manylinux for {known} starts at 2.{oldest}",
@@ -158,6 +162,7 @@ def _known(architecture: str) -> str:
     name = host.architecture(architecture)
     if name not in _ARCHITECTURES:
         raise SettingsError(
+            "settings.not-an-architecture",
             "not an architecture that wheels are made for",
             value=repr(architecture),
             cause=f"known are {', '.join(_ARCHITECTURES)}",
@@ -170,6 +175,7 @@ def _own_glibc() -> tuple[int, int]:
     own = host.glibc()
     if own is None:
         raise SettingsError(
+            "settings.platform-unknown",
             "the driver's machine does not tell what the executors are",
             cause="it is not Linux with glibc (macOS, Windows, Alpine), Spark's executors are",
             cure=_CURE,

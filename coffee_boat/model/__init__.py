@@ -1,8 +1,8 @@
 """The values that pass between the stages: frozen, plain, and free of behaviour."""
 
+from coffee_boat.errors import Finding, Severity
 from coffee_boat.model.archive import SENTINEL, START_FOLDER, Archive, Chunk, Interpreter, Shipped
 from coffee_boat.model.change import Change, ChangeKind, Plan, PlanItem
-from coffee_boat.model.finding import Finding, Severity
 from coffee_boat.model.generation import Generation, History
 from coffee_boat.model.lock import CondaPin, Lock, Pin, SourceKind, Target
 from coffee_boat.model.requirements import CondaRequirement, Indexes, Manifest, Requirement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coffee_boat.model.finding import Finding
+from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import Target
 from coffee_boat.model.tables import html_table

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coffee_boat._support.redact import redact
-from coffee_boat.model.finding import Finding
+from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.spark import ConfPatch

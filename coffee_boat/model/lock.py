@@ -8,7 +8,7 @@ from typing import Literal
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.urls import without_query
 from coffee_boat._support.words import counted
-from coffee_boat.model.finding import Finding
+from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 
 SourceKind = Literal["wheel", "sdist", "directory", "vcs"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coffee_boat.model.finding import Finding
+from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 
 

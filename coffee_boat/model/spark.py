@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coffee_boat._support.redact import redact_setting
-from coffee_boat.model.finding import Finding
+from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 
 SQL_PYTHON = "spark.sql.execution.pyspark.python"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coffee_boat._support.redact import redact
-from coffee_boat.model.finding import Finding
+from coffee_boat.errors import Finding
 
 
 def finding_lines(findings: tuple[Finding, ...]) -> list[str]:

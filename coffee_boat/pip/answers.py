@@ -44,6 +44,12 @@ class Known:
         """True if it need not be asked for again."""
         return self.exact and not self.moving and self.age <= max_age
 
+    def doubt(self, max_age: float) -> str:
+        """Why it does not stand, for people."""
+        if not self.exact:
+            return "this process has other versions now"
+        return "a branch or tag may have moved" if self.moving else f"older than {max_age:.0f} s"
+
     def aged(
         self,
         cause: str,
@@ -55,7 +61,12 @@ class Known:
             "" if self.exact else ", and chosen for other versions on the driver"
         )
         finding = Finding(
-            "an earlier resolution is used as it is", value, cause=cause, cure=cure, severity="note"
+            "lock.earlier-resolution",
+            "an earlier resolution is used as it is",
+            value=value,
+            cause=cause,
+            cure=cure,
+            severity="note",
         )
         return replace(self.lock, findings=(*self.lock.findings, finding))
 

@@ -92,6 +92,7 @@ def _refuse(
     if label.startswith("a package"):
         allow = "say its name, as in name @ file:///..., and allow that one by no_binary"
     raise error(
+        "lock.only-wheels-allowed",
         "a package would have to be built, and only wheels are allowed",
         value=f"{label}: {_KINDS[kind]}, {shown(place)}",
         cause=f"only_binary = {setting}"

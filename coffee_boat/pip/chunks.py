@@ -61,6 +61,7 @@ def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
     check_filename(wheel.name, pin, target)
     if not wheel.is_file():
         raise BuildError(
+            "build.wheel-missing",
             "a wheel is not there",
             value=str(wheel),
             cause="it was removed or moved since it was fetched",

@@ -90,6 +90,7 @@ class Desk:
             )
         except subprocess.TimeoutExpired as error:
             raise LockError(
+                "lock.resolving-timeout",
                 "resolving took too long",
                 value=f"{_TIMEOUT:.0f} s",
                 cause="an index that does not answer",
@@ -113,8 +114,9 @@ class Desk:
         for place in self._request.indexes.find_links:
             if _is_missing(place):
                 yield Finding(
+                    "settings.wheel-folder-missing",
                     "a folder of wheels is not there",
-                    place,
+                    value=place,
                     cause="find_links names it",
                     cure="make it, or take it out of find_links / PIP_FIND_LINKS / pip.conf",
                 )
@@ -227,6 +229,7 @@ def _platform_option(target: Target) -> list[str]:
         "resolve on a machine of that architecture, or give a pylock.toml made for it to add_lock"
     )
     raise SettingsError(
+        "settings.uv-foreign-architecture",
         "uv cannot resolve for this architecture from another one",
         value=target.architecture,
         cure=cure,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,14 +15,19 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.urls import credentials, origin
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes
+from coffee_boat.pip.partial import Partial
 
 if TYPE_CHECKING:
-    from requests import Response, Session
+    from requests import RequestException, Response, Session
+    from urllib3 import Retry
 
 _BLOCK = 1 << 18
-_ATTEMPTS = 4
-"""Of one file, each from its start: a proxy may cut a connection off."""
-_AGAIN = (429, 500, 502, 503, 504)
+_RETRIES = 3
+"""Of one file: a proxy may cut a connection off. What came is kept where the server lets us go
+on."""
+_AGAIN = (408, 429, 500, 502, 503, 504)
+_LONGEST = 60.0
+"""Seconds that a server (Retry-After) may have us wait."""
 _REDIRECTS = 30
 
 
@@ -61,44 +65,61 @@ class Downloads:
             Stopped: `stop` was called.
         """
         from requests import RequestException
+        from urllib3 import Retry
 
-        for attempt in range(1, _ATTEMPTS + 1):
+        part = Partial(path)
+        # The first wait of urllib3 is none: that one is for a connection that was kept too long.
+        retries = Retry(_RETRIES, backoff_factor=0.4, status_forcelist=_AGAIN)
+        while True:
             try:
                 with redacted():
-                    digest, length = self._stream(url, path, size)
+                    self._stream(url, part, size)
                 break
             except RequestException as error:
-                if attempt == _ATTEMPTS or not _passing(error):
-                    # A traceback would show the URL as it is; what the error says is told.
-                    raise _cannot_fetch(url, error) from None
-                self._stop.wait(0.2 * 2**attempt)
-        if digest != sha256:
-            raise _does_not_match(url, sha256, digest, size, length)
+                retries = self._after(error, retries, url)
+        if part.sha256 != sha256:
+            raise _does_not_match(url, sha256, part.sha256, size, part.length)
 
-    def _stream(self, url: str, path: Path, size: int | None) -> tuple[str, int]:
-        digest, length, most = hashlib.sha256(), 0, DOWNLOAD if size is None else size
-        with self._open(url) as response, path.open("wb") as file:
+    def _after(self, error: RequestException, retries: Retry, url: str) -> Retry:
+        """Wait as long as the server says, or longer each time; raise if it is of no use."""
+        from urllib3.exceptions import MaxRetryError, ProtocolError
+
+        if not _passing(error):
+            # A traceback would show the URL as it is; what the error says is told.
+            raise _cannot_fetch(url, error) from None
+        answer = error.response.raw if error.response is not None else None
+        try:
+            left = retries.increment("GET", url, answer, None if answer else ProtocolError())
+        except (MaxRetryError, ProtocolError):
+            raise _cannot_fetch(url, error) from None
+        asked = retries.get_retry_after(answer) if answer is not None else None
+        self._stop.wait(min(_LONGEST, asked or left.get_backoff_time()))
+        return left
+
+    def _stream(self, url: str, part: Partial, size: int | None) -> None:
+        most = DOWNLOAD if size is None else size
+
+        def look(length: int) -> None:
+            if self._stop.is_set():
+                raise Stopped(url)
+            if length > most:
+                raise _too_long(url, size, "the server goes on sending")
+
+        with self._open(url, part.headers()) as response:
             response.raise_for_status()
             stated = response.headers.get("Content-Length", "")
             if stated.isdecimal() and int(stated[:20]) > most:
                 raise _too_long(url, size, f"the server says {int(stated[:20]):,} bytes")
-            for block in _blocks(response):
-                if self._stop.is_set():
-                    raise Stopped(url)
-                digest.update(block)
-                length += file.write(block)
-                if length > most:
-                    raise _too_long(url, size, "the server goes on sending")
-        return digest.hexdigest(), length
+            part.take(response, _blocks(response), look)
 
-    def _open(self, url: str) -> Response:
+    def _open(self, url: str, headers: Mapping[str, str]) -> Response:
         """The answer, its body not read yet; redirections are followed here, because requests reads
         the whole body of each.
         """
         from requests import TooManyRedirects
 
         for _ in range(_REDIRECTS):
-            response = self._ask(url)
+            response = self._ask(url, headers)
             target = _target(response)
             if target is None:
                 return response
@@ -106,7 +127,7 @@ class Downloads:
             response.close()
         raise TooManyRedirects(f"more than {_REDIRECTS} redirections")
 
-    def _ask(self, url: str) -> Response:
+    def _ask(self, url: str, headers: Mapping[str, str]) -> Response:
         settings = self._indexes
         proxies = {"http": settings.proxy, "https": settings.proxy} if settings.proxy else None
         return self._session().get(
@@ -115,9 +136,8 @@ class Downloads:
             allow_redirects=False,
             timeout=settings.timeout,
             auth=self._logins.get(origin(url)),
-            headers={
-                "Accept-Encoding": "identity"
-            },  # the bytes as they are stored: a .tar.gz must not be unpacked on the way
+            # the bytes as they are stored: a .tar.gz must not be unpacked on the way
+            headers={"Accept-Encoding": "identity", **headers},
             proxies=proxies,
             verify=self._verify(url),
             cert=settings.client_cert or os.environ.get("SSL_CLIENT_CERT") or None,
@@ -194,6 +214,7 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
     value = f"{redact(url)}: {redact(str(error))}"
     if isinstance(error, SSLError):
         return BuildError(
+            "build.certificate-untrusted",
             "the certificate of a server is not trusted",
             value=value,
             cause="a company's proxy signs with its own authority",
@@ -202,6 +223,7 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
     status = error.response.status_code if isinstance(error, HTTPError) else 0
     if status in (401, 403):
         return BuildError(
+            "build.credentials-refused",
             "a server refused the credentials",
             value=value,
             cause="they are missing, wrong or expired",
@@ -209,12 +231,14 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
         )
     if status in (404, 410):
         return BuildError(
+            "build.locked-file-missing",
             "a file of the lock is not there any more",
             value=value,
             cause="it was deleted from the index since it was locked",
             cure="make the lock again",
         )
     return BuildError(
+        "build.fetch-failed",
         "a file cannot be fetched",
         value=value,
         cause="no network, a proxy that is not set, or a server in trouble",
@@ -225,6 +249,7 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
 def _does_not_match(url: str, wanted: str, got: str, size: int | None, length: int) -> BuildError:
     sizes = f", {length:,} bytes" + (f" of {size:,}" if size is not None else "")
     return BuildError(
+        "build.fetched-file-differs",
         "a fetched file does not match the lock",
         value=f"{redact(url)}: sha256 {got}{sizes}; the lock has {wanted}",
         cause="the file was replaced on the index, or a proxy answered with a page of its own",
@@ -235,12 +260,14 @@ def _does_not_match(url: str, wanted: str, got: str, size: int | None, length: i
 def _too_long(url: str, size: int | None, found: str) -> BuildError:
     if size is None:
         return BuildError(
+            "build.file-too-large",
             "a file of unknown size is too large to be fetched",
             value=f"{redact(url)}: {found}; {DOWNLOAD:,} bytes are taken of what no lock bounds",
             cause="the lock does not say its size, and a server may send without an end",
             cure="write its size into the lock (size = ...), or download it and give its path",
         )
     return BuildError(
+        "build.fetched-file-differs",
         "a fetched file does not match the lock",
         value=f"{redact(url)}: {found}; the lock has {size:,} bytes",
         cause="the file was replaced on the index, or the server does not stop",

@@ -3,30 +3,46 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from coffee_boat.errors import LockError, UnreachableError
+from coffee_boat.errors import LockError, Problem, UnreachableError
 from coffee_boat.model import Target
 
 _UNREACHABLE = (
     (
         r"UnknownIssuer|invalid peer certificate|certificate verify failed|CaUsedAsEndEntity",
-        "the certificate of an index is not trusted",
-        "a company's proxy signs with its own authority",
-        "export SSL_CERT_FILE=/path/to/company-ca.pem, or set `cert` in pip.conf",
+        Problem(
+            "lock.index-certificate-untrusted",
+            "the certificate of an index is not trusted",
+            cause="a company's proxy signs with its own authority",
+            cure="export SSL_CERT_FILE=/path/to/company-ca.pem, or set `cert` in pip.conf",
+        ),
     ),
     (
         r"network (was|is) disabled",
-        "the network is switched off, and not everything is known here",
-        "offline=True (or UV_OFFLINE), and the store, uv's cache and find_links lack something",
-        "run once with offline=False, or put the wheels into a folder and give it as find_links",
+        Problem(
+            "lock.offline",
+            "the network is switched off, and not everything is known here",
+            cause=(
+                "offline=True (or UV_OFFLINE), and the store, uv's cache and find_links lack"
+                " something"
+            ),
+            cure=(
+                "run once with offline=False, or put the wheels into a folder and give it as"
+                " find_links"
+            ),
+        ),
     ),
     (
         r"Could not resolve host|Failed to connect to",
-        "a git host cannot be reached",
-        "no network here, a proxy that is not set, or a wrong host name",
-        (
-            "export HTTPS_PROXY=http://proxy:port, or put a wheel of it into a folder and give that"
-            " as find_links"
+        Problem(
+            "lock.git-unreachable",
+            "a git host cannot be reached",
+            cause="no network here, a proxy that is not set, or a wrong host name",
+            cure=(
+                "export HTTPS_PROXY=http://proxy:port, or put a wheel of it into a folder and give"
+                " that as find_links"
+            ),
         ),
     ),
     (
@@ -35,107 +51,149 @@ _UNREACHABLE = (
             r" unreachable|error sending request|50[234] (Bad Gateway|Service|Gateway)|Could not"
             r" connect"
         ),
-        "an index cannot be reached",
-        "no network here, a proxy that is not set, or a wrong host name",
-        (
-            "export HTTPS_PROXY=http://proxy:port, name a mirror with index_url=, or work from a"
-            " folder of wheels: find_links=[...], offline=True"
+        Problem(
+            "lock.index-unreachable",
+            "an index cannot be reached",
+            cause="no network here, a proxy that is not set, or a wrong host name",
+            cure=(
+                "export HTTPS_PROXY=http://proxy:port, name a mirror with index_url=, or work from"
+                " a folder of wheels: find_links=[...], offline=True"
+            ),
         ),
     ),
 )
 _OTHERS = (
     (
         r"40[13] (Unauthorized|Forbidden)|lack of valid authentication|Missing credentials",
-        "an index refused the credentials",
-        "they are missing, wrong or expired",
-        "put user and password (or token) into ~/.netrc or into the index URL",
+        Problem(
+            "lock.index-refused-credentials",
+            "an index refused the credentials",
+            cause="they are missing, wrong or expired",
+            cure="put user and password (or token) into ~/.netrc or into the index URL",
+        ),
     ),
     (
         r"[Gg]it executable not found|Git is not installed",
-        "the git program is missing",
-        "git+ URLs need it",
-        "install git, or give a source archive or a wheel in place of the git+ URL",
+        Problem(
+            "lock.git-missing",
+            "the git program is missing",
+            cause="git+ URLs need it",
+            cure="install git, or give a source archive or a wheel in place of the git+ URL",
+        ),
     ),
     (
         r"Git operation failed",
-        "a git repository cannot be read",
-        "a wrong URL or revision, or no right to read it",
-        "try `git ls-remote <url>` in a terminal; for https, put a token into ~/.netrc",
+        Problem(
+            "lock.git-unreadable",
+            "a git repository cannot be read",
+            cause="a wrong URL or revision, or no right to read it",
+            cure="try `git ls-remote <url>` in a terminal; for https, put a token into ~/.netrc",
+        ),
     ),
     (
         r"build backend returned an error|Failed to build|Failed to resolve requirements from",
-        "a source distribution cannot say what it needs",
-        (
-            "its build failed here: a compiler, a header or a build requirement is missing, or it"
-            " does not support this Python"
+        Problem(
+            "lock.source-not-buildable",
+            "a source distribution cannot say what it needs",
+            cause=(
+                "its build failed here: a compiler, a header or a build requirement is missing, or"
+                " it does not support this Python"
+            ),
+            cure="ask for a version that has wheels, or install what the text above misses",
         ),
-        "ask for a version that has wheels, or install what the text above misses",
     ),
     (
         (
             r"no wheels with a matching|no wheels are available|Wheels are available for|no"
             r" (usable|compatible) wheels"
         ),
-        "no wheel fits the executors",
-        "it is published for another Python, a newer glibc or another architecture only",
-        (
-            'ask for another version, or say platform="manylinux_2_XX_x86_64" if the nodes have a'
-            " newer glibc"
+        Problem(
+            "lock.no-wheel-fits",
+            "no wheel fits the executors",
+            cause="it is published for another Python, a newer glibc or another architecture only",
+            cure=(
+                'ask for another version, or say platform="manylinux_2_XX_x86_64" if the nodes'
+                " have a newer glibc"
+            ),
         ),
     ),
     (
         r"requires Python|does not satisfy Python|Requires-Python",
-        "a package needs another Python than the executors'",
-        "it supports newer or older versions only",
-        "ask for another version of the package, or run the driver with another Python",
+        Problem(
+            "lock.other-python-needed",
+            "a package needs another Python than the executors'",
+            cause="it supports newer or older versions only",
+            cure="ask for another version of the package, or run the driver with another Python",
+        ),
     ),
     (
         r"was not found in the (package registry|provided package locations|cache)|404 Not Found",
-        "no such package",
-        "the name is misspelt, or it lies on an index that is not named here",
-        "check the name; for a private index: index_url= or extra_index_urls=[...]",
+        Problem(
+            "lock.no-such-package",
+            "no such package",
+            cause="the name is misspelt, or it lies on an index that is not named here",
+            cure="check the name; for a private index: index_url= or extra_index_urls=[...]",
+        ),
     ),
     (
         (
             r"Failed to initialize cache|failed to (create|open).*cache|Permission denied|Read-only"
             r" file system"
         ),
-        "uv cannot write its cache",
-        "the home folder is read-only or belongs to someone else",
-        "export UV_CACHE_DIR=/some/folder/of/yours",
+        Problem(
+            "lock.uv-cache-unwritable",
+            "uv cannot write its cache",
+            cause="the home folder is read-only or belongs to someone else",
+            cure="export UV_CACHE_DIR=/some/folder/of/yours",
+        ),
     ),
     (
         r"No space left",
-        "the disk is full",
-        "uv's cache or the temporary folder has no room",
-        "free some space, or export UV_CACHE_DIR and TMPDIR",
+        Problem(
+            "lock.disk-full",
+            "the disk is full",
+            cause="uv's cache or the temporary folder has no room",
+            cure="free some space, or export UV_CACHE_DIR and TMPDIR",
+        ),
     ),
     (
         (
             r"Distribution not found at|does not appear to be a Python project|neither `setup.py`"
             r" nor `pyproject.toml`"
         ),
-        "not a project or a distribution",
-        "the path is wrong, or there is no pyproject.toml in the folder",
-        "check the path",
+        Problem(
+            "lock.not-a-project",
+            "not a project or a distribution",
+            cause="the path is wrong, or there is no pyproject.toml in the folder",
+            cure="check the path",
+        ),
     ),
     (
         r"there (is|are) no version|only .* (is|are) available",
-        "no such version",
-        "it was never released, was withdrawn, or another requirement forbids it",
-        "loosen the version, as the text above says",
+        Problem(
+            "lock.no-such-version",
+            "no such version",
+            cause="it was never released, was withdrawn, or another requirement forbids it",
+            cure="loosen the version, as the text above says",
+        ),
     ),
     (
         r"No solution found",
-        "no set of versions serves all requirements",
-        "two of them exclude each other",
-        "loosen one of those that the text above names",
+        Problem(
+            "lock.no-solution",
+            "no set of versions serves all requirements",
+            cause="two of them exclude each other",
+            cure="loosen one of those that the text above names",
+        ),
     ),
     (
         r"Couldn't parse|Failed to parse",
-        "a requirement cannot be read",
-        "a typing error",
-        "write it as in name[extra]>=1.0",
+        Problem(
+            "requirements.unreadable",
+            "a requirement cannot be read",
+            cause="a typing error",
+            cure="write it as in name[extra]>=1.0",
+        ),
     ),
 )
 
@@ -148,13 +206,14 @@ def error(text: str, target: Target) -> LockError:
     """
     value = f"{cleaned(text)}\n  for Python {target.python} on {target.platform}"
     if not _refused(text):
-        for pattern, what, cause, cure in _UNREACHABLE:
+        for pattern, problem in _UNREACHABLE:
             if re.search(pattern, text):
-                return UnreachableError(what, value=value, cause=cause, cure=cure)
-    for pattern, what, cause, cure in _OTHERS:
+                return UnreachableError.of(replace(problem, value=value))
+    for pattern, problem in _OTHERS:
         if re.search(pattern, text):
-            return LockError(what, value=value, cause=cause, cure=cure)
+            return LockError.of(replace(problem, value=value))
     return LockError(
+        "lock.uv-failed",
         "uv could not resolve the requirements",
         value=value,
         cause="see the text above",

@@ -179,6 +179,7 @@ class _Needs:
         self._evaluated += len(new) * len(self._conditional)
         if self._evaluated > _EVALUATED:
             raise BuildError(
+                "build.too-many-extras",
                 "a package has more extras and requirements than are looked through",
                 value=f"{self._package}: {len(self._conditional):,} requirements with markers,"
                 f" {len(self._seen):,} extras",
@@ -219,6 +220,7 @@ def _requires_dist(wheel: Path) -> list[str]:
         raw, _ = parse_email(_metadata(wheel))
     except RecursionError:
         raise BuildError(
+            "build.metadata-unreadable",
             "the metadata of a wheel cannot be read",
             value=str(wheel),
             cause="it is nested too deeply",
@@ -238,6 +240,7 @@ def _metadata(wheel: Path) -> bytes:
             return members.read(archive, inside, most=members.METADATA)
     except (zipfile.BadZipFile, StopIteration) as error:
         raise BuildError(
+            "build.not-a-wheel",
             "not a wheel",
             value=str(wheel),
             cause=str(error) or "it has no METADATA",

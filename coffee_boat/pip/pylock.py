@@ -39,6 +39,7 @@ def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> L
         document = parse.toml(text)
     except ValueError as error:
         raise LockError(
+            "lock.pylock-not-toml",
             "the lock file is not TOML",
             value=name,
             cause=quoting.where(error),
@@ -95,6 +96,7 @@ def _content(source: str | Path) -> tuple[str, str, Path]:
         return limits.read_text(path, limits.LOCK), str(path), path.parent
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(
+            "lock.file-unreadable",
             "the lock file cannot be read",
             value=str(path),
             cause=str(error),
@@ -110,8 +112,9 @@ def _lost_credentials(text: str, name: str) -> tuple[Finding, ...]:
     cure = "put them into ~/.netrc, or give the index with its credentials as index_url"
     return (
         Finding(
+            "lock.credentials-ignored",
             "credentials in a lock file are not used",
-            name,
+            value=name,
             cause="a lock is shared, and so is what is made of it",
             cure=cure,
         ),

@@ -60,11 +60,19 @@ def pins_of(
         chosen = list(pylock.select(environment=surroundings, tags=tags(target), extras=extras))
     except PylockValidationError as error:
         raise LockError(
-            "not a valid pylock.toml (PEP 751)", value=name, cause=str(error), cure=_AGAIN
+            "lock.pylock-invalid",
+            "not a valid pylock.toml (PEP 751)",
+            value=name,
+            cause=str(error),
+            cure=_AGAIN,
         ) from error
     except (UndefinedEnvironmentName, UndefinedComparison) as error:
         raise LockError(
-            "a marker of the lock cannot be evaluated", value=name, cause=str(error), cure=_AGAIN
+            "lock.marker-not-evaluated",
+            "a marker of the lock cannot be evaluated",
+            value=name,
+            cause=str(error),
+            cure=_AGAIN,
         ) from error
     except PylockSelectError as error:
         raise _does_not_fit(error, pylock, target, name) from error
@@ -166,6 +174,7 @@ def _directory_pin(
     project = folder / (source.subdirectory or "")
     if not project.is_dir():
         raise LockError(
+            "lock.folder-missing",
             "a folder of the lock is not there",
             value=f"{common['name']}: {project}",
             cure="put it there, or lock again",
@@ -244,6 +253,7 @@ def _checked(pin: Pin, target: Target, name: str) -> Pin:
 
     if not pin.sha256 and pin.kind != "vcs":
         raise LockError(
+            "lock.sha256-missing",
             "a file of the lock has no sha256",
             value=f"{pin.name} {pin.version} in {name}",
             cause="what is not hashed cannot be checked",
@@ -256,6 +266,7 @@ def _checked(pin: Pin, target: Target, name: str) -> Pin:
         fits = set(parse_wheel_filename(pin.filename)[3]) & set(tags(target))
     except InvalidWheelFilename as error:
         raise LockError(
+            "lock.not-a-wheel-name",
             "not the name of a wheel",
             value=pin.filename,
             cause=str(error),
@@ -280,6 +291,7 @@ def _does_not_fit(error: Exception, pylock: Pylock, target: Target, name: str) -
                 target,
             )
     return LockError(
+        "lock.other-executors",
         "the lock was not made for these executors",
         value=f"{name}, Python {target.python} on {target.platform}",
         cause=str(error),
@@ -292,6 +304,7 @@ def _no_wheel(name: str, version: str, filenames: Sequence[str], target: Target)
         f" + {len(filenames) - 3} others" if len(filenames) > 3 else ""
     )
     return LockError(
+        "lock.no-file-fits",
         f"no wheel of {name} {version} fits Python {target.minor} on {target.platform}, and it has"
         " no source distribution",
         value=shown,

@@ -29,6 +29,7 @@ def explained(text: str, request: Request) -> LockError:
     named = ", ".join(f"{name} {request.provided[name]}" for name in sides)
     asked = [f"{r.text} ({r.origin})" for r in request.manifest.requirements if r.name in sides]
     return LockError(
+        "lock.pip-against-conda",
         "what pip is asked for does not go with the conda packages",
         value="\n".join(
             [error.value, f"  of conda: {named}", *(f"  of pip: {redact(line)}" for line in asked)]
@@ -50,10 +51,11 @@ def provided_findings(request: Request) -> Iterator[Finding]:
                 " no extras"
             )
             yield Finding(
+                "lock.extras-not-taken",
                 "extras are not taken",
-                f"{r.text} ({r.origin})",
-                cause,
-                "name what the extra stands for, with captain.add_conda_packages or"
+                value=f"{r.text} ({r.origin})",
+                cause=cause,
+                cure="name what the extra stands for, with captain.add_conda_packages or"
                 " add_pip_packages",
             )
 
@@ -80,8 +82,9 @@ def dragged_in(request: Request, pins: Sequence[Pin]) -> list[Finding]:
 def disagrees(explanation: str) -> Finding:
     """A package asks for another pyspark than the driver's own."""
     return Finding(
+        "lock.other-pyspark-needed",
         "a package asks for another pyspark than the driver's own, which travels in every archive",
-        " ".join(explanation.split()),
+        value=" ".join(explanation.split()),
         cause="the package was made for another Spark",
         cure=(
             "ask for a version of the package that fits the driver's pyspark, or see whether it"
@@ -97,4 +100,6 @@ def warnings(stderr: str) -> Iterator[Finding]:
     """
     for line in stderr.splitlines():
         if line.startswith("warning: ") and "to build dependencies" not in line:
-            yield Finding("uv warns", line.removeprefix("warning: ").rstrip("."))
+            yield Finding(
+                "lock.uv-warning", "uv warns", value=line.removeprefix("warning: ").rstrip(".")
+            )

@@ -15,7 +15,7 @@ from coffee_boat.errors import RequirementError
 from coffee_boat.model import Indexes, Manifest, Target
 from coffee_boat.pip.lines import local, location
 
-_LAYOUT = 1
+_LAYOUT = 2
 """Of what is remembered: another number forgets all."""
 
 
@@ -80,6 +80,7 @@ def place_digest(place: Path) -> str:
         return file_digest(place)
     except OSError as error:
         raise RequirementError(
+            "requirements.asked-file-unreadable",
             "a file that was asked for cannot be read",
             value=str(place),
             cause=str(error),

@@ -17,6 +17,7 @@ def folder_inside(pin: Pin, project: Path) -> Path:
     found = (project / pin.subdirectory).resolve()
     if grammar.folder_fault(pin.subdirectory) or not found.is_relative_to(project.resolve()):
         raise BuildError(
+            "build.subdirectory-leads-out",
             "a subdirectory leads out of its project",
             value=f"{pin.name}: {grammar.shown(pin.subdirectory)}",
             cause="it is absolute, has .. in it, or is a link to somewhere else",
@@ -30,6 +31,7 @@ def copied(pin: Pin, folder: Path) -> Path:
     place = local_path(pin.url)
     if not place.is_dir():
         raise BuildError(
+            "build.locked-folder-missing",
             "a folder of the lock is not there any more",
             value=str(place),
             cause="it was moved or deleted since it was locked",
@@ -40,6 +42,7 @@ def copied(pin: Pin, folder: Path) -> Path:
     # the copy is what is built, so it is the copy that is compared
     if tree_digest(copy, BuildError) != pin.sha256:
         raise BuildError(
+            "build.folder-changed",
             "a folder was changed since it was locked",
             value=str(place),
             cause="its files were edited in the meantime",
@@ -55,6 +58,7 @@ def named_as(pin: Pin, wheel: Path) -> Path:
     name = parse_wheel_filename(wheel.name)[0]
     if name != pin.name:
         raise BuildError(
+            "build.other-wheel-built",
             "a source became a wheel of another name",
             value=f"{pin.name} ({pin.url}) gave {wheel.name}",
             cause="the requirement names another project",
@@ -74,6 +78,7 @@ def refuse_foreign(pin: Pin, filename: str, target: Target) -> None:
     foreign = host.architecture() != target.architecture
     if foreign or (host.glibc() or (99, 0)) > target.glibc:
         raise BuildError(
+            "build.must-be-compiled",
             f"{pin.name} {pin.version} must be compiled, and would not run on the executors",
             value=f"{filename}, built on {here}; the executors are {target.platform}",
             cause=(
@@ -90,6 +95,7 @@ def refuse_foreign(pin: Pin, filename: str, target: Target) -> None:
 def failed(pin: Pin, why: str) -> BuildError:
     """The error for a build that failed."""
     return BuildError(
+        "build.wheel-build-failed",
         f"no wheel could be built of {pin.name} {pin.version}".rstrip(),
         value=f"{pin.url}: {why}",
         cause=(

@@ -105,6 +105,7 @@ class Builder:
         kind, _, url = pin.url.partition("+")
         if kind != "git":
             raise BuildError(
+                "build.repository-not-supported",
                 f"{kind} repositories are not supported",
                 value=pin.url,
                 cure="use git, or give a source archive or a wheel",
@@ -127,12 +128,12 @@ class Builder:
     def _git(self, pin: Pin, *arguments: str) -> None:
         ran = self._ran_git(pin, *arguments)
         if ran.code:
-            what, cure = "a git repository cannot be read", "try `git clone` in a terminal"
             raise BuildError(
-                what,
+                "lock.git-unreadable",
+                "a git repository cannot be read",
                 value=f"{pin.url}@{pin.commit}: {ran.tail}",
                 cause="the commit is gone, or there is no right to read it",
-                cure=cure,
+                cure="try `git clone` in a terminal",
             )
 
     def _ran_git(self, pin: Pin, *arguments: str) -> Ran:
@@ -140,6 +141,7 @@ class Builder:
             return run(["git", *arguments], env=git_environment(self.urls), timeout=_TIMEOUT)
         except FileNotFoundError as error:
             raise BuildError(
+                "lock.git-missing",
                 "the git program is missing",
                 value=pin.url,
                 cause="git+ URLs need it",
@@ -147,6 +149,7 @@ class Builder:
             ) from error
         except subprocess.TimeoutExpired as error:
             raise BuildError(
+                "build.git-timeout",
                 "git took too long",
                 value=pin.url,
                 cause=f"no end after {_TIMEOUT:.0f} s",
@@ -205,6 +208,7 @@ def local_file(pin: Pin) -> Path:
     path = local_path(pin.url)
     if not path.is_file():
         raise BuildError(
+            "build.locked-file-missing",
             "a file of the lock is not there any more",
             value=str(path),
             cause="it was moved or deleted since it was locked",
@@ -215,6 +219,7 @@ def local_file(pin: Pin) -> Path:
         digest = file_digest(path)
     except OSError as error:
         raise BuildError(
+            "build.locked-file-unreadable",
             "a file of the lock cannot be read",
             value=str(path),
             cause=str(error),
@@ -222,6 +227,7 @@ def local_file(pin: Pin) -> Path:
         ) from error
     if digest != pin.sha256:
         raise BuildError(
+            "build.local-file-changed",
             "a local file does not match the lock",
             value=f"{path}: sha256 {digest}; the lock has {pin.sha256}",
             cause="it was built anew since it was locked",
@@ -235,9 +241,10 @@ def _check_size(path: Path, pin: Pin) -> None:
     size = path.stat().st_size
     if pin.size is not None and size != pin.size:
         raise BuildError(
+            "build.local-file-changed",
             "a local file does not match the lock",
             value=f"{path}: {size:,} bytes; the lock has {pin.size:,}",
-            cause="it was built anew since it was locked, or is no regular file",
+            cause="it was built anew since it was locked, or is not a regular file",
             cure="make the lock again",
         )
 
@@ -246,6 +253,7 @@ def offline(pins: list[Pin]) -> BuildError:
     """Says which pins are not here."""
     names = ", ".join(f"{pin.name} {pin.version}".rstrip() for pin in pins)
     return BuildError(
+        "build.offline",
         "not in the store, and the network is switched off",
         value=names,
         cause="offline=True",

@@ -35,6 +35,7 @@ def check_filename(filename: str, pin: Pin, target: Target) -> None:
     if not is_version(name, str(version), pin):
         cause = f"{pin.name} {pin.version} is pinned"
         raise BuildError(
+            "build.other-wheel",
             "a wheel is not the one that was chosen",
             value=filename,
             cause=cause,
@@ -43,6 +44,7 @@ def check_filename(filename: str, pin: Pin, target: Target) -> None:
     if tags.isdisjoint(supported_tags(target)):
         cause = f"executors are {target.platform} with Python {target.minor}"
         raise BuildError(
+            "build.wheel-not-for-executors",
             "a wheel does not fit the executors",
             value=filename,
             cause=cause,
@@ -130,6 +132,7 @@ def _parsed(filename: str) -> tuple[str, Version, frozenset[Tag]]:
         name, version, _, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename as error:
         raise BuildError(
+            "build.wheel-name-invalid",
             "a file is not named as a wheel",
             value=filename,
             cause=str(error),

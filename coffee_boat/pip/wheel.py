@@ -117,7 +117,8 @@ class Install:
         for name, info in sorted(members.items(), key=lambda item: is_data(item[0])):
             if info.orig_filename != name or "\\" in name or not is_plain(name):
                 self._issue(
-                    info.orig_filename, "its name leaves the wheel's root or is no file name"
+                    info.orig_filename,
+                    "its name leaves the wheel's root or is not a valid file name",
                 )
             elif name not in own:
                 yield from self._allowed(info, dist_info, bytecode=is_bytecode(name, members))
@@ -370,7 +371,11 @@ class Install:
             f" trust it: python -m wheel unpack {self._wheel.name}, then python -m wheel pack"
         )
         return BuildError(
-            "a wheel breaks the rules of its format", value=self._wheel.name, cause=cause, cure=cure
+            "build.wheel-malformed",
+            "a wheel breaks the rules of its format",
+            value=self._wheel.name,
+            cause=cause,
+            cure=cure,
         )
 
 
@@ -378,9 +383,10 @@ def _for_others(wheel: str, others: Sequence[tuple[str, str]], architecture: str
     shown = ", ".join(f"{name} ({machine})" for name, machine in others[:_SHOWN])
     more = f" + {len(others) - _SHOWN} others" if len(others) > _SHOWN else ""
     return Finding(
+        "build.foreign-binaries",
         "a package carries binaries for other machines, too",
-        f"{wheel}: {shown}{more}",
-        f"the executors are {architecture}",
+        value=f"{wheel}: {shown}{more}",
+        cause=f"the executors are {architecture}",
         severity="note",
     )
 

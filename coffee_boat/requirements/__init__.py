@@ -204,6 +204,7 @@ def _path(path: object) -> Path:
 
     if not isinstance(path, (str, Path)) or not str(path).strip() or "\0" in str(path):
         raise RequirementError(
+            "requirements.file-not-a-path",
             "a requirements file is named by its path",
             value=repr(path),
             cure="name one file; packages themselves go to captain.add_pip_packages(*names)",
@@ -212,6 +213,7 @@ def _path(path: object) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise RequirementError(
+            "settings.home-folder-unknown",
             "a home folder is not known",
             value=str(path),
             cause=str(error),
@@ -224,18 +226,21 @@ def _refuse_foreign_formats(path: Path) -> None:
 
     if path.suffix in {".yml", ".yaml"}:
         raise RequirementError(
+            "requirements.environment-file-as-requirements",
             "an environment file of conda was given where requirements of pip are read",
             value=str(path),
             cure=f"captain.add_environment({str(path)!r})",
         )
     if path.name == "pylock.toml" or (path.name.startswith("pylock.") and path.suffix == ".toml"):
         raise RequirementError(
+            "requirements.lock-file-as-requirements",
             "a lock file was given where requirements are read",
             value=str(path),
             cure=f"captain.add_lock({str(path)!r})",
         )
     if path.name == "uv.lock":
         raise RequirementError(
+            "requirements.uv-lock-unreadable",
             "uv.lock cannot be read",
             value=str(path),
             cure=(
@@ -245,6 +250,7 @@ def _refuse_foreign_formats(path: Path) -> None:
         )
     if path.name in {"poetry.lock", "pdm.lock", "Pipfile", "Pipfile.lock", "setup.cfg", "setup.py"}:
         raise RequirementError(
+            "requirements.format-unknown",
             f"{path.name} cannot be read",
             value=str(path),
             cure=(
@@ -259,6 +265,7 @@ def _refuse_choices(path: Path, extras: Sequence[str], groups: Sequence[str]) ->
 
     if extras or groups:
         raise RequirementError(
+            "requirements.extras-without-project",
             "extras and groups belong to a pyproject.toml",
             value=str(path),
             cure="leave extras= and groups= out, or give the pyproject.toml",

@@ -101,6 +101,7 @@ def _merged_indexes(parts: list[Indexes]) -> Indexes:
     main = sorted({part.index_url for part in parts if part.index_url})
     if len(main) > 1:
         raise RequirementError(
+            "requirements.two-main-indexes",
             "two files name different main indexes",
             value=redact(f"{main[0]} and {main[1]}"),
             cause="only one index can be the main one",
@@ -145,6 +146,7 @@ def _applies(
         holds = Marker(requirement.marker).evaluate(dict(environment), context="requirement")
     except (UndefinedComparison, UndefinedEnvironmentName) as error:
         raise RequirementError(
+            "requirements.marker-not-evaluated",
             "a marker cannot be evaluated",
             value=_shown(requirement),
             cause=str(error),
@@ -153,9 +155,10 @@ def _applies(
     if not holds:
         findings.append(
             Finding(
+                "requirements.not-for-executors",
                 "a requirement does not apply to the executors",
-                _shown(requirement),
-                f"its marker is false there: {requirement.marker}",
+                value=_shown(requirement),
+                cause=f"its marker is false there: {requirement.marker}",
                 severity="note",
             )
         )
@@ -216,6 +219,7 @@ def _check_group(same: list[Requirement]) -> None:
     bounds = {bound for r in same for bound in r.specifier.split(",")}
     if len(bounds) > _BOUNDS:
         raise RequirementError(
+            "requirements.too-many-bounds",
             "one package has more bounds than are compared",
             value=f"{same[0].name}: {len(bounds):,}, at most {_BOUNDS}",
             cause=f"the first of them: {_shown(same[0])}",
@@ -227,6 +231,7 @@ def _check_group(same: list[Requirement]) -> None:
         if cause := _clash(list(clashing)):
             others = len(clashing) - _SHOWN
             raise RequirementError(
+                "requirements.contradict",
                 "requirements contradict each other",
                 value=" and ".join(_shown(r) for r in clashing[:_SHOWN])
                 + (f" and {others:,} others" if others > 0 else ""),

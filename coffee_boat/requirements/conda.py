@@ -39,6 +39,7 @@ def parse(text: object, *, origin: str, channel: str = "") -> CondaRequirement:
     tie, rest = _split_tie(written)
     if tie and channel and tie != channel:
         raise spelling.refusal(
+            "requirements.two-channels",
             "a package is tied to two channels",
             written,
             origin,
@@ -48,6 +49,7 @@ def parse(text: object, *, origin: str, channel: str = "") -> CondaRequirement:
     spec = _match_spec(rest, written, origin)
     if spec.channel is not None or "url=" in str(spec):
         raise spelling.refusal(
+            "requirements.conda-package-by-address",
             "a package of conda is named, not addressed",
             written,
             origin,
@@ -57,6 +59,7 @@ def parse(text: object, *, origin: str, channel: str = "") -> CondaRequirement:
     name = spec.name.normalized if spec.name else ""
     if name.startswith("__"):
         raise spelling.refusal(
+            "requirements.virtual-package",
             "a virtual package says what the nodes are, and cannot be asked for",
             written,
             origin,
@@ -87,6 +90,7 @@ def merge(requirements: Iterable[CondaRequirement]) -> tuple[CondaRequirement, .
         same = list(group)
         if len(same) > _MANY:
             raise RequirementError(
+                "requirements.asked-too-often",
                 "one package is asked for in more ways than are compared",
                 value=f"{name}: {len(same):,}, at most {_MANY}",
                 cause=f"the first of them: {shown(same[0])}",
@@ -95,6 +99,7 @@ def merge(requirements: Iterable[CondaRequirement]) -> tuple[CondaRequirement, .
         for first, second in combinations(same, 2):
             if cause := _clash(first, second):
                 raise RequirementError(
+                    "requirements.contradict",
                     "requirements contradict each other",
                     value=f"{shown(first)} and {shown(second)}",
                     cause=cause,
@@ -120,11 +125,16 @@ def _one_line(text: object, origin: str) -> str:
             else _EXAMPLE
         )
         raise spelling.refusal(
-            f"a requirement is a string, not {type(text).__name__}", repr(text), origin, cure=cure
+            "requirements.not-a-string",
+            f"a requirement is a string, not {type(text).__name__}",
+            repr(text),
+            origin,
+            cure=cure,
         )
     line = re.sub(r"\s#.*$", "", text).strip()
     if len(line) > _LONGEST:
         raise spelling.refusal(
+            "requirements.conda-line-too-long",
             f"a requirement of conda has {len(line):,} characters, at most {_LONGEST:,} are read",
             line,
             origin,
@@ -132,10 +142,15 @@ def _one_line(text: object, origin: str) -> str:
         )
     if not line or "\n" in line or "\0" in line:
         raise spelling.refusal(
-            "a requirement of conda is one line with a name in it", text, origin, cure=_EXAMPLE
+            "requirements.conda-line-without-name",
+            "a requirement of conda is one line with a name in it",
+            text,
+            origin,
+            cure=_EXAMPLE,
         )
     if line.startswith("-"):
         raise spelling.refusal(
+            "requirements.option-as-conda-package",
             "an option was given where a package is named",
             line,
             origin,
@@ -166,7 +181,12 @@ def _match_spec(rest: str, written: str, origin: str) -> MatchSpec:
         cause = str(error).partition("\n")[0]
     # Not from rattler's error: it quotes what may be a password.
     raise spelling.refusal(
-        "a requirement of conda cannot be read", written, origin, cause=cause, cure=_cure(rest)
+        "requirements.conda-unreadable",
+        "a requirement of conda cannot be read",
+        written,
+        origin,
+        cause=cause,
+        cure=_cure(rest),
     )
 
 

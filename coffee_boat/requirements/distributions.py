@@ -42,13 +42,15 @@ class Found:
     owned: set[str] = field(default_factory=set)
     """Paths below the prefix that conda's packages own."""
 
-    def lost(self, what: str, names: Sequence[str], cause: str, cure: str) -> None:
+    def lost(self, code: str, what: str, names: Sequence[str], *, cause: str, cure: str) -> None:
         """Name what cannot be brought back, if there is anything."""
         if names:
             shown = ", ".join(names[:_SHOWN]) + (
                 f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             )
-            self.findings.append(Finding(what, f"{self.prefix}: {shown}", cause, cure))
+            self.findings.append(
+                Finding(code, what, value=f"{self.prefix}: {shown}", cause=cause, cure=cure)
+            )
 
 
 # pip's
@@ -73,10 +75,11 @@ def read_distributions(places: Sequence[Path], found: Found) -> None:
         cause = "nothing else in the environment needs them"
         found.findings.append(
             Finding(
+                "requirements.own-packages-skipped",
                 "what only coffee_boat needs is not taken",
-                f"{found.prefix}: {', '.join(skipped)}",
-                cause,
-                "ask for what your programs import",
+                value=f"{found.prefix}: {', '.join(skipped)}",
+                cause=cause,
+                cure="ask for what your programs import",
                 severity="note",
             )
         )
@@ -95,10 +98,11 @@ def read_distributions(places: Sequence[Path], found: Found) -> None:
         " captain.add_pip_packages('./changed')"
     )
     found.lost(
+        "requirements.edited-packages",
         "files of packages were changed by hand, and are not taken so",
         changed,
-        "RECORD says another sha256, or the file is gone",
-        cure,
+        cause="RECORD says another sha256, or the file is gone",
+        cure=cure,
     )
 
 
@@ -130,10 +134,11 @@ def _overlaid(ours: dict[str, Distribution], found: Found) -> None:
         f'ask conda for that version: captain.add_conda_packages("{over[0]}=...")' if over else ""
     )
     found.lost(
+        "requirements.pip-over-conda",
         "packages that pip put over conda's are not taken",
         over,
-        "the environment holds a mixture of two versions' files; conda's version is taken",
-        cure,
+        cause="the environment holds a mixture of two versions' files; conda's version is taken",
+        cure=cure,
     )
 
 
@@ -187,10 +192,11 @@ def _take(name: str, one: Distribution, found: Found) -> None:
     label, said = f"{name} {one.version}", _direct_url(one)
     if said is None:
         found.lost(
+            "requirements.packages-from-nowhere",
             "packages from nowhere are not taken",
             [f"{label} (its direct_url.json cannot be read)"],
-            "the file that says where they were installed from is damaged",
-            "ask for them by name: captain.add_pip_packages('name==version')",
+            cause="the file that says where they were installed from is damaged",
+            cure="ask for them by name: captain.add_pip_packages('name==version')",
         )
         return
     url = str(said.get("url", ""))
@@ -202,10 +208,11 @@ def _take(name: str, one: Distribution, found: Found) -> None:
             else "packages that were installed from a folder"
         )
         found.lost(
+            "requirements.local-installs-skipped",
             f"{kind} are not taken",
             [f"{label} ({folder or url})"],
-            "what lies in a folder may be another thing by now",
-            f"captain.add_pip_packages({str(folder)!r})",
+            cause="what lies in a folder may be another thing by now",
+            cure=f"captain.add_pip_packages({str(folder)!r})",
         )
         return
     if (
@@ -214,19 +221,21 @@ def _take(name: str, one: Distribution, found: Found) -> None:
         and _linked(one)
     ):
         found.lost(
+            "requirements.editable-skipped",
             "editable installs are not taken",
             [label],
-            "what lies in a folder may be another thing by now",
-            f"captain.add_pip_packages({str(_linked(one))!r})",
+            cause="what lies in a folder may be another thing by now",
+            cure=f"captain.add_pip_packages({str(_linked(one))!r})",
         )
         return
     text = _text(name, one, said, url)
     if text is None:
         found.lost(
+            "requirements.packages-from-nowhere",
             "packages from nowhere are not taken",
             [f"{label} ({url})"],
-            "the file that they were installed from is gone",
-            "give the wheel: captain.add_pip_packages('./wheel.whl')",
+            cause="the file that they were installed from is gone",
+            cure="give the wheel: captain.add_pip_packages('./wheel.whl')",
         )
         return
     found.pip.append(single.parse(text, origin=str(found.prefix)))
@@ -312,10 +321,11 @@ def _unowned(places: Sequence[Path], everything: Mapping[str, Distribution], fou
         path.name for place in places for path in tops(place) if str(path) not in folders
     )
     found.lost(
+        "requirements.modules-from-nowhere",
         "modules from nowhere are not taken",
         strange,
-        "no installed package has them in its list of files",
-        "sc.addPyFile for a module of yours; make a package of what is more",
+        cause="no installed package has them in its list of files",
+        cure="sc.addPyFile for a module of yours; make a package of what is more",
     )
 
 

@@ -46,6 +46,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         table = _support_parse.yaml(limits.read_text(path, limits.ENVIRONMENT, "utf-8-sig"))
     except FileNotFoundError as error:
         raise RequirementError(
+            "requirements.environment-file-missing",
             "an environment file is not there",
             value=str(path),
             cause=f"looked for {path.absolute()}",
@@ -53,6 +54,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise RequirementError(
+            "requirements.environment-file-unreadable",
             "an environment file cannot be read",
             value=str(path),
             cause=str(error),
@@ -60,6 +62,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         ) from error
     except ValueError as error:
         raise RequirementError(
+            "requirements.environment-file-not-yaml",
             "an environment file is not YAML",
             value=str(path),
             cause=quoting.where(error),
@@ -67,6 +70,7 @@ def _load(path: Path) -> Mapping[str, Any]:
         ) from None
     if not isinstance(table, dict) or "dependencies" not in table:
         raise RequirementError(
+            "requirements.environment-without-dependencies",
             "an environment file lists dependencies",
             value=str(path),
             cause="there is no such key in it",
@@ -81,6 +85,7 @@ def _texts(value: object, key: str, path: Path) -> tuple[str, ...]:
         isinstance(one, str) and one.strip() for one in listed
     ):
         raise RequirementError(
+            "requirements.environment-names-not-list",
             f"`{key}` of an environment file is a list of names",
             value=redact(f"{path}: {value!r}"),
             cure=f"write `{key}:` and below it lines like `  - name`",
@@ -93,6 +98,7 @@ def _dependencies(value: object, path: Path) -> tuple[list[tuple[int, str]], lis
     listed = value or []
     if not isinstance(listed, list):
         raise RequirementError(
+            "requirements.dependencies-not-a-list",
             "`dependencies` of an environment file is a list",
             value=f"{path}: {type(value).__name__}",
             cure="write each package on a line of its own: `  - numpy>=2`",
@@ -111,6 +117,7 @@ def _dependencies(value: object, path: Path) -> tuple[list[tuple[int, str]], lis
                 else "YAML reads it as something else than text: put it in quotes"
             )
             raise RequirementError(
+                "requirements.environment-dependency-unreadable",
                 "a dependency of an environment file cannot be read",
                 value=redact(f"{path}: {one!r}"),
                 cause=cause,
@@ -128,24 +135,27 @@ def _oddities(said: Mapping[str, Any], path: Path) -> Iterator[Finding]:
             " taken from it"
         )
         yield Finding(
+            "requirements.environment-variables-skipped",
             "variables of an environment file are not set on executors",
-            f"{path}: {names}",
-            cause,
-            'captain.launch_ship(conf={"spark.executorEnv.NAME": "value"})',
+            value=f"{path}: {names}",
+            cause=cause,
+            cure='captain.launch_ship(conf={"spark.executorEnv.NAME": "value"})',
         )
     strange = sorted(set(map(str, said)) - KNOWN)
     if strange:
         yield Finding(
+            "requirements.environment-keys-unknown",
             "keys of an environment file mean nothing to conda, nor here",
-            f"{path}: {', '.join(strange)}",
+            value=f"{path}: {', '.join(strange)}",
             severity="note",
         )
 
 
 def _no_channels(path: Path) -> Finding:
     return Finding(
+        "requirements.environment-without-channels",
         "an environment file names no channels",
-        str(path),
+        value=str(path),
         cause="conda would take those of its configuration, and Anaconda's `defaults` without one",
         cure=(
             f"here those of .condarc are taken, else {configuration.DEFAULT}; name them in the"

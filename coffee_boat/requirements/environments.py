@@ -51,6 +51,7 @@ def describe(
         _read_conda(metas, found)
     if not metas and not places:
         raise RequirementError(
+            "requirements.not-an-environment",
             "not an environment of Python",
             value=str(found.prefix),
             cause="there is no lib/python3.*/site-packages and no conda-meta in it",
@@ -77,6 +78,7 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
     if os.sep in str(environment) or _is_folder(path):
         if not _is_folder(path):
             raise RequirementError(
+                "requirements.environment-missing",
                 "an environment is not there",
                 value=str(path),
                 cause=f"looked for {path.absolute()}",
@@ -96,6 +98,7 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
     if not named:
         looked = ", ".join(map(str, _folders(environ))) or "nowhere: no conda is known here"
         raise RequirementError(
+            "requirements.no-such-environment",
             "no conda environment has this name",
             value=str(environment),
             cause=f"looked in {looked}",
@@ -162,6 +165,7 @@ def _interpreter(prefix: Path) -> Path:
     )
     if found is None:
         raise RequirementError(
+            "requirements.environment-without-python",
             "an environment has no interpreter that runs",
             value=str(prefix / "bin/python"),
             cause="the Python that it was made from is gone",
@@ -192,10 +196,11 @@ def _condas_records(places: Iterable[Path], found: Found) -> list[Path]:
         theirs = {row.resolve() for row in rows}
         brought = [path for path in here if path.resolve() in theirs]
     found.lost(
+        "requirements.conda-records-from-wheel",
         "records of conda that a wheel brought are not taken",
         [path.name for path in brought],
-        "only conda says what it installed, and from which channel",
-        "look at the package that brought them: pip's RECORD names them",
+        cause="only conda says what it installed, and from which channel",
+        cure="look at the package that brought them: pip's RECORD names them",
     )
     return [path for path in here if path not in brought]
 
@@ -219,16 +224,18 @@ def _read_conda(metas: Iterable[Path], found: Found) -> None:
         found.channels.append(channel)
     cause = "conda-meta says another sha256, or the file is gone"
     found.lost(
+        "requirements.edited-conda-packages",
         "files of conda packages were changed by hand, and are not taken so",
         changed,
-        cause,
-        "the packages are taken as their channel has them; build one of your own for a change",
+        cause=cause,
+        cure="the packages are taken as their channel has them; build one of your own for a change",
     )
     found.lost(
+        "requirements.conda-packages-from-nowhere",
         "conda packages from nowhere are not taken",
         nowhere,
-        "no channel is known that they came from",
-        "put them into a channel, and name it",
+        cause="no channel is known that they came from",
+        cure="put them into a channel, and name it",
     )
 
 
@@ -246,6 +253,7 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 def _damaged(path: Path, cause: str) -> Mapping[str, Any]:
     raise RequirementError(
+        "requirements.conda-record-unreadable",
         "a record of a conda environment cannot be read",
         value=str(path),
         cause=cause,

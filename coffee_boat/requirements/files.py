@@ -92,12 +92,14 @@ def _read_file(path: Path, found: _Collected, *, constraint: bool, chain: tuple[
     if real in chain:
         loop = " -> ".join(step.name for step in (*chain[chain.index(real) :], real))
         raise RequirementError(
+            "requirements.files-in-circle",
             "requirements files include each other in a circle",
             value=loop,
             cure="take one of the -r or -c lines out",
         )
     if len(found.read) >= _FILES or len(chain) >= _NESTED:
         raise RequirementError(
+            "requirements.too-many-files",
             "requirements files include more files than are read",
             value=f"{path}: {len(found.read):,} files so far, {len(chain)} within each other",
             cause=f"at most {_FILES:,} files are read, {_NESTED} within each other",
@@ -134,6 +136,7 @@ def _keep(requirement: Requirement, line: Line, found: _Collected, *, constraint
         return
     if not requirement.name or requirement.extras or requirement.editable:
         raise line.refuse(
+            "requirements.not-a-constraint",
             "this cannot be a constraint",
             cause="a constraint has a name, no extras, and is not editable (as in pip)",
             cure='write it like "name<2"',
@@ -147,6 +150,7 @@ def _requirement(
     given = {name for name, value in vars(options).items() if value}
     if extra := sorted(given - {"hash", "config_settings", "global_option"}):
         raise line.refuse(
+            "requirements.option-after-requirement",
             "an option stands behind a requirement",
             cause=f"pip leaves {', '.join(extra)} out here, in silence",
             cure="give the option a line of its own",
@@ -154,10 +158,11 @@ def _requirement(
     if given - {"hash"}:
         found.findings.append(
             Finding(
+                "requirements.build-options-ignored",
                 "options for a build are left out",
-                line.masked(f"{redact(line.text)} ({line.origin})"),
-                "wheels are built with the project's own settings",
-                "build the wheel yourself, and name it",
+                value=line.masked(f"{redact(line.text)} ({line.origin})"),
+                cause="wheels are built with the project's own settings",
+                cure="build the wheel yourself, and name it",
             )
         )
     with masked_error(line):
@@ -176,8 +181,9 @@ def _checked_hash(value: str, line: Line) -> str:
     checked = spelling.checked_hash(value)
     if not checked:
         raise line.refuse(
+            "requirements.hash-unreadable",
             "a hash cannot be read",
-            cause=f"{value!r} is no sha256, sha384 or sha512",
+            cause=f"{value!r} is not a valid sha256, sha384 or sha512",
             cure="write it like --hash=sha256:<64 hex digits>",
         )
     return checked
@@ -190,16 +196,23 @@ def _editable(line: Line, place: str, found: _Collected) -> Requirement:
         0
     ].endswith((".whl", ".gz", ".zip"))
     if not is_folder and not requirement.url.startswith("git+"):
-        raise line.refuse("only a folder or a git address can be editable", cure="leave out -e")
+        raise line.refuse(
+            "requirements.not-editable",
+            "only a folder or a git address can be editable",
+            cure="leave out -e",
+        )
     if is_folder:
         found.findings.append(
             Finding(
+                "requirements.editable-as-wheel",
                 "an editable folder is shipped as a wheel",
-                f"{place} ({line.origin})",
-                "executors cannot see the driver's folders; what is changed there after launch is"
-                " not seen",
-                "call captain.launch_ship() again after a change, and start the session again",
-                "note",
+                value=f"{place} ({line.origin})",
+                cause=(
+                    "executors cannot see the driver's folders; what is changed there after launch"
+                    " is not seen"
+                ),
+                cure="call captain.launch_ship() again after a change, and start the session again",
+                severity="note",
             )
         )
     return replace(requirement, editable=True)
@@ -216,6 +229,7 @@ def _apply(
     found.option_lines += 1
     if found.option_lines > OPTION_LINES:
         raise line.refuse(
+            "requirements.too-many-option-lines",
             f"requirements files have more than {OPTION_LINES:,} lines of options",
             cause=f"at most {OPTION_LINES:,} are read",
             cure="say each option once",
@@ -225,15 +239,17 @@ def _apply(
         found.hashes_required_by = line.origin
     if options.hash or options.config_settings or options.global_option:
         raise line.refuse(
+            "requirements.option-without-requirement",
             "an option of a requirement stands alone",
             cure="put it behind the requirement, on the same line or after a backslash",
         )
     for name in sorted(name for name in ("prefer_binary", "use_feature") if getattr(options, name)):
         found.findings.append(
             Finding(
+                "requirements.option-ignored",
                 "an option of a requirements file is left out",
-                f"--{name.replace('_', '-')} ({line.origin})",
-                "it has no meaning for uv",
+                value=f"--{name.replace('_', '-')} ({line.origin})",
+                cause="it has no meaning for uv",
                 severity="note",
             )
         )
@@ -246,6 +262,7 @@ def _apply(
 def _beside(nested: str, line: Line) -> Path:
     if REMOTE.match(nested):
         raise line.refuse(
+            "requirements.file-by-url",
             "a requirements file is named by a URL",
             cause="files that are fetched can change between plan and launch",
             cure="download it, and name the file",
@@ -253,6 +270,7 @@ def _beside(nested: str, line: Line) -> Path:
     path = line.file.parent / line.path(nested)
     if not spelling.exists(path):
         raise line.refuse(
+            "requirements.nested-file-missing",
             "a nested requirements file is not there",
             cause=line.masked(f"looked for {path}"),
             cure=hints.cure_of_missing(path),
@@ -268,6 +286,7 @@ def _check_hashes(found: _Collected) -> None:
     ]
     if found.hashes_required_by and bare:
         raise RequirementError(
+            "requirements.hash-missing",
             "a requirement has no hash, and --require-hashes asks for one",
             value=f"{redact(bare[0].text)} ({bare[0].origin})"
             + (f" + {len(bare) - 1} others" if len(bare) > 1 else ""),

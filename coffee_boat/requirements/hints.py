@@ -6,6 +6,8 @@ import difflib
 import re
 from pathlib import Path
 
+from coffee_boat.errors import Problem
+
 _FILE_NAMES = {
     "pyproject.toml",
     "pylock.toml",
@@ -131,50 +133,66 @@ def _neighbours(path: Path) -> str:
     return next(iter(difflib.get_close_matches(path.name, names, n=1)), "")
 
 
-def wrong_file(path: Path) -> tuple[str, str]:
+def wrong_file(path: Path) -> Problem:
     """What happened and the cure, for a file that is neither a wheel nor a source archive."""
     name = path.name.lower()
     if name.startswith("pylock") and name.endswith(".toml"):
-        return "a lock file was given where a package is read", f"captain.add_lock({str(path)!r})"
+        return Problem(
+            "requirements.lock-file-as-package",
+            "a lock file was given where a package is read",
+            cure=f"captain.add_lock({str(path)!r})",
+        )
     if name == "pyproject.toml":
-        return (
+        return Problem(
+            "requirements.project-file-as-package",
             "a project file was given where a package is read",
-            (
+            cure=(
                 f"captain.add_requirements({str(path)!r}) for its dependencies,"
                 f" captain.add_pip_packages({str(path.parent)!r}) for itself"
             ),
         )
     if name.endswith((".txt", ".in")):
-        return (
+        return Problem(
+            "requirements.list-as-package",
             "a list of requirements was given where a package is read",
-            f"captain.add_requirements({str(path)!r})",
+            cure=f"captain.add_requirements({str(path)!r})",
         )
     if name.endswith((".yml", ".yaml")):
-        return (
+        return Problem(
+            "requirements.environment-file-as-package",
             "conda environment files are not supported yet",
-            "list its packages under their PyPI names in a requirements.txt",
+            cure="list its packages under their PyPI names in a requirements.txt",
         )
     if name.endswith(".py"):
-        return (
-            "a module is no package",
-            (
+        return Problem(
+            "requirements.module-as-package",
+            "a module is not a package",
+            cure=(
                 "put a pyproject.toml beside it and give the folder, or send it with"
                 " sc.addPyFile(path)"
             ),
         )
-    return (
+    return Problem(
+        "requirements.not-a-distribution",
         "this is neither a wheel nor a source archive",
-        "give a file that ends with .whl or .tar.gz, or a folder with a pyproject.toml",
+        cure="give a file that ends with .whl or .tar.gz, or a folder with a pyproject.toml",
     )
 
 
-def wrong_folder(folder: Path) -> tuple[str, str]:
+def wrong_folder(folder: Path) -> Problem:
     """What happened and the cure, for a folder that is no project."""
-    what = "this folder has neither a pyproject.toml nor a setup.py"
+    return Problem(
+        "requirements.not-a-project",
+        "this folder has neither a pyproject.toml nor a setup.py",
+        cure=_cure_of_folder(folder),
+    )
+
+
+def _cure_of_folder(folder: Path) -> str:
     if any(folder.glob("*.whl")):
-        return what, f"a folder of wheels goes to Captain(find_links=[{str(folder)!r}])"
+        return f"a folder of wheels goes to Captain(find_links=[{str(folder)!r}])"
     if (folder / "requirements.txt").is_file():
-        return what, f"captain.add_requirements({str(folder / 'requirements.txt')!r})"
+        return f"captain.add_requirements({str(folder / 'requirements.txt')!r})"
     if (folder / "__init__.py").is_file():
-        return what, "put a pyproject.toml into the folder above, and give that folder"
-    return what, "give a folder that pip could install"
+        return "put a pyproject.toml into the folder above, and give that folder"
+    return "give a folder that pip could install"

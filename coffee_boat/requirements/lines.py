@@ -44,10 +44,10 @@ class Line:
         """File and line, for messages."""
         return self.place or f"{self.file}:{self.number}"
 
-    def refuse(self, what: str, *, cause: str = "", cure: str = "") -> RequirementError:
+    def refuse(self, code: str, what: str, *, cause: str = "", cure: str = "") -> RequirementError:
         """The error that shows this line."""
         return spelling.refusal(
-            what, self.written, self.origin, cause=self.masked(cause), cure=cure
+            code, what, self.written, self.origin, cause=self.masked(cause), cure=cure
         )
 
     def path(self, text: str) -> Path:
@@ -56,7 +56,10 @@ class Line:
             return Path(text).expanduser()
         except RuntimeError as error:
             raise self.refuse(
-                "a home folder is not known", cause=str(error), cure="write the whole path"
+                "settings.home-folder-unknown",
+                "a home folder is not known",
+                cause=str(error),
+                cure="write the whole path",
             ) from error
 
     def masked(self, text: str) -> str:
@@ -74,6 +77,7 @@ def _content(path: Path) -> str:
         raw = limits.read_bytes(path, limits.REQUIREMENTS)
     except FileNotFoundError as error:
         raise RequirementError(
+            "requirements.file-missing",
             "a requirements file is not there",
             value=str(path),
             cause=f"looked for {path.absolute()}",
@@ -81,12 +85,14 @@ def _content(path: Path) -> str:
         ) from error
     except IsADirectoryError as error:
         raise RequirementError(
+            "requirements.file-is-folder",
             "a requirements file was expected, and this is a folder",
             value=str(path),
             cure=f"captain.add_pip_packages({str(path)!r}), or name a file in it",
         ) from error
     except OSError as error:
         raise RequirementError(
+            "requirements.file-unreadable",
             "a requirements file cannot be read",
             value=str(path),
             cause=error.strerror or str(error),
@@ -108,6 +114,7 @@ def _decoded(raw: bytes, path: Path) -> str:
         text = raw.decode(encoding)
     except (SyntaxError, UnicodeDecodeError) as error:
         raise RequirementError(
+            "requirements.file-not-utf8",
             "a requirements file is not UTF-8 text",
             value=str(path),
             cause=str(error),
@@ -121,7 +128,8 @@ def _decoded(raw: bytes, path: Path) -> str:
 def _no_text(path: Path) -> RequirementError:
     """Nothing of it is quoted: it may be a process's environment."""
     return RequirementError(
-        "a requirements file is no text",
+        "requirements.file-not-text",
+        "a requirements file is not text",
         value=str(path),
         cause="there are zero bytes in it",
         cure="name a file with one requirement a line, saved as UTF-8",
@@ -162,6 +170,7 @@ def expanded(line: Line) -> Line:
     unset = [name for name, value in variables if not value]
     if unset:
         raise line.refuse(
+            "requirements.variable-not-set",
             "an environment variable of a requirements file is not set",
             cause=", ".join(unset),
             cure=f"export {unset[0]}=..., then start again",
@@ -170,6 +179,7 @@ def expanded(line: Line) -> Line:
     length = len(line.written) + sum(len(values[name]) for name in _VARIABLE.findall(line.written))
     if length > _LONGEST:
         raise line.refuse(
+            "requirements.file-line-too-long",
             f"a line of a requirements file has {length:,} characters, at most {_LONGEST:,} are"
             " read",
             cause="lines that end with a backslash go on, and variables are replaced",
@@ -189,6 +199,7 @@ def masked_error(line: Line) -> Iterator[None]:
         if not line.variables:
             raise
         raise RequirementError(
+            error.code,
             line.masked(error.what),
             value=line.masked(error.value),
             cause=line.masked(error.cause),

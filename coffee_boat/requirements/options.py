@@ -88,7 +88,10 @@ def parsed(line: Line, text: str) -> argparse.Namespace:
             )
         )
         raise line.refuse(
-            "an option of a requirements file cannot be read", cause=str(error), cure=cure
+            "requirements.option-unreadable",
+            "an option of a requirements file cannot be read",
+            cause=str(error),
+            cure=cure,
         ) from None
 
 
@@ -155,6 +158,7 @@ def with_options(indexes: Indexes, options: argparse.Namespace, line: Line) -> I
     for name in ("extra_index_urls", "find_links", "trusted_hosts", "no_binary", "only_binary"):
         if len(getattr(more, name)) > _OPTIONS:
             raise line.refuse(
+                "requirements.too-many-options",
                 f"requirements files name more than {_OPTIONS:,} {name.replace('_', ' ')}",
                 cause=f"at most {_OPTIONS:,} are taken",
                 cure="take some out; --no-binary and --only-binary take :all:",
@@ -175,6 +179,7 @@ def _link(value: str, line: Line) -> str:
     found = next((str(place) for place in places if spelling.exists(place)), None)
     if found is None:
         raise line.refuse(
+            "requirements.find-links-missing",
             "a folder of --find-links is not there",
             cause=line.masked(f"looked for {places[0]}"),
             cure=hints.cure_of_missing(places[0]),

@@ -55,9 +55,9 @@ class Source:
     extras: tuple[str, ...] = ()
     marker: str = ""
 
-    def refuse(self, what: str, *, cause: str = "", cure: str = "") -> RequirementError:
+    def refuse(self, code: str, what: str, *, cause: str = "", cure: str = "") -> RequirementError:
         """The error that shows the requirement."""
-        return refusal(what, self.written, self.origin, cause=cause, cure=cure)
+        return refusal(code, what, self.written, self.origin, cause=cause, cure=cure)
 
 
 def may_be_shown(text: str) -> bool:
@@ -71,6 +71,7 @@ def name_and_extras(source: Source, name: str, extras: str | None) -> Source:
         read = Pep508(f"{name or 'x'}{extras or ''}")
     except InvalidRequirement as error:
         raise source.refuse(
+            "requirements.name-unreadable",
             "a name or its extras cannot be read",
             cause=first_line(error),
             cure="write it like name[extra] @ https://...",
@@ -87,6 +88,7 @@ def from_place(source: Source) -> Requirement:
     """A requirement of what names a place."""
     if SCP.fullmatch(source.place):
         raise source.refuse(
+            "requirements.ssh-address",
             "an ssh address of git is written as a URL",
             cure=SCP.sub(r"git+ssh://\g<user>/\g<path>", source.place),
         )
@@ -103,6 +105,7 @@ def from_place(source: Source) -> Requirement:
 def _made(source: Source, url: str, *, name: str = "", hashes: tuple[str, ...] = ()) -> Requirement:
     if name and source.name and name != source.name:
         raise source.refuse(
+            "requirements.name-mismatch",
             "a requirement names one package and points to another",
             cause=f"{source.name} is asked for, {name} is there",
             cure=redact(f"write {name} @ {url}"),
@@ -124,18 +127,21 @@ def _from_vcs(source: Source) -> Requirement:
     tool, _, address = source.place.partition("+")
     if tool.lower() != "git":
         raise source.refuse(
+            "requirements.repository-not-supported",
             f"{tool} repositories cannot be read",
             cause="uv resolves git only",
             cure="give a folder of a checkout, or a wheel built from it",
         )
     if not _REPOSITORY.match(address):
         raise source.refuse(
+            "requirements.git-address-incomplete",
             "an address of git names a scheme and a repository",
             cure="write it like git+https://host/name.git@revision",
         )
     url, fragment = _without_egg(source)
     if urlsplit(url).query:  # git's own processes would show it in their arguments
         raise source.refuse(
+            "requirements.git-address-parameters",
             "an address of git has no parameters",
             cause="a token goes before the host",
             cure="write it like git+https://token@host/name.git@revision, or put it into ~/.netrc",
@@ -144,6 +150,7 @@ def _from_vcs(source: Source) -> Requirement:
     path, at, revision = urlsplit(url).path.rpartition("@")
     if at and path and (fault := grammar.revision_fault(unquote(revision))):
         raise source.refuse(
+            "requirements.revision-unreadable",
             "the revision of a repository cannot be read",
             cause=fault,
             cure="write it like git+https://host/name.git@v1.2",
@@ -156,6 +163,7 @@ def _from_web(source: Source) -> Requirement:
     url, fragment = _without_egg(source)
     if urlsplit(url).scheme.lower() not in {"http", "https"}:
         raise source.refuse(
+            "requirements.address-not-fetchable",
             "an address of this kind cannot be fetched",
             cause="http, https, file and git+ are known",
             cure="download the file, and give its path",
@@ -163,6 +171,7 @@ def _from_web(source: Source) -> Requirement:
     filename = file_name(url)
     if not filename.lower().endswith((".whl", *ARCHIVES)):
         raise source.refuse(
+            "requirements.address-not-a-distribution",
             "an address points to neither a wheel nor a source archive",
             cure=redact(hints.cure_of_page(urlsplit(url)._replace(fragment="").geturl())),
         )
@@ -172,7 +181,9 @@ def _from_web(source: Source) -> Requirement:
     )
     if "" in hashes:
         raise source.refuse(
-            "the hash of an address cannot be read", cure="write it like #sha256=<64 hex digits>"
+            "requirements.address-hash-unreadable",
+            "the hash of an address cannot be read",
+            cure="write it like #sha256=<64 hex digits>",
         )
     source, name = _with_egg(source, fragment)
     # a forge names its archives after tags and branches, not after the package
@@ -189,6 +200,7 @@ def _from_path(source: Source, fragment: str = "") -> Requirement:
     path = located(source)
     if not exists(path):
         raise source.refuse(
+            "requirements.path-missing",
             "a requirement names a file that is not there",
             cause=f"looked for {path}" if may_be_shown(source.place) else "",
             cure=hints.cure_of_missing(path, source.written),
@@ -197,8 +209,8 @@ def _from_path(source: Source, fragment: str = "") -> Requirement:
     if path.is_dir():
         return _made(source, url, name=_name_of_folder(path, source))
     if not path.name.lower().endswith((".whl", *ARCHIVES)):
-        what, cure = hints.wrong_file(path)
-        raise source.refuse(what, cure=cure)
+        fault = hints.wrong_file(path)
+        raise source.refuse(fault.code, fault.what, cure=fault.cure)
     return _made(source, url, name=_name_in(path.name, source))
 
 
@@ -210,6 +222,7 @@ def _check_url(source: Source) -> None:
     except ValueError:
         pass  # refused below, not from this error: it quotes what may be a password
     raise source.refuse(
+        "requirements.address-unreadable",
         "an address cannot be read",
         cause="its host or its port cannot be read",
         cure="write it like https://host/path/name-1.0-py3-none-any.whl",
@@ -222,6 +235,7 @@ def _check_parts(source: Source, url: str, fault: str) -> None:
     fault = fault or next(filter(None, map(grammar.folder_fault, folders)), "")
     if fault:
         raise source.refuse(
+            "requirements.address-unreadable",
             "an address cannot be read",
             cause=fault,
             cure="write it like git+https://host/name.git@v1#subdirectory=folder",
@@ -243,6 +257,7 @@ def _with_egg(source: Source, fragment: dict[str, list[str]]) -> tuple[Source, s
     egg = _EGG.fullmatch(fragment["egg"][0])
     if egg is None:
         raise source.refuse(
+            "requirements.egg-not-a-name",
             "#egg= names a package, and nothing else",
             cure="write it like #egg=name, or name @ git+https://...",
         )
@@ -257,6 +272,7 @@ def _name_in(filename: str, source: Source) -> str:
         return str(parse_sdist_filename(filename)[0])
     except InvalidWheelFilename as error:
         raise source.refuse(
+            "requirements.not-a-wheel-name",
             "this is not the file name of a wheel",
             cause=first_line(error),
             cure="give the file its own name back: name-1.0-py3-none-any.whl",
@@ -271,6 +287,7 @@ def _path_of(source: Source) -> str:
     split = urlsplit(source.place)
     if split.netloc not in {"", "localhost"}:
         raise source.refuse(
+            "requirements.file-url-host",
             "a file URL names another machine",
             cause=f"{split.netloc} is read as a host",
             cure=f"write file:///{split.netloc}{split.path}",
@@ -288,7 +305,10 @@ def located(source: Source) -> Path:
         path = Path(source.place).expanduser()
     except RuntimeError as error:
         raise source.refuse(
-            "a home folder is not known", cause=str(error), cure="write the whole path"
+            "settings.home-folder-unknown",
+            "a home folder is not known",
+            cause=str(error),
+            cure="write the whole path",
         ) from error
     return Path(
         os.path.normpath(source.folder.absolute() / path)
@@ -304,8 +324,8 @@ def _name_of_folder(folder: Path, source: Source) -> str:
         return _static_name(project, source)
     if (folder / "setup.py").is_file():
         return ""
-    what, cure = hints.wrong_folder(folder)
-    raise source.refuse(what, cure=cure)
+    fault = hints.wrong_folder(folder)
+    raise source.refuse(fault.code, fault.what, cure=fault.cure)
 
 
 def _static_name(path: Path, source: Source) -> str:
@@ -315,7 +335,10 @@ def _static_name(path: Path, source: Source) -> str:
         document = toml.load(path)
     except RequirementError as error:
         raise source.refuse(
-            error.what, cause=f"{error.value}: {error.cause}", cure=error.cure
+            error.code,
+            error.what,
+            cause=f"{error.value}: {error.cause}",
+            cure=error.cure,
         ) from error
     name = (
         document.get("project", {}).get("name", "")

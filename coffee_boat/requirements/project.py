@@ -54,6 +54,7 @@ class _Project:
         value = (self.document if within is None else within).get(key, default)
         if not isinstance(value, kind):
             raise RequirementError(
+                "requirements.project-key-invalid",
                 f"{key} is not a {_WORDS[kind]}",
                 value=str(self.path),
                 cause=f"it is {value!r}",
@@ -93,6 +94,7 @@ def read_script(path: Path) -> Manifest:
     document = header(text_of(path), path)
     if document is None:
         raise RequirementError(
+            "requirements.script-without-header",
             "a script has no header that lists what it needs",
             value=str(path),
             cause="a block that begins with # /// script is read (PEP 723)",
@@ -106,7 +108,10 @@ def read_script(path: Path) -> Manifest:
 def _listed(names: Sequence[str], argument: str) -> Sequence[str]:
     if isinstance(names, str):
         raise RequirementError(
-            f"{argument} is a list of names", value=repr(names), cure=f"{argument}=[{names!r}]"
+            "requirements.names-not-a-list",
+            f"{argument} is a list of names",
+            value=repr(names),
+            cure=f"{argument}=[{names!r}]",
         )
     return names
 
@@ -114,6 +119,7 @@ def _listed(names: Sequence[str], argument: str) -> Sequence[str]:
 def _refuse_unreadable(project: _Project, groups: Sequence[str]) -> None:
     if "project" not in project.document and not groups:
         raise RequirementError(
+            "requirements.project-table-missing",
             "a pyproject.toml has no [project] table, so it lists no dependencies",
             value=str(project.path),
             cause="dependencies under [tool.*] are known to that tool only",
@@ -127,6 +133,7 @@ def _refuse_unreadable(project: _Project, groups: Sequence[str]) -> None:
 def _refuse_dynamic(project: _Project, key: str) -> None:
     if key in project.at("dynamic", list, [], project.table):
         raise RequirementError(
+            "requirements.project-dynamic",
             f"the {key} of a project are dynamic",
             value=str(project.path),
             cause="only a build of the project can tell them",
@@ -160,6 +167,7 @@ def _of_group(project: _Project, group: str) -> list[Requirement]:
     except ExceptionGroup as error:
         causes = "; ".join(str(cause).partition("\n")[0] for cause in error.exceptions)
         raise RequirementError(
+            "requirements.group-unreadable",
             "a dependency group cannot be read",
             value=f"{group} ({project.path})",
             cause=causes,
@@ -198,6 +206,7 @@ def _includes(entry: object) -> bool:
 
 def _too_many(project: _Project, found: str, asked: str) -> RequirementError:
     return RequirementError(
+        "requirements.project-too-large",
         "extras or groups of a project become more than is taken",
         value=f"{asked} ({project.path}): {found}",
         cause=f"they include each other; {_EXPANDED:,} requirements in {_NESTED} levels are taken",
@@ -211,6 +220,7 @@ def _unknown(
     near = difflib.get_close_matches(name, table, n=1)
     known = ", ".join(sorted(table)) or "none"
     return RequirementError(
+        "requirements.no-such-extra",
         f"a project has no such {kind}",
         value=f"{name} ({project.path})",
         cause=f"it has: {known}",
@@ -265,8 +275,12 @@ def _lost_sources(project: _Project, wanted: Sequence[Requirement]) -> Iterator[
     for requirement in wanted:
         if requirement.name in named and not requirement.url:
             yield Finding(
+                "requirements.uv-source-ignored",
                 "a source of [tool.uv.sources] is not used",
-                f"{requirement.name} ({project.path})",
-                "only standard tables of a project file are read; the package comes from an index",
-                f'write "{requirement.name} @ <path or URL>" instead',
+                value=f"{requirement.name} ({project.path})",
+                cause=(
+                    "only standard tables of a project file are read; the package comes from an"
+                    " index"
+                ),
+                cure=f'write "{requirement.name} @ <path or URL>" instead',
             )

@@ -72,6 +72,7 @@ def _one_line(text: object, origin: str) -> str:
         text = text if os.sep in str(text) else os.path.join(os.curdir, str(text))  # noqa: PTH118  (Path drops the "./" that says "a path")
     if isinstance(text, (list, tuple, set, frozenset, dict)):
         raise refusal(
+            "requirements.collection-given",
             "a requirement is a string, not a collection of them",
             repr(text),
             origin,
@@ -79,6 +80,7 @@ def _one_line(text: object, origin: str) -> str:
         )
     if not isinstance(text, str):
         raise refusal(
+            "requirements.not-a-string",
             f"a requirement is a string, not {type(text).__name__}",
             repr(text),
             origin,
@@ -87,18 +89,24 @@ def _one_line(text: object, origin: str) -> str:
     line = text.strip()
     if len(line) > _LONGEST:
         raise refusal(
+            "requirements.line-too-long",
             f"a requirement has {len(line):,} characters, at most {_LONGEST:,} are read",
             line,
             origin,
-            cause="it is no requirement, or several without a line's end between them",
+            cause="it is not a valid requirement, or several without a line's end between them",
             cure="write each on a line of its own; a long list of markers goes to a lock",
         )
     if not line:
         raise refusal(
-            "a requirement is empty", text, origin, cure='write it like "name" or "name>=1.0"'
+            "requirements.empty",
+            "a requirement is empty",
+            text,
+            origin,
+            cure='write it like "name" or "name>=1.0"',
         )
     if _SURROGATE.search(line):
         raise refusal(
+            "requirements.forbidden-character",
             "a requirement has a character that no file name and no package name can have",
             ascii(line),
             origin,
@@ -106,6 +114,7 @@ def _one_line(text: object, origin: str) -> str:
         )
     if any(character in line for character in "\n\r\0"):
         raise refusal(
+            "requirements.several-lines",
             "a requirement is one line",
             line,
             origin,
@@ -113,6 +122,7 @@ def _one_line(text: object, origin: str) -> str:
         )
     if line.startswith("-"):
         raise refusal(
+            "requirements.option-as-requirement",
             "an option was given where a requirement is read",
             line,
             origin,
@@ -133,6 +143,7 @@ def _checked_marker(marker: str, source: Source) -> str:
         return str(Marker(marker)) if marker else ""
     except InvalidMarker as error:
         raise source.refuse(
+            "requirements.marker-unreadable",
             "a marker cannot be read",
             cause=first_line(error),
             cure="write it like ; python_version >= '3.11'",
@@ -169,6 +180,7 @@ def _from_index(written: str, origin: str) -> Requirement:
         read = Pep508(written)
     except InvalidRequirement as error:
         raise refusal(
+            "requirements.unreadable",
             "a requirement cannot be read",
             written,
             origin,

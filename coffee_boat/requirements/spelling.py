@@ -54,11 +54,12 @@ def render(requirement: Requirement) -> Requirement:
 
 
 def refusal(
-    what: str, written: str, origin: str, *, cause: str = "", cure: str = ""
+    code: str, what: str, written: str, origin: str, *, cause: str = "", cure: str = ""
 ) -> RequirementError:
     """An error that shows what was written and where, without credentials."""
     shown, what, cause, cure = redact_all(written, what, cause, cure)
     return RequirementError(
+        code,
         what,
         value=f"{_shortened(shown)!r} ({origin})",
         cause=_shortened(cause, _TOLD),

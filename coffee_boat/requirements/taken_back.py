@@ -29,6 +29,7 @@ def without(
     if strange:
         shown = {*(r.name or r.text for r in pip), *(r.name for r in conda)}
         raise RequirementError(
+            "requirements.not-asked-for",
             "not asked for, so it cannot be taken back",
             value=", ".join(name or repr(name) for name in strange),
             cause=f"asked for: {', '.join(sorted(shown)) or 'nothing'}",

@@ -20,6 +20,7 @@ def load(path: Path) -> dict[str, Any]:
         return parse.toml(text_of(path))
     except ValueError as error:
         raise RequirementError(
+            "requirements.project-not-toml",
             "a project file is not TOML",
             value=str(path),
             cause=quoting.where(error),
@@ -33,6 +34,7 @@ def text_of(path: Path) -> str:
         return limits.read_text(path, limits.PROJECT, "utf-8-sig")
     except FileNotFoundError as error:
         raise RequirementError(
+            "requirements.project-missing",
             "a project file is not there",
             value=str(path),
             cause=f"looked for {path.absolute()}",
@@ -40,6 +42,7 @@ def text_of(path: Path) -> str:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise RequirementError(
+            "requirements.project-unreadable",
             "a project file cannot be read",
             value=str(path),
             cause=str(error),

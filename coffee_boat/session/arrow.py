@@ -45,9 +45,12 @@ def _sent_as_arrow(spark: str, settings: Sequence[str], lacking: Sequence[str]) 
     packages = ", ".join(f'"{name}"' for name in lacking)
     switches = "; ".join(f'spark.conf.set("{key}", "false")' for key in settings)
     return Finding(
+        "driver.udf-will-fail",
         "functions made by udf or udtf will fail on executors",
-        f"{' and '.join(lacking)} not aboard",
-        f"the driver has pandas and pyarrow, so Spark {spark} sends these functions as Arrow data"
-        f" ({', '.join(settings)})",
-        f"captain.add_pip_packages({packages}); or, before they are made: {switches}",
+        value=f"{' and '.join(lacking)} not installed",
+        cause=(
+            f"the driver has pandas and pyarrow, so Spark {spark} sends these functions as Arrow"
+            f" data ({', '.join(settings)})"
+        ),
+        cure=f"captain.add_pip_packages({packages}); or, before they are made: {switches}",
     )

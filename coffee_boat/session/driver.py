@@ -288,7 +288,11 @@ def _normal(name: str) -> str:
 
 def _left_out(offer: _Offer, cause: str, cure: str) -> Finding:
     return Finding(
-        "a package is on the executors only", f"{offer.name} {offer.version}", cause, cure
+        "driver.package-missing",
+        "a package is on the executors only",
+        value=f"{offer.name} {offer.version}",
+        cause=cause,
+        cure=cure,
     )
 
 
@@ -311,10 +315,11 @@ def _other_versions(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
         have = own.get(name)
         if have is not None and have != version:
             yield Finding(
+                "driver.other-version",
                 "the driver has another version than the executors",
-                f"{name}: {have} here, {version} there",
-                "what is pickled on one side may not load on the other",
-                f'pip install "{name}=={version}" for the driver, or'
+                value=f"{name}: {have} here, {version} there",
+                cause="what is pickled on one side may not load on the other",
+                cure=f'pip install "{name}=={version}" for the driver, or'
                 f' captain.{ask}("{name}=={have}")',
             )
 
@@ -330,10 +335,11 @@ def _native(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
     )
     if names:
         yield Finding(
+            "driver.conda-packages-missing",
             "conda packages are on the executors only",
-            ", ".join(names),
-            "their libraries are found in conda's own environment, which is not the driver's",
-            "import them inside of functions; where the driver needs them: pip install"
+            value=", ".join(names),
+            cause="their libraries are found in conda's own environment, which is not the driver's",
+            cure="import them inside of functions; where the driver needs them: pip install"
             f" {' '.join(names)}",
             severity="note",
         )

@@ -25,19 +25,25 @@ def unreached(
     """Executors that did not answer."""
     if missed:
         yield Finding(
+            "verify.no-answer",
             "live executors did not answer",
-            f"{_some(missed)}, within {deadline:g} s",
-            "they are busy with other tasks, still unpack the archive, or their Python hangs while"
-            " it starts",
-            "captain.verify(deadline=120), or once the running jobs are done",
+            value=f"{_some(missed)}, within {deadline:g} s",
+            cause=(
+                "they are busy with other tasks, still unpack the archive, or their Python hangs"
+                " while it starts"
+            ),
+            cure="captain.verify(deadline=120), or once the running jobs are done",
         )
     elif not executors:
         yield Finding(
+            "verify.no-executor",
             "there is no executor to ask",
-            f"none came up within {deadline:g} s",
-            "the cluster has no free cores or memory for this application",
-            "look at the cluster's UI, ask for less (spark.executor.cores, spark.executor.memory),"
-            " or captain.verify(deadline=120)",
+            value=f"none came up within {deadline:g} s",
+            cause="the cluster has no free cores or memory for this application",
+            cure=(
+                "look at the cluster's UI, ask for less (spark.executor.cores,"
+                " spark.executor.memory), or captain.verify(deadline=120)"
+            ),
             severity="error",
         )
 
@@ -67,11 +73,14 @@ def _is_shipped(executor: ExecutorFacts) -> bool:
 def _strangers(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
     for executable, some in _grouped(executors, lambda e: e.executable):
         yield Finding(
+            "verify.other-interpreter",
             "another interpreter than the shipped one runs",
-            f"{executable} on {_who(some)}",
-            "PYSPARK_PYTHON or spark.pyspark.python was set after captain.launch_ship(), or the"
-            " SparkContext was there before it",
-            "unset both, then captain.launch_ship() and a new SparkContext",
+            value=f"{executable} on {_who(some)}",
+            cause=(
+                "PYSPARK_PYTHON or spark.pyspark.python was set after captain.launch_ship(), or"
+                " the SparkContext was there before it"
+            ),
+            cure="unset both, then captain.launch_ship() and a new SparkContext",
             severity="error",
         )
 
@@ -81,10 +90,11 @@ def _other_locks(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Fin
         (e for e in executors if e.lock_digest != lock.digest), lambda e: e.lock_digest
     ):
         yield Finding(
-            "an environment of another lock is aboard",
-            f"{digest[:12]} instead of {lock.digest[:12]} on {_who(some)}",
-            "the session was started before the requirements changed, or by another Captain",
-            "stop the session, captain.launch_ship(), and start it again",
+            "verify.other-lock",
+            "an environment of another lock is installed",
+            value=f"{digest[:12]} instead of {lock.digest[:12]} on {_who(some)}",
+            cause="the session was started before the requirements changed, or by another Captain",
+            cure="stop the session, captain.launch_ship(), and start it again",
             severity="error",
         )
 
@@ -121,21 +131,29 @@ def _conda_packages(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[
 def _unsettled(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
     for files, some in _grouped((e for e in executors if e.unsettled), lambda e: e.unsettled):
         yield Finding(
+            "verify.prefix-not-rewritten",
             "files of conda packages name a folder that is not theirs",
-            f"{_some(files)} on {_who(some)}",
-            "the archive's folder cannot be written there, or its name is longer than the packages"
-            " have room for; programs that read those files look elsewhere",
-            "let executors unpack into a folder of their own with a shorter name: spark.local.dir,"
-            " SPARK_WORKER_DIR, yarn.nodemanager.local-dirs",
+            value=f"{_some(files)} on {_who(some)}",
+            cause=(
+                "the archive's folder cannot be written there, or its name is longer than the"
+                " packages have room for; programs that read those files look elsewhere"
+            ),
+            cure=(
+                "let executors unpack into a folder of their own with a shorter name:"
+                " spark.local.dir, SPARK_WORKER_DIR, yarn.nodemanager.local-dirs"
+            ),
         )
 
 
 def _missing(name: str, version: str, executors: Sequence[ExecutorFacts]) -> Finding:
     return Finding(
+        "verify.distribution-missing",
         "a distribution is missing",
-        f"{name} {version} on {_who(executors)}",
-        "the archive was cut while it was sent or unpacked, or files were deleted on the node",
-        "look for a full disk on that node, then start the session again",
+        value=f"{name} {version} on {_who(executors)}",
+        cause=(
+            "the archive was cut while it was sent or unpacked, or files were deleted on the node"
+        ),
+        cure="look for a full disk on that node, then start the session again",
         severity="error",
     )
 
@@ -144,10 +162,11 @@ def _other_version(
     name: str, wanted: str, found: str, executors: Sequence[ExecutorFacts]
 ) -> Finding:
     return Finding(
+        "verify.version-shadowed",
         "another version than the locked one is found first",
-        f"{name} {found} instead of {wanted} on {_who(executors)}",
-        "a folder on the node's PYTHONPATH, or one added by sc.addPyFile, has its own copy",
-        "unset spark.executorEnv.PYTHONPATH, or take the package out of --py-files",
+        value=f"{name} {found} instead of {wanted} on {_who(executors)}",
+        cause="a folder on the node's PYTHONPATH, or one added by sc.addPyFile, has its own copy",
+        cure="unset spark.executorEnv.PYTHONPATH, or take the package out of --py-files",
         severity="error",
     )
 
@@ -157,12 +176,17 @@ def _foreign_files(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
         (e for e in executors if e.foreign_files), lambda e: e.foreign_files
     ):
         yield Finding(
+            "verify.foreign-files",
             "files of the node are loaded into the interpreter",
-            f"{_some(files)} on {_who(some)}",
-            "LD_LIBRARY_PATH or LD_PRELOAD on the node, or a wheel that expects a library that it"
-            " does not carry",
-            "unset spark.executorEnv.LD_LIBRARY_PATH and LD_PRELOAD, or use a manylinux wheel of"
-            " that package",
+            value=f"{_some(files)} on {_who(some)}",
+            cause=(
+                "LD_LIBRARY_PATH or LD_PRELOAD on the node, or a wheel that expects a library that"
+                " it does not carry"
+            ),
+            cure=(
+                "unset spark.executorEnv.LD_LIBRARY_PATH and LD_PRELOAD, or use a manylinux wheel"
+                " of that package"
+            ),
             severity="error",
         )
 
@@ -171,20 +195,24 @@ def spark_versions(executors: Sequence[ExecutorFacts], versions: Versions) -> It
     """Versions of pyspark and Spark that do not go together."""
     if _minor(versions.driver) != _minor(versions.jvm):
         yield Finding(
+            "verify.jvm-other-spark",
             "the driver's pyspark is not of its JVM's minor version",
-            f"pyspark {versions.driver}, Spark {versions.jvm}",
-            "SPARK_HOME names another Spark than the pyspark that is imported",
-            f'unset SPARK_HOME, or pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on the'
-            " driver",
+            value=f"pyspark {versions.driver}, Spark {versions.jvm}",
+            cause="SPARK_HOME names another Spark than the pyspark that is imported",
+            cure=(
+                f'unset SPARK_HOME, or pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on'
+                " the driver"
+            ),
             severity="error",
         )
     others = (e for e in executors if _minor(e.pyspark) != _minor(versions.driver))
     for (version, path), some in _grouped(others, lambda e: (e.pyspark, e.pyspark_path)):
         yield Finding(
+            "verify.executor-other-spark",
             "an executor's pyspark is not of the driver's minor version",
-            f"{version} from {path} instead of {versions.driver} on {_who(some)}",
-            "nodes with a Spark of their own put their pyspark.zip first on PYTHONPATH",
-            f'pip install "pyspark=={".".join(_minor(version))}.*" on the driver, as the'
+            value=f"{version} from {path} instead of {versions.driver} on {_who(some)}",
+            cause="nodes with a Spark of their own put their pyspark.zip first on PYTHONPATH",
+            cure=f'pip install "pyspark=={".".join(_minor(version))}.*" on the driver, as the'
             " cluster has",
             severity="error",
         )
@@ -195,10 +223,11 @@ def failed_imports(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
     failures = [(module, error, e) for e in executors for module, error in e.import_errors.items()]
     for (module, error), some in _grouped(failures, lambda failure: failure[:2]):
         yield Finding(
+            "verify.import-fails",
             "a module cannot be imported",
-            f"{module} on {_who([failure[2] for failure in some])}: {error.splitlines()[0]}",
-            "it is not aboard, or a library that it needs is not",
-            f'captain.add_pip_packages("{module.partition(".")[0]}")',
+            value=f"{module} on {_who([failure[2] for failure in some])}: {error.splitlines()[0]}",
+            cause="it is not installed, or a library that it needs is not",
+            cure=f'captain.add_pip_packages("{module.partition(".")[0]}")',
             severity="error",
         )
 
@@ -209,10 +238,11 @@ def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator
         some = [e for e in executors if name in e.absent]
         if some:
             yield Finding(
-                "a module of the driver is not aboard",
-                f"{name} ({place}) on {_who(some)}",
-                "functions that use it are pickled with its name only",
-                _how_to_add(name, place),
+                "verify.driver-module-missing",
+                "a module of the driver is not installed on executors",
+                value=f"{name} ({place}) on {_who(some)}",
+                cause="functions that use it are pickled with its name only",
+                cure=_how_to_add(name, place),
             )
 
 

@@ -23,6 +23,7 @@ def session_of(handed: Any) -> Session:
 
     if type(handed).__module__.startswith("pyspark.sql.connect"):
         raise LaunchError(
+            "session.connect-not-supported",
             "Spark Connect is not supported yet",
             value=type(handed).__name__,
             cause="its executors belong to a server",
@@ -30,7 +31,8 @@ def session_of(handed: Any) -> Session:
         )
     if not isinstance(handed, (SparkContext, SparkSession)):
         raise LaunchError(
-            "this is no Spark session",
+            "session.not-a-session",
+            "this is not a Spark session",
             value=f"{handed!r:.80} is a {type(handed).__name__}",
             cause="board takes a SparkSession or a SparkContext",
             cure=_AGAIN,
@@ -38,6 +40,7 @@ def session_of(handed: Any) -> Session:
     context = handed if isinstance(handed, SparkContext) else handed.sparkContext
     if not jvm.is_up(context):
         raise LaunchError(
+            "session.stopped",
             "the Spark session was stopped",
             cause="somebody called stop(), or the cluster ended the application",
             cure=_AGAIN,

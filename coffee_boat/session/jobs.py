@@ -96,6 +96,7 @@ class Job:
             raise error
         text = redact(f"{error}\n{self._where()}")
         raise VerifyError(
+            "session.job-failed",
             "a job that asks the executors failed",
             value=text.splitlines()[0],
             cause=text,

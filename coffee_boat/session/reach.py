@@ -28,26 +28,29 @@ def not_reached(session: Session, *, ships_python: bool) -> Iterator[Finding]:
         else "SQL functions used before in other sessions"
     )
     yield Finding(
+        "session.earlier-work-unchanged",
         "what ran before keeps its interpreter and its packages",
-        f"RDD functions of earlier actions, {sql}",
-        "Spark captures both with a function when it is first used",
-        "make these functions again: run the cells that define them once more",
+        value=f"RDD functions of earlier actions, {sql}",
+        cause="Spark captures both with a function when it is first used",
+        cure="make these functions again: run the cells that define them once more",
         severity="note",
     )
     if lasting.cached:
         yield Finding(
+            "session.cache-unchanged",
             "cached data stays as it was computed",
-            f"{lasting.cached} RDDs or tables",
-            "it is not computed again",
-            "unpersist() and cache() again where it depends on packages",
+            value=f"{lasting.cached} RDDs or tables",
+            cause="it is not computed again",
+            cure="unpersist() and cache() again where it depends on packages",
             severity="note",
         )
     if lasting.streams:
         yield Finding(
+            "session.streams-unchanged",
             "running streams keep their interpreter and their packages",
-            ", ".join(lasting.streams),
-            "a query keeps the settings that it was started with",
-            "query.stop(), and start it again",
+            value=", ".join(lasting.streams),
+            cause="a query keeps the settings that it was started with",
+            cure="query.stop(), and start it again",
         )
 
 
@@ -61,11 +64,14 @@ def not_planned(python: str, spark: str) -> Iterator[Finding]:
     """
     if python.startswith("./") and not spark.startswith("3."):
         yield Finding(
+            "session.planned-python-unavailable",
             "table functions with analyze and Python data sources do not work in this session",
-            python,
-            "the driver's JVM starts Python for them, and does not find that path: it is one on"
-            " executors",
-            "where you need them: stop the session, captain.launch_ship(), and start it again",
+            value=python,
+            cause=(
+                "the driver's JVM starts Python for them, and does not find that path: it is one"
+                " on executors"
+            ),
+            cure="where you need them: stop the session, captain.launch_ship(), and start it again",
             severity="note",
         )
 
@@ -81,10 +87,11 @@ def unknown_layers(session: Session, known: Generation) -> Iterator[Finding]:
     )
     if unknown:
         yield Finding(
+            "session.unknown-layers",
             "packages were added to the session that are not known here",
-            ", ".join(unknown),
-            "by a Captain with another store",
-            "Captain(store=...) with that store, so that their versions are kept",
+            value=", ".join(unknown),
+            cause="by a Captain with another store",
+            cure="Captain(store=...) with that store, so that their versions are kept",
         )
 
 
@@ -100,10 +107,11 @@ def not_preloaded(modules: Sequence[str], environment: Mapping[str, str]) -> Ite
     if late:
         cause = "executors were told how to start Python when they started"
         yield Finding(
+            "launch.not-preloaded",
             "modules are not preloaded",
-            ", ".join(late),
-            cause,
-            "stop the session, captain.launch_ship(), and start it again",
+            value=", ".join(late),
+            cause=cause,
+            cure="stop the session, captain.launch_ship(), and start it again",
         )
 
 
@@ -111,11 +119,12 @@ def new_base(archive: Archive, lock: Lock) -> Finding:
     """What is said where packages that are added cannot be a layer."""
     native = [pin.name for pin in lock.conda if not pin.noarch_python]
     return Finding(
+        "session.new-base",
         "the session gets a new base, in which everything runs from its next job on",
-        f"{archive.name}, {archive.size:,} bytes",
-        "conda packages that have more than modules belong into the interpreter's own folder"
+        value=f"{archive.name}, {archive.size:,} bytes",
+        cause="conda packages that have more than modules belong into the interpreter's own folder"
         f" ({len(native)} of {len(lock.conda)})",
-        "packages of modules only, and those of pip, are sent alone",
+        cure="packages of modules only, and those of pip, are sent alone",
         severity="note",
     )
 
@@ -123,6 +132,7 @@ def new_base(archive: Archive, lock: Lock) -> Finding:
 def this_session_only() -> Finding:
     """What is said where a session was taken over and nothing was launched."""
     return Finding(
+        "session.this-session-only",
         "the environment is in this session only",
         cause="board() takes over what runs; it does not change how sessions start",
         cure="after spark.stop(): captain.launch_ship()",

@@ -173,7 +173,8 @@ def _lock(store: Store, digest: str) -> Lock:
     value = store.recall("session-lock", digest)
     if value is None:
         raise LaunchError(
-            "what is aboard the running session is not known",
+            "session.lock-unknown",
+            "what is installed in the running session is not known",
             value=f"lock {digest[:12]}",
             cause=(
                 f"it was started by another user or on another machine, or {store.root} was cleaned"

@@ -111,10 +111,11 @@ def arrival(
             (),
             (
                 Finding(
+                    "verify.not-asked",
                     "executors could not be asked whether they have the added packages",
-                    why.what,
-                    why.cause,
-                    why.cure,
+                    value=why.what,
+                    cause=why.cause,
+                    cure=why.cure,
                 ),
             ),
         )
@@ -134,11 +135,14 @@ def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
         return ()
     return (
         Finding(
-            "not seen to have the added packages yet",
-            ", ".join(missed),
-            f"no task of ours ran there within {deadline:g} s: all slots are busy, or the executor"
-            " is still starting; it has them before its next task",
-            "captain.verify() asks again",
+            "verify.not-confirmed",
+            "executors have not confirmed the packages yet",
+            value=", ".join(missed),
+            cause=(
+                f"no task of ours ran there within {deadline:g} s: all slots are busy, or the"
+                " executor is still starting; it has them before its next task"
+            ),
+            cure="captain.verify() asks again",
             severity="note",
         ),
     )
@@ -194,8 +198,4 @@ def _executor_facts(executor: str, said: dict[str, Any]) -> ExecutorFacts:
 def explain(text: str) -> VerifyError | None:
     """What Spark's text about a failed job means, as an error; None if it is not known."""
     found = diagnosis.explain(text)
-    return (
-        None
-        if found is None
-        else VerifyError(found.what, value=found.value, cause=found.cause, cure=found.cure)
-    )
+    return None if found is None else VerifyError.of(found)

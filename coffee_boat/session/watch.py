@@ -195,10 +195,13 @@ class Watch:
 
 def _not_watched(error: Exception) -> Finding:
     return Finding(
+        "session.not-watched",
         "this session is not watched",
-        redact(f"{type(error).__name__}: {error}"),
-        "this Spark keeps what it knows of its jobs in another way (py4j says of a class that is"
-        " not there: 'JavaPackage' object is not callable)",
-        "where tasks fail, look at the executors' stderr in the Spark UI, or captain.verify()",
+        value=redact(f"{type(error).__name__}: {error}"),
+        cause=(
+            "this Spark keeps what it knows of its jobs in another way (py4j says of a class that"
+            " is not there: 'JavaPackage' object is not callable)"
+        ),
+        cure="where tasks fail, look at the executors' stderr in the Spark UI, or captain.verify()",
         severity="note",
     )

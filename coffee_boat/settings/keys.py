@@ -72,6 +72,7 @@ def _refuse_strangers(said: Said, environ: Mapping[str, str]) -> None:
     doubt = found and trust.doubt(found.path, owners=found.owners, environ=environ)
     if doubt:
         raise said.error(
+            "settings.file-writable",
             "a setting that decides what is run stands in a file that others may write",
             cause=f"{doubt.why}; such settings are taken from your own files and root's",
             cure=(
@@ -86,7 +87,10 @@ def refuse_unknown(names: Iterable[str], label: str) -> None:
     for name in names:
         if name not in KEYS:
             raise SettingsError(
-                "a setting does not exist", value=f"{name} ({label})", cure=nearest(name)
+                "settings.unknown-setting",
+                "a setting does not exist",
+                value=f"{name} ({label})",
+                cure=nearest(name),
             )
 
 

@@ -119,6 +119,7 @@ def _parser(path: Path) -> RawConfigParser:
         parser.read_string(text, str(path))
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise SettingsError(
+            "settings.pip-file-unreadable",
             "a configuration file of pip cannot be read",
             value=str(path),
             cause=quoting.where(error),

@@ -45,6 +45,7 @@ def toml(path: Path) -> dict[str, Any]:
         return parse.toml(limits.read_text(path, limits.PROJECT, "utf-8-sig"))
     except (OSError, ValueError) as error:
         raise SettingsError(
+            "settings.file-unreadable",
             "a configuration file cannot be read",
             value=str(path),
             cause=quoting.where(error),
@@ -69,7 +70,13 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
             values[key] = value
         else:
             findings.append(
-                Finding("a variable names no setting", name, "it is passed over", keys.nearest(key))
+                Finding(
+                    "settings.unknown-variable",
+                    "a variable names no setting",
+                    value=name,
+                    cause="it is passed over",
+                    cure=keys.nearest(key),
+                )
             )
     return Source(
         "variable",
@@ -100,6 +107,7 @@ def _tool_table(path: Path) -> dict[str, Any] | None:
     )
     if said is not None and not isinstance(said, dict):
         raise SettingsError(
+            "settings.not-a-table",
             "[tool.coffee_boat] is not a table",
             value=str(path),
             cure=(
@@ -140,7 +148,8 @@ def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
         keys.refuse_unknown([key], label)
         if key in values:
             raise SettingsError(
-                "a setting is said twice in one place",
+                "settings.set-twice",
+                "a setting is set twice in one place",
                 value=f"{key} ({label})",
                 cause="dashes and underscores are the same",
                 cure="keep one of them",
@@ -201,10 +210,11 @@ def _yield_to_uv(
             _, place, _ = said.pop(name)
             findings.append(
                 Finding(
+                    "settings.pip-setting-ignored",
                     "a setting of pip is left aside",
-                    place,
-                    f"uv's own setting is stronger: {by_uv}",
-                    "set one of them only",
-                    "note",
+                    value=place,
+                    cause=f"uv's own setting is stronger: {by_uv}",
+                    cure="set one of them only",
+                    severity="note",
                 )
             )

@@ -67,17 +67,22 @@ class Said:
         return self.source.places.get(self.key) or f"{self.source.label}: {self.key}"
 
     def error(
-        self, what: str, *, value: object = None, cause: str = "", cure: str
+        self, code: str, what: str, *, value: object = None, cause: str = "", cure: str
     ) -> SettingsError:
         """An error that names place, key and value, without credentials."""
         shown = self.value if value is None else value
         return SettingsError(
-            what, value=redact(f"{self.place} = {shown!r}"), cause=cause, cure=redact(cure)
+            code,
+            what,
+            value=redact(f"{self.place} = {shown!r}"),
+            cause=cause,
+            cure=redact(cure),
         )
 
     def wrong(self, expected: str, cure: str = "") -> SettingsError:
         """An error for a value of a wrong type."""
         return self.error(
+            "settings.value-invalid",
             "a setting cannot be used",
             cause=f"it takes {expected}",
             cure=cure or f"give {expected}",
@@ -89,6 +94,7 @@ class Said:
             return os.path.normpath(self.source.folder / Path(text).expanduser())
         except RuntimeError as error:
             raise self.error(
+                "settings.home-folder-unknown",
                 "a home folder is not known",
                 value=text,
                 cause=str(error),
@@ -100,6 +106,7 @@ class Said:
         path = self.absolute(text)
         if not os.path.exists(path):  # noqa: PTH110  (False where Path.exists raises)
             raise self.error(
+                "settings.file-missing",
                 "a setting names a file that is not there",
                 value=path,
                 cure="correct the path, or take the setting out",
@@ -156,6 +163,7 @@ def names(said: Said) -> tuple[str, ...]:
     for name in after_none:
         if name != ":all:" and not is_normalized_name(canonicalize_name(name)):
             raise said.error(
+                "settings.package-name-invalid",
                 "a name of a package cannot be read",
                 value=name,
                 cause="names have letters, digits, and -_. between them",
@@ -235,6 +243,7 @@ def url(said: Said) -> str:
             else "write https://..., or name a folder of wheels in find_links"
         )
         raise said.error(
+            "settings.index-not-a-url",
             "an index is named by a URL",
             value=value,
             cause="it begins with neither https:// nor file://",
@@ -267,10 +276,11 @@ def _link(value: str, said: Said) -> str:
         return said.existing(local)
     said.findings.append(
         Finding(
+            "settings.wheel-folder-missing",
             "a folder of wheels is not there",
-            f"{local} ({said.place})",
-            "pip passes over it as well",
-            "correct the path, or take the setting out",
+            value=f"{local} ({said.place})",
+            cause="pip passes over it as well",
+            cure="correct the path, or take the setting out",
         )
     )
     return ""
@@ -286,16 +296,18 @@ def _is_remote(value: str, said: Said) -> bool:
         return False
     if not said.source.forgiving:
         raise said.error(
+            "settings.constraints-by-url",
             "a file of constraints is named by a URL",
             value=value,
             cure="download it, and name the file",
         )
     said.findings.append(
         Finding(
+            "settings.constraints-not-used",
             "constraints are not used",
-            redact(f"{value} ({said.place})"),
-            "files of constraints are read from this machine only",
-            "download it, and set constraints = [file]",
+            value=redact(f"{value} ({said.place})"),
+            cause="files of constraints are read from this machine only",
+            cure="download it, and set constraints = [file]",
         )
     )
     return True

@@ -215,6 +215,7 @@ def _linked(unfinished: str, path: str) -> bool:
 
 def _incomplete(uri: str) -> ShipError:
     return ShipError(
+        "ship.upload-incomplete",
         "the upload is not complete",
         value=uri,
         cause="a full disk or a connection that broke",
@@ -239,6 +240,7 @@ def _driver(url: str) -> tuple[AbstractFileSystem, str]:
             f" without stage= Spark sends the archive itself ({scheme}:// is then not needed)"
         )
         raise NoDriverError(
+            "ship.driver-missing",
             "the driver for the stage is not installed",
             value=url,
             cause=f"fsspec reaches {scheme}:// by {package}: {error}",
@@ -252,7 +254,7 @@ def _driver(url: str) -> tuple[AbstractFileSystem, str]:
             " settings are read from its variables and from ~/.config/fsspec"
         )
         raise NoDriverError(
-            "the stage cannot be used", value=url, cause=str(error), cure=cure
+            "ship.stage-invalid", "the stage cannot be used", value=url, cause=str(error), cure=cure
         ) from error
     return files, path
 
@@ -298,6 +300,7 @@ def _no_driver(url: str, scheme: str) -> ShipError:
         " spark.driver.extraClassPath and spark.executor.extraClassPath"
     )
     return ShipError(
+        "ship.no-hadoop-driver",
         "Spark's Hadoop has no driver for the stage",
         value=url,
         cause=f"executors could not read {scheme}://: Spark does not bring {jar}",

@@ -8,92 +8,142 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from coffee_boat._support.redact import redact
-from coffee_boat.errors import BoatError, ShipError
+from coffee_boat.errors import BoatError, Problem, ShipError
 
 
 class _Kind(NamedTuple):
     pattern: str
     """Found in the name or in the text of an exception."""
-    what: str
-    cure: str
+    problem: Problem
 
 
 _KINDS = (
     _Kind(
         "SafeMode|safe mode",
-        "HDFS is in safe mode and takes no files",
-        "wait until its DataNodes have reported, or ask its administrator: hdfs dfsadmin"
-        " -safemode get",
+        Problem(
+            "ship.hdfs-safe-mode",
+            "HDFS is in safe mode and takes no files",
+            cure="wait until its DataNodes have reported, or ask its administrator: hdfs dfsadmin"
+            " -safemode get",
+        ),
     ),
     _Kind(
         r"SIMPLE authentication is not enabled|GSS initiate failed|Client cannot authenticate"
         r" via|GSSException",
-        "the stage asks for Kerberos, and there is no valid ticket",
-        "kinit, and start Python again; or spark.kerberos.keytab and spark.kerberos.principal",
+        Problem(
+            "ship.no-kerberos-ticket",
+            "the stage asks for Kerberos, and there is no valid ticket",
+            cure=(
+                "kinit, and start Python again; or spark.kerberos.keytab and"
+                " spark.kerberos.principal"
+            ),
+        ),
     ),
     _Kind(
         r"Incomplete HDFS URI|no host: hdfs",
-        "the stage does not say which cluster, and no configuration of Hadoop does",
-        "export HADOOP_CONF_DIR=<the folder with core-site.xml> before Python starts, or name it:"
-        " hdfs://namenode:8020/boats",
+        Problem(
+            "ship.hdfs-unnamed",
+            "the stage does not say which cluster, and no configuration of Hadoop does",
+            cure=(
+                "export HADOOP_CONF_DIR=<the folder with core-site.xml> before Python starts, or"
+                " name it: hdfs://namenode:8020/boats"
+            ),
+        ),
     ),
     _Kind(
         r"No FileSystem for scheme|ClassNotFoundException|NoClassDefFoundError",
-        "Spark's Hadoop has no driver for the stage",
-        "put its jar where Spark's jars are, on the driver and on the executors; for s3a:// that is"
-        " org.apache.hadoop:hadoop-aws of Hadoop's own version",
+        Problem(
+            "ship.no-hadoop-driver",
+            "Spark's Hadoop has no driver for the stage",
+            cure=(
+                "put its jar where Spark's jars are, on the driver and on the executors; for"
+                " s3a:// that is org.apache.hadoop:hadoop-aws of Hadoop's own version"
+            ),
+        ),
     ),
     _Kind(
         r"No space left|Disk quota exceeded|QuotaExceeded|could only be (written|replicated)"
         r" to|XMinioStorageFull|InsufficientCapacity",
-        "there is no space in the stage",
-        "boat cache prune --stage URL removes what was not used for long; or ask for a larger"
-        " quota, or for DataNodes with space",
+        Problem(
+            "ship.stage-full",
+            "there is no space in the stage",
+            cure=(
+                "boat cache prune --stage URL removes what was not used for long; or ask for a"
+                " larger quota, or for DataNodes with space"
+            ),
+        ),
     ),
     _Kind(
         r"NoCredentials|DefaultCredentials|PartialCredentials|ClientAuthenticationError|InvalidAccessKeyId|SignatureDoesNotMatch|Anonymous"
         r" caller|No AWS Credentials"
         r"|token.*expired|ExpiredToken",
-        "the storage does not know you",
-        "put credentials where the storage's own library looks: environment variables, a"
-        " credentials file, the node's role; never in the URL",
+        Problem(
+            "ship.no-credentials",
+            "the storage does not know you",
+            cure="put credentials where the storage's own library looks: environment variables, a"
+            " credentials file, the node's role; never in the URL",
+        ),
     ),
     _Kind(
         r"AccessDenied|Forbidden|\b403\b|AuthorizationFailure",
-        "the storage refuses you",
-        "look whether your credentials are those that you mean, and whether the bucket's policy"
-        " lets them list, read and write there",
+        Problem(
+            "ship.forbidden",
+            "the storage refuses you",
+            cure=(
+                "look whether your credentials are those that you mean, and whether the bucket's"
+                " policy lets them list, read and write there"
+            ),
+        ),
     ),
     _Kind(
         r"AccessControl|PermissionError|Permission denied|Operation not permitted",
-        "the stage may not be read or written by you",
-        "ask its owner for the right to create files there (a folder for many people: mode 1777, or"
-        " 1775 for a group), or use a stage of your own",
+        Problem(
+            "ship.no-permission",
+            "the stage may not be read or written by you",
+            cure=(
+                "ask its owner for the right to create files there (a folder for many people: mode"
+                " 1777, or 1775 for a group), or use a stage of your own"
+            ),
+        ),
     ),
     _Kind(
         r"NoSuchBucket|bucket does not exist|ContainerNotFound",
-        "there is no such bucket",
-        "create it, or correct the stage; coffee_boat creates folders, never buckets",
+        Problem(
+            "ship.no-such-bucket",
+            "there is no such bucket",
+            cure="create it, or correct the stage; coffee_boat creates folders, never buckets",
+        ),
     ),
     _Kind(
         r"UnknownHost|ConnectException|ConnectTimeout|NoRouteToHost|SocketTimeout|EndpointConnection|ClientConnector|ConnectionError|Connection"
         r" refused|NewConnection"
         r"|StandbyException|Name or service not known|failed on connection"
         r" exception|Py4JNetworkError",
-        "the stage cannot be reached",
-        "check the host in the URL, HADOOP_CONF_DIR or the endpoint's variable, and that this"
-        " machine may connect to it",
+        Problem(
+            "ship.stage-unreachable",
+            "the stage cannot be reached",
+            cure=(
+                "check the host in the URL, HADOOP_CONF_DIR or the endpoint's variable, and that"
+                " this machine may connect to it"
+            ),
+        ),
     ),
     _Kind(
         "FileNotFound",
-        "there is no such bucket or folder",
-        "create it, or correct the stage; coffee_boat makes folders, never buckets",
+        Problem(
+            "ship.no-such-folder",
+            "there is no such bucket or folder",
+            cure="create it, or correct the stage; coffee_boat makes folders, never buckets",
+        ),
     ),
 )
 _ELSE = _Kind(
     "",
-    "the stage cannot be read or written",
-    "check that the folder exists and that you may write there",
+    Problem(
+        "ship.stage-unusable",
+        "the stage cannot be read or written",
+        cure="check that the folder exists and that you may write there",
+    ),
 )
 _LINES = 3
 
@@ -112,11 +162,13 @@ def explained(url: str) -> Iterator[None]:
         kind = next(
             (kind for kind in _KINDS if re.search(kind.pattern, words, re.IGNORECASE)), _ELSE
         )
+        problem = kind.problem
         raise ShipError(
-            kind.what,
+            problem.code,
+            problem.what,
             value=redact(url),
             cause=redact("\n".join(words.splitlines()[:_LINES])),
-            cure=kind.cure.replace("--stage URL", f"--stage {redact(url)}"),
+            cure=problem.cure.replace("--stage URL", f"--stage {redact(url)}"),
         ) from error
 
 

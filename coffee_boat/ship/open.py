@@ -40,6 +40,7 @@ def opened(url: str, hadoop: Hadoop | None) -> Iterator[Place]:
     else:
         cause = "it is reached by Spark's own Hadoop, in a JVM, and there is none"
         raise ShipError(
+            "ship.not-from-here",
             "the stage cannot be reached from here",
             value=url,
             cause=cause,

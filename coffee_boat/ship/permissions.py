@@ -22,11 +22,14 @@ def findings(archive: Status | None, folders: Sequence[Status], user: str) -> It
     """
     if archive is not None and archive.owner and archive.owner not in {user, *_ADMINISTRATORS}:
         yield Finding(
+            "ship.other-owner",
             f"the archive in the stage belongs to {archive.owner}",
-            archive.name,
-            "it holds what you would have put there, and its owner can change it before an executor"
-            " fetches it",
-            "fine among people who trust each other; a stage of your own otherwise",
+            value=archive.name,
+            cause=(
+                "it holds what you would have put there, and its owner can change it before an"
+                " executor fetches it"
+            ),
+            cure="fine among people who trust each other; a stage of your own otherwise",
             severity="note",
         )
     open_to = next((found for folder in folders if (found := _who_may_replace(folder, user))), None)
@@ -67,17 +70,19 @@ def _who_may_replace(folder: Status, user: str) -> Finding | None:
     )
     if folder.mode & stat.S_IWOTH:
         return Finding(
+            "ship.everybody-may-write",
             "everybody may write the stage's folder",
-            folder.name or "/",
-            cause,
-            f"{cure}, or take the right away: chmod o-w",
+            value=folder.name or "/",
+            cause=cause,
+            cure=f"{cure}, or take the right away: chmod o-w",
         )
     if folder.mode & stat.S_IWGRP and _of_many(folder.group, folder.owner, user):
         return Finding(
+            "ship.group-may-write",
             f"the group {folder.group} may write the stage's folder",
-            folder.name or "/",
-            cause,
-            cure,
+            value=folder.name or "/",
+            cause=cause,
+            cure=cure,
             severity="note",
         )
     return None

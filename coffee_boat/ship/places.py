@@ -114,6 +114,7 @@ def url_of(stage: str) -> str:
             " file, the node's role)"
         )
         raise ShipError(
+            "ship.credentials-in-url",
             "the stage's URL holds credentials",
             value=redact(stage),
             cause="it would show in Spark's settings, UI and event log",
@@ -146,7 +147,13 @@ def url_of(stage: str) -> str:
 
 
 def _unusable(stage: str, cause: str, cure: str) -> ShipError:
-    return ShipError("the stage cannot be used", value=redact(stage), cause=cause, cure=cure)
+    return ShipError(
+        "ship.stage-invalid",
+        "the stage cannot be used",
+        value=redact(stage),
+        cause=cause,
+        cure=cure,
+    )
 
 
 def scheme_of(url: str) -> str:

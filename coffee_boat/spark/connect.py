@@ -43,6 +43,7 @@ def _default_mode() -> str:
 
 def _no_connect(value: str) -> LaunchError:
     return LaunchError(
+        "session.connect-not-supported",
         "Spark Connect is not supported yet",
         value=value,
         cause="its executors belong to a server that launch_ship cannot configure",

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from coffee_boat._support.redact import redact
-from coffee_boat.model import Finding
+from coffee_boat.errors import Finding, Problem
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,7 @@ class _Symptom:
     """Named groups of the pattern may stand in the texts."""
 
     pattern: str
-    what: str
-    cause: str
-    cure: str
+    problem: Problem
     of_the_node: bool = False
     """What the nodes are may be the reason."""
 
@@ -37,161 +35,256 @@ _UNSET = (
 ON_EXECUTORS = (
     _Symptom(
         r"error while loading shared libraries: (?P<library>[^:\s]+): [^\n]*",
-        "the executors' Python cannot start: a shared library is missing",
-        "{library} is neither in the interpreter's archive nor on the node",
-        'ship an interpreter that carries its libraries: Captain(python="3.X") without'
-        " ship_python=False; not an archive of a plain venv",
+        Problem(
+            "executor.library-missing",
+            "the executors' Python cannot start: a shared library is missing",
+            cause="{library} is neither in the interpreter's archive nor on the node",
+            cure='ship an interpreter that carries its libraries: Captain(python="3.X") without'
+            " ship_python=False; not an archive of a plain venv",
+        ),
     ),
     _Symptom(
         r"version `?(?P<symbol>GLIBC_[\d.]+)'? not found[^\n]*",
-        "the node's glibc is too old for what was shipped",
-        "the interpreter or a wheel was built for {symbol}",
-        'Captain(platform="manylinux_2_17_x86_64", python="3.X"): a standalone build of Python, and'
-        " wheels for older systems",
+        Problem(
+            "executor.glibc-too-old",
+            "the node's glibc is too old for what was shipped",
+            cause="the interpreter or a wheel was built for {symbol}",
+            cure=(
+                'Captain(platform="manylinux_2_17_x86_64", python="3.X"): a standalone build of'
+                " Python, and wheels for older systems"
+            ),
+        ),
         of_the_node=True,
     ),
     _Symptom(
         r"version `?(?P<symbol>(?:GLIBCXX|CXXABI)_[\d.]+)'? not found[^\n]*",
-        "the node's libstdc++ is too old for what was shipped",
-        "a wheel was built for {symbol}",
-        'Captain(platform="manylinux_2_17_x86_64"), or unset LD_LIBRARY_PATH on the node',
+        Problem(
+            "executor.libstdcxx-too-old",
+            "the node's libstdc++ is too old for what was shipped",
+            cause="a wheel was built for {symbol}",
+            cure='Captain(platform="manylinux_2_17_x86_64"), or unset LD_LIBRARY_PATH on the node',
+        ),
     ),
     _Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?2\b[^\n]*',
-        "the executors' interpreter is not there",
-        "{program} does not exist on the node: the archive was not unpacked, or a setting names the"
-        " driver's interpreter (or the node has no glibc at all, as Alpine)",
-        _UNSET,
+        Problem(
+            "executor.interpreter-missing",
+            "the executors' interpreter is not there",
+            cause=(
+                "{program} does not exist on the node: the archive was not unpacked, or a setting"
+                " names the driver's interpreter (or the node has no glibc at all, as Alpine)"
+            ),
+            cure=_UNSET,
+        ),
         of_the_node=True,
     ),
     _Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?13\b[^\n]*',
-        "the executors' interpreter may not be run",
-        "{program} lies on a disk mounted noexec, or lost its run bit when it was unpacked",
-        "let executors work on another disk: spark.local.dir, SPARK_WORKER_DIR,"
-        " yarn.nodemanager.local-dirs",
+        Problem(
+            "executor.interpreter-not-executable",
+            "the executors' interpreter may not be run",
+            cause=(
+                "{program} lies on a disk mounted noexec, or lost its run bit when it was unpacked"
+            ),
+            cure="let executors work on another disk: spark.local.dir, SPARK_WORKER_DIR,"
+            " yarn.nodemanager.local-dirs",
+        ),
     ),
     _Symptom(
         # Java hands what the kernel refuses as no program to /bin/sh (ENOEXEC, the JDK's
         # childproc.c), which reads the ELF file as a script.
         r"(?<![^\s:])(?P<program>[^\s:]+/bin/python[\d.]*): "
         r"(?:(?:line )?\d+: (?:[Ss]yntax error|[^\n]*not found)|cannot execute binary file)[^\n]*",
-        "the executors' interpreter is for another architecture",
-        "{program} was made for other processors than the node has, and a shell tried to read it",
-        'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+        Problem(
+            "executor.interpreter-other-architecture",
+            "the executors' interpreter is for another architecture",
+            cause=(
+                "{program} was made for other processors than the node has, and a shell tried to"
+                " read it"
+            ),
+            cure='Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+        ),
         of_the_node=True,
     ),
     _Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?8\b[^\n]*',
-        "the executors' interpreter is for another architecture",
-        "{program} was made for other processors than the node has",
-        'Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+        Problem(
+            "executor.interpreter-other-architecture",
+            "the executors' interpreter is for another architecture",
+            cause="{program} was made for other processors than the node has",
+            cure='Captain(platform="manylinux_2_28_aarch64"), or x86_64, as the nodes are',
+        ),
         of_the_node=True,
     ),
     _Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*',
-        "the executors' interpreter cannot be run",
-        "the node refuses to start {program}",
-        _UNSET,
+        Problem(
+            "executor.interpreter-unusable",
+            "the executors' interpreter cannot be run",
+            cause="the node refuses to start {program}",
+            cure=_UNSET,
+        ),
     ),
     _Symptom(
         r"(?:PYTHON_VERSION_MISMATCH|Python in worker has different version)[^\n]*",
-        "the executors run another Python minor version than the driver",
-        "a setting names the nodes' own interpreter",
-        _UNSET,
+        Problem(
+            "executor.other-python",
+            "the executors run another Python minor version than the driver",
+            cause="a setting names the nodes' own interpreter",
+            cure=_UNSET,
+        ),
     ),
     _Symptom(
         r"No module named '?(?P<module>pyspark|py4j)\b[^\n]*",
-        "the executors' Python has no {module}",
-        "an interpreter runs that is not the shipped one, or the archive was cut while it was sent",
-        _UNSET,
+        Problem(
+            "executor.pyspark-missing",
+            "the executors' Python has no {module}",
+            cause=(
+                "an interpreter runs that is not the shipped one, or the archive was cut while it"
+                " was sent"
+            ),
+            cure=_UNSET,
+        ),
     ),
     _Symptom(
         r"(?:No module named 'encodings'|init_fs_encoding|Could not find platform independent"
         r" libraries)[^\n]*",
-        "the executors' Python does not find its own library",
-        "PYTHONHOME is set on the node, or the archive was cut while it was sent or unpacked",
-        "unset spark.executorEnv.PYTHONHOME, look for a full disk on the node, and start the"
-        " session again",
+        Problem(
+            "executor.python-library-missing",
+            "the executors' Python does not find its own library",
+            cause=(
+                "PYTHONHOME is set on the node, or the archive was cut while it was sent or"
+                " unpacked"
+            ),
+            cure=(
+                "unset spark.executorEnv.PYTHONHOME, look for a full disk on the node, and start"
+                " the session again"
+            ),
+        ),
     ),
     _Symptom(
         r"No space left on device[^\n]*",
-        "a disk is full",
-        "executors unpack the archive into their working directory",
-        "free some space there, or set spark.local.dir",
+        Problem(
+            "executor.disk-full",
+            "a disk is full",
+            cause="executors unpack the archive into their working directory",
+            cure="free some space there, or set spark.local.dir",
+        ),
     ),
     _Symptom(
         r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in"
         r" archive|Error is not recoverable: exiting now)[^\n]*",
-        "an archive cannot be unpacked on a node",
-        "it was cut while it was sent, or the disk is full",
-        "look for a full disk on the node, then captain.launch_ship() and a new SparkContext",
+        Problem(
+            "executor.archive-damaged",
+            "an archive cannot be unpacked on a node",
+            cause="it was cut while it was sent, or the disk is full",
+            cure=(
+                "look for a full disk on the node, then captain.launch_ship() and a new"
+                " SparkContext"
+            ),
+        ),
     ),
     _Symptom(
         r"(?:EOFException[^\n]*daemon|Bad data in pyspark\.daemon's|Python worker failed to connect"
         r" back|Failed to connect to the? ?Python daemon)[^\n]*",
-        "the executors' Python ends while it starts",
-        "the archive was cut, the node killed it (memory), or something prints to stdout when"
-        " Python starts (sitecustomize)",
-        "look at the executors' stderr in the Spark UI; run the interpreter on that node by hand",
+        Problem(
+            "executor.python-ends-early",
+            "the executors' Python ends while it starts",
+            cause=(
+                "the archive was cut, the node killed it (memory), or something prints to stdout"
+                " when Python starts (sitecustomize)"
+            ),
+            cure=(
+                "look at the executors' stderr in the Spark UI; run the interpreter on that node"
+                " by hand"
+            ),
+        ),
         of_the_node=True,
     ),
     _Symptom(
         r"Python worker exited unexpectedly[^\n]*",
-        "a Python worker crashed",
-        "it ran out of memory, or a native library broke",
-        "give it more memory (spark.executor.memoryOverhead), or see where it broke: conf"
-        ' spark.python.worker.faulthandler.enabled="true"',
+        Problem(
+            "executor.worker-crashed",
+            "a Python worker crashed",
+            cause="it ran out of memory, or a native library broke",
+            cure="give it more memory (spark.executor.memoryOverhead), or see where it broke: conf"
+            ' spark.python.worker.faulthandler.enabled="true"',
+        ),
     ),
     _Symptom(
         r"No module named '(?P<module>[^'.]+)[^\n]*",
-        "a module is not aboard the executors",
-        "functions are pickled with the names of the modules they use; {module} has to be"
-        " there, too",
-        'a package: captain.add_pip_packages("{module}"); a file beside your notebook or script:'
-        ' sc.addPyFile("{module}.py")',
+        Problem(
+            "executor.module-missing",
+            "a module is not installed on the executors",
+            cause="functions are pickled with the names of the modules they use; {module} has to be"
+            " there, too",
+            cure=(
+                'a package: captain.add_pip_packages("{module}"); a file beside your notebook or'
+                ' script: sc.addPyFile("{module}.py")'
+            ),
+        ),
     ),
     _Symptom(
         r"(?:stopped SparkContext|SparkContext was shut down|SparkContext has been shutdown)[^\n]*",
-        "the Spark session was stopped",
-        "somebody called stop(), or the cluster ended the application",
-        "start the SparkContext or SparkSession again",
+        Problem(
+            "session.stopped",
+            "the Spark session was stopped",
+            cause="somebody called stop(), or the cluster ended the application",
+            cure="start the SparkContext or SparkSession again",
+        ),
     ),
 )
 
 AT_START = (
     _Symptom(
         r"No space left on device[^\n]*",
-        "the driver's disk is full",
-        "Spark unpacks archives at its side too",
-        "free some space there, or set spark.local.dir",
+        Problem(
+            "launch.driver-disk-full",
+            "the driver's disk is full",
+            cause="Spark unpacks archives at its side too",
+            cure="free some space there, or set spark.local.dir",
+        ),
     ),
     _Symptom(
         r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in"
         r" archive|Error is not recoverable: exiting now)[^\n]*",
-        "the archive cannot be unpacked on the driver",
-        "it was cut or changed where it lies (the store, or the stage), or the driver's disk is"
-        " full",
-        "look for a full disk at spark.local.dir (/tmp); then boat cache clear, and"
-        " captain.launch_ship() again",
+        Problem(
+            "launch.archive-damaged",
+            "the archive cannot be unpacked on the driver",
+            cause=(
+                "it was cut or changed where it lies (the store, or the stage), or the driver's"
+                " disk is full"
+            ),
+            cure="look for a full disk at spark.local.dir (/tmp); then boat cache clear, and"
+            " captain.launch_ship() again",
+        ),
     ),
     _Symptom(
         r"(?:Executor|System) memory (?P<size>\d+) must be at least (?P<least>\d+)[^\n]*",
-        "Spark needs more memory than it was given",
-        "{size} bytes are below Spark's minimum of {least}",
-        'conf={"spark.executor.memory": "512m", "spark.driver.memory": "1g"}, or more',
+        Problem(
+            "launch.memory-too-small",
+            "Spark needs more memory than it was given",
+            cause="{size} bytes are below Spark's minimum of {least}",
+            cure='conf={"spark.executor.memory": "512m", "spark.driver.memory": "1g"}, or more',
+        ),
     ),
     _Symptom(
         r"(?:All masters are unresponsive|Could not connect to spark://)[^\n]*",
-        "the cluster's master cannot be reached",
-        "nobody answers there, or a Spark of another version",
-        "check host and port (the page of the master's UI begins with its spark:// URL), that it"
-        " runs, and that its Spark is of pyspark's minor version",
+        Problem(
+            "launch.master-unreachable",
+            "the cluster's master cannot be reached",
+            cause="nobody answers there, or a Spark of another version",
+            cure=(
+                "check host and port (the page of the master's UI begins with its spark:// URL),"
+                " that it runs, and that its Spark is of pyspark's minor version"
+            ),
+        ),
     ),
 )
 
 
-OF_A_NODE = frozenset(symptom.what for symptom in ON_EXECUTORS if symptom.of_the_node)
+OF_A_NODE = frozenset(symptom.problem.code for symptom in ON_EXECUTORS if symptom.of_the_node)
+"""Codes."""
 _TEXT, _LINE = 1 << 20, 2000
 """Characters of a text, and of each line in it, that are looked through."""
 _NODE = re.compile(r"\((?P<node>[^\s(]+) executor (?P<executor>[\w-]+)\)")
@@ -229,11 +322,13 @@ def _first(text: str, symptoms: Iterable[_Symptom]) -> Finding | None:
             where = _NODE.search(text)
             node = f" on {where['node']} (executor {where['executor']})" if where else ""
             said = redact(found.group(0).strip())
+            problem = symptom.problem
             return Finding(
-                symptom.what.format(**named),
-                said + node,
-                symptom.cause.format(**named),
-                symptom.cure.format(**named),
+                problem.code,
+                problem.what.format(**named),
+                value=said + node,
+                cause=problem.cause.format(**named),
+                cure=problem.cure.format(**named),
                 severity="error",
             )
     return None

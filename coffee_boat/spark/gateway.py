@@ -86,6 +86,7 @@ def _start(store: Store, said: IO[bytes]) -> Any:
                 " spark-env.sh"
             )
             raise LaunchError(
+                "launch.jvm-failed",
                 "Spark's JVM cannot be started",
                 value=_find_spark_home(),
                 cause=redact(words or str(error)),

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.environ import changed_environ
+from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact_setting
 from coffee_boat._support.store import Store
@@ -36,6 +37,7 @@ from coffee_boat.spark.connect import refuse_connect
 from coffee_boat.spark.jvm import shared_map
 from coffee_boat.spark.wrapping import wrap
 
+_log = logger(__name__)
 _MARK = "_coffee_boat_hook"
 """The attribute of SparkContext that names the hook in force: one a process, wherever it was
 installed from.
@@ -114,7 +116,8 @@ def install(launch: Launch) -> Hook:
             previous.remove()
             previous.launch.replaced()
             what = "this launch_ship replaces an earlier one of this process"
-            launch.say(f"note: {Finding(what, severity='note')}")
+            note = Finding("launch.earlier-replaced", what, severity="note")
+            launch.say(f"note: {note}")
         return Hook(launch, spark)
 
 
@@ -205,6 +208,7 @@ class Hook:
             patch = start.patch
             for key, value in patch.conf.items():
                 jconf.set(key, value)
+            _log.info("set for this SparkContext:\n%s", "\n".join(patch.lines()))
             made = original(context, jconf)
             context.environment = shared_map(
                 context._jvm, {**context.environment, **patch.environment}
@@ -364,20 +368,21 @@ def _copy(conf: Any, conf_class: Any) -> Any:
 def _overruled(key: str, ours: str, theirs: str) -> Finding:
     ours, theirs = redact_setting(key, ours), redact_setting(key, theirs)
     return Finding(
+        "launch.overruled-by-program",
         f"{key} of launch_ship is not used",
-        ours,
-        f"the program says {theirs!r} itself, which wins",
-        "say it in one place only",
+        value=ours,
+        cause=f"the program says {theirs!r} itself, which wins",
+        cure="say it in one place only",
         severity="note",
     )
 
 
 def _handed_over(cause: str) -> Finding:
     return Finding(
+        "launch.environment-not-used",
         "the shipped environment is not used by this SparkContext",
-        "",
-        cause,
-        'captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name it in'
-        " the platform's settings: spark.archives=boat.tar.gz#boat,"
+        cause=cause,
+        cure='captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name'
+        " it in the platform's settings: spark.archives=boat.tar.gz#boat,"
         " PYSPARK_PYTHON=./boat/bin/python3",
     )

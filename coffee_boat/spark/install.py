@@ -6,16 +6,18 @@ import inspect
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.pythons import dotted
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Finding
 from coffee_boat.spark import pairs
 from coffee_boat.spark.pairs import Declared, Minor
 
+_log = logger(__name__)
 _BY_HAND = (
     'captain.pack("boat.tar.gz"), then set spark.archives=boat.tar.gz#boat in the SparkConf and'
     f" PYSPARK_PYTHON=./boat/bin/python{sys.version_info.major}.{sys.version_info.minor} in"
@@ -63,6 +65,7 @@ def load() -> PySpark:
         import pyspark
     except ImportError as error:
         raise LaunchError(
+            "launch.pyspark-missing",
             "pyspark cannot be imported",
             value=str(error),
             cause=(
@@ -80,6 +83,7 @@ def load() -> PySpark:
         from pyspark.sql import SparkSession, udf, udtf
     except ImportError as error:
         raise LaunchError(
+            "launch.no-sparkcontext-class",
             "this pyspark has no SparkContext",
             value=str(error),
             cause="pyspark-client serves Spark Connect only, which is not supported yet",
@@ -149,23 +153,24 @@ def compatible(
     cure = pairs.cure(spark, python, said, search=fails)
     if fails:
         raise LaunchError(
+            "launch.python-not-supported",
             "this Spark does not run with this Python",
             value=value,
             cause=verdict.cause,
             cure=cure,
         )
     unknown = Finding(
+        "launch.python-untested",
         "nobody says that this Spark runs with this Python",
-        value,
-        verdict.cause,
-        f"if it fails: {cure}" if cure else 'untested_python = "refuse" refuses what nobody says',
+        value=value,
+        cause=verdict.cause,
+        cure=f"if it fails: {cure}"
+        if cure
+        else 'untested_python = "refuse" refuses what nobody says',
     )
     if refuse_unknown:
-        raise LaunchError(
-            unknown.what,
-            value=unknown.value,
-            cause=f'{unknown.cause}; untested_python = "refuse" is set',
-            cure=unknown.cure,
+        raise LaunchError.of(
+            replace(unknown, cause=f'{unknown.cause}; untested_python = "refuse" is set')
         )
     return (unknown,)
 
@@ -182,6 +187,7 @@ def refuse_if_running() -> None:
     running = getattr(context, "_active_spark_context", None)
     if running is not None:
         raise LaunchError(
+            "launch.context-running",
             "a SparkContext is already up",
             value=f"{getattr(running, 'appName', '?')} on {getattr(running, 'master', '?')}",
             cause=(
@@ -205,10 +211,11 @@ def elsewhere() -> tuple[Finding, ...]:
     except LaunchError as error:
         return (
             Finding(
+                "launch.other-session-running",
                 "a session runs that these packages are not sent to",
-                error.value,
-                "it is not this Captain's",
-                "captain.board(spark) sends them to it",
+                value=error.value,
+                cause="it is not this Captain's",
+                cure="captain.board(spark) sends them to it",
             ),
         )
     return ()
@@ -221,6 +228,7 @@ def _refuse_unserved(spark: Minor, text: str) -> None:
             "older ones lack what it relies on" if spark < (3, 5) else "this one is newer than it"
         )
         raise LaunchError(
+            "launch.spark-not-supported",
             "this Spark is not supported",
             value=text,
             cause=cause,
@@ -233,6 +241,7 @@ def _minor(version: str) -> Minor:
     found = re.match(r"\s*v?(\d+)\.(\d+)", version)
     if found is None:
         raise LaunchError(
+            "launch.spark-version-unreadable",
             "pyspark's version cannot be read",
             value=version,
             cause="a vendor's own scheme",
@@ -263,6 +272,7 @@ def _assert_names(spark: PySpark) -> None:
         ]
     if missing:
         raise LaunchError(
+            "launch.pyspark-unexpected",
             "this pyspark is not built as expected",
             value=f"pyspark {spark.version} lacks {', '.join(missing)}",
             cause="a vendor's build, or another library that replaced SparkContext.__init__",
@@ -302,6 +312,7 @@ def find_spark() -> Spark:
             " PYTHONPATH=$SPARK_HOME/python"
         )
         raise LaunchError(
+            "launch.pyspark-missing",
             "pyspark cannot be imported",
             value=str(error),
             cause="it is not installed for this interpreter",
@@ -310,11 +321,14 @@ def find_spark() -> Spark:
     home = os.environ.get("SPARK_HOME") or _home_of(pyspark)
     if not Path(home, "bin", "spark-submit").is_file():
         raise LaunchError(
+            "launch.no-spark-submit",
             "there is no spark-submit",
             value=f"{home}/bin/spark-submit",
             cause="SPARK_HOME names another folder, or pyspark is a client only",
             cure="unset SPARK_HOME, or set it to a Spark",
         )
+    why = "by SPARK_HOME" if os.environ.get("SPARK_HOME") else "of the pyspark that is installed"
+    _log.info("spark: %s, %s (%s)", pyspark.__version__, home, why)
     return Spark(pyspark.__version__, home)
 
 

@@ -34,8 +34,9 @@ def pep440(version: str) -> str:
 def not_locked(name: str, value: str, *, cause: str = "") -> Finding:
     """Says that the driver's own is shipped in place of what was asked for."""
     return Finding(
+        "lock.driver-own-shipped",
         f"{name} is not taken from an index: the driver's own travels in every archive",
-        value,
+        value=value,
         cause=cause,
         severity="note",
     )
@@ -48,9 +49,10 @@ def asked_for(requirement: Requirement, installed: Mapping[str, str]) -> Finding
     if not own or _contains(requirement.specifier, pep440(own)):
         return not_locked(requirement.name, value, cause=f"the driver has {own}" if own else "")
     return Finding(
+        "lock.driver-own-differs",
         f"{requirement.name} is not taken from an index: the driver's own {own} travels in every"
         " archive",
-        value,
+        value=value,
         cause="driver, executors and cluster must run one Spark",
         cure=f'install the version you want on the driver: pip install "{requirement.text}"',
     )

@@ -28,6 +28,7 @@ def header(text: str, path: Path) -> dict[str, Any] | None:
     blocks = [content for kind, content in _blocks(text.split("\n")) if kind == "script"]
     if len(blocks) > 1:
         raise RequirementError(
+            "requirements.script-two-headers",
             "a script has two headers that list what it needs",
             value=str(path),
             cause="PEP 723 allows one",
@@ -68,6 +69,7 @@ def _parsed(block: str, path: Path) -> dict[str, Any]:
         )
     except ValueError as error:
         raise RequirementError(
+            "requirements.script-header-not-toml",
             "a script's header is not TOML",
             value=str(path),
             cause=quoting.where(error),
@@ -99,6 +101,7 @@ def read_header(script: str | Path) -> Header | None:
     path = Path(script)
     if not path.is_file():
         raise LaunchError(
+            "launch.script-missing",
             "the script is not there",
             value=str(script),
             cause=f"looked for {path.absolute()}",
@@ -110,6 +113,7 @@ def read_header(script: str | Path) -> Header | None:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LaunchError(
+            "launch.script-unreadable",
             "the script cannot be read",
             value=str(script),
             cause=str(error),
@@ -133,6 +137,7 @@ def refuse_other_python(header: Header, version: str) -> None:
         fits = SpecifierSet(header.requires_python).contains(version, prereleases=True)
     except InvalidSpecifier as error:
         raise RequirementError(
+            "requirements.script-python-unreadable",
             "a script's requires-python cannot be read",
             value=header.path,
             cause=str(error),
@@ -140,6 +145,7 @@ def refuse_other_python(header: Header, version: str) -> None:
         ) from error
     if not fits:
         raise RequirementError(
+            "requirements.script-other-python",
             "the script asks for another Python",
             value=f"requires-python = {header.requires_python!r} in {header.path}",
             cause=f"driver and executors run Python {version}",
@@ -157,7 +163,8 @@ def _header(path: Path, text: str) -> Header | None:
     requires = said.get("requires-python", "")
     if not isinstance(requires, str):
         raise RequirementError(
-            "a script's requires-python is no string",
+            "requirements.script-python-not-string",
+            "a script's requires-python is not a string",
             value=f"{path}: {requires!r}",
             cure='write it as ">=3.11"',
         )

@@ -172,10 +172,11 @@ class Building(Fetching):
             if module.partition(".")[0] not in have:
                 package = module.partition(".")[0]
                 yield Finding(
-                    "a module to preload is not aboard",
-                    module,
-                    "no distribution in the lock has it",
-                    f'captain.add_pip_packages("{package}"), or leave it out of preload',
+                    "build.preload-module-missing",
+                    "a module to preload is not installed",
+                    value=module,
+                    cause="no distribution in the lock has it",
+                    cure=f'captain.add_pip_packages("{package}"), or leave it out of preload',
                 )
 
     def trees(self, chunks: Iterable[Chunk], some: Lock) -> dict[str, Path]:
@@ -294,6 +295,7 @@ def _refuse_newer_glibc(chunks: Iterable[Chunk], nodes: Target) -> None:
         return
     dotted: Callable[[tuple[int, int]], str] = lambda version: ".".join(map(str, version))  # noqa: E731
     raise BuildError(
+        "build.glibc-too-new",
         "the environment needs a newer glibc than the platform has",
         value=(
             f"{highest.label} needs {dotted(highest.floor)}, {nodes.platform} has"

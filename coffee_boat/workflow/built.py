@@ -4,7 +4,7 @@ together cannot be written down.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coffee_boat._support.progress import Say
@@ -68,6 +68,8 @@ def build(
     Raises:
         RequirementError, LockError, BuildError: it cannot be made.
     """
+    if lock is None and request.lock_file is not None:
+        lock = request.lock_file.lock
     with tools.pipeline.ahead(request.manifest, lock) as ahead:
         if lock is None:
             lock = forgettable(tools, request, say, ahead)
@@ -92,7 +94,7 @@ def forgettable(tools: Tools, request: Request, say: Say, ahead: Ahead | None = 
     try:
         return resolve(tools, request, say, ahead)
     except LockError as error:
-        error.cure = f"{error.cure}{FORGET}"
+        error.problem = replace(error.problem, cure=f"{error.cure}{FORGET}")
         raise
 
 

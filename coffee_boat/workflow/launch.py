@@ -42,7 +42,6 @@ from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import gateway, hook, install
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
-from coffee_boat.workflow.preflight import as_finding
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
 
@@ -109,7 +108,7 @@ def ask_gently(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) ->
     try:
         return tools.preflight.ask(facts, target, ships_python=tools.settings.ship_python)
     except LaunchError as refusal:
-        return ClusterFacts(facts.master, findings=(as_finding(refusal),))
+        return ClusterFacts(facts.master, findings=(Finding.of(refusal.problem, "error"),))
 
 
 # the archive in its place
@@ -214,6 +213,7 @@ def refuse_minor(shipped: str, *, asked: str = "") -> None:
     """
     if not f"{shipped}.".startswith(f"{_DRIVER_MINOR}."):
         raise LaunchError(
+            "session.other-python-minor",
             "the executors' Python must be of the driver's minor version",
             value=f"{asked}{shipped}, the driver is {_DRIVER_MINOR}",
             cause=(
@@ -232,7 +232,7 @@ def fitting(tools: Tools) -> tuple[Finding, ...]:
     try:
         return install.fitting(refuse_unknown=tools.refuses_untested)
     except LaunchError as refusal:
-        return (as_finding(refusal),)
+        return (Finding.of(refusal.problem, "error"),)
 
 
 # while a SparkContext is made

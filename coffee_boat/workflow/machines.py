@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from urllib.parse import unquote, urlsplit
 
 from coffee_boat.archive import elf
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, Problem
 from coffee_boat.model import Chunk, Lock, Target
 from coffee_boat.pip.tags import machines_of
 
-_WHAT = "the archive would mix two machines"
+_MIXED = Problem("build.two-machines", "the archive would mix two machines")
 _BITS = {"x86_64": "64", "i686": "32"}
 """What conda calls a machine in its platforms' names, where that is not platform.machine()."""
 _SHOWN = 3
@@ -37,7 +37,8 @@ def refuse_mixed(
     named = f"platform={platform!r}" if platform else f"executors are {nodes}"
     asked = f"python={python!r}" if python else "the driver's own Python"
     raise BuildError(
-        _WHAT,
+        _MIXED.code,
+        _MIXED.what,
         value=f"{named}, and an interpreter for {shipped} ({asked})",
         cause="the interpreter that is shipped runs on this machine: it is copied from here, or is"
         " a build that uv fetches for it",
@@ -70,7 +71,8 @@ def refuse_pins(lock: Lock) -> None:
     if wrong:
         others = f" + {len(wrong) - _SHOWN} others" if len(wrong) > _SHOWN else ""
         raise BuildError(
-            _WHAT,
+            _MIXED.code,
+            _MIXED.what,
             value=", ".join(wrong[:_SHOWN]) + others,
             cause=f"executors are {lock.target.platform}",
             cure="lock again for this platform, name what is built for it, or say what the nodes"
@@ -88,7 +90,8 @@ def refuse_foreign(chunks: Iterable[Chunk], nodes: Target) -> None:
         for machine, name in chunk.machines:
             if not elf.runs_on(machine, nodes.architecture):
                 raise BuildError(
-                    _WHAT,
+                    _MIXED.code,
+                    _MIXED.what,
                     value=f"{chunk.label}: {name} is for {machine}",
                     cause=f"executors are {nodes.platform}",
                     cure="name an interpreter and packages for that machine, or say what the nodes"

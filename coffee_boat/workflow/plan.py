@@ -70,6 +70,7 @@ def plan_addition(
     """
     if master is not None:
         raise LaunchError(
+            "session.already-running",
             "a session runs already",
             value=f"master={master!r}",
             cause="what is added goes to it",

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import counted
 from coffee_boat.clusters import compatibility, kind_of, probe, waiting
 from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
@@ -27,6 +29,7 @@ from coffee_boat.spark import diagnosis
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
+_log = logger(__name__)
 _PATIENCE, _SHORT = 10.0, 3.0
 """Seconds for the nodes to say what they are, once an interpreter did not start there; and before
 one is sent to a session that runs.
@@ -79,13 +82,21 @@ class Preflight:
             LaunchError: the settings or the cluster cannot serve it, or there is no such kind of
                 cluster: that is refused always, as nothing could be set for it.
         """
-        kind_of(facts.master)
+        kind = kind_of(facts.master)
         odd: list[Finding] = []
         cluster = ClusterFacts(facts.master)
         with self._refusing(odd):
             compatibility.settings(facts, driver_starts=driver_starts)
         with self._refusing(odd):
             cluster = probe(facts)
+        _log.info(
+            "cluster: %s (master %s, %s mode): %s, %s",
+            kind.name,
+            redact(facts.master),
+            facts.deploy_mode,
+            cluster.manager or "it says nothing of itself before Spark starts",
+            counted(len(cluster.nodes), "known node"),
+        )
         made_for = target() if any(node.architecture for node in cluster.nodes) else None
         with self._refusing(odd):
             odd += (
@@ -130,7 +141,7 @@ class Preflight:
         except LaunchError as refusal:
             if self._refuses:
                 raise
-            odd.append(as_finding(refusal, severity="warning"))
+            odd.append(Finding.of(refusal.problem))
 
     def known(self, cluster: ClusterFacts) -> ClusterFacts:
         """With what its nodes said of themselves the last time."""
@@ -171,7 +182,7 @@ class Preflight:
             try:
                 self._tell(self.ask_nodes(session, archive, deadline=_PATIENCE))
             except LaunchError as misfit:
-                self._tell([as_finding(misfit)])
+                self._tell([Finding.of(misfit.problem, "error")])
 
     def remember(self, master: str, report: Report) -> None:
         """What executors said of their nodes, for the next launch."""
@@ -194,7 +205,7 @@ class Preflight:
             try:
                 return waiting(facts, application)
             except BoatError as error:
-                return (as_finding(error),)
+                return (Finding.of(error.problem, "error"),)
 
         self._watch = Watch(waiting=why, explain=diagnosis.explain, tell=tell)
 
@@ -212,11 +223,7 @@ class Preflight:
         found = (
             None if isinstance(error, BoatError) else diagnosis.explain_start(redact(str(error)))
         )
-        return (
-            None
-            if found is None
-            else LaunchError(found.what, value=found.value, cause=found.cause, cure=found.cure)
-        )
+        return None if found is None else LaunchError.of(found)
 
     def stopping(self) -> None:
         """A context is about to stop: look once more."""
@@ -228,11 +235,6 @@ class Preflight:
         if self._watch is not None:
             self._watch.end()
             self._watch = None
-
-
-def as_finding(error: BoatError, *, severity: Literal["warning", "error"] = "error") -> Finding:
-    """The same, for where nothing is refused."""
-    return Finding(error.what, error.value, error.cause, error.cure, severity=severity)
 
 
 def _filled(now: NodeFacts | None, before: NodeFacts | None) -> NodeFacts:

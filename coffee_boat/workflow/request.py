@@ -122,6 +122,7 @@ class Request:
         ]
         if wrong:
             raise SettingsError(
+                "settings.not-a-module-name",
                 "not the name of a module",
                 value=", ".join(map(repr, wrong)),
                 cause="preload imports modules, not packages of an index",
@@ -138,6 +139,7 @@ def has_packages(manifest: Manifest) -> bool:
 def lock_file_while_running(path: Path) -> LaunchError:
     """The refusal of a lock file for a session that runs."""
     return LaunchError(
+        "session.lock-file-while-running",
         "a lock file cannot be added to a running session",
         value=str(path),
         cure="captain.add_pip_packages(...) adds packages; or stop the session first",
@@ -146,6 +148,7 @@ def lock_file_while_running(path: Path) -> LaunchError:
 
 def _besides_a_lock(path: Path) -> RequirementError:
     return RequirementError(
+        "requirements.lock-file-with-packages",
         "a lock file is taken as it is, and packages are asked for besides it",
         value=path.name,
         cure="add the packages to the lock file, or use another Captain for them",

@@ -12,7 +12,7 @@ from coffee_boat._support import home, host
 from coffee_boat._support.progress import Say
 from coffee_boat.conda import licence, lockfile, provides, request
 from coffee_boat.conda import resolve as conda_lock
-from coffee_boat.errors import BoatError, LockError, RequirementError
+from coffee_boat.errors import BoatError, LockError, Problem, RequirementError
 from coffee_boat.interpreter import target
 from coffee_boat.model import Lock, Manifest, Requirement
 from coffee_boat.pip import builds, pylock
@@ -210,11 +210,11 @@ class Resolving(Fetching):
                 why=f"{refusal.value}; {refusal.cause}",
             )
         except (LockError, RequirementError) as change:
-            return change if change.what == _CHANGE else refusal
+            return change if change.code == _CHANGE.code else refusal
         return refusal
 
 
-_CHANGE = "a version that is aboard would have to change"
+_CHANGE = Problem("lock.version-would-change", "an installed version would have to change")
 
 
 def _refuse_changes(
@@ -239,11 +239,12 @@ def _refuse_changes(
     ]
     if changes:
         raise LockError(
-            _CHANGE,
+            _CHANGE.code,
+            _CHANGE.what,
             value=", ".join(changes),
             cause=why or "a live session keeps what its workers have imported",
             cure=(
-                "ask for what goes with what is aboard; or stop the session, captain.launch_ship(),"
-                " and start it anew"
+                "ask for what goes with what is installed; or stop the session,"
+                " captain.launch_ship(), and start it anew"
             ),
         )

@@ -14,7 +14,7 @@ from coffee_boat._support.run import attach
 from coffee_boat.clusters import kind_of
 from coffee_boat.model import SparkFacts
 from coffee_boat.spark.defaults import properties
-from coffee_boat.spark.keys import DRIVER_PYTHON
+from coffee_boat.spark.keys import DRIVER_PYTHON, PYTHON
 from coffee_boat.spark.submission import Order
 
 
@@ -72,7 +72,12 @@ def _application(script: str | Path | None, arguments: Sequence[str]) -> list[st
 
 def _environment(order: Order, *, interactive: bool) -> dict[str, str]:
     """Spark's scripts and the driver's JVM run Python themselves; an executors' path like
-    ./env/bin/python is none for them.
+    ./env/bin/python is none for them. Both look at the driver's first.
+
+    Of a script, spark-submit hands the executors' on from the settings
+    (org.apache.spark.deploy.PythonRunner). The shell's SparkContext knows it by its environment
+    only: bin/pyspark hands on what is on the command line, and nothing of a file
+    (org.apache.spark.launcher.SparkSubmitCommandBuilder).
     """
     python = order.conf.get(DRIVER_PYTHON) or sys.executable
     theirs = (
@@ -80,6 +85,6 @@ def _environment(order: Order, *, interactive: bool) -> dict[str, str]:
     )  # "ipython" and "jupyter" are for the shell; they run no script
     return {
         "SPARK_HOME": order.spark.home,
-        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": order.conf.get(PYTHON, sys.executable) if interactive else sys.executable,
         "PYSPARK_DRIVER_PYTHON": theirs or python,
     }

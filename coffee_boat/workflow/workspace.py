@@ -108,7 +108,12 @@ class Workspace:
 
     def forget(self, names: Sequence[str]) -> None:
         """As `Captain.forget`."""
-        self._refuse_running("packages cannot be taken out of a running session", names, "forget")
+        self._refuse_running(
+            "session.forget-while-running",
+            "packages cannot be taken out of a running session",
+            names,
+            "forget",
+        )
         with self._changing:
             known = changes.built_names(self.request.manifest, self.lock)
             self.request = self.request.without(names, known)
@@ -118,6 +123,7 @@ class Workspace:
         with self._changing:
             wanted = self.request.preloading(modules)
             self._refuse_running(
+                "session.preload-while-running",
                 "modules cannot be preloaded in a running session",
                 modules,
                 "preload",
@@ -133,10 +139,12 @@ class Workspace:
         file = LockFile(path.absolute(), self.tools.pipeline.read_lock(path))
         return request.with_lock_file(file)
 
-    def _refuse_running(self, what: str, names: Sequence[str], call: str, cause: str = "") -> None:
+    def _refuse_running(
+        self, code: str, what: str, names: Sequence[str], call: str, cause: str = ""
+    ) -> None:
         if self.running:
             cure = f"stop the session, captain.{call}(...), and start it again"
-            raise LaunchError(what, value=", ".join(names), cause=cause, cure=cure)
+            raise LaunchError(code, what, value=", ".join(names), cause=cause, cure=cure)
 
     # before a session
 
@@ -250,6 +258,7 @@ class Workspace:
         """
         if self._attached is None or not self._attached.running:
             raise VerifyError(
+                "session.not-running",
                 "no session runs with this captain's environment",
                 cure=(
                     "captain.launch_ship(), then start a SparkContext or SparkSession, and ask"
@@ -321,9 +330,10 @@ class Workspace:
 
 def _not_in_session(error: BoatError) -> Finding:
     return Finding(
+        "session.asked-too-late",
         "what was asked for while the session started is not in it",
-        f"{error.what}: {error.value}",
-        error.cause,
-        error.cure,
+        value=f"{error.what}: {error.value}",
+        cause=error.cause,
+        cure=error.cure,
         severity="error",
     )

@@ -4,35 +4,37 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
-from docs.tools.markdown import escaped, first_sentences, table
+from docs.tools.markdown import escaped, link
 
 ROOT = Path(__file__).resolve().parents[2]
 
-
-@dataclass(frozen=True, order=True)
-class Said:
-    """One error or finding, as the source has it; what is known only then is an ellipsis."""
-
-    kind: str
-    code: str
-    what: str
-    cause: str
-    cure: str
-
-
-_KINDS = ("Finding", "Problem")
-_CODE = re.compile(r"[a-z]+(\.[a-z0-9-]+)+")
-_FIELDS = ("what", "value", "cause", "cure")
+STAGES = {
+    "store": "The store of this machine.",
+    "settings": "Settings, and the files that they stand in.",
+    "requirements": "What was asked for, and the files that ask for it.",
+    "lock": "Choosing versions, and lock files.",
+    "build": "Making the interpreter, the packages and the archive.",
+    "ship": "Putting the archive where executors find it.",
+    "launch": "Starting Spark with it.",
+    "cluster": "What a cluster says of itself, and what becomes of an application there.",
+    "session": "A session that runs.",
+    "driver": "The driver's own packages.",
+    "verify": "What executors have.",
+    "executor": "What did not start or failed on an executor.",
+}
+"""What the first word of a code is about; in the order of a launch."""
+CODE = re.compile(rf"(?:{'|'.join(STAGES)})\.[a-z0-9]+(?:-[a-z0-9]+)*")
 _UNKNOWN = "…"
 
-
 _INTRODUCTION = """\
-Everything that coffee_boat reports, in its own words. An ellipsis stands for what is known only
-then: a name, a path, a version.
+Everything that coffee_boat reports, in its own words, by its code. A code is stable: compare it
+(`error.code`, and `code` in the JSON of `boat plan`, `boat check` and `boat verify`), not the
+sentence. An ellipsis stands for what is known only then: a name, a path, a version.
 
 * An *error* (`BoatError`, one class a stage) ends what you asked for; nothing is left half done.
 * A *finding* is in a plan, a report or a note: `note`, `warning` or `error`. What was asked for
@@ -40,44 +42,44 @@ then: a name, a path, a version.
 * Both have the same parts: what happened, with what value, the usual cause, and what to type.
 
 Search this page for the words that you see. What Spark, Java and the loader say themselves is in
-[troubleshooting](../guides/troubleshooting.md)."""
+[troubleshooting](../guides/troubleshooting.md).
+
+## Index
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One place that makes a problem, as the source has it; what is known only then is an
+    ellipsis."""
+
+    code: str
+    what: str
+    cause: str
+    cure: str
 
 
 def page(sources: Iterable[Path]) -> str:
-    """Those with a code under a heading of that code, the others in a table a kind."""
-    said = sorted({one for path in sources for one in _said_in(path)})
-    coded = {one.code: one for one in reversed(said) if one.code}
-    plain = [one for one in said if not one.code]
-    kinds = dict.fromkeys(one.kind for one in plain)
+    """A heading for each code, under that of its stage."""
+    order = list(STAGES)
+    by_code = sorted(
+        (one for path in sources for one in said_in(path)),
+        key=lambda one: (order.index(_stage(one.code)), one.code),
+    )
+    stages = [stage for stage, _ in groupby(by_code, lambda one: _stage(one.code))]
     return "\n".join(
         [
             "# Errors and findings\n",
             "<!-- Made from the source by docs/tools: make reference -->\n",
             _INTRODUCTION,
-            *(_with_code(one) for one in sorted(coded.values(), key=lambda one: one.code)),
-            *(_of_kind(kind, [one for one in plain if one.kind == kind]) for kind in kinds),
+            *(f"* {link(stage)}: {STAGES[stage]}" for stage in stages),
+            *(
+                "\n".join(_of_stage(stage, several))
+                for stage, several in groupby(by_code, lambda one: _stage(one.code))
+            ),
             "",
         ]
     )
-
-
-def _with_code(one: Said) -> str:
-    return "\n".join(
-        [f"\n### {one.code}\n", escaped(one.what)]
-        + [
-            f"\n* {name}: {escaped(text)}"
-            for name in ("cause", "cure")
-            if (text := vars(one)[name])
-        ]
-    )
-
-
-def _of_kind(kind: str, said: Sequence[Said]) -> str:
-    import coffee_boat
-
-    rows = [(escaped(one.what), escaped(one.cause), escaped(one.cure)) for one in said]
-    head = f"\n## {kind}\n\n{first_sentences(getattr(coffee_boat, kind, None))}\n\n"
-    return head + table(("what happened", "usual cause", "what to do"), rows)
 
 
 def sources() -> list[Path]:
@@ -85,47 +87,72 @@ def sources() -> list[Path]:
     return sorted([*(ROOT / "coffee_boat").rglob("*.py"), *(ROOT / "cli").rglob("*.py")])
 
 
-def _said_in(path: Path) -> Iterator[Said]:
+def said_in(path: Path) -> Iterator[Said]:
+    """What is made in a file: each call with a code before a sentence, whatever is called."""
     tree = ast.parse(path.read_text("utf-8"))
-    constants = dict(_constants(tree))
-    for node in ast.walk(tree):
-        kind = (
-            node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+    yield from _said_below(tree, _constants(tree.body, {}))
+
+
+def _of_stage(stage: str, said: Iterable[Said]) -> Iterator[str]:
+    yield f"\n## {stage}\n\n{STAGES[stage]}"
+    for code, several in groupby(said, lambda one: one.code):
+        places = list(several)
+        yield f"\n### {code}\n\n{escaped(places[0].what)}"
+        points = dict.fromkeys(
+            f"* {name}: {escaped(text)}"
+            for one in places
+            for name, text in (("cause", one.cause), ("hint", one.cure))
+            if text
         )
-        if isinstance(node, ast.Call) and (kind in _KINDS or kind in _errors()):
-            parts = _parts(node, constants)
-            if parts.get("what", _UNKNOWN) != _UNKNOWN:
-                yield Said(
-                    kind, *(_known(parts, name) for name in ("code", "what", "cause", "cure"))
-                )
+        if points:
+            yield "\n" + "\n".join(points)
 
 
-def _known(parts: Mapping[str, str], name: str) -> str:
-    """Empty, too, where nothing of it is known beforehand."""
-    return "" if (text := parts.get(name, "")) == _UNKNOWN else text
+def _stage(code: str) -> str:
+    return code.partition(".")[0]
 
 
-def _errors() -> set[str]:
-    import coffee_boat
-
-    return {name for name in coffee_boat.__all__ if name.endswith("Error")}
+# reading the source
 
 
-def _parts(call: ast.Call, constants: Mapping[str, str]) -> dict[str, str]:
-    texts = [_text(value, constants) for value in call.args]
-    code = [texts.pop(0)] if texts and _CODE.fullmatch(texts[0]) else []
+def _said_below(node: ast.AST, constants: Mapping[str, str]) -> Iterator[Said]:
+    for child in ast.iter_child_nodes(node):
+        known = constants
+        if isinstance(child, ast.FunctionDef):
+            known = _constants(ast.walk(child), constants)
+        if isinstance(child, ast.Call) and (found := _said_by(child, known)):
+            yield found
+        yield from _said_below(child, known)
+
+
+def _said_by(call: ast.Call, constants: Mapping[str, str]) -> Said | None:
+    texts = [_filled(_text(value, constants)) for value in call.args]
+    code = next((text for text in texts[:-1] if CODE.fullmatch(text)), None)
+    if code is None:
+        return None
     named = {one.arg: _text(one.value, constants) for one in call.keywords if one.arg}
-    return {"code": "".join(code), **dict(zip(_FIELDS, texts, strict=False)), **named}
+    cause, cure = (_known(_filled(named.get(name, ""))) for name in ("cause", "cure"))
+    return Said(code, texts[texts.index(code) + 1], cause, cure)
 
 
-def _constants(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _filled(text: str) -> str:
+    """What a table has a name in braces for is known only then."""
+    return re.sub(r"\{[a-z]+\}", _UNKNOWN, text)
+
+
+def _known(text: str) -> str:
+    """Empty where nothing of it is known beforehand."""
+    return "" if text == _UNKNOWN else text
+
+
+def _constants(nodes: Iterable[ast.AST], above: Mapping[str, str]) -> dict[str, str]:
+    """Names of texts that are assigned once."""
     known: dict[str, str] = {}
-    for node in tree.body:
+    for node in nodes:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            text = _text(node.value, known)
-            if text != _UNKNOWN:
-                known[node.targets[0].id] = text
-    yield from known.items()
+            name = node.targets[0].id
+            known[name] = _UNKNOWN if name in known else _text(node.value, {**above, **known})
+    return {**above, **known}
 
 
 def _text(node: ast.expr, constants: Mapping[str, str]) -> str:
@@ -136,6 +163,8 @@ def _text(node: ast.expr, constants: Mapping[str, str]) -> str:
         return _joined(_text(part, constants) for part in node.values)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _joined([_text(node.left, constants), _text(node.right, constants)])
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _text(node.func.value, constants) if node.func.attr == "rstrip" else _UNKNOWN
     if isinstance(node, ast.Name):
         return constants.get(node.id, _UNKNOWN)
     return _UNKNOWN

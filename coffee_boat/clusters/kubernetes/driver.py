@@ -74,16 +74,28 @@ class KubernetesDriver:
         except (Unusable, Unreachable, Refused) as error:
             cure = f"kubectl get pods -l {_RUN}={self.run}"
             cause = "spark-submit does not tell it, and the cluster cannot be asked"
-            found = Finding("how the driver ended is not known", str(error), cause, cure)
+            found = Finding(
+                "cluster.driver-end-unknown",
+                "how the driver ended is not known",
+                value=str(error),
+                cause=cause,
+                cure=cure,
+            )
             say(f"warning: {found}")
             return submitted
 
     def _outcome(self, cluster: Apiserver, say: Say) -> int:
         pod = self._pod(cluster)
         if pod is None:
-            cure = "keep pods for a while after their end; the event log tells what it did"
-            what, value = "how the driver ended is not known", f"{_RUN}={self.run}"
-            say(f"error: {Finding(what, value, 'its pod is gone', cure)}")
+            found = Finding(
+                "cluster.driver-end-unknown",
+                "how the driver ended is not known",
+                value=f"{_RUN}={self.run}",
+                cause="its pod is gone",
+                cure="keep pods for a while after their end; the event log tells what it did",
+                severity="error",
+            )
+            say(f"error: {found}")
             return 1
         ended = pods.ending(pod)
         if ended is None:
@@ -105,10 +117,11 @@ class KubernetesDriver:
             return 0
         words = redact(str(status.get("message") or ""))
         found = Finding(
+            "cluster.driver-ended-early",
             "the driver did not end by itself",
-            pod["metadata"]["name"],
-            f"{status.get('reason') or status.get('phase')}: {words}",
-            "submit it again",
+            value=pod["metadata"]["name"],
+            cause=f"{status.get('reason') or status.get('phase')}: {words}",
+            cure="submit it again",
         )
         say(f"error: {found}")
         return 1
@@ -149,7 +162,15 @@ class KubernetesDriver:
             name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "default")
             cause = "spark-submit was interrupted, not its pod"
             cure = f"kubectl delete pod {name} -n {namespace} ends it"
-            say(f"note: {Finding('the driver goes on', name, cause, cure)}")
+            found = Finding(
+                "cluster.driver-goes-on",
+                "the driver goes on",
+                value=name,
+                cause=cause,
+                cure=cure,
+                severity="note",
+            )
+            say(f"note: {found}")
 
 
 def _tail(log: str) -> str:

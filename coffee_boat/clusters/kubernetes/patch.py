@@ -83,6 +83,7 @@ def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
     scheme = urlsplit(uri).scheme
     if scheme in ("", "file") and not facts.conf.get(_UPLOAD):
         raise LaunchError(
+            "launch.pod-cannot-read-archive",
             "the driver's pod cannot read the archive",
             value=redact(uri),
             cause=f"it lies on this machine, and {_UPLOAD} is not set",
@@ -95,6 +96,7 @@ def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
         )
     if scheme == "local":
         raise LaunchError(
+            "launch.archive-in-image",
             "an archive inside the image or on a volume cannot be used",
             value=redact(uri),
             cause="Spark's driver unpacks it and does not pass it on to executors",
@@ -112,6 +114,7 @@ def refuse_unreadable_script(facts: SparkFacts, script: str) -> None:
     if urlsplit(script).scheme not in ("", "file") or facts.conf.get(_UPLOAD):
         return
     raise LaunchError(
+        "launch.pod-cannot-read-script",
         "the driver's pod cannot read the script",
         value=script,
         cause=f"it lies on this machine, and {_UPLOAD} is not set",

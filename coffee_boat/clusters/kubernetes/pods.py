@@ -128,10 +128,11 @@ def _image(name: str, status: Mapping[str, Any], waiting: Mapping[str, Any]) -> 
         " nodes have already"
     )
     return Finding(
+        "cluster.image-not-pulled",
         "an image cannot be pulled",
-        f"{status.get('image')} for {name}: {waiting['reason']}",
-        redact(str(waiting.get("message") or "")),
-        cure,
+        value=f"{status.get('image')} for {name}: {waiting['reason']}",
+        cause=redact(str(waiting.get("message") or "")),
+        cure=cure,
         severity="error",
     )
 
@@ -142,10 +143,11 @@ def _container(name: str, waiting: Mapping[str, Any]) -> Finding:
         " command that the image does not have"
     )
     return Finding(
+        "cluster.container-cannot-start",
         "a pod's container cannot start",
-        f"{name}: {waiting['reason']}",
-        redact(str(waiting.get("message") or "")),
-        cure,
+        value=f"{name}: {waiting['reason']}",
+        cause=redact(str(waiting.get("message") or "")),
+        cure=cure,
         severity="error",
     )
 
@@ -157,7 +159,13 @@ def _unschedulable(name: str, words: str) -> Finding:
         " others hold, or look at spark.kubernetes.node.selector.* and the nodes' taints; a cluster"
         " that grows by itself may need minutes"
     )
-    return Finding("a pod stays Pending: no node takes it", name, redact(words), cure)
+    return Finding(
+        "cluster.pod-pending",
+        "a pod stays Pending: no node takes it",
+        value=name,
+        cause=redact(words),
+        cure=cure,
+    )
 
 
 def _ended(name: str, pod: Mapping[str, Any], ended: Ending) -> Finding:
@@ -168,10 +176,11 @@ def _ended(name: str, pod: Mapping[str, Any], ended: Ending) -> Finding:
             " and spark.driver.bindAddress, and no firewall between"
         )
     return Finding(
+        "cluster.pod-ended",
         "a pod ended",
-        f"{name}: exit code {ended.code}, {ended.reason}",
-        "what it runs failed",
-        cure,
+        value=f"{name}: exit code {ended.code}, {ended.reason}",
+        cause="what it runs failed",
+        cure=cure,
     )
 
 

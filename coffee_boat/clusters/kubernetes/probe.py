@@ -108,6 +108,7 @@ def _refuse_no_image(facts: SparkFacts) -> None:
     ]
     if final and lacking:
         raise LaunchError(
+            "cluster.no-image",
             "no image is named for the pods",
             value=f"{_IMAGE} is not set, for {' and '.join(lacking)}",
             cause="Spark on Kubernetes has no image of its own",
@@ -125,6 +126,7 @@ def _version(facts: SparkFacts, cluster: Apiserver) -> str:
         if refused.code != 401:
             return ""  # it is there, and tells its version to others only
         raise LaunchError(
+            "cluster.not-authenticated",
             "the apiserver does not know us",
             value=f"{redact(facts.master)}, {cluster.access.origin or 'no credentials found'}",
             cause=str(refused),
@@ -137,6 +139,7 @@ def _version(facts: SparkFacts, cluster: Apiserver) -> str:
 
 def _unreachable(facts: SparkFacts, cluster: Apiserver, reason: str) -> LaunchError:
     return LaunchError(
+        "cluster.apiserver-unreachable",
         "the apiserver cannot be reached",
         value=redact(facts.master),
         cause=reason,
@@ -155,6 +158,7 @@ def _unreachable(facts: SparkFacts, cluster: Apiserver, reason: str) -> LaunchEr
 def _refuse_missing(facts: SparkFacts, cluster: Apiserver) -> None:
     if not cluster.namespace_is_there():
         raise LaunchError(
+            "cluster.no-such-namespace",
             "there is no such namespace",
             value=f"spark.kubernetes.namespace={cluster.namespace}",
             cause="the apiserver knows none of that name",
@@ -179,6 +183,7 @@ def _refuse_forbidden(facts: SparkFacts, cluster: Apiserver) -> None:
     forbidden = [(verb, kind) for verb, kind in needed if not cluster.may(verb, kind)]
     if forbidden:
         raise LaunchError(
+            "cluster.rights-missing",
             "the cluster forbids what Spark needs",
             value=(
                 f"{_listed(forbidden)} in namespace {cluster.namespace}, with"
@@ -198,6 +203,7 @@ def _refuse_account(facts: SparkFacts, cluster: Apiserver) -> None:
     account = facts.conf.get(_ACCOUNT) or "default"
     if not cluster.service_account_is_there(account):
         raise LaunchError(
+            "cluster.no-such-account",
             "there is no such service account",
             value=f"{_ACCOUNT}={account}, in namespace {cluster.namespace}",
             cause="the driver's pod could not be made",
@@ -213,6 +219,7 @@ def _refuse_account(facts: SparkFacts, cluster: Apiserver) -> None:
     ]
     if forbidden:
         raise LaunchError(
+            "cluster.account-rights-missing",
             "the driver's service account is forbidden what Spark needs",
             value=f"{_listed(forbidden)} by {account} in namespace {cluster.namespace}",
             cause=(
@@ -271,10 +278,10 @@ def _architecture(node: Mapping[str, Any]) -> str:
 
 def _not_asked(reason: str) -> Finding:
     return Finding(
-        "the cluster was not asked what it is",
-        reason,
-        "what it lacks or forbids shows when Spark starts",
-        "",
+        "cluster.not-asked",
+        "skipped the cluster check",
+        value=reason,
+        cause="what it lacks or forbids shows when Spark starts",
         severity="note",
     )
 
@@ -282,10 +289,11 @@ def _not_asked(reason: str) -> Finding:
 def _not_trusted(facts: SparkFacts, cluster: Apiserver, reason: str) -> Finding:
     """No refusal: Java's own list (cacerts, javax.net.ssl.trustStore) may have who signed it."""
     return Finding(
-        "the cluster was not asked what it is: its certificate is not trusted here",
-        f"{redact(facts.master)}, with {cluster.access.origin or 'no kubeconfig'}",
-        f"{reason}; Spark's Java goes by a list of its own, and may trust it",
-        "name who signed it: certificate-authority in the kubeconfig,"
+        "cluster.certificate-untrusted",
+        "skipped the cluster check: its certificate is not trusted here",
+        value=f"{redact(facts.master)}, with {cluster.access.origin or 'no kubeconfig'}",
+        cause=f"{reason}; Spark's Java goes by a list of its own, and may trust it",
+        cure="name who signed it: certificate-authority in the kubeconfig,"
         " spark.kubernetes.authenticate.caCertFile, or SSL_CERT_FILE for Python",
         severity="note",
     )

@@ -32,6 +32,7 @@ _LOG_BYTES = 65536
 _UNHEARD_AFTER = 60_000
 """Milliseconds that an application may have executors which do not report: their JVMs start."""
 _UNHEARD = Finding(
+    "cluster.executors-do-not-report",
     "executors were started on workers and do not report to the driver",
     cause=(
         "they cannot reach the driver: its address is one that only this machine knows, or a"
@@ -73,7 +74,7 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     try:
         _refuse_too_small(facts, workers)
     except LaunchError as error:
-        return (Finding(error.what, error.value, error.cause, error.cure, severity="error"),)
+        return (Finding.of(error.problem, "error"),)
     ours = next((one for one in state.applications if one.id == application), _Application())
     if ours.state == "WAITING":
         return tuple(_busy(facts, workers))
@@ -146,9 +147,10 @@ def _masters(master: str) -> list[tuple[str, int]]:
     ]
     if wrong or "@" in master:
         raise LaunchError(
+            "launch.master-invalid",
             "the master cannot be used",
             value=redact(master),
-            cause="it is no host and port",
+            cause="it is not a valid host and port",
             cure="spark://host:7077",
         )
     return [(host.strip("[]"), int(port)) for host, _, port in places]
@@ -162,6 +164,7 @@ def _refuse_unreachable(master: str, masters: Sequence[tuple[str, int]]) -> None
             return
         refusals.append(refusal)
     raise LaunchError(
+        "launch.master-unreachable",
         "the cluster's master cannot be reached",
         value=redact(master),
         cause="; ".join(refusals),
@@ -311,6 +314,7 @@ def _wanted(facts: SparkFacts) -> _Wanted | None:
 def _refuse_too_small(facts: SparkFacts, workers: Sequence[_Worker]) -> None:
     if not workers:
         raise LaunchError(
+            "cluster.no-live-worker",
             "the cluster has no live worker",
             value=redact(facts.master),
             cause=(
@@ -326,6 +330,7 @@ def _refuse_too_small(facts: SparkFacts, workers: Sequence[_Worker]) -> None:
         return
     largest = max(workers, key=lambda worker: (worker.memory, worker.cores))
     raise LaunchError(
+        "cluster.executor-fits-nowhere",
         "an executor fits on no worker",
         value=f"spark.executor.memory and spark.executor.cores ask for {wanted}",
         cause=(
@@ -353,11 +358,14 @@ def _busy(facts: SparkFacts, workers: Sequence[_Worker]) -> list[Finding]:
     )
     return [
         Finding(
+            "cluster.workers-busy",
             "no worker has room for an executor now",
-            f"{wanted} wanted, free are {free}",
-            "other applications hold them: this one waits until they end",
-            "end one (a notebook that is left open counts), or ask for less: spark.executor.memory,"
-            " spark.executor.cores",
+            value=f"{wanted} wanted, free are {free}",
+            cause="other applications hold them: this one waits until they end",
+            cure=(
+                "end one (a notebook that is left open counts), or ask for less:"
+                " spark.executor.memory, spark.executor.cores"
+            ),
         )
     ]
 

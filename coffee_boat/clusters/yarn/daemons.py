@@ -75,7 +75,7 @@ def shaped(what: str) -> Iterator[None]:
         ) from error
 
 
-def refuse_unreachable(services: Sequence[Service], what: str, *, cure: str) -> None:
+def refuse_unreachable(services: Sequence[Service], code: str, what: str, *, cure: str) -> None:
     """One of them is enough.
 
     Raises:
@@ -89,6 +89,7 @@ def refuse_unreachable(services: Sequence[Service], what: str, *, cure: str) -> 
         refusals[refusal] = None
     if refusals:
         raise LaunchError(
+            code,
             what,
             value=", ".join(f"{service.host}:{service.port}" for service in services),
             cause="; ".join(refusals),

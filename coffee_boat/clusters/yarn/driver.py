@@ -125,7 +125,15 @@ class YarnDriver:
             else "spark-submit ended before it"
         )
         cure = f"yarn application -kill {name} ends it"
-        say(f"note: {Finding('the driver goes on', name, cause, cure)}")
+        found = Finding(
+            "cluster.driver-goes-on",
+            "the driver goes on",
+            value=name,
+            cause=cause,
+            cure=cure,
+            severity="note",
+        )
+        say(f"note: {found}")
 
 
 def log_tail(page: str, stream: str) -> str:

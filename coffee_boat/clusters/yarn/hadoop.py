@@ -185,6 +185,7 @@ def configuration(spark: Mapping[str, str]) -> Configuration:
     if any(key.startswith("yarn.resourcemanager.") for key in over):
         return Configuration("", over)
     raise LaunchError(
+        "cluster.hadoop-conf-unset",
         "YARN cannot be found: HADOOP_CONF_DIR is not set",
         value="neither HADOOP_CONF_DIR nor YARN_CONF_DIR in the environment",
         cause=(
@@ -222,6 +223,7 @@ def _properties(path: Path, odd: list[Finding]) -> Iterator[tuple[str, str]]:
         root = _root(path)
     except (ET.ParseError, OSError) as error:
         raise LaunchError(
+            "cluster.hadoop-conf-unreadable",
             "Hadoop's configuration cannot be read",
             value=str(path),
             cause=str(error),
@@ -231,6 +233,7 @@ def _properties(path: Path, odd: list[Finding]) -> Iterator[tuple[str, str]]:
         yield from _said_in(root, (path.resolve(),), odd, itertools.count())
     except RecursionError:
         raise LaunchError(
+            "cluster.hadoop-conf-unreadable",
             "Hadoop's configuration cannot be read",
             value=str(path),
             cause="its elements, or the files that it includes, are nested too deeply",
@@ -290,10 +293,11 @@ def _included(
         )
         odd.append(
             Finding(
+                "cluster.hadoop-part-unreadable",
                 "a part of Hadoop's configuration cannot be read",
-                redact(include.get("href", "")),
-                str(error),
-                cure,
+                value=redact(include.get("href", "")),
+                cause=str(error),
+                cure=cure,
             )
         )
         return
@@ -308,6 +312,7 @@ def _root(path: Path) -> ET.Element:
 
 def _nothing_there(folder: str) -> LaunchError:
     return LaunchError(
+        "cluster.hadoop-conf-missing",
         "there is no Hadoop configuration in HADOOP_CONF_DIR",
         value=folder,
         cause=f"none of {', '.join(_FILES)} is there, or they say nothing",

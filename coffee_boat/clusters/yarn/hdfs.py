@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 from coffee_boat._support.words import GIB, human_bytes, spark_bytes
 from coffee_boat.clusters.yarn.daemons import NoAnswer, Service, refuse_unreachable, shaped
 from coffee_boat.clusters.yarn.hadoop import Configuration
-from coffee_boat.errors import LaunchError
+from coffee_boat.errors import LaunchError, Problem
 from coffee_boat.model import Finding
 
 _BLOCK = "134217728"
@@ -37,6 +37,7 @@ def probe(settings: Configuration, staging: str) -> tuple[Finding, ...]:
     where = settings.folder or "spark.hadoop.*"
     refuse_unreachable(
         namenodes,
+        "cluster.hdfs-unreachable",
         "HDFS cannot be reached",
         cure=(
             "check that the NameNode runs, that no firewall is between, and fs.defaultFS in"
@@ -63,11 +64,14 @@ def _other_file_system(settings: Configuration) -> Iterator[Finding]:
     if urlsplit(root).scheme in ("", "file"):
         where = settings.folder or "spark.hadoop.*"
         yield Finding(
+            "cluster.files-not-shared",
             "YARN's nodes are given files of this machine's own disk",
-            f"fs.defaultFS={root} in {where}",
-            "core-site.xml is not there, or does not name the cluster's file system: containers"
-            " fail with FileNotFoundException",
-            "let HADOOP_CONF_DIR name a folder that has the cluster's core-site.xml",
+            value=f"fs.defaultFS={root} in {where}",
+            cause=(
+                "core-site.xml is not there, or does not name the cluster's file system:"
+                " containers fail with FileNotFoundException"
+            ),
+            cure="let HADOOP_CONF_DIR name a folder that has the cluster's core-site.xml",
         )
 
 
@@ -102,6 +106,7 @@ def _refuse_safe_mode(namenode: Service) -> None:
     words = str(_bean(namenode, "NameNodeInfo").get("Safemode", ""))
     if words:
         raise LaunchError(
+            "ship.hdfs-safe-mode",
             "HDFS is in safe mode and takes no files",
             value=f"{namenode.host}:{namenode.port}",
             cause=words.partition("\n")[0],
@@ -117,6 +122,7 @@ def _refuse_full(settings: Configuration, namenode: Service) -> None:
     free = state.get("CapacityRemaining")
     if state.get("NumLiveDataNodes") == 0:
         raise LaunchError(
+            "cluster.no-live-datanode",
             "HDFS has no live DataNode",
             value=f"{namenode.host}:{namenode.port}",
             cause="none is registered: nothing can be written",
@@ -124,6 +130,7 @@ def _refuse_full(settings: Configuration, namenode: Service) -> None:
         )
     if isinstance(free, int) and free < block:
         raise LaunchError(
+            "cluster.hdfs-full",
             "HDFS is full",
             value=(
                 f"{human_bytes(free)} of {int(state.get('CapacityTotal', 0)) / GIB:.1f} GiB are"
@@ -153,17 +160,21 @@ def _exists(settings: Configuration, namenode: Service, folder: str) -> bool:
     return True
 
 
+_CLOSED = Problem("cluster.hdfs-folder-forbidden", "you may not write to your folder in HDFS")
+_NO_FOLDER = Problem(
+    "cluster.hdfs-folder-missing", "you have no folder in HDFS, and may not make it"
+)
+
+
 def _refuse_not_allowed(settings: Configuration, namenode: Service, home: str, folder: str) -> None:
     try:
         _webhdfs(settings, namenode, folder, "CHECKACCESS", fsaction="-wx")
     except NoAnswer as error:
         if "Permission denied" in str(error):
+            fault = _CLOSED if folder == home else _NO_FOLDER
             raise LaunchError(
-                (
-                    "you may not write to your folder in HDFS"
-                    if folder == home
-                    else "you have no folder in HDFS, and may not make it"
-                ),
+                fault.code,
+                fault.what,
                 value=home,
                 cause=str(error).partition("HTTP 403 ")[2],
                 cure=(
@@ -184,6 +195,7 @@ def _refuse_quota(settings: Configuration, namenode: Service, home: str) -> None
     block = _block(settings) * int(settings.get("dfs.replication", "3"))
     if 0 <= quota < used + block:
         raise LaunchError(
+            "cluster.hdfs-quota-reached",
             "your folder in HDFS is at its quota",
             value=f"{home} uses {human_bytes(used)} of {human_bytes(quota)}, replicas counted",
             cause=(

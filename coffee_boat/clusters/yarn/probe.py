@@ -73,7 +73,7 @@ def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     except NoAnswer:
         return ()
     except LaunchError as error:
-        return (Finding(error.what, error.value, error.cause, error.cure, severity="error"),)
+        return (Finding.of(error.problem, "error"),)
 
 
 @dataclass(frozen=True)
@@ -98,13 +98,16 @@ def _active(settings: Configuration) -> tuple[Service, str] | None:
         f"check that it runs, that no firewall is between, and that {where} is this cluster's"
         " configuration"
     )
-    refuse_unreachable(managers, "YARN's ResourceManager cannot be reached", cure=cure)
+    refuse_unreachable(
+        managers, "cluster.yarn-unreachable", "YARN's ResourceManager cannot be reached", cure=cure
+    )
     told = {manager: info for manager in managers if (info := _info(manager)) is not None}
     for manager, info in told.items():
         if info.get("haState", "ACTIVE") == "ACTIVE":
             return manager, str(info.get("resourceManagerVersion", ""))
     if len(told) == len(managers):
         raise LaunchError(
+            "cluster.yarn-not-active",
             "no ResourceManager of YARN is active",
             value=", ".join(
                 f"{manager.host} is {info.get('haState')}" for manager, info in told.items()
@@ -130,10 +133,11 @@ def _not_asked(settings: Configuration, why: str = "") -> Finding:
         else "its web port is closed from here, or wants a login"
     )
     return Finding(
+        "cluster.yarn-not-asked",
         "queue and memory were not looked at beforehand",
-        settings.managers()[0].url,
-        cause,
-        "Spark says itself what does not fit, when it starts",
+        value=settings.managers()[0].url,
+        cause=cause,
+        cure="Spark says itself what does not fit, when it starts",
         severity="note",
     )
 
@@ -158,6 +162,7 @@ def _refuse_too_much(facts: SparkFacts, nodes: Sequence[_Node], allowed: int | N
             )
             less = f"{container.setting}={human_bytes(max(room, _LEAST))}"
             raise LaunchError(
+                "cluster.container-too-large",
                 f"{container.what} of this size fits nowhere in this YARN",
                 value=(
                     f"{container.setting}={human_bytes(container.memory)},"
@@ -209,21 +214,25 @@ def _busy(facts: SparkFacts, nodes: Sequence[_Node]) -> Iterator[Finding]:
     if not nodes:
         cause = "none has started yet, or they are unhealthy: an application waits until one comes"
         yield Finding(
+            "cluster.no-running-node",
             "no node of this YARN is running",
-            facts.master,
-            cause,
-            "yarn node -list -all shows them, with the reason",
+            value=facts.master,
+            cause=cause,
+            cure="yarn node -list -all shows them, with the reason",
         )
         return
     for container in containers(facts):
         if all(node.free * MIB < container.size for node in nodes):
             free = ", ".join(f"{node.host}: {human_bytes(node.free * MIB)}" for node in nodes[:3])
             yield Finding(
+                "cluster.nodes-busy",
                 f"no node has room for {container.what} now",
-                f"{human_bytes(container.size)} wanted, free are {free}",
-                "other applications hold the memory: this one waits until they end",
-                "end one (yarn application -list; a notebook that is left open counts), or ask for"
-                f" less: {container.setting}",
+                value=f"{human_bytes(container.size)} wanted, free are {free}",
+                cause="other applications hold the memory: this one waits until they end",
+                cure=(
+                    "end one (yarn application -list; a notebook that is left open counts), or ask"
+                    f" for less: {container.setting}"
+                ),
             )
 
 
@@ -243,10 +252,11 @@ def _said_of(
         if told.get("state") in ("SUBMITTED", "ACCEPTED") and words:
             value = f"{told.get('id')} is {told.get('state')} in queue {told.get('queue')}"
             yield Finding(
+                "cluster.application-waiting",
                 "YARN has not started the application yet",
-                value,
-                words,
-                "wait; or free some room: yarn application -list, yarn application -kill ID",
+                value=value,
+                cause=words,
+                cure="wait; or free some room: yarn application -list, yarn application -kill ID",
                 severity="note",
             )
 

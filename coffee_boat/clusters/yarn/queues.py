@@ -48,6 +48,7 @@ def refuse_queue(facts: SparkFacts, queues: Sequence[_Queue]) -> None:
         return
     if not found and not any(queue.creates for queue in queues):
         raise LaunchError(
+            "cluster.no-such-queue",
             "YARN has no such queue",
             value=f"spark.yarn.queue={wanted}",
             cause="a typing mistake, or another cluster's queue",
@@ -55,6 +56,7 @@ def refuse_queue(facts: SparkFacts, queues: Sequence[_Queue]) -> None:
         )
     if found and not any(queue.leaf or queue.creates for queue in found):
         raise LaunchError(
+            "cluster.queue-not-a-leaf",
             "applications cannot be put into this queue of YARN",
             value=f"spark.yarn.queue={wanted}",
             cause="it is a parent of other queues",
@@ -62,6 +64,7 @@ def refuse_queue(facts: SparkFacts, queues: Sequence[_Queue]) -> None:
         )
     if found and all(queue.state != "RUNNING" for queue in found):
         raise LaunchError(
+            "cluster.queue-stopped",
             "this queue of YARN takes no applications",
             value=f"spark.yarn.queue={wanted}",
             cause=f"its state is {found[0].state}",
