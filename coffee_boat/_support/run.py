@@ -124,22 +124,23 @@ def interrupt(work: Iterable[Future[Any]] = ()) -> None:
     Args:
         work: what those threads do; waited for, as they may just be starting a program.
     """
-    _INTERRUPTED.append(True)
-    told: dict[subprocess.Popen[str], float] = {}
-    waiting = list(work)
-    while True:
-        for process in _RUNNING - told.keys():
-            told[process] = time.monotonic()
-            if process.returncode is None:
-                _signal(process, signal.SIGINT)
-        running = _RUNNING & told.keys()
-        for process in running:
-            if process.returncode is None and time.monotonic() - told[process] >= _GRACE:
-                _signal(process, signal.SIGKILL)
-        waiting = [future for future in waiting if not future.done()]
-        if not waiting and not running:
-            return
-        time.sleep(_PAUSE)
+    with ctrl_c_later():  # a second one would leave those alone that were not told yet
+        _INTERRUPTED.append(True)
+        told: dict[subprocess.Popen[str], float] = {}
+        waiting = list(work)
+        while True:
+            for process in _RUNNING - told.keys():
+                told[process] = time.monotonic()
+                if process.returncode is None:
+                    _signal(process, signal.SIGINT)
+            running = _RUNNING & told.keys()
+            for process in running:
+                if process.returncode is None and time.monotonic() - told[process] >= _GRACE:
+                    _signal(process, signal.SIGKILL)
+            waiting = [future for future in waiting if not future.done()]
+            if not waiting and not running:
+                return
+            time.sleep(_PAUSE)
 
 
 _RUNNING: set[subprocess.Popen[str]] = set()
