@@ -48,8 +48,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="n
 def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     for path in (tmp_path / "born", tmp_path / "self"):
-        if path.is_file() and runs(int(path.read_text())):
-            os.kill(int(path.read_text()), signal.SIGKILL)
+        said = path.read_text() if path.is_file() else ""
+        if said and runs(int(said)):
+            os.kill(int(said), signal.SIGKILL)
 
 
 def test_a_program_that_takes_too_long_is_ended_with_what_it_started(folder: Path) -> None:
@@ -174,4 +175,4 @@ def test_ctrl_c_while_programs_are_being_begun_leaves_none(folder: Path) -> None
     assert (script.returncode, "KeyboardInterrupt" in script.stderr) == (-signal.SIGINT, True)
     for path in (folder / "self", folder / "born"):
         said = path.read_text() if path.is_file() else ""
-        assert not said or until(lambda: not runs(int(said)), 2.0)  # noqa: B023  called at once
+        assert not said or until(lambda: not runs(int(said)), 2.0)  # noqa: B023
