@@ -110,7 +110,7 @@ def test_a_projects_file_takes_back_nothing_of_the_users_own_only_binary(
         settings, findings = load({}, folder=tmp_path, environ=environ)
         assert ":all:" in settings.indexes.only_binary
         assert settings.indexes.no_binary == ()
-        assert "a project's no_binary is left aside" in [finding.what for finding in findings]
+        assert "settings.no-binary-ignored" in [finding.code for finding in findings]
     allowed, _ = load({"no_binary": ["x"]}, folder=tmp_path, environ=environ)
     assert allowed.indexes.no_binary == ("x",)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
+from coffee_boat._support.futures import wait_for
 from coffee_boat._support.store import Store
 from coffee_boat.conda.configuration import Configuration
 from coffee_boat.errors import BoatError, RequirementError, SettingsError
@@ -140,7 +141,7 @@ def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     work = _Work(started)
     threading.Thread(target=work.run, name="coffee_boat-rattler", daemon=True).start()
     try:
-        work.ended.wait()
+        wait_for(work.ended)
     except BaseException:
         work.cancel()
         work.ended.wait(_GRACE)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from coffee_boat._support.files import local_path
+from coffee_boat._support.futures import completed
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted
@@ -146,7 +147,7 @@ def _fetched(
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="coffee_boat-fetch") as pool:
         waiting = {pool.submit(fetched, pin): pin.name for pin in queue}
         try:
-            return {waiting[done]: done.result() for done in as_completed(waiting)}
+            return {waiting[done]: done.result() for done in completed(waiting)}
         except BaseException:
             downloads.stop()
             pool.shutdown(wait=False, cancel_futures=True)

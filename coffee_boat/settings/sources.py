@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from coffee_boat.settings import keys, pipconf, uvconf
 from coffee_boat.settings.values import Found, Source
 
 _PREFIX = "COFFEE_BOAT_"
+UV = "uv's configuration"
+"""The label of what uv reads itself, too."""
 _INDEX_KEYS = ("index_url", "extra_index_urls", "no_index")
 
 
@@ -112,7 +113,7 @@ def _of_project(path: Path) -> Source | None:
     said = _tool_table(path) if files.is_file(path) else None
     if said is None:
         return None
-    return replace(_from_table(f"{path}: [tool.coffee_boat]", path, said), is_project=True)
+    return _from_table(f"{path}: [tool.coffee_boat]", path, said, of_project=True)
 
 
 def _passed_over(path: Path, doubt: trust.Doubt, error: SettingsError) -> Finding:
@@ -168,7 +169,9 @@ def _user_file(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
+def _from_table(
+    label: str, path: Path, table: Mapping[str, object], *, of_project: bool = False
+) -> Source:
     """Keys may be written with dashes, as in uv's and pip's own files."""
     values: dict[str, object] = {}
     for name, value in table.items():
@@ -183,7 +186,7 @@ def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
                 cure="keep one of them",
             )
         values[key] = value
-    return Source(label, path.parent, values, file=Found(path))
+    return Source(label, path.parent, values, file=Found(path), of_project=of_project)
 
 
 def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
@@ -196,7 +199,8 @@ def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
             textual=True,
             places={"offline": "UV_OFFLINE"},
         )
-    said = uvconf.builds_said(environ, folder, toml)
+    yield from _uv_on_builds(uvconf.projects_builds(environ, folder, toml), folder, True)
+    said = uvconf.builds_said(environ, toml)
     by_pip = pipconf.read(environ) if said else {}
     for key in said.keys() & by_pip.keys():  # each of the two tools keeps its promise
         names, place = said[key]
@@ -204,12 +208,19 @@ def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
             [*names, *by_pip[key][0].replace(",", " ").split()],
             f"{place}, {by_pip[key][1]}",
         )
+    yield from _uv_on_builds(said, folder, False)
+
+
+def _uv_on_builds(
+    said: Mapping[str, tuple[list[str], str]], folder: Path, of_project: bool
+) -> Iterator[Source]:
     if said:
         yield Source(
-            "uv's configuration",
+            UV,
             folder,
             {key: names for key, (names, _) in said.items()},
             places={key: place for key, (_, place) in said.items()},
+            of_project=of_project,
         )
 
 

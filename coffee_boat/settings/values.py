@@ -44,11 +44,12 @@ class Source(Redacted):
     """Key -> where exactly, if that is more than the label."""
     file: Found | None = None
     """The file that all of it stands in."""
+    of_project: bool = False
+    """It came with a project, whose author may be somebody else: it may forbid builds, and allows
+    none that the user's own places forbid.
+    """
     files: Mapping[str, Found] = field(default_factory=dict)
     """Key -> the file that it stands in, where there are several."""
-
-    is_project: bool = False
-    """It is a project's file: its author's word, whoever owns it now."""
 
     def found_in(self, key: str) -> Found | None:
         """The file that a key stands in, if nobody named it."""
