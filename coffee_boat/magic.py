@@ -32,6 +32,7 @@ from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Probing, Wanted, Where
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Archive, Arrival, Plan, Report, html_table, text_table
+from coffee_boat.spark import install
 
 _NAME = "captain"
 
@@ -271,12 +272,12 @@ def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
     """Build the environment and start a session with it, as `spark` and `sc`; or take over the
     session that the kernel has.
     """
-    captain, running = place.captain(wanted), place.session()
+    running = place.session()
     if running is not None and where == Where():
-        captain.board(running)
+        place.captain(wanted).board(running)
     else:
-        if where.preload:
-            captain.preload(*where.preload)
+        install.refuse_if_running()  # before the session that runs gets what is for another one
+        captain = place.captain(wanted).preload(*where.preload)
         place.bind(captain.launch_ship(master=where.master, conf=where.conf).start())
     place.show(place.status())
 

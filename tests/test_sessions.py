@@ -56,6 +56,7 @@ def context(spark: Any, home: Path) -> Callable[[str], Any]:  # noqa: F811
     (home / "lib/pyspark/bin/spark-submit").write_text("")
     (home / "lib/pyspark/bin/spark-submit").chmod(0o755)
     spark.Context.applicationId = "app-1"
+    spark.Context.version = "4.1.0"
     spark.Context._initialize_context = lambda _self, jconf: Running(jconf)
     spark.Context.getConf = lambda self: SimpleNamespace(getAll=self._jsc.conf.items)
     spark.Context.listArchives = property(lambda self: [*self.archives])

@@ -166,7 +166,7 @@ class Preflight:
         self, finding: Finding | BoatError, session: Session, archive: Archive | None
     ) -> None:
         """Where what the nodes are may be the reason, ask them once, and tell what does not fit."""
-        if finding.what in diagnosis.OF_A_NODE and session.id not in self._asked:
+        if finding.code in diagnosis.OF_A_NODE and session.id not in self._asked:
             self._asked.add(session.id)
             try:
                 self._tell(self.ask_nodes(session, archive, deadline=_PATIENCE))

@@ -108,6 +108,8 @@ class Workspace:
 
     def forget(self, names: Sequence[str]) -> None:
         """As `Captain.forget`."""
+        if not names:
+            return
         self._refuse_running(
             "session.forget-while-running",
             "packages cannot be taken out of a running session",
@@ -120,6 +122,8 @@ class Workspace:
 
     def preload(self, modules: Sequence[str]) -> None:
         """As `Captain.preload`."""
+        if not modules:
+            return
         with self._changing:
             wanted = self.request.preloading(modules)
             self._refuse_running(
