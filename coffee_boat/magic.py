@@ -18,6 +18,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import click
@@ -32,9 +33,10 @@ from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Probing, Wanted, Where
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Archive, Arrival, Plan, Report, html_table, text_table
-from coffee_boat.spark import install
+from coffee_boat.spark import install, jvm
 
 _NAME = "captain"
+_JVM_ENDED = f"{jvm.ENDED.what}: {jvm.ENDED.cure}"
 
 
 def load(shell: Any) -> None:
@@ -52,7 +54,7 @@ class Notebook:
         self._shell = shell
         self._product: Any = None
 
-    @guarded
+    @partial(guarded, explain=jvm.explain)
     def run(self, line: str) -> Any:
         """One %boat line. What it makes (a Plan, a Report) is the value of the line.
 
@@ -206,8 +208,12 @@ class Notebook:
     def _told_session(self) -> str:
         context = _active_context()
         if context is None:
-            return "none: %boat launch --master MASTER"
+            return (
+                f"none: {_JVM_ENDED}" if jvm.has_ended() else "none: %boat launch --master MASTER"
+            )
         names = {*self.names_of(context), *(name for name, _ in self._sessions(context))}
+        if not jvm.is_up(context):
+            return _JVM_ENDED if jvm.has_ended() else "stopped: spark.stop(), then %boat launch"
         return f"Spark {context.version} on {context.master}" + (
             f", as {', '.join(sorted(names))}" if names else ""
         )

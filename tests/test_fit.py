@@ -164,7 +164,7 @@ def test_where_an_interpreter_does_not_start_the_nodes_are_asked_once_what_they_
     session: Any = SimpleNamespace(
         id="app-1",
         master="spark://h:7077",
-        nodes=lambda deadline: (OLD,),  # noqa: ARG005
+        nodes=lambda deadline: (OLD,),
     )
     preflight = Preflight(Store(tmp_path), told.extend)
     for _ in range(2):

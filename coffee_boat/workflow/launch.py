@@ -40,7 +40,7 @@ from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.spark import gateway, hook, install
+from coffee_boat.spark import gateway, hook, install, jvm
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -287,7 +287,7 @@ class Launcher:
             )
         )
 
-    @guarded
+    @partial(guarded, explain=jvm.explain)
     def complete(self, facts: SparkFacts) -> hook.Start:
         """Called when the master is known, before the context starts.
 

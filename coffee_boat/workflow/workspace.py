@@ -17,7 +17,7 @@ from coffee_boat.model import Archive, Arrival, Finding, Lock, Manifest, Plan, R
 from coffee_boat.session import reach, record, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
-from coffee_boat.spark import hook, install
+from coffee_boat.spark import hook, install, jvm
 from coffee_boat.workflow import apply, attach, changes, launch, plan
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
@@ -260,6 +260,8 @@ class Workspace:
             VerifyError: none runs.
         """
         if self._attached is None or not self._attached.running:
+            if jvm.has_ended():
+                raise VerifyError.of(jvm.ENDED)
             raise VerifyError(
                 "session.not-running",
                 "no session runs with this captain's environment",
