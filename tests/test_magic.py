@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +108,27 @@ def test_a_failure_is_shown_as_its_text_and_fails_the_cell(
     assert "RequirementError: " in out
     assert "Traceback" not in out
     assert "magic.py" not in out
+
+
+@pytest.mark.parametrize("cell", ["%boat plan", "captain.plan()", "captain.launch_ship()"])
+def test_an_interrupt_is_one_line_and_leaves_the_captain_as_it_was(
+    shell: Any, cell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an index that never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        shell.user_ns["captain"] = Captain(index_url=url).add_pip_packages("edtf")
+        capsys.readouterr()
+
+        def interrupt() -> None:
+            silent.accept()
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
+        done = shell.run_cell(cell)
+    assert type(done.error_in_exec) is KeyboardInterrupt
+    assert capsys.readouterr().out.strip() == "interrupted"
+    assert texts(shell.user_ns["captain"]) == ["edtf"]
+    assert shell.user_ns["captain"].lock is None
 
 
 def test_status_is_a_table_and_makes_nothing(shell: Any) -> None:

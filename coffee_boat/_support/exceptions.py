@@ -96,6 +96,10 @@ def _explained(explain: Explain) -> Iterator[None]:
         yield
     except BoatError:
         raise
+    except KeyboardInterrupt as error:
+        # its own type, as others look for it; IPython asks the value itself what to show
+        vars(error)["_render_traceback_"] = lambda: ["interrupted"]
+        raise
     except Exception as error:
         known = explain(error)
         if known is None:
