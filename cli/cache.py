@@ -203,7 +203,10 @@ def _spark_settings() -> Mapping[str, str]:
 
 
 def _open(store: str | None) -> Store:
-    return Store(settings.load({"store": store})[0].store)
+    said, findings = settings.load({"store": store})
+    for finding in findings:
+        render.tell(finding)
+    return Store(said.store)
 
 
 def _stale(entry: Entry, now: float, days: float) -> bool:

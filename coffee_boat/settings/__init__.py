@@ -40,7 +40,7 @@ from coffee_boat.model import Finding, Indexes
 if TYPE_CHECKING:
     from coffee_boat.settings.values import Source
 
-__all__ = ["Settings", "combine", "load"]
+__all__ = ["Settings", "combine", "load", "misspelt"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -116,6 +116,17 @@ def load(
     return Settings(
         indexes=indexes, **{key: value for key, value in values.items() if key not in index_keys}
     ), tuple(findings)
+
+
+def misspelt(environ: Mapping[str, str] | None = None) -> tuple[Finding, ...]:
+    """Variables of ours that name no setting; `load` finds them, too.
+
+    Args:
+        environ: default: the process's environment.
+    """
+    from coffee_boat.settings import sources
+
+    return tuple(sources.misspelt(os.environ if environ is None else environ))
 
 
 def combine(settings: Indexes, files: Indexes) -> Indexes:

@@ -35,8 +35,10 @@ class Where:
 
 
 def asked(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> ClusterFacts:
-    """What the cluster says, where nothing is refused; it is shown."""
-    cluster = launch.ask_gently(tools, facts, target)
+    """What the cluster says, where nothing is refused: who submits may do so from elsewhere. It is
+    shown.
+    """
+    cluster = launch.ask_gently(tools, facts, target, severity="warning")
     tools.emit(cluster.findings)
     return cluster
 

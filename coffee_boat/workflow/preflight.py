@@ -81,7 +81,7 @@ class Preflight:
         """
         kind_of(facts.master)
         odd: list[Finding] = []
-        cluster = ClusterFacts(facts.master)
+        cluster = ClusterFacts(facts.master, not_known="it was not asked")
         with self._refusing(odd):
             compatibility.settings(facts, driver_starts=driver_starts)
         with self._refusing(odd):
