@@ -7,7 +7,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -25,7 +25,6 @@ from coffee_boat.clusters import kind_of
 from coffee_boat.conda import client, condarc
 from coffee_boat.conda import configuration as conda_configuration
 from coffee_boat.errors import BoatError, LaunchError, StoreError
-from coffee_boat.interpreter.find import find
 from coffee_boat.model import Finding, Target, text_table
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install
@@ -44,7 +43,7 @@ class Checked:
     """How one check ended; or one thing that looks odd, and breaks nothing yet."""
 
     name: str
-    outcome: Literal["ok", "note", "warning", "failed"]
+    outcome: Literal["ok", "note", "warning", "unknown", "failed"]
     detail: str
     cure: str = ""
     code: str = ""
@@ -52,7 +51,7 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        """True if nothing is wrong."""
+        """True if nothing is known to be wrong."""
         return self.outcome != "failed"
 
 
@@ -63,7 +62,7 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
     Raises:
         SettingsError: the settings themselves cannot be read.
     """
-    said, _ = settings.load(wanted.settings)
+    said, findings = settings.load(wanted.settings)
     store = Store(said.store)
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} at {sys.executable}",
@@ -80,12 +79,12 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
     if wanted.conda or wanted.environments:
         checks["conda"] = lambda: _rattler(said)
     if said.ship_python:
-        checks["interpreter"] = lambda: _interpreter(said.python, offline=said.indexes.offline)
+        checks["interpreter"] = lambda: _interpreter(Pipeline(said, store))
     if where.master is None:
-        return [*_tried(checks), *_untested()]
+        return [*_tried(checks), *_untested(findings)]
     master = where.master
     checks["master"] = lambda: kind_of(master).name
-    tried = [*_tried(checks), *_untested()]
+    tried = [*_tried(checks), *_untested(findings)]
     known = all(one.ok for one in tried if one.name == "master")
     return [*tried, *(_cluster(said, store, where) if known else ())]
 
@@ -144,19 +143,26 @@ def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Ch
     except BoatError as error:
         yield _failed("cluster", error)
         return
-    yield Checked("cluster", "ok", found.manager or "nothing is known of it before Spark starts")
+    yield Checked(
+        "cluster",
+        "unknown" if found.not_known else "ok",
+        ": ".join(filter(None, (found.manager, found.not_known))),
+    )
     for node in found.nodes:
         yield Checked(
             "node",
-            "ok",
+            "ok" if node.architecture and node.glibc else "unknown",
             f"{node.host}: {node.architecture or 'architecture unknown'}, "
             + (f"glibc {node.glibc[0]}.{node.glibc[1]}" if node.glibc else "glibc unknown"),
         )
     yield from (_odd("cluster", finding) for finding in found.findings)
 
 
-def _untested() -> Iterator[Checked]:
-    """What nobody knows of this Spark and this Python; what is known to fail is the check's own."""
+def _untested(findings: Iterable[Finding]) -> Iterator[Checked]:
+    """What is odd about the settings, and what nobody knows of this Spark and this Python; what is
+    known to fail is the check's own.
+    """
+    yield from (_odd("settings", finding) for finding in findings)
     with suppress(LaunchError):
         yield from (_odd("spark", finding) for finding in install.fitting())
 
@@ -232,6 +238,7 @@ def _space(store: Store) -> str:
     return f"{store.root}, {human(free)} free"
 
 
-def _interpreter(python: str | None, *, offline: bool) -> str:
-    found = find(python, offline=offline)
+def _interpreter(pipeline: Pipeline) -> str:
+    found = pipeline.interpreter
+    pipeline.refuse_interpreter(pipeline.target)
     return f"{found.version} from {found.executable} can be shipped"

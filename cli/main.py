@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
+from coffee_boat import settings
 from coffee_boat._support.exceptions import without_secrets
 from coffee_boat._support.redact import redact
 from coffee_boat._version import __version__
@@ -20,7 +21,8 @@ from coffee_boat.model import Plan
 from coffee_boat.spark import submission
 
 OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no.
+"""Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no, or a
+`plan` says that its launch would be refused.
 
 `launch` gives the application's own.
 """
@@ -68,6 +70,8 @@ class BoatGroup(click.Group):
                 return super().invoke(ctx)
         except BoatError as error:
             render.tell_error(error)
+            for finding in settings.misspelt():  # perhaps why; what goes well tells it itself
+                render.tell(finding)
             ctx.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
@@ -96,8 +100,8 @@ def boat(ctx: click.Context) -> None:
     boat verify --master spark://host:7077 --lock pylock.toml
 
     Products go to stdout, all talk to stderr. Exit codes: 0; 1 if the answer of verify, check or
-    lock --check is no; 2 usage; 3 a failure that comes with its cure; launch gives the
-    application's own.
+    lock --check is no, or a plan has an error: a launch would be refused; 2 usage; 3 a failure that
+    comes with its cure; launch gives the application's own.
 
     \b
     Completion of commands and options:
@@ -115,7 +119,9 @@ def boat(ctx: click.Context) -> None:
 @click.pass_obj
 def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> None:
     """Show what would be locked, built, sent and set. Builds and sends nothing."""
-    place.show(place.plan(wanted, master), as_json=as_json)
+    made = place.plan(wanted, master)
+    place.show(made, as_json=as_json)
+    _answer(not any(finding.severity == "error" for finding in made.findings))
 
 
 @boat.command()

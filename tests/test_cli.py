@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -452,6 +453,75 @@ def test_check_tries_everything_and_answers_with_its_code(
     assert outcomes["spark"] == outcomes["requirements"] == "failed"
     codes = {check["name"]: check["code"] for check in json.loads(done.stdout)}
     assert (codes["python"], codes["requirements"]) == ("", "requirements.unreadable")
+
+
+def outcomes(done: Result) -> dict[str, str]:
+    return {row["name"]: row["outcome"] for row in json.loads(done.stdout)}
+
+
+def test_check_refuses_an_interpreter_that_a_launch_would_refuse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert outcomes(run("check", "--json"))["interpreter"] == "ok"
+    monkeypatch.setenv("COFFEE_BOAT_PLATFORM", "manylinux_2_17_x86_64")
+    done = run("check", "--json")
+    assert (done.exit_code, outcomes(done)["interpreter"]) == (1, "failed")
+
+
+def test_of_a_cluster_that_does_not_say_what_it_has_nothing_is_known() -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    with socket.create_server(("127.0.0.1", 0)) as master:  # it answers, and has no page
+        where = ["--master", f"spark://127.0.0.1:{master.getsockname()[1]}"]
+        done = run("check", *where, "--conf", "spark.master.ui.port=1", "--json")
+    assert outcomes(done)["cluster"] == "unknown"
+    [row] = [row for row in json.loads(done.stdout) if row["name"] == "cluster"]
+    assert "workers are not known" in row["detail"]
+
+
+NOBODY = ["--master", "spark://127.0.0.1:1"]
+"""A master that nobody is."""
+
+
+def test_what_is_an_error_is_no_success(wheels: Path) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    plan = run("plan", "--pip", "app", *offline(wheels), *NOBODY)
+    assert (plan.exit_code, "error: " in plan.stdout) == (1, True)
+    assert run("plan", "--pip", "app", *offline(wheels)).exit_code == 0
+    assert run("check", *NOBODY).exit_code == 1
+    launch = run("launch", *NOBODY, *offline(wheels), "job.py")
+    assert (launch.exit_code, "error: " in launch.stderr) == (3, True)
+    settings = run("conf", "--pip", "app", *offline(wheels), "--no-ship-python", *NOBODY)
+    assert settings.exit_code == 0, "they may be for elsewhere"
+    assert "warning: the cluster's master cannot be reached" in settings.stderr
+    assert "error: " not in settings.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plan"],
+        ["plan", "--pip", "no-such-package"],
+        ["lock", "-o", "-"],
+        ["pack", "-o", "b.tar.gz", "--no-ship-python"],
+        ["conf", "--no-ship-python"],
+        ["check"],
+        ["launch", "no-such.py"],
+        ["verify", *NOBODY],
+        ["cache", "list"],
+        ["cache", "prune", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_a_misspelt_variable_is_told_by_every_command(
+    command: list[str], wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_PLATFROM", "manylinux_2_17_x86_64")
+    settings = [] if command[0] == "cache" else offline(wheels)
+    words = [*command, *settings] if command[0] != "launch" else ["launch", *settings, command[1]]
+    done = run(*words)
+    assert done.output.count("COFFEE_BOAT_PLATFROM") == 1
+    assert "did you mean COFFEE_BOAT_PLATFORM?" in done.output
 
 
 def test_check_asks_the_cluster(tmp_path: Path) -> None:
