@@ -18,6 +18,7 @@ from coffee_boat._support import host, uv
 from coffee_boat._support.redact import redact
 from coffee_boat._support.run import run
 from coffee_boat._support.store import Store
+from coffee_boat._support.wording import told
 from coffee_boat.captain import Captain
 from coffee_boat.cli.options import Wanted, Where
 from coffee_boat.cli.render import human
@@ -97,7 +98,7 @@ def listing(checked: list[Checked]) -> str:
             (
                 one.name,
                 one.outcome,
-                redact(f"{one.detail} -> {one.cure}" if one.cure else one.detail),
+                redact(f"{one.detail} -> {told(one.cure)}" if one.cure else one.detail),
             )
             for one in checked
         ],

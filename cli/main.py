@@ -11,9 +11,10 @@ import click
 from coffee_boat import settings
 from coffee_boat._support.exceptions import without_secrets
 from coffee_boat._support.redact import redact
+from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
-from coffee_boat.cli import options, render
+from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.errors import BoatError
@@ -64,7 +65,11 @@ class BoatGroup(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
+        """Run a command; what it says is in words of a command line."""
+        with told_in(words.in_options):
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             with _redacted_messages():
                 return super().invoke(ctx)
@@ -83,7 +88,8 @@ def _redacted_messages() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = redact(error.message)  # type: ignore[misc]  # what click shows
+        message = redact(f"{error.message}{options.hint(error, '--pip')}")
+        error.message = message  # type: ignore[misc]  # what click shows
         raise
 
 

@@ -8,31 +8,38 @@
     %boat verify
     %boat status
 
+    %%boat add
+    edtf
+    numpy >=2         # a requirement a line, or options
+
 The Captain is the one that the notebook made (`captain`, or the only one there is under another
 name), else a new one, bound to `captain`. So Python cells and %boat lines work on the same.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+from packaging.requirements import InvalidRequirement, Requirement
 
 from coffee_boat._support.exceptions import guarded
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
+from coffee_boat._support.wording import told_in
 from coffee_boat.captain import Captain
 from coffee_boat.cli import main as terminal
-from coffee_boat.cli import options, render
+from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Probing, Wanted, Where
-from coffee_boat.errors import SettingsError
-from coffee_boat.model import Archive, Arrival, Plan, Report, html_table, text_table
+from coffee_boat.errors import BoatError, Problem, SettingsError
+from coffee_boat.model import Archive, Arrival, Finding, Plan, Report, html_table, text_table
 from coffee_boat.spark import install, jvm
 
 _NAME = "captain"
@@ -41,7 +48,13 @@ _JVM_ENDED = f"{jvm.ENDED.what}: {jvm.ENDED.cure}"
 
 def load(shell: Any) -> None:
     """Register %boat with an IPython shell, and how our values look where it has no tables."""
-    shell.register_magic_function(Notebook(shell).run, "line", "boat")
+    notebook = Notebook(shell)
+
+    def run(line: str, cell: str | None = None) -> Any:
+        return notebook.run(line, cell)
+
+    run.__doc__ = boat.get_help(click.Context(boat, info_name="%boat"))  # what %boat? shows
+    shell.register_magic_function(run, "line_cell", "boat")
     plain = shell.display_formatter.formatters["text/plain"]
     for kind in (Archive, Arrival, Plan, Report):
         plain.for_type(kind, lambda value, printer, _cycle: printer.text(str(value)))
@@ -55,8 +68,11 @@ class Notebook:
         self._product: Any = None
 
     @partial(guarded, explain=jvm.explain)
-    def run(self, line: str) -> Any:
+    def run(self, line: str, cell: str | None = None) -> Any:
         """One %boat line. What it makes (a Plan, a Report) is the value of the line.
+
+        Args:
+            cell: the lines below a %%boat line, each with a requirement or with options.
 
         Raises:
             IPython's UsageError: the line cannot be read.
@@ -66,15 +82,20 @@ class Notebook:
 
         self._product = None
         try:
-            words = shlex.split(line)
+            typed = [*shlex.split(line), *_words_of(cell or "")] or ["--help"]
         except ValueError as error:
             raise UsageError(f"%boat: {error}") from error
         try:
-            boat.main(words, prog_name="%boat", standalone_mode=False, obj=self)
+            with told_in(words.in_magic):
+                boat.main(typed, prog_name="%boat", standalone_mode=False, obj=self)
         except click.Abort as error:
             raise KeyboardInterrupt from error
         except click.ClickException as error:
-            raise UsageError(f"%boat: {error.format_message()} (%boat --help)") from error
+            hint = options.hint(error, "%boat add")
+            raise UsageError(f"%boat: {error.format_message()}{hint} (%boat --help)") from error
+        except BoatError as error:  # shown later, by IPython
+            error.problem = _in_magic(error.problem)
+            raise
         return self._product
 
     def captain(self, wanted: Wanted) -> Captain:
@@ -112,6 +133,8 @@ class Notebook:
         """Tables become the value of the line; text is printed."""
         if as_json or isinstance(value, (str, list)):
             render.show(value, as_json=as_json)
+        elif isinstance(value, (Archive, Arrival, Plan, Report)):
+            self._product = replace(value, findings=tuple(map(_in_magic, value.findings)))
         else:
             self._product = value
 
@@ -145,6 +168,13 @@ class Notebook:
             if context is not None
             else None
         )
+
+    def look_up(self, captain: Captain) -> None:
+        """Warn at once of what a launch could not have, as a misspelt name."""
+        try:
+            captain.plan()
+        except BoatError as error:
+            say_line(f"warning: {Finding.of(error.problem)}")
 
     def status(self) -> Status:
         """What there is now; makes and changes nothing."""
@@ -219,6 +249,34 @@ class Notebook:
         )
 
 
+Told = TypeVar("Told", bound=Problem)
+
+
+def _in_magic(problem: Told) -> Told:
+    return replace(problem, cure=words.in_magic(problem.cure))
+
+
+def _words_of(cell: str) -> Iterator[str]:
+    """Of the lines of a cell: options word by word; a requirement is a line, unless its words are
+    requirements each.
+    """
+    for line in cell.splitlines():
+        text = re.sub(r"(^|\s)#.*", "", line).strip()
+        several = shlex.split(text)
+        if text.startswith("-") or all(map(_is_requirement, several)):
+            yield from several
+        elif text:
+            yield text
+
+
+def _is_requirement(word: str) -> bool:
+    try:
+        Requirement(word)
+    except InvalidRequirement:
+        return False
+    return True
+
+
 def _active_context() -> Any:
     """The SparkContext of this process; pyspark is not imported for it."""
     return getattr(
@@ -267,7 +325,34 @@ def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""
     before = place.report()
     captain = place.captain(replace(wanted, pip=(*packages, *wanted.pip)))  # all in one addition
+    if not captain.running:
+        place.look_up(captain)
     place.show(place.status() if captain.report is before else captain.report)
+
+
+@boat.command()
+@click.argument("packages", nargs=-1, required=True)
+@_notebook
+def forget(place: Notebook, packages: tuple[str, ...]) -> None:
+    """Take PACKAGES back that were asked for; for sessions that start later."""
+    place.captain(Wanted()).forget(*packages)
+    place.show(place.status())
+
+
+@boat.command()
+@options.wanted
+@options.master
+@options.as_json
+@click.argument("packages", nargs=-1)
+@_notebook
+def plan(
+    place: Notebook, wanted: Wanted, master: str | None, as_json: bool, packages: tuple[str, ...]
+) -> None:
+    """Show what would be locked, built, sent and set, with PACKAGES besides. Builds and sends
+    nothing.
+    """
+    made = place.plan(replace(wanted, pip=(*packages, *wanted.pip)), master)
+    place.show(made, as_json=as_json)
 
 
 @boat.command()
@@ -307,5 +392,5 @@ def status(place: Notebook) -> None:
     place.show(place.status())
 
 
-for _command in (terminal.plan, terminal.lock, terminal.pack, terminal.conf, terminal.check, cache):
+for _command in (terminal.lock, terminal.pack, terminal.conf, terminal.check, cache):
     boat.add_command(_command)

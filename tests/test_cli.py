@@ -20,7 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from small_packages import wheel
 
 from coffee_boat._support.store import Store
-from coffee_boat.cli import render
+from coffee_boat.cli import words
 from coffee_boat.cli.main import boat
 from coffee_boat.spark import gateway
 
@@ -87,7 +87,7 @@ def offline(wheels: Path) -> list[str]:
     ],
 )
 def test_cures_are_in_the_words_of_a_command_line(said: str, typed: str) -> None:
-    assert render.in_options(said) == typed
+    assert words.in_options(said) == typed
 
 
 def test_the_cure_of_an_error_is_told_in_options(wheels: Path) -> None:
@@ -96,6 +96,20 @@ def test_the_cure_of_an_error_is_told_in_options(wheels: Path) -> None:
     assert done.exit_code == 3
     assert "--overwrite" in done.stderr
     assert "overwrite=True" not in done.stderr
+
+
+def test_a_package_without_its_option_is_told_which_one() -> None:
+    done = run("plan", "edtf", "six>=1")
+    assert done.exit_code == 2
+    assert "Packages are asked for as: --pip edtf --pip six>=1" in done.stderr
+
+
+def test_a_misspelt_name_is_told_with_the_nearest(wheels: Path) -> None:
+    wheel(wheels, "my-library", "2.0")
+    done = run("plan", "--pip", "my-libary", *offline(wheels))
+    assert done.exit_code == 3
+    assert "did you mean my-library?" in done.stderr
+    assert "captain." not in done.stderr
 
 
 def test_a_wrong_flag_is_usage() -> None:
