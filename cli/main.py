@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -20,6 +21,7 @@ from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Plan
 from coffee_boat.spark import submission
+from coffee_boat.spark.keys import PY_FILES
 
 OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no, or a
@@ -179,21 +181,38 @@ def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bo
 @boat.command(context_settings={"allow_interspersed_args": False})
 @options.wanted
 @options.where
+@click.option(
+    "--py-files",
+    multiple=True,
+    metavar="FILE",
+    help="A .py or .zip of your own that SCRIPT's functions import on executors. Repeatable.",
+)
 @click.argument("script", required=False, type=click.Path())
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def launch(
-    place: Place, wanted: Wanted, where: Where, script: str | None, args: tuple[str, ...]
+    place: Place,
+    *,
+    wanted: Wanted,
+    where: Where,
+    py_files: tuple[str, ...],
+    script: str | None,
+    args: tuple[str, ...],
 ) -> None:
     """Run SCRIPT with spark-submit and the environment; ends with the application's exit code.
 
     What stands after SCRIPT belongs to the application. What SCRIPT says of itself (PEP 723) is
     added to what is asked for. Without SCRIPT: an interactive pyspark.
     """
+    for file in py_files:
+        if "://" not in file and not all(Path(name).exists() for name in file.split(",")):
+            raise click.BadParameter(f"{file!r} is not there", param_hint="--py-files")
+    sent = [*filter(None, [where.conf.get(PY_FILES)]), *py_files]
+    conf = {**where.conf, **({PY_FILES: ",".join(sent)} if py_files else {})}
     code = (
         place.captain(wanted)
         .preload(*where.preload)
-        .submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+        .submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=conf)
     )
     click.get_current_context().exit(code)
 

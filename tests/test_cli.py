@@ -453,6 +453,40 @@ def test_an_empty_store_lists_as_empty_and_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+# a job with files of its own
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_a_module_beside_the_script_is_told_and_sent_on_demand(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    home = tmp_path / "spark"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin/spark-submit").write_text('#!/bin/sh\ncp "$2" settings\n')
+    (home / "bin/spark-submit").chmod(0o755)
+    monkeypatch.setenv("SPARK_HOME", str(home))
+    (tmp_path / "helpers.py").touch()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/__init__.py").touch()
+    (tmp_path / "job.py").write_text("import os, helpers\ndef f():\n    from more import g\n")
+    words = ["launch", *offline(wheels), "--no-ship-python", "--master", "local[1]"]
+    done = run(*words, "job.py")
+    assert done.exit_code == 0, done.output
+    assert "note: the script imports a module beside it that executors do not have" in done.stderr
+    assert "--py-files helpers.py" in done.stderr
+    assert "--py-files more.zip" in done.stderr
+    assert "--pip" not in done.stderr
+    (tmp_path / "more.zip").touch()
+    done = run(*words, "--py-files", "helpers.py", "--py-files", "more.zip", "job.py")
+    assert done.exit_code == 0, done.output
+    assert "beside it" not in done.stderr
+    settings = (tmp_path / "settings").read_text()
+    assert "spark.submit.pyFiles" in settings
+    assert "helpers.py,more.zip" in settings
+    assert run(*words, "--py-files", "helper.py", "job.py").exit_code == 2
+
+
 # check
 
 

@@ -20,6 +20,7 @@ from coffee_boat.interpreter import compiled, copy, pyspark, target, worker_file
 from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, Pin
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import metadata
+from coffee_boat.session.own import beside
 from coffee_boat.workflow import machines
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.prefetch import Ahead
@@ -170,12 +171,18 @@ class Building(Fetching):
         for module in modules:
             if module.partition(".")[0] not in have:
                 package = module.partition(".")[0]
+                place = beside(package)
                 yield Finding(
                     "build.preload-module-missing",
                     "a module to preload is not aboard",
                     value=module,
                     cause="no distribution in the lock has it",
-                    cure=f'captain.add_pip_packages("{package}"), or leave it out of preload',
+                    cure="leave it out of preload, or "
+                    + (
+                        f'captain.add_pip_packages("{package}")'
+                        if place is None
+                        else f"make {place.name} a package, with a pyproject.toml"
+                    ),
                 )
 
     def trees(self, chunks: Iterable[Chunk], some: Lock) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.clusters import compatibility, kind_of, probe, waiting
 from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
-from coffee_boat.session import Session, nodes
+from coffee_boat.session import Session, nodes, own
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark import diagnosis
@@ -196,7 +196,7 @@ class Preflight:
             except BoatError as error:
                 return (Finding.of(error.problem, "error"),)
 
-        self._watch = Watch(waiting=why, explain=diagnosis.explain, tell=tell)
+        self._watch = Watch(waiting=why, explain=own.explain, tell=tell)
 
     def follow(self, session: Session) -> None:
         """It is up."""
