@@ -11,6 +11,7 @@ import click
 
 from coffee_boat import settings
 from coffee_boat._support.exceptions import without_secrets
+from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
@@ -121,9 +122,9 @@ def boat(ctx: click.Context) -> None:
 
 
 @boat.command()
-@options.wanted
-@options.master
 @options.as_json
+@options.master
+@options.wanted
 @click.pass_obj
 def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> None:
     """Show what would be locked, built, sent and set. Builds and sends nothing."""
@@ -133,7 +134,6 @@ def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> Non
 
 
 @boat.command()
-@options.wanted
 @click.option(
     "-o",
     "--output",
@@ -144,6 +144,7 @@ def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> Non
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 1 if FILE is not what would be written."
 )
+@options.wanted
 @click.pass_obj
 def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
     """Choose versions for the executors, and write them with their hashes: a pylock.toml (PEP 751),
@@ -160,7 +161,6 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
 
 
 @boat.command()
-@options.wanted
 @click.option(
     "-o",
     "--output",
@@ -171,16 +171,16 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
 @options.as_json
+@options.wanted
 @click.pass_obj
 def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bool) -> None:
     """Write the archive to a file, for people who submit by other means."""
     archive = place.captain(wanted).pack(output, overwrite=overwrite)
+    say_line(render.how_to_use(archive))
     place.show(archive if as_json else output, as_json=as_json)
 
 
 @boat.command(context_settings={"allow_interspersed_args": False})
-@options.wanted
-@options.where
 @click.option(
     "--py-files",
     multiple=True,
@@ -189,6 +189,8 @@ def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bo
 )
 @click.argument("script", required=False, type=click.Path())
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@options.where
+@options.wanted
 @click.pass_obj
 def launch(
     place: Place,
@@ -218,10 +220,10 @@ def launch(
 
 
 @boat.command()
-@options.wanted
-@options.session
-@options.probing
 @options.as_json
+@options.probing
+@options.session
+@options.wanted
 @click.pass_obj
 def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json: bool) -> None:
     """Start a session with the environment, ask every executor what it runs, and stop it."""
@@ -240,8 +242,6 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
 
 
 @boat.command()
-@options.wanted
-@options.where
 @click.option(
     "--format",
     "form",
@@ -250,6 +250,8 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     show_default=True,
     help="k8s-yaml is the spec of a SparkApplication.",
 )
+@options.where
+@options.wanted
 @click.pass_obj
 def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
     """Build the environment and print the Spark settings that use it, for Airflow, Livy,
@@ -266,9 +268,9 @@ def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
 
 
 @boat.command()
-@options.wanted
-@options.cluster
 @options.as_json
+@options.cluster
+@options.wanted
 @click.pass_obj
 def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
     """Look whether this machine is ready: Python, Spark, Java, the resolver, the store.

@@ -16,6 +16,7 @@ import click
 from coffee_boat._support.redact import redact, redact_setting
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Archive, Finding, Plan, Report
+from coffee_boat.model.archive import START_FOLDER
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -61,6 +62,25 @@ def tell_error(error: BoatError) -> None:
         console.print(
             f"[bold]{label}:[/]{_escaped(text)}" if known else _escaped(line), soft_wrap=True
         )
+
+
+def how_to_use(archive: Archive) -> str:
+    """What a packed archive is, and the options of spark-submit that use it."""
+    glibc = ".".join(map(str, archive.floor))
+    needs = f"needs glibc {glibc} or newer" if any(archive.floor) else "needs no certain glibc"
+    packages = ":".join(
+        f"./boat/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages)
+    )
+    python = (
+        f"spark.pyspark.python=./boat/{archive.python}"
+        if archive.has_python
+        else f"spark.executorEnv.PYTHONPATH={packages}"
+    )
+    return (
+        f"{human(archive.size)} for Python {archive.target.minor}; {needs}. To use it:\n"
+        f"  --archives {archive.path}#boat\n"
+        f"  --conf {python}"
+    )
 
 
 def human(size: float) -> str:
@@ -110,7 +130,7 @@ def _settings(plan: Plan) -> list[str]:
 
 def _aboard(report: Report) -> list[str]:
     return [
-        "asked for: "
+        "installed: "
         + (", ".join(f"{pin.name} {pin.version}" for pin in report.lock.pins) or "nothing")
     ]
 

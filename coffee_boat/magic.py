@@ -318,8 +318,8 @@ def boat() -> None:
 
 
 @boat.command()
-@options.wanted
 @click.argument("packages", nargs=-1)
+@options.wanted
 @_notebook
 def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""
@@ -340,10 +340,10 @@ def forget(place: Notebook, packages: tuple[str, ...]) -> None:
 
 
 @boat.command()
-@options.wanted
-@options.master
-@options.as_json
 @click.argument("packages", nargs=-1)
+@options.as_json
+@options.master
+@options.wanted
 @_notebook
 def plan(
     place: Notebook, wanted: Wanted, master: str | None, as_json: bool, packages: tuple[str, ...]
@@ -356,8 +356,8 @@ def plan(
 
 
 @boat.command()
-@options.wanted
 @options.session
+@options.wanted
 @_notebook
 def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
     """Build the environment and start a session with it, as `spark` and `sc`; or take over the
@@ -374,8 +374,8 @@ def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
 
 
 @boat.command()
-@options.probing
 @options.as_json
+@options.probing
 @_notebook
 def verify(place: Notebook, probing: Probing, as_json: bool) -> None:
     """Ask every executor of the session what it runs."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from small_packages import wheel
 
 from coffee_boat._support.store import Store
-from coffee_boat.cli import words
+from coffee_boat.cli import render, words
 from coffee_boat.cli.main import boat
+from coffee_boat.model import Archive, Chunk, Target
 from coffee_boat.spark import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +181,23 @@ def test_help_tells_every_option(command: list[str]) -> None:
     assert options
 
 
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [
+        ("conf", "--format"),
+        ("launch", "--py-files"),
+        ("lock", "--check"),
+        ("pack", "--output"),
+        ("plan", "--json"),
+        ("verify", "--deadline"),
+        ("check", "--master"),
+    ],
+)
+def test_help_shows_a_commands_own_options_first(command: str, own: str) -> None:
+    told = run(command, "--help").stdout
+    assert told.index(own) < told.index("--pip ")
+
+
 def test_help_tells_how_completion_is_turned_on_and_it_works() -> None:
     assert "_BOAT_COMPLETE=bash_source boat" in run("--help").stdout
     variables = {
@@ -331,7 +350,38 @@ def test_prune_of_the_store_can_be_tried(tmp_path: Path) -> None:
     entry = aged(Store(tmp_path / "store"), "trees", "a" * 64, 40)
     done = run("cache", "prune", "--dry-run")
     assert (done.exit_code, entry.exists()) == (0, True)
-    assert f"trees/{'a' * 64}" in done.stdout
+    assert "unpacked files" in done.stdout
+    assert "aaaa" not in done.stdout
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_what_was_packed_is_told_by_its_names_and_how_it_is_used(
+    wheels: Path, tmp_path: Path
+) -> None:
+    done = run("pack", "--pip", "app", *offline(wheels), "--no-ship-python", "-o", "b.tar.gz")
+    assert done.stdout == "b.tar.gz\n"
+    size = (tmp_path / "b.tar.gz").stat().st_size
+    assert f"{render.human(size)} for Python 3." in done.stderr
+    assert f"--archives {tmp_path}/b.tar.gz#boat\n" in done.stderr
+    assert "--conf spark.executorEnv.PYTHONPATH=./boat/lib/coffee_boat:./boat/lib/py" in done.stderr
+    assert "glibc" in done.stderr
+    for command in (["list"], ["prune", "--dry-run", "--days", "0"]):
+        told = run("cache", *command).stdout
+        assert re.search(r"app 1\.0 +chunks +\d", told)
+        assert re.search(r"lib 2\.0 +chunks +\d", told)
+        assert not re.search(r"[0-9a-f]{16}", told.replace(str(tmp_path), ""))
+
+
+def test_the_lines_for_an_archive_with_its_interpreter() -> None:
+    chunk = Chunk("a", 1, 1, 1, floor=(2, 28), label="numpy 2")
+    told = render.how_to_use(
+        Archive("b", "/x/b.tar.gz", 13_100_000, (chunk,), Target("3.11.7"), "d", has_python=True)
+    )
+    assert told.splitlines() == [
+        "13.1 MB for Python 3.11; needs glibc 2.28 or newer. To use it:",
+        "  --archives /x/b.tar.gz#boat",
+        "  --conf spark.pyspark.python=./boat/bin/python3.11",
+    ]
 
 
 def test_prune_of_a_stage_asks_and_leaves_what_was_used_and_what_is_not_ours(
@@ -436,7 +486,7 @@ def test_list_tells_kinds_for_people_and_entries_for_programs(tmp_path: Path) ->
     aged(store, "trees", "a" * 64, 1)
     with store.lock("x"):
         store.remember("lock", "key", 1)
-    assert [line.split()[:2] for line in run("cache", "list").stdout.splitlines()[2:]] == [
+    assert [line.split()[:2] for line in run("cache", "list").stdout.splitlines()[2:4]] == [
         ["keys", "1"],
         ["trees", "1"],
     ]

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from coffee_boat._support import parse
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.store import Store
 from coffee_boat.archive.writer import BATCH, ChunkWriter, recorded_hash
@@ -76,6 +77,16 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
     remember_chunk(store, key, chunk)
     return chunk
+
+
+def labels(store: Store) -> dict[str, str]:
+    """Digest of each chunk that is remembered -> what it is, for people: "numpy 2.1.0"."""
+    found = {}
+    for path in sorted(store.path("keys", "chunk").glob("*.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            said = parse.json(path.read_bytes())
+            found[str(said["id"])] = str(said["label"])
+    return found
 
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:

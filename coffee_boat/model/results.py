@@ -120,7 +120,7 @@ class Report(Redacted):
             [
                 head,
                 text_table(self._HEAD, self._rows()),
-                f"aboard: {redact(aboard) or 'nothing asked for'}",
+                f"installed: {redact(aboard) or 'nothing'}",
                 *finding_lines(self.findings),
             ]
         )
