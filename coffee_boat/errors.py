@@ -70,7 +70,7 @@ class Problem:
         if self.cause:
             lines.append(f"  cause: {self.cause}")
         if self.cure:
-            lines.append(f"  cure:  {told(self.cure)}")
+            lines.append(f"  hint:  {told(self.cure)}")
         return "\n".join(lines)
 
 

@@ -136,7 +136,7 @@ def missing(name: str) -> str:
     said = package.format(DISTRIBUTIONS.get(name, name))
     parts = (said, file) if name in DISTRIBUTIONS else (file, said)
     return (
-        f"No module named {name!r}\n  It is not aboard this executor. On the driver:\n"
+        f"No module named {name!r}\n  It is not installed on this executor. On the driver:\n"
         f"{''.join(parts)}"
     ).rstrip()
 

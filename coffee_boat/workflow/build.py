@@ -174,7 +174,7 @@ class Building(Fetching):
                 place = beside(package)
                 yield Finding(
                     "build.preload-module-missing",
-                    "a module to preload is not aboard",
+                    "a module to preload is not installed",
                     value=module,
                     cause="no distribution in the lock has it",
                     cure="leave it out of preload, or "
