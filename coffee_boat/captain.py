@@ -234,9 +234,9 @@ class Captain(Asking):
         return hook.start(builder)
 
     def board(self, session: SparkSession | SparkContext) -> Captain:
-        """Take over a running session: one that a platform or a shell started, or one of ours after
-        a restart of the kernel. Then packages can be added and executors verified, as after
-        `launch_ship`.
+        """Take over a running session: one that a platform or a shell started, or one of ours whose
+        JVM outlived the Python that started it. Then packages can be added and executors verified,
+        as after `launch_ship`.
 
         One of ours goes on with what it has, and gets what this captain was asked for besides.
         Another one gets the whole environment sent, and its interpreter switched for functions that

@@ -18,16 +18,14 @@ name), else a new one, bound to `captain`. So Python cells and %boat lines work 
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import click
-from packaging.requirements import InvalidRequirement, Requirement
 
 from coffee_boat._support.exceptions import guarded
 from coffee_boat._support.progress import say_line
@@ -37,10 +35,12 @@ from coffee_boat.captain import Captain
 from coffee_boat.cli import main as terminal
 from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
+from coffee_boat.cli.cells import Status, words_of
+from coffee_boat.cli.notebooks import Last
 from coffee_boat.cli.options import Probing, Wanted, Where
 from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import BoatError, Problem, SettingsError
-from coffee_boat.model import Archive, Arrival, Finding, Plan, Report, html_table, text_table
+from coffee_boat.model import Archive, Arrival, Finding, Plan, Report
 from coffee_boat.spark import install, jvm
 
 _NAME = "captain"
@@ -67,6 +67,7 @@ class Notebook:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._product: Any = None
+        self.last = Last(shell.user_ns)
 
     @partial(guarded, explain=jvm.explain)
     def run(self, line: str, cell: str | None = None) -> Any:
@@ -83,7 +84,7 @@ class Notebook:
 
         self._product = None
         try:
-            typed = [*shlex.split(line), *_words_of(cell or "")] or ["--help"]
+            typed = [*shlex.split(line), *words_of(cell or "")] or ["--help"]
         except ValueError as error:
             raise UsageError(f"%boat: {error}") from error
         try:
@@ -106,7 +107,9 @@ class Notebook:
             SettingsError: there are several, `captain` is something else, or settings come too
                 late.
         """
-        return wanted.add_to(self._own(wanted))
+        captain = wanted.add_to(self._own(wanted))
+        self.last.lock = wanted.lock or self.last.lock
+        return captain
 
     def plan(self, wanted: Wanted, master: str | None) -> Plan:
         """Of what the notebook's Captain has and of `wanted`, which it is not asked for by that;
@@ -119,6 +122,7 @@ class Notebook:
         if found is None:
             found = Captain(**wanted.settings)
             self._shell.user_ns[_NAME] = found
+            self.last.settings = wanted.settings
         elif wanted.settings:
             given = redact(", ".join(f"{key}={value!r}" for key, value in wanted.settings.items()))
             raise SettingsError(
@@ -169,6 +173,21 @@ class Notebook:
             if context is not None
             else None
         )
+
+    def take_last(self, wanted: Wanted, where: Where) -> Where:
+        """Ask the Captain for what this notebook launched last, and for more.
+
+        Returns:
+            Where that was, under what is said now.
+
+        Raises:
+            SettingsError: nothing is kept of this notebook.
+        """
+        kept = self.last.recalled(wanted)
+        made = kept.settings if self._find() is None else {}  # else it has its own
+        said = replace(wanted, **{**made, **wanted.settings}, lock=wanted.lock or kept.lock)
+        self.captain(said).add_manifest(kept.manifest)
+        return kept.at(where)
 
     def look_up(self, captain: Captain) -> None:
         """Warn at once of what a launch could not have, as a misspelt name."""
@@ -257,51 +276,11 @@ def _in_magic(problem: Told) -> Told:
     return replace(problem, cure=words.in_magic(problem.cure))
 
 
-def _words_of(cell: str) -> Iterator[str]:
-    """Of the lines of a cell: options word by word; a requirement is a line, unless its words are
-    requirements each.
-    """
-    for line in cell.splitlines():
-        text = re.sub(r"(^|\s)#.*", "", line).strip()
-        several = shlex.split(text)
-        if text.startswith("-") or all(map(_is_requirement, several)):
-            yield from several
-        elif text:
-            yield text
-
-
-def _is_requirement(word: str) -> bool:
-    try:
-        Requirement(word)
-    except InvalidRequirement:
-        return False
-    return True
-
-
 def _active_context() -> Any:
     """The SparkContext of this process; pyspark is not imported for it."""
     return getattr(
         getattr(sys.modules.get("pyspark"), "SparkContext", None), "_active_spark_context", None
     )
-
-
-@dataclass(frozen=True)
-class Status:
-    """What %boat status shows, without the credentials of URLs."""
-
-    rows: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        return text_table(("", ""), self._shown).partition("\n")[2]
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return html_table(("", ""), self._shown, caption="coffee_boat")
-
-    @property
-    def _shown(self) -> list[tuple[str, str]]:
-        return [(name, redact(text)) for name, text in self.rows]
 
 
 _notebook = click.make_pass_decorator(Notebook)
@@ -326,7 +305,9 @@ def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""
     before = place.report()
     captain = place.captain(replace(wanted, pip=(*packages, *wanted.pip)))  # all in one addition
-    if not captain.running:
+    if captain.running:
+        place.last.keep(captain)
+    else:
         place.look_up(captain)
     place.show(place.status() if captain.report is before else captain.report)
 
@@ -357,20 +338,29 @@ def plan(
 
 
 @boat.command()
+@click.option(
+    "--last", is_flag=True, help="With what this notebook launched last, in a kernel before."
+)
 @options.session
 @options.wanted
 @_notebook
-def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
+def launch(place: Notebook, wanted: Wanted, where: Where, last: bool) -> None:
     """Build the environment and start a session with it, as `spark` and `sc`; or take over the
     session that the kernel has.
     """
-    running = place.session()
-    if running is not None and where == Where():
-        place.captain(wanted).board(running)
-    else:
+    running = place.session() if where == Where() else None
+    if running is None:
         install.refuse_if_running()  # before the session that runs gets what is for another one
-        captain = place.captain(wanted).preload(*where.preload)
+    if last:
+        where, wanted = place.take_last(wanted, where), Wanted()
+    captain = place.captain(wanted)
+    if running is not None:
+        captain.board(running)
+    else:
+        place.last.tell_empty(captain)
+        captain.preload(*where.preload)
         place.bind(captain.launch_ship(master=where.master, conf=where.conf).start())
+    place.last.keep(captain, where if running is None else None)
     place.show(place.status())
 
 

@@ -6,7 +6,7 @@ What real Spark does with it: integration/test_notebook.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,11 +15,17 @@ import pytest
 
 pytest.importorskip("IPython")
 
+from IPython.core.interactiveshell import InteractiveShell
+from small_packages import wheel
 from test_launch import home, spark  # noqa: F401  fixtures
 from test_magic import boat, shell  # noqa: F401  a fixture
 from test_sessions import context, new  # noqa: F401  fixtures
 
-from coffee_boat import BoatError, Captain, LaunchError
+from coffee_boat import BoatError, Captain, LaunchError, SettingsError
+from coffee_boat._support.store import Store
+from coffee_boat.cli import notebooks
+from coffee_boat.cli.options import Where
+from coffee_boat.magic import load
 
 
 @pytest.fixture
@@ -173,3 +179,99 @@ def test_a_jvm_that_ends_while_it_is_asked_is_no_traceback_either(
     with pytest.raises(LaunchError) as caught:
         running.verify()
     assert caught.value.code == ENDED
+
+
+# another kernel of the same notebook
+
+
+@pytest.fixture
+def kernel(
+    tmp_path: Path,
+    context: Callable[[str], Any],  # noqa: F811
+    spark: Any,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[], Any]]:
+    """Starts kernels of one notebook, one after the other; a JVM ends with each."""
+    for key, value in (
+        ("IPYTHONDIR", str(tmp_path / "ipython")),
+        ("JPY_SESSION_NAME", str(tmp_path / "notebook.ipynb")),
+        ("COFFEE_BOAT_STORE", str(tmp_path / "store")),
+        ("COFFEE_BOAT_OFFLINE", "1"),
+        ("COFFEE_BOAT_FIND_LINKS", str(tmp_path / "wheels")),
+    ):
+        monkeypatch.setenv(key, value)
+    for name, version in (("alpha", "1.0"), ("beta", "2.0")):
+        wheel(tmp_path / "wheels", name, version)
+    spark.Context.sparkContext = property(lambda self: self)
+    shells = []
+
+    def start() -> Any:
+        for one in shells:
+            one.user_ns["captain"].close()
+            spark.Context._active_spark_context = None
+        shells.append(InteractiveShell())
+        load(shells[-1])
+        return shells[-1]
+
+    yield start
+    for one in shells:
+        one.user_ns["captain"].close()
+        one.history_manager.end_session()
+
+
+def test_another_kernel_takes_what_the_notebook_launched_last(
+    kernel: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = kernel()
+    boat(first, "add alpha --no-ship-python")
+    boat(first, "launch --master local[3] --conf spark.app.password=hunter2 --conf spark.x=1")
+    first.user_ns["captain"].add_pip_packages("beta", wait=0.0)
+    boat(first, "launch")  # takes over what runs
+    capsys.readouterr()
+    second = kernel()
+    boat(second, "launch --last")
+    made = second.user_ns["captain"]
+    assert made.manifest.texts == ["alpha", "beta"]
+    assert made.running
+    assert second.user_ns["sc"].master == "local[3]"
+    conf = second.user_ns["sc"]._jsc.conf
+    assert conf["spark.x"] == "1"
+    assert "spark.app.password" not in conf
+    assert "nothing was asked for" not in capsys.readouterr().err
+
+
+def test_a_launch_of_nothing_says_so_and_what_the_notebook_had(
+    kernel: Callable[[], Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = kernel()
+    with pytest.raises(SettingsError, match="nothing is kept") as caught:
+        boat(first, "launch --last --master local[1]")
+    assert caught.value.cure == "%boat add NAME, then %boat launch"
+    boat(first, "launch --no-ship-python --master local[1]")
+    assert "nothing was asked for" in capsys.readouterr().err
+    first.user_ns["captain"].add_pip_packages("alpha", wait=0.0)
+    boat(first, "launch")
+    capsys.readouterr()
+    second = kernel()
+    boat(second, "launch --no-ship-python --master local[1]")
+    told = capsys.readouterr().err
+    assert "nothing was asked for" in told
+    assert "%boat launch --last takes what this notebook had: alpha" in told
+    kept = next((tmp_path / "store/keys/notebook").iterdir()).read_text()
+    assert "alpha" in kept
+
+
+def test_no_password_is_kept(tmp_path: Path) -> None:
+    url = "lib @ https://me:hunter2@example.org/lib-1-py3-none-any.whl"
+    manifest = Captain().add_pip_packages(url, "six").manifest
+    store = Store(tmp_path / "store")
+    settings = {"index_url": "https://me:hunter2@example.org/simple", "python": "3.11"}
+    where = Where("local[1]", conf={"spark.secret": "hunter2", "spark.x": "1"})
+    [left] = notebooks.keep(store, "n", notebooks.Kept(manifest, None, settings, where))
+    assert left.startswith("lib @ https://")
+    kept = notebooks.recall(store, "n")
+    assert kept is not None
+    assert kept.manifest.texts == ["six"]
+    assert (kept.settings, kept.where.conf) == ({"python": "3.11"}, {"spark.x": "1"})
+    files = [path.read_text() for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert not any("hunter2" in text for text in files)
