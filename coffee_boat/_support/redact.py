@@ -31,6 +31,8 @@ _BARE_QUERY = re.compile(
 )
 _BARE_PARAMETER = re.compile(r"(?:^|(?<=[&;]))[^&;=]*[^&;=).,:\]}](?=$|[&;).,:\]}])")
 """A parameter that is a value without a name: https://host/x.whl?TOKEN."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""And what changes the direction of what is read."""
 _SENSITIVE = r"secret|password|token|access[.]?key"
 """Spark's own default of spark.redaction.regex (org.apache.spark.internal.config)."""
 _SENSITIVE_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
@@ -66,7 +68,12 @@ def redact_all(*texts: str) -> tuple[str, ...]:
     """Texts that are said together: what the first hides is hidden in each, in whatever words."""
     first = secrets.as_read(texts[0])
     known = secrets.hidden_in(first, _redacted(first)) if first else ()
-    return tuple(secrets.masked(redact(text), known) for text in texts)
+    return tuple(secrets.masked(visible(redact(text)), known) for text in texts)
+
+
+def visible(text: str) -> str:
+    """The text with control characters written out: a terminal would obey them."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def redact_setting(key: str, value: str) -> str:

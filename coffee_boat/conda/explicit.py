@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from coffee_boat.spark import packages as spark_packages
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
 
+
+_NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*-[^\s\-]+-[^\s\-]+\.(?:conda|tar\.bz2)", re.ASCII)
 
 # conda's @EXPLICIT
 
@@ -51,6 +54,8 @@ def read_explicit(
             cure="make it on a machine like them",
         )
     urls = [str(entry.url) for entry in spec.packages]
+    for url in urls:
+        _refuse_malformed(url, path)
     places = channels.channels(
         dict.fromkeys(urldefrag(url).url.rpartition("/")[0].rpartition("/")[0] for url in urls),
         configuration,
@@ -68,6 +73,16 @@ def read_explicit(
         path,
     )
     return replace(made, findings=(*made.findings, *_lacking(made, path), *_unfixed(urls, path)))
+
+
+def _refuse_malformed(url: str, path: Path) -> None:
+    bare = urldefrag(url).url
+    if fault := grammar.url_fault(bare, grammar.CHANNELS):
+        raise grammar.refused("a file", path.name, bare, fault)
+    name = unquote(urlsplit(bare).path).rpartition("/")[2]
+    if _NAME.fullmatch(name) is None:
+        rule = "a line is the URL of a package: .../linux-64/NAME-VERSION-BUILD.conda, or .tar.bz2"
+        raise grammar.refused("a file", path.name, bare, rule)
 
 
 async def _listed(

@@ -47,6 +47,25 @@ def record_of(pin: CondaPin, found: Iterable[Channel] = ()) -> RepoDataRecord:
     return made
 
 
+def relations_of(record: RepoDataRecord) -> tuple[str, ...]:
+    """What a record says of other packages.
+
+    Raises:
+        LockError: one of these texts is longer, or nested more deeply, than is read.
+    """
+    extras = getattr(record, "extra_depends", None) or {}
+    texts = (
+        *record.depends,
+        *record.constrains,
+        *(one for said in extras.values() for one in said),
+    )
+    for text in texts:
+        if fault := grammar.relation_fault(text):
+            where = channels.without_secrets(str(record.channel or ""))
+            raise grammar.refused(str(record.file_name), f"the list of {where}", text, fault)
+    return texts
+
+
 def pin_of(said: Mapping[str, Any]) -> CondaPin:
     """A pin from what `dataclasses.asdict` made of it and JSON gave back."""
     return CondaPin(
@@ -59,6 +78,7 @@ def pin_of(said: Mapping[str, Any]) -> CondaPin:
 
 def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channel]) -> CondaPin:
     """A record of a channel as a pin, without credentials."""
+    relations_of(record)
     said: dict[str, Any] = json.loads(record.to_json())
     url = str(record.url)
     channel = next(
@@ -86,7 +106,7 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
         filename=record.file_name,
         sha256=record.sha256.hex() if record.sha256 else "",
         size=record.size,
-        license=record.license or "",
+        license=grammar.shown(record.license or ""),
         noarch_python=bool(record.noarch.python),
         requested=any(r.name == name for r in manifest.conda),
         requires=tuple(

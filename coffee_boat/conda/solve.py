@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coffee_boat.conda import channels
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda import records as conda_records
 from coffee_boat.conda.channels import Channel
 from coffee_boat.conda.request import Wish, platforms_of
-from coffee_boat.model import Target
+from coffee_boat.model import Target, grammar
 
 if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, RepoDataRecord
@@ -56,6 +56,7 @@ async def solve(
     priority = "Flexible" if flexible else wish.configuration.channel_priority.capitalize()
     sources = [module.Channel(place.url) for place in places]
     platforms = platforms_of(wish)
+    await refuse_deep(wish, sources, platforms, gateway)
     found: list[RepoDataRecord] = await module.solve(
         sources=sources,
         specs=[
@@ -78,6 +79,31 @@ async def solve(
         timeout=_TIMEOUT,
     )
     return found
+
+
+async def refuse_deep(
+    wish: Wish, sources: Sequence[Any], platforms: Sequence[SubdirLiteral], gateway: Gateway
+) -> None:
+    """Look at what every record that may be asked for says of others, before rattler does: its
+    reader of nested brackets ends the process.
+
+    Raises:
+        LockError: a record says more than is read.
+    """
+    waiting = {"python", *(r.name for r in wish.requirements), *(pin.name for pin in wish.aboard)}
+    known: set[str] = set()
+    while waiting:
+        known |= waiting
+        listed = await gateway.query(
+            sources, platforms, sorted(waiting), recursive=False, channel_relations="disabled"
+        )
+        texts = {
+            text
+            for records in listed
+            for record in records
+            for text in conda_records.relations_of(record)
+        }
+        waiting = {name for text in texts if (name := grammar.related(text))} - known
 
 
 async def _spec(name: str, wish: Wish, gateway: Gateway, platforms: Sequence[SubdirLiteral]) -> str:

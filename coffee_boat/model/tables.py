@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coffee_boat._support.redact import redact
+from coffee_boat._support.redact import redact, visible
 from coffee_boat.errors import Finding
 
 
@@ -15,7 +15,7 @@ def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
 
 def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns padded with blanks; for repr and logs."""
-    rows = [tuple(map(redact, row)) for row in rows]
+    rows = [tuple(visible(redact(cell)) for cell in row) for row in rows]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     return "\n".join(
         "  "
@@ -30,7 +30,9 @@ def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, captio
 
     def line(tag: str, cells: tuple[str, ...]) -> str:
         return (
-            "<tr>" + "".join(f"<{tag}>{escape(redact(cell))}</{tag}>" for cell in cells) + "</tr>"
+            "<tr>"
+            + "".join(f"<{tag}>{escape(visible(redact(cell)))}</{tag}>" for cell in cells)
+            + "</tr>"
         )
 
     body = "".join(line("td", row) for row in rows)
