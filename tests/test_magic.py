@@ -206,17 +206,19 @@ def test_a_failure_is_shown_as_its_text_and_fails_the_cell(
 def test_an_interrupt_is_one_line_and_leaves_the_captain_as_it_was(
     shell: Any, cell: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    accepted: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:  # an index that never answers
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
         shell.user_ns["captain"] = Captain(index_url=url, offline=False).add_pip_packages("edtf")
         capsys.readouterr()
 
         def interrupt() -> None:
-            silent.accept()
+            accepted.append(silent.accept()[0])
             os.kill(os.getpid(), signal.SIGINT)
 
         threading.Thread(target=interrupt, daemon=True).start()
         done = shell.run_cell(cell)
+        accepted[0].close()
     assert type(done.error_in_exec) is KeyboardInterrupt
     assert capsys.readouterr().out.strip() == "interrupted"
     assert texts(shell.user_ns["captain"]) == ["edtf"]
