@@ -19,6 +19,8 @@ from coffee_boat.spark import facts, gateway, install
 
 _DAY = 86400.0
 _UNFINISHED = "tmp"
+_KINDS = ("kind", "entries", "size", "last used")
+_NUMBERS = ("entries", "size")
 
 _store = click.option(
     "--store",
@@ -143,7 +145,11 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
                 [
                     f"would remove {_summary(doomed)} from {stage}",
                     *(
-                        [text_table(("archive", "size", "last used", "owner"), rows)]
+                        [
+                            text_table(
+                                ("archive", "size", "last used", "owner"), rows, right=_NUMBERS
+                            )
+                        ]
                         if rows
                         else []
                     ),
@@ -151,7 +157,9 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
             )
         )
         return
-    click.echo(text_table(("archive", "size", "last used", "owner"), rows), err=True)
+    click.echo(
+        text_table(("archive", "size", "last used", "owner"), rows, right=_NUMBERS), err=True
+    )
     if not yes:
         click.confirm(
             f"Remove {_summary(doomed)} from {stage}? Sessions that still need one lose executors"
@@ -246,7 +254,7 @@ def _listing(store: Store, entries: list[Entry]) -> str:
     if not kinds:
         return head
     rows = [_row(kind, found) for kind, found in kinds.items()]
-    return f"{head}\n{text_table(('kind', 'entries', 'size', 'last used'), rows)}"
+    return f"{head}\n{text_table(_KINDS, rows, right=_NUMBERS)}"
 
 
 def _row(kind: str, found: list[Entry]) -> tuple[str, ...]:

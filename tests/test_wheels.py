@@ -122,7 +122,7 @@ def test_wheels_are_fetched_once_and_kept_by_their_digest(
         name: (folder / path.name).read_bytes() for name, path in got.items()
     }
     assert got["alpha"] == store.path("wheels", f"{lock.pins[0].sha256}/alpha-1.0-py3-none-any.whl")
-    assert pip_fetch.have(lock.pins[0], store)
+    assert pip_fetch.here(lock.pins[0], store) is not None
     asked, before = len(index.asked), files_below(store.root)
     assert fetch(lock, store, OFFLINE) == got
     assert (len(index.asked), files_below(store.root)) == (asked, before)

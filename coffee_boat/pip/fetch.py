@@ -64,15 +64,12 @@ def fetch(
     return dict(sorted(found.items()))
 
 
-def have(pin: Pin, store: Store) -> bool:
-    """True if nothing needs to be fetched for a wheel pin."""
-    if pin.kind != "wheel":
-        return False
-    return (
-        local_path(pin.url).is_file()
-        if pin.url.startswith("file:")
-        else kept(pin, store) is not None
-    )
+def here(pin: Pin, store: Store) -> Path | None:
+    """The file of a wheel pin for which nothing needs to be fetched."""
+    if pin.kind != "wheel" or not pin.url.startswith("file:"):
+        return kept(pin, store)
+    path = local_path(pin.url)
+    return path if path.is_file() else None
 
 
 def kept(pin: Pin, store: Store) -> Path | None:
