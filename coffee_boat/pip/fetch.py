@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coffee_boat._support.files import local_path
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import human_size
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes, Lock, Pin
 from coffee_boat.pip import builds, uv_options
@@ -131,7 +132,7 @@ def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str]
             return path
         say(
             f"fetching {pin.name} {pin.version}"
-            + (f" ({pin.size / 1e6:.1f} MB)" if pin.size else "")
+            + (f" ({human_size(pin.size)})" if pin.size else "")
         )
         with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
             downloads.fetch(pin.url, scratch, sha256=pin.sha256, size=pin.size)
