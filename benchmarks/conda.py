@@ -94,13 +94,11 @@ class Contest:
         import conda_pack
         import rattler
 
-        from coffee_boat._support.store import Store
-        from coffee_boat.conda import client
         from coffee_boat.conda import records as conda_records
 
         lock = self.captain().plan().lock  # type: ignore[attr-defined]
         records = [conda_records.record_of(pin) for pin in lock.conda]
-        cache = client.cache(Store(self.store), "pkgs")
+        cache = Path(self.store) / "pkgs"
         self.begin()
         asyncio.run(
             rattler.install(

@@ -12,6 +12,7 @@ from coffee_boat import settings
 from coffee_boat._support import in_use
 from coffee_boat._support.store import Entry, Store
 from coffee_boat.cli import render
+from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Finding, text_table
 from coffee_boat.ship import last_used
@@ -30,7 +31,7 @@ _store = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def cache() -> None:
     """Show or free what was built and fetched. All of it is made again when it is needed."""
 

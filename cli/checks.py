@@ -7,9 +7,9 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
@@ -26,7 +26,8 @@ from coffee_boat.conda import client, condarc
 from coffee_boat.conda import configuration as conda_configuration
 from coffee_boat.errors import BoatError, LaunchError, StoreError
 from coffee_boat.interpreter.find import find
-from coffee_boat.model import Finding, Target, text_table
+from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts, Target, text_table
+from coffee_boat.session import nodes
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install
 from coffee_boat.spark import java as spark_java
@@ -44,8 +45,12 @@ class Checked:
     """How one check ended; or one thing that looks odd, and breaks nothing yet."""
 
     name: str
-    outcome: Literal["ok", "note", "warning", "failed"]
-    detail: str
+    status: Literal["ok", "note", "warning", "failed"]
+    value: str = ""
+    """Of a check that went well, what was found."""
+    what: str = ""
+    """What is wrong or odd; empty if nothing is."""
+    cause: str = ""
     cure: str = ""
     code: str = ""
     """Of the problem, if it is one: docs/reference/findings.md has a heading for it."""
@@ -53,24 +58,54 @@ class Checked:
     @property
     def ok(self) -> bool:
         """True if nothing is wrong."""
-        return self.outcome != "failed"
+        return self.status != "failed"
+
+    @property
+    def detail(self) -> str:
+        """All of it on one line."""
+        told = Finding(self.code, self.what, value=self.value, cause=self.cause, cure=self.cure)
+        return str(told) if self.what else self.value
 
 
-def check(wanted: Wanted, where: Where) -> list[Checked]:
+@dataclass(frozen=True)
+class Checks:
+    """All of them, and what they were made with."""
+
+    rows: tuple[Checked, ...]
+    settings: settings.Settings | None = None
+    """None if they cannot be used; the store then, too."""
+    store: Store | None = None
+    facts: SparkFacts | None = None
+    """The Spark that was asked about; None if no master was named, or it is none."""
+    cluster: ClusterFacts | None = None
+    """As it answered now; None if it was not asked, or cannot serve."""
+    known_nodes: tuple[NodeFacts, ...] = ()
+    """What nodes of this master said in earlier runs."""
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing is wrong."""
+        return all(one.ok for one in self.rows)
+
+
+def check(wanted: Wanted, where: Where) -> Checks:
     """Try everything that a launch needs on this machine, and ask the master's cluster; nothing is
     resolved, built or sent.
-
-    Raises:
-        SettingsError: the settings themselves cannot be read.
     """
-    said, _ = settings.load(wanted.settings)
-    store = Store(said.store)
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} at {sys.executable}",
         "platform": _platform,
-        "spark": lambda: _spark(said),
-        "java": lambda: _java(store),
+        "spark": lambda: _spark(refuse_unknown=False),
+        "java": _java,
         "resolver": _resolver,
+    }
+    try:
+        said, _ = settings.load(wanted.settings)
+        store = Store(said.store)
+    except BoatError as error:  # what needs no settings is looked at all the same
+        return Checks((*_tried(checks), _failed("settings", error)))
+    checks |= {
+        "spark": lambda: _spark(refuse_unknown=said.untested_python == "refuse"),
         "store": lambda: _space(store),
         "requirements": lambda: (
             f"{len(wanted.add_to(Captain(**wanted.settings)).manifest.texts)} requirements can be"
@@ -82,26 +117,31 @@ def check(wanted: Wanted, where: Where) -> list[Checked]:
     if said.ship_python:
         checks["interpreter"] = lambda: _interpreter(said.python, offline=said.indexes.offline)
     if where.master is None:
-        return [*_tried(checks), *_untested()]
+        return Checks((*_tried(checks), *_untested()), said, store)
     master = where.master
     checks["master"] = lambda: kind_of(master).name
-    tried = [*_tried(checks), *_untested()]
-    known = all(one.ok for one in tried if one.name == "master")
-    return [*tried, *(_cluster(said, store, where) if known else ())]
+    tried = (*_tried(checks), *_untested())
+    if not all(one.ok for one in tried if one.name == "master"):
+        return Checks(tried, said, store)
+    known = nodes.recall(store, master)
+    preflight = Preflight(store, refuses=said.preflight == "refuse")
+    facts = None
+    try:
+        facts = _facts(where)
+        cluster = preflight.ask(
+            facts, lambda: _target(said, store), ships_python=said.ship_python, driver_starts=True
+        )
+    except BoatError as error:
+        return Checks((*tried, _failed("cluster", error)), said, store, facts, None, known)
+    rows = _cluster_rows(preflight.known(cluster))
+    return Checks((*tried, *rows), said, store, facts, cluster, known)
 
 
-def listing(checked: list[Checked]) -> str:
+def listing(checked: Sequence[Checked]) -> str:
     """The outcomes as a table, each with its cure."""
     return text_table(
         ("check", "outcome", "detail"),
-        [
-            (
-                one.name,
-                one.outcome,
-                redact(f"{one.detail} -> {one.cure}" if one.cure else one.detail),
-            )
-            for one in checked
-        ],
+        [(one.name, one.status, redact(one.detail)) for one in checked],
     )
 
 
@@ -120,30 +160,19 @@ def _failed(name: str, error: BoatError) -> Checked:
     return _odd(name, Finding.of(error.problem, "error"))
 
 
-def _cluster(said: settings.Settings, store: Store, where: Where) -> Iterator[Checked]:
-    """What the cluster says of itself, with what is known of its nodes from earlier; then each
-    finding.
-    """
-    preflight = Preflight(store, refuses=said.preflight == "refuse")
-    try:
-        facts = spark_facts.facts_of(
-            install.find_spark(),
-            master=where.master,
-            deploy_mode=where.deploy_mode,
-            conf=where.conf,
-            python=sys.executable,
-        )
-        found = preflight.known(
-            preflight.ask(
-                facts,
-                lambda: _target(said, store),
-                ships_python=said.ship_python,
-                driver_starts=True,
-            )
-        )
-    except BoatError as error:
-        yield _failed("cluster", error)
-        return
+def _facts(where: Where) -> SparkFacts:
+    """LaunchError if there is no Spark here."""
+    return spark_facts.facts_of(
+        install.find_spark(),
+        master=where.master,
+        deploy_mode=where.deploy_mode,
+        conf=where.conf,
+        python=sys.executable,
+    )
+
+
+def _cluster_rows(found: ClusterFacts) -> Iterator[Checked]:
+    """The cluster, its nodes with what is known of them from earlier, then each finding."""
     yield Checked("cluster", "ok", found.manager or "nothing is known of it before Spark starts")
     for node in found.nodes:
         yield Checked(
@@ -165,7 +194,9 @@ def _odd(name: str, finding: Finding) -> Checked:
     return Checked(
         name,
         "failed" if finding.severity == "error" else finding.severity,
-        str(replace(finding, cure="")),
+        finding.value,
+        finding.what,
+        finding.cause,
         finding.cure,
         finding.code,
     )
@@ -201,21 +232,17 @@ def _rattler(said: settings.Settings) -> str:
     )
 
 
-def _spark(said: settings.Settings) -> str:
-    install.fitting(refuse_unknown=said.untested_python == "refuse")
+def _spark(*, refuse_unknown: bool) -> str:
+    install.fitting(refuse_unknown=refuse_unknown)
     spark = install.find_spark()
     return f"{spark.version} at {spark.home}"
 
 
-def _java(store: Store) -> str:
-    extra = spark_java.java_environment(store, install.find_spark().home)
-    java = f"{extra['JAVA_HOME']}/bin/java" if extra else "java"
-    told = run([java, "-version"], timeout=60) if extra or shutil.which("java") else None
-    return (
-        told.stderr.splitlines()[0]
-        if told is not None and told.stderr
-        else "as JAVA_HOME or spark-env.sh says"
-    )
+def _java() -> str:
+    """Its version, and where it is."""
+    java, place = spark_java.found(install.find_spark().home)
+    told = run([java, "-version"], timeout=60).stderr.splitlines() if java else []
+    return ", ".join(filter(None, (*told[:1], java, place)))
 
 
 def _space(store: Store) -> str:

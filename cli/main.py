@@ -18,6 +18,7 @@ from coffee_boat.cli import options, render
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.cli.origin import origin
+from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Plan
 from coffee_boat.spark import submission
@@ -54,7 +55,7 @@ class Terminal:
         render.show(value, as_json=as_json)
 
 
-class BoatGroup(click.Group):
+class BoatGroup(Group):
     """A group that turns a BoatError into its text and exit code 3, and Ctrl-C into 130. No message
     of click's shows a secret of the command line.
     """
@@ -113,7 +114,7 @@ def boat(ctx: click.Context) -> None:
     boat verify --master spark://host:7077 --lock pylock.toml
 
     Products go to stdout, all talk to stderr. Exit codes: 0; 1 if the answer of verify, check or
-    lock --check is no; 2 usage; 3 a failure that comes with its cure; launch gives the
+    lock --check is no; 2 usage; 3 a failure that comes with a hint; launch gives the
     application's own.
 
     \b
@@ -176,7 +177,7 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
 @options.as_json
 @click.pass_obj
 def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bool) -> None:
-    """Write the archive to a file, for people who submit by other means."""
+    """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy."""
     archive = place.captain(wanted).pack(output, overwrite=overwrite)
     place.show(archive if as_json else output, as_json=as_json)
 
@@ -263,12 +264,16 @@ def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
 
     With --master the cluster is asked, too: whether it answers, what its nodes are, and whether it
     can give what the settings ask for.
+
+    --json prints a report to attach to an issue: the checks, versions, settings and where each was
+    set, Spark's files, variables, the cluster and the store. Secrets are hidden.
     """
-    from coffee_boat.cli import checks
+    from coffee_boat.cli import checks, diagnosis
 
     found = checks.check(wanted, where)
-    place.show(found if as_json else checks.listing(found), as_json=as_json)
-    _answer(all(one.ok for one in found))
+    shown = diagnosis.of(found, wanted) if as_json else checks.listing(found.rows)
+    place.show(shown, as_json=as_json)
+    _answer(found.ok)
 
 
 @boat.command()

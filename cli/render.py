@@ -95,7 +95,7 @@ def tell_error(error: BoatError) -> None:
     console.print(f"[bold red]error:[/] {_escaped(first)}", soft_wrap=True)
     for line in rest:
         label, colon, text = line.partition(":")
-        known = colon and label.strip() in {"cause", "cure"}
+        known = colon and label.strip() in {"cause", "hint"}
         console.print(
             f"[bold]{label}:[/]{_escaped(text)}" if known else _escaped(line), soft_wrap=True
         )
@@ -155,7 +155,7 @@ def _show_table(value: Plan | Report) -> None:
         console.print(drawn)
     if isinstance(value, Plan) and value.unpacking:
         console.print(_escaped(value.unpacking), soft_wrap=True)
-    for line in _settings(value) if isinstance(value, Plan) else _aboard(value):
+    for line in _settings(value) if isinstance(value, Plan) else _asked_for(value):
         console.print(_escaped(redact(line)), soft_wrap=True)
     for finding in value.findings:
         console.print(_finding(finding), soft_wrap=True)
@@ -172,7 +172,7 @@ def _settings(plan: Plan) -> list[str]:
     )
 
 
-def _aboard(report: Report) -> list[str]:
+def _asked_for(report: Report) -> list[str]:
     return [
         "asked for: "
         + (", ".join(f"{pin.name} {pin.version}" for pin in report.lock.pins) or "nothing")

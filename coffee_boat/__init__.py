@@ -9,6 +9,7 @@ sc = SparkContext(master="spark://...")
 
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat._support import logs as _logs  # noqa: F401  the logger that users may ask for
 from coffee_boat._version import __version__
 from coffee_boat.errors import (
     BoatError,

@@ -190,7 +190,7 @@ class Captain(Asking):
         return self._work.plan(more, master, None if lock is None else Path(lock))
 
     def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
-        """Write the archive to a file, for people who submit by other means.
+        """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy.
 
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and

@@ -69,7 +69,7 @@ class Problem:
         if self.cause:
             lines.append(f"  cause: {self.cause}")
         if self.cure:
-            lines.append(f"  cure:  {self.cure}")
+            lines.append(f"  hint:  {self.cure}")
         return "\n".join(lines)
 
 

@@ -30,6 +30,7 @@ from coffee_boat.cli import main as terminal
 from coffee_boat.cli import options, render
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Probing, Wanted, Where
+from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Archive, Arrival, Plan, Report, html_table, text_table
 
@@ -241,7 +242,7 @@ class Status:
 _notebook = click.make_pass_decorator(Notebook)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def boat() -> None:
     """Any Python environment on the executors of this notebook's Spark.
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -44,7 +46,12 @@ def main(names: Sequence[str]) -> int:
         return 2
     chosen = _with_what_prepares(lanes, names) if names else lanes
     try:
-        ended = run(chosen, at_once=_AT_ONCE, logs=OWN_CACHE / "ci")
+        with tempfile.TemporaryDirectory(prefix="boat-ci-") as folder:
+            ended = run(
+                [_apart(lane, Path(folder)) for lane in chosen],
+                at_once=_AT_ONCE,
+                logs=OWN_CACHE / "ci",
+            )
     except KeyboardInterrupt:
         print(
             f"interrupted after {time.monotonic() - started:.0f} s; logs are in {OWN_CACHE / 'ci'}"
@@ -60,11 +67,25 @@ def main(names: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
+def _apart(lane: Lane, folder: Path) -> Lane:
+    """With a folder for the temporary ones of its pytest: each pytest that starts closes the common
+    one to other users, whom some tests open it to.
+    """
+    folder.chmod(0o755)
+    own = folder / lane.name.replace(" ", "-")
+    own.mkdir()
+    commands = (
+        replace(command, env={**command.env, "PYTEST_DEBUG_TEMPROOT": str(own)})
+        for command in lane.commands
+    )
+    return replace(lane, commands=tuple(commands))
+
+
 def all_lanes() -> tuple[list[Lane], list[str]]:
     """The lanes, in the order in which they begin; and what this machine has no Python for."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     pythons, not_here = _other_pythons(here)
-    bare = [_bare(suite) for suite in _BARE] if _can_hold_a_bare_root() else []
+    bare = [lane for suite in _BARE for lane in _bare(suite)] if _can_hold_a_bare_root() else []
     if not bare:
         not_here.append("bare Debian roots: they need Linux, root, and debootstrap or apt-get")
     clusters = [
@@ -156,18 +177,18 @@ def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
     return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,))
 
 
-def _bare(suite: str) -> Lane:
-    """The README's two commands, the second without clusters, where nothing is but Python."""
-    folder = str(OWN_CACHE / "bare" / suite)
-    bed = (sys.executable, "-m", "integration.beds.bare_root")
-    return Lane(
-        f"debian {suite}",
-        (
-            Command("root", (*bed, "up", suite, folder)),
-            Command("demo and tests", (*bed, "run", folder, "--", "make", "demo", "test-unit")),
-            Command("down", (*bed, "down", folder)),
-        ),
-    )
+def _bare(suite: str) -> Iterator[Lane]:
+    """The README's two commands, the second without clusters, where nothing is but Python.
+
+    To make the root and to remove it is waiting for a disk: neither takes a place.
+    """
+    name, folder = f"debian {suite}", str(OWN_CACHE / "bare" / suite)
+    bed = "integration.beds.bare_root"
+    yield _preparing(f"{name} root", bed, "up", suite, folder)
+    commands = ("run", folder, "--", "make", "demo", "test-unit")
+    argv = (sys.executable, "-m", bed, *commands)
+    yield Lane(name, (Command("demo and tests", argv),), after=(f"{name} root",))
+    yield _preparing(f"{name} down", bed, "down", folder, after=(name,))
 
 
 def _can_hold_a_bare_root() -> bool:
@@ -186,7 +207,8 @@ def _unit_tests(*make: str) -> Command:
 def _with_what_prepares(lanes: Sequence[Lane], names: Sequence[str]) -> list[Lane]:
     wanted = set(names)
     wanted |= {before for lane in lanes if lane.name in wanted for before in lane.after}
-    return [lane for lane in lanes if lane.name in wanted]
+    tidying = {lane.name for lane in lanes if lane.prepares and set(lane.after) & set(names)}
+    return [lane for lane in lanes if lane.name in wanted | tidying]
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ class Lane:
     uses: frozenset[str] = frozenset()
     """What one lane at a time may use."""
     prepares: bool = False
-    """Makes what others would make themselves, or name as missing: it takes no place, and its end
-    is not the run's.
+    """Makes what others would make themselves, or name as missing, or takes it away: it takes no
+    place, and its end is not the run's.
     """
 
 

@@ -68,7 +68,7 @@ def test_one_of_ours_goes_on_in_a_second_captain_and_in_another_process(
         "spark.coffee_boat.python",
         "spark.coffee_boat.ship_python",
     ]
-    assert "a module to preload is not aboard: no_such_module" in ended.stderr
+    assert "a module to preload is not installed: no_such_module" in ended.stderr
 
 
 def test_packages_are_added_under_the_nodes_own_python(spark_python: SparkPython) -> None:

@@ -35,7 +35,8 @@ def test_a_driver_with_arrow_and_a_ship_without_are_named_and_both_cures_work(
     ended = spark_python.checked("planning.py", "arrow", "local-cluster[1,1,1024]")
     told = ended.result
     assert (
-        "functions made by udf or udtf will fail on executors: pyarrow not aboard" in ended.stderr
+        "functions made by udf or udtf will fail on executors: pyarrow not installed"
+        in ended.stderr
     )
     assert "No module named 'pyarrow'" in told["without"]
     assert all("/boat-" in ran for value in ("false", "true") for ran in told[value])

@@ -103,7 +103,7 @@ def test_members_do_not_lie_upon_each_other(
 
 def test_deep_names_and_deep_metadata(tmp_path: Path, installed: Callable[[Path], str]) -> None:
     told = installed(bombs.wheel(tmp_path, {"a/" * 5000 + "x": ""}))
-    assert "its name leaves the wheel's root or is no file name" in told
+    assert "its name leaves the wheel's root or is not a valid file name" in told
     nested = "Content-Type: message/rfc822\n\n" * 20_000
     assert "nested too deeply" in installed(bombs.wheel(tmp_path, metadata=nested))
 

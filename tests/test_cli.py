@@ -122,7 +122,7 @@ def test_a_failure_with_a_cure_is_3_and_is_told_on_stderr() -> None:
     assert done.exit_code == 3
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
-    assert "cure:" in done.stderr
+    assert "hint:" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -447,17 +447,17 @@ def test_check_tries_everything_and_answers_with_its_code(
     monkeypatch.setenv("SPARK_HOME", str(tmp_path))
     done = run("check", "--pip", "]", "--json")
     assert done.exit_code == 1
-    outcomes = {check["name"]: check["outcome"] for check in json.loads(done.stdout)}
+    outcomes = {check["name"]: check["status"] for check in json.loads(done.stdout)["checks"]}
     assert outcomes["python"] == outcomes["resolver"] == outcomes["store"] == "ok"
     assert outcomes["spark"] == outcomes["requirements"] == "failed"
-    codes = {check["name"]: check["code"] for check in json.loads(done.stdout)}
+    codes = {check["name"]: check["code"] for check in json.loads(done.stdout)["checks"]}
     assert (codes["python"], codes["requirements"]) == ("", "requirements.unreadable")
 
 
 def test_check_asks_the_cluster(tmp_path: Path) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     done = run("check", "--master", "local[2]", "--store", str(tmp_path), "--json")
-    rows = [(row["name"], row["outcome"]) for row in json.loads(done.stdout)]
+    rows = [(row["name"], row["status"]) for row in json.loads(done.stdout)["checks"]]
     assert rows[-2:] == [("cluster", "ok"), ("node", "ok")]
     small = run(
         "check",
@@ -469,7 +469,7 @@ def test_check_asks_the_cluster(tmp_path: Path) -> None:
         str(tmp_path),
         "--json",
     )
-    [row] = [row for row in json.loads(small.stdout) if row["name"] == "cluster"]
-    assert (small.exit_code, row["outcome"]) == (1, "failed")
+    [row] = [row for row in json.loads(small.stdout)["checks"] if row["name"] == "cluster"]
+    assert (small.exit_code, row["status"]) == (1, "failed")
     assert row["code"] == "launch.memory-too-small"
     assert "spark.executor.memory=512m" in row["cure"]

@@ -388,7 +388,7 @@ def test_a_package_cache_that_is_gone_is_filled_again_and_binary_prefixes_are_ri
     import shutil
 
     chunks_of(lock_of([conda_channel], f"python={MINOR}"), store)
-    shutil.rmtree(store.root / "rattler")
+    shutil.rmtree(store.root / "conda")
     root = unpacked(archive_of(lock_of([conda_channel], "native"), store), tmp_path / "node")
     run(root, "")
     assert str(root).encode() in (root / "share/native/native.bin").read_bytes()
@@ -460,8 +460,8 @@ def test_names_that_leave_the_prefix_or_are_ours_are_refused(
     [
         ({"_path": "up"}, "leaves the prefix"),
         ({"_path": "/etc/hostname"}, "/etc/hostname: its name leaves the prefix"),
-        ({"_path": 7}, "7 is no text"),
-        ({"prefix_placeholder": 7, "file_mode": "text"}, "7 is no text"),
+        ({"_path": 7}, "7 is not text"),
+        ({"prefix_placeholder": 7, "file_mode": "text"}, "7 is not text"),
         ({"prefix_placeholder": "", "file_mode": "text"}, "prefix_placeholder is empty"),
         ({"prefix_placeholder": "/usr", "file_mode": "evil"}, "file_mode is 'evil'"),
     ],
@@ -545,7 +545,7 @@ def test_scripts_and_links_that_lead_out_are_refused_before_anything_is_linked(
     link = Package("link", "1.0", noarch="generic", files={"share/d": File(link="etc")})
     below = Package("below", "1.0", noarch="generic", files={"share/d/x": File(b"x")})
     channel = small_channel(script, link, below)
-    assert "a script cannot be called so" in refused(channel, store, "script").cause
+    assert "not a valid name of a script" in refused(channel, store, "script").cause
     assert "share/d: it has files below it" in refused(channel, store, "link", "below").cause
     assert victim.untouched
 

@@ -634,9 +634,9 @@ def test_what_is_aboard_need_not_be_listed_any_more(tmp_path: Path, forge: str, 
 
 def test_a_change_of_what_is_aboard_is_refused_and_named(tmp_path: Path, forge: str) -> None:
     aboard = plan(tmp_path, "numpy <2", channel=[forge]).lock
-    with pytest.raises(LockError, match="a version that is aboard would have to change") as caught:
+    with pytest.raises(LockError, match="an installed version would have to change") as caught:
         more(tmp_path, aboard, "pandas", channel=forge)
-    assert "numpy 1.26.4 py_a (aboard the running session)" in caught.value.value
+    assert "numpy 1.26.4 py_a (in the running session)" in caught.value.value
     assert "pandas (add_conda_packages)" in caught.value.value
 
 

@@ -251,4 +251,4 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "cure:  pip install py-rattler conda-pack" in done.stderr
+    assert "hint:  pip install py-rattler conda-pack" in done.stderr

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -105,7 +106,10 @@ def _fits(call: ast.Call) -> None:
 
 def _parse(command: click.Command, words: list[str]) -> None:
     """Down to the options of the last subcommand; nothing is run."""
+    words = list(itertools.takewhile(lambda word: word not in (">", "2>"), words))
     while isinstance(command, click.Group):
+        while words[:1] in (["-v"], ["-vv"]):
+            words = words[1:]
         found = command.get_command(click.Context(command), words[0]) if words else None
         assert found is not None, f"{command.name} has no {words[:1]}"
         command, words = found, words[1:]
@@ -270,8 +274,8 @@ def test_what_has_a_code_has_a_heading_of_that_code(
     ]
     text = page.read_text("utf-8")
     assert "[launch](#launch)" in text
-    assert "a context | of … runs\n\n* cure: stop …" in text
-    assert "a file of … is foreign\n\n* cause: its own\n* cure: take it out" in text
+    assert "a context | of … runs\n\n* hint: stop …" in text
+    assert "a file of … is foreign\n\n* cause: its own\n* hint: take it out" in text
 
 
 def test_every_setting_is_documented_and_every_documented_one_exists() -> None:

@@ -51,7 +51,7 @@ FULL = Problem("launch.context-running", "one is up", value="x on y", cause="why
 
 def test_an_error_is_shown_as_four_lines_and_keeps_its_code() -> None:
     error = LaunchError.of(FULL)
-    assert str(error) == "one is up: x on y\n  cause: why\n  cure:  stop it"
+    assert str(error) == "one is up: x on y\n  cause: why\n  hint:  stop it"
     assert (error.code, error.what, error.value) == (FULL.code, "one is up", "x on y")
     assert (error.cause, error.cure, error.problem) == ("why", "stop it", FULL)
     assert error._render_traceback_()[0] == "LaunchError: one is up: x on y"

@@ -183,7 +183,7 @@ def test_a_script_is_submitted_there_and_its_driver_is_followed(
 @pytest.mark.usefixtures("harbour", "spark", "context")
 def test_check_names_it_and_what_it_says(tmp_path: Path) -> None:
     done = run("check", "--master", PIER, "--store", str(tmp_path / "store"), "--json")
-    rows = {row["name"]: (row["outcome"], row["detail"]) for row in json.loads(done.stdout)}
+    rows = {row["name"]: (row["status"], row["value"]) for row in json.loads(done.stdout)["checks"]}
     assert rows["master"] == ("ok", "harbour")
     assert rows["cluster"] == ("ok", "Harbour 7")
     assert rows["node"][1].startswith("pier-1: ")
@@ -293,5 +293,6 @@ def test_a_master_of_no_kind_is_refused_before_anything_is_built(
         with pytest.raises(LaunchError, match=what):
             captain.launch_ship(master=master)
         done = run("check", "--master", master, "--store", str(tmp_path / "store"), "--json")
-        rows = [row for row in json.loads(done.stdout) if row["name"] in ("master", "cluster")]
-        assert [(row["name"], row["outcome"]) for row in rows] == [("master", "failed")]
+        checks = json.loads(done.stdout)["checks"]
+        rows = [row for row in checks if row["name"] in ("master", "cluster")]
+        assert [(row["name"], row["status"]) for row in rows] == [("master", "failed")]

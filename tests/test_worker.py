@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -411,3 +412,13 @@ def test_mapped_files_are_read_from_a_maps_file(tmp_path: Path) -> None:
         " (deleted)\n"
     )
     assert facts.mapped_files(str(maps)) == ["/a folder/with blanks.so", "/usr/lib/libssl.so.3"]
+
+
+def test_what_a_manylinux_wheel_may_take_from_its_node_is_auditwheels_list() -> None:
+    policies = json.loads(
+        resources.files("auditwheel.policy").joinpath("manylinux-policy.json").read_text("utf-8")
+    )
+    allowed = {library for policy in policies for library in policy["lib_whitelist"]}
+    assert len(allowed) > 20
+    assert {name for name in allowed if not facts.LIBRARY.fullmatch(name)} == set()
+    assert not facts.LIBRARY.fullmatch("libssl.so.3")

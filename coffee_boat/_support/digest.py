@@ -55,7 +55,7 @@ def file_digest(path: Path) -> str:
     with open(path, "rb", opener=_without_waiting) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         left = status.st_size  # 0 for what the kernel makes up, such as /proc/kmsg
         while left > 0 and (block := stream.read(_BLOCK)):
             digest.update(block)
@@ -212,7 +212,7 @@ def _told_of(folder: Path, error: type[BoatError]) -> Iterator[None]:
             "a project folder cannot be read",
             value=str(folder),
             cause=str(failure),
-            cure="make all of its files readable, or move what is no part of it elsewhere",
+            cure="make all of its files readable, or move what is not part of it elsewhere",
         ) from failure
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, suppress
@@ -18,8 +21,10 @@ from types import FrameType
 from typing import Any
 
 from coffee_boat._support import trust
+from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 
+_log = logger(__name__)
 _TAIL = 40
 _GRACE = 2.0
 """Seconds that a program gets to clean up after itself once it was interrupted."""
@@ -70,9 +75,28 @@ def run(
     program = argv[0] if os.sep in argv[0] else shutil.which(argv[0], path=changed["PATH"])
     if program is None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-    with _in_a_group([program, *argv[1:]], cwd, changed, reads=stdin is not None) as process:
+    with (
+        _logged(argv) as ended,
+        _in_a_group([program, *argv[1:]], cwd, changed, reads=stdin is not None) as process,
+    ):
         stdout, stderr = process.communicate(stdin, timeout)
+        ended.append(process.returncode)
     return Ran(tuple(argv), process.returncode, stdout, stderr)
+
+
+@contextmanager
+def _logged(argv: Sequence[str]) -> Iterator[list[int]]:
+    """Around one program; its exit code is put into what the block gets."""
+    begun, ended = time.monotonic(), list[int]()
+    try:
+        yield ended
+    finally:
+        _log.debug(
+            "ran (%s, %.2f s): %s",
+            f"exit code {ended[0]}" if ended else "it did not end by itself",
+            time.monotonic() - begun,
+            shlex.join(map(redact, argv)) if _log.isEnabledFor(logging.DEBUG) else "",
+        )
 
 
 def interrupt(work: Iterable[Future[Any]] = ()) -> None:
@@ -190,10 +214,11 @@ def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) 
         FileNotFoundError: no such program.
     """
     relay = _Relay()
-    with relay.listening():
+    with _logged(argv) as ended, relay.listening():
         process = subprocess.Popen(list(argv), env=_changed(env))
         relay.connect(process)
         code = process.wait()
+        ended.append(code)
     return code if code >= 0 else 128 - code
 
 

@@ -9,9 +9,10 @@
         from
         trees/<name>/              unpacked: interpreters, environments for local[*], packages for
                                    the driver
-        rattler/pkgs/<package>/    conda packages, unpacked; looked after by py-rattler, which
-                                   compares each file before it is used
-        rattler/repodata/          what conda channels list, the same
+        conda/<sha256>/<package>/  conda packages, unpacked, by the digest of their file;
+                                   py-rattler compares each file before it is used, and puts a lock
+                                   beside the folder
+        rattler/repodata/          what conda channels list; looked after by py-rattler
         locks/<name>.lock          one writer at a time; <name>.pid: its process
         tmp/                       unfinished work; nothing here is ever read
 
@@ -37,8 +38,10 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import in_use, trust, waiting
+from coffee_boat._support.logs import logger
 from coffee_boat.errors import StoreError
 
+_log = logger(__name__)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
@@ -116,10 +119,10 @@ class Store:
         if name.startswith("/") or "\0" in name or ".." in name.split("/"):
             raise StoreError(
                 "store.bad-entry-name",
-                "nothing in the store can be called so",
+                "not a valid name for an entry of the store",
                 value=ascii(name),
                 cause="the name leads out of the store",
-                cure="find out where it was said: a lock that was not made by a tool?",
+                cure="find out where it was set: a lock that was not made by a tool?",
             )
         self._refuse_strangers()
         return self.root / kind / name
@@ -147,6 +150,7 @@ class Store:
             yield scratch
             final.parent.mkdir(parents=True, exist_ok=True)
             _rename(scratch, final)
+            _log.debug("new in the store: %s/%s", kind, name)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -325,6 +329,8 @@ _NAMES = {
     "archives": re.compile(r"[0-9a-f]{64}"),
     "wheels": re.compile(r"[0-9a-f]{64}"),
     "trees": re.compile(r"([a-z]+-)?[0-9a-f]{12,64}"),
+    "conda": re.compile(r"[0-9a-f]{64}"),
+    # of earlier versions, to be removed: nothing in it is read any more
     "rattler/pkgs": re.compile(r"(?!\.).+-[^-]+-[^-]+(?<!\.lock)"),
     "tmp": re.compile(r"tmp\w{8}"),
 }

@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import counted
 from coffee_boat.archive.clashes import clashes
 from coffee_boat.archive.concatenate import concatenate
 from coffee_boat.archive.destination import Destination
 from coffee_boat.archive.writer import ChunkWriter
 from coffee_boat.model import SENTINEL, Archive, Chunk, Lock, Target
 
+_log = logger(__name__)
 FORMAT = 1
 """Of boat.json."""
 
@@ -46,15 +49,25 @@ def assemble(
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
     findings = clashes(archive_id, chunks, target, store)
     path = store.archive_path(archive_id) if to is None else to.path.absolute()
+    there = to is None and path.exists()
     if to is not None:
         with to.written() as out:
             concatenate(chunks, tail, out, store)
-    elif not path.exists():
+    elif not there:
         with store.lock(f"archive {archive_id}"):
             if not path.exists():
                 _publish(chunks, tail, archive_id, store)
     if to is None:
         store.keep("archives", archive_id)  # a driver serves it to executors that join later
+    _log.info(
+        "archive of %s, %d bytes, for %s, %s the interpreter: %s %s",
+        counted(len(chunks), "chunk"),
+        path.stat().st_size,
+        target.platform,
+        "with" if has_python else "without",
+        "reused" if there else "written to",
+        path,
+    )
     return Archive(
         id=archive_id,
         path=str(path),

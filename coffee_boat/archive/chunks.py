@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.archive.writer import BATCH, ChunkWriter, recorded_hash
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Finding
 
+_log = logger(__name__)
 FORMAT = 4
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
 change, or what is remembered beside them.
@@ -53,6 +55,7 @@ def make(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     """
     known = recall(store, key)
     if known is not None:
+        _log.debug("%s: reused from the store", label)
         return known
     with store.lock(f"chunk {digest_of([FORMAT, key])}"):
         return recall(store, key) or _made(store, [FORMAT, key], label, fill)
@@ -75,6 +78,7 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     store.remember("listing", digest, writer.listing)
     store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
     remember_chunk(store, key, chunk)
+    _log.debug("%s: packed, %d files, %d bytes", label, chunk.files, chunk.size)
     return chunk
 
 

@@ -35,7 +35,7 @@ class Destination:
         if "\0" in str(path) or len(os.fsencode(path.name)) > _NAME:
             raise BuildError(
                 "build.archive-name-invalid",
-                "an archive cannot be called so",
+                "not a valid file name of an archive",
                 value=repr(str(path))[:_NAME],
                 cause=f"a name has at most {_NAME} bytes and no NUL",
                 cure="name it boat.tar.gz",
@@ -43,8 +43,8 @@ class Destination:
         if not path.name.endswith(_SUFFIXES):
             cause = "Spark looks at the file's name to know how to unpack it"
             raise BuildError(
-                "build.archive-name-invalid",
-                "an archive cannot be called so",
+                "build.archive-suffix-missing",
+                "the file name must end in .tar.gz or .tgz",
                 value=str(path),
                 cause=cause,
                 cure=f"name it {path.name.split('.')[0] or 'boat'}.tar.gz",

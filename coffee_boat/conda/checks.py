@@ -13,12 +13,16 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from coffee_boat._support import limits, parse
 from coffee_boat._support.words import human_bytes
 from coffee_boat.archive.names import folders_of, is_inside, is_plain
 from coffee_boat.errors import BuildError
 from coffee_boat.model import CondaPin
+
+if TYPE_CHECKING:
+    from rattler.package_streaming import ArchiveEntry
 
 _INFO = ("info/paths.json", "info/files", "info/has_prefix", "info/link.json")
 _SITE = re.compile(r"lib/python3\.\d+/site-packages/")
@@ -80,21 +84,27 @@ async def _of_archive(path: Path) -> Unpacked:
 
     archive = await PackageArchive.from_path(path)
     most, found = limits.unpacked(path.stat().st_size), 0
+
+    def count(entry: ArchiveEntry) -> None:
+        nonlocal found
+        found += entry.size
+        if found > most:
+            raise limits.TooMuch(f"unpacked it has more than {most:,} bytes, which its size allows")
+
     info: list[str] = []
     linked: set[str] = set()
     async for entry in archive.stream("info"):
         name = _normal(entry.name)
         if name in _INFO and entry.size > limits.INFO.most:  # read whole
             raise limits.TooMuch(f"{entry.name}: {limits.INFO.exceeded(f'{entry.size:,} bytes')}")
+        count(entry)
         info.append(name)
         linked |= {name} if entry.is_link else set()
     read = await archive.read_files(_INFO)
     links: dict[str, str] = {}
     odd, names = [], []
     async for entry in archive.stream("pkg"):
-        found += entry.size
-        if found > most:
-            raise limits.TooMuch(f"unpacked it has more than {most:,} bytes, which its size allows")
+        count(entry)
         name = _normal(entry.name)
         names.append(name)
         if entry.is_symlink:
@@ -173,7 +183,7 @@ def refuse_hostile(found: Iterable[tuple[CondaPin, Unpacked]]) -> None:
 def _issues(pin: CondaPin, package: Unpacked) -> Iterator[str]:
     stem = f"{pin.name}-{pin.version}-{pin.build}"
     if "/" in stem or not is_plain(stem):
-        yield f"{stem!r}: a package cannot be called so"
+        yield f"{stem!r}: not a valid name of a package"
     site = _record(pin).get("python_site_packages_path")
     if site is not None and (not isinstance(site, str) or not is_plain(site)):
         yield f"{site!r}: packages cannot lie there"
@@ -191,7 +201,7 @@ def _issues(pin: CondaPin, package: Unpacked) -> Iterator[str]:
 def _misplaced(names: Iterable[str], commands: Iterable[str]) -> Iterator[str]:
     for name in names:
         if not is_plain(name):
-            yield f"{name}: its name leaves the prefix or is no file name"
+            yield f"{name}: its name leaves the prefix or is not a valid file name"
         elif name.casefold().partition("/")[0] == "conda-meta":
             yield (
                 f"{name}: what is in conda-meta says what is installed: no package may have files"
@@ -199,7 +209,7 @@ def _misplaced(names: Iterable[str], commands: Iterable[str]) -> Iterator[str]:
             )
     for command in commands:
         if "/" in command or not is_plain(command):
-            yield f"{command}: a script cannot be called so"
+            yield f"{command}: not a valid name of a script"
 
 
 def _names(package: Unpacked) -> Iterator[str]:
@@ -229,7 +239,7 @@ def _commands(package: Unpacked) -> Iterator[str]:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.80} is no text")
+        raise TypeError(f"{value!r:.80} is not text")
     return value
 
 

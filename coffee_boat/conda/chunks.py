@@ -21,7 +21,7 @@ from coffee_boat.conda.prefix import Installed
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Chunk, CondaPin, Finding, Lock, Target
 
-LAYOUT = 2
+LAYOUT = 3
 """Part of each package's key: raise it when the bytes that it becomes change."""
 
 

@@ -114,7 +114,7 @@ def _asked(wish: Wish) -> Iterator[tuple[str, str]]:
     if not any(r.text == wish.python for r in wish.requirements):
         yield "python", f"{wish.python} (the driver's minor version, or python= of the Captain)"
     for pin in wish.aboard:
-        yield pin.name, f"{pin.name} {pin.version} {pin.build} (aboard the running session)"
+        yield pin.name, f"{pin.name} {pin.version} {pin.build} (in the running session)"
 
 
 def cleaned(text: str) -> str:
@@ -165,9 +165,9 @@ def _reason(told: str, wish: Wish, gateway: Gateway) -> Problem:
     if "is locked, but another version is required" in told:
         return Problem(
             "lock.version-would-change",
-            "a version that is aboard would have to change",
+            "an installed version would have to change",
             cause="a live session keeps what its workers have imported",
-            cure="ask for what goes with what is aboard; or start the session anew",
+            cure="ask for what goes with what is installed; or start the session anew",
         )
     if wish.configuration.channel_priority == "strict" and (lower := _if_flexible(wish, gateway)):
         cause = (

@@ -28,6 +28,8 @@ _PARALLEL = 8
 """Packages that are fetched at a time."""
 _FULL = "(os error 28)"
 """ENOSPC, as Rust says it."""
+_KIND = "conda"
+"""Of the store's entries: sha256 of a package -> its folder, in it."""
 _EVERY = 0.5
 """Seconds between two looks at what was written."""
 _NO_NETWORK = (
@@ -108,18 +110,28 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
 def check_local(pin: CondaPin) -> None:
     """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
     path = local_path_or_none(pin.url)
-    if path is not None and pin.sha256 and path.is_file() and file_digest(path) != pin.sha256:
+    if path is not None and path.is_file() and file_digest(path) != pin.sha256:
         raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
 
 
 # rattler
 
 
-def install_into(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
-    """Fetch, check and link packages into a prefix."""
+def install_into(
+    pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source, *, again: Path
+) -> None:
+    """Fetch, check and link packages into a prefix.
+
+    Args:
+        again: a folder for those that rattler does not find to be whole in the store, and unpacks
+            once more; the prefix' record names it, too.
+    """
+    again.mkdir()
     with store.scratch() as fetched:
         fetched.mkdir()
-        _link(_checked(pins, fetched, store, source), prefix, store, source)
+        found = _checked(pins, fetched, store, source)
+        _unpack(found, store)
+        _link(found, prefix, store, source, again)
 
 
 def _checked(
@@ -139,7 +151,7 @@ def _checked(
     fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
-        if pin.sha256 and has_unpacked(pin, store):
+        if has_unpacked(pin, store):
             return pin, checks.of_folder(unpacked(pin, store))
         local = local_path_or_none(pin.url)
         if local is not None:
@@ -153,8 +165,7 @@ def _checked(
             except fetching as error:
                 said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
                 raise _not_installed(said, store) from None  # its URL may hold a token
-        if pin.sha256 and file_digest(place) != pin.sha256:
-            raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
+        _compare(pin, file_digest(place))
         return replace(pin, url=place.as_uri()), await checks.of_archive(place)
 
     looked: list[tuple[CondaPin, Unpacked | None]] = []
@@ -185,7 +196,63 @@ def _failures() -> tuple[type[Exception], ...]:
     )
 
 
-def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) -> None:
+def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
+    """Put what was looked at into the store, by its sha256: rattler's own cache goes by name,
+    version and build, and takes what lies there without a hash for any package called so.
+
+    Raises:
+        BuildError: one is not what was pinned, or becomes too large.
+    """
+    import asyncio
+
+    from rattler.package_streaming import extract
+
+    new = [
+        (pin, path)
+        for pin in pins
+        if not has_unpacked(pin, store)
+        and (path := local_path_or_none(pin.url)) is not None
+        and path.is_file()
+    ]
+
+    def one(pin: CondaPin, path: Path, place: Path) -> None:
+        sha256, _ = extract(path, place)
+        _compare(pin, sha256.hex())
+        with store.publish(_KIND, f"{pin.sha256}/{_stem(pin)}") as entry:
+            place.rename(entry)
+
+    sizes = _sizes([pin for pin, _ in new])
+    most = limits.unpacked(sum(sizes))
+    with store.scratch() as folder:
+        folder.mkdir()
+
+        async def all_of_them() -> None:
+            few = asyncio.Semaphore(os.cpu_count() or 1)
+
+            async def unpack(pin: CondaPin, path: Path) -> None:
+                async with few:
+                    await asyncio.to_thread(one, pin, path, folder / pin.sha256)
+
+            await asyncio.gather(*(unpack(pin, path) for pin, path in new))
+
+        try:
+            conda_client.wait(lambda: bounded(all_of_them(), folder, most))
+        except limits.TooMuch as error:
+            raise checks.too_large(
+                _too_many([pin for pin, _ in new], error), sum(sizes), most
+            ) from error
+        except _failures() as error:
+            raise _not_installed(redact(str(error)), store) from None
+
+
+def _compare(pin: CondaPin, sha256: str) -> None:
+    if sha256 != pin.sha256:
+        raise _not_as_locked(f"{pin.filename}: its sha256 is not {pin.sha256}")
+
+
+def _link(
+    pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source, again: Path
+) -> None:
     import rattler
     from rattler.package_cache import PackageCache, ValidationMode
 
@@ -194,7 +261,9 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
 
     async def install() -> None:
         cache = PackageCache.new_layered(
-            [conda_client.cache(store, "pkgs")], validation_mode=ValidationMode.full()
+            # the first one is written into; in each of the others lies one package
+            [again, *(unpacked(pin, store).parent for pin in pins if has_unpacked(pin, store))],
+            validation_mode=ValidationMode.full(),
         )
         work = rattler.install(
             records,
@@ -205,11 +274,10 @@ def _link(pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source) 
             execute_link_scripts=False,
             show_progress=False,
         )
-        await bounded(work, conda_client.cache(store, "pkgs"), most)
+        await bounded(work, again, most)
 
     sizes = _sizes(pins)
     most = limits.unpacked(sum(sizes))
-    conda_client.cache(store, "pkgs").mkdir(parents=True, exist_ok=True)
     try:
         conda_client.wait(install)
     except limits.TooMuch as error:
@@ -236,25 +304,18 @@ def _sizes(pins: Sequence[CondaPin]) -> list[int]:
 
 
 def unpacked(pin: CondaPin, store: Store) -> Path:
-    """Where rattler keeps a package unpacked; or another one of its name, version and build."""
-    return conda_client.cache(store, "pkgs") / f"{pin.name}-{pin.version}-{pin.build}"
+    """Where the store keeps a package unpacked."""
+    return store.path(_KIND, f"{pin.sha256}/{_stem(pin)}")
+
+
+def _stem(pin: CondaPin) -> str:
+    """What a package is called in a cache of rattler's."""
+    return f"{pin.name}-{pin.version}-{pin.build}"
 
 
 def has_unpacked(pin: CondaPin, store: Store) -> bool:
-    """True if it is this very package that rattler keeps unpacked: two channels may have one of the
-    same name, version and build, and rattler then fetches the other one in its place.
-
-    Rattler writes which one it is into a file beside the folder: a number of 8 bytes, then the
-    sha256. In any other form it is nobody's, and is fetched and looked at.
-    """
-    folder = unpacked(pin, store)
-    if not (folder / "info/index.json").is_file():
-        return False
-    try:
-        said = folder.with_name(f"{folder.name}.lock").read_bytes()
-    except OSError:
-        return False
-    return not pin.sha256 or said[8:].hex() == pin.sha256
+    """True if the store keeps this very package unpacked: the one with its sha256."""
+    return bool(pin.sha256) and (unpacked(pin, store) / "info/index.json").is_file()
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:

@@ -152,7 +152,7 @@ class Package:
             self._issue(folder, "it is a folder and also a file or a link")
         for name in sorted(files):
             if not archive_names.is_plain(name):
-                self._issue(name, "its name leaves the prefix or is no file name")
+                self._issue(name, "its name leaves the prefix or is not a valid file name")
             elif name.casefold() == META.rstrip("/") or name.casefold().startswith(META):
                 self._issue(name, "this program writes what is in conda-meta")
             elif reason := self._areas.taken(name):
@@ -178,7 +178,7 @@ class Package:
         if program not in self._binaries:
             self._issue(
                 program,
-                f"it is no program for {self._target.architecture}, or not there"
+                f"it is not a program for {self._target.architecture}, or not there"
                 if program in names
                 else "it is not there",
             )

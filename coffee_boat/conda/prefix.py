@@ -83,10 +83,10 @@ def installed(
         )
     for pin in pins:
         check_local(pin)
-    with store.scratch() as prefix:
+    with store.scratch() as prefix, store.scratch() as again:
         say(f"installing {counted(len(pins), 'conda package')}")
-        install_into(pins, prefix, store, source)
-        listed = _listed(pins, prefix, conda_client.cache(store, "pkgs"))
+        install_into(pins, prefix, store, source, again=again)
+        listed = _listed(pins, prefix, (store.root / "conda", again))
         packages = {pin.name: _read(pin, found) for pin, found in listed}
         for package in packages.values():
             _check_size(package)
@@ -105,17 +105,18 @@ def _check_size(package: Installed) -> None:
 
 
 def _listed(
-    pins: Sequence[CondaPin], prefix: Path, cache: Path
+    pins: Sequence[CondaPin], prefix: Path, caches: Sequence[Path]
 ) -> Iterator[tuple[CondaPin, tuple[dict[str, Any], list[Any]]]]:
     """Each pin with rattler's record of it and the files that conda-pack finds to be of it."""
     records = {
         record["name"]: record
         for record in map(_json, sorted((prefix / "conda-meta").glob("*.json")))
     }
+    roots = [cache.resolve() for cache in caches]
     owners = {
         record["link"]["source"]: name
         for name, record in records.items()
-        if Path(record["link"]["source"]).resolve().is_relative_to(cache.resolve())
+        if any(map(Path(record["link"]["source"]).resolve().is_relative_to, roots))
     }
     files: dict[str, list[Any]] = {name: [] for name in records}
     for file in _packed(prefix):

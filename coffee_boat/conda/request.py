@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rattler.platform.subdir import SubdirLiteral
 
 
-_LAYOUT = 3
+_LAYOUT = 4
 """Of what is remembered: another number forgets all."""
 
 _SUBDIRS = {"x86_64": "linux-64", "i686": "linux-32", "armv7l": "linux-armv7l"}

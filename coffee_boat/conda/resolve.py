@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, duration
 from coffee_boat.conda import client as conda_client
@@ -24,6 +25,9 @@ from coffee_boat.spark import packages
 
 if TYPE_CHECKING:
     from rattler import Gateway, RepoDataRecord
+
+
+_log = logger(__name__)
 
 
 def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
@@ -47,6 +51,7 @@ def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], No
     key = wish.key()
     known = _recall(store, key, wish)
     if known is not None and known.exact and (known.age <= max_age or wish.configuration.offline):
+        _log.info("conda: solution reused from the store, asked %s ago", duration(known.age))
         return known.lock if known.age <= max_age else known.aged("offline")
     try:
         with store.lock(f"solve {digest_of(key)}"):
@@ -119,6 +124,7 @@ def _ask(
         f"solving {counted(len(wish.requirements), 'conda requirement')} for Python {wish.minor} on"
         f" {subdir(wish.target)}"
     )
+    begun = time.monotonic()
     try:
         lock = _solved(wish, store)
     except UnreachableError as error:
@@ -136,6 +142,16 @@ def _ask(
     }
     with suppress(StoreError):
         store.remember("conda-lock", key, value)
+    _log.info(
+        "conda: %s for Python %s on %s, of %s, %.1f s",
+        counted(len(lock.conda), "package"),
+        lock.target.python,
+        subdir(wish.target),
+        ", ".join(channel.public for channel in wish.channels),
+        time.monotonic() - begun,
+    )
+    for pin in lock.conda:
+        _log.debug("conda: %s %s %s, %s", pin.name, pin.version, pin.build, pin.channel)
     return lock
 
 
@@ -160,7 +176,8 @@ def _solved(wish: Wish, store: Store) -> Lock:
     )
     refuse_anacondas_files(pins, accepted=wish.accepted)
     kept = tuple(pin for pin in pins if pin.name not in packages.DRIVERS_OWN)
-    return _locked(kept, wish, (*_findings(wish, pins), *_unhashed(kept)))
+    _refuse_unhashed(kept)
+    return _locked(kept, wish, tuple(_findings(wish, pins)))
 
 
 def _locked(pins: tuple[CondaPin, ...], wish: Wish, findings: tuple[Finding, ...]) -> Lock:
@@ -248,7 +265,7 @@ def python_of(pins: Iterable[CondaPin]) -> CondaPin:
     if "pypy" in python.build or "graalpy" in python.build:
         raise LockError(
             "lock.conda-not-cpython",
-            "the python of the conda packages is no CPython",
+            "the python of the conda packages is not CPython",
             value=f"python {python.version} {python.build}",
             cure='ask for "python=*=*_cpython"',
         )
@@ -267,16 +284,18 @@ def _findings(wish: Wish, pins: Sequence[CondaPin]) -> Iterator[Finding]:
             yield packages.not_locked(pin.name, "another conda package needs it")
 
 
-def _unhashed(pins: Iterable[CondaPin]) -> Iterator[Finding]:
-    """Old channels list md5 only, or nothing."""
+def _refuse_unhashed(pins: Iterable[CondaPin]) -> None:
+    """Old channels list md5 only, or nothing: then only a name would tell what was fetched from
+    what was chosen, and a name is anybody's.
+    """
     if names := [f"{pin.name} {pin.version} ({pin.channel})" for pin in pins if not pin.sha256]:
-        cause = (
-            "their channel lists no sha256: what comes from there is checked by less, or not at all"
-        )
-        yield Finding(
+        raise LockError(
             "lock.conda-without-sha256",
-            "conda packages without a sha256",
+            "a channel lists conda packages without a sha256",
             value=", ".join(names),
-            cause=cause,
-            cure="take them from a channel that is indexed anew",
+            cause="what is not hashed cannot be checked; an md5 can be forged",
+            cure=(
+                "take them from another channel; if it is yours, index it anew:"
+                " `python -m conda_index FOLDER`"
+            ),
         )

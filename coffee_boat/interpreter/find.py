@@ -14,6 +14,7 @@ from typing import Any
 
 from coffee_boat._support import home, run, trust, uv
 from coffee_boat._support.digest import digest_of, file_state
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.archive import elf
 from coffee_boat.errors import BuildError, StoreError
@@ -21,6 +22,7 @@ from coffee_boat.interpreter.facts import STANDALONE, probed, refuse, refuse_ver
 from coffee_boat.interpreter.parts import FORMAT, copy_key
 from coffee_boat.model import Interpreter
 
+_log = logger(__name__)
 _LOADERS = {"x86_64": "/lib64/ld-linux-x86-64.so.2", "aarch64": "/lib/ld-linux-aarch64.so.1"}
 """Where glibc's loader lies on every Linux (the ABIs' own documents); another place is of one
 distribution only.
@@ -50,11 +52,12 @@ def find(
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
         SettingsError: the uv program is missing, and a version is to be found.
     """
-    path = _located(python, offline, portable)
+    path, why = _located(python, offline, portable)
     facts = probed(path)
     refuse(facts, path)
     program = facts.program
     found = _binary(program, store)
+    _log.info("interpreter: Python %s for %s, %s (%s)", facts.version, found.machine, program, why)
     return Interpreter(
         str(program), facts.version, found.machine, digest_of(copy_key(facts, program, store))
     )
@@ -63,9 +66,10 @@ def find(
 # which one
 
 
-def _located(python: str | None, offline: bool, portable: bool) -> str:
+def _located(python: str | None, offline: bool, portable: bool) -> tuple[str, str]:
+    """Its path; and why it is this one, for people."""
     if python is None:
-        return _own()
+        return _own(), "this process's own: nothing else is set"
     python = python.strip()
     if re.fullmatch(r"\d+(\.\d+)*", python):
         return _of_version(python, offline, portable)
@@ -83,7 +87,7 @@ def _located(python: str | None, offline: bool, portable: bool) -> str:
             cause="neither a version, a file, the folder of an environment nor a command on PATH",
             cure=STANDALONE,
         )
-    return str(Path(known).absolute())
+    return str(Path(known).absolute()), f"python={python!r} names it"
 
 
 def _own() -> str:
@@ -97,7 +101,7 @@ def _own() -> str:
     return sys.executable
 
 
-def _of_version(version: str, offline: bool, portable: bool) -> str:
+def _of_version(version: str, offline: bool, portable: bool) -> tuple[str, str]:
     parts = tuple(int(part) for part in version.split("."))
     if len(parts) not in (2, 3):
         raise BuildError(
@@ -114,8 +118,9 @@ def _of_version(version: str, offline: bool, portable: bool) -> str:
         and sys.executable
         and _can_be_shipped(sys.executable)
     ):
-        return sys.executable
-    return _by_uv(version, offline, portable)
+        return sys.executable, f"this process's own, which is a Python {version}"
+    why = "a standalone build by uv: the nodes are older than this machine" if portable else "by uv"
+    return _by_uv(version, offline, portable), f"a Python {version}, {why}"
 
 
 def _can_be_shipped(path: str) -> bool:

@@ -126,7 +126,7 @@ def url_fault(url: str, schemes: tuple[str, ...]) -> str:
         parts = urlsplit(url)
         host, user, _ = parts.hostname, parts.username, parts.port
     except ValueError:  # its text quotes what may be a password
-        return "it is no URL: its host or its port cannot be read"
+        return "it is not a valid URL: its host or its port cannot be read"
     if parts.scheme not in schemes or not url[len(parts.scheme) :].startswith(":/"):
         return f"a URL begins with one of {', '.join(f'{scheme}://' for scheme in schemes)}"
     if parts.scheme == "file":
@@ -161,7 +161,7 @@ def revision_fault(revision: str) -> str:
     if revision.startswith("-"):
         return "a revision does not begin with -"
     bad = _UNSEEN.search(revision) or re.search(r"[\\~^:?*\[]|\.\.|@\{", revision)
-    return "it is no name of a branch, a tag or a commit" if bad else ""
+    return "it is not a valid name of a branch, a tag or a commit" if bad else ""
 
 
 def _is_size(size: object) -> bool:

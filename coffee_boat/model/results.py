@@ -114,7 +114,7 @@ class Report(Redacted):
         asked_for = [f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins] + [
             f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda
         ]
-        aboard = ", ".join(asked_for)
+        told = ", ".join(asked_for)
         verdict = "ok" if self.ok else "NOT ok"
         answered = (
             f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered"
@@ -128,7 +128,7 @@ class Report(Redacted):
             [
                 head,
                 text_table(self._HEAD, self._rows(), right=self._NUMBERS),
-                f"aboard: {redact(aboard) or 'nothing asked for'}",
+                f"asked for: {redact(told) or 'nothing'}",
                 *finding_lines(self.findings),
             ]
         )
@@ -141,12 +141,12 @@ class Report(Redacted):
 
 @dataclass(frozen=True, repr=False)
 class Arrival(Redacted):
-    """How packages came aboard a running session."""
+    """How packages were added to a running session."""
 
     added: tuple[Pin | CondaPin, ...]
-    """What was missing and is aboard now; empty if all of it was there."""
+    """What was missing and is installed now; empty if all of it was there."""
     archive: Archive | None
-    """The layer that was sent; or a new base, with all that was aboard before."""
+    """The layer that was sent; or a new base, with all that was installed before."""
     confirmed: tuple[str, ...]
     """Ids of executors that were seen to have it."""
     missed: tuple[str, ...]

@@ -44,6 +44,12 @@ class Known:
         """True if it need not be asked for again."""
         return self.exact and not self.moving and self.age <= max_age
 
+    def doubt(self, max_age: float) -> str:
+        """Why it does not stand, for people."""
+        if not self.exact:
+            return "this process has other versions now"
+        return "a branch or tag may have moved" if self.moving else f"older than {max_age:.0f} s"
+
     def aged(
         self,
         cause: str,

@@ -7,14 +7,16 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from coffee_boat._support.files import local_path
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import human_size
+from coffee_boat._support.words import counted, human_size
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes, Lock, Pin
 from coffee_boat.pip import builds, uv_options
 from coffee_boat.pip.download import Downloads
 from coffee_boat.pip.sources import Builder, built, local_file, offline
 
+_log = logger(__name__)
 _PARALLEL = 6
 """Downloads at once; more gains nothing from one index."""
 
@@ -55,6 +57,14 @@ def fetch(
         pin.name: path for pin in lock.pins if (path := _present(pin, lock, store)) is not None
     }
     absent = [pin for pin in lock.pins if pin.name not in found and pin.kind == "wheel"]
+    if lock.pins:
+        _log.info(
+            "%s: %d here already, %d to fetch, %d to build",
+            counted(len(lock.pins), "wheel"),
+            len(found),
+            len(absent),
+            len(lock.pins) - len(found) - len(absent),
+        )
     if absent and indexes.offline:
         raise offline(absent)
     for pin in sorted(lock.pins, key=lambda pin: -(pin.size or 0)):
@@ -136,4 +146,5 @@ def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str]
         )
         with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
             downloads.fetch(pin.url, scratch, sha256=pin.sha256, size=pin.size)
+    _log.debug("fetched %s %s from %s", pin.name, pin.version, pin.url)
     return path

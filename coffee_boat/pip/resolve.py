@@ -14,11 +14,12 @@ from typing import Any
 from coffee_boat import errors
 from coffee_boat._support import parse
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import counted
+from coffee_boat._support.words import counted, duration
 from coffee_boat.errors import LockError, StoreError
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
-from coffee_boat.pip import builds, explain, pylock_pins
+from coffee_boat.pip import builds, explain, pylock_pins, uv_options
 from coffee_boat.pip.answers import Known, recall, remember
 from coffee_boat.pip.compile import Desk
 from coffee_boat.pip.lines import location, same_place
@@ -33,6 +34,7 @@ from coffee_boat.pip.remarks import (
 from coffee_boat.pip.request import Request
 from coffee_boat.spark import packages as spark_packages
 
+_log = logger(__name__)
 Guess = Callable[[], "Lock | None"]
 
 
@@ -89,7 +91,16 @@ def resolve(
     key = request.key()
     known = recall(store, key, request)
     if known is not None and known.stands(max_age):
+        _log.info(
+            "resolution: reused from the store, %s, asked %s ago",
+            counted(len(known.lock.pins), "package"),
+            duration(known.age),
+        )
         return known.lock
+    _log.info(
+        "resolution: %s",
+        "no earlier one in the store" if known is None else f"asked anew, {known.doubt(max_age)}",
+    )
     if known is not None and known.exact and request.indexes.offline:
         return known.aged("offline=True")
 
@@ -128,6 +139,7 @@ def _ask_alone(
 
 def _ask(request: Request, key: Mapping[str, Any], store: Store, known: Known | None) -> Lock:
     """Ask uv; an earlier answer serves where the index does not."""
+    begun = time.monotonic()
     try:
         lock = _resolved(request)
     except errors.UnreachableError as error:
@@ -135,6 +147,17 @@ def _ask(request: Request, key: Mapping[str, Any], store: Store, known: Known | 
             raise
         return known.aged(error.what)
     remember(store, key, request, lock)
+    _log.info(
+        "resolution: %s for Python %s on %s, of %s, %.1f s",
+        counted(len(lock.pins), "package"),
+        request.target.python,
+        request.target.platform,
+        uv_options.in_words(request.indexes),
+        time.monotonic() - begun,
+    )
+    for pin in lock.pins:
+        asked = "asked for" if pin.requested else "needed"
+        _log.debug("resolution: %s %s, %s: %s", pin.name, pin.version, asked, pin.url)
     return lock
 
 

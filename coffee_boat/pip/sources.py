@@ -244,7 +244,7 @@ def _check_size(path: Path, pin: Pin) -> None:
             "build.local-file-changed",
             "a local file does not match the lock",
             value=f"{path}: {size:,} bytes; the lock has {pin.size:,}",
-            cause="it was built anew since it was locked, or is no regular file",
+            cause="it was built anew since it was locked, or is not a regular file",
             cure="make the lock again",
         )
 

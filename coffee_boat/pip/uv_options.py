@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from coffee_boat._support import home
+from coffee_boat._support.redact import redact
 from coffee_boat._support.uv import configuration, refuse_strangers
 from coffee_boat.model import Indexes
 
@@ -62,6 +63,27 @@ def index_urls(indexes: Indexes) -> tuple[str, ...]:
     configured = [entry for table in configuration() for entry in _configured(table)]
     return tuple(
         url for url in (_with_login(entry) for entry in [*own, *named, *configured]) if "://" in url
+    )
+
+
+def in_words(indexes: Indexes) -> str:
+    """What is asked, for people: without credentials."""
+    if indexes.offline:
+        return "what is here (offline)"
+    local = [place for place in indexes.find_links if "://" not in place]
+    asked = [redact(url) for url in dict.fromkeys((*index_urls(indexes), *local))]
+    main = [] if indexes.no_index or _names_main(indexes) else ["uv's own main index"]
+    return ", ".join([*main, *asked]) or "no index"
+
+
+def _names_main(indexes: Indexes) -> bool:
+    """True if somebody says which index is the main one."""
+    named = indexes.index_url or _words("UV_DEFAULT_INDEX") or _words("UV_INDEX_URL")
+    return bool(named) or any(
+        settings.get("index-url")
+        or any(index.get("default") for index in settings.get("index", []))
+        for table in configuration()
+        for settings in (table, table.get("pip", {}))
     )
 
 

@@ -117,7 +117,8 @@ class Install:
         for name, info in sorted(members.items(), key=lambda item: is_data(item[0])):
             if info.orig_filename != name or "\\" in name or not is_plain(name):
                 self._issue(
-                    info.orig_filename, "its name leaves the wheel's root or is no file name"
+                    info.orig_filename,
+                    "its name leaves the wheel's root or is not a valid file name",
                 )
             elif name not in own:
                 yield from self._allowed(info, dist_info, bytecode=is_bytecode(name, members))

@@ -183,7 +183,7 @@ def _checked_hash(value: str, line: Line) -> str:
         raise line.refuse(
             "requirements.hash-unreadable",
             "a hash cannot be read",
-            cause=f"{value!r} is no sha256, sha384 or sha512",
+            cause=f"{value!r} is not a valid sha256, sha384 or sha512",
             cure="write it like --hash=sha256:<64 hex digits>",
         )
     return checked

@@ -166,7 +166,7 @@ def wrong_file(path: Path) -> Problem:
     if name.endswith(".py"):
         return Problem(
             "requirements.module-as-package",
-            "a module is no package",
+            "a module is not a package",
             cure=(
                 "put a pyproject.toml beside it and give the folder, or send it with"
                 " sc.addPyFile(path)"

@@ -129,7 +129,7 @@ def _no_text(path: Path) -> RequirementError:
     """Nothing of it is quoted: it may be a process's environment."""
     return RequirementError(
         "requirements.file-not-text",
-        "a requirements file is no text",
+        "a requirements file is not text",
         value=str(path),
         cause="there are zero bytes in it",
         cure="name a file with one requirement a line, saved as UTF-8",

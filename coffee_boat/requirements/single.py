@@ -93,7 +93,7 @@ def _one_line(text: object, origin: str) -> str:
             f"a requirement has {len(line):,} characters, at most {_LONGEST:,} are read",
             line,
             origin,
-            cause="it is no requirement, or several without a line's end between them",
+            cause="it is not a valid requirement, or several without a line's end between them",
             cure="write each on a line of its own; a long list of markers goes to a lock",
         )
     if not line:

@@ -47,7 +47,7 @@ def _sent_as_arrow(spark: str, settings: Sequence[str], lacking: Sequence[str]) 
     return Finding(
         "driver.udf-will-fail",
         "functions made by udf or udtf will fail on executors",
-        value=f"{' and '.join(lacking)} not aboard",
+        value=f"{' and '.join(lacking)} not installed",
         cause=(
             f"the driver has pandas and pyarrow, so Spark {spark} sends these functions as Arrow"
             f" data ({', '.join(settings)})"

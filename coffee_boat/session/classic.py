@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from coffee_boat._support.redact import redact
+from coffee_boat._support.logs import logger
+from coffee_boat._support.redact import redact, redact_setting
 from coffee_boat.errors import ShipError, VerifyError
 from coffee_boat.model import SQL_PYTHON, ConfPatch, NodeFacts, Shipped, SparkFacts
 from coffee_boat.session import Answers, Lasting, Versions, nodes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-
+_log = logger(__name__)
 _PAUSE = 0.2
 """Seconds that a task holds its slot from the second round on, so that the others have to take
 another one; longer in each round. None in the first: Spark offers all free slots at once, so on an
@@ -170,6 +171,11 @@ class ClassicSession:
         else:
             context.environment.update(patch.environment)
         context.pythonExec = patch.python
+        _log.info(
+            "executors run %s with %s from now on",
+            patch.python,
+            ", ".join(f"{k}={redact_setting(k, v)}" for k, v in sorted(patch.environment.items())),
+        )
         for key, value in (marks or {}).items():
             context._conf.set(key, value)
         if self._sql is not None:
@@ -248,6 +254,6 @@ class ClassicSession:
             raise VerifyError(
                 "session.stopped",
                 "the Spark session was stopped",
-                cause="there is nobody to ask",
+                cause="the session is not running",
                 cure="start a SparkContext or SparkSession again",
             )

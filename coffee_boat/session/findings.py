@@ -91,7 +91,7 @@ def _other_locks(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Fin
     ):
         yield Finding(
             "verify.other-lock",
-            "an environment of another lock is aboard",
+            "an environment of another lock is installed",
             value=f"{digest[:12]} instead of {lock.digest[:12]} on {_who(some)}",
             cause="the session was started before the requirements changed, or by another Captain",
             cure="stop the session, captain.launch_ship(), and start it again",
@@ -226,7 +226,7 @@ def failed_imports(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
             "verify.import-fails",
             "a module cannot be imported",
             value=f"{module} on {_who([failure[2] for failure in some])}: {error.splitlines()[0]}",
-            cause="it is not aboard, or a library that it needs is not",
+            cause="it is not installed, or a library that it needs is not",
             cure=f'captain.add_pip_packages("{module.partition(".")[0]}")',
             severity="error",
         )
@@ -239,7 +239,7 @@ def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator
         if some:
             yield Finding(
                 "verify.driver-module-missing",
-                "a module of the driver is not aboard",
+                "a module of the driver is not installed on executors",
                 value=f"{name} ({place}) on {_who(some)}",
                 cause="functions that use it are pickled with its name only",
                 cure=_how_to_add(name, place),

@@ -32,7 +32,7 @@ def session_of(handed: Any) -> Session:
     if not isinstance(handed, (SparkContext, SparkSession)):
         raise LaunchError(
             "session.not-a-session",
-            "this is no Spark session",
+            "this is not a Spark session",
             value=f"{handed!r:.80} is a {type(handed).__name__}",
             cause="board takes a SparkSession or a SparkContext",
             cure=_AGAIN,

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.errors import StoreError
 from coffee_boat.model import Archive, ConfPatch, Generation, History, Lock
 from coffee_boat.session import Session, record
 from coffee_boat.worker import startup
+
+_log = logger(__name__)
 
 
 class LiveSession:
@@ -25,6 +28,8 @@ class LiveSession:
         self._store = store
         self._history = history
         self._id = session.id
+        now = history.current
+        _log.info("session %s: generation %d (%s)", self._id, now.number, now.why)
         self._remember(history)
 
     @property
@@ -51,7 +56,7 @@ class LiveSession:
             why: what was asked for.
         """
         now = self._history.current
-        self._follow(replace(now, lock=lock, layers=(*now.layers, layer.name)), why)
+        self._follow("layer", replace(now, lock=lock, layers=(*now.layers, layer.name)), why)
 
     def switch(self, lock: Lock, patch: ConfPatch, why: str) -> None:
         """Let everything that starts from now on run in a new base, which was sent: also functions
@@ -70,6 +75,7 @@ class LiveSession:
         environment = {**now.environment, **patch.environment, startup.BASE: patch.python}
         self.session.activate(ConfPatch(now.python, environment=environment))
         self._follow(
+            "base",
             replace(
                 now,
                 base=lock,
@@ -91,8 +97,10 @@ class LiveSession:
                 stack.enter_context(self._store.lock(f"session {self._id}"))
             yield
 
-    def _follow(self, generation: Generation, why: str) -> None:
+    def _follow(self, kind: str, generation: Generation, why: str) -> None:
         self._remember(self._history.then(replace(generation, why=why, when=time.time())))
+        now = self._history.current
+        _log.info("session %s: generation %d, a %s (%s)", self._id, now.number, kind, why)
 
     def _remember(self, history: History) -> None:
         self._history = history

@@ -174,7 +174,7 @@ def _lock(store: Store, digest: str) -> Lock:
     if value is None:
         raise LaunchError(
             "session.lock-unknown",
-            "what is aboard the running session is not known",
+            "what is installed in the running session is not known",
             value=f"lock {digest[:12]}",
             cause=(
                 f"it was started by another user or on another machine, or {store.root} was cleaned"

@@ -136,7 +136,7 @@ def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
     return (
         Finding(
             "verify.not-confirmed",
-            "not seen to have the added packages yet",
+            "executors have not confirmed the packages yet",
             value=", ".join(missed),
             cause=(
                 f"no task of ours ran there within {deadline:g} s: all slots are busy, or the"

@@ -33,6 +33,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Indexes
@@ -40,7 +41,9 @@ from coffee_boat.model import Finding, Indexes
 if TYPE_CHECKING:
     from coffee_boat.settings.values import Source
 
-__all__ = ["Settings", "combine", "load"]
+__all__ = ["Settings", "combine", "load", "places_of"]
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,13 +98,11 @@ def load(
         or one that others may write, with a key that decides what is run or fetched.
         Names the place and the key.
     """
-    from coffee_boat.settings import keys, sources
+    from coffee_boat.settings import keys
     from coffee_boat.settings.values import Said
 
     environ = os.environ if environ is None else environ
-    places, findings = sources.all_of(
-        arguments, folder=(folder or Path.cwd()).absolute(), environ=environ
-    )
+    places, findings = _places(arguments, folder, environ)
     values: dict[str, Any] = {}
     for source in places:
         for key in source.values:
@@ -111,11 +112,49 @@ def load(
         source = next(source for source in places if "only_binary" in source.values)
         values["only_binary_said"] = (Said("only_binary", None, source, []).place,)
         _keep_only_binary(values, places, findings)
+    for key, value in values.items():
+        if (place := _place(key, places)) is not None:
+            _log.info("setting %s = %r, by %s", key, value, place)
     index_keys = {part.name for part in fields(Indexes)}
     indexes = Indexes(**{key: value for key, value in values.items() if key in index_keys})
     return Settings(
         indexes=indexes, **{key: value for key, value in values.items() if key not in index_keys}
     ), tuple(findings)
+
+
+def places_of(
+    arguments: Mapping[str, object],
+    *,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Where each setting was said that is not the default: key -> the place, for people.
+
+    Args:
+        arguments, folder, environ: as for `load`.
+
+    Raises:
+        SettingsError: a file cannot be read, or has a key that does not exist.
+    """
+    places, _ = _places(arguments, folder, os.environ if environ is None else environ)
+    said = dict.fromkeys(key for source in places for key in source.values)
+    return {key: str(_place(key, places)) for key in said}
+
+
+def _places(
+    arguments: Mapping[str, object], folder: Path | None, environ: Mapping[str, str]
+) -> tuple[list[Source], list[Finding]]:
+    from coffee_boat.settings import sources
+
+    return sources.all_of(arguments, folder=(folder or Path.cwd()).absolute(), environ=environ)
+
+
+def _place(key: str, places: Sequence[Source]) -> str | None:
+    """The strongest that says it; None if none does."""
+    from coffee_boat.settings.values import Said
+
+    source = next((source for source in places if key in source.values), None)
+    return None if source is None else Said(key, None, source, []).place
 
 
 def combine(settings: Indexes, files: Indexes) -> Indexes:
@@ -181,7 +220,7 @@ def _keep_only_binary(
                 "settings.no-binary-ignored",
                 "a weaker no_binary is left aside",
                 value=f"{', '.join(sorted(dropped))} ({weaker})",
-                cause=f"only_binary is said in a stronger place: {values['only_binary_said'][0]}",
+                cause=f"only_binary is set in a stronger place: {values['only_binary_said'][0]}",
                 cure="say no_binary in the same place as only_binary, or in a stronger one",
                 severity="note",
             )

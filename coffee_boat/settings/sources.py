@@ -149,7 +149,7 @@ def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
         if key in values:
             raise SettingsError(
                 "settings.set-twice",
-                "a setting is said twice in one place",
+                "a setting is set twice in one place",
                 value=f"{key} ({label})",
                 cause="dashes and underscores are the same",
                 cure="keep one of them",

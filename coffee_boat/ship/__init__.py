@@ -19,6 +19,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.errors import ShipError
 from coffee_boat.model import Archive, Finding, Shipped
@@ -28,6 +29,8 @@ from coffee_boat.ship.last_used import Leftover, Pruned, leftovers, prune
 from coffee_boat.ship.open import opened
 from coffee_boat.ship.places import Place, Status, url_of
 from coffee_boat.spark.jvm import Hadoop
+
+_log = logger(__name__)
 
 __all__ = ["Leftover", "Pruned", "leftovers", "prune", "ship"]
 
@@ -61,6 +64,7 @@ def ship(
             cure="call launch_ship again",
         )
     if stage is None:
+        _log.info("shipped by Spark itself, from this machine: no stage is set (%s)", local.name)
         return Shipped(archive, local.as_uri())
     url = url_of(stage)
     with explained(url), opened(url, hadoop) as place:
@@ -72,9 +76,11 @@ def _put(archive: Archive, local: Path, place: Place, store: Store | None) -> Sh
     name = f"{archive.name}-{digest[:12]}.tar.gz"
     there = place.status(name)
     if there is None and place.put(local, name):
+        _log.info("shipped to the stage: %s", place.uri(name))
         _remember_upload(place.status(name), place, local, digest, store)
         odd = permissions.findings(None, place.folders(), place.user)
         return Shipped(archive, place.uri(name), tuple(odd))
+    _log.info("shipped before, and used as it is: %s", place.uri(name))
     there = there or place.status(name)
     noted = _note(place, there)  # first, so that nobody removes it while it is read
     if there is None or not verified.known(store, place, there, digest):

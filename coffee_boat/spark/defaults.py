@@ -16,8 +16,7 @@ def defaults(spark: Spark) -> dict[str, str]:
     """spark-defaults.conf: in SPARK_CONF_DIR, else in SPARK_HOME/conf
     (org.apache.spark.util.Utils.getDefaultPropertiesFile).
     """
-    folder = os.environ.get("SPARK_CONF_DIR") or str(Path(spark.home, "conf"))
-    path = Path(folder, "spark-defaults.conf")
+    path = _folder(spark) / "spark-defaults.conf"
     if not path.is_file():
         return {}
     return {
@@ -25,6 +24,35 @@ def defaults(spark: Spark) -> dict[str, str]:
         for key, value in _pairs(path.read_text("utf-8", "replace"))
         if key.startswith("spark.")
     }
+
+
+def files(spark: Spark) -> dict[str, dict[str, str] | None]:
+    """The files of Spark's configuration that are there, and Hadoop's that Spark reads -> what they
+    set, as they say it: of spark-env.sh, a script, what looks like an assignment; of others nothing
+    is read.
+    """
+    script = _folder(spark) / "spark-env.sh"
+    hadoop = (os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR"))
+    others = [
+        *_folder(spark).glob("*.properties"),
+        *_folder(spark).glob("*.xml"),
+        *(path for folder in hadoop if folder for path in Path(folder).glob("*-site.xml")),
+    ]
+    found: dict[str, dict[str, str] | None] = {
+        str(_folder(spark) / "spark-defaults.conf"): defaults(spark),
+        **dict.fromkeys(map(str, sorted(others))),
+    }
+    if script.is_file():
+        assigned = _ASSIGNMENT.findall(script.read_text("utf-8", "replace"))
+        found[str(script)] = {name: value.strip("'\"") for name, value in assigned}
+    return {path: said for path, said in found.items() if Path(path).is_file()}
+
+
+def _folder(spark: Spark) -> Path:
+    return Path(os.environ.get("SPARK_CONF_DIR") or Path(spark.home, "conf"))
+
+
+_ASSIGNMENT = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)=(.*)$", re.MULTILINE)
 
 
 _PAIR = re.compile(r"(?P<key>(?:\\.|[^\s=:\\])+)(?:\s*[=:]\s*|\s+|$)(?P<value>.*)", re.DOTALL)

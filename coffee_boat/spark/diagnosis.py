@@ -215,7 +215,7 @@ ON_EXECUTORS = (
         r"No module named '(?P<module>[^'.]+)[^\n]*",
         Problem(
             "executor.module-missing",
-            "a module is not aboard the executors",
+            "a module is not installed on the executors",
             cause="functions are pickled with the names of the modules they use; {module} has to be"
             " there, too",
             cure=(

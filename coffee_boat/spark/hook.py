@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.environ import changed_environ
+from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact_setting
 from coffee_boat._support.store import Store
@@ -36,6 +37,7 @@ from coffee_boat.spark.connect import refuse_connect
 from coffee_boat.spark.jvm import shared_map
 from coffee_boat.spark.wrapping import wrap
 
+_log = logger(__name__)
 _MARK = "_coffee_boat_hook"
 """The attribute of SparkContext that names the hook in force: one a process, wherever it was
 installed from.
@@ -73,7 +75,7 @@ class Launch:
             out of SparkContext(...).
         store: where a Java shim is kept, if one is needed.
         failed: called when it did not come up; what it returns is raised in place of the error.
-        stopping: called before a context stops.
+        stopping, stopped: called before and after a context stops.
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
         replaced: called when another launch takes this one's place.
@@ -83,6 +85,7 @@ class Launch:
     store: Store = field(default_factory=Store)
     failed: Callable[[BaseException], BoatError | None] = _nothing
     stopping: Callable[[Any], None] = _nothing
+    stopped: Callable[[Any], None] = _nothing
     master: str | None = None
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = say_line
@@ -205,6 +208,7 @@ class Hook:
             patch = start.patch
             for key, value in patch.conf.items():
                 jconf.set(key, value)
+            _log.info("set for this SparkContext:\n%s", "\n".join(patch.lines()))
             made = original(context, jconf)
             context.environment = shared_map(
                 context._jvm, {**context.environment, **patch.environment}
@@ -220,8 +224,10 @@ class Hook:
                 if self.active:
                     self.launch.stopping(context)
             finally:
-                stopped = original(context)
-            return stopped
+                ended = original(context)
+            if self.active:
+                self.launch.stopped(context)
+            return ended
 
         return stop
 

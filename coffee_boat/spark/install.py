@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.pythons import dotted
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Finding
 from coffee_boat.spark import pairs
 from coffee_boat.spark.pairs import Declared, Minor
 
+_log = logger(__name__)
 _BY_HAND = (
     'captain.pack("boat.tar.gz"), then set spark.archives=boat.tar.gz#boat in the SparkConf and'
     f" PYSPARK_PYTHON=./boat/bin/python{sys.version_info.major}.{sys.version_info.minor} in"
@@ -325,6 +327,8 @@ def find_spark() -> Spark:
             cause="SPARK_HOME names another folder, or pyspark is a client only",
             cure="unset SPARK_HOME, or set it to a Spark",
         )
+    why = "by SPARK_HOME" if os.environ.get("SPARK_HOME") else "of the pyspark that is installed"
+    _log.info("spark: %s, %s (%s)", pyspark.__version__, home, why)
     return Spark(pyspark.__version__, home)
 
 

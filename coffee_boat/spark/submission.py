@@ -7,10 +7,14 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from coffee_boat._support.logs import logger
+from coffee_boat._support.redact import redact_setting
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
 from coffee_boat.spark.defaults import properties
 from coffee_boat.spark.install import Spark
 from coffee_boat.spark.keys import DEPLOY_MODE, DRIVER_PYTHON, MASTER, PYTHON
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ def order(spark: Spark, facts: SparkFacts, patch: ConfPatch) -> Order:
         for key, value in facts.conf.items()
         if key != DRIVER_PYTHON or facts.deploy_mode == "client"
     }
+    _log.info(
+        "set for spark-submit:\n%s",
+        "\n".join(f"  {key}={redact_setting(key, value)}" for key, value in sorted(conf.items())),
+    )
     return Order(
         spark=spark,
         master=facts.master,

@@ -133,7 +133,7 @@ def missing(name: str) -> str:
     package = DISTRIBUTIONS.get(name, name)
     return (
         f"No module named {name!r}\n"
-        f"  It is not aboard this executor. On the driver:\n"
+        f"  It is not installed on this executor. On the driver:\n"
         f'    a package:                                 captain.add_pip_packages("{package}")\n'
         f'    a file beside your notebook or script:     sc.addPyFile("{name}.py")'
     )

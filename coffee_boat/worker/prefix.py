@@ -184,7 +184,7 @@ def _read(path: str, largest: int = -1) -> tuple[bytes, int]:
     with os.fdopen(descriptor, "rb") as stream:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         if 0 <= largest < state.st_size:
             raise ValueError(f"it has {state.st_size} bytes, more than {largest}")
         return stream.read(), state.st_mode & 0o7777

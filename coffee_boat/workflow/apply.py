@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import progress
 from coffee_boat._support.redact import redact
 from coffee_boat.clusters import kind_of_running
@@ -16,6 +17,8 @@ from coffee_boat.workflow import launch
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.tools import Tools
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ def add(tools: Tools, live: LiveSession, wanted: Manifest, added: Manifest) -> A
         lock = tools.pipeline.lock_more(wanted, added, installed, say)
         change = tools.pipeline.change(lock, installed)
         change, archive = tools.pipeline.addition(change, wanted, say)
+        names = ", ".join(pin.name for pin in change.added)
+        _log.info(
+            "change: %s", ", ".join(filter(None, (change.kind, names, change.why.strip(", "))))
+        )
         if archive is not None:
             with watch.part("send"):
                 _send(tools, live, change, archive, redact(", ".join(added.texts or wanted.texts)))

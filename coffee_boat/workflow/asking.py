@@ -27,16 +27,16 @@ class Asking:
 
         Before Spark starts: read at once, resolved by `plan` or `launch_ship`. While a session
         runs: sent at once, and from then on each task on each executor has them before it starts,
-        also functions that were made before, and executors that join later. Versions that are
-        aboard stay. `report` tells how it went. All packages are taken, or none.
+        also functions that were made before, and executors that join later. Installed versions
+        stay. `report` tells how it went. All packages are taken, or none.
 
         Args:
             wait: seconds to wait for executors to confirm, while a session runs.
 
         Raises:
             RequirementError: one of them cannot be read.
-            LockError, BuildError: while a session runs: they cannot be had, or a version that is
-                aboard would have to change.
+            LockError, BuildError: while a session runs: they cannot be had, or an installed
+                version would have to change.
         """
         return self.add_manifest(
             requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait

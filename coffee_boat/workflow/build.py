@@ -173,7 +173,7 @@ class Building(Fetching):
                 package = module.partition(".")[0]
                 yield Finding(
                     "build.preload-module-missing",
-                    "a module to preload is not aboard",
+                    "a module to preload is not installed",
                     value=module,
                     cause="no distribution in the lock has it",
                     cure=f'captain.add_pip_packages("{package}"), or leave it out of preload',

@@ -68,6 +68,8 @@ def build(
     Raises:
         RequirementError, LockError, BuildError: it cannot be made.
     """
+    if lock is None and request.lock_file is not None:
+        lock = request.lock_file.lock
     with tools.pipeline.ahead(request.manifest, lock) as ahead:
         if lock is None:
             lock = forgettable(tools, request, say, ahead)

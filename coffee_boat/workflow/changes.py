@@ -81,5 +81,5 @@ def kept_as_is(pin: Pin) -> Requirement:
         text=f"{pin.name}=={pin.version}",
         name=pin.name,
         specifier=f"=={pin.version}",
-        origin="aboard the running session",
+        origin="in the running session",
     )

@@ -1,4 +1,4 @@
-"""A request -> a submission: for spark-submit, and for people who submit by other means."""
+"""A request -> a submission: run by spark-submit here, or told to Airflow, Livy and others."""
 
 from __future__ import annotations
 

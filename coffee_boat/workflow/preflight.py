@@ -14,8 +14,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import counted
 from coffee_boat.clusters import compatibility, kind_of, probe, waiting
 from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
@@ -27,6 +29,7 @@ from coffee_boat.spark import diagnosis
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
+_log = logger(__name__)
 _PATIENCE, _SHORT = 10.0, 3.0
 """Seconds for the nodes to say what they are, once an interpreter did not start there; and before
 one is sent to a session that runs.
@@ -79,13 +82,21 @@ class Preflight:
             LaunchError: the settings or the cluster cannot serve it, or there is no such kind of
                 cluster: that is refused always, as nothing could be set for it.
         """
-        kind_of(facts.master)
+        kind = kind_of(facts.master)
         odd: list[Finding] = []
         cluster = ClusterFacts(facts.master)
         with self._refusing(odd):
             compatibility.settings(facts, driver_starts=driver_starts)
         with self._refusing(odd):
             cluster = probe(facts)
+        _log.info(
+            "cluster: %s (master %s, %s mode): %s, %s",
+            kind.name,
+            redact(facts.master),
+            facts.deploy_mode,
+            cluster.manager or "it says nothing of itself before Spark starts",
+            counted(len(cluster.nodes), "known node"),
+        )
         made_for = target() if any(node.architecture for node in cluster.nodes) else None
         with self._refusing(odd):
             odd += (

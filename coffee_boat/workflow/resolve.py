@@ -214,7 +214,7 @@ class Resolving(Fetching):
         return refusal
 
 
-_CHANGE = Problem("lock.version-would-change", "a version that is aboard would have to change")
+_CHANGE = Problem("lock.version-would-change", "an installed version would have to change")
 
 
 def _refuse_changes(
@@ -244,7 +244,7 @@ def _refuse_changes(
             value=", ".join(changes),
             cause=why or "a live session keeps what its workers have imported",
             cure=(
-                "ask for what goes with what is aboard; or stop the session, captain.launch_ship(),"
-                " and start it anew"
+                "ask for what goes with what is installed; or stop the session,"
+                " captain.launch_ship(), and start it anew"
             ),
         )

@@ -9,6 +9,7 @@ import sys
 
 from coffee_boat import settings
 from coffee_boat._support import host
+from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.conda import condarc, configuration, request
 from coffee_boat.errors import SettingsError
@@ -17,6 +18,8 @@ from coffee_boat.interpreter.find import find
 from coffee_boat.model import Indexes, Interpreter, Lock, Manifest, Target
 from coffee_boat.workflow import machines
 from coffee_boat.workflow.stopwatch import Stopwatch
+
+_log = logger(__name__)
 
 
 class Executors:
@@ -85,15 +88,20 @@ class Executors:
             < own
         )
 
-    @property
+    @functools.cached_property
     def target(self) -> Target:
         """What the executors are.
 
         Raises:
             SettingsError: `platform` cannot be used.
         """
-        if self._target is not None:
-            return self._target
+        found = self._target or self._target_of_settings()
+        why = "as this machine" if self._settings.platform is None else "as `platform` says"
+        why = why if self._target is None else "as the running session says"
+        _log.info("executors: Python %s on %s, %s", found.python, found.platform, why)
+        return found
+
+    def _target_of_settings(self) -> Target:
         if self._settings.ship_python:
             return target.target_for(
                 self.interpreter.version,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Generation
@@ -12,6 +13,8 @@ from coffee_boat.session.driver import Views
 from coffee_boat.settings import Settings
 from coffee_boat.workflow.pipeline import Pipeline
 from coffee_boat.workflow.preflight import Preflight
+
+_log = logger(__name__)
 
 
 class Reporter:
@@ -41,6 +44,7 @@ class Reporter:
             if finding not in self._shown:
                 self._shown.add(finding)
                 say_line(f"{finding.severity}: {finding}")
+                _log.debug("shown: %s %s: %s", finding.severity, finding.code, finding)
 
 
 @dataclass(frozen=True)

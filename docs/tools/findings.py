@@ -101,7 +101,7 @@ def _of_stage(stage: str, said: Iterable[Said]) -> Iterator[str]:
         points = dict.fromkeys(
             f"* {name}: {escaped(text)}"
             for one in places
-            for name, text in (("cause", one.cause), ("cure", one.cure))
+            for name, text in (("cause", one.cause), ("hint", one.cure))
             if text
         )
         if points:

@@ -133,7 +133,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise Unusable(f"{path} cannot be read: {quoting.where(error)}") from None
     if not isinstance(told, Mapping):
-        raise Unusable(f"{path} is no kubeconfig")
+        raise Unusable(f"{path} is not a valid kubeconfig")
     doubt = trust.doubt(path.absolute())
     if doubt is not None:
         raise Unusable(f"{path} may be written by others: {doubt.why}; {doubt.cure}")

@@ -279,7 +279,7 @@ def _architecture(node: Mapping[str, Any]) -> str:
 def _not_asked(reason: str) -> Finding:
     return Finding(
         "cluster.not-asked",
-        "the cluster was not asked what it is",
+        "skipped the cluster check",
         value=reason,
         cause="what it lacks or forbids shows when Spark starts",
         severity="note",
@@ -290,7 +290,7 @@ def _not_trusted(facts: SparkFacts, cluster: Apiserver, reason: str) -> Finding:
     """No refusal: Java's own list (cacerts, javax.net.ssl.trustStore) may have who signed it."""
     return Finding(
         "cluster.certificate-untrusted",
-        "the cluster was not asked what it is: its certificate is not trusted here",
+        "skipped the cluster check: its certificate is not trusted here",
         value=f"{redact(facts.master)}, with {cluster.access.origin or 'no kubeconfig'}",
         cause=f"{reason}; Spark's Java goes by a list of its own, and may trust it",
         cure="name who signed it: certificate-authority in the kubeconfig,"

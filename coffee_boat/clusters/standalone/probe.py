@@ -150,7 +150,7 @@ def _masters(master: str) -> list[tuple[str, int]]:
             "launch.master-invalid",
             "the master cannot be used",
             value=redact(master),
-            cause="it is no host and port",
+            cause="it is not a valid host and port",
             cure="spark://host:7077",
         )
     return [(host.strip("[]"), int(port)) for host, _, port in places]
