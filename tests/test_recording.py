@@ -47,6 +47,11 @@ def test_a_command_is_drawn_with_its_output_in_order_and_without_a_log_of_others
     assert not re.search(r"@font-face|url\(['\"]?\w+:|href", svg)
 
 
+def test_a_last_line_without_an_end_is_drawn_too(tmp_path: Path) -> None:
+    shown = record.run("python -c 'print(6 * 7, end=str())'", tmp_path, dict(os.environ))
+    assert shown.text == "42\n"
+
+
 def test_a_command_that_fails_is_not_drawn(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with 3"):
         record.run("python -c 'import sys; sys.exit(3)'", tmp_path, dict(os.environ))

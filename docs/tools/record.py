@@ -92,6 +92,7 @@ def _lines(terminal: int, log: int) -> list[str]:
                 read = _read(key.fd)
                 if not read:
                     waiting.unregister(key.fd)
+                    read = b"\n" if parts[key.fd] else b""
                 *whole, parts[key.fd] = (parts[key.fd] + read).split(b"\n")
                 told = (f"{line.decode().rstrip()}\n" for line in whole)
                 lines += [line for line in told if key.fd == terminal or line.startswith(_OURS)]
