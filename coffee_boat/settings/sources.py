@@ -14,6 +14,8 @@ from coffee_boat.settings import keys, pipconf, uvconf
 from coffee_boat.settings.values import Found, Source
 
 _PREFIX = "COFFEE_BOAT_"
+UV = "uv's configuration"
+"""The label of what uv reads itself, too."""
 _INDEX_KEYS = ("index_url", "extra_index_urls", "no_index")
 
 
@@ -91,7 +93,7 @@ def _project(folder: Path, environ: Mapping[str, str]) -> Iterator[Source]:
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
         if path.is_file() and (said := _tool_table(path)) is not None:
-            yield _from_table(f"{path}: [tool.coffee_boat]", path, said)
+            yield _from_table(f"{path}: [tool.coffee_boat]", path, said, of_project=True)
             if (
                 trust.doubt(path, environ=environ) is None
             ):  # a stranger's does not hide ours above it
@@ -140,7 +142,9 @@ def _user_file(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
+def _from_table(
+    label: str, path: Path, table: Mapping[str, object], *, of_project: bool = False
+) -> Source:
     """Keys may be written with dashes, as in uv's and pip's own files."""
     values: dict[str, object] = {}
     for name, value in table.items():
@@ -155,7 +159,7 @@ def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
                 cure="keep one of them",
             )
         values[key] = value
-    return Source(label, path.parent, values, file=Found(path))
+    return Source(label, path.parent, values, file=Found(path), of_project=of_project)
 
 
 def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
@@ -168,7 +172,8 @@ def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
             textual=True,
             places={"offline": "UV_OFFLINE"},
         )
-    said = uvconf.builds_said(environ, folder, toml)
+    yield from _uv_on_builds(uvconf.projects_builds(environ, folder, toml), folder, True)
+    said = uvconf.builds_said(environ, toml)
     by_pip = pipconf.read(environ) if said else {}
     for key in said.keys() & by_pip.keys():  # each of the two tools keeps its promise
         names, place = said[key]
@@ -176,12 +181,19 @@ def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
             [*names, *by_pip[key][0].replace(",", " ").split()],
             f"{place}, {by_pip[key][1]}",
         )
+    yield from _uv_on_builds(said, folder, False)
+
+
+def _uv_on_builds(
+    said: Mapping[str, tuple[list[str], str]], folder: Path, of_project: bool
+) -> Iterator[Source]:
     if said:
         yield Source(
-            "uv's configuration",
+            UV,
             folder,
             {key: names for key, (names, _) in said.items()},
             places={key: place for key, (_, place) in said.items()},
+            of_project=of_project,
         )
 
 

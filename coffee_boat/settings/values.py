@@ -43,6 +43,10 @@ class Source:
     """Key -> where exactly, if that is more than the label."""
     file: Found | None = None
     """The file that all of it stands in."""
+    of_project: bool = False
+    """It came with a project, whose author may be somebody else: it may forbid builds, and allows
+    none that the user's own places forbid.
+    """
     files: Mapping[str, Found] = field(default_factory=dict)
     """Key -> the file that it stands in, where there are several."""
 
