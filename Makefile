@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
 STORED := --config-settings-package pyspark:--build-option=--compression=stored
 
-.PHONY: demo test check types docs reference clean test-unit test-integration test-matrix test-yarn test-kubernetes
+.PHONY: demo test check types docs dist reference clean test-unit test-integration test-matrix test-yarn test-kubernetes
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -68,5 +68,11 @@ $(VENV)/docs: $(VENV)/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[docs]'
 	touch $@
 
+# What a release uploads: a source archive, and the wheel that is built from it; both as an index checks them.
+dist: $(VENV)/ready
+	rm -rf dist
+	$(BIN)/uv build --quiet --out-dir dist .
+	$(BIN)/uv tool run --quiet --from 'twine>=6' twine check --strict dist/coffee_boat-*
+
 clean:
-	rm -rf $(VENV) site .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info
+	rm -rf $(VENV) dist site .cache .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -20,6 +20,8 @@ from coffee_boat.spark import facts, gateway, install
 
 _DAY = 86400.0
 _UNFINISHED = "tmp"
+_KINDS = ("kind", "entries", "size", "last used")
+_NUMBERS = ("entries", "size")
 
 _store = click.option(
     "--store",
@@ -139,7 +141,11 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
                 [
                     f"would remove {_summary(doomed)} from {stage}",
                     *(
-                        [text_table(("archive", "size", "last used", "owner"), rows)]
+                        [
+                            text_table(
+                                ("archive", "size", "last used", "owner"), rows, right=_NUMBERS
+                            )
+                        ]
                         if rows
                         else []
                     ),
@@ -147,7 +153,9 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
             )
         )
         return
-    click.echo(text_table(("archive", "size", "last used", "owner"), rows), err=True)
+    click.echo(
+        text_table(("archive", "size", "last used", "owner"), rows, right=_NUMBERS), err=True
+    )
     if not yes:
         click.confirm(
             f"Remove {_summary(doomed)} from {stage}? Sessions that still need one lose executors"
@@ -245,7 +253,7 @@ def _listing(store: Store, entries: list[Entry]) -> str:
     if not kinds:
         return head
     rows = [_row(kind, found) for kind, found in kinds.items()]
-    kinds_of = text_table(("kind", "entries", "size", "last used"), rows)
+    kinds_of = text_table(_KINDS, rows, right=_NUMBERS)
     return f"{head}\n{kinds_of}\n\n{stored.table(store, entries)}"
 
 

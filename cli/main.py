@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from coffee_boat import settings
+from coffee_boat import _version, settings
 from coffee_boat._support.exceptions import without_secrets
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
@@ -19,6 +19,7 @@ from coffee_boat.captain import Captain
 from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
+from coffee_boat.cli.origin import origin
 from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Plan
@@ -97,8 +98,22 @@ def _redacted_messages() -> Iterator[None]:
         raise
 
 
+def _tell_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        said = origin(Path(_version.__file__).resolve().parent)
+        click.echo(redact(", ".join(filter(None, (f"boat, version {__version__}", said)))))
+        ctx.exit()
+
+
 @click.group(cls=BoatGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="boat")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version, and which checkout or URL it is from, and exit.",
+)
 @click.pass_context
 def boat(ctx: click.Context) -> None:
     """Any Python environment, on any Spark cluster, in seconds.

@@ -8,14 +8,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from coffee_boat._support.redact import redact, redact_setting
+from coffee_boat._support.words import human_size
 from coffee_boat.errors import BoatError
-from coffee_boat.model import Archive, Finding, Plan, Report
+from coffee_boat.model import PLAN_HEAD, PLAN_NUMBERS, Archive, Finding, Plan, Report
 from coffee_boat.model.archive import START_FOLDER
 
 if TYPE_CHECKING:
@@ -26,9 +27,13 @@ _COLOURS = {"note": "cyan", "warning": "yellow", "error": "red"}
 _DERIVED = {Report: ("ok",), Archive: ("name", "floor", "python")}
 """Properties that a program wants to read too."""
 _SHOWN: dict[type, tuple[str, ...]] = {
-    Plan: ("lock", "items", "patch", "findings", "addition", "kind", "size")
+    Plan: (
+        *("lock", "items", "patch", "findings", "addition", "kind"),
+        *("size", "unpacked", "seconds"),
+    )
 }
 """What a program reads in place of the fields."""
+human = human_size
 
 
 def show(value: Any, *, as_json: bool = False) -> None:
@@ -83,20 +88,19 @@ def how_to_use(archive: Archive) -> str:
     )
 
 
-def human(size: float) -> str:
-    """Bytes, for people: "13.1 MB"."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+def table(
+    head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: Collection[str] = ()
+) -> Table:
+    """A table for a terminal; every cell is taken literally.
 
-
-def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    """A table for a terminal; every cell is taken literally."""
+    Args:
+        right: names of the columns that hold numbers.
+    """
     from rich.table import Table
 
-    made = Table(*head, box=None, pad_edge=False)
+    made = Table(box=None, pad_edge=False)
+    for name in head:
+        made.add_column(name, justify="right" if name in right else "left")
     for row in rows:
         made.add_row(*map(_escaped, row))
     return made
@@ -110,7 +114,10 @@ def _show_table(value: Plan | Report) -> None:
     console.print(f"[bold]{_escaped(title)}[/]", soft_wrap=True)
     if isinstance(value, Plan) and value.addition:
         console.print(_escaped(value.addition), soft_wrap=True)
-    console.print(drawn)
+    if drawn.row_count:
+        console.print(drawn)
+    if isinstance(value, Plan) and value.unpacking:
+        console.print(_escaped(value.unpacking), soft_wrap=True)
     for line in _settings(value) if isinstance(value, Plan) else _asked_for(value):
         console.print(_escaped(redact(line)), soft_wrap=True)
     for finding in value.findings:
@@ -136,16 +143,7 @@ def _asked_for(report: Report) -> list[str]:
 
 
 def _plan_table(plan: Plan) -> tuple[str, Table]:
-    sizes = [
-        "?" if item.size is None else f"{'' if item.known else '~'}{human(item.size)}"
-        for item in plan.items
-    ]
-    rows = [
-        (item.label, item.action, size, f"{item.seconds:.1f} s")
-        for item, size in zip(plan.items, sizes, strict=True)
-    ]
-    title = f"{plan.lock.summary}, about {human(plan.size)}"
-    return title, table(("what", "action", "size", "time"), rows)
+    return f"Plan: {plan.lock.summary}", table(PLAN_HEAD, plan.rows, right=PLAN_NUMBERS)
 
 
 def _report_table(report: Report) -> tuple[str, Table]:

@@ -175,7 +175,10 @@ def test_it_is_installed_as_the_page_says(checkout: Path, store: Path, tmp_path:
     bin_, tools = pip_into(tmp_path)
     env = {**plain_environment(bin_ / "python", store), "REPOSITORY": f"file://{repository}"}
     said = run(START / "install.md", checkout, path=[tools, bin_], env=env)
-    assert re.search(r"^boat, version \d", said, re.MULTILINE)
+    version = (
+        rf"^boat, version \d\S+, from git\+file://{re.escape(str(repository))} at [0-9a-f]{{12}}$"
+    )
+    assert re.search(version, said, re.MULTILINE)
     assert re.search(r"^ *spark +ok ", said, re.MULTILINE)
     record = json.loads(
         next((tmp_path / "venv").rglob("coffee_boat-*/direct_url.json")).read_text()

@@ -168,6 +168,16 @@ def test_what_the_readme_says_of_make_is_there_and_ci_runs_it() -> None:
     assert '("make", "demo")' in ROOT.joinpath("integration/ci.py").read_text()
 
 
+def test_what_the_readme_says_was_measured_stands_in_the_tables_of_the_measurement() -> None:
+    def part(page: Path, heading: str) -> str:
+        return page.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+    measured = part(DOCS / "concepts" / "comparison.md", "Measured")
+    said = re.findall(r"\b\d+\.\d\b", part(ROOT / "README.md", "In seconds"))
+    assert len(said) >= 8
+    assert [number for number in said if f"| {number} |" not in measured] == []
+
+
 # installing, before there is a release
 
 OURS_BY_NAME = re.compile(r"pip install (?:[-\w]+ )*['\"]?coffee_boat\b(?!\S* @)")

@@ -5,6 +5,7 @@ lines in a log.
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -16,7 +17,7 @@ from test_launch import home, spark  # noqa: F401  fixtures
 from test_sessions import context, new  # noqa: F401  fixtures
 
 from coffee_boat import Captain
-from coffee_boat._support.progress import progress
+from coffee_boat._support.progress import progress, say_line
 
 HIDE_CURSOR = "\x1b[?25l"
 """What begins a line of a terminal that is updated."""
@@ -93,6 +94,20 @@ def test_a_session_that_is_taken_over_with_more_to_add_has_one_line(
     with redirect_stderr(Terminal()) as terminal:
         two.board(running)
     assert terminal.getvalue().count(HIDE_CURSOR) == 1
+
+
+def test_a_plain_line_is_written_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that fetch would write into each other's lines."""
+    pieces: list[str] = []
+
+    class Log(io.StringIO):
+        def write(self, text: str) -> int:
+            pieces.append(text)
+            return len(text)
+
+    monkeypatch.setattr(sys, "stderr", Log())
+    say_line("fetching six")
+    assert [piece for piece in pieces if piece] == ["coffee_boat: fetching six\n"]
 
 
 def test_two_threads_share_the_line_and_the_last_one_takes_it_away(

@@ -122,7 +122,7 @@ def test_wheels_are_fetched_once_and_kept_by_their_digest(
         name: (folder / path.name).read_bytes() for name, path in got.items()
     }
     assert got["alpha"] == store.path("wheels", f"{lock.pins[0].sha256}/alpha-1.0-py3-none-any.whl")
-    assert pip_fetch.have(lock.pins[0], store)
+    assert pip_fetch.here(lock.pins[0], store) is not None
     asked, before = len(index.asked), files_below(store.root)
     assert fetch(lock, store, OFFLINE) == got
     assert (len(index.asked), files_below(store.root)) == (asked, before)
@@ -273,7 +273,7 @@ def test_credentials_go_to_their_own_host_only_and_are_not_shown(
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_local_wheel_stays_where_it_is_and_is_checked(folder: Path, store: Store) -> None:
+def test_a_local_wheel_is_copied_as_it_was_locked(folder: Path, store: Store) -> None:
     file = folder / "alpha-1.0-py3-none-any.whl"
     lock = Lock(
         OWN,
@@ -288,10 +288,16 @@ def test_a_local_wheel_stays_where_it_is_and_is_checked(folder: Path, store: Sto
             ),
         ),
     )
-    assert fetch(lock, store, OFFLINE) == {"alpha": file}
-    file.write_bytes(file.read_bytes() + b"x")
+    locked = file.read_bytes()
+    file.write_bytes(locked + b"x")
     with pytest.raises(BuildError, match="does not match"):
         fetch(lock, store, OFFLINE)
+    file.write_bytes(locked)
+    copy = fetch(lock, store, OFFLINE)["alpha"]
+    file.write_bytes(b"another one")
+    assert copy.is_relative_to(store.root)
+    assert copy.read_bytes() == locked
+    assert fetch(lock, store, OFFLINE) == {"alpha": copy}
     file.unlink()
     with pytest.raises(BuildError, match="not there any more"):
         fetch(lock, store, OFFLINE)

@@ -56,7 +56,8 @@ def progress() -> AbstractContextManager[Say]:
 
 def say_line(message: str) -> None:
     """One plain line, for logs and for what must stay on the screen."""
-    print(redact(f"coffee_boat: {message}"), file=sys.stderr, flush=True)  # noqa: T201
+    # in one piece: lines of other threads come between two
+    print(redact(f"coffee_boat: {message}") + "\n", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 _SHARED = _Shared()

@@ -32,6 +32,17 @@ def human_bytes(size: int) -> str:
     return f"{size // GIB}g" if size % GIB == 0 and size else f"{size / MIB:.0f}m"
 
 
+def human_size(size: float) -> str:
+    """Bytes, for people: "13.1 MB"."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if round(size, 1) < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
+
+
 def duration(seconds: float) -> str:
     """For people: "3 hours"."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):

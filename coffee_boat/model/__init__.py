@@ -2,7 +2,14 @@
 
 from coffee_boat.errors import Finding, Severity
 from coffee_boat.model.archive import SENTINEL, START_FOLDER, Archive, Chunk, Interpreter, Shipped
-from coffee_boat.model.change import Change, ChangeKind, Plan, PlanItem
+from coffee_boat.model.change import (
+    PLAN_HEAD,
+    PLAN_NUMBERS,
+    Change,
+    ChangeKind,
+    Plan,
+    PlanItem,
+)
 from coffee_boat.model.generation import Generation, History
 from coffee_boat.model.lock import CondaPin, Lock, Pin, SourceKind, Target
 from coffee_boat.model.requirements import CondaRequirement, Indexes, Manifest, Requirement
@@ -11,6 +18,8 @@ from coffee_boat.model.spark import SQL_PYTHON, ClusterFacts, ConfPatch, NodeFac
 from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table
 
 __all__ = [
+    "PLAN_HEAD",
+    "PLAN_NUMBERS",
     "SENTINEL",
     "SQL_PYTHON",
     "START_FOLDER",

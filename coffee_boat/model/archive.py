@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coffee_boat._support.words import human_size
 from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import Target
@@ -99,14 +100,17 @@ class Archive(Redacted):
         rows = [
             (
                 c.label,
-                f"{c.size:,}",
+                human_size(c.size),
                 f"{c.files:,}",
                 ".".join(map(str, c.floor)) if any(c.floor) else "",
             )
             for c in self.chunks
         ]
         return html_table(
-            ("chunk", "bytes", "files", "glibc"), rows, caption=f"{self.name}: {self.size:,} bytes"
+            ("chunk", "size", "files", "glibc"),
+            rows,
+            caption=f"{self.name}: {human_size(self.size)}",
+            right=("size", "files", "glibc"),
         )
 
 

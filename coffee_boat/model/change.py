@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from coffee_boat._support.redact import redact
+from coffee_boat._support.words import human_size
 from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.spark import ConfPatch
-from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table
+from coffee_boat.model.tables import (
+    finding_lines,
+    html_caption,
+    html_findings,
+    html_table,
+    text_table,
+)
 
 ChangeKind = Literal["launch", "nothing", "layer", "base"]
 """A session starts; has all of it already; gets one more archive; gets a new base."""
@@ -55,13 +63,20 @@ class PlanItem(Redacted):
     """One line of a plan."""
 
     label: str
-    action: Literal["reuse", "fetch", "build"]
+    action: Literal["reuse", "fetch", "pack", "build"]
+    """It is packed already; is fetched and packed; is here and is packed; is built from source and
+    packed.
+    """
     size: int | None = None
     """Bytes to send; None if not known yet."""
-    seconds: float = 0.0
-    """Estimated, until it is ready to be concatenated."""
+    seconds: float | None = 0.0
+    """Estimated, until it is ready to be concatenated; None for what is built from source: nobody
+    knows.
+    """
     known: bool = False
-    """True if the size was measured, False if it is the index's word or an estimate."""
+    """True if the sizes were measured, False if they are the index's word or an estimate."""
+    unpacked: int | None = None
+    """Bytes on an executor; None if not known yet."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,42 +109,76 @@ class Plan(Redacted):
         return sum(item.size or 0 for item in self.items)
 
     @property
+    def unpacked(self) -> int:
+        """Bytes that each executor unpacks, as far as they are known."""
+        return sum(item.unpacked or 0 for item in self.items)
+
+    @property
+    def seconds(self) -> float:
+        """Estimated, until all is ready to be sent; without what is built from source."""
+        return sum(item.seconds or 0.0 for item in self.items)
+
+    @property
     def addition(self) -> str:
         """In which way an addition to a running session would come; empty for a launch."""
         return str(self.change)
 
     @property
-    def _bytes(self) -> str:
-        unknown = any(item.size is None for item in self.items)
-        return f"~{self.size:,} bytes" + (" and what is not known yet" if unknown else "")
-
-    def _rows(self) -> list[tuple[str, ...]]:
+    def rows(self) -> list[tuple[str, ...]]:
+        """For people: what, action, size and time of each part, and in total."""
+        if not self.items:
+            return []
+        late = any(item.seconds is None for item in self.items)
+        total = f"{self.seconds:.1f} s{' + unknown' if late else ''}"
         return [
-            (
-                i.label,
-                i.action,
-                "?" if i.size is None else f"{'' if i.known else '~'}{i.size:,}",
-                f"{i.seconds:.1f}",
-            )
-            for i in self.items
+            *((i.label, i.action, _size([(i.size, i.known)]), _time(i)) for i in self.items),
+            ("total", "", _size([(i.size, i.known) for i in self.items]), total),
         ]
 
+    @property
+    def unpacking(self) -> str:
+        """For people: what an executor unpacks; empty if nothing is sent."""
+        sizes = [(item.unpacked, item.known) for item in self.items]
+        return f"each executor unpacks {_size(sizes)}" if sizes else ""
+
     def __str__(self) -> str:
-        head = "\n".join(filter(None, (f"Plan: {self.lock.summary}, {self._bytes}", self.addition)))
         settings = [] if self.patch is None else self.patch.lines()
-        return redact(
-            "\n".join(
-                [
-                    head,
-                    text_table(("what", "action", "bytes", "seconds"), self._rows()),
-                    *settings,
-                    *finding_lines(self.findings),
-                ]
-            )
+        lines = (
+            f"Plan: {self.lock.summary}",
+            self.addition,
+            text_table(PLAN_HEAD, self.rows, right=PLAN_NUMBERS) if self.items else "",
+            self.unpacking,
+            *settings,
+            *finding_lines(self.findings),
         )
+        return redact("\n".join(filter(None, lines)))
 
     def _repr_html_(self) -> str:
-        caption = "; ".join(filter(None, (f"Plan: {self._bytes}", self.addition)))
+        said = (f"Plan: {self.lock.summary}", self.addition, self.unpacking)
+        caption = "; ".join(filter(None, said))
+        if not self.items:
+            return html_caption(caption) + html_findings(self.findings)
         return html_table(
-            ("what", "action", "bytes", "seconds"), self._rows(), caption=caption
+            PLAN_HEAD, self.rows, caption=caption, right=PLAN_NUMBERS
         ) + html_findings(self.findings)
+
+
+PLAN_HEAD = ("what", "action", "size", "time")
+PLAN_NUMBERS = ("size", "time")
+"""Which of them hold numbers."""
+
+
+def _size(sizes: Sequence[tuple[int | None, bool]]) -> str:
+    """Bytes in total, each with whether it was measured; "~" stands before estimates."""
+    known = [(size, measured) for size, measured in sizes if size is not None]
+    if not known:
+        return "?"
+    about = "" if all(measured for _, measured in known) else "~"
+    rest = " + ?" if len(known) < len(sizes) else ""
+    return f"{about}{human_size(sum(size for size, _ in known))}{rest}"
+
+
+def _time(item: PlanItem) -> str:
+    if item.seconds is None:
+        return "unknown, builds from source"
+    return f"{item.seconds:.1f} s"

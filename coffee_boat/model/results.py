@@ -6,11 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coffee_boat._support.redact import redact
+from coffee_boat._support.words import human_size
 from coffee_boat.errors import Finding
 from coffee_boat.model.archive import Archive
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
-from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table
+from coffee_boat.model.tables import (
+    finding_lines,
+    html_caption,
+    html_findings,
+    html_table,
+    text_table,
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +102,7 @@ class Report(Redacted):
         "distributions",
         "mapped files",
     )
+    _NUMBERS = ("distributions",)
 
     def __str__(self) -> str:
         known = {name: version for e in self.executors for name, version in e.distributions.items()}
@@ -119,7 +127,7 @@ class Report(Redacted):
         return "\n".join(
             [
                 head,
-                text_table(self._HEAD, self._rows()),
+                text_table(self._HEAD, self._rows(), right=self._NUMBERS),
                 f"installed: {redact(told) or 'nothing'}",
                 *finding_lines(self.findings),
             ]
@@ -127,7 +135,7 @@ class Report(Redacted):
 
     def _repr_html_(self) -> str:
         return html_table(
-            self._HEAD, self._rows(), caption=str(self).splitlines()[0]
+            self._HEAD, self._rows(), caption=str(self).splitlines()[0], right=self._NUMBERS
         ) + html_findings(self.findings)
 
 
@@ -157,7 +165,7 @@ class Arrival(Redacted):
     def __str__(self) -> str:
         what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
         size = (
-            f", {self.archive.size:,} bytes{'' if self.archive.layer else ' as a new base'}"
+            f", {human_size(self.archive.size)}{'' if self.archive.layer else ' as a new base'}"
             if self.archive
             else ""
         )
@@ -171,7 +179,7 @@ class Arrival(Redacted):
         )
 
     def _repr_html_(self) -> str:
+        said = str(self).splitlines()[0]
         rows = [(pin.name, pin.version) for pin in self.added]
-        return html_table(
-            ("added", "version"), rows, caption=str(self).splitlines()[0]
-        ) + html_findings(self.findings)
+        made = html_table(("added", "version"), rows, caption=said) if rows else html_caption(said)
+        return made + html_findings(self.findings)

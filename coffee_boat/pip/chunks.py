@@ -77,11 +77,17 @@ def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
     return made
 
 
-def recall_wheel(pin: Pin, target: Target, store: Store) -> Chunk | None:
+def recall_wheel(
+    pin: Pin, target: Target, store: Store, *, built: Path | None = None
+) -> Chunk | None:
     """The chunk of a pinned wheel, if it was made before.
 
-    None for what is built on the driver: only its wheel would tell.
+    Args:
+        built: the wheel of a source, in the store, whose folder there is called after its sha256;
+            without it nobody can tell.
     """
+    if built is not None:
+        return recall(store, _key(built.parent.name, built.name, pin, target))
     return (
         recall(store, _key(pin.sha256, pin.filename, pin, target))
         if _is_pinned_file(pin) and pin.filename

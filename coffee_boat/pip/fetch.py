@@ -10,7 +10,7 @@ from coffee_boat._support.files import local_path
 from coffee_boat._support.futures import completed
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import counted
+from coffee_boat._support.words import counted, human_size
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Indexes, Lock, Pin
 from coffee_boat.pip import builds, uv_options
@@ -76,15 +76,12 @@ def fetch(
     return dict(sorted(found.items()))
 
 
-def have(pin: Pin, store: Store) -> bool:
-    """True if nothing needs to be fetched for a wheel pin."""
-    if pin.kind != "wheel":
-        return False
-    return (
-        local_path(pin.url).is_file()
-        if pin.url.startswith("file:")
-        else kept(pin, store) is not None
-    )
+def here(pin: Pin, store: Store) -> Path | None:
+    """The file of a wheel pin for which nothing needs to be fetched."""
+    if pin.kind != "wheel" or not pin.url.startswith("file:"):
+        return kept(pin, store)
+    path = local_path(pin.url)
+    return path if path.is_file() else None
 
 
 def kept(pin: Pin, store: Store) -> Path | None:
@@ -161,7 +158,7 @@ def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str]
             return path
         say(
             f"fetching {pin.name} {pin.version}"
-            + (f" ({pin.size / 1e6:.1f} MB)" if pin.size else "")
+            + (f" ({human_size(pin.size)})" if pin.size else "")
         )
         with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
             downloads.fetch(pin.url, scratch, sha256=pin.sha256, size=pin.size)

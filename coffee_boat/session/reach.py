@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from coffee_boat._support.words import human_size
 from coffee_boat.model import Archive, Finding, Generation, Lock
 from coffee_boat.session import Session
 from coffee_boat.worker import daemon
@@ -121,7 +122,7 @@ def new_base(archive: Archive, lock: Lock) -> Finding:
     return Finding(
         "session.new-base",
         "the session gets a new base, in which everything runs from its next job on",
-        value=f"{archive.name}, {archive.size:,} bytes",
+        value=f"{archive.name}, {human_size(archive.size)}",
         cause="conda packages that have more than modules belong into the interpreter's own folder"
         f" ({len(native)} of {len(lock.conda)})",
         cure="packages of modules only, and those of pip, are sent alone",

@@ -8,14 +8,18 @@ from coffee_boat.interpreter import copy, pyspark
 from coffee_boat.model import Change, Chunk, CondaPin, Lock, Pin, PlanItem, Target
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import fetch as pip_fetch
+from coffee_boat.pip import sources as pip_sources
 from coffee_boat.workflow import changes, machines
 from coffee_boat.workflow.target import Executors
 
-_SECONDS_A_SOURCE = 15.0
 _SECONDS_A_FETCHED_BYTE = 1 / 20_000_000
 _SECONDS_A_PACKED_BYTE = 1 / 60_000_000
 """Estimates for a plan: 20 MB/s from an index, 60 MB/s through one core; the first is a guess at
 the network.
+"""
+_UNPACKED_A_PACKED_BYTE = 3
+"""Wheels of numpy, pandas, pyarrow and scikit-learn unpack to 3.2 times their size, pyarrow alone
+to 3.1.
 """
 
 
@@ -38,7 +42,7 @@ class Estimates(Executors):
         return changes.plan(installed, lock, fits)
 
     def items(self, change: Change) -> tuple[PlanItem, ...]:
-        """One line a part of what is sent; looks at the store and makes nothing.
+        """One line a part of what is sent, the largest first; looks at the store and makes nothing.
 
         Raises:
             BuildError: executors could not run it.
@@ -52,11 +56,12 @@ class Estimates(Executors):
             machines.refuse_pins(change.lock)
         if whole:
             self.refuse_unfit(sent)
-        return (
+        found = (
             *(self._base_items(sent) if whole else ()),
             *(self._conda_item(pin, sent.target) for pin in sent.conda),
             *(self._pin_item(pin, sent.target) for pin in sent.pins),
         )
+        return tuple(sorted(found, key=lambda item: -(item.size or 0)))
 
     def packed(self, lock: Lock) -> tuple[Chunk, ...]:
         """What of a lock was packed before."""
@@ -74,7 +79,13 @@ class Estimates(Executors):
         return tuple(chunk for chunk in found if chunk is not None)
 
     def _base_items(self, lock: Lock) -> list[PlanItem]:
-        spark = _item("pyspark", self._known_pyspark(lock), seconds=3.0, size=3_000_000)
+        spark = _item(
+            "pyspark",
+            self._known_pyspark(lock),
+            seconds=3.0,
+            size=4_000_000,
+            unpacked=15_000_000,
+        )
         if lock.conda or not self._settings.ship_python:
             return [spark]
         python = self.interpreter
@@ -84,6 +95,7 @@ class Estimates(Executors):
                 copy.recall(python, self._store),
                 seconds=6.0,
                 size=17_000_000,
+                unpacked=42_000_000,
             ),
             spark,
         ]
@@ -96,33 +108,39 @@ class Estimates(Executors):
         return pyspark.recall(lock.target, self._store, python=python)
 
     def _pin_item(self, pin: Pin, where: Target) -> PlanItem:
-        label, packed = (
-            f"{pin.name} {pin.version}",
-            pip_chunks.recall_wheel(pin, where, self._store),
-        )
-        if packed is not None or pin.kind != "wheel":
-            return _item(label, packed, seconds=_SECONDS_A_SOURCE, size=pin.size)
-        return _work(label, pin, fetch=not pip_fetch.have(pin, self._store))
+        label = f"{pin.name} {pin.version}".rstrip()
+        wheel = None if pin.kind == "wheel" else pip_sources.built(pin, where, self._store)
+        packed = pip_chunks.recall_wheel(pin, where, self._store, built=wheel)
+        if packed is not None:
+            return _packed(label, packed)
+        wheel = wheel or pip_fetch.here(pin, self._store)
+        if wheel is not None:
+            return _work(label, wheel.stat().st_size, fetch=False)
+        if pin.kind != "wheel":  # the size of a source says nothing about that of its wheel
+            return PlanItem(label, "build", None, None)
+        return _work(label, pin.size, fetch=True)
 
     def _conda_item(self, pin: CondaPin, where: Target) -> PlanItem:
-        label, packed = (
-            f"{pin.name} {pin.version} ({pin.channel}, {pin.license or 'licence not said'})",
-            conda_chunks.recall_package(pin, where, self._store),
-        )
+        label = f"{pin.name} {pin.version} ({pin.channel}, {pin.license or 'licence not said'})"
+        packed = conda_chunks.recall_package(pin, where, self._store)
         if packed is not None:
-            return _item(label, packed, seconds=0.0, size=pin.size)
-        return _work(label, pin, fetch=not conda_chunks.have(pin, self._store))
+            return _packed(label, packed)
+        return _work(label, pin.size, fetch=not conda_chunks.have(pin, self._store))
 
 
-def _item(label: str, chunk: Chunk | None, *, seconds: float, size: int | None) -> PlanItem:
+def _item(label: str, chunk: Chunk | None, *, seconds: float, size: int, unpacked: int) -> PlanItem:
+    """What is copied of this machine."""
     if chunk is not None:
-        return PlanItem(label=label, action="reuse", size=chunk.size, known=True)
-    return PlanItem(label=label, action="build", size=size, seconds=seconds)
+        return _packed(label, chunk)
+    return PlanItem(label, "pack", size, seconds, unpacked=unpacked)
 
 
-def _work(label: str, pin: Pin | CondaPin, *, fetch: bool) -> PlanItem:
+def _packed(label: str, chunk: Chunk) -> PlanItem:
+    return PlanItem(label, "reuse", chunk.size, known=True, unpacked=chunk.unpacked)
+
+
+def _work(label: str, size: int | None, *, fetch: bool) -> PlanItem:
     """What is neither packed nor, perhaps, here."""
-    seconds = (pin.size or 0) * (_SECONDS_A_FETCHED_BYTE * fetch + _SECONDS_A_PACKED_BYTE)
-    return PlanItem(
-        label=label, action="fetch" if fetch else "build", size=pin.size, seconds=seconds
-    )
+    seconds = (size or 0) * (_SECONDS_A_FETCHED_BYTE * fetch + _SECONDS_A_PACKED_BYTE)
+    unpacked = None if size is None else size * _UNPACKED_A_PACKED_BYTE
+    return PlanItem(label, "fetch" if fetch else "pack", size, seconds, unpacked=unpacked)
