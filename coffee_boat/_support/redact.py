@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from coffee_boat._support import secrets
+from coffee_boat._support.words import visible
 
 _CREDENTIALS = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)(?!git@[\w.\-]+(?:[:/]|$))[^/\s'\"]+@"
@@ -46,10 +47,13 @@ def redact(text: str) -> str:
     All parameters lose their values: a name does not tell what is a secret (`sig`,
     `X-Amz-Signature`). Of fragments what pip does not know loses its value. Addresses that were
     mistyped, and values that are called secret: secrets.py.
+
+    What people see goes through here, so control characters become escapes here, too: a stranger's
+    text must not move a terminal's cursor.
     """
     plain = secrets.as_read(text)
     shown = _redacted(plain)
-    return text if shown == plain else shown
+    return visible(text if shown == plain else shown)
 
 
 def _redacted(text: str) -> str:

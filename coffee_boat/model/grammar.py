@@ -6,6 +6,7 @@ Each part is looked at before it is used; what does not fit is refused, never me
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
@@ -34,6 +35,11 @@ _KINDS = {"wheel", "sdist", "directory", "vcs"}
 _TOO_LARGE = 1 << 40
 """Bytes: no index takes a file of a tebibyte."""
 _SHOWN = 120
+_STEM = 240
+"""Characters: with .tar.bz2 it is the name of a file, of 255 bytes at most."""
+_LONGEST = 2_000
+_BRACKETS = 200
+"""Each is a call of rattler's parser: 2,000 of them end the process."""
 
 
 def checked(pin: Pin, where: str) -> Pin:
@@ -222,6 +228,26 @@ def _is_version(text: str) -> bool:
         return False
 
 
+def _said_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
+    """Of what only a channel bounds: names of channels, and its whole record."""
+    if _CONTROL.search(pin.channel):
+        yield repr(pin.channel), "a channel has no control characters"
+    for text in _texts(json.loads(pin.record or "{}")):
+        if len(text) > _LONGEST:
+            yield text, f"what a channel says of a package has texts of {_LONGEST:,} characters"
+        if text.count("(") > _BRACKETS or text.count("[") > _BRACKETS:
+            yield text, f"what a package needs has {_BRACKETS} brackets at most"
+
+
+def _texts(said: object) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, (list, dict)):
+        for part in said.values() if isinstance(said, dict) else said:
+            yield from _texts(part)
+
+
 def _conda_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
     rules = (
         (pin.name, _CONDA_NAME, "a conda package's name has lower case letters, digits and _.-"),
@@ -234,8 +260,11 @@ def _conda_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
             yield repr(said), cause
     if fault := file_name_fault(pin.filename):
         yield f"file {pin.filename!r}", fault
+    if len(f"{pin.name}-{pin.version}-{pin.build}") > _STEM:
+        yield f"{pin.version} {pin.build}", f"name, version and build have {_STEM} characters"
     if fault := url_fault(pin.url, _CHANNELS):
         yield pin.url, fault
+    yield from _said_faults(pin)
     if pin.sha256 and not is_digest(pin.sha256):
         yield f"sha256 {pin.sha256!r}", "a sha256 is 64 hex digits, lower case"
     if not _is_size(pin.size):

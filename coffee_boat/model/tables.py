@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from coffee_boat._support.redact import redact
+from coffee_boat._support.words import one_line
 from coffee_boat.errors import Finding
+
+_WIDEST = 500
 
 
 def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
@@ -15,7 +18,7 @@ def finding_lines(findings: tuple[Finding, ...]) -> list[str]:
 
 def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """Columns padded with blanks; for repr and logs."""
-    rows = [tuple(map(redact, row)) for row in rows]
+    rows = [tuple(map(_cell, row)) for row in rows]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     return "\n".join(
         "  "
@@ -24,14 +27,17 @@ def text_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
+def _cell(text: str) -> str:
+    """One line, since each cell is as wide as the widest of its column."""
+    return redact(one_line(text, _WIDEST))
+
+
 def html_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, caption: str = "") -> str:
     """A plain table; every cell escaped."""
     from html import escape
 
     def line(tag: str, cells: tuple[str, ...]) -> str:
-        return (
-            "<tr>" + "".join(f"<{tag}>{escape(redact(cell))}</{tag}>" for cell in cells) + "</tr>"
-        )
+        return "<tr>" + "".join(f"<{tag}>{escape(_cell(cell))}</{tag}>" for cell in cells) + "</tr>"
 
     body = "".join(line("td", row) for row in rows)
     return f"<table><caption>{escape(redact(caption))}</caption>{line('th', head)}{body}</table>"
