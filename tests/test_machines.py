@@ -36,7 +36,8 @@ def for_other(binary: bytes) -> bytes:
 
 
 def nothing_was_fetched(store: Path) -> bool:
-    return not any((store / kind).exists() for kind in ("wheels", "chunks", "trees", "conda", "rattler"))
+    kinds = ("wheels", "chunks", "trees", "conda", "rattler")
+    return not any((store / kind).exists() for kind in kinds)
 
 
 WAYS: dict[str, Callable[[Captain, Path], object]] = {

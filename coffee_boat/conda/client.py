@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from coffee_boat._support.store import Store
 from coffee_boat.conda.configuration import Configuration
@@ -58,11 +58,18 @@ def missing_extra(error: ImportError) -> RequirementError:
 # rattler
 
 
-def cache(store: Store, kind: Literal["repodata", "pkgs"]) -> Path:
-    """The folder in the store that rattler keeps its own caches in: what channels list, and
-    packages. It checks what it finds there.
-    """
-    return store.root / "rattler" / kind
+def repodata(store: Store) -> Path:
+    """The folder in the store that rattler keeps what channels list in."""
+    return store.root / "rattler/repodata"
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What rattler raises."""
+    return tuple(
+        kind
+        for kind in vars(rattler().exceptions).values()
+        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
+    )
 
 
 def client(configuration: Configuration) -> Client:

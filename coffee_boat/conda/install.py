@@ -147,7 +147,7 @@ def _checked(
     from rattler.package_streaming import download_to_path
 
     records = {pin.name: conda_records.record_of(pin, source.channels) for pin in pins}
-    client, failures = conda_client.client(source.configuration), _failures()
+    client, failures = conda_client.client(source.configuration), conda_client.failures()
     fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
@@ -183,17 +183,6 @@ def _checked(
         raise _not_installed(redact(str(error)), store) from error
     checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
     return [pin for pin, _ in looked]
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What rattler raises."""
-    from rattler import exceptions
-
-    return tuple(
-        kind
-        for kind in vars(exceptions).values()
-        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
-    )
 
 
 def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
@@ -241,7 +230,7 @@ def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
             raise checks.too_large(
                 _too_many([pin for pin, _ in new], error), sum(sizes), most
             ) from error
-        except _failures() as error:
+        except conda_client.failures() as error:
             raise _not_installed(redact(str(error)), store) from None
 
 
@@ -282,7 +271,7 @@ def _link(
         conda_client.wait(install)
     except limits.TooMuch as error:
         raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
-    except _failures() as error:
+    except conda_client.failures() as error:
         raise _not_installed(redact(str(error)), store) from None
 
 
