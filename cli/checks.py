@@ -72,8 +72,9 @@ class Checks:
     """All of them, and what they were made with."""
 
     rows: tuple[Checked, ...]
-    settings: settings.Settings
-    store: Store
+    settings: settings.Settings | None = None
+    """None if they cannot be used; the store then, too."""
+    store: Store | None = None
     facts: SparkFacts | None = None
     """The Spark that was asked about; None if no master was named, or it is none."""
     cluster: ClusterFacts | None = None
@@ -90,18 +91,21 @@ class Checks:
 def check(wanted: Wanted, where: Where) -> Checks:
     """Try everything that a launch needs on this machine, and ask the master's cluster; nothing is
     resolved, built or sent.
-
-    Raises:
-        SettingsError: the settings themselves cannot be read.
     """
-    said, _ = settings.load(wanted.settings)
-    store = Store(said.store)
     checks: dict[str, Callable[[], str]] = {
         "python": lambda: f"{platform.python_version()} at {sys.executable}",
         "platform": _platform,
-        "spark": lambda: _spark(said),
+        "spark": lambda: _spark(refuse_unknown=False),
         "java": _java,
         "resolver": _resolver,
+    }
+    try:
+        said, _ = settings.load(wanted.settings)
+        store = Store(said.store)
+    except BoatError as error:  # what needs no settings is looked at all the same
+        return Checks((*_tried(checks), _failed("settings", error)))
+    checks |= {
+        "spark": lambda: _spark(refuse_unknown=said.untested_python == "refuse"),
         "store": lambda: _space(store),
         "requirements": lambda: (
             f"{len(wanted.add_to(Captain(**wanted.settings)).manifest.texts)} requirements can be"
@@ -228,8 +232,8 @@ def _rattler(said: settings.Settings) -> str:
     )
 
 
-def _spark(said: settings.Settings) -> str:
-    install.fitting(refuse_unknown=said.untested_python == "refuse")
+def _spark(*, refuse_unknown: bool) -> str:
+    install.fitting(refuse_unknown=refuse_unknown)
     spark = install.find_spark()
     return f"{spark.version} at {spark.home}"
 

@@ -8,14 +8,12 @@ Needs the extra `local` (pyspark and a Java in a wheel); no Java and no cluster 
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from typing import Any
 
 from coffee_boat.captain import Captain
 from coffee_boat.errors import BoatError
-from coffee_boat.model import Report
 
 MASTER = "local-cluster[2,1,1024]"
 """Two executors of one core and 1,024 MiB, each a process with a working directory of its own."""
@@ -56,17 +54,8 @@ def _demo() -> int:
             report = captain.verify()
         finally:
             spark.stop()
-    _clean_up(report)
     _show(report)
     return 0 if report.ok and len(report.executors) >= 2 else 1
-
-
-def _clean_up(report: Report) -> None:
-    """Remove the executors' working directories: local-cluster keeps them, with an unpacked
-    environment in each.
-    """
-    for executor in report.executors:
-        shutil.rmtree(executor.workdir, ignore_errors=True)
 
 
 def _seasons(spark: Any) -> list[str]:

@@ -68,13 +68,13 @@ def of(found: Checks, wanted: Wanted) -> dict[str, Any]:
         "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": _versions(found),
         "packages": _packages(),
-        "settings": _settings(found.settings, wanted),
+        "settings": {} if found.settings is None else _settings(found.settings, wanted),
         "spark_files": _spark_files(),
         "environment": variables(os.environ),
         "checks": found.rows,
         "cluster": None if found.facts is None else _cluster(found.facts, found.cluster),
         "known_nodes": _nodes(found.known_nodes),
-        "store": _store(found.store),
+        "store": None if found.store is None else _store(found.store),
     }
 
 
@@ -112,9 +112,10 @@ def _spark() -> dict[str, str | None]:
         home = install.find_spark().home
     except BoatError:
         home = None
+    spec = importlib.util.find_spec("pyspark") if installed is not None else None
     return {
         "pyspark": installed.version if installed is not None else None,
-        "pyspark_from": getattr(importlib.util.find_spec("pyspark"), "origin", None),
+        "pyspark_from": spec.origin if spec is not None else None,
         "spark_home": home,
     }
 
@@ -148,7 +149,10 @@ def _spark_files() -> list[dict[str, Any]]:
         files = defaults.files(install.find_spark())
     except (BoatError, OSError):  # of which the checks tell, or that Spark cannot read either
         return []
-    return [{"file": path, "keys": _shown(said)} for path, said in files.items()]
+    return [
+        {"file": path, "keys": None if said is None else _shown(said)}
+        for path, said in files.items()
+    ]
 
 
 def _cluster(facts: SparkFacts, cluster: ClusterFacts | None) -> dict[str, Any]:

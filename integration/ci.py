@@ -11,8 +11,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -44,7 +46,12 @@ def main(names: Sequence[str]) -> int:
         return 2
     chosen = _with_what_prepares(lanes, names) if names else lanes
     try:
-        ended = run(chosen, at_once=_AT_ONCE, logs=OWN_CACHE / "ci")
+        with tempfile.TemporaryDirectory(prefix="boat-ci-") as folder:
+            ended = run(
+                [_apart(lane, Path(folder)) for lane in chosen],
+                at_once=_AT_ONCE,
+                logs=OWN_CACHE / "ci",
+            )
     except KeyboardInterrupt:
         print(
             f"interrupted after {time.monotonic() - started:.0f} s; logs are in {OWN_CACHE / 'ci'}"
@@ -58,6 +65,20 @@ def main(names: Sequence[str]) -> int:
     words = f"FAILED: {', '.join(failed)}" if failed else f"all {len(ended)} lanes are well"
     print(f"{words}, after {time.monotonic() - started:.0f} s", flush=True)
     return 1 if failed else 0
+
+
+def _apart(lane: Lane, folder: Path) -> Lane:
+    """With a folder for the temporary ones of its pytest: each pytest that starts closes the common
+    one to other users, whom some tests open it to.
+    """
+    folder.chmod(0o755)
+    own = folder / lane.name.replace(" ", "-")
+    own.mkdir()
+    commands = (
+        replace(command, env={**command.env, "PYTEST_DEBUG_TEMPROOT": str(own)})
+        for command in lane.commands
+    )
+    return replace(lane, commands=tuple(commands))
 
 
 def all_lanes() -> tuple[list[Lane], list[str]]:

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,6 +50,8 @@ class Ended:
     code: int
     stdout: str
     stderr: str
+    left: frozenset[Path] = frozenset()
+    """Folders of local clusters that are there since."""
 
     @property
     def result(self) -> Any:
@@ -122,13 +124,14 @@ class SparkPython:
         shell = INTERACTIVE if way == "pyspark" else {}
         before = _local_clusters(python)
         try:
-            return _run(
+            ended = _run(
                 [*wrap, *commands[way]],
                 cwd=self.folder,
                 env={**plain_environment(python, self.store), **shell, **(env or {})},
                 typed=typed,
                 timeout=timeout,
             )
+            return replace(ended, left=frozenset(_local_clusters(python) - before - _in_use()))
         finally:
             for folder in _local_clusters(python) - before - _in_use():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -150,7 +153,7 @@ def refusals(run: SparkPython, master: str, *attempts: Mapping[str, Any], **how:
 
 def _local_clusters(python: Path) -> set[Path]:
     """What the workers of local-cluster keep in SPARK_HOME/work, an unpacked environment an
-    executor; nobody clears it.
+    executor, unless coffee_boat clears it.
     """
     return set(python.parent.parent.glob("lib/python*/site-packages/pyspark/work/app-*"))
 

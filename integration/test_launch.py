@@ -49,8 +49,9 @@ def test_every_way_to_start_and_start_again_on_another_master(spark_python: Spar
 
 
 def test_variables_reach_functions_that_were_used_before(spark_python: SparkPython) -> None:
-    answer = spark_python.checked("launching.py", "shared_map").result
-    assert answer == {"before": [None, None], "after": ["2", "2"]}
+    ended = spark_python.checked("launching.py", "shared_map")
+    assert ended.result == {"before": [None, None], "after": ["2", "2"]}
+    assert not ended.left, "executors' folders stay when a process ends without a stop"
 
 
 def test_of_two_captains_the_newest_wins_and_close_gives_the_process_back(
@@ -132,7 +133,9 @@ def test_the_same_requirements_again_need_no_network_and_write_nothing(
 ) -> None:
     if reason := _namespaces.why_not():
         cannot_run(reason)
-    first = spark_python.checked("again.py", "local-cluster[1,1,1024]").result
+    ended = spark_python.checked("again.py", "local-cluster[1,1,1024]")
+    first = ended.result
+    assert not ended.left, "executors' folders stay when the context stops"
     before = entries(store)
     second = spark_python.checked(
         "again.py", "local-cluster[1,1,1024]", wrap=offline.command(store)

@@ -220,7 +220,7 @@ def test_copies(store: Store, chunks: tuple[Chunk, Chunk], tmp_path: Path) -> No
         entry.name for entry in tmp_path.iterdir() if entry.is_file() or entry.name.startswith(".")
     ] == [path.name]
     for wrong in ("boat.zip", "boat"):
-        with pytest.raises(BuildError, match="called") as caught:
+        with pytest.raises(BuildError, match="must end in") as caught:
             copy_to(archive, Destination(tmp_path / wrong))
         assert "boat.tar.gz" in caught.value.cure
     with pytest.raises(BuildError, match="written") as caught:

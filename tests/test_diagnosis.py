@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COFFEE_BOAT_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path / "conf"))
+    for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "JAVA_HOME", "SPARK_HOME"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "conf").mkdir()
 
 
@@ -106,6 +109,51 @@ def test_sparks_files_are_told_with_their_keys(tmp_path: Path) -> None:
     assert script["file"] == str(tmp_path / "conf/spark-env.sh")
     assert set(script["keys"]) == {"JAVA_HOME", "AWS_SECRET_ACCESS_KEY", "SPARK_DAEMON_JAVA_OPTS"}
     assert script["keys"]["JAVA_HOME"] == "/opt/jdk"
+
+
+def test_files_that_spark_reads_besides_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    hadoop = tmp_path / "hadoop"
+    hadoop.mkdir()
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(hadoop))
+    for path in ("conf/hive-site.xml", "conf/log4j2.properties.template", "hadoop/core-site.xml"):
+        (tmp_path / path).write_text(f"<value>{S}</value>")
+    assert report()["spark_files"] == [
+        {"file": str(tmp_path / "conf/hive-site.xml"), "keys": None},
+        {"file": str(hadoop / "core-site.xml"), "keys": None},
+    ]
+
+
+def test_settings_that_cannot_be_read_are_a_check_of_the_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_TIMEOUT", "soon")
+    made = report("--master", "local[2]")
+    [failed] = [row for row in made["checks"] if row["status"] == "failed"]
+    assert (failed["name"], failed["value"]) == ("settings", "COFFEE_BOAT_TIMEOUT = 'soon'")
+    assert failed["code"].startswith("settings.")
+    assert made["environment"]["COFFEE_BOAT_TIMEOUT"] == "soon"
+    assert (made["settings"], made["store"], made["cluster"]) == ({}, None, None)
+    assert {"python", "resolver"} <= {row["name"] for row in made["checks"]}
+
+
+def test_the_java_that_is_told_is_the_one_that_spark_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JAVA_HOME is stronger than PATH."""
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    for place, version in (("path", "17"), ("home/bin", "21")):
+        java = tmp_path / place / "java"
+        java.parent.mkdir(parents=True)
+        java.write_text(f"#!/bin/sh\necho 'openjdk version {version}' >&2\n")
+        java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "path"), prepend=os.pathsep)
+    assert report()["versions"]["java"] == f"openjdk version 17, {tmp_path}/path/java, on PATH"
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "home"))
+    told = f"openjdk version 21, {tmp_path}/home/bin/java, by JAVA_HOME"
+    assert report()["versions"]["java"] == told
 
 
 SECRETS = {

@@ -292,17 +292,19 @@ def test_nothing_is_loaded_for_a_network_before_it_is_used() -> None:
     assert not {"asyncio", "http.client", "ssl", "requests", "isal.igzip", "elftools"} & set(loaded)
 
 
-def test_importing_coffee_boat_takes_less_than_100_ms() -> None:
-    # The processor's time: a busy machine makes the clock on the wall say nothing.
-    script = (
-        "import time; t = time.process_time(); import coffee_boat; print(time.process_time() - t)"
-    )
-    times = [
-        float(
-            subprocess.run(
-                [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT
-            ).stdout
-        )
-        for _ in range(5)
-    ]
-    assert min(times) < 0.1, times
+def test_importing_coffee_boat_loads_little_of_it() -> None:
+    """By number, as a clock says more of the machine: 70 ms of a processor for 22 modules of ours
+    and 45 of the standard library.
+    """
+    script = """
+import sys
+before = set(sys.modules)
+import coffee_boat
+loaded = set(sys.modules) - before
+print(sum(name.startswith("coffee_boat") for name in loaded), len(loaded))
+"""
+    ours, all_of_them = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, cwd=ROOT
+    ).stdout.split()
+    assert int(ours) <= 30
+    assert int(all_of_them) <= 120

@@ -236,7 +236,7 @@ def test_a_plain_session_is_none_of_ours_and_an_unknown_one_is_refused(store: St
 def test_only_a_live_classic_session_is_boarded() -> None:
     from pyspark import SparkContext
 
-    with pytest.raises(LaunchError, match="no Spark session: 'spark' is a str"):
+    with pytest.raises(LaunchError, match="not a Spark session: 'spark' is a str"):
         session_of("spark")
     stopped = SparkContext.__new__(SparkContext)
     stopped._jsc = None

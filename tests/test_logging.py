@@ -93,7 +93,7 @@ def test_a_plan_tells_with_v_what_was_decided_and_why(
     assert "of what is here (offline)" in told
     assert " DEBUG " not in told
     again = run("plan", "-v", *asked).stderr
-    assert "resolution: reused from the store, 1 package, asked 0 seconds ago" in again
+    assert "resolution: reused from the store, 1 package, asked " in again
 
 
 def test_vv_tells_the_details_too(asked: list[str]) -> None:

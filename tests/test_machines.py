@@ -36,8 +36,9 @@ def for_other(binary: bytes) -> bytes:
 
 
 def nothing_was_fetched(store: Path) -> bool:
-    kinds = ("wheels", "chunks", "trees", "conda", "rattler")
-    return not any((store / kind).exists() for kind in kinds)
+    return not any(
+        (store / kind).exists() for kind in ("wheels", "chunks", "trees", "conda", "rattler")
+    )
 
 
 WAYS: dict[str, Callable[[Captain, Path], object]] = {

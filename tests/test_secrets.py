@@ -388,7 +388,7 @@ def test_clicks_own_messages_show_none() -> None:
 
 def test_a_processs_environment_is_not_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("environ", "cmdline"):
-        with pytest.raises(RequirementError, match="no text") as caught:
+        with pytest.raises(RequirementError, match="not text") as caught:
             requirements.read(Path(f"/proc/self/{name}"))
         assert len(str(caught.value)) < 250
         assert os.environ["PATH"] not in _shown(caught.value)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Barrier
@@ -22,7 +23,9 @@ from small_packages import wheel
 from test_launch import home, spark  # noqa: F401  fixtures
 
 from coffee_boat import Captain, LaunchError, LockError, RequirementError, VerifyError
+from coffee_boat._support.store import Store
 from coffee_boat.model import Arrival
+from coffee_boat.session import record
 from coffee_boat.workflow import lockfile
 
 NOBODY = "spark://127.0.0.1:1"
@@ -55,7 +58,7 @@ def context(spark: Any, home: Path) -> Callable[[str], Any]:  # noqa: F811
     (home / "lib/pyspark/bin").mkdir()
     (home / "lib/pyspark/bin/spark-submit").write_text("")
     (home / "lib/pyspark/bin/spark-submit").chmod(0o755)
-    spark.Context.applicationId = "app-1"
+    spark.Context.applicationId, spark.Context.version = "app-1", "4.1.0"
     spark.Context._initialize_context = lambda _self, jconf: Running(jconf)
     spark.Context.getConf = lambda self: SimpleNamespace(getAll=self._jsc.conf.items)
     spark.Context.listArchives = property(lambda self: [*self.archives])
@@ -227,6 +230,22 @@ def test_of_two_captains_with_the_same_tree_each_keeps_it_until_its_own_close(
     assert importlib.util.find_spec("alpha") is not None, "the other one has it aboard"
     two.close()
     assert sys.path == before
+
+
+def test_verify_knows_the_new_base_that_another_captain_gave_the_session(
+    new: Callable[..., Captain], context: Callable[[str], Any], tmp_path: Path
+) -> None:
+    captain = new().add_pip_packages("alpha").launch_ship()
+    context("local[1]")
+    store = Store(tmp_path / "store")
+    assert captain.lock is not None
+    kept = record.recall(store, "app-1", {record.LOCK: captain.lock.digest})
+    assert kept is not None
+    theirs = new().add_pip_packages("alpha", "beta").plan().lock
+    now = replace(kept.current, base=theirs, lock=theirs, bases=2, started=captain.lock.digest)
+    record.remember(store, "app-1", kept.then(now))
+    report = captain.verify(deadline=0.0)
+    assert [pin.name for pin in report.lock.pins] == ["alpha", "beta"]
 
 
 # two threads

@@ -96,7 +96,7 @@ def test_a_script_without_a_header_is_no_trouble(tmp_path: Path, text: str) -> N
     [
         ("# /// script\n# a = 1\n# ///\n\n# /// script\n# b = 1\n# ///\n", "two headers"),
         ("# /// script\n# dependencies = [\n# ///\n", "not TOML"),
-        ("# /// script\n# requires-python = 3\n# ///\n", "no string"),
+        ("# /// script\n# requires-python = 3\n# ///\n", "not a string"),
     ],
 )
 def test_a_broken_header_is_refused(tmp_path: Path, text: str, what: str) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from coffee_boat.model import Finding
+from coffee_boat.session.status_store import Jobs, News
 from coffee_boat.session.watch import Watch
 
 PENDING = Finding(
@@ -109,6 +111,7 @@ def test_a_spark_that_keeps_other_books_is_said_once_and_watched_no_more(
 HANGING = """
 import sys, threading, time
 from types import SimpleNamespace
+from coffee_boat.session.status_store import Jobs, News
 from coffee_boat.session.watch import Watch
 
 hangs = threading.Event()
@@ -173,3 +176,145 @@ def test_what_failed_last_is_told_before_a_context_stops() -> None:
     watch.leave()
     watch.end()
     assert told == [(found, context)]
+
+
+# what it costs
+
+
+class Counted:
+    """An object of the JVM's: each method is a call, which is counted."""
+
+    def __init__(self, calls: list[str], **answers: Any) -> None:
+        self._calls, self._answers = calls, answers
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            self._calls.append(name)
+            answer = self._answers[name]
+            return answer(*arguments) if callable(answer) else answer
+
+        return call
+
+
+class Books:
+    """Of a session: Spark's status store, newest first, and what was asked of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.failed: list[Any] = []
+        self.running: list[Any] = []
+        self.reason = self.some("no python3")
+        self.tasks: list[Any] = []
+        store = self.java(
+            jobsList=lambda wanted: self.seq(
+                [*reversed(self.failed if wanted == ["FAILED"] else self.running)]
+            ),
+            lastStageAttempt=lambda _: self.java(failureReason=self.reason),
+            taskList=lambda *_: self.seq([*reversed(self.tasks)]),
+            executorList=lambda _: self.seq([1, 2]),
+        )
+        spark = self.java(statusStore=store, isLocal=False)
+        made = SimpleNamespace(JobExecutionStatus=SimpleNamespace(valueOf=str))
+        self.context: Any = SimpleNamespace(
+            _jvm=SimpleNamespace(
+                java=SimpleNamespace(util=SimpleNamespace(ArrayList=Wanted)),
+                org=SimpleNamespace(apache=SimpleNamespace(spark=made)),
+            ),
+            _jsc=SimpleNamespace(sc=lambda: spark),
+        )
+
+    def java(self, **answers: Any) -> Any:
+        return Counted(self.calls, **answers)
+
+    def seq(self, items: list[Any]) -> Any:
+        return self.java(size=len(items), apply=items.__getitem__)
+
+    def some(self, text: str | None) -> Any:
+        return self.java(isDefined=text is not None, get=text)
+
+    def job(self, number: int, *, lost: int = 0, group: str | None = None) -> Any:
+        stages = self.seq([number])
+        return self.java(
+            jobId=number, jobGroup=self.some(group), stageIds=stages, numFailedTasks=lost
+        )
+
+    def task(self, number: int, why: str | None) -> Any:
+        return self.java(taskId=number, host="h", executorId="1", errorMessage=self.some(why))
+
+    def spent(self) -> int:
+        """The calls since the last time that they were counted."""
+        count = len(self.calls)
+        self.calls.clear()
+        return count
+
+
+class Wanted(list[str]):
+    add = list.append
+
+
+def looking(books: Books) -> tuple[Callable[[], News], list[str]]:
+    """One look, and what all looks told."""
+    pytest.importorskip("py4j", reason="needs pyspark: pip install coffee_boat[local]")
+    told: list[str] = []
+    jobs = Jobs(books.context)
+    return lambda: jobs.look(told.append), told
+
+
+def test_what_was_told_is_not_asked_for_again() -> None:
+    books = Books()
+    books.failed = [books.job(number) for number in range(30)]
+    look, told = looking(books)
+    assert look() == News(running=False, changed=True)
+    first = books.spent()
+    for _ in range(5):
+        assert look() == News()
+        assert books.spent() <= 8, "whatever has failed before"
+    books.failed.append(books.job(30))
+    books.reason = books.some("no space")
+    look()
+    assert books.spent() <= 20 < first
+    assert told == ["no python3"] * 20 + ["no space"]
+
+
+def test_jobs_that_run_cost_three_calls_each_and_their_tasks_only_those_that_failed_since() -> None:
+    books = Books()
+    books.running = [books.job(number) for number in range(20)]
+    look, told = looking(books)
+    assert look() == News(running=True, changed=True)
+    books.spent()
+    look()
+    assert books.spent() <= 8 + 3 * 20
+    books.tasks = [books.task(number, "killed" if number else None) for number in range(20)]
+    books.running = [books.job(0, lost=19)]
+    look()
+    assert told == ["Lost task (h executor 1): killed"] * 19
+    books.spent()
+    look()
+    assert books.spent() <= 8 + 3
+    books.tasks.append(books.task(20, "killed by the kernel"))
+    books.running = [books.job(0, lost=20)]
+    look()
+    assert told[19:] == ["Lost task (h executor 1): killed by the kernel"]
+
+
+def test_a_job_that_fails_after_later_ones_is_told_and_ours_is_not() -> None:
+    books = Books()
+    look, told = looking(books)
+    books.failed = [books.job(5)]
+    look()
+    books.failed = [books.job(3), books.job(4, group="coffee_boat-1"), *books.failed]
+    books.reason = books.some("no space")
+    look()
+    assert told == ["no python3", "no space"]
+
+
+def test_it_looks_less_often_where_nothing_is_new() -> None:
+    pytest.importorskip("py4j", reason="needs pyspark: pip install coffee_boat[local]")
+    books = Books()
+    books.running = [books.job(0)]
+    watch = Watch(waiting=lambda _: [], explain=Finding, tell=lambda *_: None)
+    watch.follow(books.context)
+    time.sleep(3.0)
+    looks = books.calls.count("jobsList") // 2
+    watch.end()
+    assert 1 <= looks <= 5, "four a second would be twelve"

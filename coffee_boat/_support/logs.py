@@ -55,7 +55,7 @@ class _RedactingOurs(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if getattr(_ours, "depth", 0):
-            record.msg, record.args = redact(record.getMessage()), ()
+            clean(record)
         return True
 
 

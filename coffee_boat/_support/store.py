@@ -119,7 +119,7 @@ class Store:
         if name.startswith("/") or "\0" in name or ".." in name.split("/"):
             raise StoreError(
                 "store.bad-entry-name",
-                "nothing in the store can be called so",
+                "not a valid name for an entry of the store",
                 value=ascii(name),
                 cause="the name leads out of the store",
                 cure="find out where it was set: a lock that was not made by a tool?",

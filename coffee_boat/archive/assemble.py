@@ -10,6 +10,7 @@ from typing import Any
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import counted
 from coffee_boat.archive.clashes import clashes
 from coffee_boat.archive.concatenate import concatenate
 from coffee_boat.archive.destination import Destination
@@ -59,8 +60,8 @@ def assemble(
     if to is None:
         store.keep("archives", archive_id)  # a driver serves it to executors that join later
     _log.info(
-        "archive of %d chunks, %d bytes, for %s, %s the interpreter: %s %s",
-        len(chunks),
+        "archive of %s, %d bytes, for %s, %s the interpreter: %s %s",
+        counted(len(chunks), "chunk"),
         path.stat().st_size,
         target.platform,
         "with" if has_python else "without",

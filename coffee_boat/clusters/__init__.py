@@ -10,6 +10,7 @@ kind by its name or by the form of its masters; all ask `kind_of` or `kind_of_ru
     waiting              again and again while nothing of the application runs yet
     check_submission,    only for spark-submit: what of a script cannot work there, and what becomes
     remote_driver        of a driver that runs in the cluster
+    left_behind          only of a kind that keeps executors' working directories on this machine
 
 What asks changes nothing. It may read the process's own environment (HADOOP_CONF_DIR, KUBECONFIG);
 imports that take time go inside.
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from coffee_boat._support.redact import redact
 from coffee_boat.clusters import connect, settings
@@ -114,6 +115,22 @@ class Cluster(RunningCluster, Protocol):
 
         Args:
             facts: with the conf complete, and the deploy mode.
+        """
+
+
+@runtime_checkable
+class KeepsFolders(Protocol):
+    """A kind of cluster that leaves its executors' working directories on the driver's machine when
+    a session ends, with an unpacked environment in each.
+    """
+
+    def left_behind(self, *, home: str | None, directory: str, application: str) -> Path:
+        """Where they are: a folder an executor in the application's own.
+
+        Args:
+            home: SPARK_HOME of the driver's JVM; None if it has none.
+            directory: its working directory.
+            application: Spark's id of it.
         """
 
 
@@ -221,6 +238,16 @@ def probe(facts: SparkFacts) -> ClusterFacts:
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     """Why nothing of an application runs yet, as far as the cluster tells."""
     return kind_of_running(facts.master).waiting(facts, application)
+
+
+def left_behind(master: str, *, home: str | None, directory: str, application: str) -> Path | None:
+    """Where executors' working directories stay when a session ends; None if they do not, or not on
+    this machine. Arguments as `KeepsFolders.left_behind`.
+    """
+    kind = _known(master)
+    if not isinstance(kind, KeepsFolders):
+        return None
+    return kind.left_behind(home=home, directory=directory, application=application)
 
 
 def _kinds() -> tuple[Cluster, ...]:

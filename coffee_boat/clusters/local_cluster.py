@@ -47,3 +47,10 @@ class LocalCluster:
 
     def remote_driver(self, facts: SparkFacts) -> None:
         """There is no cluster mode."""
+
+    def left_behind(self, *, home: str | None, directory: str, application: str) -> Path:
+        """SPARK_HOME/work/APPLICATION, as org.apache.spark.deploy.worker.Worker has it:
+        LocalSparkCluster names it no other folder, and SPARK_WORKER_DIR is read only by a worker
+        that is a program of its own.
+        """
+        return Path(directory, home or ".", "work", application)

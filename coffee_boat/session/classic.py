@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.logs import logger
-from coffee_boat._support.redact import redact
+from coffee_boat._support.redact import redact, redact_setting
 from coffee_boat.errors import ShipError, VerifyError
 from coffee_boat.model import SQL_PYTHON, ConfPatch, NodeFacts, Shipped, SparkFacts
 from coffee_boat.session import Answers, Lasting, Versions, nodes
@@ -171,7 +171,11 @@ class ClassicSession:
         else:
             context.environment.update(patch.environment)
         context.pythonExec = patch.python
-        _log.info("set for what runs from now on:\n%s", "\n".join(patch.lines()))
+        _log.info(
+            "executors run %s with %s from now on",
+            patch.python,
+            ", ".join(f"{k}={redact_setting(k, v)}" for k, v in sorted(patch.environment.items())),
+        )
         for key, value in (marks or {}).items():
             context._conf.set(key, value)
         if self._sql is not None:

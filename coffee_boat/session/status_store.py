@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 _JOBS_READ, _TASKS_READ = 20, 20
 """The newest ones."""
-RUNNING, FAILED = "RUNNING", "FAILED"
 
 
 @contextmanager
@@ -21,53 +21,116 @@ def while_it_lasts() -> Iterator[None]:
 
 
 # Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a
-# public API.
+# public API. What is asked of them is a call to the JVM each, so nothing is asked twice.
 
 
-def executors_wanted(context: Any) -> Any:
-    """How many executors Spark wants; None where it is not told."""
+@dataclass(frozen=True)
+class News:
+    """What one look found."""
+
+    running: bool = False
+    """True if jobs run."""
+    changed: bool = False
+    """True if there is anything that the look before did not find."""
+
+
+class Jobs:
+    """The jobs of a session, of which each look gives what is new.
+
+    But for those that ask executors what they are: who asks is told.
+    """
+
+    def __init__(self, context: Any) -> None:
+        self._failed, self._running = _status(context, "FAILED"), _status(context, "RUNNING")
+        self._store = context._jsc.sc().statusStore()
+        self._newest = (0, -1)
+        """How many have failed, and the newest of them."""
+        self._ended: set[int] = set()
+        """Those that are known to have failed."""
+        self._lost: dict[int, int] = {}
+        """How many tasks each of those that run had lost."""
+        self._read: set[int] = set()
+        """The tasks of which it was told why they failed."""
+        self._ours: dict[int, bool] = {}
+
+    def look(self, tell: Callable[[str], None]) -> News:
+        """Tell in the words of Spark's scheduler why jobs and tasks failed."""
+        ended = self._tell_ended(tell)
+        running = [
+            (number, job)
+            for number, job in _newest(self._store.jobsList(self._running))
+            if number not in self._ended and not self._is_ours(number, job)
+        ]
+        before, self._lost = self._lost, {}
+        for number, job in running:
+            self._lost[number] = lost = int(job.numFailedTasks())
+            if lost > before.get(number, 0):
+                self._tell_lost(job, tell)
+        return News(bool(running), ended or self._lost != before)
+
+    def _is_ours(self, number: int, job: Any) -> bool:
+        if number not in self._ours:
+            self._ours[number] = _said(job.jobGroup()).startswith("coffee_boat-")
+        return self._ours[number]
+
+    def _tell_ended(self, tell: Callable[[str], None]) -> bool:
+        found = self._store.jobsList(self._failed)
+        count = int(found.size())
+        newest = (count, int(found.apply(0).jobId()) if count else -1)
+        if newest == self._newest:
+            return False
+        # A job that began before others may fail after them: as many are looked for as there are
+        # more. Spark forgets the oldest when there are very many; then all of the newest are.
+        more = count - self._newest[0]
+        for number, job in _newest(found):
+            if number in self._ended:
+                continue
+            self._ended.add(number)
+            if not self._is_ours(number, job):
+                for text in _reasons(self._store, job):
+                    tell(text)
+            more -= 1
+            if more == 0:
+                break
+        self._newest = newest
+        return True
+
+    def _tell_lost(self, job: Any, tell: Callable[[str], None]) -> None:
+        for stage in _stages(job):
+            tasks = self._store.taskList(stage, 0, _TASKS_READ)
+            for task in (tasks.apply(index) for index in range(int(tasks.size()))):
+                number = int(task.taskId())
+                if number not in self._read and (why := _said(task.errorMessage())):
+                    self._read.add(number)
+                    tell(f"Lost task ({task.host()} executor {task.executorId()}): {why}")
+
+
+def _status(context: Any, name: str) -> Any:
+    """A list with a state that a job may be in."""
     wanted = context._jvm.java.util.ArrayList()
-    for status in (RUNNING, FAILED):
-        wanted.add(context._jvm.org.apache.spark.JobExecutionStatus.valueOf(status))
+    wanted.add(context._jvm.org.apache.spark.JobExecutionStatus.valueOf(name))
     return wanted
 
 
-def newest_jobs(context: Any, wanted: Any) -> list[Any]:
-    """The newest jobs that run or failed, but for those that ask executors what they are: who asks
-    is told.
-    """
-    found = context._jsc.sc().statusStore().jobsList(wanted)
-    jobs = [found.apply(index) for index in range(min(int(found.size()), _JOBS_READ))]
-    return [job for job in jobs if not _said(job.jobGroup()).startswith("coffee_boat-")]
+def _newest(found: Any) -> Iterator[tuple[int, Any]]:
+    """Jobs with their numbers, the newest first, as Spark has them."""
+    for index in range(min(int(found.size()), _JOBS_READ)):
+        job = found.apply(index)
+        yield int(job.jobId()), job
 
 
-def failing_tasks(context: Any, jobs: Iterable[Any]) -> Iterator[str]:
-    """Why tasks failed in jobs that go on, in the words of Spark's scheduler."""
-    store = context._jsc.sc().statusStore()
-    for stage in _stages(job for job in jobs if job.numFailedTasks()):
-        tasks = store.taskList(stage, 0, _TASKS_READ)
-        for task in (tasks.apply(index) for index in range(int(tasks.size()))):
-            if _said(task.errorMessage()):
-                yield (
-                    f"Lost task ({task.host()} executor {task.executorId()}):"
-                    f" {_said(task.errorMessage())}"
-                )
-
-
-def reasons(context: Any, jobs: Iterable[Any]) -> Iterator[str]:
-    """Why jobs failed; a stage that was skipped is not known."""
+def _reasons(store: Any, job: Any) -> Iterator[str]:
+    """Why a job failed; a stage that was skipped is not known."""
     from py4j.protocol import Py4JJavaError
 
-    store = context._jsc.sc().statusStore()
-    for stage in _stages(jobs):
+    for stage in _stages(job):
         with suppress(Py4JJavaError):
             yield _said(store.lastStageAttempt(stage).failureReason())
 
 
-def _stages(jobs: Iterable[Any]) -> Iterator[int]:
-    for job in jobs:
-        stages = job.stageIds()
-        yield from (int(stages.apply(index)) for index in range(int(stages.size())))
+def _stages(job: Any) -> Iterator[int]:
+    stages = job.stageIds()
+    yield from (int(stages.apply(index)) for index in range(int(stages.size())))
 
 
 def _said(option: Any) -> str:

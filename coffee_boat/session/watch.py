@@ -16,24 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.redact import redact
 from coffee_boat.model import Finding
-from coffee_boat.session.status_store import (
-    FAILED,
-    RUNNING,
-    executors_wanted,
-    failing_tasks,
-    is_starved,
-    newest_jobs,
-    reasons,
-    while_it_lasts,
-)
+from coffee_boat.session.status_store import Jobs, News, is_starved, while_it_lasts
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
 
-_PAUSE_BUSY = 0.25
-"""Seconds between two looks while jobs run."""
-_PAUSE_IDLE = 1.0
+_PAUSE_BUSY, _PAUSE_IDLE = 0.25, 1.0
+"""Seconds between two looks while jobs run, and while none do."""
+_LONGEST_PAUSE = 2.0
+"""What each pause that follows a look without news gets longer to."""
 _PATIENCE = 5.0
 _MOMENT, _LONGEST = 2.0, 15.0
 """Seconds that who leaves waits for the last look; and for what is told of it, once the JVM has
@@ -66,8 +58,7 @@ class Watch:
         self._context: Any = None
         self._ended = threading.Event()
         self._patience, self._asked = patience, time.monotonic()
-        self._wanted: Any = None
-        self._last_failed = -1
+        self._jobs: Jobs | None = None
         self._told: set[tuple[str, str]] = set()
         self._looking = threading.Lock()
         self._leaving, self._seen, self._left = (
@@ -111,17 +102,20 @@ class Watch:
         Returns:
             True if jobs run.
         """
-        running, found = self._news()
-        for finding in found:
-            self._tell_once(finding, self._context)
-        return running
+        news, found = self._news()
+        self._tell_all(found)
+        return news.running
 
-    def _news(self) -> tuple[bool, list[Finding]]:
-        context, found, running = self._context, list[Finding](), False
+    def _news(self) -> tuple[News, list[Finding]]:
+        context, found, news = self._context, list[Finding](), News()
         if not self._ended.is_set() and context is not None and not self._stopped():
             with while_it_lasts(), self._looking:
-                running = self._look(context, found)
-        return running, found
+                news = self._look(context, found)
+        return news, found
+
+    def _tell_all(self, found: Iterable[Finding]) -> None:
+        for finding in found:
+            self._tell_once(finding, self._context)
 
     def _start(self, work: Callable[[], None]) -> None:
         """A thread whose failure costs the user nothing but what it would have told."""
@@ -144,8 +138,7 @@ class Watch:
         try:
             _, found = self._news()
             self._seen.set()
-            for finding in found:
-                self._tell_once(finding, self._context)
+            self._tell_all(found)
         finally:
             self._seen.set()
             self._left.set()
@@ -153,30 +146,33 @@ class Watch:
     def _run(self) -> None:
         pause = _PAUSE_BUSY
         while not self._ended.wait(pause) and not self._stopped():
-            pause = _PAUSE_BUSY if self.look() or self._context is None else _PAUSE_IDLE
+            news, found = self._news()
+            self._tell_all(found)
+            pause = self._pause(news, pause)
             if time.monotonic() - self._asked >= self._patience:
                 self._ask_why()
                 self._asked = time.monotonic()
+
+    def _pause(self, news: News, before: float) -> float:
+        if self._context is None:
+            return _PAUSE_BUSY
+        shortest = _PAUSE_BUSY if news.running else _PAUSE_IDLE
+        return shortest if news.changed else min(max(2 * before, shortest), _LONGEST_PAUSE)
 
     def _stopped(self) -> bool:
         return self._context is not None and self._context._jsc is None
 
     # what the driver knows
 
-    def _look(self, context: Any, into: list[Finding]) -> bool:
-        if self._wanted is None:
-            self._wanted = executors_wanted(context)
-        jobs = newest_jobs(context, self._wanted)
-        running = [job for job in jobs if job.status().toString() == RUNNING]
-        failed = [
-            job
-            for job in jobs
-            if job.status().toString() == FAILED and job.jobId() > self._last_failed
-        ]
-        self._last_failed = max([self._last_failed, *(int(job.jobId()) for job in failed)])
-        texts = (*failing_tasks(context, running), *reasons(context, failed))
-        into += [found for text in texts if (found := self._explain(text)) is not None]
-        return bool(running)
+    def _look(self, context: Any, into: list[Finding]) -> News:
+        if self._jobs is None:
+            self._jobs = Jobs(context)
+
+        def explain(text: str) -> None:
+            if (found := self._explain(text)) is not None:
+                into.append(found)
+
+        return self._jobs.look(explain)
 
     # what the cluster knows
 

@@ -26,12 +26,22 @@ def defaults(spark: Spark) -> dict[str, str]:
     }
 
 
-def files(spark: Spark) -> dict[str, dict[str, str]]:
-    """The files of Spark's configuration that are there -> what they set, as they say it: of
-    spark-env.sh, a script, what looks like an assignment.
+def files(spark: Spark) -> dict[str, dict[str, str] | None]:
+    """The files of Spark's configuration that are there, and Hadoop's that Spark reads -> what they
+    set, as they say it: of spark-env.sh, a script, what looks like an assignment; of others nothing
+    is read.
     """
     script = _folder(spark) / "spark-env.sh"
-    found = {str(_folder(spark) / "spark-defaults.conf"): defaults(spark)}
+    hadoop = (os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR"))
+    others = [
+        *_folder(spark).glob("*.properties"),
+        *_folder(spark).glob("*.xml"),
+        *(path for folder in hadoop if folder for path in Path(folder).glob("*-site.xml")),
+    ]
+    found: dict[str, dict[str, str] | None] = {
+        str(_folder(spark) / "spark-defaults.conf"): defaults(spark),
+        **dict.fromkeys(map(str, sorted(others))),
+    }
     if script.is_file():
         assigned = _ASSIGNMENT.findall(script.read_text("utf-8", "replace"))
         found[str(script)] = {name: value.strip("'\"") for name, value in assigned}

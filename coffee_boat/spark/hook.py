@@ -75,7 +75,7 @@ class Launch:
             out of SparkContext(...).
         store: where a Java shim is kept, if one is needed.
         failed: called when it did not come up; what it returns is raised in place of the error.
-        stopping: called before a context stops.
+        stopping, stopped: called before and after a context stops.
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
         replaced: called when another launch takes this one's place.
@@ -85,6 +85,7 @@ class Launch:
     store: Store = field(default_factory=Store)
     failed: Callable[[BaseException], BoatError | None] = _nothing
     stopping: Callable[[Any], None] = _nothing
+    stopped: Callable[[Any], None] = _nothing
     master: str | None = None
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
     say: Callable[[str], None] = say_line
@@ -223,8 +224,10 @@ class Hook:
                 if self.active:
                     self.launch.stopping(context)
             finally:
-                stopped = original(context)
-            return stopped
+                ended = original(context)
+            if self.active:
+                self.launch.stopped(context)
+            return ended
 
         return stop
 

@@ -55,7 +55,10 @@ def add(tools: Tools, live: LiveSession, wanted: Manifest, added: Manifest) -> A
         lock = tools.pipeline.lock_more(wanted, added, installed, say)
         change = tools.pipeline.change(lock, installed)
         change, archive = tools.pipeline.addition(change, wanted, say)
-        _log.info("change: %s: %s", change, ", ".join(p.name for p in change.added) or "nothing")
+        names = ", ".join(pin.name for pin in change.added)
+        _log.info(
+            "change: %s", ", ".join(filter(None, (change.kind, names, change.why.strip(", "))))
+        )
         if archive is not None:
             with watch.part("send"):
                 _send(tools, live, change, archive, redact(", ".join(added.texts or wanted.texts)))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import Say
+from coffee_boat._support.redact import redact
 from coffee_boat.clusters import kind_of_running
 from coffee_boat.model import ConfPatch, History, Lock, Manifest
 from coffee_boat.session import Session, driver, reach, record
@@ -15,6 +17,8 @@ from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import Request, lock_file_while_running
 from coffee_boat.workflow.tools import Tools
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def take_over(tools: Tools, session: Session, request: Request, say: Say) -> tup
         RequirementError, LockError, BuildError, ShipError: the environment cannot be made or sent.
     """
     facts = session.facts()
+    _log.info("session %s on %s is nobody's yet: it gets a base", session.id, redact(facts.master))
     launch.refuse_other_minor(tools, request, None)
     built = build(tools, request, say)
     if session.executors():
@@ -92,6 +97,11 @@ def go_on(
         RequirementError, LockError, BuildError, ShipError: what was asked for cannot be had there.
     """
     now = history.current
+    _log.info(
+        "session %s is a captain's: it goes on with what it has, for %s",
+        session.id,
+        now.base.target.platform,
+    )
     launch.refuse_minor(now.base.target.python)
     if request.lock_file is not None:
         ours = {request.lock_file.lock.digest, known.lock.digest if known is not None else ""}

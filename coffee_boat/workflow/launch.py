@@ -34,7 +34,7 @@ from coffee_boat.model import (
     SparkFacts,
     Target,
 )
-from coffee_boat.session import record
+from coffee_boat.session import folders, record
 from coffee_boat.session.arrow import arrow
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
@@ -279,6 +279,7 @@ class Launcher:
                 complete=self.complete,
                 failed=self._failed,
                 stopping=self._stopping,
+                stopped=folders.clear,
                 replaced=self._replaced,
                 master=master,
                 conf=dict(conf or {}),
@@ -309,6 +310,7 @@ class Launcher:
 
     def _started(self, made: ConfPatch, built: Built, context: Any) -> None:
         """Called when the context came up."""
+        folders.follow(context)
         session = session_of(context)
         self._tools.preflight.follow(session)
         first = generation(made, built, ships_python=self._tools.settings.ship_python)

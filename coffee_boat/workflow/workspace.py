@@ -14,7 +14,7 @@ from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
 from coffee_boat.errors import BoatError, LaunchError, VerifyError
 from coffee_boat.model import Archive, Arrival, Finding, Lock, Manifest, Plan, Report
-from coffee_boat.session import reach, record, verify
+from coffee_boat.session import folders, reach, record, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install
@@ -210,6 +210,7 @@ class Workspace:
         tools = self.tools
         tools.reporter.begin()
         session = session_of(handed)
+        folders.follow(getattr(handed, "sparkContext", handed))
         tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
         with self._changing, progress() as say:
             history = record.recall(tools.store, session.id, session.facts().conf)
