@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,39 @@ def test_a_list_is_packed_without_a_plan_and_with_what_its_sha256_name(
         stream = tar.extractfile("share/m")
         assert stream is not None
         assert stream.read() == GOOD
+
+
+def replacing(path: Path, by: Path) -> Callable[[str], None]:
+    """What is told of the progress: the file is replaced between two looks at it."""
+
+    def say(_: str) -> None:
+        with suppress(FileNotFoundError):
+            by.replace(path)
+
+    return say
+
+
+def test_a_file_that_is_changed_after_it_was_looked_at_is_not_packed(
+    tmp_path: Path, store: Store
+) -> None:
+    lock = lock_of([channel(tmp_path / "shared", GOOD)], "tool")
+    (path,) = (tmp_path / "shared/noarch").glob("tool-*")
+    other = tool(EVIL).write(tmp_path / "other")
+
+    with pytest.raises(BuildError, match="not the one that was locked"):
+        chunks.conda_chunks(lock, store, source=Source(), say=replacing(path, other))
+    assert not (store.root / "conda").exists()
+
+
+def test_what_is_kept_is_filled_again_from_what_was_compared(tmp_path: Path, store: Store) -> None:
+    """Who may write the channel's folder may not choose what takes a damaged package's place."""
+    lock = lock_of([channel(tmp_path / "shared", GOOD)], "tool")
+    (path,) = (tmp_path / "shared/noarch").glob("tool-*")
+    contents(lock, store)
+    (kept,) = (store.root / "conda").rglob("share/m")
+    kept.unlink()
+    for key in (store.root / "keys").rglob("*.json"):
+        key.unlink()
+    other = tool(EVIL).write(tmp_path / "other")
+    with pytest.raises(BuildError, match="not the one that was locked"):
+        chunks.conda_chunks(lock, store, source=Source(), say=replacing(path, other))

@@ -6,20 +6,30 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
 
+from conda_channel import File, Package, fill, lock_of
 from conda_metadata import channel, pythons, record
 
 from coffee_boat import Captain
 from coffee_boat._support import apart
+from coffee_boat._support.store import Store
 from coffee_boat._support.words import MIB
+from coffee_boat.conda.channels import Channel
+from coffee_boat.conda.configuration import Configuration
+from coffee_boat.conda.explain import unreachable
+from coffee_boat.conda.provides import with_provided
+from coffee_boat.conda.request import Wish
 from coffee_boat.errors import LockError
-from coffee_boat.model import Plan
+from coffee_boat.model import Manifest, Plan
 
 MINOR = ".".join(platform.python_version_tuple()[:2])
 DEEP = f"x {'(' * 5000}>1{')' * 5000}"
@@ -114,3 +124,75 @@ def test_a_process_apart_answers_and_imports_nothing_from_the_working_directory(
     monkeypatch.syspath_prepend("")
     assert apart.call("os", "getpid", bounds=bounds()) != os.getpid()
     assert apart.call("os.path", "join", "a", "b", bounds=bounds()) == "a/b"
+
+
+# servers and packages without an end
+
+
+class Endless(BaseHTTPRequestHandler):
+    """A list of packages that does not end."""
+
+    def do_GET(self) -> None:
+        if not self.path.endswith("/repodata.json"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"packages": {"')
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"x" * MIB)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_list_without_an_end_is_cut_and_not_kept(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        place = Channel("endless", f"http://127.0.0.1:{server.server_port}/c/", "endless")
+        said = apart.call(
+            "coffee_boat.conda.asked",
+            "there_listed",
+            [f"{place.url}noarch/x-1-0.conda"],
+            (place,),
+            "linux-64",
+            Configuration(retries=0),
+            tmp_path / "lists",
+            bounds=bounds(file=8 * MIB),
+        )
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    kind, text = said["refused"]
+    assert kind == "GatewayError"
+    error = unreachable(text, [place], Configuration())
+    assert error.code == "lock.channel-list-too-large"
+    assert "endless" in error.cure
+    assert not [path for path in (tmp_path / "lists").rglob("*") if path.stat().st_size > MIB]
+
+
+def most_memory() -> int:
+    """Kilobytes that this process took at most since it was last asked."""
+    status = Path("/proc/self/status").read_text().split()
+    most = int(status[status.index("VmHWM:") + 1])
+    Path("/proc/self/clear_refs").write_text("5")
+    return most
+
+
+def test_what_a_package_lists_of_itself_takes_no_memory_of_the_user(tmp_path: Path) -> None:
+    package = Package("big", "1.0", noarch="python")
+    lock = lock_of([fill(tmp_path / "c", package)], "big")
+    (tmp_path / "c/noarch/big-1.0-0.conda").unlink()
+    blanks = File(b'{"paths": [], "paths_version": 1}' + b" " * (200 * MIB))
+    package.write(tmp_path / "c", members={"info/paths.json": blanks}, instead=True)
+    del blanks
+    wish = Wish(Manifest(channels=(lock.conda[0].channel,)), lock.target, "3.11", Configuration())
+    most_memory()
+    before = most_memory()
+    made = with_provided(lock, wish, store=Store(tmp_path / "store"))
+    assert most_memory() - before < 50 * 1024
+    assert [pin.provides for pin in made.conda] in ([("big==1.0",)], [()])

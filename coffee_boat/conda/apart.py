@@ -12,7 +12,7 @@ from coffee_boat._support import apart
 from coffee_boat._support.words import GIB
 from coffee_boat.conda import client
 
-BOUNDS = apart.Bounds(seconds=1200.0, memory=4 * GIB, file=2 * GIB)
+BOUNDS = apart.Bounds(seconds=1200.0, memory=4 * GIB, file=GIB)
 """Far above what conda-forge takes: a gigabyte of memory, files of 400 MB, a minute."""
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import shortened
-from coffee_boat.conda import asked
+from coffee_boat._support.words import human_bytes, shortened
+from coffee_boat.conda import apart, asked
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda.channels import Channel
 from coffee_boat.conda.configuration import Configuration
@@ -60,6 +60,14 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
             value=value,
             cause=f"it has no list of packages there; asked were {named}",
             cure="check its name; a name is looked up under channel_alias of .condarc",
+        )
+    if "(os error 27)" in text:
+        return LockError(
+            "lock.channel-list-too-large",
+            "a channel's list of packages is larger than is read",
+            value=value,
+            cause=f"more than {human_bytes(apart.BOUNDS.file)}: its server may not stop",
+            cure=f"leave out a channel at a time, to see which one it is; asked were {named}",
         )
     if re.search(r"certificate|UnknownIssuer", text):
         cure = (

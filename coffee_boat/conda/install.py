@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -151,21 +152,27 @@ def _checked(
     fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
-        if has_unpacked(pin, store):
-            return pin, checks.of_folder(unpacked(pin, store))
         local = local_path_or_none(pin.url)
-        if local is not None:
-            found = await checks.of_archive(local) if local.is_file() else None
-            return pin, found  # rattler says what is wrong with one that is not there
+        there = local is not None and local.is_file()
+        if not there and has_unpacked(pin, store):
+            return pin, checks.of_folder(unpacked(pin, store))
+        if local is not None and not there:
+            return pin, None  # rattler says what is wrong with it
         place = fetched / pin.subdir / pin.filename
         place.parent.mkdir(exist_ok=True)
         async with few:
+            if local is not None:  # who may write there could change it between two looks at it
+                await asyncio.to_thread(shutil.copyfile, local, place)
+                return await looked_at(pin, place)
             try:
                 await download_to_path(client, records[pin.name].url, place)
             except fetching as error:
                 said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
                 raise _not_installed(said, store) from None  # its URL may hold a token
-        _compare(pin, file_digest(place))
+        return await looked_at(pin, place)
+
+    async def looked_at(pin: CondaPin, place: Path) -> tuple[CondaPin, Unpacked]:
+        _compare(pin, await asyncio.to_thread(file_digest, place))
         return replace(pin, url=place.as_uri()), await checks.of_archive(place)
 
     looked: list[tuple[CondaPin, Unpacked | None]] = []
