@@ -24,18 +24,21 @@ from coffee_boat.pip.download import Downloads
 from coffee_boat.pip.sources import Builder
 
 OWN = Target("3.11.0", glibc=(2, 28))
+MEMORY = 180
+"""Megabytes: half of it is Python's own."""
+
 # wheels
 
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Callable[[Path], str]:
-    """What comes of a wheel, in 300 MB of memory."""
+    """What comes of a wheel, in little memory."""
 
     def door(wheel: Path) -> str:
         assert wheel.stat().st_size < 4 * MIB
         store = str(tmp_path / "store")
         return within(
-            f"import bombs; print(bombs.install({str(wheel)!r}, {store!r}))", megabytes=300
+            f"import bombs; print(bombs.install({str(wheel)!r}, {store!r}))", megabytes=MEMORY
         )
 
     return door
@@ -44,9 +47,9 @@ def installed(tmp_path: Path) -> Callable[[Path], str]:
 def test_a_bzip2_member_is_no_larger_than_promised(
     tmp_path: Path, installed: Callable[[Path], str]
 ) -> None:
-    wheel = bombs.of_zeros(tmp_path, "bomb/x.bin", 96 * MIB, zipfile.ZIP_BZIP2)
+    wheel = bombs.of_zeros(tmp_path, "bomb/x.bin", 65 * MIB, zipfile.ZIP_BZIP2)
     told = installed(wheel)
-    assert "it has 100,663,296 bytes in bzip2, of which 67,108,864 are read here" in told
+    assert "it has 68,157,440 bytes in bzip2, of which 67,108,864 are read here" in told
     told = installed(bombs.patched(wheel, "bomb/x.bin", 1000))
     assert "its CRC-32 or its length is not what the zip says" in told
 
@@ -61,7 +64,7 @@ def test_a_small_bzip2_member_is_installed(
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
 def test_metadata_is_bounded(tmp_path: Path, installed: Callable[[Path], str], method: int) -> None:
     member = "bomb-1.0.dist-info/entry_points.txt"
-    told = installed(bombs.of_zeros(tmp_path, member, 32 * MIB, method))
+    told = installed(bombs.of_zeros(tmp_path, member, 4 * MIB, method))
     assert "a wheel breaks the rules of its format" in told
     assert "compressed by method 14" in told or "may have 1,048,576 here" in told
 
@@ -82,8 +85,8 @@ def test_a_large_script_is_not_taken_into_memory(
 ) -> None:
     """A program may lie among scripts; one for Python is parsed, so it is bounded."""
     member = "bomb-1.0.data/scripts/x"
-    assert installed(bombs.of_zeros(tmp_path, member, 300 * MIB, 8)).startswith("made")
-    told = installed(bombs.of_zeros(tmp_path, member, 8 * MIB, 8, head=b"#!python\n"))
+    assert installed(bombs.of_zeros(tmp_path, member, MEMORY * MIB, 8)).startswith("made")
+    told = installed(bombs.of_zeros(tmp_path, member, 2 * MIB, 8, head=b"#!python\n"))
     assert "a script for Python may have 1,048,576 here" in told
 
 
@@ -91,7 +94,7 @@ def test_a_large_library_is_not_taken_into_memory(
     tmp_path: Path, installed: Callable[[Path], str]
 ) -> None:
     head = bombs.elf("versions")
-    told = installed(bombs.of_zeros(tmp_path, "bomb/x.so", 300 * MIB, 8, head=head))
+    told = installed(bombs.of_zeros(tmp_path, "bomb/x.so", MEMORY * MIB, 8, head=head))
     assert "its tables have more than 200,000 entries" in told
 
 
@@ -104,7 +107,7 @@ def test_members_do_not_lie_upon_each_other(
 def test_deep_names_and_deep_metadata(tmp_path: Path, installed: Callable[[Path], str]) -> None:
     told = installed(bombs.wheel(tmp_path, {"a/" * 5000 + "x": ""}))
     assert "its name leaves the wheel's root or is not a valid file name" in told
-    nested = "Content-Type: message/rfc822\n\n" * 20_000
+    nested = "Content-Type: message/rfc822\n\n" * 5_000
     assert "nested too deeply" in installed(bombs.wheel(tmp_path, metadata=nested))
 
 

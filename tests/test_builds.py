@@ -14,7 +14,7 @@ from small_packages import project, sdist, sha256, wheel
 
 from coffee_boat import Captain
 from coffee_boat._support.store import Store
-from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError
+from coffee_boat.errors import BoatError, BuildError, LockError, RequirementError, SettingsError
 from coffee_boat.model import Indexes, Lock, Pin, Target
 from coffee_boat.pip.fetch import fetch
 from coffee_boat.settings import load
@@ -197,6 +197,7 @@ def test_pips_and_uvs_own_words_hold_for_a_lock(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COFFEE_BOAT_NO_INDEX", "1")
     (tmp_path / "pyproject.toml").write_text(file)
     (tmp_path / "pylock.toml").write_text(pylock(SOURCES["directory"]))
     with pytest.raises(LockError, match="only wheels are allowed") as caught:
@@ -267,6 +268,58 @@ def test_a_weaker_place_does_not_allow_a_build(
     assert "COFFEE_BOAT_ONLY_BINARY" in said.cause
     with pytest.raises(LockError):
         Captain(store=str(tmp_path / "store")).add_pip_packages("alpha").plan()
+
+
+OWN = {
+    "pip": ("PIP_ONLY_BINARY", ":all:"),
+    "uv": ("UV_NO_BUILD", "1"),
+    "uv's list": ("UV_NO_BUILD_PACKAGE", "alpha"),
+    "file": ("XDG_CONFIG_HOME", "config"),
+}
+PROJECTS = {
+    "no_binary": '[tool.coffee_boat]\nno_binary = ["alpha"]\n',
+    "only_binary": "[tool.coffee_boat]\nonly_binary = []\n",
+    "both": '[tool.coffee_boat]\nonly_binary = [":all:"]\nno_binary = ["alpha"]\n',
+    "uv": '[tool.uv]\nno-binary-package = ["alpha"]\n',
+}
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+@pytest.mark.parametrize("own", OWN)
+def test_a_project_allows_no_build_that_its_user_forbids(
+    tmp_path: Path, trap: Path, monkeypatch: pytest.MonkeyPatch, own: str, project: str
+) -> None:
+    sdist(tmp_path / "links", trap, "alpha", "1.0")
+    (tmp_path / "pyproject.toml").write_text(PROJECTS[project])
+    (tmp_path / "config/coffee_boat").mkdir(parents=True)
+    name, value = OWN[own]
+    if own == "file":
+        text = 'only_binary = [":all:"]\n'
+        (tmp_path / "config/coffee_boat/config.toml").write_text(text)
+        value = str(tmp_path / "config")
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COFFEE_BOAT_NO_INDEX", "1")
+    if project == "uv":
+        with pytest.raises(SettingsError) as caught:
+            load({})
+        assert caught.value.code == "settings.uv-would-build"
+        assert "no-binary-package" in caught.value.value
+        return
+    settings, findings = load({})
+    assert settings.indexes.no_binary == ()
+    assert {":all:", "alpha"} & set(settings.indexes.only_binary)
+    ignored = [finding for finding in findings if finding.code == "settings.no-binary-ignored"]
+    assert len(ignored) == (project != "only_binary")
+    ours = Captain(store=str(tmp_path / "store"), find_links=[str(tmp_path / "links")])
+    with pytest.raises(LockError):
+        ours.add_pip_packages("alpha").plan()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_project_forbids_builds_besides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    captain(tmp_path, only="beta")
+    monkeypatch.setenv("PIP_ONLY_BINARY", "alpha")
+    assert set(load({})[0].indexes.only_binary) == {"alpha", "beta"}
 
 
 def test_a_stronger_place_may_name_what_is_built(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import packaging.utils  # noqa: F401  stays loaded where sys.path is cut short
 import pytest
 
-from coffee_boat.model import Lock, Pin, SparkFacts, Target
+from coffee_boat.model import CondaPin, Lock, Pin, SparkFacts, Target
 from coffee_boat.session import arrow as session_arrow
 from coffee_boat.session import driver
 
@@ -302,3 +303,129 @@ def test_a_driver_that_lacks_one_of_both_sends_no_arrow(
     monkeypatch.setattr(sys, "path", [str(own)])
     dist(own, only, "21.0.0")
     assert arrow("4.3.0") == []
+
+
+LOOKALIKES = [
+    "numpy/__init__.py",
+    "numpy/core/x.py",
+    "numpy.py",
+    "numpy.pyc",
+    "numpy.abi3.so",
+    "NumPy/__init__.py",
+    "pandas/__init__.py",
+    "pyarrow.py",
+    "grpc/__init__.py",
+    "google/__init__.py",
+    "google.py",
+    "google/protobuf/__init__.py",
+    "google/rpc/status_pb2.py",
+    "psutil.py",
+    "zstandard/__init__.py",
+    "simplejson/__init__.py",
+    "chardet/__init__.py",
+    "org/python/core.py",
+    "_manylinux.py",
+    "winreg.py",
+    "_distutils_hack/__init__.py",
+    "rattler/__init__.py",
+]
+
+
+@pytest.mark.parametrize("file", LOOKALIKES)
+def test_a_module_that_libraries_import_by_themselves_is_taken_from_its_own_package_only(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "site-packages" not in entry])
+    trees = {"boat-x": dist(tmp_path / "x", "boat-x", "1.0")}
+    planted = trees["boat-x"] / file
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_text("")
+    view = driver.board(lock_of(trees), trees)
+    assert view.entries == ()
+    [finding] = view.findings
+    assert finding.value == "boat-x 1.0"
+    assert file.partition("/")[0].partition(".")[0].lower() in finding.cause.lower()
+    assert "import" in finding.cause
+    assert "pip install boat-x" in finding.cure
+
+
+def test_pyspark_runs_no_code_of_a_package_that_nobody_imported(tmp_path: Path) -> None:
+    """A process of its own, without numpy: py4j looks for it when it converts a first value."""
+    trees = {"boat-x": dist(tmp_path / "x", "boat-x", "1.0")}
+    (trees["boat-x"] / "numpy").mkdir()
+    (trees["boat-x"] / "numpy" / "__init__.py").write_text("open('ran', 'w')\n")
+    script = f"""
+import sys
+from pathlib import Path
+from coffee_boat.model import Lock, Pin, Target
+from coffee_boat.session import driver
+
+tree = Path({str(trees["boat-x"])!r})
+sys.path[:] = [entry for entry in sys.path if not Path(entry, "numpy").exists()]
+driver.board(Lock(Target("3.11.7"), (Pin("boat-x", "1.0"),)), {{"boat-x": tree}})
+import py4j.protocol
+import pyspark.sql.types
+for one in py4j.protocol.INPUT_CONVERTER:
+    one.can_convert(object())
+"""
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_module_is_taken_from_the_package_that_it_is_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "site-packages" not in entry])
+    files = {
+        "numpy": "numpy/__init__.py",
+        "intel-numpy": "numpy/__init__.py",
+        "protobuf": "google/protobuf/__init__.py",
+        "grpcio": "grpc/__init__.py",
+        "pyyaml": "yaml/__init__.py",
+        "google-cloud-storage": "google/cloud/storage/__init__.py",
+        "python-dateutil": "dateutil/__init__.py",
+        "boat-sloppy": "test/__init__.py",
+    }
+    trees = {}
+    for name, file in files.items():
+        trees[name] = dist(tmp_path / name, name, "1.0")
+        (trees[name] / file).parent.mkdir(parents=True)
+        (trees[name] / file).write_text("")
+        (trees[name] / f"{name.replace('-', '_')}.py").unlink()
+    view = driver.board(lock_of(trees), trees)
+    assert view.findings == ()
+    assert len(view.entries) == len(files)
+    view.close()
+
+
+def test_what_the_driver_has_itself_hides_the_lookalike(tmp_path: Path, own: Path) -> None:
+    (own / "numpy").mkdir()
+    (own / "numpy" / "__init__.py").write_text("")
+    trees = {"boat-x": dist(tmp_path / "x", "boat-x", "1.0")}
+    (trees["boat-x"] / "numpy.py").write_text("")
+    (trees["boat-x"] / "types.py").write_text("")
+    view = driver.board(lock_of(trees), trees)
+    assert view.findings == ()
+    view.close()
+
+
+def test_a_conda_package_owns_what_it_is_called_not_what_it_says_it_brings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if "site-packages" not in entry])
+    pin = CondaPin(
+        name="boat-x",
+        version="1.0",
+        build="0",
+        subdir="noarch",
+        channel="c",
+        filename="boat-x-1.0-0.conda",
+        url="https://h/c/noarch/boat-x-1.0-0.conda",
+        sha256="0" * 64,
+        noarch_python=True,
+        provides=("numpy==1.0",),
+    )
+    trees = {"numpy": dist(tmp_path / "x", "numpy", "1.0")}
+    view = driver.board(Lock(Target("3.11.7"), (), conda=(pin,)), trees)
+    assert view.entries == ()
+    assert "numpy" in view.findings[0].cause

@@ -1,198 +1,127 @@
-"""What a channel says of its packages is a stranger's text: it ends no process of the user, and
-takes no time and memory without end.
+"""Channels of conda that an attacker writes: what their lists say ends no process and takes no
+time, and none of them can put a package in the place of another channel's.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import platform
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 pytest.importorskip("rattler", reason="needs py-rattler: pip install coffee_boat[conda]")
 
-from conda_channel import File, Package, fill, lock_of
-from conda_metadata import channel, pythons, record
+from coffee_boat import Captain, LockError
+from coffee_boat.errors import BuildError
+from coffee_boat.model import grammar
 
-from coffee_boat import Captain
-from coffee_boat._support import apart
-from coffee_boat._support.store import Store
-from coffee_boat._support.words import MIB
-from coffee_boat.conda.channels import Channel
-from coffee_boat.conda.configuration import Configuration
-from coffee_boat.conda.explain import unreachable
-from coffee_boat.conda.provides import with_provided
-from coffee_boat.conda.request import Wish
-from coffee_boat.errors import LockError
-from coffee_boat.model import Manifest, Plan
+BASE: dict[str, Any] = {
+    "build": "0",
+    "build_number": 0,
+    "depends": [],
+    "name": "evil",
+    "sha256": "a" * 64,
+    "size": 10,
+    "subdir": "noarch",
+    "version": "1.0",
+    "noarch": "generic",
+    "license": "MIT",
+}
+PYTHON = {**BASE, "name": "python", "version": "3.11.7", "build": "0_cpython"}
+DEEP = "x " + "(" * 5000 + ">1" + ")" * 5000
 
-MINOR = ".".join(platform.python_version_tuple()[:2])
-DEEP = f"x {'(' * 5000}>1{')' * 5000}"
+
+def channel(folder: Path, *records: dict[str, Any]) -> str:
+    """The URL of one whose list is just so."""
+    for subdir, listed in (
+        ("noarch", records),
+        ("linux-64", [{**PYTHON, "subdir": "linux-64", "noarch": None}]),
+    ):
+        (folder / subdir).mkdir(parents=True)
+        files = {f"{r['name']}-{r['version']}-{number}.conda": r for number, r in enumerate(listed)}
+        text = json.dumps({"info": {"subdir": subdir}, "packages": {}, "packages.conda": files})
+        (folder / subdir / "repodata.json").write_text(text)
+    return folder.as_uri()
 
 
-def planned(tmp_path: Path, **said: Any) -> Plan:
-    """Of `evil 1.0`, of which the channel says so."""
-    evil = {**record("evil", "1.0", ["python"], subdir="noarch"), **said}
-    folder = channel(tmp_path / "channel", *pythons(f"{MINOR}.4"), evil)
-    return Captain(store=tmp_path / "store").add_conda_packages("evil", channel=folder).plan()
+@pytest.fixture
+def captain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Captain:
+    monkeypatch.setenv("CONDARC", os.devnull)
+    return Captain(store=tmp_path / "store")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "records",
     [
-        {"depends": [DEEP]},
-        {"constrains": [DEEP]},
-        {"depends": [f"x {'(>1|' * 5000}>1{')' * 5000}"]},
-        {"extra_depends": {"more": [DEEP]}},
+        [{**BASE, "depends": [DEEP]}],
+        [{**BASE, "constrains": [DEEP]}],
+        [{**BASE, "extra_depends": {"a": [DEEP]}}],
+        [{**BASE, "depends": ["x " + "(>1|" * 5000 + ">1" + ")" * 5000]}],
+        [{**BASE, "depends": ["python " + "(" * 600 + ">1" + ")" * 600]}],
+        [{**BASE, "depends": ["two >=1"]}, {**BASE, "name": "two", "depends": [DEEP]}],
+        [{**BASE, "build": "a" * 300}],
+        [{**BASE, "build": "a" * 128, "version": "1." + "a" * 110}],
     ],
 )
-def test_brackets_in_each_other_end_no_process_of_the_user(
-    tmp_path: Path, said: dict[str, Any]
+def test_what_a_list_says_is_bounded_and_the_record_is_named(
+    records: list[dict[str, Any]], captain: Captain, tmp_path: Path
 ) -> None:
-    with pytest.raises(LockError) as caught:
-        planned(tmp_path, **said)
-    assert caught.value.code == "lock.rattler-ended"
-    assert "channel" in caught.value.value
-    assert "SIG" in caught.value.value
-    assert "brackets" in caught.value.cause
+    captain.add_conda_packages("python", "evil", channel=channel(tmp_path / "c", *records))
+    with pytest.raises(LockError, match="cannot be taken"):
+        captain.plan()
 
 
-def test_a_lock_with_brackets_in_each_other_ends_no_process_of_the_user(tmp_path: Path) -> None:
-    conda, wheel = "https://c.invalid/linux-64/python-3.11.7-0.conda", "https://c.invalid/x-1.whl"
-    (tmp_path / "pixi.lock").write_text(
-        f"""version: 6
-environments:
-  default:
-    channels:
-    - url: https://c.invalid/
-    packages:
-      linux-64:
-      - conda: {conda}
-      - pypi: {wheel}
-packages:
-- conda: {conda}
-  sha256: {"b" * 64}
-- pypi: {wheel}
-  name: x
-  version: "1"
-  sha256: {"a" * 64}
-  requires_dist:
-  - "x; {"(" * 20000}python_version>'3'{")" * 20000}"
-"""
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{**BASE, "depends": ["x " + "(" * 600 + ">1" + ")" * 600]}],
+        [{**BASE, "depends": ["two >1"]}, {**BASE, "name": "two", "depends": [DEEP]}],
+        [{**BASE, "depends": ["c::two"]}, {**BASE, "name": "two", "depends": [DEEP]}],
+        [{**BASE, "depends": ["\xa0Two"]}, {**BASE, "name": "two", "depends": [DEEP]}],
+        [{**BASE, "depends": ["https://h/c/noarch/two-1-0.conda"]}],
+    ],
+)
+def test_what_no_package_serves_is_an_error_as_any(
+    records: list[dict[str, Any]], captain: Captain, tmp_path: Path
+) -> None:
+    captain.add_conda_packages("python", "evil", channel=channel(tmp_path / "c", *records))
+    with pytest.raises(LockError, match="no set of conda packages"):
+        captain.plan()
+
+
+def test_a_long_or_strange_licence_costs_no_time_and_speaks_to_no_terminal(
+    captain: Captain, tmp_path: Path
+) -> None:
+    evil = {**BASE, "license": "\x1b[31m" + "x" * 1_000_000}
+    captain.add_conda_packages("python", "evil", channel=channel(tmp_path / "c", evil))
+    started = time.process_time()
+    plan = captain.plan()
+    assert "\x1b" not in str(plan) + repr(plan) + plan._repr_html_()
+    assert time.process_time() - started < 10
+
+
+def test_an_error_speaks_to_no_terminal() -> None:
+    said = str(
+        BuildError("build.test", "it failed", value="\x1b]0;x\x07 \u202ex", cause="a\x9bb\r")
     )
-    with pytest.raises(LockError) as caught:
-        Captain(store=tmp_path / "store").add_lock(tmp_path / "pixi.lock")
-    assert caught.value.code == "lock.rattler-ended"
-    assert "pixi.lock" in caught.value.value
-
-
-# the process apart
-
-
-def bounds(**changes: Any) -> apart.Bounds:
-    return apart.Bounds(**{"seconds": 60, "memory": 400 * MIB, "file": MIB, **changes})
+    assert not {"\x1b", "\x07", "\u202e", "\x9b", "\r"} & set(said)
+    assert "\\x1b]0;x" in said
 
 
 @pytest.mark.parametrize(
-    ("call", "limits", "says"),
+    ("text", "name"),
     [
-        (("os", "abort"), {}, "SIGABRT"),
-        (("time", "sleep", 60), {"seconds": 2}, "no answer in 2 seconds"),
-        (("builtins", "bytearray", 1 << 30), {}, "MemoryError"),
-        (("os", "truncate", "/FILE", 2 * MIB), {}, "File too large"),
+        ("numpy >=1", "numpy"),
+        ("python 2.7*|>=3.5", "python"),
+        ("c/linux-64::third[build=x]", "third"),
+        ("enum34; python_version<3.4", "enum34"),
+        (" THIRD", "third"),
+        ("(x)", ""),
+        ("/tmp/x-1-0.conda", ""),
     ],
 )
-def test_a_process_apart_is_bounded(
-    tmp_path: Path, call: tuple[Any, ...], limits: dict[str, float], says: str
-) -> None:
-    (tmp_path / "file").touch()
-    call = tuple(str(tmp_path / "file") if part == "/FILE" else part for part in call)
-    with pytest.raises(apart.EndedError, match=says):
-        apart.call(*call, bounds=bounds(**limits))
-
-
-def test_a_process_apart_answers_and_imports_nothing_from_the_working_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "json.py").write_text("raise SystemExit('taken from the working directory')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend("")
-    assert apart.call("os", "getpid", bounds=bounds()) != os.getpid()
-    assert apart.call("os.path", "join", "a", "b", bounds=bounds()) == "a/b"
-
-
-# servers and packages without an end
-
-
-class Endless(BaseHTTPRequestHandler):
-    """A list of packages that does not end."""
-
-    def do_GET(self) -> None:
-        if not self.path.endswith("/repodata.json"):
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"packages": {"')
-        with suppress(OSError):
-            while True:
-                self.wfile.write(b"x" * MIB)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_a_list_without_an_end_is_cut_and_not_kept(tmp_path: Path) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endless)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        place = Channel("endless", f"http://127.0.0.1:{server.server_port}/c/", "endless")
-        said = apart.call(
-            "coffee_boat.conda.asked",
-            "there_listed",
-            [f"{place.url}noarch/x-1-0.conda"],
-            (place,),
-            "linux-64",
-            Configuration(retries=0),
-            tmp_path / "lists",
-            bounds=bounds(file=8 * MIB),
-        )
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    kind, text = said["refused"]
-    assert kind == "GatewayError"
-    error = unreachable(text, [place], Configuration())
-    assert error.code == "lock.channel-list-too-large"
-    assert "endless" in error.cure
-    assert not [path for path in (tmp_path / "lists").rglob("*") if path.stat().st_size > MIB]
-
-
-def most_memory() -> int:
-    """Kilobytes that this process took at most since it was last asked."""
-    status = Path("/proc/self/status").read_text().split()
-    most = int(status[status.index("VmHWM:") + 1])
-    Path("/proc/self/clear_refs").write_text("5")
-    return most
-
-
-def test_what_a_package_lists_of_itself_takes_no_memory_of_the_user(tmp_path: Path) -> None:
-    package = Package("big", "1.0", noarch="python")
-    lock = lock_of([fill(tmp_path / "c", package)], "big")
-    (tmp_path / "c/noarch/big-1.0-0.conda").unlink()
-    blanks = File(b'{"paths": [], "paths_version": 1}' + b" " * (200 * MIB))
-    package.write(tmp_path / "c", members={"info/paths.json": blanks}, instead=True)
-    del blanks
-    wish = Wish(Manifest(channels=(lock.conda[0].channel,)), lock.target, "3.11", Configuration())
-    most_memory()
-    before = most_memory()
-    made = with_provided(lock, wish, store=Store(tmp_path / "store"))
-    assert most_memory() - before < 50 * 1024
-    assert [pin.provides for pin in made.conda] in ([("big==1.0",)], [()])
+def test_what_a_package_needs_is_named(text: str, name: str) -> None:
+    assert grammar.related(text) == name

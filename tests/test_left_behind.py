@@ -164,7 +164,7 @@ def test_a_session_without_our_archive_keeps_what_spark_keeps(
 # without a stop
 
 ENDS = """
-import os, sys, threading
+import os, sys, threading, warnings
 from pathlib import Path
 from types import SimpleNamespace as Names
 from coffee_boat.session import folders
@@ -194,6 +194,7 @@ class Context:
         print("stopped")
         self._jsc = None
 folders.follow(Context())
+warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads, from Python 3.12 on
 if os.fork() == 0:
     sys.exit()
 os.wait()

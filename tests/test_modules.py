@@ -70,3 +70,14 @@ def test_what_hides_nothing_is_not_told(
     one: list[str], two: list[str], tmp_path: Path, store: Store
 ) -> None:
     assert said(one, two, tmp_path, store) == []
+
+
+def test_a_module_that_spark_imports_by_itself_is_told_if_another_package_brings_it(
+    tmp_path: Path, store: Store
+) -> None:
+    [finding] = said(
+        ["one/__init__.py"], ["numpy/__init__.py", "google/cloud/x.py"], tmp_path, store
+    )
+    assert finding.what == "a package brings a module that others import by themselves"
+    assert finding.value == "two 1.0: numpy"
+    assert "numpy (of numpy or intel-numpy" in finding.cause

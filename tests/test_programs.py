@@ -48,8 +48,9 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="n
 def folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     for path in (tmp_path / "born", tmp_path / "self"):
-        if path.is_file() and runs(int(path.read_text())):
-            os.kill(int(path.read_text()), signal.SIGKILL)
+        said = path.read_text() if path.is_file() else ""
+        if said and runs(int(said)):
+            os.kill(int(said), signal.SIGKILL)
 
 
 def test_a_program_that_takes_too_long_is_ended_with_what_it_started(folder: Path) -> None:
@@ -71,12 +72,12 @@ from coffee_boat._support.run import run
 run(["sh", "-c", sys.argv[1], sys.argv[2]])
 """
 AHEAD = """
-import sys, time
+import sys
 from coffee_boat._support.run import run
 from coffee_boat.workflow.prefetch import Ahead
 with Ahead() as ahead:
     ahead.begin("a", lambda: run(["sh", "-c", sys.argv[1], sys.argv[2]]))
-    time.sleep(300)
+    ahead.take("a", list)
 """
 COMPILING = """
 import sys
@@ -89,16 +90,36 @@ compile_tree(sys.argv[2] + "/python", Path(sys.argv[2]), ["a.py"])
 CLEANS = 'trap "echo > $0/cleaned; exit 1" INT; ' + BREEDS.replace("sleep 300", "true")
 
 
+HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""A shell starts what it puts into the background with SIGINT ignored."""
+LATE = """
+import signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+"""
+"""Another thread gets the signal, so that no wait of the main one ends by it: as where it comes
+just before the wait.
+"""
+AGAIN = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+os.execvp("sh", ["sh", "-c", os.environ["THEN"], os.environ["FOLDER"]])
+"""
+
+
 def interrupted(source: str, words: str, folder: Path) -> tuple[int, str]:
     """Exit code and stderr of a script that gets what Ctrl-C in its terminal sends, once its
     program runs.
     """
+    late = {"THEN": words, "AGAIN": AGAIN, "LATER": sys.executable}
+    if source.startswith(LATE):
+        words = 'exec "$LATER" -S -c "$AGAIN"'
     script = subprocess.Popen(
-        [sys.executable, "-c", source, words, str(folder)],
+        [sys.executable, "-c", HEARS + source, words, str(folder)],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        env={**os.environ, "WORDS": words, "FOLDER": str(folder)},
+        env={**os.environ, **late, "WORDS": words, "FOLDER": str(folder)},
     )
     try:
         number(folder / "self")
@@ -110,18 +131,48 @@ def interrupted(source: str, words: str, folder: Path) -> tuple[int, str]:
         script.wait()
 
 
-def test_ctrl_c_ends_a_program_and_what_it_started(folder: Path) -> None:
-    code, said = interrupted(DIRECTLY, BREEDS, folder)
+@pytest.mark.parametrize("source", [DIRECTLY, AHEAD, COMPILING], ids=["one", "ahead", "compiling"])
+def test_ctrl_c_ends_a_program_and_what_it_started(folder: Path, source: str) -> None:
+    code, said = interrupted(source, BREEDS, folder)
     assert (code, "KeyboardInterrupt" in said) == (-signal.SIGINT, True), said
     assert until(lambda: not runs(number(folder / "self")), 2.0)
     assert until(lambda: not runs(number(folder / "born")), 2.0)
 
 
+@pytest.mark.parametrize("late", ["", LATE], ids=["at once", "late"])
 @pytest.mark.parametrize("source", [DIRECTLY, AHEAD, COMPILING], ids=["one", "ahead", "compiling"])
-def test_ctrl_c_lets_programs_clean_up(folder: Path, source: str) -> None:
-    if source == COMPILING and sys.version_info >= (3, 14):
-        pytest.skip("not understood yet: under Python 3.14 the compiler's pool did not end once")
-    code, said = interrupted(source, CLEANS.replace("wait", "while :; do sleep 0.1; done"), folder)
+def test_ctrl_c_lets_programs_clean_up(folder: Path, source: str, late: str) -> None:
+    code, said = interrupted(
+        late + source, CLEANS.replace("wait", "while :; do sleep 0.1; done"), folder
+    )
     assert (code, "KeyboardInterrupt" in said) == (-signal.SIGINT, True), said
     assert (folder / "cleaned").is_file()
     assert until(lambda: not runs(number(folder / "self")), 2.0)
+
+
+BEGINNING = """
+import signal
+from concurrent.futures import ThreadPoolExecutor
+submit = ThreadPoolExecutor.submit
+def submit_and_interrupt(self, *arguments):
+    future = submit(self, *arguments)
+    signal.raise_signal(signal.SIGINT)
+    return future
+ThreadPoolExecutor.submit = submit_and_interrupt
+"""
+
+
+def test_ctrl_c_while_programs_are_being_begun_leaves_none(folder: Path) -> None:
+    """They may end before they say anything."""
+    script = subprocess.run(
+        [sys.executable, "-c", HEARS + BEGINNING + COMPILING, BREEDS, str(folder)],
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "WORDS": BREEDS, "FOLDER": str(folder)},
+    )
+    assert (script.returncode, "KeyboardInterrupt" in script.stderr) == (-signal.SIGINT, True)
+    for path in (folder / "self", folder / "born"):
+        said = path.read_text() if path.is_file() else ""
+        assert not said or until(lambda: not runs(int(said)), 2.0)  # noqa: B023

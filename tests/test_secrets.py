@@ -4,6 +4,7 @@ logs, arguments of processes, and what is kept.
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import io
 import json
@@ -34,6 +35,7 @@ from coffee_boat.model import Finding, Indexes, Lock, Pin, Plan, Report, Target,
 from coffee_boat.pip import pylock
 from coffee_boat.session import record
 from coffee_boat.settings import load
+from coffee_boat.spark import install, submission
 from coffee_boat.workflow import lockfile
 
 S = "hunter2"
@@ -111,6 +113,31 @@ URL = f"https://h.example/x-1.0-py3-none-any.whl?token={S}"
         f"https://user:a\n{S}@host/x",
         f"https://user:{S}127.0.0.1:1",
         "ghp_" + S * 4,
+        f"https.//user:{S}@host/x",
+        f"/srv/k/https./user:{S}@host/x",
+        f"https,//{S}@host/x",
+        f"https :/user:{S}@host/x",
+        f"/srv/k/https :/user:{S}@host/x",
+        f"https : //user:{S}@host/x",
+        f"https: //user:{S}@host/x",
+        f"https:://user:{S}@host/x",
+        f"https::/user:{S}@host/x",
+        f"/srv/k/https::/user:{S}@host/x",
+        f"https|//user:{S}@host/x",
+        f"htpps.//user:{S}@host/x",
+        f"https:\\/\\/user:{S}@host/x",
+        f"https://user:a<{S}>@host/x",
+        f"https://user:<{S}@host/x",
+        f"invalid port for `--trusted-host`: `:{S}@h...`",
+        f":{S}@h",
+        f"https://h/x%20https:/u:{S}@h/y",
+        f"https://u:p@h/x https://u:{S}@h/y/linux-64/x-1-0.conda#{'a' * 64}",
+        f"a requirement names a file that is not there: '{S}@h/simple'",
+        f"{S}@h.example:8080/simple",
+        f"password: {S}",
+        f"Bearer {S}",
+        f'--header "Private-Token: {S}"',
+        f"X-Api-Key: {S}",
     ],
 )
 def test_what_is_mistyped_or_called_secret_is_hidden(text: str) -> None:
@@ -141,6 +168,10 @@ def test_what_is_mistyped_or_called_secret_is_hidden(text: str) -> None:
         "http://proxy:port, https://host:8080-8090/x, is it https://h/x? (or https://h/y?)",
         "registry.example.org/team/image:1.2@sha256:abc",
         "file:/srv/a:b, ssh://host:team/repo.git",
+        "name@https://h/a.whl, name@file:///srv/a.whl, me@x.org, name @ ./a.whl, a@1.0",
+        "git+https://host.example/team/repo.git@feature/x",
+        "the bearer token was refused",
+        "see pip's docs: https://h/x, and mine: ./a/b",
     ],
 )
 def test_what_only_looks_so_stays(text: str) -> None:
@@ -229,6 +260,27 @@ def _chained() -> None:
         raise BuildError("build.failed", "it failed", value=f"https://me:{S}@h") from error
 
 
+def _twice() -> None:
+    """One exception by both links, with what it read in an attribute."""
+    try:
+        raise UnicodeDecodeError("utf-8", f"https://me:{S}@h".encode(), 0, 1, "bad")
+    except UnicodeDecodeError as error:
+        raise BuildError("build.test", "it failed") from error
+
+
+def _with_attribute() -> None:
+    error = StrangeError("it failed")
+    error.source = f"https://me:{S}@h"  # type: ignore[attr-defined]
+    raise BuildError("build.test", "it failed") from error
+
+
+def _with_filename() -> None:
+    try:
+        Path(f"https:/me:{S}@h/x").read_bytes()
+    except OSError as error:
+        raise BuildError("build.test", "it failed") from error
+
+
 def _in_context() -> None:
     try:
         raise StrangeError(f"https://me:{S}@h")
@@ -240,7 +292,9 @@ def _raw() -> None:
     raise StrangeError(f"https://me:{S}@h", 3)
 
 
-@pytest.mark.parametrize("failing", [_chained, _in_context, _raw])
+@pytest.mark.parametrize(
+    "failing", [_chained, _twice, _with_attribute, _with_filename, _in_context, _raw]
+)
 def test_nothing_that_an_exception_was_raised_from_shows_a_secret(
     failing: Callable[[], None],
 ) -> None:
@@ -249,10 +303,34 @@ def test_nothing_that_an_exception_was_raised_from_shows_a_secret(
     one: BaseException | None = caught.value
     links = 0
     while one is not None:
-        assert S not in _shown(one)
+        for other in (one, *filter(None, (one.__cause__, one.__context__))):
+            assert S not in _shown(other) + repr(vars(other)) + repr(getattr(other, "filename", ""))
         one, links = one.__cause__ or one.__context__, links + 1
-    assert links == {"_chained": 3, "_in_context": 2, "_raw": 1}[failing.__name__]
+    assert links == {"_chained": 3, "_raw": 1}.get(failing.__name__, 2)
     clean(caught.value)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="needs groups of exceptions")
+def test_the_exceptions_of_a_group_show_none() -> None:
+    def failing() -> None:
+        raise vars(builtins)["ExceptionGroup"](
+            "two", [StrangeError(f"https://me:{S}@h"), OSError(2, "x", f"a:{S}@h")]
+        )
+
+    with pytest.raises(Exception, match="two") as caught:
+        guarded(failing)()
+    assert S not in _shown(caught.value)
+
+
+@pytest.mark.parametrize("text", ["API_KEY=" + S, rf"https:\\u:{S}@h", f"https;//u:{S}@h"])
+def test_what_packaging_said_first_shows_none(text: str, tmp_path: Path) -> None:
+    with pytest.raises(RequirementError) as caught:
+        Captain(store=tmp_path / "s").add_pip_packages(text)
+    waiting: list[BaseException] = [caught.value]
+    while waiting:
+        one = waiting.pop()
+        assert S not in _shown(one) + repr(vars(one))
+        waiting += filter(None, (one.__cause__, one.__context__))
 
 
 def test_what_a_captain_raises_in_a_program_shows_none(tmp_path: Path) -> None:
@@ -302,6 +380,12 @@ TYPED = (
     f"u:<{S}>@h/x",
     f"u:{S}%40h",
     f"u%3A{S}%40h",
+    f"https.//u:{S}@h/x",
+    f"https ://u:{S}@h/x",
+    f"https:://u:{S}@h/x",
+    f"https://user:a<{S}>@h/x",
+    f"jdbc:x://u:{S}@h",
+    f"{S}@h/simple",
 )
 
 
@@ -427,6 +511,20 @@ def test_little_is_quoted_of_a_file(tmp_path: Path, content: str) -> None:
         refused += bool(shown)
         path.unlink()
     assert refused >= 4
+
+
+def test_a_submission_shows_no_secret_of_the_users_settings(tmp_path: Path) -> None:
+    conf = {
+        "spark.archives": f"https://user:{S}@h/a.zip,https://h/t/{S}/b.zip",
+        "spark.jars": f"https://h/x.jar?token={S}",
+        "spark.my.password": S,
+    }
+    spark = install.Spark("4.0.0", str(tmp_path))
+    facts = model.SparkFacts("4.0.0", "spark://h:7077", conf=conf, python="python")
+    order = submission.order(spark, facts, model.ConfPatch("python", conf=conf))
+    assert S not in repr(order)
+    assert "spark.archives" in repr(order)
+    assert order.complete["spark.jars"].endswith(S)
 
 
 # requests

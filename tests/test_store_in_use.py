@@ -40,6 +40,8 @@ with Store(sys.argv[1]).lock("tree abc"):
     sys.stdin.read()
 """
 WAITER = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background
 import sys
 from coffee_boat._support.store import Store
 with Store(sys.argv[1]).lock("tree abc"):

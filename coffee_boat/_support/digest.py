@@ -51,18 +51,38 @@ def file_digest(path: Path) -> str:
     Raises:
         OSError: it cannot be read, is no regular file, or grows while it is read.
     """
-    digest, left = hashlib.sha256(), 0
+    digest = hashlib.sha256()
+    for block in _blocks(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def copy_file(path: Path, copy: Path) -> str:
+    """Copy a file, and give the sha256 (hex) of what was copied: the file itself may be another one
+    by the time that it is read again.
+
+    Raises:
+        OSError: as `file_digest`; or the copy cannot be written.
+    """
+    digest = hashlib.sha256()
+    with copy.open("xb") as out:
+        for block in _blocks(path):
+            digest.update(block)
+            out.write(block)
+    return digest.hexdigest()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
     with open(path, "rb", opener=_without_waiting) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         left = status.st_size  # 0 for what the kernel makes up, such as /proc/kmsg
         while left > 0 and (block := stream.read(_BLOCK)):
-            digest.update(block)
+            yield block
             left -= len(block)
     if left < 0:
         raise OSError(errno.EBUSY, "it grows while it is read", str(path))
-    return digest.hexdigest()
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -206,7 +226,16 @@ def _fault(real: Path) -> str:
 def _told_of(folder: Path, error: type[BoatError]) -> Iterator[None]:
     try:
         yield
-    except (OSError, shutil.Error) as failure:
+    except RecursionError:
+        raise error(
+            "requirements.project-folder-deep",
+            "a project folder has more levels than are read",
+            value=str(folder),
+            cause="folders lie within each other hundreds of times",
+            cure="check that it is the right folder; take these out of it",
+        ) from None
+    except (OSError, shutil.Error, RuntimeError, UnicodeDecodeError) as failure:
+        # RuntimeError: a link that leads to itself, before Python 3.13
         raise error(
             "requirements.project-folder-unreadable",
             "a project folder cannot be read",
@@ -239,7 +268,7 @@ def _refer_to_git(original: Path, copy: Path) -> None:
     if original.is_dir():
         copy.write_text(f"gitdir: {original.absolute()}\n", "utf-8")
     elif original.is_file():
-        place = original.read_text("utf-8").removeprefix("gitdir:").strip()
+        place = limits.read_text(original, limits.CONFIGURATION).removeprefix("gitdir:").strip()
         copy.write_text(f"gitdir: {(original.parent / place).absolute()}\n", "utf-8")
 
 

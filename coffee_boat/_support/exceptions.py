@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from os import fspath
 from pathlib import PurePath
 from typing import Any, TypeVar
@@ -82,28 +83,40 @@ def clean(error: BaseException) -> None:
     chain that hold some, others with the same name and a redacted text take the place.
     """
     _clean_one(error)
-    waiting, seen = [error], {id(error)}
+    waiting: list[BaseException] = [error]
+    known = {id(error): (error, error)}  # what was met, kept alive, and what stands in its place
     while waiting:
         one = waiting.pop()
         for link in ("__cause__", "__context__"):
             linked = getattr(one, link)
-            if linked is None or id(linked) in seen:
+            if linked is None:
                 continue
-            put = _stand_in(linked) if _holds_secrets(linked) else linked
+            if id(linked) not in known:
+                put = _stand_in(linked) if _holds_secrets(linked) else linked
+                known[id(linked)] = known[id(put)] = (linked, put)
+                waiting.append(put)
+            put = known[id(linked)][1]
             if put is not linked:
                 suppressed = one.__suppress_context__
                 setattr(one, link, put)
                 one.__suppress_context__ = suppressed
-            seen |= {id(linked), id(put)}
-            waiting.append(put)
 
 
 def _clean_one(error: BaseException) -> None:
     """The exception that is raised keeps its type: callers may look for it."""
+    for inner in _inner(error):
+        clean(inner)
     if _holds_secrets(error):
         error.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in error.args)
+        if isinstance(error, BoatError):
+            texts = {name: getattr(error, name) for name in ("what", "value", "cause", "cure")}
+            clean_texts = {name: redact(text) for name, text in texts.items()}
+            error.problem = replace(error.problem, **clean_texts)
         if isinstance(error, OSError) and isinstance(error.filename, str):
             error.filename = redact(error.filename)
+        for name, value in list(vars(error).items()):
+            if isinstance(value, str) and not name.startswith("__"):
+                vars(error)[name] = redact(value)
         if _holds_secrets(error) and not isinstance(error, BoatError):
             error.args = (redact(_text(error)),)
         _put_notes(error, error)
@@ -111,10 +124,22 @@ def _clean_one(error: BaseException) -> None:
 
 def _holds_secrets(error: BaseException) -> bool:
     said = [_text(error), *map(repr, error.args), *map(str, getattr(error, "__notes__", ()))]
+    said += [str(value) for value in _attributes(error) if isinstance(value, (str, bytes))]
+    return any(redact(text) != text for text in said) or any(map(_holds_secrets, _inner(error)))
+
+
+def _attributes(error: BaseException) -> Iterator[object]:
+    """What a debugger or a log's handler finds in it: the text that a parser stumbled over."""
+    yield from vars(error).values()
+    if isinstance(error, OSError):
+        yield from (error.filename, error.filename2)
+
+
+def _inner(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions of a group."""
     inner = getattr(error, "exceptions", ())
-    return any(redact(text) != text for text in said) or any(
-        _holds_secrets(one) for one in inner if isinstance(one, BaseException)
-    )
+    if isinstance(inner, (tuple, list)):
+        yield from (one for one in inner if isinstance(one, BaseException))
 
 
 def _stand_in(error: BaseException) -> BaseException:

@@ -8,6 +8,8 @@ file, a Content-Length) bounds it first, wherever it does.
 from __future__ import annotations
 
 import errno
+import os
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,6 +64,7 @@ def unpacked(packed: int) -> int:
 
 _OPENED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 """Pipes that a shell has opened, as for <(...): somebody writes."""
+_NOTHING = Path(os.devnull)
 LINE = 8192
 """Characters of a line of settings."""
 
@@ -84,15 +87,29 @@ def read_bytes(path: Path, limit: Limit) -> bytes:
         OSError: it cannot be read.
     """
     try:
-        if path.is_fifo() and not str(path).startswith(_OPENED):
-            raise OSError(errno.EINVAL, "it is a named pipe, which may never end", str(path))
-        with path.open("rb") as stream:
+        flags = 0 if str(path).startswith(_OPENED) else _refuse_endless(path)
+        opener = lambda name, given: os.open(name, given | flags)  # noqa: E731
+        with open(path, "rb", opener=opener) as stream:
             data = stream.read(limit.most + 1)
+        if data is None:
+            raise OSError(errno.EAGAIN, "it has nothing to read now, and may never end", str(path))
     except ValueError as error:  # a NUL in the path
         raise OSError(errno.EINVAL, str(error), repr(str(path))) from None
     if len(data) > limit.most:
         raise TooMuch(limit.exceeded())
     return data
+
+
+def _refuse_endless(path: Path) -> int:
+    """Refuse what may never end, or never answer; and how to open the rest: some regular files of
+    the kernel's (/proc/kmsg) wait for what is written next.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISFIFO(mode):
+        raise OSError(errno.EINVAL, "it is a named pipe, which may never end", str(path))
+    if (stat.S_ISCHR(mode) and path != _NOTHING) or stat.S_ISBLK(mode):
+        raise OSError(errno.EINVAL, "it is a device, which may never end", str(path))
+    return os.O_NONBLOCK
 
 
 def read_text(path: Path, limit: Limit, encoding: str = "utf-8", errors: str = "strict") -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ruamel.yaml.nodes import Node
 
 _DEEP = "it is nested too deeply"
+_BRACKETS = 1_000
+_BRACKET = re.compile(r"""[\[\]{}]|'[^'\n]*'?|"(?:\\.|[^"\\\n])*"?""")
 _PARTS = 100
 """Of one key of a TOML file: what reads it takes the square of their number."""
 _PART_ENDS = re.compile(r"[\w\"'][ \t]*\.(?!\.)")
@@ -66,6 +68,33 @@ def _check_keys(text: str) -> None:
                     f"a key of more than {_PARTS} parts (at line {number}); a key may have {_PARTS}"
                     " here: write tables in place of dots"
                 )
+
+
+def check_brackets(text: str, most: int = _BRACKETS) -> None:
+    """For a reader of YAML that takes the square of how many brackets are open.
+
+    An opening one counts wherever it stands; a closing one within quotes does not, since what looks
+    like quotes may be none.
+
+    Raises:
+        ValueError: more are open at one place.
+    """
+    if text.count("[") + text.count("{") <= most:
+        return
+    depth = 0
+    for found in _BRACKET.finditer(text):
+        if len(found[0]) > 1 and "[" not in found[0] and "{" not in found[0]:
+            continue
+        inner = top = 0
+        for mark in found[0]:
+            if mark in "[{":
+                inner += 1
+                top = max(top, inner)
+            elif mark in "]}":
+                inner -= inner > 0 or len(found[0]) == 1
+        if depth + top > most:
+            raise Unreadable(_DEEP)
+        depth = max(0, depth + inner)
 
 
 def json(text: str | bytes) -> Any:

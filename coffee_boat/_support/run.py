@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -12,7 +13,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,11 +22,13 @@ from types import FrameType
 from typing import Any
 
 from coffee_boat._support import trust
+from coffee_boat._support.futures import GLANCE
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 
 _log = logger(__name__)
 _TAIL = 40
+_PAUSE = 0.1
 _GRACE = 2.0
 """Seconds that a program gets to clean up after itself once it was interrupted."""
 
@@ -79,9 +82,24 @@ def run(
         _logged(argv) as ended,
         _in_a_group([program, *argv[1:]], cwd, changed, reads=stdin is not None) as process,
     ):
-        stdout, stderr = process.communicate(stdin, timeout)
+        stdout, stderr = _communicate(process, stdin, timeout)
         ended.append(process.returncode)
     return Ran(tuple(argv), process.returncode, stdout, stderr)
+
+
+def _communicate(
+    process: subprocess.Popen[str], stdin: str | None, timeout: float | None
+) -> tuple[str, str]:
+    if stdin is not None:  # not each Python goes on with what it was writing
+        return process.communicate(stdin, timeout)
+    end = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = math.inf if end is None else max(end - time.monotonic(), 0.0)
+        try:
+            return process.communicate(timeout=min(left, GLANCE))
+        except subprocess.TimeoutExpired:
+            if left <= GLANCE:
+                raise subprocess.TimeoutExpired(process.args, timeout or 0.0) from None
 
 
 @contextmanager
@@ -101,23 +119,28 @@ def _logged(argv: Sequence[str]) -> Iterator[list[int]]:
 
 def interrupt(work: Iterable[Future[Any]] = ()) -> None:
     """Pass Ctrl-C on to what `run` runs in other threads: a terminal sends it to our own group
-    only.
+    only. What has not ended after a moment, with all that it started, is killed.
 
     Args:
         work: what those threads do; waited for, as they may just be starting a program.
     """
-    _INTERRUPTED.append(True)
-    told: set[subprocess.Popen[str]] = set()
-    waiting = list(work)
-    while True:
-        for process in _RUNNING - told:
-            told.add(process)
-            if process.returncode is None:
-                _signal(process, signal.SIGINT)
-        waiting = [future for future in waiting if not future.done()]
-        if not waiting:
-            return
-        wait(waiting, 0.1)
+    with ctrl_c_later():  # a second one would leave those alone that were not told yet
+        _INTERRUPTED.append(True)
+        told: dict[subprocess.Popen[str], float] = {}
+        waiting = list(work)
+        while True:
+            for process in _RUNNING - told.keys():
+                told[process] = time.monotonic()
+                if process.returncode is None:
+                    _signal(process, signal.SIGINT)
+            running = _RUNNING & told.keys()
+            for process in running:
+                if process.returncode is None and time.monotonic() - told[process] >= _GRACE:
+                    _signal(process, signal.SIGKILL)
+            waiting = [future for future in waiting if not future.done()]
+            if not waiting and not running:
+                return
+            time.sleep(_PAUSE)
 
 
 _RUNNING: set[subprocess.Popen[str]] = set()
@@ -136,7 +159,7 @@ def _in_a_group(
     """
     before = len(_INTERRUPTED)
     with ExitStack() as stack:
-        with _ctrl_c_later():  # a program that is just being started would be nobody's
+        with ctrl_c_later():  # a program that is just being started would be nobody's
             process = stack.enter_context(
                 subprocess.Popen(
                     argv,
@@ -159,7 +182,7 @@ def _in_a_group(
 
 
 @contextmanager
-def _ctrl_c_later() -> Iterator[None]:
+def ctrl_c_later() -> Iterator[None]:
     """Ctrl-C waits for the end of the block. Only the main thread gets it."""
     if threading.current_thread() is not threading.main_thread() or signal.getsignal(
         signal.SIGINT

@@ -18,15 +18,17 @@ _SHORTEST = 4
 """Characters of a secret that is looked for in other texts: a shorter one is in every word."""
 
 _START = re.compile(
-    r"(?<![a-zA-Z0-9+.\-])(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}:[/\\]{2,4}"
+    r"(?<![a-zA-Z0-9+.\-])(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}:[/\\]{2,8}"
     r"|[a-zA-Z][a-zA-Z+]{2,20}:[/\\]"
+    r"|[a-zA-Z][a-zA-Z0-9+]{1,20} ?(?:[:;.,|] ?){1,3}[/\\]{2,4}"
+    r"|[a-zA-Z][a-zA-Z0-9+]{2,20} ?(?:[:;|] ?){1,3}[/\\]"
     r"|(?:git\+)?(?:https?|ssh|ftps?|s3)(?::[/\\]?|;[/\\]{0,4}|[/\\]{1,3})|:?//)(?=[^\s/\\])",
     re.IGNORECASE,
 )
-"""Of an address; "http:/", "http//", "https;//" and a bare "//" too."""
+"""Of an address; "http:/", "http//", "https;//", "https.//", "https ://" and a bare "//" too."""
 _USER = re.compile(r"[^\s:/\\@?#'\"<>]{0,200}")
 _PORT = re.compile(r"\d{0,5}(?=$|[/\\?#\s'\"<>(),;\]}:.])")
-_RUN = re.compile(r"(?:[^\s'\"<>]|['\"](?![\s,;:)\]}]|$)){0,400}")
+_RUN = re.compile(r"(?:[^\s'\"]|['\"](?![\s,;:)\]}]|$)){0,400}")
 """An address without what closes it in a sentence, a list or a repr."""
 _HOST = re.compile(r"(?:[\w\-]+(?:\.[\w\-]+)*|\[[0-9a-fA-F:.]+\])(?=$|[/:?#\s,;)\]])")
 _GIT = re.compile(r"git@[\w.\-]+(?=$|[:/])")
@@ -34,10 +36,17 @@ _GIT = re.compile(r"git@[\w.\-]+(?=$|[:/])")
 _DOTTED_HOST = re.compile(r"@(?=[\w\-]+(?:\.[\w\-]+)*\.[a-zA-Z]{2,20}(?:$|[/:]))")
 
 _BARE = re.compile(
-    r"(?:(?<![\w/@:.\-+%~*\\$])|(?<=[\w.\-]/))[\w.+~%\-]{1,100}:(?![/\\:\s])"
+    r"(?:(?<![\w/@:.\-+%~*\\$])|(?<=[^/\\][/\\]))[\w.+~%\-]{1,100}:(?![/\\:\s])"
     r"(?:(?!://)[^\s'\"]){1,200}(?P<at>@|%40)(?=[\w\[])(?!sha(?:256|384|512):)"
 )
 """user:password@host without a scheme; an image's name:tag@sha256: is none."""
+_NO_USER = re.compile(r"(?<![\w:/.\-)\]}*]):(?![/\\:\s])[^\s'\"/@*][^\s'\"/@]{0,200}@(?=[\w\[])")
+"""A text that is cut off before it: `:password@host`."""
+_NO_SCHEME = re.compile(
+    r"(?:(?<=^)|(?<=[\s'\"(=,`]))(?!git@)[^\s'\"/@:*(=,`]{4,200}"
+    r"@(?=[\w\-]{1,63}(?:\.[\w\-]{1,63}){0,8}(?::\d{1,5})?/)(?!file:)"
+)
+"""token@host/path."""
 _ENCODED_BARE = re.compile(
     r"(?<![\w.+~%\-])[\w.+~\-]{1,100}%3A(?:(?!%2F)[^\s'\"/@]){1,200}(?=%40[\w\[])", re.IGNORECASE
 )
@@ -71,6 +80,14 @@ _ASSIGNED = re.compile(
     rf"(?P<name>(?<![\w.\-]){_NAME}(?:\s?=(?!=)\s?|['\"]\s?:\s?))(?!\*\*\*){_VALUE}", re.IGNORECASE
 )
 """token=value, API_KEY = value, "password": "value"; not a package of that name: token-x==1.0."""
+_SAID = re.compile(
+    rf"(?P<name>(?<![\w.\-]){_NAME}:\s?)(?!\*\*\*)(?=\S{{0,100}}\w){_VALUE}(?=$|[\s'\",;)\]}}])",
+    re.IGNORECASE,
+)
+"""password: value; Private-Token: value."""
+_BEARER = re.compile(
+    r"(?P<name>\bbearer\s)(?!tokens?\b|auth|\*\*\*)[\w\-.~+/=]{5,2000}", re.IGNORECASE
+)
 _OPTION = re.compile(rf"(?P<name>(?<![\w\-])--{_NAME}\s){_VALUE}", re.IGNORECASE)
 _HEADER = re.compile(
     r"(?P<name>authorization['\"]?\s?[:=]\s?['\"]?(?:(?:basic|bearer|digest|token)\s)?)[^\s'\",]{1,2000}",
@@ -146,7 +163,9 @@ def without_logins(text: str) -> str:
     text = "".join([*parts, text[end:]])
     text = _ENCODED_LOGIN.sub(rf"\1{HIDDEN}%40", text)
     text = _ENCODED_BARE.sub(HIDDEN, text)
-    return _BARE.sub(rf"{HIDDEN}\g<at>", text)
+    text = _BARE.sub(rf"{HIDDEN}\g<at>", text)
+    text = _NO_USER.sub(f":{HIDDEN}@", text)
+    return _NO_SCHEME.sub(f"{HIDDEN}@", text)
 
 
 def without_named(text: str) -> str:
@@ -159,7 +178,7 @@ def without_named(text: str) -> str:
         text = _FRAGMENT.sub(
             lambda found: found[1] + _FRAGMENT_VALUE.sub(rf"\g<name>{HIDDEN}", found[2]), text
         )
-    for pattern in (_HEADER, _ASSIGNED, _OPTION, _NETRC):
+    for pattern in (_HEADER, _BEARER, _ASSIGNED, _SAID, _OPTION, _NETRC):
         text = pattern.sub(rf"\g<name>{HIDDEN}", text)
     return _KNOWN.sub(HIDDEN, text)
 

@@ -43,6 +43,8 @@ from coffee_boat.errors import StoreError
 
 _log = logger(__name__)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_FOLDER = {errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
+"""What is called so is a file, or nothing can be."""
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
@@ -233,7 +235,10 @@ class Store:
         """A folder of ours, made if it is not there; what the user alone may enter, whatever umask
         says.
         """
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # below /proc, say
+            raise _no_place(self.root, str(error)) from error
         self._refuse_strangers()
         folder = self.root / name
         folder.mkdir(exist_ok=True)
@@ -279,7 +284,7 @@ class Store:
                     cause=str(error),
                     cure="free some space, or name another folder: COFFEE_BOAT_STORE=/some/folder",
                 ) from error
-            if error.errno in _READ_ONLY and self._is_ours(error):
+            if error.errno in {*_READ_ONLY, *_NO_FOLDER} and self._is_ours(error):
                 raise StoreError(
                     "store.unwritable",
                     "the store cannot be written",
@@ -307,10 +312,22 @@ def _default_root() -> Path:
 
 
 def _whole(path: str | Path) -> Path:
+    if "\0" in str(path):
+        raise _no_place(Path(ascii(str(path))), "there is a NUL in its name")
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:
         raise _homeless(str(path), error) from error
+
+
+def _no_place(root: Path, cause: str) -> StoreError:
+    return StoreError(
+        "store.no-folder",
+        "the store cannot be there",
+        value=str(root),
+        cause=cause,
+        cure="name a folder of your own: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
+    )
 
 
 def _homeless(path: str, error: RuntimeError) -> StoreError:

@@ -5,11 +5,25 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 _QUIET_REPOSITORY = (("core.fsmonitor", "false"), ("core.hooksPath", os.devnull))
 """Programs that a repository of somebody else's may name, and that nobody asked for."""
 _PORTS = {"http": 80, "https": 443}
+
+
+def lenient(url: str) -> SplitResult:
+    """As urlsplit, of what Spark or Hadoop reads again and has words for: of what is no URL (an odd
+    [ in it, say) the scheme, and all the rest as its path.
+    """
+    try:
+        parts = urlsplit(url)
+        _ = parts.hostname, parts.port
+    except ValueError:
+        scheme, colon, rest = url.partition(":")
+        path, _, fragment = (rest if colon else url).partition("#")
+        return SplitResult(scheme.lower() if colon else "", "", path, "", fragment)
+    return parts
 
 
 def without_credentials(url: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import home, limits, parse, trust
+from coffee_boat._support.files import is_file
 from coffee_boat.errors import SettingsError
 
 _FINDING = threading.Lock()
@@ -68,8 +69,9 @@ def refuse_strangers(folder: Path, environ: Mapping[str, str]) -> None:
     if environ.get("UV_NO_CONFIG") or environ.get("UV_CONFIG_FILE"):
         return
     project = _project_file(folder)
+    _refuse_stops(folder, project, environ)
     for path in (*([project] if project else []), *_machine_files(environ)):
-        doubt = trust.doubt(path, environ=environ) if path.is_file() else None
+        doubt = trust.doubt(path, environ=environ) if is_file(path) else None
         if doubt is not None:
             raise SettingsError(
                 "settings.uv-configuration-writable",
@@ -83,6 +85,41 @@ def refuse_strangers(folder: Path, environ: Mapping[str, str]) -> None:
             )
 
 
+def _refuse_stops(folder: Path, project: Path | None, environ: Mapping[str, str]) -> None:
+    """Raise for what uv would meet before the project's file, and stop at: it waits for a named
+    pipe, and reads a device, without an end.
+    """
+    for place in (folder, *folder.parents):
+        for path in (place / "uv.toml", place / "pyproject.toml"):
+            if path == project:
+                return
+            if fault := _fault(path):
+                doubt = trust.doubt(path.parent / path.name, environ=environ)
+                raise SettingsError(
+                    "settings.uv-configuration-unreadable",
+                    "uv would stop at a file that it looks for its settings in",
+                    value=str(path),
+                    cause=f"{fault}; {doubt.why}" if doubt else fault,
+                    cure=(
+                        "take it away; or work in another folder, or export UV_NO_CONFIG=1, or"
+                        " UV_CONFIG_FILE=FILE to name one"
+                    ),
+                )
+
+
+def _fault(path: Path) -> str:
+    """Why a file that is there cannot be read; empty if it can, or if there is none."""
+    if not os.path.lexists(path):
+        return ""
+    try:
+        limits.read_bytes(path, limits.PROJECT)
+    except FileNotFoundError:  # a link to nothing, which uv passes over
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 def _project_table() -> Mapping[str, Any]:
     path = _project_file(Path.cwd())
     if path is None:
@@ -93,7 +130,7 @@ def _project_table() -> Mapping[str, Any]:
 def _project_file(folder: Path) -> Path | None:
     """The nearest uv.toml or pyproject.toml with a [tool.uv], from a folder upwards."""
     for place in (folder, *folder.parents):
-        if (place / "uv.toml").is_file():
+        if is_file(place / "uv.toml"):
             return place / "uv.toml"
         if _tool_table(place / "pyproject.toml") is not None:
             return place / "pyproject.toml"

@@ -7,7 +7,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from itertools import combinations
 
+from packaging.utils import canonicalize_name
+
 from coffee_boat._support.store import Store
+from coffee_boat.archive import unasked
 from coffee_boat.archive.chunks import listing
 from coffee_boat.archive.modules import shadowed
 from coffee_boat.archive.names import folders_of
@@ -24,12 +27,16 @@ def clashes(
     archive_id: str, chunks: Sequence[Chunk], target: Target, store: Store
 ) -> tuple[Finding, ...]:
     """Remembered: looking takes longer than concatenating."""
-    key = ["with codes", archive_id]
+    key = ["with codes", "modules of others too", archive_id]
     known = store.recall("clashes", key)
     if known is not None:
         return tuple(Finding(**value) for value in known)
     listings = [(chunk.label or chunk.id[:12], listing(chunk, store)) for chunk in chunks]
-    found = (*_find_clashes(listings), *shadowed(listings, target))
+    found = (
+        *_find_clashes(listings),
+        *shadowed(listings, target),
+        *_unasked(listings, target),
+    )
     with suppress(StoreError):
         store.remember("clashes", key, [asdict(finding) for finding in found])
     return found
@@ -52,6 +59,19 @@ def _find_clashes(listings: Sequence[tuple[str, Mapping[str, str]]]) -> Iterator
                 cause=f"the file of {second} is what executors get",
                 cure="leave one of them out if something does not work",
             )
+
+
+def _unasked(
+    listings: Sequence[tuple[str, Mapping[str, str]]], target: Target
+) -> Iterator[Finding]:
+    site = target.site_packages
+    for label, names in listings:
+        below = (
+            name.removeprefix(site)
+            for name in names
+            if name.startswith(site) and "/__pycache__/" not in name
+        )
+        yield from unasked.findings(label, below, canonicalize_name(label.partition(" ")[0]))
 
 
 def _check_tree(listings: Sequence[tuple[str, Mapping[str, str]]]) -> None:

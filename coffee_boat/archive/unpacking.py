@@ -33,7 +33,7 @@ def check(archive: Path) -> None:
     """
     packed = archive.stat().st_size
     most = limits.unpacked(packed)
-    if zipfile.is_zipfile(archive):
+    if _is_zip(archive):
         with zipfile.ZipFile(archive) as zipped:
             found = list(members.issues(zipped, packed))
         if found:
@@ -43,6 +43,16 @@ def check(archive: Path) -> None:
             for member in tar:
                 if member.size > most:  # a sparse file's is not in the archive
                     raise tarfile.ReadError(_too_much(packed))
+
+
+def _is_zip(archive: Path) -> bool:
+    """By its name, as what builds it takes it; its end may look like a zip's, whatever it is."""
+    named = archive.name.lower().endswith(".zip")
+    with archive.open("rb") as stream:
+        begins = stream.read(4) in (b"PK\3\4", b"PK\5\6")
+    if named and not begins:
+        raise zipfile.BadZipFile("it is called .zip, and does not begin as a zip file does")
+    return named
 
 
 @contextmanager
@@ -113,7 +123,7 @@ def unpack(archive: Path, folder: Path) -> Path:
     Raises:
         UNREADABLE: it becomes more than its size allows, or cannot be read.
     """
-    if zipfile.is_zipfile(archive):
+    if _is_zip(archive):
         with zipfile.ZipFile(archive) as zipped:
             zipped.extractall(folder)  # noqa: S202  # ZipFile drops .. and absolute names itself
     else:

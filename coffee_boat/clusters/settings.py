@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
 from coffee_boat._support.redact import redact, redact_setting
+from coffee_boat._support.urls import lenient
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import (
     SQL_PYTHON,
@@ -233,7 +233,7 @@ def _alias(entry: str) -> str:
     (SparkContext.addArchive).
     """
     location, _, fragment = entry.partition("#")
-    return fragment or PurePosixPath(urlsplit(location).path).name
+    return fragment or PurePosixPath(lenient(location).path).name
 
 
 def _replaced_pythons(facts: SparkFacts, settings: Sequence[str], python: str) -> Iterator[Finding]:

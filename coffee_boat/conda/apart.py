@@ -16,6 +16,10 @@ BOUNDS = apart.Bounds(seconds=1200.0, memory=4 * GIB, file=GIB)
 """Far above what conda-forge takes: a gigabyte of memory, files of 400 MB, a minute."""
 
 
+class RattlerEndedError(errors.LockError):
+    """The process in which rattler read a stranger's text ended without an answer."""
+
+
 def call(module: str, function: str, *arguments: object, of: str) -> Any:
     """What a function returns there that ends with `told`.
 
@@ -23,13 +27,13 @@ def call(module: str, function: str, *arguments: object, of: str) -> Any:
         of: whose text is read, for the error.
 
     Raises:
-        LockError: the process ended without an answer.
+        RattlerEndedError: the process ended without an answer.
         BoatError, rattler.exceptions: what the function raised.
     """
     try:
         said = apart.call(module, function, *arguments, bounds=BOUNDS)
     except apart.EndedError as error:
-        raise errors.LockError(
+        raise RattlerEndedError(
             "lock.rattler-ended",
             "rattler, which reads for conda, ended without an answer",
             value=f"{of}: {error}",

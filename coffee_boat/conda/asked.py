@@ -26,18 +26,16 @@ def chosen(wish: Wish, store: Store, *, flexible: bool = False) -> tuple[CondaPi
         flexible: a lower channel may serve what the first one that has a name does not.
 
     Raises:
-        LockError: rattler ended without an answer; or a record is not what it may be.
+        LockError: a record is not what it may be; or rattler ended without an answer.
         rattler.exceptions.SolverError: there is no solution.
         rattler.exceptions.GatewayError: a channel cannot be read.
     """
-    said = apart.call(
-        __name__,
-        there_chosen.__name__,
-        wish,
-        client.repodata(store),
-        flexible,
-        of=_named(wish.channels),
-    )
+    cache, of = client.repodata(store), _named(wish.channels)
+    try:
+        said = apart.call(__name__, there_chosen.__name__, wish, cache, flexible, of=of)
+    except apart.RattlerEndedError:
+        apart.call(__name__, there_blamed.__name__, wish, cache, of=of)
+        raise
     return tuple(map(_checked, said))
 
 
@@ -90,6 +88,12 @@ def there_chosen(wish: Wish, cache: Path, flexible: bool) -> dict[str, Any]:
         return [asdict(pin) for pin in sorted(pins, key=lambda pin: pin.name)]
 
     return apart.told(made)
+
+
+def there_blamed(wish: Wish, cache: Path) -> dict[str, Any]:
+    """Raises for the record that ended the solver, if it can be told."""
+    gateway = client.gateway(wish.configuration, cache)
+    return apart.told(lambda: client.wait(lambda: solve.refuse_deep(wish, wish.channels, gateway)))
 
 
 def there_listed(

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from coffee_boat._support import home
 from coffee_boat._support.redact import redact
+from coffee_boat.conda import client
 from coffee_boat.conda.configuration import ALIAS, Configuration
 from coffee_boat.errors import RequirementError
 
@@ -68,6 +69,7 @@ def channels(names: Iterable[str], configuration: Configuration) -> tuple[Channe
     found: dict[str, Channel] = {}
     for asked in names:
         for url in _urls(asked.strip(), configuration) if asked.strip() != "nodefaults" else ():
+            _refuse_unreadable(url)
             found.setdefault(without_secrets(url), Channel(_name(url), url, asked.strip()))
     _refuse_forbidden(found.values(), configuration)
     return tuple(found.values())
@@ -151,6 +153,14 @@ def _placed(place: str) -> str:
             cause="a channel lies at https://, http://, file://, s3:// or oci://",
             cure="correct the URL",
         )
+    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
+        raise RequirementError(
+            "requirements.not-a-channel",
+            "not a channel",
+            value=redact(place),
+            cause="file:// is followed by a host's name; files are of this machine",
+            cure="write file:///path, with three slashes",
+        )
     path = "/" + posixpath.normpath(parts.path).strip("/") if parts.path else "/"
     path = _bare(path)
     return urlunsplit(parts._replace(path=path.rstrip("/") + "/", query="", fragment=""))
@@ -170,6 +180,24 @@ def _split(url: str) -> SplitResult:
         value=url,
         cause="its host or its port cannot be read",
         cure="correct the URL; in a password write %40 for @, %5B for [, %2F for /",
+    )
+
+
+def _refuse_unreadable(url: str) -> None:
+    """What only rattler finds fault with: a host by IDNA's rules."""
+    module = client.rattler()
+    try:
+        module.Channel(url)
+    except module.exceptions.InvalidChannelError as error:
+        cause = str(error).strip().rpartition("\n")[2].removeprefix("Caused by: ")
+    else:
+        return
+    raise RequirementError(
+        "requirements.not-a-channel",
+        "not a channel",
+        value=redact(url),
+        cause=cause,
+        cure="correct the URL",
     )
 
 

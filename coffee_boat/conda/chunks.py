@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from coffee_boat._support.digest import digest_of
+from coffee_boat._support.futures import results
 from coffee_boat._support.progress import Say
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted
@@ -168,7 +169,7 @@ def _made(
             pin.name: pool.submit(_chunk, packages[pin.name], lock.target, store) for pin in pins
         }
         try:
-            return {name: future.result() for name, future in made.items()}
+            return dict(zip(made, results(made.values()), strict=True))
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from coffee_boat._support.futures import wait_for
 from coffee_boat._support.store import Store
 from coffee_boat.conda.configuration import Configuration
-from coffee_boat.errors import RequirementError, SettingsError
+from coffee_boat.errors import BoatError, RequirementError, SettingsError
 
 if TYPE_CHECKING:
     from rattler import Client, Gateway
@@ -53,6 +54,37 @@ def missing_extra(error: ImportError) -> RequirementError:
         ),
         cure="pip install py-rattler conda-pack",
     )
+
+
+@contextmanager
+def reading(
+    kind: type[BoatError], code: str, what: str, value: str, cure: str, *also: type[Exception]
+) -> Iterator[None]:
+    """Around work with what a person or a file said: rattler refuses each part of it by an error
+    of its own (a channel, a spec, a version).
+
+    Args:
+        also: what else is taken for a refusal: ValueError is urllib's, of an address.
+
+    Raises:
+        BoatError: of that kind, with rattler's first line.
+    """
+    try:
+        yield
+    except (*_refusals(), *also) as error:
+        cause = (
+            "an address in it cannot be read: its host or its port"  # theirs quotes a password
+            if isinstance(error, ValueError)
+            else str(error).partition("\n")[0]
+        )
+    else:
+        return
+    raise kind(code, what, value=value, cause=cause, cure=cure)
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    found = vars(rattler().exceptions).values()
+    return tuple(one for one in found if isinstance(one, type) and issubclass(one, Exception))
 
 
 # rattler
@@ -116,7 +148,7 @@ def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     work = _Work(started)
     threading.Thread(target=work.run, name="coffee_boat-rattler", daemon=True).start()
     try:
-        work.ended.wait()
+        wait_for(work.ended)
     except BaseException:
         work.cancel()
         work.ended.wait(_GRACE)

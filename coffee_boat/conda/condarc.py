@@ -17,8 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from coffee_boat._support import files, limits, parse, quoting, trust
 from coffee_boat._support import home as _support_home
-from coffee_boat._support import limits, parse, quoting, trust
 from coffee_boat._support.redact import redact
 from coffee_boat.conda import configuration
 from coffee_boat.conda.configuration import Configuration
@@ -72,7 +72,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
         SettingsError: a file is there and cannot be read, says what cannot be, or may be written by
         others. RequirementError: a file is there, and the library that reads it is not installed.
     """
-    paths = [path for path in _files(environ) if path.is_file()]
+    paths = [path for path in _files(environ) if files.is_file(path)]
     said = [*(_believed(path, environ) for path in paths), _variables(environ)]
     values = {
         key: [table[key] for table in said if key in table] for key in (*_LISTS, *_MAPS, *_SINGLE)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urldefrag
+from urllib.parse import unquote, urldefrag, urlsplit
 
 from coffee_boat._support import quoting
 from coffee_boat._support.store import Store
@@ -17,6 +18,8 @@ from coffee_boat.conda.taken import lock_of
 from coffee_boat.errors import LockError
 from coffee_boat.model import CondaPin, Finding, Lock, Target, grammar
 from coffee_boat.spark import packages as spark_packages
+
+_NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*-[^\s\-]+-[^\s\-]+\.(?:conda|tar\.bz2)", re.ASCII)
 
 # conda's @EXPLICIT
 
@@ -46,6 +49,8 @@ def read_explicit(
             cure="make it on a machine like them",
         )
     urls = [str(entry.url) for entry in spec.packages]
+    for url in urls:
+        _refuse_malformed(url, path)
     places = channels.channels(
         dict.fromkeys(urldefrag(url).url.rpartition("/")[0].rpartition("/")[0] for url in urls),
         configuration,
@@ -57,6 +62,16 @@ def read_explicit(
         raise explain.unreachable(str(error), places, configuration) from None
     made = lock_of([_checked(url, pins, path) for url in urls], (), target, path)
     return replace(made, findings=(*made.findings, *_lacking(made, path), *_unfixed(urls, path)))
+
+
+def _refuse_malformed(url: str, path: Path) -> None:
+    bare = urldefrag(url).url
+    if fault := grammar.url_fault(bare, grammar.CHANNELS):
+        raise grammar.refused("a file", path.name, bare, fault)
+    name = unquote(urlsplit(bare).path).rpartition("/")[2]
+    if _NAME.fullmatch(name) is None:
+        rule = "a line is the URL of a package: .../linux-64/NAME-VERSION-BUILD.conda, or .tar.bz2"
+        raise grammar.refused("a file", path.name, bare, rule)
 
 
 def _checked(url: str, pins: Mapping[str, CondaPin], path: Path) -> CondaPin:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coffee_boat._support import limits
 from coffee_boat._support.digest import file_digest
-from coffee_boat._support.files import local_path_or_none
+from coffee_boat._support.files import is_file, local_path_or_none
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_bytes
@@ -111,8 +112,33 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
 def check_local(pin: CondaPin) -> None:
     """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
     path = local_path_or_none(pin.url)
-    if path is not None and path.is_file() and file_digest(path) != pin.sha256:
+    if path is None or not is_file(path):
+        return
+    with _reading(path):
+        found = file_digest(path)
+    if found != pin.sha256:
         raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Around work with a package of this machine.
+
+    Raises:
+        BuildError: it cannot be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # of the store, which has words for it
+            raise
+        raise BuildError(
+            "build.conda-package-unreadable",
+            "a conda package cannot be read",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="make it readable, or have the channel list it anew",
+        ) from error
 
 
 # rattler
@@ -153,7 +179,7 @@ def _checked(
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
         local = local_path_or_none(pin.url)
-        there = local is not None and local.is_file()
+        there = local is not None and is_file(local)
         if not there and has_unpacked(pin, store):
             return pin, checks.of_folder(unpacked(pin, store))
         if local is not None and not there:
@@ -162,7 +188,8 @@ def _checked(
         place.parent.mkdir(exist_ok=True)
         async with few:
             if local is not None:  # who may write there could change it between two looks at it
-                await asyncio.to_thread(shutil.copyfile, local, place)
+                with _reading(local):
+                    await asyncio.to_thread(shutil.copyfile, local, place)
                 return await looked_at(pin, place)
             try:
                 await download_to_path(client, records[pin.name].url, place)
@@ -227,7 +254,7 @@ def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
 
             async def unpack(pin: CondaPin, path: Path) -> None:
                 async with few:
-                    await asyncio.to_thread(one, pin, path, folder / pin.sha256)
+                    await asyncio.to_thread(one, pin, path, folder / _stem(pin))
 
             await asyncio.gather(*(unpack(pin, path) for pin, path in new))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
 
-from coffee_boat._support import limits, quoting
+from coffee_boat._support import limits, parse, quoting
 from coffee_boat._support.digest import file_digest, tree_digest
 from coffee_boat._support.files import local_path, local_path_or_none
 from coffee_boat._support.store import Store
@@ -42,7 +42,7 @@ def holds_conda(path: Path) -> bool:
     try:
         text = limits.read_text(path, limits.LOCK)
     except limits.TooMuch as error:
-        raise _too_large(path, error) from error
+        raise _unreadable(path, str(error)) from error
     except (OSError, UnicodeDecodeError):
         return False
     return any(line.strip() == _EXPLICIT for line in text.splitlines()) or text.lstrip().startswith(
@@ -50,12 +50,12 @@ def holds_conda(path: Path) -> bool:
     )
 
 
-def _too_large(path: Path, error: limits.TooMuch) -> LockError:
+def _unreadable(path: Path, cause: str) -> LockError:
     return LockError(
         "lock.file-unreadable",
         "the lock file cannot be read",
         value=str(path),
-        cause=str(error),
+        cause=cause,
         cure=_AGAIN,
     )
 
@@ -77,11 +77,27 @@ def read(
             not installed.
     """
     client.rattler()
-    if any(line.strip() == _EXPLICIT for line in path.read_text("utf-8").splitlines()):
-        return read_explicit(path, target, configuration, store, accepted=accepted)
-    lock = read_rattler(path, target)
-    conda_records.refuse_anacondas_files(lock.conda, accepted=accepted)
-    return lock
+    try:
+        text = limits.read_text(path, limits.LOCK)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(path, str(error)) from error
+    with client.reading(
+        LockError,
+        "lock.file-unreadable",
+        "the lock file cannot be read",
+        str(path),
+        _AGAIN,
+        ValueError,
+    ):
+        if any(line.strip() == _EXPLICIT for line in text.splitlines()):
+            return read_explicit(path, target, configuration, store, accepted=accepted)
+        try:
+            parse.check_brackets(text)  # rattler takes the square of their number
+        except parse.Unreadable as error:
+            raise _unreadable(path, str(error)) from None
+        lock = read_rattler(path, target)
+        conda_records.refuse_anacondas_files(lock.conda, accepted=accepted)
+        return lock
 
 
 def read_rattler(path: Path, target: Target) -> Lock:
@@ -265,7 +281,7 @@ def _pin(package: Any, path: Path) -> Pin:
     sha256 = (
         _sha256(package)
         or parse_qs(fragment).get("sha256", [""])[0].lower()
-        or (file_digest(place) if place is not None and place.is_file() else "")
+        or _digest_of(place, where, path)
     )
     filename = unquote(urlsplit(url).path).rpartition("/")[2]
     if not sha256:
@@ -284,6 +300,20 @@ def _pin(package: Any, path: Path) -> Pin:
         sha256=sha256,
     )
     return grammar.checked(pin, path.name)
+
+
+def _digest_of(place: Path | None, package: str, path: Path) -> str:
+    """The sha256 of a file of this machine that the lock names; empty if it is none."""
+    try:
+        return file_digest(place) if place is not None and place.is_file() else ""
+    except OSError as error:
+        raise LockError(
+            "lock.local-file-unreadable",
+            "a file that the lock names cannot be read",
+            value=f"{package} in {path.name}: {place}",
+            cause=error.strerror or str(error),
+            cure="make it readable, or lock again",
+        ) from error
 
 
 def _location_fault(location: str, *, is_url: bool) -> str:

@@ -52,6 +52,25 @@ def record_of(pin: CondaPin, found: Iterable[Channel] = ()) -> RepoDataRecord:
     return made
 
 
+def relations_of(record: RepoDataRecord) -> tuple[str, ...]:
+    """What a record says of other packages.
+
+    Raises:
+        LockError: one of these texts is longer, or nested more deeply, than is read.
+    """
+    extras = getattr(record, "extra_depends", None) or {}
+    texts = (
+        *record.depends,
+        *record.constrains,
+        *(one for said in extras.values() for one in said),
+    )
+    for text in texts:
+        if fault := grammar.relation_fault(text):
+            where = channels.without_secrets(str(record.channel or ""))
+            raise grammar.refused(str(record.file_name), f"the list of {where}", text, fault)
+    return texts
+
+
 def pin_of(said: Mapping[str, Any]) -> CondaPin:
     """A pin from what `dataclasses.asdict` made of it and JSON gave back."""
     return CondaPin(
@@ -64,6 +83,7 @@ def pin_of(said: Mapping[str, Any]) -> CondaPin:
 
 def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channel]) -> CondaPin:
     """A record of a channel as a pin, without credentials."""
+    relations_of(record)
     said: dict[str, Any] = json.loads(record.to_json())
     for key in ("license", "license_family"):  # free text
         said |= {key: one_line(said[key], _LICENSE)} if said.get(key) else {}

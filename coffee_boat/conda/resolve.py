@@ -40,7 +40,15 @@ def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], No
             not installed.
         LockError: no set of packages serves all requirements, or a channel cannot be reached.
     """
-    conda_client.rattler()
+    asked = ", ".join(r.text for r in wish.requirements)
+    cure = 'write them more simply; captain.forget("name") takes a package back'
+    with conda_client.reading(
+        LockError, "lock.conda-refused", "the conda packages cannot be asked for", asked, cure
+    ):
+        return _resolved(wish, store, max_age, say)
+
+
+def _resolved(wish: Wish, store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
     licence.refuse_unlicensed(wish.channels, accepted=wish.accepted)
     key = wish.key()
     known = _recall(store, key, wish)

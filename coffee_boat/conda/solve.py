@@ -12,7 +12,7 @@ from coffee_boat.conda import client as conda_client
 from coffee_boat.conda import records as conda_records
 from coffee_boat.conda.channels import Channel
 from coffee_boat.conda.request import Wish, platforms_of
-from coffee_boat.model import Target
+from coffee_boat.model import Target, grammar
 
 if TYPE_CHECKING:
     from rattler import Gateway, GenericVirtualPackage, RepoDataRecord
@@ -169,6 +169,34 @@ async def _solve(
         timeout=_TIMEOUT,
     )
     return found
+
+
+async def refuse_deep(wish: Wish, places: Sequence[Channel], gateway: Gateway) -> None:
+    """Look at what every record that may be asked for says of others: which of them it is whose
+    nested brackets end the solver. This takes longer than to solve.
+
+    Raises:
+        LockError: a record says more than is read.
+    """
+    sources = [conda_client.rattler().Channel(place.url) for place in places]
+    waiting = {"python", *(r.name for r in wish.requirements), *(pin.name for pin in wish.aboard)}
+    known: set[str] = set()
+    while waiting:
+        known |= waiting
+        listed = await gateway.query(
+            sources,
+            platforms_of(wish),
+            sorted(waiting),
+            recursive=False,
+            channel_relations="disabled",
+        )
+        texts = {
+            text
+            for records in listed
+            for record in records
+            for text in conda_records.relations_of(record)
+        }
+        waiting = {name for text in texts if (name := grammar.related(text))} - known
 
 
 async def _spec(name: str, wish: Wish, gateway: Gateway, platforms: Sequence[SubdirLiteral]) -> str:

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.digest import contents_digest
-from coffee_boat._support.run import interrupt, run
+from coffee_boat._support.futures import results
+from coffee_boat._support.run import ctrl_c_later, interrupt, run
 from coffee_boat._support.store import Store
 from coffee_boat.errors import BuildError
 
@@ -65,8 +66,9 @@ def compile_tree(python: str, root: Path, names: Sequence[str]) -> tuple[str, ..
     with ThreadPoolExecutor(min(_SLICES, os.cpu_count() or 1)) as pool:
         parts: list[Future[list[str]]] = []
         try:
-            parts.extend(pool.submit(_compiled, python, root, part) for part in slices)
-            written = [name for part in parts for name in part.result()]
+            with ctrl_c_later():  # one that is just being begun would be nobody's
+                parts.extend(pool.submit(_compiled, python, root, part) for part in slices)
+            written = [name for names in results(parts) for name in names]
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             interrupt(parts)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import home, run, trust, uv
+from coffee_boat._support import files, home, run, trust, uv
 from coffee_boat._support.digest import digest_of, file_state
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
@@ -74,10 +74,10 @@ def _located(python: str | None, offline: bool, portable: bool) -> tuple[str, st
     if re.fullmatch(r"\d+(\.\d+)*", python):
         return _of_version(python, offline, portable)
     path = home.expanded(python)
-    if path.is_dir():
+    if files.is_dir(path):
         path = path / "bin" / "python3"
     known = shutil.which(python, path=trust.absolute_path(os.environ))
-    if known is None and path.exists() and os.sep in str(path):
+    if known is None and files.exists(path) and os.sep in str(path):
         known = str(path)  # a command's bare name is not a file of the working directory
     if known is None:
         raise BuildError(

@@ -17,15 +17,22 @@ from coffee_boat.model.lock import CondaPin, Pin
 
 FILES = ("https", "http", "file")
 GIT = ("https", "http", "ssh", "git", "file")
-_CHANNELS = ("https", "http", "file", "s3", "oci", "gcs")
+_LONGEST_STEM = 230
+"""Of the folder that a package is kept in, whose name the file beside it has, too."""
+_RELATION, _NESTED = 2_000, 50
+"""Of what a conda package needs: rattler ends the process at thousands of nested brackets."""
+_RELATED = re.compile(
+    r"\s*(?:[^\s\[:]{0,200}:{1,2}){0,2}(?P<name>[A-Za-z0-9_.\-]+)(?![^\s\[<>=!~;,*|(])"
+)
+CHANNELS = ("https", "http", "file", "s3", "oci", "gcs")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]*")
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 """Normalized (PEP 503)."""
-_CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.\-]*")
-_CONDA_VERSION = re.compile(r"[A-Za-z0-9_.!+~]+")
-_CONDA_BUILD = re.compile(r"[A-Za-z0-9_.+]*")
-_SUBDIR = re.compile(r"noarch|[a-z0-9]+-[a-z0-9_]+")
+_CONDA_NAME = re.compile(r"[a-z0-9_][a-z0-9_.\-]{0,127}")
+_CONDA_VERSION = re.compile(r"[A-Za-z0-9_.!+~]{1,128}")
+_CONDA_BUILD = re.compile(r"[A-Za-z0-9_.+]{0,128}")
+_SUBDIR = re.compile(r"noarch|[a-z0-9]{1,20}-[a-z0-9_]{1,20}")
 _UNSEEN = re.compile(
     r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u206f\ud800-\udfff\ufeff]"
 )
@@ -35,11 +42,7 @@ _KINDS = {"wheel", "sdist", "directory", "vcs"}
 _TOO_LARGE = 1 << 40
 """Bytes: no index takes a file of a tebibyte."""
 _SHOWN = 120
-_STEM = 240
-"""Characters: with .tar.bz2 it is the name of a file, of 255 bytes at most."""
 _LONGEST = 2_000
-_BRACKETS = 200
-"""Each is a call of rattler's parser: 2,000 of them end the process."""
 
 
 def checked(pin: Pin, where: str) -> Pin:
@@ -170,6 +173,23 @@ def revision_fault(revision: str) -> str:
     return "it is not a valid name of a branch, a tag or a commit" if bad else ""
 
 
+def relation_fault(text: str) -> str:
+    """Why rattler may not read what a conda package says of another one; empty if it may."""
+    if len(text) > _RELATION:
+        return f"what a package needs is said in {_RELATION:,} characters at most"
+    if text.count("(") + text.count("[") > _NESTED:
+        return f"what a package needs has {_NESTED} brackets at most"
+    if "/" in text and not related(text):
+        return "what a package needs is named, not addressed"
+    return ""
+
+
+def related(text: str) -> str:
+    """The package that such a text names, lower case; empty if it names none."""
+    found = _RELATED.match(text)
+    return found["name"].lower() if found else ""
+
+
 def _is_size(size: object) -> bool:
     return size is None or (type(size) is int and 0 <= size < _TOO_LARGE)
 
@@ -235,8 +255,6 @@ def _said_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
     for text in _texts(json.loads(pin.record or "{}")):
         if len(text) > _LONGEST:
             yield text, f"what a channel says of a package has texts of {_LONGEST:,} characters"
-        if text.count("(") > _BRACKETS or text.count("[") > _BRACKETS:
-            yield text, f"what a package needs has {_BRACKETS} brackets at most"
 
 
 def _texts(said: object) -> Iterator[str]:
@@ -250,19 +268,23 @@ def _texts(said: object) -> Iterator[str]:
 
 def _conda_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
     rules = (
-        (pin.name, _CONDA_NAME, "a conda package's name has lower case letters, digits and _.-"),
+        (
+            pin.name,
+            _CONDA_NAME,
+            "a conda package's name has lower case letters, digits and _.-",
+        ),
         (pin.version, _CONDA_VERSION, "a conda version has letters, digits and _.!+~"),
         (pin.build, _CONDA_BUILD, "a build string has letters, digits and _.+"),
         (pin.subdir, _SUBDIR, 'a subdir is noarch, or like "linux-64"'),
     )
     for said, rule, cause in rules:
         if rule.fullmatch(said) is None:
-            yield repr(said), cause
+            yield repr(said), f"{cause}; 128 at most"
+    if len(f"{pin.name}-{pin.version}-{pin.build}") > _LONGEST_STEM:
+        yield pin.filename, f"name, version and build have {_LONGEST_STEM} characters at most"
     if fault := file_name_fault(pin.filename):
         yield f"file {pin.filename!r}", fault
-    if len(f"{pin.name}-{pin.version}-{pin.build}") > _STEM:
-        yield f"{pin.version} {pin.build}", f"name, version and build have {_STEM} characters"
-    if fault := url_fault(pin.url, _CHANNELS):
+    if fault := url_fault(pin.url, CHANNELS):
         yield pin.url, fault
     yield from _said_faults(pin)
     if pin.sha256 and not is_digest(pin.sha256):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from coffee_boat._support.digest import file_digest
+from coffee_boat._support.futures import results
 from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import make, recall
 from coffee_boat.errors import BuildError
@@ -42,8 +43,7 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
             for pin in largest_first
         }
         try:
-            for done in as_completed(made.values()):
-                done.result()
+            results(made.values())
             return [made[pin.name].result() for pin in lock.pins]
         finally:
             pool.shutdown(cancel_futures=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from coffee_boat._support.files import local_path
+from coffee_boat._support.futures import completed
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Indexes, Lock, Pin
 from coffee_boat.pip import builds, uv_options
 from coffee_boat.pip.download import Downloads
@@ -31,7 +32,7 @@ def fetch(
     credentials: Iterable[str] = (),
     arrived: Callable[[Pin, Path], object] = lambda *_: None,
 ) -> dict[str, Path]:
-    """A wheel file of every pin, in the store or where the user has it.
+    """A wheel file of every pin, in the store; where the user has it, if that cannot be written.
 
     Args:
         indexes: how to fetch; their credentials serve for files on the same host.
@@ -104,8 +105,23 @@ def _present(pin: Pin, lock: Lock, store: Store) -> Path | None:
     if pin.kind != "wheel":
         return built(pin, lock.target, store)
     if pin.url.startswith("file:"):
-        return local_file(pin)
+        return _copied(pin, store)
     return kept(pin, store)
+
+
+def _copied(pin: Pin, store: Store) -> Path:
+    """The store's own copy of a wheel of this machine: whoever may write its folder could replace
+    it after it was checked. A store that cannot be written makes no chunk of it either.
+    """
+    path = _kept(pin, store)
+    if path.is_file():
+        return path
+    try:
+        with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
+            local_file(pin, scratch)
+    except StoreError:
+        return local_file(pin)
+    return path
 
 
 def _kept(pin: Pin, store: Store) -> Path:
@@ -131,7 +147,7 @@ def _fetched(
     with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="coffee_boat-fetch") as pool:
         waiting = {pool.submit(fetched, pin): pin.name for pin in queue}
         try:
-            return {waiting[done]: done.result() for done in as_completed(waiting)}
+            return {waiting[done]: done.result() for done in completed(waiting)}
         except BaseException:
             downloads.stop()
             pool.shutdown(wait=False, cancel_futures=True)

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from coffee_boat._support import limits, parse
 from coffee_boat._support.digest import tree_digest
+from coffee_boat._support.files import is_dir
 from coffee_boat._support.urls import without_credentials
 from coffee_boat.errors import LockError
 from coffee_boat.interpreter.target import environment, tags
@@ -172,7 +173,7 @@ def _directory_pin(
 ) -> Pin:
     folder = base / source.path
     project = folder / (source.subdirectory or "")
-    if not project.is_dir():
+    if not is_dir(project):
         raise LockError(
             "lock.folder-missing",
             "a folder of the lock is not there",

@@ -11,6 +11,7 @@ from typing import Any
 
 from coffee_boat._support import home, uv
 from coffee_boat._support.digest import digest_of, file_digest, file_state, tree_digest
+from coffee_boat._support.files import exists
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Indexes, Manifest, Target
 from coffee_boat.pip.lines import local, location
@@ -94,9 +95,12 @@ def _place_digest(place: str) -> str:
 
 def _listing(place: str) -> str:
     folder = local(place) if place.startswith("file:") else home.expanded(place)
-    if folder is None or not folder.exists():
+    if folder is None or not exists(folder):
         return ""
-    files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    try:
+        files = sorted(folder.iterdir()) if folder.is_dir() else [folder]
+    except OSError:  # uv says that it cannot be read
+        return ""
     return digest_of([file_state(path) for path in files])
 
 

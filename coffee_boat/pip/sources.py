@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coffee_boat._support import uv
-from coffee_boat._support.digest import file_digest
-from coffee_boat._support.files import local_path
+from coffee_boat._support.digest import copy_file, file_digest
+from coffee_boat._support.files import is_file, local_path, local_path_or_none
 from coffee_boat._support.run import Ran, run
 from coffee_boat._support.store import Store
 from coffee_boat._support.urls import git_environment
@@ -84,7 +84,9 @@ class Builder:
             return folder_inside(pin, self._checkout(pin, folder / "checkout"))
         if pin.kind == "directory":
             return folder_inside(pin, copied(pin, folder))
-        archive = self._archive(pin, folder / Path(pin.filename or "source.tar.gz").name)
+        own = local_path_or_none(pin.url)
+        called = pin.filename or (own.name if own else "source.tar.gz")
+        archive = self._archive(pin, folder / Path(called).name)
         with _told_of(pin):
             unpacking.check(archive)
         if not pin.subdirectory:
@@ -99,7 +101,7 @@ class Builder:
                 raise offline([pin])
             self.downloads.fetch(pin.url, path, sha256=pin.sha256, size=pin.size)
             return path
-        return local_file(pin)
+        return local_file(pin, path)
 
     def _checkout(self, pin: Pin, folder: Path) -> Path:
         kind, _, url = pin.url.partition("+")
@@ -199,14 +201,18 @@ def built(pin: Pin, target: Target, store: Store) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def local_file(pin: Pin) -> Path:
+def local_file(pin: Pin, copy: Path | None = None) -> Path:
     """The file of a `file:` pin, checked.
+
+    Args:
+        copy: where it is copied to; it is the copy that is checked then, and given. Others may
+            replace a file of theirs between two looks at it.
 
     Raises:
         BuildError: it is gone, or was changed since it was locked.
     """
     path = local_path(pin.url)
-    if not path.is_file():
+    if not is_file(path):
         raise BuildError(
             "build.locked-file-missing",
             "a file of the lock is not there any more",
@@ -216,7 +222,7 @@ def local_file(pin: Pin) -> Path:
         )
     _check_size(path, pin)
     try:
-        digest = file_digest(path)
+        digest = file_digest(path) if copy is None else copy_file(path, copy)
     except OSError as error:
         raise BuildError(
             "build.locked-file-unreadable",
@@ -233,7 +239,7 @@ def local_file(pin: Pin) -> Path:
             cause="it was built anew since it was locked",
             cure="make the lock again",
         )
-    return path
+    return path if copy is None else copy
 
 
 def _check_size(path: Path, pin: Pin) -> None:

@@ -176,7 +176,9 @@ def _split_tie(written: str) -> tuple[str, str]:
 def _match_spec(rest: str, written: str, origin: str) -> MatchSpec:
     module = client.rattler()
     try:
-        return module.MatchSpec(rest)  # type: ignore[no-any-return]
+        spec = module.MatchSpec(rest)
+        module.MatchSpec(str(spec), strict=True)  # as the solver reads it
+        return spec  # type: ignore[no-any-return]
     except module.exceptions.InvalidMatchSpecError as error:
         cause = str(error).partition("\n")[0]
     # Not from rattler's error: it quotes what may be a password.

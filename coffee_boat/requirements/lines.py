@@ -14,6 +14,7 @@ from pathlib import Path
 
 from coffee_boat._support import limits
 from coffee_boat.errors import RequirementError
+from coffee_boat.model.hidden import Redacted
 from coffee_boat.requirements import hints, spelling
 
 COMMENT = re.compile(r"(^|\s)#.*$")
@@ -25,8 +26,8 @@ _LONGEST = 4 << 20
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-@dataclass(frozen=True)
-class Line:
+@dataclass(frozen=True, repr=False)
+class Line(Redacted):
     """A logical line: continued lines joined, comments gone, variables replaced."""
 
     file: Path

@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coffee_boat.archive import unasked
 from coffee_boat.model import CondaPin, Finding, Lock
+from coffee_boat.session import lookalikes
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -140,8 +142,12 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
     """
     folders = {name: str(tree) for name, tree in trees.items()}
     own = installed([entry for entry in sys.path if entry not in folders.values()])
+    path = [entry for entry in sys.path if entry not in {*folders.values(), *_HOLDERS}]
+    brought_by = _packages(lock)
     offered = {
-        name: _Offer.read(name, tree) for name, tree in sorted(trees.items()) if name not in own
+        name: _Offer.read(name, tree, brought_by.get(name, name), path)
+        for name, tree in sorted(trees.items())
+        if name not in own
     }
     taken, findings = _fitting(offered, own)
     told = (*_other_versions(lock, own), *_native(lock, own), *findings)
@@ -163,10 +169,17 @@ class _Offer:
     version: str
     requires: tuple[Requirement, ...]
     tags: tuple[str, ...]
+    unasked: tuple[str, ...] = ()
+    """Modules of others that libraries of the driver would import from it by themselves."""
 
     @classmethod
-    def read(cls, name: str, tree: Path) -> _Offer:
-        """From the one .dist-info in a wheel's site-packages."""
+    def read(cls, name: str, tree: Path, package: str, path: Sequence[str]) -> _Offer:
+        """From the one .dist-info in a wheel's site-packages.
+
+        Args:
+            package: what brings it: a conda package may be called otherwise.
+            path: where the driver's own modules are.
+        """
         from importlib.metadata import Distribution
 
         distribution = next(iter(Distribution.discover(name=name, path=[str(tree)])))
@@ -176,6 +189,7 @@ class _Offer:
             distribution.version,
             tuple(_requirements(distribution.requires or [])),
             tuple(line[4:].strip() for line in wheel if line.startswith("Tag:")),
+            tuple(lookalikes.of(tree, package, path)),
         )
 
     def needs(self, extra: str) -> Iterator[Requirement]:
@@ -203,6 +217,11 @@ def _requirements(texts: Sequence[str]) -> Iterator[Requirement]:
     for text in texts:
         with suppress(InvalidRequirement):
             yield Requirement(text)
+
+
+def _packages(lock: Lock) -> dict[str, str]:
+    """Distribution -> the conda package that brings it, normalized."""
+    return {name: _normal(pin.name) for pin in lock.conda for name in _distributions(pin)}
 
 
 def _fitting(
@@ -234,6 +253,13 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
             offer,
             f"it is for {', '.join(offer.tags)}, and the driver is another platform or Python",
             "use it in functions that run on executors only",
+        )
+    if offer.unasked:
+        return _left_out(
+            offer,
+            f"it brings {', '.join(offer.unasked[:3])}: {unasked.whose(offer.unasked)}",
+            f"use it in functions that run on executors only; if you trust it: pip install"
+            f" {offer.name} for the driver",
         )
     for need in _all_needs(offer, taken):
         name = _normal(need.name)

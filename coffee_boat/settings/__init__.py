@@ -35,11 +35,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
-from coffee_boat.errors import RequirementError
+from coffee_boat.errors import RequirementError, SettingsError
 from coffee_boat.model import Finding, Indexes
 
 if TYPE_CHECKING:
-    from coffee_boat.settings.values import Source
+    from coffee_boat.settings.values import Said, Source
 
 __all__ = ["Settings", "combine", "load", "places_of"]
 
@@ -108,10 +108,13 @@ def load(
         for key in source.values:
             if key not in values:
                 values[key] = keys.convert(key, source, findings, environ)
-    if values.get("only_binary"):
-        source = next(source for source in places if "only_binary" in source.values)
-        values["only_binary_said"] = (Said("only_binary", None, source, []).place,)
-        _keep_only_binary(values, places, findings)
+    said = _wheels_only(places, environ)
+    if said:
+        values["only_binary"] = tuple(dict.fromkeys(name for names, _ in said for name in names))
+        values["only_binary_said"] = tuple(
+            Said("only_binary", None, source, []).place for _, source in said
+        )
+        _keep_only_binary(values, said, places, findings)
     for key, value in values.items():
         if (place := _place(key, places)) is not None:
             _log.info("setting %s = %r, by %s", key, value, place)
@@ -146,7 +149,7 @@ def _places(
 ) -> tuple[list[Source], list[Finding]]:
     from coffee_boat.settings import sources
 
-    return sources.all_of(arguments, folder=(folder or Path.cwd()).absolute(), environ=environ)
+    return sources.all_of(arguments, folder=(folder or _here()).absolute(), environ=environ)
 
 
 def _place(key: str, places: Sequence[Source]) -> str | None:
@@ -191,37 +194,94 @@ def combine(settings: Indexes, files: Indexes) -> Indexes:
     return replace(settings, index_url=files.index_url or settings.index_url, **more)
 
 
+def _here() -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError as error:
+        raise SettingsError(
+            "settings.no-working-directory",
+            "the working directory is not there any more",
+            cause="it was removed since the program, or its shell, went there",
+            cure="go to another folder: cd, or os.chdir",
+        ) from error
+
+
 def _loosened(no_binary: Iterable[str], only_binary: Iterable[str]) -> set[str]:
     """What `no_binary` says against `only_binary`."""
     wheels_only = set(only_binary)
     return set(no_binary) if ":all:" in wheels_only else set(no_binary) & wheels_only
 
 
-def _keep_only_binary(
-    values: dict[str, Any], places: Sequence[Source], findings: list[Finding]
-) -> None:
-    """Of a `no_binary` from a weaker place, only what takes nothing back: who says "wheels only"
-    is not overruled by a place that could not say otherwise itself.
+def _wheels_only(
+    places: Sequence[Source], environ: Mapping[str, str]
+) -> list[tuple[tuple[str, ...], Source]]:
+    """What `only_binary` is, by each place that counts: the strongest; if that came with a project,
+    the strongest of the user's own as well.
     """
-    strongest = {
-        key: next((n for n, place in enumerate(places) if key in place.values), -1)
-        for key in ("only_binary", "no_binary")
-    }
-    if strongest["no_binary"] <= strongest["only_binary"]:
-        return
+    from coffee_boat.settings import keys
+
+    saying = [source for source in places if "only_binary" in source.values]
+    own = next((source for source in saying if not source.of_project), None)
+    counting = [*saying[:1], *([own] if own not in (None, *saying[:1]) else [])]
+    said = [(keys.convert("only_binary", one, [], environ), one) for one in counting if one]
+    return [(names, source) for names, source in said if names]
+
+
+def _keep_only_binary(
+    values: dict[str, Any],
+    wheels_only: Sequence[tuple[tuple[str, ...], Source]],
+    places: Sequence[Source],
+    findings: list[Finding],
+) -> None:
+    """Of a `no_binary` from a weaker place, or from a project, only what takes nothing back: who
+    says "wheels only" is not overruled by a place that could not say otherwise itself, nor by the
+    author of what was cloned.
+    """
+    from coffee_boat.settings import sources
     from coffee_boat.settings.values import Said
 
-    dropped = _loosened(values["no_binary"], values["only_binary"])
-    values["no_binary"] = tuple(name for name in values["no_binary"] if name not in dropped)
-    if dropped:
-        weaker = Said("no_binary", None, places[strongest["no_binary"]], []).place
-        findings.append(
-            Finding(
-                "settings.no-binary-ignored",
-                "a weaker no_binary is left aside",
-                value=f"{', '.join(sorted(dropped))} ({weaker})",
-                cause=f"only_binary is set in a stronger place: {values['only_binary_said'][0]}",
-                cure="say no_binary in the same place as only_binary, or in a stronger one",
-                severity="note",
+    place = next((source for source in places if "no_binary" in source.values), None)
+    if place is None:
+        return
+    at = places.index(place)
+    stronger = [
+        (names, source)
+        for names, source in wheels_only
+        if places.index(source) < at or (place.of_project and not source.of_project)
+    ]
+    for names, source in stronger:
+        dropped = _loosened(values["no_binary"], names)
+        values["no_binary"] = tuple(name for name in values["no_binary"] if name not in dropped)
+        if dropped:
+            where = Said("only_binary", None, source, []).place
+            if place.label == sources.UV:
+                raise _uv_would_build(sorted(dropped), Said("no_binary", None, place, []), where)
+            findings.append(
+                Finding(
+                    "settings.no-binary-ignored",
+                    "a weaker no_binary is left aside",
+                    value=(
+                        f"{', '.join(sorted(dropped))} ({Said('no_binary', None, place, []).place})"
+                    ),
+                    cause=f"only_binary is set in a stronger place: {where}",
+                    cure=(
+                        "say no_binary in the same place as only_binary, or in a stronger one; a"
+                        " project's file is weaker here than all of your own"
+                    ),
+                    severity="note",
+                )
             )
-        )
+
+
+def _uv_would_build(names: Sequence[str], said: Said, forbidden: str) -> SettingsError:
+    """uv reads its configuration itself, and has no option that takes names out of a list there."""
+    return SettingsError(
+        "settings.uv-would-build",
+        "uv would build what only_binary forbids",
+        value=f"{', '.join(names)} ({said.place})",
+        cause=f"only_binary is set in a stronger place: {forbidden}",
+        cure=(
+            "take these names out of uv's configuration; or UV_NO_CONFIG=1, if no index is named"
+            " there"
+        ),
+    )

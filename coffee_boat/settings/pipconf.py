@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coffee_boat._support import home, limits, quoting, trust
+from coffee_boat._support import files, home, limits, quoting, trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.settings.values import Found
 
@@ -57,7 +57,7 @@ def read(environ: Mapping[str, str], *, prefix: Path | None = None) -> dict[str,
     parsers = [
         (path, _parser(path))
         for path in _files(environ, prefix or Path(sys.prefix))
-        if path.is_file()
+        if files.is_file(path)
     ]
     said: dict[str, Option] = {}
     for section in _SECTIONS:
@@ -81,7 +81,7 @@ def _files(environ: Mapping[str, str], prefix: Path) -> Iterator[Path]:
     yield Path(
         "/Library/Application Support/pip/pip.conf" if sys.platform == "darwin" else "/etc/pip.conf"
     )
-    if not (named and Path(named).exists()):
+    if not (named and files.exists(Path(named))):
         yield from _of_user(environ)
     yield prefix / "pip.conf"
     if named:
@@ -93,7 +93,7 @@ def _of_user(environ: Mapping[str, str]) -> Iterator[Path]:
     if folder is not None:
         yield folder / ".pip" / "pip.conf"
         mac = folder / "Library" / "Application Support"
-        if sys.platform == "darwin" and (mac / "pip").is_dir():
+        if sys.platform == "darwin" and files.is_dir(mac / "pip"):
             config = mac
     if config is not None:
         yield config / "pip" / "pip.conf"

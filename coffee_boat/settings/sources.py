@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import quoting, trust, uv
+from coffee_boat._support import files, quoting, trust, uv
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.settings import keys, pipconf, uvconf
 from coffee_boat.settings.values import Found, Source
 
 _PREFIX = "COFFEE_BOAT_"
+UV = "uv's configuration"
+"""The label of what uv reads itself, too."""
 _INDEX_KEYS = ("index_url", "extra_index_urls", "no_index")
 
 
@@ -29,7 +32,7 @@ def all_of(
     places = [
         _arguments(arguments, folder),
         _variables(environ, folder, findings),
-        *_project(folder, environ),
+        *_project(folder, environ, findings),
         *_user(environ),
         *_uv_says(environ, folder),
         _pip(environ, folder, findings),
@@ -87,15 +90,41 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
     )
 
 
-def _project(folder: Path, environ: Mapping[str, str]) -> Iterator[Source]:
+def _project(folder: Path, environ: Mapping[str, str], findings: list[Finding]) -> Iterator[Source]:
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
-        if path.is_file() and (said := _tool_table(path)) is not None:
-            yield _from_table(f"{path}: [tool.coffee_boat]", path, said)
-            if (
-                trust.doubt(path, environ=environ) is None
-            ):  # a stranger's does not hide ours above it
+        if not os.path.lexists(path):
+            continue
+        doubt = trust.doubt(path, environ=environ)
+        try:
+            source = _of_project(path)
+        except SettingsError as error:
+            if doubt is None:
+                raise
+            findings.append(_passed_over(path, doubt, error))
+            continue
+        if source is not None:
+            yield source
+            if doubt is None:  # a stranger's does not hide ours above it
                 return
+
+
+def _of_project(path: Path) -> Source | None:
+    said = _tool_table(path) if files.is_file(path) else None
+    if said is None:
+        return None
+    return _from_table(f"{path}: [tool.coffee_boat]", path, said, of_project=True)
+
+
+def _passed_over(path: Path, doubt: trust.Doubt, error: SettingsError) -> Finding:
+    """Anybody could stop everybody who works below a shared folder."""
+    return Finding(
+        "settings.strange-file-passed-over",
+        "a file of settings that others may write cannot be read, and is passed over",
+        value=str(path),
+        cause=f"{doubt.why}; {error.cause or error.what}",
+        cure=f"work in another folder; or {doubt.cure}",
+    )
 
 
 def _tool_table(path: Path) -> dict[str, Any] | None:
@@ -120,7 +149,7 @@ def _tool_table(path: Path) -> dict[str, Any] | None:
 
 def _user(environ: Mapping[str, str]) -> Iterator[Source]:
     path = _user_file(environ)
-    if path is not None and path.is_file():
+    if path is not None and files.is_file(path):
         yield _from_table(str(path), path, toml(path))
 
 
@@ -140,7 +169,9 @@ def _user_file(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
+def _from_table(
+    label: str, path: Path, table: Mapping[str, object], *, of_project: bool = False
+) -> Source:
     """Keys may be written with dashes, as in uv's and pip's own files."""
     values: dict[str, object] = {}
     for name, value in table.items():
@@ -155,7 +186,7 @@ def _from_table(label: str, path: Path, table: Mapping[str, object]) -> Source:
                 cure="keep one of them",
             )
         values[key] = value
-    return Source(label, path.parent, values, file=Found(path))
+    return Source(label, path.parent, values, file=Found(path), of_project=of_project)
 
 
 def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
@@ -168,7 +199,8 @@ def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
             textual=True,
             places={"offline": "UV_OFFLINE"},
         )
-    said = uvconf.builds_said(environ, folder, toml)
+    yield from _uv_on_builds(uvconf.projects_builds(environ, folder, toml), folder, True)
+    said = uvconf.builds_said(environ, toml)
     by_pip = pipconf.read(environ) if said else {}
     for key in said.keys() & by_pip.keys():  # each of the two tools keeps its promise
         names, place = said[key]
@@ -176,12 +208,19 @@ def _uv_says(environ: Mapping[str, str], folder: Path) -> Iterator[Source]:
             [*names, *by_pip[key][0].replace(",", " ").split()],
             f"{place}, {by_pip[key][1]}",
         )
+    yield from _uv_on_builds(said, folder, False)
+
+
+def _uv_on_builds(
+    said: Mapping[str, tuple[list[str], str]], folder: Path, of_project: bool
+) -> Iterator[Source]:
     if said:
         yield Source(
-            "uv's configuration",
+            UV,
             folder,
             {key: names for key, (names, _) in said.items()},
             places={key: place for key, (_, place) in said.items()},
+            of_project=of_project,
         )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import home
+from coffee_boat._support import files, home
 
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _BUILDS = {
@@ -40,20 +40,41 @@ def find_links_said(
 
 
 def builds_said(
+    environ: Mapping[str, str], toml: Callable[[Path], dict[str, Any]]
+) -> dict[str, tuple[list[str], str]]:
+    """What uv is told of building by variables and by the user's and the system's files:
+    `only_binary` and `no_binary` -> names as pip has them, and where that was said.
+
+    Of both, all that is said holds, as with uv.
+    """
+    tables = [*_own_tables(environ, toml)]
+    return _united(
+        {
+            key: [*_of_variables(environ, words), *_of_tables(words, tables)]
+            for key, words in _BUILDS.items()
+        }
+    )
+
+
+def projects_builds(
     environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]
 ) -> dict[str, tuple[list[str], str]]:
-    """What uv is told of building: `only_binary` and `no_binary` -> names as pip has them, and
-    where that was said.
+    """The same, as the nearest project's files say it."""
+    tables = _project_tables(environ, folder, toml)
+    return _united({key: [*_of_tables(words, tables)] for key, words in _BUILDS.items()})
 
-    The variables beat the files; of both, all that is said holds, as with uv.
-    """
-    found: dict[str, tuple[list[str], str]] = {}
-    for key, words in _BUILDS.items():
-        said = [*_of_variables(environ, words), *_of_files(words, environ, folder, toml)]
-        if said:
-            names = [name for names, _ in said for name in names]
-            found[key] = list(dict.fromkeys(names)), ", ".join(place for _, place in said)
-    return found
+
+def _united(
+    said: Mapping[str, list[tuple[list[str], str]]],
+) -> dict[str, tuple[list[str], str]]:
+    return {
+        key: (
+            list(dict.fromkeys(name for names, _ in parts for name in names)),
+            ", ".join(place for _, place in parts),
+        )
+        for key, parts in said.items()
+        if parts
+    }
 
 
 def _of_variables(
@@ -66,14 +87,11 @@ def _of_variables(
         yield listed, names
 
 
-def _of_files(
-    words: tuple[str, ...],
-    environ: Mapping[str, str],
-    folder: Path,
-    toml: Callable[[Path], dict[str, Any]],
+def _of_tables(
+    words: tuple[str, ...], tables: Iterable[tuple[Path, Mapping[str, Any]]]
 ) -> Iterator[tuple[list[str], str]]:
     flag, names, listed = words
-    for path, table in _tables(environ, folder, toml):
+    for path, table in tables:
         pip = table.get("pip", {})
         for settings, where in ((table, ""), (pip if isinstance(pip, dict) else {}, "pip.")):
             for key in dict.fromkeys((flag, names, listed)):
@@ -107,14 +125,26 @@ def _tables(
     """The nearest project's, the user's, the system's; one file that UV_CONFIG_FILE names stands
     for all.
     """
+    yield from _project_tables(environ, folder, toml)
+    yield from _own_tables(environ, toml)
+
+
+def _project_tables(
+    environ: Mapping[str, str], folder: Path, toml: Callable[[Path], dict[str, Any]]
+) -> list[tuple[Path, Mapping[str, Any]]]:
+    if environ.get("UV_NO_CONFIG") or environ.get("UV_CONFIG_FILE"):
+        return []
+    return next(filter(None, (_of_project(place, toml) for place in (folder, *folder.parents))), [])
+
+
+def _own_tables(
+    environ: Mapping[str, str], toml: Callable[[Path], dict[str, Any]]
+) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     if environ.get("UV_NO_CONFIG"):
         return
     if environ.get("UV_CONFIG_FILE"):
         yield from _table(Path(environ["UV_CONFIG_FILE"]), toml)
         return
-    yield from next(
-        filter(None, (_of_project(place, toml) for place in (folder, *folder.parents))), []
-    )
     config = home.config(environ)
     if config is not None:
         yield from _table(config / "uv" / "uv.toml", toml)
@@ -128,7 +158,7 @@ def _of_project(
     folder: Path, toml: Callable[[Path], dict[str, Any]]
 ) -> list[tuple[Path, Mapping[str, Any]]]:
     own = list(_table(folder / "uv.toml", toml))
-    if own or not (folder / "pyproject.toml").is_file():
+    if own or not files.is_file(folder / "pyproject.toml"):
         return own
     tool = toml(folder / "pyproject.toml").get("tool", {})
     return (
@@ -141,5 +171,5 @@ def _of_project(
 def _table(
     path: Path, toml: Callable[[Path], dict[str, Any]]
 ) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    if path.is_file():
+    if files.is_file(path):
         yield path, toml(path)

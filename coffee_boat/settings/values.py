@@ -11,6 +11,7 @@ from pathlib import Path
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
+from coffee_boat.model.hidden import Redacted
 
 _YES = {"1", "y", "yes", "t", "true", "on"}
 _NO = {"0", "n", "no", "f", "false", "off"}
@@ -26,8 +27,8 @@ class Found:
     """Uids that are believed as the user is."""
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, repr=False)
+class Source(Redacted):
     """One place where settings are said."""
 
     label: str
@@ -43,6 +44,10 @@ class Source:
     """Key -> where exactly, if that is more than the label."""
     file: Found | None = None
     """The file that all of it stands in."""
+    of_project: bool = False
+    """It came with a project, whose author may be somebody else: it may forbid builds, and allows
+    none that the user's own places forbid.
+    """
     files: Mapping[str, Found] = field(default_factory=dict)
     """Key -> the file that it stands in, where there are several."""
 
@@ -51,8 +56,8 @@ class Source:
         return self.files.get(key, self.file)
 
 
-@dataclass(frozen=True)
-class Said:
+@dataclass(frozen=True, repr=False)
+class Said(Redacted):
     """One key of a source, on its way to become a value."""
 
     key: str

@@ -101,13 +101,13 @@ def url_of(stage: str) -> str:
     url = stage.rstrip("/")
     try:
         parts = urlsplit(url)
-    except ValueError as error:
+    except ValueError:  # its text quotes what may be a password
         raise _unusable(
             stage,
-            str(error),
+            "its host or its port cannot be read",
             "write it like s3://bucket/boats; [ and ] belong around the numbers of an IPv6 address"
             " only",
-        ) from error
+        ) from None
     if parts.password is not None:  # a name alone is no secret: abfss://container@account
         cure = (
             "put them where the storage's own library looks (environment variables, a credentials"

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from coffee_boat._support import limits
+from coffee_boat._support.files import is_file
+from coffee_boat.errors import LaunchError
 from coffee_boat.spark.install import Spark
 
 # java.util.Properties, as Spark reads and we write it
@@ -15,15 +18,24 @@ from coffee_boat.spark.install import Spark
 def defaults(spark: Spark) -> dict[str, str]:
     """spark-defaults.conf: in SPARK_CONF_DIR, else in SPARK_HOME/conf
     (org.apache.spark.util.Utils.getDefaultPropertiesFile).
+
+    Raises:
+        LaunchError: it cannot be read.
     """
     path = _folder(spark) / "spark-defaults.conf"
-    if not path.is_file():
+    if not is_file(path):
         return {}
-    return {
-        key: value
-        for key, value in _pairs(path.read_text("utf-8", "replace"))
-        if key.startswith("spark.")
-    }
+    try:
+        text = limits.read_text(path, limits.CONFIGURATION, errors="replace")
+    except OSError as error:
+        raise LaunchError(
+            "launch.spark-defaults-unreadable",
+            "Spark's defaults cannot be read",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="mend the file, or let SPARK_CONF_DIR name another folder",
+        ) from error
+    return {key: value for key, value in _pairs(text) if key.startswith("spark.")}
 
 
 def files(spark: Spark) -> dict[str, dict[str, str] | None]:
@@ -42,10 +54,10 @@ def files(spark: Spark) -> dict[str, dict[str, str] | None]:
         str(_folder(spark) / "spark-defaults.conf"): defaults(spark),
         **dict.fromkeys(map(str, sorted(others))),
     }
-    if script.is_file():
+    if is_file(script):
         assigned = _ASSIGNMENT.findall(script.read_text("utf-8", "replace"))
         found[str(script)] = {name: value.strip("'\"") for name, value in assigned}
-    return {path: said for path, said in found.items() if Path(path).is_file()}
+    return {path: said for path, said in found.items() if is_file(Path(path))}
 
 
 def _folder(spark: Spark) -> Path:

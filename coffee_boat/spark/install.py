@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from coffee_boat._support import files
 from coffee_boat._support.logs import logger
 from coffee_boat._support.pythons import dotted
 from coffee_boat.errors import LaunchError
@@ -319,7 +320,7 @@ def find_spark() -> Spark:
             cure=cure,
         ) from error
     home = os.environ.get("SPARK_HOME") or _home_of(pyspark)
-    if not Path(home, "bin", "spark-submit").is_file():
+    if not files.is_file(Path(home, "bin", "spark-submit")):
         raise LaunchError(
             "launch.no-spark-submit",
             "there is no spark-submit",
@@ -339,5 +340,5 @@ def _home_of(pyspark: Any) -> str:
     package = Path(pyspark.__file__).parent
     places = (package / "spark-distribution", package, package.parent.parent)
     return str(
-        next((place for place in places if (place / "bin" / "spark-submit").is_file()), package)
+        next((place for place in places if files.is_file(place / "bin" / "spark-submit")), package)
     )

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from coffee_boat._support import files
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
@@ -111,7 +112,7 @@ def _spark_env_sets_java(spark_home: str) -> bool:
     folder = os.environ.get("SPARK_CONF_DIR") or str(Path(spark_home, "conf"))
     script = Path(folder, "spark-env.sh")
     return (
-        script.is_file()
+        files.is_file(script)
         and re.search(r"^[^#\n]*\bJAVA_HOME=", script.read_text("utf-8", "replace"), re.MULTILINE)
         is not None
     )

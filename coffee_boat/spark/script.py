@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import quoting
+from coffee_boat._support import files, limits, quoting
 from coffee_boat.errors import LaunchError, RequirementError
 
 _START = re.compile(r"# /// (?P<type>[a-zA-Z0-9-]+)")
@@ -99,7 +99,7 @@ def read_header(script: str | Path) -> Header | None:
     if "://" in str(script):
         return None
     path = Path(script)
-    if not path.is_file():
+    if not files.is_file(path):
         raise LaunchError(
             "launch.script-missing",
             "the script is not there",
@@ -110,14 +110,14 @@ def read_header(script: str | Path) -> Header | None:
     if path.suffix != ".py":
         return None
     try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError as error:
+        text = limits.read_text(path, limits.PROJECT, "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         raise LaunchError(
             "launch.script-unreadable",
             "the script cannot be read",
             value=str(script),
             cause=str(error),
-            cure="save it as UTF-8",
+            cure="save it as UTF-8, where you may read it",
         ) from error
     return _header(path, text)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact_setting
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
+from coffee_boat.model.hidden import Redacted
 from coffee_boat.spark.defaults import properties
 from coffee_boat.spark.install import Spark
 from coffee_boat.spark.keys import DEPLOY_MODE, DRIVER_PYTHON, MASTER, PYTHON
@@ -17,9 +18,9 @@ from coffee_boat.spark.keys import DEPLOY_MODE, DRIVER_PYTHON, MASTER, PYTHON
 _log = logger(__name__)
 
 
-@dataclass(frozen=True)
-class Order:
-    """All that one submission sets."""
+@dataclass(frozen=True, repr=False)
+class Order(Redacted):
+    """All that one submission sets. What it shows holds no credentials; its values may."""
 
     spark: Spark
     master: str

@@ -7,11 +7,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 
 from coffee_boat._support import run
+from coffee_boat._support.futures import completed, results
 from coffee_boat.model import Chunk
 
 Make = Callable[[], "list[Chunk]"]
@@ -43,7 +44,9 @@ class Ahead:
         Raises what the making raises.
         """
         begun = self._begun.get(name)
-        return make() if begun is None or begun.cancelled() else begun.result()
+        if begun is None or begun.cancelled():
+            return make()
+        return results([begun])[0]
 
     def refuse_failed(self, name: str) -> None:
         """Raise what the making of this raised, if it has ended already: there is no need to wait
@@ -65,7 +68,8 @@ class Ahead:
         for name, future in begun.items():
             if name not in names:
                 future.cancel()
-        wait(self._begun.values())
+        for _ in completed(self._begun.values()):
+            pass
 
     def __enter__(self) -> Ahead:
         return self

@@ -167,6 +167,7 @@ class Resolving(Fetching):
             provided=provides.provided(below.conda),
             meanwhile=meanwhile,
         )
+        builds.refuse(lock.pins, self._indexes(manifest), LockError)
         return replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
 
     def _ask_conda(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import home, limits, parse, quoting, trust
+from coffee_boat._support.files import is_file
 from coffee_boat.clusters.kubernetes.access import Access, Unusable
 from coffee_boat.clusters.kubernetes.plugin import of_plugin
 
@@ -82,7 +83,7 @@ def _from_settings(conf: Mapping[str, str], *, submission: bool) -> dict[str, st
 
 
 def _from_pod() -> dict[str, Any] | None:
-    if not (_IN_POD / "token").is_file():
+    if not is_file(_IN_POD / "token"):
         return None
     return {
         "token_file": str(_IN_POD / "token"),
@@ -99,7 +100,7 @@ def _from_kubeconfig(context: str) -> dict[str, Any] | None:
     paths = [Path(path) for path in os.environ.get("KUBECONFIG", "").split(os.pathsep) if path] or (
         [own / ".kube" / "config"] if own else []
     )
-    files = [(path, _read(path)) for path in paths if path.is_file()]
+    files = [(path, _read(path)) for path in paths if is_file(path)]
     if not files:
         return None
     name = context or next(

@@ -14,9 +14,9 @@ selectors, volumes and templates are the user's own.
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from coffee_boat._support.redact import redact
+from coffee_boat._support.urls import lenient
 from coffee_boat.clusters import settings
 from coffee_boat.clusters.kubernetes.api import LABEL, SESSION
 from coffee_boat.errors import LaunchError
@@ -69,7 +69,7 @@ def _upload_path(facts: SparkFacts, uri: str) -> dict[str, str]:
     no other place and Hadoop can write there.
     """
     folder, _, _ = uri.rpartition("/")
-    writable = urlsplit(uri).scheme not in ("", "file", "local", "http", "https")
+    writable = lenient(uri).scheme not in ("", "file", "local", "http", "https")
     return {_UPLOAD: folder} if writable and not facts.conf.get(_UPLOAD) else {}
 
 
@@ -80,7 +80,7 @@ def _refuse_unreadable(facts: SparkFacts, uri: str) -> None:
     (KubernetesUtils.uploadAndTransformFileUris). A `local:` place is unpacked by the driver and not
     served to executors ("File with 'local' scheme ... is not supported to add to file server").
     """
-    scheme = urlsplit(uri).scheme
+    scheme = lenient(uri).scheme
     if scheme in ("", "file") and not facts.conf.get(_UPLOAD):
         raise LaunchError(
             "launch.pod-cannot-read-archive",
@@ -111,7 +111,7 @@ def refuse_unreadable_script(facts: SparkFacts, script: str) -> None:
     Raises:
         LaunchError: it is not.
     """
-    if urlsplit(script).scheme not in ("", "file") or facts.conf.get(_UPLOAD):
+    if lenient(script).scheme not in ("", "file") or facts.conf.get(_UPLOAD):
         return
     raise LaunchError(
         "launch.pod-cannot-read-script",

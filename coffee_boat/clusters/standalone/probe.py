@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from coffee_boat._support import limits, parse
 from coffee_boat._support.redact import redact
+from coffee_boat._support.urls import lenient
 from coffee_boat._support.words import GIB, MIB, human_bytes, spark_bytes
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
@@ -258,7 +259,7 @@ def _read(said: Mapping[str, Any]) -> _State | None:
                 int(w["memory"]),
                 int(w["coresfree"]),
                 int(w["memoryfree"]),
-                urlsplit(w.get("webuiaddress", "")).netloc,
+                lenient(w.get("webuiaddress", "")).netloc,
             )
             for w in live
         )

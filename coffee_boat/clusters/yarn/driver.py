@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from coffee_boat._support.redact import redact
+from coffee_boat._support.urls import lenient
 from coffee_boat.clusters.yarn.daemons import NoAnswer, get
 from coffee_boat.clusters.yarn.hadoop import configuration
 from coffee_boat.errors import LaunchError
@@ -145,7 +145,7 @@ def log_tail(page: str, stream: str) -> str:
     Raises:
         NoAnswer: the NodeManager does not give it.
     """
-    url = urlsplit(page)
+    url = lenient(page)
     container = next((part for part in url.path.split("/") if part.startswith("container_")), "")
     if not container:
         raise NoAnswer("YARN names no container of the driver: it was not started")

@@ -10,10 +10,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from coffee_boat._support import limits
+from coffee_boat._support.files import is_file
 from coffee_boat._support.redact import redact
+from coffee_boat._support.urls import lenient
 from coffee_boat.clusters.yarn.daemons import Service, host_and_port
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Finding
@@ -89,7 +91,7 @@ class Configuration:
         """The NameNodes of the default file system, of which one is active; none if that is not
         HDFS.
         """
-        root = urlsplit(self.get("fs.defaultFS", "file:///"))
+        root = lenient(self.get("fs.defaultFS", "file:///"))
         if root.scheme != "hdfs" or not root.hostname:
             return ()
         ids = self._listed(f"dfs.ha.namenodes.{root.netloc}")
@@ -169,7 +171,7 @@ def configuration(spark: Mapping[str, str]) -> Configuration:
             dict.fromkeys(named)
         )  # both are on the class path, in this order: of each file the first counts
         files = [
-            next((path for path in (Path(each, file) for each in named) if path.is_file()), None)
+            next((path for path in (Path(each, file) for each in named) if is_file(path)), None)
             for file in _FILES
         ]
         odd: list[Finding] = []
@@ -206,7 +208,7 @@ def _said_by_spark() -> str:
     home = os.environ.get("SPARK_HOME")
     folder = os.environ.get("SPARK_CONF_DIR") or (home and str(Path(home, "conf")))
     script = Path(folder, "spark-env.sh") if folder else None
-    if script is None or not script.is_file():
+    if script is None or not is_file(script):
         return ""
     try:
         text = script.read_text("utf-8", "replace")
@@ -270,10 +272,10 @@ def _included(
     """
     if len(odd) > _INCLUDES:
         return
-    href = urlsplit(include.get("href", ""))
+    href = lenient(include.get("href", ""))
     path = files[-1].parent / unquote(href.path)
     fallback = include.find(_FALLBACK)
-    if href.scheme in ("", "file") and fallback is not None and not path.is_file():
+    if href.scheme in ("", "file") and fallback is not None and not is_file(path):
         yield from _said_in(fallback, files, odd, count)
         return
     try:

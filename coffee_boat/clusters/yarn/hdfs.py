@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from coffee_boat._support.urls import lenient
 from coffee_boat._support.words import GIB, human_bytes, spark_bytes
 from coffee_boat.clusters.yarn.daemons import NoAnswer, Service, refuse_unreachable, shaped
 from coffee_boat.clusters.yarn.hadoop import Configuration
@@ -49,11 +50,11 @@ def probe(settings: Configuration, staging: str) -> tuple[Finding, ...]:
         return ()
     _refuse_safe_mode(active)
     _refuse_full(settings, active)
-    home = urlsplit(staging or f"/user/{settings.user}")
+    home = lenient(staging or f"/user/{settings.user}")
     if (
         settings.user
         and not settings.secure
-        and (not home.scheme or home.netloc in ("", urlsplit(settings.get("fs.defaultFS")).netloc))
+        and (not home.scheme or home.netloc in ("", lenient(settings.get("fs.defaultFS")).netloc))
     ):
         _refuse_closed(settings, active, home.path.rstrip("/") or "/")
     return ()
@@ -61,7 +62,7 @@ def probe(settings: Configuration, staging: str) -> tuple[Finding, ...]:
 
 def _other_file_system(settings: Configuration) -> Iterator[Finding]:
     root = settings.get("fs.defaultFS", "file:///")
-    if urlsplit(root).scheme in ("", "file"):
+    if lenient(root).scheme in ("", "file"):
         where = settings.folder or "spark.hadoop.*"
         yield Finding(
             "cluster.files-not-shared",
