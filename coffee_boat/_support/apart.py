@@ -72,6 +72,8 @@ def call(module: str, function: str, *arguments: object, bounds: Bounds) -> Any:
         ran = run(
             [sys.executable, "-I", "-c", _START], stdin=json.dumps(said), timeout=bounds.seconds
         )
+    except OSError as error:
+        raise EndedError(f"{sys.executable!r} cannot be started: {error.strerror}") from error
     except subprocess.TimeoutExpired:
         raise EndedError(f"no answer in {duration(bounds.seconds)}") from None
     if ran.code < 0:

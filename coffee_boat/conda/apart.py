@@ -32,6 +32,8 @@ def call(module: str, function: str, *arguments: object, of: str) -> Any:
     """
     try:
         said = apart.call(module, function, *arguments, bounds=BOUNDS)
+        if said.get("refused", [""])[0] == client.PanickedError.__name__:
+            raise apart.EndedError(said["refused"][1])
     except apart.EndedError as error:
         raise RattlerEndedError(
             "lock.rattler-ended",

@@ -95,12 +95,21 @@ def repodata(store: Store) -> Path:
     return store.root / "rattler/repodata"
 
 
+class PanickedError(Exception):
+    """Rattler met what it does not expect: a panic of Rust's."""
+
+
 def failures() -> tuple[type[Exception], ...]:
     """What rattler raises."""
-    return tuple(
-        kind
-        for kind in vars(rattler().exceptions).values()
-        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
+    return (
+        PanickedError,
+        *(
+            kind
+            for kind in vars(rattler().exceptions).values()
+            if isinstance(kind, type)
+            and issubclass(kind, Exception)
+            and not issubclass(kind, Warning)
+        ),
     )
 
 
@@ -139,6 +148,19 @@ def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Ctrl-C cancels it, and goes on when it has ended: nothing writes into a folder that the caller
     then removes.
     """
+    try:
+        return _waited(started)
+    except BaseException as error:
+        if type(error).__name__ not in (
+            "PanicException",
+            "RustPanic",
+        ):  # pyo3's; no module has them
+            raise
+        # of what it was given: a stranger's package, most often
+        raise PanickedError(f"rattler gave up\n{str(error)[:500]}") from None
+
+
+def _waited(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     import asyncio
 
     try:
