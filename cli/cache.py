@@ -11,7 +11,7 @@ import click
 from coffee_boat import settings
 from coffee_boat._support import in_use
 from coffee_boat._support.store import Entry, Store
-from coffee_boat.cli import render
+from coffee_boat.cli import render, stored
 from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import LaunchError, ShipError
 from coffee_boat.model import Finding, text_table
@@ -38,7 +38,7 @@ def cache() -> None:
 @_store
 @click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON, for programs.")
 def list_(store: str | None, as_json: bool) -> None:
-    """List the store, one line a kind."""
+    """List the store: its kinds of entries, then the packages in it, the largest first."""
     opened = _open(store)
     entries = sorted(opened.entries(), key=lambda entry: (entry.kind, entry.name))
     if as_json:
@@ -93,12 +93,7 @@ def prune(
         render.tell(_in_use([entry for entry in stale if entry not in doomed]))
     if dry_run:
         click.echo(
-            "\n".join(
-                [
-                    f"would remove {_summary(doomed)} from {opened.root}",
-                    *sorted(f"  {entry.kind}/{entry.name}" for entry in doomed),
-                ]
-            )
+            f"would remove {_summary(doomed)} from {opened.root}\n{stored.table(opened, doomed)}"
         )
     else:
         _remove(opened, doomed, in_use_too=False)
@@ -204,7 +199,10 @@ def _spark_settings() -> Mapping[str, str]:
 
 
 def _open(store: str | None) -> Store:
-    return Store(settings.load({"store": store})[0].store)
+    said, findings = settings.load({"store": store})
+    for finding in findings:
+        render.tell(finding)
+    return Store(said.store)
 
 
 def _stale(entry: Entry, now: float, days: float) -> bool:
@@ -247,7 +245,8 @@ def _listing(store: Store, entries: list[Entry]) -> str:
     if not kinds:
         return head
     rows = [_row(kind, found) for kind, found in kinds.items()]
-    return f"{head}\n{text_table(('kind', 'entries', 'size', 'last used'), rows)}"
+    kinds_of = text_table(("kind", "entries", "size", "last used"), rows)
+    return f"{head}\n{kinds_of}\n\n{stored.table(store, entries)}"
 
 
 def _row(kind: str, found: list[Entry]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -25,7 +25,6 @@ from coffee_boat.clusters import kind_of
 from coffee_boat.conda import client, condarc
 from coffee_boat.conda import configuration as conda_configuration
 from coffee_boat.errors import BoatError, LaunchError, StoreError
-from coffee_boat.interpreter.find import find
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts, Target, text_table
 from coffee_boat.session import nodes
 from coffee_boat.spark import facts as spark_facts
@@ -45,9 +44,9 @@ class Checked:
     """How one check ended; or one thing that looks odd, and breaks nothing yet."""
 
     name: str
-    status: Literal["ok", "note", "warning", "failed"]
+    status: Literal["ok", "note", "warning", "unknown", "failed"]
     value: str = ""
-    """Of a check that went well, what was found."""
+    """Of a check that went well, what was found; of one that could not be made, why."""
     what: str = ""
     """What is wrong or odd; empty if nothing is."""
     cause: str = ""
@@ -57,14 +56,14 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        """True if nothing is wrong."""
+        """True if nothing is known to be wrong."""
         return self.status != "failed"
 
     @property
     def detail(self) -> str:
         """All of it on one line."""
-        told = Finding(self.code, self.what, value=self.value, cause=self.cause, cure=self.cure)
-        return str(told) if self.what else self.value
+        found = Finding(self.code, self.what, value=self.value, cause=self.cause, cure=self.cure)
+        return str(found) if self.what else self.value
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def check(wanted: Wanted, where: Where) -> Checks:
         "resolver": _resolver,
     }
     try:
-        said, _ = settings.load(wanted.settings)
+        said, findings = settings.load(wanted.settings)
         store = Store(said.store)
     except BoatError as error:  # what needs no settings is looked at all the same
         return Checks((*_tried(checks), _failed("settings", error)))
@@ -115,12 +114,12 @@ def check(wanted: Wanted, where: Where) -> Checks:
     if wanted.conda or wanted.environments:
         checks["conda"] = lambda: _rattler(said)
     if said.ship_python:
-        checks["interpreter"] = lambda: _interpreter(said.python, offline=said.indexes.offline)
+        checks["interpreter"] = lambda: _interpreter(Pipeline(said, store))
     if where.master is None:
-        return Checks((*_tried(checks), *_untested()), said, store)
+        return Checks((*_tried(checks), *_untested(findings)), said, store)
     master = where.master
     checks["master"] = lambda: kind_of(master).name
-    tried = (*_tried(checks), *_untested())
+    tried = (*_tried(checks), *_untested(findings))
     if not all(one.ok for one in tried if one.name == "master"):
         return Checks(tried, said, store)
     known = nodes.recall(store, master)
@@ -173,19 +172,26 @@ def _facts(where: Where) -> SparkFacts:
 
 def _cluster_rows(found: ClusterFacts) -> Iterator[Checked]:
     """The cluster, its nodes with what is known of them from earlier, then each finding."""
-    yield Checked("cluster", "ok", found.manager or "nothing is known of it before Spark starts")
+    yield Checked(
+        "cluster",
+        "unknown" if found.not_known else "ok",
+        ": ".join(filter(None, (found.manager, found.not_known))),
+    )
     for node in found.nodes:
         yield Checked(
             "node",
-            "ok",
+            "ok" if node.architecture and node.glibc else "unknown",
             f"{node.host}: {node.architecture or 'architecture unknown'}, "
             + (f"glibc {node.glibc[0]}.{node.glibc[1]}" if node.glibc else "glibc unknown"),
         )
     yield from (_odd("cluster", finding) for finding in found.findings)
 
 
-def _untested() -> Iterator[Checked]:
-    """What nobody knows of this Spark and this Python; what is known to fail is the check's own."""
+def _untested(findings: Iterable[Finding]) -> Iterator[Checked]:
+    """What is odd about the settings, and what nobody knows of this Spark and this Python; what is
+    known to fail is the check's own.
+    """
+    yield from (_odd("settings", finding) for finding in findings)
     with suppress(LaunchError):
         yield from (_odd("spark", finding) for finding in install.fitting())
 
@@ -259,6 +265,7 @@ def _space(store: Store) -> str:
     return f"{store.root}, {human(free)} free"
 
 
-def _interpreter(python: str | None, *, offline: bool) -> str:
-    found = find(python, offline=offline)
+def _interpreter(pipeline: Pipeline) -> str:
+    found = pipeline.interpreter
+    pipeline.refuse_interpreter(pipeline.target)
     return f"{found.version} from {found.executable} can be shipped"

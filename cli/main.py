@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from coffee_boat import settings
 from coffee_boat._support.exceptions import without_secrets
+from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
+from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
-from coffee_boat.cli import options, render
+from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Plan
 from coffee_boat.spark import submission
+from coffee_boat.spark.keys import PY_FILES
 
 OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no.
+"""Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no, or a
+`plan` says that its launch would be refused.
 
 `launch` gives the application's own.
 """
@@ -63,12 +69,18 @@ class BoatGroup(Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command."""
+        """Run a command; what it says is in words of a command line."""
+        with told_in(words.in_options):
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             with _redacted_messages():
                 return super().invoke(ctx)
         except BoatError as error:
             render.tell_error(error)
+            for finding in settings.misspelt():  # perhaps why; what goes well tells it itself
+                render.tell(finding)
             ctx.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
@@ -80,7 +92,8 @@ def _redacted_messages() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = redact(error.message)  # type: ignore[misc]  # what click shows
+        message = redact(f"{error.message}{options.hint(error, '--pip')}")
+        error.message = message  # type: ignore[misc]  # what click shows
         raise
 
 
@@ -97,8 +110,8 @@ def boat(ctx: click.Context) -> None:
     boat verify --master spark://host:7077 --lock pylock.toml
 
     Products go to stdout, all talk to stderr. Exit codes: 0; 1 if the answer of verify, check or
-    lock --check is no; 2 usage; 3 a failure that comes with a hint; launch gives the
-    application's own.
+    lock --check is no, or a plan has an error: a launch would be refused; 2 usage; 3 a failure that
+    comes with a hint; launch gives the application's own.
 
     \b
     Completion of commands and options:
@@ -110,17 +123,18 @@ def boat(ctx: click.Context) -> None:
 
 
 @boat.command()
-@options.wanted
-@options.master
 @options.as_json
+@options.master
+@options.wanted
 @click.pass_obj
 def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> None:
     """Show what would be locked, built, sent and set. Builds and sends nothing."""
-    place.show(place.plan(wanted, master), as_json=as_json)
+    made = place.plan(wanted, master)
+    place.show(made, as_json=as_json)
+    _answer(not any(finding.severity == "error" for finding in made.findings))
 
 
 @boat.command()
-@options.wanted
 @click.option(
     "-o",
     "--output",
@@ -131,6 +145,7 @@ def plan(place: Place, wanted: Wanted, master: str | None, as_json: bool) -> Non
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 1 if FILE is not what would be written."
 )
+@options.wanted
 @click.pass_obj
 def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
     """Choose versions for the executors, and write them with their hashes: a pylock.toml (PEP 751),
@@ -147,7 +162,6 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
 
 
 @boat.command()
-@options.wanted
 @click.option(
     "-o",
     "--output",
@@ -158,40 +172,59 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
 @options.as_json
+@options.wanted
 @click.pass_obj
 def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bool) -> None:
     """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy."""
     archive = place.captain(wanted).pack(output, overwrite=overwrite)
+    say_line(render.how_to_use(archive))
     place.show(archive if as_json else output, as_json=as_json)
 
 
 @boat.command(context_settings={"allow_interspersed_args": False})
-@options.wanted
-@options.where
+@click.option(
+    "--py-files",
+    multiple=True,
+    metavar="FILE",
+    help="A .py or .zip of your own that SCRIPT's functions import on executors. Repeatable.",
+)
 @click.argument("script", required=False, type=click.Path())
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
+@options.where
+@options.wanted
 @click.pass_obj
 def launch(
-    place: Place, wanted: Wanted, where: Where, script: str | None, args: tuple[str, ...]
+    place: Place,
+    *,
+    wanted: Wanted,
+    where: Where,
+    py_files: tuple[str, ...],
+    script: str | None,
+    args: tuple[str, ...],
 ) -> None:
     """Run SCRIPT with spark-submit and the environment; ends with the application's exit code.
 
     What stands after SCRIPT belongs to the application. What SCRIPT says of itself (PEP 723) is
     added to what is asked for. Without SCRIPT: an interactive pyspark.
     """
+    for file in py_files:
+        if "://" not in file and not all(Path(name).exists() for name in file.split(",")):
+            raise click.BadParameter(f"{file!r} is not there", param_hint="--py-files")
+    sent = [*filter(None, [where.conf.get(PY_FILES)]), *py_files]
+    conf = {**where.conf, **({PY_FILES: ",".join(sent)} if py_files else {})}
     code = (
         place.captain(wanted)
         .preload(*where.preload)
-        .submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+        .submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=conf)
     )
     click.get_current_context().exit(code)
 
 
 @boat.command()
-@options.wanted
-@options.session
-@options.probing
 @options.as_json
+@options.probing
+@options.session
+@options.wanted
 @click.pass_obj
 def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json: bool) -> None:
     """Start a session with the environment, ask every executor what it runs, and stop it."""
@@ -210,8 +243,6 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
 
 
 @boat.command()
-@options.wanted
-@options.where
 @click.option(
     "--format",
     "form",
@@ -220,6 +251,8 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     show_default=True,
     help="k8s-yaml is the spec of a SparkApplication.",
 )
+@options.where
+@options.wanted
 @click.pass_obj
 def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
     """Build the environment and print the Spark settings that use it, for Airflow, Livy,
@@ -236,9 +269,9 @@ def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
 
 
 @boat.command()
-@options.wanted
-@options.cluster
 @options.as_json
+@options.cluster
+@options.wanted
 @click.pass_obj
 def check(place: Place, wanted: Wanted, where: Where, as_json: bool) -> None:
     """Look whether this machine is ready: Python, Spark, Java, the resolver, the store.

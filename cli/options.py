@@ -5,6 +5,7 @@ notebook.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
@@ -157,6 +158,20 @@ def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callab
     for option in reversed(group):
         gathered = option(gathered)
     return gathered  # type: ignore[return-value]
+
+
+def hint(error: click.ClickException, typed: str) -> str:
+    """What to add to the message where a package was named as if the command took some.
+
+    Args:
+        typed: what is typed before a package.
+    """
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    wants = context is not None and any(part.name == "pip" for part in context.command.params)
+    extra = re.fullmatch(r"Got unexpected extra arguments? \((?P<words>.*)\)", error.message)
+    if not wants or extra is None:
+        return ""
+    return f". Packages are asked for as: {' '.join(f'{typed} {w}' for w in extra[1].split())}"
 
 
 def _pairs(

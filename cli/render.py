@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,42 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coffee_boat._support.redact import redact, redact_setting
-from coffee_boat.errors import FORGET, BoatError
+from coffee_boat.errors import BoatError
 from coffee_boat.model import Archive, Finding, Plan, Report
+from coffee_boat.model.archive import START_FOLDER
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_CALLS = {
-    "add_pip_packages": "--pip",
-    "add_requirements": "-r",
-    "add_conda_packages": "--conda",
-    "add_environment": "--environment",
-    "add_lock": "--lock",
-    "preload": "--preload",
-    "pack": "boat pack -o",
-    "plan": "boat plan",
-    "verify": "boat verify",
-}
-_SWITCHES = {
-    "ship_python=False": "--no-ship-python",
-    "offline=True": "--offline",
-    "offline=False": "no --offline",
-    "accept_conda_license=True": "--accept-conda-license",
-    "overwrite=True": "--overwrite",
-}
-_SETTINGS = {
-    "python": "--python",
-    "platform": "--platform",
-    "index_url": "--index-url",
-    "extra_index_urls": "--extra-index-url",
-    "find_links": "--find-links",
-    "store": "--store",
-    "channel": "--channel",
-    "deadline": "--deadline",
-}
-"""What a Captain is given, and what is typed for it."""
 _COLOURS = {"note": "cyan", "warning": "yellow", "error": "red"}
 _DERIVED = {Report: ("ok",), Archive: ("name", "floor", "python")}
 """Properties that a program wants to read too."""
@@ -81,11 +52,8 @@ def tell(finding: Finding) -> None:
 
 
 def tell_error(error: BoatError) -> None:
-    """A BoatError on stderr: what happened, with what value, the usual cause, what to type: its
-    cure is told in options.
-    """
-    shown = dataclasses.replace(error.problem, cure=in_options(error.cure))
-    first, *rest = redact(str(shown)).splitlines()
+    """A BoatError on stderr: what happened, with what value, the usual cause, what to type."""
+    first, *rest = redact(str(error)).splitlines()
     console = _stderr()
     console.print(f"[bold red]error:[/] {_escaped(first)}", soft_wrap=True)
     for line in rest:
@@ -96,28 +64,23 @@ def tell_error(error: BoatError) -> None:
         )
 
 
-def in_options(cure: str) -> str:
-    """A cure that names a Captain's functions and settings, in the words of a command line:
-    `index_url="X"` is `--index-url X` there.
-    """
-    text = cure.replace(FORGET, "")
-    for call, option in _CALLS.items():
-        before = r"(?:captain\.)?" if call.startswith("add") else r"captain\."
-        for said in re.finditer(rf"\b{before}{call}\(([^()]*)\)", text):
-            text = text.replace(said[0], f"{option} {_words(said[1])}".rstrip())
-    text = re.sub(r"\bCaptain\(([^()]*)\)", lambda found: _words(found[1]), text)
-    for setting, option in _SWITCHES.items():
-        text = text.replace(setting, option)
-    # not conda's "python=3.11", nor a key of Spark's
-    named = rf"""(?<![\w."'-])({"|".join(_SETTINGS)})="""
-    text = re.sub(rf"{named}\[([^\]]*)\]", lambda found: f"{_SETTINGS[found[1]]} {found[2]}", text)
-    text = re.sub(rf"""{named}(?=["'.\d])""", lambda found: f"{_SETTINGS[found[1]]} ", text)
-    return re.sub(rf"{named}(?=[,)\s]|$)", lambda found: _SETTINGS[found[1]], text)
-
-
-def _words(arguments: str) -> str:
-    """Arguments as words: no commas between them, a name in place of a star."""
-    return " ".join(arguments.replace("*names", "NAME").split(", "))
+def how_to_use(archive: Archive) -> str:
+    """What a packed archive is, and the options of spark-submit that use it."""
+    glibc = ".".join(map(str, archive.floor))
+    needs = f"needs glibc {glibc} or newer" if any(archive.floor) else "needs no certain glibc"
+    packages = ":".join(
+        f"./boat/{folder}".rstrip("/") for folder in (START_FOLDER, archive.target.site_packages)
+    )
+    python = (
+        f"spark.pyspark.python=./boat/{archive.python}"
+        if archive.has_python
+        else f"spark.executorEnv.PYTHONPATH={packages}"
+    )
+    return (
+        f"{human(archive.size)} for Python {archive.target.minor}; {needs}. To use it:\n"
+        f"  --archives {archive.path}#boat\n"
+        f"  --conf {python}"
+    )
 
 
 def human(size: float) -> str:
@@ -167,7 +130,7 @@ def _settings(plan: Plan) -> list[str]:
 
 def _asked_for(report: Report) -> list[str]:
     return [
-        "asked for: "
+        "installed: "
         + (", ".join(f"{pin.name} {pin.version}" for pin in report.lock.pins) or "nothing")
     ]
 

@@ -8,6 +8,7 @@ No process is started and no Spark setting is known here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from coffee_boat._support.exceptions import door
 from coffee_boat._support.redact import redact
 from coffee_boat.archive.destination import Destination
 from coffee_boat.model import Archive, Arrival, Lock, Manifest, Plan, Report
-from coffee_boat.spark import hook
+from coffee_boat.spark import hook, jvm
 from coffee_boat.workflow import order
 from coffee_boat.workflow.asking import Asking
 from coffee_boat.workflow.request import Request
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from coffee_boat.spark.submission import Order
 
 
-@door
+@partial(door, explain=jvm.explain)
 class Captain(Asking):
     """Collects requirements, builds a relocatable environment, and ships it to the executors of the
     next SparkContext.
@@ -233,9 +234,9 @@ class Captain(Asking):
         return hook.start(builder)
 
     def board(self, session: SparkSession | SparkContext) -> Captain:
-        """Take over a running session: one that a platform or a shell started, or one of ours after
-        a restart of the kernel. Then packages can be added and executors verified, as after
-        `launch_ship`.
+        """Take over a running session: one that a platform or a shell started, or one of ours whose
+        JVM outlived the Python that started it. Then packages can be added and executors verified,
+        as after `launch_ship`.
 
         One of ours goes on with what it has, and gets what this captain was asked for besides.
         Another one gets the whole environment sent, and its interpreter switched for functions that

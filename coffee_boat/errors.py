@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from coffee_boat._support.redact import redact_all
+from coffee_boat._support.wording import told
 from coffee_boat._support.words import shortened
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Problem:
         if self.cause:
             lines.append(f"  cause: {self.cause}")
         if self.cure:
-            lines.append(f"  hint:  {self.cure}")
+            lines.append(f"  hint:  {told(self.cure)}")
         return "\n".join(lines)
 
 
@@ -104,7 +105,7 @@ class Finding(Problem):
         text = f"{self.what}: {self.value}" if self.value else self.what
         if self.cause:
             text += f" ({self.cause})"
-        return f"{text} -> {self.cure}" if self.cure else text
+        return f"{text} -> {told(self.cure)}" if self.cure else text
 
 
 class BoatError(Exception):

@@ -8,6 +8,10 @@
     %boat verify
     %boat status
 
+    %%boat add
+    edtf
+    numpy >=2         # a requirement a line, or options
+
 The Captain is the one that the notebook made (`captain`, or the only one there is under another
 name), else a new one, bound to `captain`. So Python cells and %boat lines work on the same.
 """
@@ -17,29 +21,41 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
 
 import click
 
 from coffee_boat._support.exceptions import guarded
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
+from coffee_boat._support.wording import told_in
 from coffee_boat.captain import Captain
 from coffee_boat.cli import main as terminal
-from coffee_boat.cli import options, render
+from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
+from coffee_boat.cli.cells import Status, words_of
+from coffee_boat.cli.notebooks import Last
 from coffee_boat.cli.options import Probing, Wanted, Where
 from coffee_boat.cli.verbose import Group
-from coffee_boat.errors import SettingsError
-from coffee_boat.model import Archive, Arrival, Plan, Report, html_table, text_table
+from coffee_boat.errors import BoatError, Problem, SettingsError
+from coffee_boat.model import Archive, Arrival, Finding, Plan, Report
+from coffee_boat.spark import install, jvm
 
 _NAME = "captain"
+_JVM_ENDED = f"{jvm.ENDED.what}: {jvm.ENDED.cure}"
 
 
 def load(shell: Any) -> None:
     """Register %boat with an IPython shell, and how our values look where it has no tables."""
-    shell.register_magic_function(Notebook(shell).run, "line", "boat")
+    notebook = Notebook(shell)
+
+    def run(line: str, cell: str | None = None) -> Any:
+        return notebook.run(line, cell)
+
+    run.__doc__ = boat.get_help(click.Context(boat, info_name="%boat"))  # what %boat? shows
+    shell.register_magic_function(run, "line_cell", "boat")
     plain = shell.display_formatter.formatters["text/plain"]
     for kind in (Archive, Arrival, Plan, Report):
         plain.for_type(kind, lambda value, printer, _cycle: printer.text(str(value)))
@@ -51,10 +67,14 @@ class Notebook:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._product: Any = None
+        self.last = Last(shell.user_ns)
 
-    @guarded
-    def run(self, line: str) -> Any:
+    @partial(guarded, explain=jvm.explain)
+    def run(self, line: str, cell: str | None = None) -> Any:
         """One %boat line. What it makes (a Plan, a Report) is the value of the line.
+
+        Args:
+            cell: the lines below a %%boat line, each with a requirement or with options.
 
         Raises:
             IPython's UsageError: the line cannot be read.
@@ -64,15 +84,20 @@ class Notebook:
 
         self._product = None
         try:
-            words = shlex.split(line)
+            typed = [*shlex.split(line), *words_of(cell or "")] or ["--help"]
         except ValueError as error:
             raise UsageError(f"%boat: {error}") from error
         try:
-            boat.main(words, prog_name="%boat", standalone_mode=False, obj=self)
+            with told_in(words.in_magic):
+                boat.main(typed, prog_name="%boat", standalone_mode=False, obj=self)
         except click.Abort as error:
             raise KeyboardInterrupt from error
         except click.ClickException as error:
-            raise UsageError(f"%boat: {error.format_message()} (%boat --help)") from error
+            hint = options.hint(error, "%boat add")
+            raise UsageError(f"%boat: {error.format_message()}{hint} (%boat --help)") from error
+        except BoatError as error:  # shown later, by IPython
+            error.problem = _in_magic(error.problem)
+            raise
         return self._product
 
     def captain(self, wanted: Wanted) -> Captain:
@@ -82,7 +107,9 @@ class Notebook:
             SettingsError: there are several, `captain` is something else, or settings come too
                 late.
         """
-        return wanted.add_to(self._own(wanted))
+        captain = wanted.add_to(self._own(wanted))
+        self.last.lock = wanted.lock or self.last.lock
+        return captain
 
     def plan(self, wanted: Wanted, master: str | None) -> Plan:
         """Of what the notebook's Captain has and of `wanted`, which it is not asked for by that;
@@ -95,6 +122,7 @@ class Notebook:
         if found is None:
             found = Captain(**wanted.settings)
             self._shell.user_ns[_NAME] = found
+            self.last.settings = wanted.settings
         elif wanted.settings:
             given = redact(", ".join(f"{key}={value!r}" for key, value in wanted.settings.items()))
             raise SettingsError(
@@ -110,6 +138,8 @@ class Notebook:
         """Tables become the value of the line; text is printed."""
         if as_json or isinstance(value, (str, list)):
             render.show(value, as_json=as_json)
+        elif isinstance(value, (Archive, Arrival, Plan, Report)):
+            self._product = replace(value, findings=tuple(map(_in_magic, value.findings)))
         else:
             self._product = value
 
@@ -143,6 +173,28 @@ class Notebook:
             if context is not None
             else None
         )
+
+    def take_last(self, wanted: Wanted, where: Where) -> Where:
+        """Ask the Captain for what this notebook launched last, and for more.
+
+        Returns:
+            Where that was, under what is said now.
+
+        Raises:
+            SettingsError: nothing is kept of this notebook.
+        """
+        kept = self.last.recalled(wanted)
+        made = kept.settings if self._find() is None else {}  # else it has its own
+        said = replace(wanted, **{**made, **wanted.settings}, lock=wanted.lock or kept.lock)
+        self.captain(said).add_manifest(kept.manifest)
+        return kept.at(where)
+
+    def look_up(self, captain: Captain) -> None:
+        """Warn at once of what a launch could not have, as a misspelt name."""
+        try:
+            captain.plan()
+        except BoatError as error:
+            say_line(f"warning: {Finding.of(error.problem)}")
 
     def status(self) -> Status:
         """What there is now; makes and changes nothing."""
@@ -206,11 +258,22 @@ class Notebook:
     def _told_session(self) -> str:
         context = _active_context()
         if context is None:
-            return "none: %boat launch --master MASTER"
+            return (
+                f"none: {_JVM_ENDED}" if jvm.has_ended() else "none: %boat launch --master MASTER"
+            )
         names = {*self.names_of(context), *(name for name, _ in self._sessions(context))}
+        if not jvm.is_up(context):
+            return _JVM_ENDED if jvm.has_ended() else "stopped: spark.stop(), then %boat launch"
         return f"Spark {context.version} on {context.master}" + (
             f", as {', '.join(sorted(names))}" if names else ""
         )
+
+
+Told = TypeVar("Told", bound=Problem)
+
+
+def _in_magic(problem: Told) -> Told:
+    return replace(problem, cure=words.in_magic(problem.cure))
 
 
 def _active_context() -> Any:
@@ -218,25 +281,6 @@ def _active_context() -> Any:
     return getattr(
         getattr(sys.modules.get("pyspark"), "SparkContext", None), "_active_spark_context", None
     )
-
-
-@dataclass(frozen=True)
-class Status:
-    """What %boat status shows, without the credentials of URLs."""
-
-    rows: tuple[tuple[str, str], ...]
-
-    def __str__(self) -> str:
-        return text_table(("", ""), self._shown).partition("\n")[2]
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return html_table(("", ""), self._shown, caption="coffee_boat")
-
-    @property
-    def _shown(self) -> list[tuple[str, str]]:
-        return [(name, redact(text)) for name, text in self.rows]
 
 
 _notebook = click.make_pass_decorator(Notebook)
@@ -254,37 +298,75 @@ def boat() -> None:
 
 
 @boat.command()
-@options.wanted
 @click.argument("packages", nargs=-1)
+@options.wanted
 @_notebook
 def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""
     before = place.report()
     captain = place.captain(replace(wanted, pip=(*packages, *wanted.pip)))  # all in one addition
+    if captain.running:
+        place.last.keep(captain)
+    else:
+        place.look_up(captain)
     place.show(place.status() if captain.report is before else captain.report)
 
 
 @boat.command()
-@options.wanted
-@options.session
+@click.argument("packages", nargs=-1, required=True)
 @_notebook
-def launch(place: Notebook, wanted: Wanted, where: Where) -> None:
-    """Build the environment and start a session with it, as `spark` and `sc`; or take over the
-    session that the kernel has.
-    """
-    captain, running = place.captain(wanted), place.session()
-    if running is not None and where == Where():
-        captain.board(running)
-    else:
-        if where.preload:
-            captain.preload(*where.preload)
-        place.bind(captain.launch_ship(master=where.master, conf=where.conf).start())
+def forget(place: Notebook, packages: tuple[str, ...]) -> None:
+    """Take PACKAGES back that were asked for; for sessions that start later."""
+    place.captain(Wanted()).forget(*packages)
     place.show(place.status())
 
 
 @boat.command()
-@options.probing
+@click.argument("packages", nargs=-1)
 @options.as_json
+@options.master
+@options.wanted
+@_notebook
+def plan(
+    place: Notebook, wanted: Wanted, master: str | None, as_json: bool, packages: tuple[str, ...]
+) -> None:
+    """Show what would be locked, built, sent and set, with PACKAGES besides. Builds and sends
+    nothing.
+    """
+    made = place.plan(replace(wanted, pip=(*packages, *wanted.pip)), master)
+    place.show(made, as_json=as_json)
+
+
+@boat.command()
+@click.option(
+    "--last", is_flag=True, help="With what this notebook launched last, in a kernel before."
+)
+@options.session
+@options.wanted
+@_notebook
+def launch(place: Notebook, wanted: Wanted, where: Where, last: bool) -> None:
+    """Build the environment and start a session with it, as `spark` and `sc`; or take over the
+    session that the kernel has.
+    """
+    running = place.session() if where == Where() else None
+    if running is None:
+        install.refuse_if_running()  # before the session that runs gets what is for another one
+    if last:
+        where, wanted = place.take_last(wanted, where), Wanted()
+    captain = place.captain(wanted)
+    if running is not None:
+        captain.board(running)
+    else:
+        place.last.tell_empty(captain)
+        captain.preload(*where.preload)
+        place.bind(captain.launch_ship(master=where.master, conf=where.conf).start())
+    place.last.keep(captain, where if running is None else None)
+    place.show(place.status())
+
+
+@boat.command()
+@options.as_json
+@options.probing
 @_notebook
 def verify(place: Notebook, probing: Probing, as_json: bool) -> None:
     """Ask every executor of the session what it runs."""
@@ -301,5 +383,5 @@ def status(place: Notebook) -> None:
     place.show(place.status())
 
 
-for _command in (terminal.plan, terminal.lock, terminal.pack, terminal.conf, terminal.check, cache):
+for _command in (terminal.lock, terminal.pack, terminal.conf, terminal.check, cache):
     boat.add_command(_command)

@@ -55,6 +55,38 @@ def test_the_example_runs_from_top_to_bottom(
     assert "as sc, spark" in texts(shown["%boat status"])
 
 
+def test_a_notebook_whose_jvm_was_killed_says_so(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_STORE", str(store))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+    for name in ("SPARK_HOME", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
+        monkeypatch.delenv(name, raising=False)
+    asked = ("%boat status", "%boat launch", "%boat verify", "captain.board(sc)", "spark.stop()")
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell(source)
+            for source in (
+                "%load_ext coffee_boat\n%boat launch --no-ship-python --master local[1]",
+                "import pyspark\npyspark.SparkContext._gateway.proc.kill()",
+                "pyspark.SparkContext._gateway.proc.wait()",
+                *asked,
+            )
+        ]
+    )
+    nbclient.NotebookClient(
+        notebook, timeout=200, kernel_name="python3", allow_errors=True
+    ).execute()
+    for source, cell in zip(asked, notebook.cells[3:], strict=True):
+        said = texts(cell) + "".join(
+            line for output in cell.outputs for line in output.get("traceback", ())
+        )
+        assert "Spark's JVM has ended" in said, (source, said)
+        assert "restart the kernel" in said
+        assert len(said.splitlines()) < 8, (source, said)
+
+
 def test_the_example_is_kept_without_outputs() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     assert all(

@@ -344,7 +344,7 @@ def test_an_order_for_elsewhere_is_made_all_the_same(
 ) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     assert captain.add_pip_packages("alpha").order(master=NOBODY).master == NOBODY
-    assert "error: the cluster's master cannot be reached" in capsys.readouterr().err
+    assert "warning: the cluster's master cannot be reached" in capsys.readouterr().err
 
 
 def test_a_plan_knows_what_is_there_already(captain: Captain, tmp_path: Path) -> None:
@@ -467,6 +467,10 @@ def test_a_python_that_the_driver_is_not_is_refused_at_launch(tmp_path: Path) ->
         cannot_run("needs a Python of another minor version beside this one, as pyenv has them")
     with pytest.raises(LaunchError, match="minor version"):
         Captain(python=str(others[0]), offline=True, store=tmp_path / "store").launch_ship()
+    planned = Captain(python=str(others[0]), offline=True, store=tmp_path / "store")
+    assert "session.other-python-minor" not in {one.code for one in planned.plan().findings}
+    told = {one.code: one.severity for one in planned.plan("local[1]").findings}
+    assert told["session.other-python-minor"] == "error", "a plan says what a launch refuses"
 
 
 def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(
@@ -479,6 +483,21 @@ def test_an_older_platform_than_this_machine_is_refused_for_its_own_interpreter(
         )
     assert "python 3" in refused.value.value
     assert not (tmp_path / "env.tar.gz").exists()
+
+
+@pytest.mark.parametrize("master", [None, "local-cluster[1,1,1024]"])
+def test_a_plan_refuses_the_interpreter_that_a_launch_would_refuse(
+    tmp_path: Path, master: str | None
+) -> None:
+    with (
+        Captain(
+            platform="manylinux_2_17_x86_64", offline=True, store=tmp_path / "store"
+        ) as captain,
+        pytest.raises(BuildError, match="newer glibc than the platform") as refused,
+    ):
+        captain.plan(master)
+    assert refused.value.value.startswith("python 3")
+    assert not (tmp_path / "store/trees").exists(), "nothing is copied to know it"
 
 
 def test_for_older_nodes_a_version_means_a_standalone_build(

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +21,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from small_packages import wheel
 
 from coffee_boat._support.store import Store
-from coffee_boat.cli import render
+from coffee_boat.cli import render, words
 from coffee_boat.cli.main import boat
+from coffee_boat.model import Archive, Chunk, Target
 from coffee_boat.spark import gateway
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +89,7 @@ def offline(wheels: Path) -> list[str]:
     ],
 )
 def test_cures_are_in_the_words_of_a_command_line(said: str, typed: str) -> None:
-    assert render.in_options(said) == typed
+    assert words.in_options(said) == typed
 
 
 def test_the_cure_of_an_error_is_told_in_options(wheels: Path) -> None:
@@ -95,6 +98,20 @@ def test_the_cure_of_an_error_is_told_in_options(wheels: Path) -> None:
     assert done.exit_code == 3
     assert "--overwrite" in done.stderr
     assert "overwrite=True" not in done.stderr
+
+
+def test_a_package_without_its_option_is_told_which_one() -> None:
+    done = run("plan", "edtf", "six>=1")
+    assert done.exit_code == 2
+    assert "Packages are asked for as: --pip edtf --pip six>=1" in done.stderr
+
+
+def test_a_misspelt_name_is_told_with_the_nearest(wheels: Path) -> None:
+    wheel(wheels, "my-library", "2.0")
+    done = run("plan", "--pip", "my-libary", *offline(wheels))
+    assert done.exit_code == 3
+    assert "did you mean my-library?" in done.stderr
+    assert "captain." not in done.stderr
 
 
 def test_a_wrong_flag_is_usage() -> None:
@@ -162,6 +179,23 @@ def test_help_tells_every_option(command: list[str]) -> None:
     assert done.exit_code == 0
     options = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  -")]
     assert options
+
+
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [
+        ("conf", "--format"),
+        ("launch", "--py-files"),
+        ("lock", "--check"),
+        ("pack", "--output"),
+        ("plan", "--json"),
+        ("verify", "--deadline"),
+        ("check", "--master"),
+    ],
+)
+def test_help_shows_a_commands_own_options_first(command: str, own: str) -> None:
+    told = run(command, "--help").stdout
+    assert told.index(own) < told.index("--pip ")
 
 
 def test_help_tells_how_completion_is_turned_on_and_it_works() -> None:
@@ -316,7 +350,38 @@ def test_prune_of_the_store_can_be_tried(tmp_path: Path) -> None:
     entry = aged(Store(tmp_path / "store"), "trees", "a" * 64, 40)
     done = run("cache", "prune", "--dry-run")
     assert (done.exit_code, entry.exists()) == (0, True)
-    assert f"trees/{'a' * 64}" in done.stdout
+    assert "unpacked files" in done.stdout
+    assert "aaaa" not in done.stdout
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_what_was_packed_is_told_by_its_names_and_how_it_is_used(
+    wheels: Path, tmp_path: Path
+) -> None:
+    done = run("pack", "--pip", "app", *offline(wheels), "--no-ship-python", "-o", "b.tar.gz")
+    assert done.stdout == "b.tar.gz\n"
+    size = (tmp_path / "b.tar.gz").stat().st_size
+    assert f"{render.human(size)} for Python 3." in done.stderr
+    assert f"--archives {tmp_path}/b.tar.gz#boat\n" in done.stderr
+    assert "--conf spark.executorEnv.PYTHONPATH=./boat/lib/coffee_boat:./boat/lib/py" in done.stderr
+    assert "glibc" in done.stderr
+    for command in (["list"], ["prune", "--dry-run", "--days", "0"]):
+        told = run("cache", *command).stdout
+        assert re.search(r"app 1\.0 +chunks +\d", told)
+        assert re.search(r"lib 2\.0 +chunks +\d", told)
+        assert not re.search(r"[0-9a-f]{16}", told.replace(str(tmp_path), ""))
+
+
+def test_the_lines_for_an_archive_with_its_interpreter() -> None:
+    chunk = Chunk("a", 1, 1, 1, floor=(2, 28), label="numpy 2")
+    told = render.how_to_use(
+        Archive("b", "/x/b.tar.gz", 13_100_000, (chunk,), Target("3.11.7"), "d", has_python=True)
+    )
+    assert told.splitlines() == [
+        "13.1 MB for Python 3.11; needs glibc 2.28 or newer. To use it:",
+        "  --archives /x/b.tar.gz#boat",
+        "  --conf spark.pyspark.python=./boat/bin/python3.11",
+    ]
 
 
 def test_prune_of_a_stage_asks_and_leaves_what_was_used_and_what_is_not_ours(
@@ -421,7 +486,7 @@ def test_list_tells_kinds_for_people_and_entries_for_programs(tmp_path: Path) ->
     aged(store, "trees", "a" * 64, 1)
     with store.lock("x"):
         store.remember("lock", "key", 1)
-    assert [line.split()[:2] for line in run("cache", "list").stdout.splitlines()[2:]] == [
+    assert [line.split()[:2] for line in run("cache", "list").stdout.splitlines()[2:4]] == [
         ["keys", "1"],
         ["trees", "1"],
     ]
@@ -438,6 +503,40 @@ def test_an_empty_store_lists_as_empty_and_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+# a job with files of its own
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_a_module_beside_the_script_is_told_and_sent_on_demand(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    home = tmp_path / "spark"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin/spark-submit").write_text('#!/bin/sh\ncp "$2" settings\n')
+    (home / "bin/spark-submit").chmod(0o755)
+    monkeypatch.setenv("SPARK_HOME", str(home))
+    (tmp_path / "helpers.py").touch()
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/__init__.py").touch()
+    (tmp_path / "job.py").write_text("import os, helpers\ndef f():\n    from more import g\n")
+    words = ["launch", *offline(wheels), "--no-ship-python", "--master", "local[1]"]
+    done = run(*words, "job.py")
+    assert done.exit_code == 0, done.output
+    assert "note: the script imports a module beside it that executors do not have" in done.stderr
+    assert "--py-files helpers.py" in done.stderr
+    assert "--py-files more.zip" in done.stderr
+    assert "--pip" not in done.stderr
+    (tmp_path / "more.zip").touch()
+    done = run(*words, "--py-files", "helpers.py", "--py-files", "more.zip", "job.py")
+    assert done.exit_code == 0, done.output
+    assert "beside it" not in done.stderr
+    settings = (tmp_path / "settings").read_text()
+    assert "spark.submit.pyFiles" in settings
+    assert "helpers.py,more.zip" in settings
+    assert run(*words, "--py-files", "helper.py", "job.py").exit_code == 2
+
+
 # check
 
 
@@ -452,6 +551,75 @@ def test_check_tries_everything_and_answers_with_its_code(
     assert outcomes["spark"] == outcomes["requirements"] == "failed"
     codes = {check["name"]: check["code"] for check in json.loads(done.stdout)["checks"]}
     assert (codes["python"], codes["requirements"]) == ("", "requirements.unreadable")
+
+
+def outcomes(done: Result) -> dict[str, str]:
+    return {row["name"]: row["status"] for row in json.loads(done.stdout)["checks"]}
+
+
+def test_check_refuses_an_interpreter_that_a_launch_would_refuse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert outcomes(run("check", "--json"))["interpreter"] == "ok"
+    monkeypatch.setenv("COFFEE_BOAT_PLATFORM", "manylinux_2_17_x86_64")
+    done = run("check", "--json")
+    assert (done.exit_code, outcomes(done)["interpreter"]) == (1, "failed")
+
+
+def test_of_a_cluster_that_does_not_say_what_it_has_nothing_is_known() -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    with socket.create_server(("127.0.0.1", 0)) as master:  # it answers, and has no page
+        where = ["--master", f"spark://127.0.0.1:{master.getsockname()[1]}"]
+        done = run("check", *where, "--conf", "spark.master.ui.port=1", "--json")
+    assert outcomes(done)["cluster"] == "unknown"
+    [row] = [row for row in json.loads(done.stdout)["checks"] if row["name"] == "cluster"]
+    assert "workers are not known" in row["value"]
+
+
+NOBODY = ["--master", "spark://127.0.0.1:1"]
+"""A master that nobody is."""
+
+
+def test_what_is_an_error_is_no_success(wheels: Path) -> None:
+    pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    plan = run("plan", "--pip", "app", *offline(wheels), *NOBODY)
+    assert (plan.exit_code, "error: " in plan.stdout) == (1, True)
+    assert run("plan", "--pip", "app", *offline(wheels)).exit_code == 0
+    assert run("check", *NOBODY).exit_code == 1
+    launch = run("launch", *NOBODY, *offline(wheels), "job.py")
+    assert (launch.exit_code, "error: " in launch.stderr) == (3, True)
+    settings = run("conf", "--pip", "app", *offline(wheels), "--no-ship-python", *NOBODY)
+    assert settings.exit_code == 0, "they may be for elsewhere"
+    assert "warning: the cluster's master cannot be reached" in settings.stderr
+    assert "error: " not in settings.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["plan"],
+        ["plan", "--pip", "no-such-package"],
+        ["lock", "-o", "-"],
+        ["pack", "-o", "b.tar.gz", "--no-ship-python"],
+        ["conf", "--no-ship-python"],
+        ["check"],
+        ["launch", "no-such.py"],
+        ["verify", *NOBODY],
+        ["cache", "list"],
+        ["cache", "prune", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_a_misspelt_variable_is_told_by_every_command(
+    command: list[str], wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_PLATFROM", "manylinux_2_17_x86_64")
+    settings = [] if command[0] == "cache" else offline(wheels)
+    words = [*command, *settings] if command[0] != "launch" else ["launch", *settings, command[1]]
+    done = run(*words)
+    assert done.output.count("COFFEE_BOAT_PLATFROM") == 1
+    assert "did you mean COFFEE_BOAT_PLATFORM?" in done.output
 
 
 def test_check_asks_the_cluster(tmp_path: Path) -> None:

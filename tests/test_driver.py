@@ -349,6 +349,21 @@ def test_a_module_that_libraries_import_by_themselves_is_taken_from_its_own_pack
     assert "pip install boat-x" in finding.cure
 
 
+@pytest.mark.parametrize(
+    ("value", "left_out"),
+    [("boat_x:Files", True), ("s3fs.core:S3FileSystem", False)],
+)
+def test_a_protocol_of_fsspec_is_not_taken_over(
+    value: str, left_out: bool, tmp_path: Path, own: Path
+) -> None:
+    trees = {"boat-x": dist(tmp_path / "x", "boat-x", "1.0")}
+    info = next(trees["boat-x"].glob("*.dist-info"))
+    (info / "entry_points.txt").write_text(f"[fsspec.specs]\ns3 = {value}\nboat = boat_x:Files\n")
+    view = driver.board(lock_of(trees), trees)
+    assert ["s3://" in finding.cause for finding in view.findings] == [True] * left_out
+    view.close()
+
+
 def test_pyspark_runs_no_code_of_a_package_that_nobody_imported(tmp_path: Path) -> None:
     """A process of its own, without numpy: py4j looks for it when it converts a first value."""
     trees = {"boat-x": dist(tmp_path / "x", "boat-x", "1.0")}

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from coffee_boat._support.store import Store
 from coffee_boat.clusters import compatibility
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import Archive, Chunk, ClusterFacts, NodeFacts, SparkFacts, Target
+from coffee_boat.model import (
+    Archive,
+    Chunk,
+    ClusterFacts,
+    Finding,
+    NodeFacts,
+    SparkFacts,
+    Target,
+)
+from coffee_boat.spark import diagnosis
 from coffee_boat.workflow.preflight import Preflight
 
 TARGET = Target("3.11.7", "x86_64", (2, 36))
@@ -141,3 +152,22 @@ def test_the_drivers_memory_counts_where_its_jvm_is_still_to_be_started() -> Non
     compatibility.settings(facts(driver_memory="512"), driver_starts=True)
     with pytest.raises(LaunchError, match=r"spark\.driver\.memory=128m"):
         compatibility.settings(facts(driver_memory="128m"), driver_starts=True)
+
+
+def test_where_an_interpreter_does_not_start_the_nodes_are_asked_once_what_they_are(
+    tmp_path: Path,
+) -> None:
+    told: list[Finding] = []
+    text = "bin/python3: version `GLIBC_2.34' not found (TID 1) (node1 executor 1)"
+    finding = diagnosis.explain(text)
+    assert finding is not None
+    session: Any = SimpleNamespace(
+        id="app-1",
+        master="spark://h:7077",
+        nodes=lambda deadline: (OLD,),
+    )
+    preflight = Preflight(Store(tmp_path), told.extend)
+    for _ in range(2):
+        preflight.look_into(finding, session, ARCHIVE)
+    assert [one.severity for one in told] == ["error"]
+    assert "glibc" in told[0].what

@@ -117,7 +117,8 @@ class SparkContext:
                 SparkContext.launched_with.append((dict(os.environ), dict([] if conf is None else conf.getAll())))
                 SparkContext._gateway = gateway or SimpleNamespace()
                 maps = SimpleNamespace(ConcurrentHashMap=Map)
-                java = SimpleNamespace(util=SimpleNamespace(concurrent=maps))
+                lang = SimpleNamespace(System=SimpleNamespace(nanoTime=lambda: 1))
+                java = SimpleNamespace(lang=lang, util=SimpleNamespace(concurrent=maps))
                 SparkContext._jvm = SimpleNamespace(java=java, properties={'spark.master': 'local[*]', 'spark.app.name': 'pyspark-shell'})
             if instance:
                 if SparkContext._active_spark_context and SparkContext._active_spark_context != instance:

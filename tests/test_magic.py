@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from small_packages import wheel
 
 from coffee_boat import Captain, SettingsError
+from coffee_boat.cli import words
 from coffee_boat.errors import LockError, RequirementError, VerifyError
 from coffee_boat.magic import load
 from coffee_boat.workflow import lockfile
@@ -24,6 +29,7 @@ from coffee_boat.workflow import lockfile
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("COFFEE_BOAT_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("COFFEE_BOAT_OFFLINE", "1")  # whoever wants an index says so
     made = InteractiveShell()
     load(made)
     yield made
@@ -79,7 +85,7 @@ def test_settings_that_come_too_late_are_refused_and_secrets_are_not_shown(shell
 
 
 @pytest.mark.parametrize(
-    "line", ["fly", "add --nosuch", "launch --conf x", "add 'six", "plan extra"]
+    "line", ["fly", "add --nosuch", "launch --conf x", "add 'six", "lock extra", "forget"]
 )
 def test_a_line_that_cannot_be_read_is_a_usage_error(shell: Any, line: str) -> None:
     with pytest.raises(UsageError, match="%boat: "):
@@ -95,6 +101,96 @@ def test_help_is_text(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage: %boat add" in out
 
 
+def test_boat_alone_and_a_question_show_the_help(
+    shell: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert boat(shell, "") is None
+    assert "Usage: %boat" in capsys.readouterr().out
+    shown = shell.find_line_magic("boat").__doc__
+    for command in ("add", "forget", "launch", "plan", "verify"):
+        assert f"\n  {command} " in shown
+
+
+def test_a_cell_has_a_requirement_a_line(shell: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_text("toolz\n", "utf-8")
+    cell = f"""edtf rapidfuzz
+# not this one
+numpy >=2  # a comment
+six ; python_version < "4"
+
+-r {tmp_path}/r.txt
+"""
+    shell.run_cell_magic("boat", "add --pip humanize", cell)
+    made = texts(shell.user_ns["captain"])
+    assert [text.replace(" ", "").partition(";")[0] for text in made] == [
+        "edtf",
+        "humanize",
+        "numpy>=2",
+        "rapidfuzz",
+        "six",
+        "toolz",
+    ]
+
+
+def test_what_was_asked_for_can_be_forgotten(shell: Any) -> None:
+    boat(shell, "add edtf six")
+    assert "edtf" not in str(boat(shell, "forget edtf"))
+    assert texts(shell.user_ns["captain"]) == ["six"]
+    with pytest.raises(RequirementError):
+        boat(shell, "forget edtf")
+
+
+def test_a_misspelt_name_is_told_at_once_with_the_nearest_and_what_to_type(
+    shell: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel(tmp_path / "wheels", "my-library", "2.0")
+    shell.user_ns["captain"] = Captain(find_links=[str(tmp_path / "wheels")])
+    boat(shell, "add my-library")
+    assert "warning" not in capsys.readouterr().err
+    boat(shell, "add my-libary")
+    told = capsys.readouterr().err
+    assert "warning: " in told
+    assert "did you mean my-library?" in told
+    assert "%boat forget name" in told
+    assert "captain." not in told
+    assert texts(shell.user_ns["captain"]) == ["my-libary", "my-library"], "it is asked for"
+
+
+def test_cures_are_in_the_words_of_the_notebook(shell: Any) -> None:
+    done = shell.run_cell("%boat verify")
+    assert "%boat launch, and ask again" in str(done.error_in_exec)
+    done = shell.run_cell("captain.verify()")
+    assert "captain.launch_ship(), then start" in str(done.error_in_exec), "Python in Python"
+
+
+@pytest.mark.parametrize(
+    ("said", "typed"),
+    [
+        ('captain.add_pip_packages("edtf", "six")', "%boat add edtf six"),
+        ('captain.add_pip_packages("six>=1")', '%boat add "six>=1"'),
+        (
+            'captain.add_conda_packages("r-base", channel="x")',
+            "%boat add --conda r-base --channel x",
+        ),
+        ("keep it: captain.board(spark)", "keep it: %boat launch (without options)"),
+        ('captain.pack("boat.tar.gz")', "%boat pack -o boat.tar.gz"),
+        ("captain.launch_ship() and a new SparkContext", "%boat launch"),
+        ('Captain(python="3.11")', 'Captain(python="3.11")'),
+    ],
+)
+def test_what_is_typed_in_a_notebook(said: str, typed: str) -> None:
+    assert words.in_magic(said) == typed
+
+
+def test_a_package_is_planned_by_its_name(shell: Any, tmp_path: Path) -> None:
+    wheel(tmp_path / "wheels", "lib", "2.0")
+    shell.user_ns["captain"] = Captain(find_links=[str(tmp_path / "wheels")])
+    assert [pin.name for pin in boat(shell, "plan lib").lock.pins] == ["lib"]
+    assert texts(shell.user_ns["captain"]) == []
+    with pytest.raises(UsageError, match="Packages are asked for as: %boat add lib"):
+        boat(shell, "lock lib")
+
+
 def test_a_failure_is_shown_as_its_text_and_fails_the_cell(
     shell: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +200,29 @@ def test_a_failure_is_shown_as_its_text_and_fails_the_cell(
     assert "RequirementError: " in out
     assert "Traceback" not in out
     assert "magic.py" not in out
+
+
+@pytest.mark.parametrize("cell", ["%boat plan", "captain.plan()", "captain.launch_ship()"])
+def test_an_interrupt_is_one_line_and_leaves_the_captain_as_it_was(
+    shell: Any, cell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    accepted: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an index that never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        shell.user_ns["captain"] = Captain(index_url=url, offline=False).add_pip_packages("edtf")
+        capsys.readouterr()
+
+        def interrupt() -> None:
+            accepted.append(silent.accept()[0])
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
+        done = shell.run_cell(cell)
+        accepted[0].close()
+    assert type(done.error_in_exec) is KeyboardInterrupt
+    assert capsys.readouterr().out.strip() == "interrupted"
+    assert texts(shell.user_ns["captain"]) == ["edtf"]
+    assert shell.user_ns["captain"].lock is None
 
 
 def test_status_is_a_table_and_makes_nothing(shell: Any) -> None:

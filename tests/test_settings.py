@@ -193,7 +193,7 @@ def test_a_wrong_argument_and_a_wrong_variable(tmp_path: Path, alone: dict[str, 
     assert [
         (f.value, f.cure)
         for f in found({**alone, "COFFEE_BOAT_STROE": "/x", "COFFEE_BOAT_STAGE": ""}, tmp_path)
-    ] == [("COFFEE_BOAT_STROE", "did you mean store?")]
+    ] == [("COFFEE_BOAT_STROE", "did you mean COFFEE_BOAT_STORE?")]
 
 
 def test_tool_coffee_boat_must_be_a_table(tmp_path: Path, alone: dict[str, str]) -> None:

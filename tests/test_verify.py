@@ -16,7 +16,8 @@ import pytest
 from coffee_boat.errors import VerifyError
 from coffee_boat.model import Lock, Pin, Report, Target
 from coffee_boat.session import Answers, Versions
-from coffee_boat.session.verify import driver_only_modules, explain, verify
+from coffee_boat.session.own import driver_only_modules
+from coffee_boat.session.verify import explain, verify
 from coffee_boat.worker import facts
 
 LOCK = Lock(
@@ -390,3 +391,27 @@ def test_facts_are_what_a_report_is_made_of() -> None:
     found = verify(CannedSession({"0": {"executable": facts.collect()["executable"]}}), None)
     assert found.executors[0].python == sys.version.split()[0]
     assert found.executors[0].foreign_files == ()
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_module_beside_the_notebook_is_named_by_its_file_and_no_package_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / "helpers_of_mine"
+    place = place if folder else place.with_suffix(".py")
+    (place / "__init__.py" if folder else place).parent.mkdir(exist_ok=True)
+    (place / "__init__.py" if folder else place).write_text("")
+    error = explain("ModuleNotFoundError: No module named 'helpers_of_mine'")
+    assert error is not None
+    assert place.name in error.cause
+    assert str(place.parent) in error.cure
+    assert "addPyFile" in error.cure
+    assert "add_pip_packages" not in error.cure
+    monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
+    error = explain("ModuleNotFoundError: No module named 'helpers_of_mine'")
+    assert error is not None
+    assert ("boat launch --py-files" in error.cure) is not folder
+    other = explain("ModuleNotFoundError: No module named 'not_beside'")
+    assert other is not None
+    assert other.cure.index("addPyFile") < other.cure.index("add_pip_packages")

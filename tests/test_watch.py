@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from coffee_boat._support.wording import told_in
+from coffee_boat.cli import words
 from coffee_boat.model import Finding
 from coffee_boat.session.status_store import Jobs, News
 from coffee_boat.session.watch import Watch
@@ -318,3 +320,19 @@ def test_it_looks_less_often_where_nothing_is_new() -> None:
     looks = books.calls.count("jobsList") // 2
     watch.end()
     assert 1 <= looks <= 5, "four a second would be twelve"
+
+
+def test_a_watch_tells_in_the_words_of_who_started_it() -> None:
+    told: list[str] = []
+    done = threading.Event()
+
+    def tell(finding: Finding, _: object) -> None:
+        told.append(str(finding))
+        done.set()
+
+    finding = Finding("cluster.no-room", "there is no room", cure="captain.plan()")
+    with told_in(words.in_magic):
+        watch = Watch(waiting=lambda _: (finding,), explain=lambda _: None, tell=tell, patience=0.0)
+    assert done.wait(30)
+    watch.end()
+    assert told == ["there is no room -> %boat plan"]

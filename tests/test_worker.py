@@ -296,8 +296,11 @@ def test_a_module_that_nobody_has_says_what_to_do(node: Node, statement: str) ->
     )
     name, first, *_ = text.splitlines()
     assert (name, first) == ("helpers", "No module named 'helpers'")
+    own, package = (text.index(said) for said in ("addPyFile", "add_pip_packages"))
+    assert own < package, "a name of your own may be anybody's on an index"
     assert 'captain.add_pip_packages("helpers")' in text
     assert 'sc.addPyFile("helpers.py")' in text
+    assert "boat launch --py-files helpers.py" in text
 
 
 def test_a_well_known_module_is_named_as_on_pypi(node: Node) -> None:

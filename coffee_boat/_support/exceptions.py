@@ -18,6 +18,7 @@ from coffee_boat._support.redact import redact as _redact
 from coffee_boat.errors import BoatError
 
 T = TypeVar("T", bound=type)
+Explain = Callable[[BaseException], "BoatError | None"]
 F = TypeVar("F", bound=Callable[..., Any])
 _known: ContextVar[tuple[str, ...]] = ContextVar("known", default=())
 """What is secret in what a user gave, while an exception is cleaned: libraries quote it alone."""
@@ -53,29 +54,58 @@ def _secrets_of(given: Iterable[object]) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
-def door(made: T) -> T:
+def _unknown(_: BaseException) -> BoatError | None:
+    return None
+
+
+def door(made: T, *, explain: Explain = _unknown) -> T:
     """A class whose public functions are called by users, and hand out no exception with a secret.
 
-    Constructors and classmethods are among them; properties, which raise nothing, are not."""
+    Constructors and classmethods are among them; properties, which raise nothing, are not.
+
+    Args:
+        explain: as for `guarded`.
+    """
     for name, member in list(vars(made).items()):
         if name.startswith("_") and name != "__init__":
             continue
         if isinstance(member, classmethod):
-            setattr(made, name, classmethod(guarded(member.__func__)))
+            setattr(made, name, classmethod(guarded(member.__func__, explain=explain)))
         elif inspect.isfunction(member):
-            setattr(made, name, guarded(member))
+            setattr(made, name, guarded(member, explain=explain))
     return made
 
 
-def guarded(function: F) -> F:
-    """One function that users call, or that others call for them."""
+def guarded(function: F, *, explain: Explain = _unknown) -> F:
+    """One function that users call, or that others call for them.
+
+    Args:
+        explain: what an error that is not ours means, raised in its place; None if it is not known.
+    """
 
     @functools.wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
-        with without_secrets(*args, *kwargs.values()):
+        with without_secrets(*args, *kwargs.values()), _explained(explain):
             return function(*args, **kwargs)
 
     return called  # type: ignore[return-value]
+
+
+@contextmanager
+def _explained(explain: Explain) -> Iterator[None]:
+    try:
+        yield
+    except BoatError:
+        raise
+    except KeyboardInterrupt as error:
+        # its own type, as others look for it; IPython asks the value itself what to show
+        vars(error)["_render_traceback_"] = lambda: ["interrupted"]
+        raise
+    except Exception as error:
+        known = explain(error)
+        if known is None:
+            raise
+        raise known from error
 
 
 def clean(error: BaseException) -> None:

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from coffee_boat._support import parse
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
@@ -80,6 +81,16 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     remember_chunk(store, key, chunk)
     _log.debug("%s: packed, %d files, %d bytes", label, chunk.files, chunk.size)
     return chunk
+
+
+def labels(store: Store) -> dict[str, str]:
+    """Digest of each chunk that is remembered -> what it is, for people: "numpy 2.1.0"."""
+    found = {}
+    for path in sorted(store.path("keys", "chunk").glob("*.json")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            said = parse.json(path.read_bytes())
+            found[str(said["id"])] = str(said["label"])
+    return found
 
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:

@@ -18,15 +18,16 @@ from types import MappingProxyType
 from coffee_boat.model import Finding
 
 _SAME = (
-    "argcomplete aiohttp asyncssh black bottleneck brotli brotlicffi cffi chardet cloudpickle"
-    " colorama comm configobj cryptography curio dask debugpy deepspeed distributed docrepr"
-    " docutils fastparquet flameprof fsspec gcsfs graphviz h2 idna ipykernel ipyparallel ipywidgets"
-    " isal jedi jinja2 jupyter_ai jupyter_ai_magics kerchunk keyring lxml lz4 lzmaffi matplotlib"
-    " matplotlib_inline memory_profiler mlflow msgpack nbformat nest_asyncio netifaces networkx"
-    " numba numexpr numpy orjson pandas paramiko pexpect pip plotly psutil pyarrow pygit2"
-    " pygments pyperclip pyspark_connect pystack pytest requests requests_kerberos s3fs scipy"
-    " setuptools simplejson smbprotocol sphinx tabulate threadpoolctl torch torcheval tornado"
-    " tqdm traitlets trio truststore typing_extensions ujson wcwidth yapf yarl zstandard"
+    "adlfs aiohttp argcomplete asyncssh black bottleneck brotli brotlicffi cffi chardet "
+    "cloudpickle colorama comm configobj cryptography curio dask debugpy deepspeed distributed "
+    "docrepr docutils fastparquet flameprof fsspec gcsfs graphviz h2 huggingface_hub idna "
+    "ipykernel ipyparallel ipywidgets isal jedi jinja2 jupyter_ai jupyter_ai_magics kerchunk "
+    "keyring lxml lz4 lzmaffi matplotlib matplotlib_inline memory_profiler mlflow msgpack "
+    "nbformat nest_asyncio netifaces networkx numba numexpr numpy ocifs orjson ossfs pandas "
+    "paramiko pexpect pip plotly psutil pyarrow pygit2 pygments pyperclip pyspark_connect "
+    "pystack pytest requests requests_kerberos s3fs scipy setuptools simplejson smbprotocol "
+    "sphinx tabulate threadpoolctl torch torcheval tornado tqdm traitlets trio truststore "
+    "typing_extensions ujson wcwidth yapf yarl zstandard"
 )
 """Modules that are called as their distribution is."""
 

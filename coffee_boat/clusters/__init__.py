@@ -157,6 +157,7 @@ class RemoteDriver(Protocol):
 KINDS: tuple[Cluster, ...] = (Local(), Standalone(), Yarn(), Kubernetes(), LocalCluster())
 """Each kind, one entry: the only line outside of its own file or folder. No master matches two."""
 
+_OTHER = "its kind is not known, so it is not asked"
 _also: tuple[Cluster, ...] = ()
 
 
@@ -232,7 +233,7 @@ def probe(facts: SparkFacts) -> ClusterFacts:
         LaunchError: it cannot work there.
     """
     kind = _known(facts.master)
-    return ClusterFacts(facts.master) if kind is None else kind.probe(facts)
+    return ClusterFacts(facts.master, not_known=_OTHER) if kind is None else kind.probe(facts)
 
 
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:

@@ -6,6 +6,7 @@ import os
 import posixpath
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks, elf
 from coffee_boat.archive import writer as archive_writer
-from coffee_boat.errors import BuildError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.interpreter import bytecode, libraries
 from coffee_boat.interpreter.facts import STANDALONE, Facts, probed
 from coffee_boat.interpreter.parts import extension_modules, standard_library, unreadable
@@ -78,13 +79,16 @@ def floor(interpreter: Interpreter, store: Store) -> Floor:
     """The glibc that the interpreter needs and which of its files need it; the fallback libraries
     are not counted, since they are loaded only where a node has none.
 
+    Nothing is copied.
+
     Raises:
-        BuildError: it cannot be copied.
+        BuildError: one of its files cannot be read.
     """
     known = store.recall("floor", interpreter.key)
     if known is None:
-        known = _highest(_binaries(tree(interpreter, store)))
-        store.remember("floor", interpreter.key, known)
+        known = _highest(_load(probed(interpreter.executable)).read)
+        with suppress(StoreError):
+            store.remember("floor", interpreter.key, known)
     return Floor((known["glibc"][0], known["glibc"][1]), tuple(known["by"]))
 
 
@@ -223,14 +227,6 @@ def _names(root: Path) -> list[str]:
         below = [*files, *(name for name in folders if Path(folder, name).is_symlink())]
         found += [Path(folder, name).relative_to(root).as_posix() for name in below]
     return sorted(found)
-
-
-def _binaries(root: Path) -> dict[str, elf.Elf]:
-    return {
-        name: elf.read(root / name)
-        for name in _names(root)
-        if not (root / name).is_symlink() and elf.is_elf_file(root / name)
-    }
 
 
 def _highest(binaries: Mapping[str, elf.Elf]) -> dict[str, Any]:

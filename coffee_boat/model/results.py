@@ -120,7 +120,7 @@ class Report(Redacted):
             [
                 head,
                 text_table(self._HEAD, self._rows()),
-                f"asked for: {redact(told) or 'nothing'}",
+                f"installed: {redact(told) or 'nothing'}",
                 *finding_lines(self.findings),
             ]
         )

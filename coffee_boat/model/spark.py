@@ -53,6 +53,8 @@ class ClusterFacts(Redacted):
     """Those that are known; empty where nothing could be asked."""
     findings: tuple[Finding, ...] = ()
     """What looks odd; what cannot work is a LaunchError of the probe."""
+    not_known: str = ""
+    """Why it could not be asked what it has, for people; empty if it was."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -15,7 +15,7 @@ from coffee_boat.model import SQL_PYTHON, ConfPatch, NodeFacts, Shipped, SparkFa
 from coffee_boat.session import Answers, Lasting, Versions, nodes
 from coffee_boat.session.jobs import Job, by_value
 from coffee_boat.session.watch import Watch
-from coffee_boat.spark.jvm import is_up, shared_map
+from coffee_boat.spark.jvm import ENDED, has_ended, is_up, shared_map
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -251,6 +251,8 @@ class ClassicSession:
 
     def _require_live(self) -> None:
         if not is_up(self._context):
+            if has_ended():
+                raise VerifyError.of(ENDED)
             raise VerifyError(
                 "session.stopped",
                 "the Spark session was stopped",

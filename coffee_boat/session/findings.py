@@ -8,11 +8,8 @@ from typing import Any
 
 from coffee_boat.model import ExecutorFacts, Finding, Lock
 from coffee_boat.session import Versions
+from coffee_boat.session.own import SPARKS_OWN, beside, how_to_add
 
-SPARKS_OWN = frozenset({"pyspark", "py4j"})
-"""Travel as the driver's own files, and nodes may put theirs before them: compared by Spark's
-version, not by a pin.
-"""
 _SHOWN = 3
 
 
@@ -227,9 +224,14 @@ def failed_imports(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
             "a module cannot be imported",
             value=f"{module} on {_who([failure[2] for failure in some])}: {error.splitlines()[0]}",
             cause="it is not installed, or a library that it needs is not",
-            cure=f'captain.add_pip_packages("{module.partition(".")[0]}")',
+            cure=_how_to_have(module.partition(".")[0]),
             severity="error",
         )
+
+
+def _how_to_have(name: str) -> str:
+    place = beside(name)
+    return f'captain.add_pip_packages("{name}")' if place is None else how_to_add(name, place)
 
 
 def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator[Finding]:
@@ -242,17 +244,8 @@ def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator
                 "a module of the driver is not installed on executors",
                 value=f"{name} ({place}) on {_who(some)}",
                 cause="functions that use it are pickled with its name only",
-                cure=_how_to_add(name, place),
+                cure=how_to_add(name, place),
             )
-
-
-def _how_to_add(name: str, place: Path) -> str:
-    if place.is_dir():
-        return (
-            f'import shutil; sc.addPyFile(shutil.make_archive("/tmp/{name}", "zip",'
-            f' "{place.parent}", "{name}"))'
-        )
-    return f'sc.addPyFile("{place}")'
 
 
 # words

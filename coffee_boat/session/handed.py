@@ -39,6 +39,7 @@ def session_of(handed: Any) -> Session:
         )
     context = handed if isinstance(handed, SparkContext) else handed.sparkContext
     if not jvm.is_up(context):
+        jvm.refuse_ended()
         raise LaunchError(
             "session.stopped",
             "the Spark session was stopped",

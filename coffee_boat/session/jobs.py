@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import VerifyError
+from coffee_boat.spark import jvm
 from coffee_boat.worker import facts
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class Job:
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
 
+        if jvm.has_ended():
+            raise VerifyError.of(jvm.ENDED) from error
         if not isinstance(error, (Py4JError, PySparkException)):
             raise error
         text = redact(f"{error}\n{self._where()}")

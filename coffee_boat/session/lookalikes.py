@@ -20,9 +20,37 @@ def of(tree: Path, package: str, path: Sequence[str]) -> Iterator[str]:
         package: its name, normalized.
         path: entries of sys.path where the driver's own modules are.
     """
+    yield from _protocols(tree)
     names = list(_top_level(tree))
     brought = {*unasked.foreign(names, package), *unasked.of_standard_library(names, package)}
-    return (one for one in sorted(brought) if not _has(one, path))
+    yield from (one for one in sorted(brought) if not _has(one, path))
+
+
+def _protocols(tree: Path) -> Iterator[str]:
+    """Protocols of fsspec that it would take over: fsspec reads in the metadata of all that is
+    installed who serves `s3://`, and believes it more than its own list.
+    """
+    from importlib.metadata import Distribution
+
+    said = [
+        entry
+        for info in sorted(tree.glob("*.dist-info"))
+        if (info / "entry_points.txt").is_file()
+        for entry in Distribution.at(info).entry_points
+        if entry.group == "fsspec.specs"
+    ]
+    if not said:
+        return
+    from fsspec.registry import known_implementations
+
+    for entry in said:
+        known = known_implementations.get(entry.name)
+        if known is not None and _root(known["class"]) != _root(entry.value):
+            yield f"fsspec's {entry.name}://"
+
+
+def _root(place: str) -> str:
+    return place.partition(":")[0].partition(".")[0].strip()
 
 
 def _top_level(tree: Path) -> Iterator[str]:

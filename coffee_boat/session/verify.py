@@ -8,25 +8,20 @@ it, the lock it was built from, and each distribution's version.
 from __future__ import annotations
 
 import sys
-import sysconfig
 import time
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Sequence
 from typing import Any
 
 from coffee_boat.errors import VerifyError
 from coffee_boat.model import Archive, ExecutorFacts, Finding, Lock, Report, Target
-from coffee_boat.session import Session
+from coffee_boat.session import Session, own
 from coffee_boat.session.findings import (
-    SPARKS_OWN,
     aboard,
     absent,
     failed_imports,
     spark_versions,
     unreached,
 )
-from coffee_boat.spark import diagnosis
 from coffee_boat.worker import facts
 
 
@@ -55,9 +50,9 @@ def verify(
     """
     started = time.monotonic()
     versions = session.versions()
-    own = driver_only_modules()
+    mine = own.driver_only_modules()
     try:
-        answers = session.ask(facts.collect, tuple(modules), tuple(own), deadline=deadline)
+        answers = session.ask(facts.collect, tuple(modules), tuple(mine), deadline=deadline)
     except VerifyError as error:
         raise explain(error.cause) or error from error
     executors = tuple(
@@ -71,7 +66,7 @@ def verify(
         *(aboard(executors, lock, base or lock, ships_python) if lock else ()),
         *spark_versions(executors, versions),
         *failed_imports(executors),
-        *absent(executors, own),
+        *absent(executors, mine),
     )
     return Report(
         executors=executors,
@@ -148,41 +143,6 @@ def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
     )
 
 
-def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) -> dict[str, Path]:
-    """Top-level modules that this process imported from beside the script or notebook (or the
-    working directory) -> their file or folder.
-
-    A function that uses one is pickled with the module's name only: executors have to have it, too.
-
-    Args:
-        loaded: pairs as in sys.modules, which is the default.
-    """
-    beside = _own_folders()
-    pairs = sorted(dict(sys.modules if loaded is None else loaded).items())
-    found = {
-        name: place
-        for name, module in pairs
-        if (place := _place(name, module)) is not None and place.parent in beside
-    }
-    return {
-        name: place for name, place in found.items() if name not in {"coffee_boat", *SPARKS_OWN}
-    }
-
-
-def _own_folders() -> set[Path]:
-    script = getattr(sys.modules.get("__main__"), "__file__", None)
-    folders = {Path.cwd()} | ({Path(script).resolve().parent} if script else set())
-    return folders - {Path(path).resolve() for path in sysconfig.get_paths().values()}
-
-
-def _place(name: str, module: ModuleType) -> Path | None:
-    file = getattr(module, "__file__", None)
-    if "." in name or name.startswith("__") or not isinstance(file, str):
-        return None
-    path = Path(file).resolve()
-    return path.parent if path.name == "__init__.py" else path
-
-
 def _executor_facts(executor: str, said: dict[str, Any]) -> ExecutorFacts:
     tuples = {name: tuple(said[name]) for name in ("foreign_files", "absent", "unsettled")}
     return ExecutorFacts(
@@ -197,5 +157,5 @@ def _executor_facts(executor: str, said: dict[str, Any]) -> ExecutorFacts:
 
 def explain(text: str) -> VerifyError | None:
     """What Spark's text about a failed job means, as an error; None if it is not known."""
-    found = diagnosis.explain(text)
+    found = own.explain(text)
     return None if found is None else VerifyError.of(found)

@@ -12,6 +12,7 @@ import atexit
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.redact import redact
@@ -126,7 +127,9 @@ class Watch:
             except Exception as error:  # noqa: BLE001  a Spark that is not as we know it may answer in any way
                 self._give_up(error)
 
-        threading.Thread(target=guarded, name="coffee_boat-watch", daemon=True).start()
+        threading.Thread(
+            target=copy_context().run, args=(guarded,), name="coffee_boat-watch", daemon=True
+        ).start()
 
     def _give_up(self, error: Exception) -> None:
         if not self._leaving.is_set():

@@ -41,7 +41,7 @@ from coffee_boat.model import Finding, Indexes
 if TYPE_CHECKING:
     from coffee_boat.settings.values import Said, Source
 
-__all__ = ["Settings", "combine", "load", "places_of"]
+__all__ = ["Settings", "combine", "load", "misspelt", "places_of"]
 
 _log = logger(__name__)
 
@@ -123,6 +123,17 @@ def load(
     return Settings(
         indexes=indexes, **{key: value for key, value in values.items() if key not in index_keys}
     ), tuple(findings)
+
+
+def misspelt(environ: Mapping[str, str] | None = None) -> tuple[Finding, ...]:
+    """Variables of ours that name no setting; `load` finds them, too.
+
+    Args:
+        environ: default: the process's environment.
+    """
+    from coffee_boat.settings import sources
+
+    return tuple(sources.misspelt(os.environ if environ is None else environ))
 
 
 def places_of(

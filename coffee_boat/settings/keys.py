@@ -94,6 +94,14 @@ def refuse_unknown(names: Iterable[str], label: str) -> None:
             )
 
 
+def nearest_variable(key: str) -> str:
+    """The cure for a variable that names no setting, by what would be its key."""
+    near = difflib.get_close_matches(key, KEYS, n=1)
+    known = near or sorted(KEYS)
+    names = ", ".join(f"COFFEE_BOAT_{name.upper()}" for name in known)
+    return f"did you mean {names}?" if near else f"known are: {names}"
+
+
 def nearest(name: str) -> str:
     """The cure for a key that does not exist."""
     near = difflib.get_close_matches(name, KEYS, n=1)

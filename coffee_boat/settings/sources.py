@@ -64,23 +64,9 @@ def _arguments(arguments: Mapping[str, object], folder: Path) -> Source:
 
 
 def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]) -> Source:
-    values: dict[str, object] = {}
-    for name, value in sorted(environ.items()):
-        key = name.removeprefix(_PREFIX).lower()
-        if not name.startswith(_PREFIX) or not value.strip() or name == trust.VARIABLE:
-            continue
-        if key in keys.KEYS:
-            values[key] = value
-        else:
-            findings.append(
-                Finding(
-                    "settings.unknown-variable",
-                    "a variable names no setting",
-                    value=name,
-                    cause="it is passed over",
-                    cure=keys.nearest(key),
-                )
-            )
+    said = _said(environ)
+    values: dict[str, object] = {key: value for key, value in said.items() if key in keys.KEYS}
+    findings += misspelt(environ)
     return Source(
         "variable",
         folder,
@@ -88,6 +74,29 @@ def _variables(environ: Mapping[str, str], folder: Path, findings: list[Finding]
         textual=True,
         places={key: f"{_PREFIX}{key.upper()}" for key in values},
     )
+
+
+def _said(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name.removeprefix(_PREFIX).lower(): value
+        for name, value in sorted(environ.items())
+        if name.startswith(_PREFIX) and value.strip() and name != trust.VARIABLE
+    }
+
+
+def misspelt(environ: Mapping[str, str]) -> list[Finding]:
+    """Variables of ours that name no setting."""
+    return [
+        Finding(
+            "settings.unknown-variable",
+            "a variable names no setting",
+            value=f"{_PREFIX}{key.upper()}",
+            cause="it is passed over",
+            cure=keys.nearest_variable(key),
+        )
+        for key in _said(environ)
+        if key not in keys.KEYS
+    ]
 
 
 def _project(folder: Path, environ: Mapping[str, str], findings: list[Finding]) -> Iterator[Source]:

@@ -219,8 +219,8 @@ ON_EXECUTORS = (
             cause="functions are pickled with the names of the modules they use; {module} has to be"
             " there, too",
             cure=(
-                'a package: captain.add_pip_packages("{module}"); a file beside your notebook or'
-                ' script: sc.addPyFile("{module}.py")'
+                'a file beside your notebook or script: sc.addPyFile("{module}.py"), or boat launch'
+                ' --py-files {module}.py; a package: captain.add_pip_packages("{module}")'
             ),
         ),
     ),

@@ -47,8 +47,9 @@ def java_vm(store: Store) -> Iterator[Any]:
     s) serves all steps, and they are the same code as in a running session.
 
     Raises:
-        LaunchError: no pyspark, no Java, or it does not start.
+        LaunchError: no pyspark, no Java, or it does not start; or this process's own has ended.
     """
+    jvm.refuse_ended()
     running = jvm.running()
     if running is not None:
         yield running

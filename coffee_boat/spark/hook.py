@@ -32,7 +32,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.errors import BoatError
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
 from coffee_boat.spark import install as spark_install
-from coffee_boat.spark import java, planning
+from coffee_boat.spark import java, jvm, planning
 from coffee_boat.spark.connect import refuse_connect
 from coffee_boat.spark.jvm import shared_map
 from coffee_boat.spark.wrapping import wrap
@@ -224,7 +224,7 @@ class Hook:
                 if self.active:
                     self.launch.stopping(context)
             finally:
-                ended = original(context)
+                ended = _explained(original, context)
             if self.active:
                 self.launch.stopped(context)
             return ended
@@ -235,6 +235,7 @@ class Hook:
         def session(builder: Any, *args: Any, **kwargs: Any) -> Any:
             if self.active:
                 refuse_connect(getattr(builder, "_options", {}))
+                jvm.refuse_ended()
             return original(builder, *args, **kwargs)
 
         return session
@@ -258,6 +259,7 @@ class Hook:
     def _make(self, context: Any, original: _Init, given: inspect.BoundArguments) -> None:
         # Nothing before `original` may have effects on a running context: pyspark itself refuses a
         # second one.
+        jvm.refuse_ended()
         findings = self._apply_defaults(given.arguments)
         self._start_gateway(given.arguments)
         self._starts[id(context)] = None
@@ -356,6 +358,16 @@ class Hook:
 
     def _say(self, finding: Finding) -> None:
         self.launch.say(f"{finding.severity}: {finding}")
+
+
+def _explained(stop: Callable[..., Any], context: Any) -> Any:
+    try:
+        return stop(context)
+    except Exception as error:
+        known = jvm.explain(error)
+        if known is None:
+            raise
+        raise known from error
 
 
 def _copy(conf: Any, conf_class: Any) -> Any:

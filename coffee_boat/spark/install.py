@@ -15,7 +15,7 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.pythons import dotted
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Finding
-from coffee_boat.spark import pairs
+from coffee_boat.spark import jvm, pairs
 from coffee_boat.spark.pairs import Declared, Minor
 
 _log = logger(__name__)
@@ -182,8 +182,9 @@ def refuse_if_running() -> None:
     Imports nothing.
 
     Raises:
-        LaunchError: one is up.
+        LaunchError: one is up, or its JVM has ended.
     """
+    jvm.refuse_ended()
     context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
     running = getattr(context, "_active_spark_context", None)
     if running is not None:
@@ -210,6 +211,8 @@ def elsewhere() -> tuple[Finding, ...]:
     try:
         refuse_if_running()
     except LaunchError as error:
+        if error.code == jvm.ENDED.code:
+            return (Finding.of(jvm.ENDED),)
         return (
             Finding(
                 "launch.other-session-running",

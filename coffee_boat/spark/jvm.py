@@ -8,6 +8,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from coffee_boat.errors import BoatError, LaunchError, Problem
+
+ENDED = Problem(
+    "session.jvm-ended",
+    "Spark's JVM has ended",
+    cause="it was killed, or ran out of memory; pyspark starts one JVM in each process",
+    cure="restart the kernel, or the program",
+)
+
 
 def shared_map(jvm: Any, variables: Mapping[str, str]) -> Any:
     """The executors' variables as one map inside the JVM, for `SparkContext.environment`.
@@ -38,6 +47,41 @@ class Hadoop:
 def running() -> Any | None:
     """The JVM of this process's pyspark, if it was started. Imports nothing."""
     return getattr(getattr(sys.modules.get("pyspark"), "SparkContext", None), "_jvm", None)
+
+
+def has_ended() -> bool:
+    """True if this process's pyspark had a JVM, and it is there no more. Imports nothing of it."""
+    machine = running()
+    if machine is None:
+        return False
+    from py4j.protocol import Py4JError
+
+    try:
+        machine.java.lang.System.nanoTime()
+    except (Py4JError, OSError):
+        return True
+    return False
+
+
+def refuse_ended() -> None:
+    """Raise if the JVM is there no more: nothing of Spark works in this process from then on.
+
+    Raises:
+        LaunchError: it is not.
+    """
+    if has_ended():
+        raise LaunchError.of(ENDED)
+
+
+def explain(error: BaseException) -> BoatError | None:
+    """What an error of py4j's means where the JVM ended meanwhile; None if it did not."""
+    if running() is None:
+        return None
+    from py4j.protocol import Py4JError
+
+    return (
+        LaunchError.of(ENDED) if isinstance(error, (Py4JError, OSError)) and has_ended() else None
+    )
 
 
 def is_up(context: Any) -> bool:

@@ -169,3 +169,27 @@ def _header(path: Path, text: str) -> Header | None:
             cure='write it as ">=3.11"',
         )
     return Header(str(path), requires)
+
+
+def imports_beside(path: Path) -> tuple[Path, ...]:
+    """Files and folders beside a script that it imports; sorted. Nothing is run; of a script that
+    cannot be read, Python says so itself.
+    """
+    import ast
+
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return ()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    places = [(path.parent / f"{name}.py", path.parent / name) for name in sorted(names)]
+    return tuple(
+        file if file.is_file() else folder
+        for file, folder in places
+        if file.is_file() or (folder / "__init__.py").is_file()
+    )

@@ -130,13 +130,15 @@ def install() -> None:
 
 def missing(name: str) -> str:
     """What is said of a module that is not aboard; the first line is Python's own."""
-    package = DISTRIBUTIONS.get(name, name)
+    file = f'    a file beside your notebook or script:  sc.addPyFile("{name}.py")\n'
+    file += f"      or, at its start:                     boat launch --py-files {name}.py ...\n"
+    package = '    a package:                              captain.add_pip_packages("{}")\n'
+    said = package.format(DISTRIBUTIONS.get(name, name))
+    parts = (said, file) if name in DISTRIBUTIONS else (file, said)
     return (
-        f"No module named {name!r}\n"
-        f"  It is not installed on this executor. On the driver:\n"
-        f'    a package:                                 captain.add_pip_packages("{package}")\n'
-        f'    a file beside your notebook or script:     sc.addPyFile("{name}.py")'
-    )
+        f"No module named {name!r}\n  It is not installed on this executor. On the driver:\n"
+        f"{''.join(parts)}"
+    ).rstrip()
 
 
 def _layers() -> dict[str, str]:

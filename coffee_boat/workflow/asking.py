@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from coffee_boat import requirements
 from coffee_boat._support.exceptions import door
 from coffee_boat.model import Manifest
+from coffee_boat.spark import jvm
 from coffee_boat.workflow.workspace import Workspace
 
 Asked = TypeVar("Asked", bound="Asking")
 
 
-@door
+@partial(door, explain=jvm.explain)
 class Asking:
     """Who is asked for packages."""
 

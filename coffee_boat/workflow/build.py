@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +16,11 @@ from coffee_boat.archive import chunks as packing
 from coffee_boat.archive.assemble import assemble
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.conda import install, request
-from coffee_boat.errors import BuildError
 from coffee_boat.interpreter import compiled, copy, pyspark, target, worker_files
-from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, Pin, Target
+from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, Pin
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import metadata
+from coffee_boat.session.own import beside
 from coffee_boat.workflow import machines
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.prefetch import Ahead
@@ -68,7 +68,7 @@ class Building(Fetching):
             BuildError: a part of it cannot be fetched or made, or needs a newer glibc than the
                 target has; or `to` cannot be written.
         """
-        self.refuse_mixed(lock)
+        self.refuse_unfit(lock)
         ahead.refuse_failed(_BASE)
         fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
         with self.watch.part("build"):
@@ -171,12 +171,18 @@ class Building(Fetching):
         for module in modules:
             if module.partition(".")[0] not in have:
                 package = module.partition(".")[0]
+                place = beside(package)
                 yield Finding(
                     "build.preload-module-missing",
                     "a module to preload is not installed",
                     value=module,
                     cause="no distribution in the lock has it",
-                    cure=f'captain.add_pip_packages("{package}"), or leave it out of preload',
+                    cure="leave it out of preload, or "
+                    + (
+                        f'captain.add_pip_packages("{package}")'
+                        if place is None
+                        else f"make {place.name} a package, with a pyproject.toml"
+                    ),
                 )
 
     def trees(self, chunks: Iterable[Chunk], some: Lock) -> dict[str, Path]:
@@ -212,7 +218,7 @@ class Building(Fetching):
         to: destination.Destination | None = None,
     ) -> Archive:
         chunks = tuple(parts)
-        _refuse_newer_glibc(chunks, lock.target)
+        machines.refuse_newer_glibc(((c.label, c.floor) for c in chunks), lock.target)
         machines.refuse_foreign(chunks, lock.target)
         archive = assemble(
             chunks,
@@ -287,24 +293,3 @@ def _inputs(manifest: Manifest) -> dict[str, Any]:
     return {
         "requirements": sorted({f"{r.name}{r.specifier}" for r in manifest.requirements if r.name})
     }
-
-
-def _refuse_newer_glibc(chunks: Iterable[Chunk], nodes: Target) -> None:
-    highest = max(chunks, key=lambda chunk: chunk.floor, default=None)
-    if highest is None or highest.floor <= nodes.glibc:
-        return
-    dotted: Callable[[tuple[int, int]], str] = lambda version: ".".join(map(str, version))  # noqa: E731
-    raise BuildError(
-        "build.glibc-too-new",
-        "the environment needs a newer glibc than the platform has",
-        value=(
-            f"{highest.label} needs {dotted(highest.floor)}, {nodes.platform} has"
-            f" {dotted(nodes.glibc)}"
-        ),
-        cause="what was built on this machine needs this machine's glibc",
-        cure=(
-            f'for the interpreter: python="{nodes.minor}", which takes a standalone build that uv'
-            " fetches, or ship_python=False where the nodes have their own; for a package: a wheel"
-            " built for that platform"
-        ),
-    )

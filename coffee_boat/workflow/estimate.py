@@ -41,18 +41,37 @@ class Estimates(Executors):
         """One line a part of what is sent; looks at the store and makes nothing.
 
         Raises:
-            BuildError: it would mix machines.
+            BuildError: executors could not run it.
         """
+        packed = self.packed(change.sent)
+        machines.refuse_newer_glibc(
+            ((chunk.label, chunk.floor) for chunk in packed), change.lock.target
+        )
         sent, whole = change.sent, change.kind in ("launch", "base")
         if change.kind != "launch":
             machines.refuse_pins(change.lock)
         if whole:
-            self.refuse_mixed(sent)
+            self.refuse_unfit(sent)
         return (
             *(self._base_items(sent) if whole else ()),
             *(self._conda_item(pin, sent.target) for pin in sent.conda),
             *(self._pin_item(pin, sent.target) for pin in sent.pins),
         )
+
+    def packed(self, lock: Lock) -> tuple[Chunk, ...]:
+        """What of a lock was packed before."""
+        where = lock.target
+        own = (
+            copy.recall(self.interpreter, self._store)
+            if self._settings.ship_python and not lock.conda
+            else None
+        )
+        found = (
+            own,
+            *(pip_chunks.recall_wheel(pin, where, self._store) for pin in lock.pins),
+            *(conda_chunks.recall_package(pin, where, self._store) for pin in lock.conda),
+        )
+        return tuple(chunk for chunk in found if chunk is not None)
 
     def _base_items(self, lock: Lock) -> list[PlanItem]:
         spark = _item("pyspark", self._known_pyspark(lock), seconds=3.0, size=3_000_000)

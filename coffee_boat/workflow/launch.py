@@ -21,7 +21,7 @@ from coffee_boat._support.progress import progress, say_line
 from coffee_boat.archive.unpack import environment_path, unpack
 from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
 from coffee_boat.clusters.preload import preloading
-from coffee_boat.errors import BoatError, LaunchError, StoreError
+from coffee_boat.errors import BoatError, LaunchError, Severity, StoreError
 from coffee_boat.model import (
     Archive,
     ClusterFacts,
@@ -40,7 +40,7 @@ from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.spark import gateway, hook, install
+from coffee_boat.spark import gateway, hook, install, jvm
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -100,15 +100,24 @@ def ask(
     return cluster
 
 
-def ask_gently(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> ClusterFacts:
+def ask_gently(
+    tools: Tools,
+    facts: SparkFacts,
+    target: Callable[[], Target],
+    *,
+    severity: Severity = "error",
+) -> ClusterFacts:
     """The same, where nothing is refused: a refusal is a finding. None of them is shown.
+
+    Args:
+        severity: of a refusal.
 
     An interpreter that cannot be shipped is refused all the same: nothing can be resolved for it.
     """
     try:
         return tools.preflight.ask(facts, target, ships_python=tools.settings.ship_python)
     except LaunchError as refusal:
-        return ClusterFacts(facts.master, findings=(Finding.of(refusal.problem, "error"),))
+        return ClusterFacts(facts.master, findings=(Finding.of(refusal.problem, severity),))
 
 
 # the archive in its place
@@ -135,9 +144,29 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
     return replace(made, conf={**made.conf, **marks})
 
 
+def held(tools: Tools, lock: Lock, cluster: ClusterFacts) -> tuple[Finding, ...]:
+    """What is packed of a lock already, held against the cluster's nodes; nothing is refused."""
+    try:
+        return tools.preflight.hold(
+            replace(_not_built(tools, lock), chunks=tools.pipeline.packed(lock)), cluster
+        )
+    except LaunchError as refusal:
+        return (Finding.of(refusal.problem, "error"),)
+
+
 def planned_patch(tools: Tools, request: Request, lock: Lock, facts: SparkFacts) -> ConfPatch:
     """What would be set; the name of the archive, which is not built, is a placeholder."""
-    archive = Archive(
+    archive = _not_built(tools, lock)
+    made = kind_of(facts.master).patch(
+        facts,
+        Shipped(archive, tools.store.archive_path("not-built").as_uri()),
+        environment=environment_path(tools.store, archive),
+    )
+    return preloading(seen_from_the_driver(tools, made, facts, lock), facts, request.preload)
+
+
+def _not_built(tools: Tools, lock: Lock) -> Archive:
+    return Archive(
         id="not-built",
         path=str(tools.store.archive_path("not-built")),
         size=0,
@@ -146,12 +175,6 @@ def planned_patch(tools: Tools, request: Request, lock: Lock, facts: SparkFacts)
         lock_digest=lock.digest,
         has_python=tools.settings.ship_python,
     )
-    made = kind_of(facts.master).patch(
-        facts,
-        Shipped(archive, tools.store.archive_path("not-built").as_uri()),
-        environment=environment_path(tools.store, archive),
-    )
-    return preloading(seen_from_the_driver(tools, made, facts, lock), facts, request.preload)
 
 
 def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
@@ -200,6 +223,15 @@ def refuse_other_minor(tools: Tools, request: Request, known: Resolved | None) -
     elif tools.settings.ship_python:
         asked = f"python={tools.settings.python!r} is "
         refuse_minor(tools.pipeline.interpreter.version, asked=asked)
+
+
+def other_minor(tools: Tools, request: Request, known: Resolved | None) -> tuple[Finding, ...]:
+    """The same where nothing is refused: a refusal is a finding."""
+    try:
+        refuse_other_minor(tools, request, known)
+    except LaunchError as refusal:
+        return (Finding.of(refusal.problem, "error"),)
+    return ()
 
 
 def refuse_minor(shipped: str, *, asked: str = "") -> None:
@@ -288,7 +320,7 @@ class Launcher:
             )
         )
 
-    @guarded
+    @partial(guarded, explain=jvm.explain)
     def complete(self, facts: SparkFacts) -> hook.Start:
         """Called when the master is known, before the context starts.
 

@@ -5,7 +5,7 @@ what each chunk's ELF files say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import unquote, urlsplit
 
 from coffee_boat.archive import elf
@@ -97,3 +97,29 @@ def refuse_foreign(chunks: Iterable[Chunk], nodes: Target) -> None:
                     cure="name an interpreter and packages for that machine, or say what the nodes"
                     " are: platform=",
                 )
+
+
+def refuse_newer_glibc(floors: Iterable[tuple[str, tuple[int, int]]], nodes: Target) -> None:
+    """Refuse what needs a newer glibc than executors have.
+
+    Args:
+        floors: what each part is called, and the glibc that it needs.
+
+    Raises:
+        BuildError: there is one.
+    """
+    label, floor = max(floors, key=lambda part: part[1], default=("", (0, 0)))
+    if floor <= nodes.glibc:
+        return
+    dotted: Callable[[tuple[int, int]], str] = lambda version: ".".join(map(str, version))  # noqa: E731
+    raise BuildError(
+        "build.glibc-too-new",
+        "the environment needs a newer glibc than the platform has",
+        value=(f"{label} needs {dotted(floor)}, {nodes.platform} has {dotted(nodes.glibc)}"),
+        cause="what was built on this machine needs this machine's glibc",
+        cure=(
+            f'for the interpreter: python="{nodes.minor}", which takes a standalone build that uv'
+            " fetches, or ship_python=False where the nodes have their own; for a package: a wheel"
+            " built for that platform"
+        ),
+    )

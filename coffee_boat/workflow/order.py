@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,10 +11,11 @@ from pathlib import Path
 from coffee_boat._support.progress import progress
 from coffee_boat.clusters import kind_of
 from coffee_boat.errors import StoreError
-from coffee_boat.model import ClusterFacts, SparkFacts, Target
+from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
 from coffee_boat.session import record
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install, java, script, submission
+from coffee_boat.spark.keys import PY_FILES
 from coffee_boat.workflow import launch, submit
 from coffee_boat.workflow.built import built_of, nodes
 from coffee_boat.workflow.driver import driver_python
@@ -35,8 +36,10 @@ class Where:
 
 
 def asked(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> ClusterFacts:
-    """What the cluster says, where nothing is refused; it is shown."""
-    cluster = launch.ask_gently(tools, facts, target)
+    """What the cluster says, where nothing is refused: who submits may do so from elsewhere. It is
+    shown.
+    """
+    cluster = launch.ask_gently(tools, facts, target, severity="warning")
     tools.emit(cluster.findings)
     return cluster
 
@@ -53,6 +56,32 @@ def header(work: Workspace, path: str | Path | None) -> str | Path | None:
         return None
     script.refuse_other_python(said, nodes(work.tools, *work.wanted()).python)
     return path if work.request.lock_file is None else None
+
+
+def _not_sent(path: Path, sent: str) -> Iterator[Finding]:
+    """Of the script's own modules, those that executors will not have.
+
+    Args:
+        sent: what Spark sends along.
+    """
+    names = {name.rpartition("/")[2].partition(".")[0] for name in sent.split(",")}
+    for place in script.imports_beside(path):
+        if place.stem not in names:
+            zipped = f"{place.name}.zip"
+            cure = (
+                f"boat launch --py-files {place}"
+                if place.suffix
+                else f"python -m zipfile -c {zipped} {place}, then boat launch --py-files {zipped}"
+            )
+            yield Finding(
+                "launch.own-module-not-sent",
+                "the script imports a module beside it that executors do not have",
+                value=place.name,
+                cause="it is your own code and no package: functions that use it are pickled with"
+                " its name only",
+                cure=f"if a function on executors uses it: {cure}",
+                severity="note",
+            )
 
 
 def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
@@ -96,5 +125,7 @@ def run(work: Workspace, where: Where, path: str | Path | None, arguments: Seque
         BoatError: as `Captain.submit`.
     """
     made = order(work, where, launch.ask)
+    if path is not None:
+        work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, "")))
     environment = java.java_environment(work.tools.store, made.spark.home)
     return submit.run(made, path, arguments, environment=environment)

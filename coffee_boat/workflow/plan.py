@@ -35,22 +35,31 @@ def plan_launch(
     fits = () if master is None else launch.fitting(tools)
     facts = None if master is None else launch.facts_of(master)
     known = None if lock is None else Resolved(request, lock)
-    said = (
-        ()
+    cluster = (
+        None
         if facts is None
-        else launch.ask_gently(tools, facts, partial(nodes, tools, request, known)).findings
+        else launch.ask_gently(tools, facts, partial(nodes, tools, request, known))
     )
     with progress() as say:
         if lock is None:
             lock = (forgettable if asked_for else resolve)(tools, request, say)
         change = tools.pipeline.change(lock, None)
         items = tools.pipeline.items(change)
+    unfit = (
+        ()
+        if cluster is None
+        else (
+            *cluster.findings,
+            *launch.other_minor(tools, request, known),
+            *launch.held(tools, lock, cluster),
+        )
+    )
     patch = None if facts is None else launch.planned_patch(tools, request, lock, facts)
     findings = (
         *request.manifest.findings,
         *lock.findings,
         *fits,
-        *said,
+        *unfit,
         *(patch.findings if patch else ()),
     )
     return Plan(change, items, patch, findings), Resolved(request, lock)

@@ -21,7 +21,7 @@ from coffee_boat._support.words import counted
 from coffee_boat.clusters import compatibility, kind_of, probe, waiting
 from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
-from coffee_boat.session import Session, nodes
+from coffee_boat.session import Session, nodes, own
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark import diagnosis
@@ -84,7 +84,7 @@ class Preflight:
         """
         kind = kind_of(facts.master)
         odd: list[Finding] = []
-        cluster = ClusterFacts(facts.master)
+        cluster = ClusterFacts(facts.master, not_known="it was not asked")
         with self._refusing(odd):
             compatibility.settings(facts, driver_starts=driver_starts)
         with self._refusing(odd):
@@ -177,7 +177,7 @@ class Preflight:
         self, finding: Finding | BoatError, session: Session, archive: Archive | None
     ) -> None:
         """Where what the nodes are may be the reason, ask them once, and tell what does not fit."""
-        if finding.what in diagnosis.OF_A_NODE and session.id not in self._asked:
+        if finding.code in diagnosis.OF_A_NODE and session.id not in self._asked:
             self._asked.add(session.id)
             try:
                 self._tell(self.ask_nodes(session, archive, deadline=_PATIENCE))
@@ -207,7 +207,7 @@ class Preflight:
             except BoatError as error:
                 return (Finding.of(error.problem, "error"),)
 
-        self._watch = Watch(waiting=why, explain=diagnosis.explain, tell=tell)
+        self._watch = Watch(waiting=why, explain=own.explain, tell=tell)
 
     def follow(self, session: Session) -> None:
         """It is up."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from coffee_boat.conda import resolve as conda_lock
 from coffee_boat.errors import BoatError, LockError, Problem, RequirementError
 from coffee_boat.interpreter import target
 from coffee_boat.model import Lock, Manifest, Requirement
-from coffee_boat.pip import builds, pylock
+from coffee_boat.pip import builds, nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.session import driver
 from coffee_boat.workflow.changes import is_of, is_source, kept_as_is, source_of
@@ -37,8 +37,21 @@ class Resolving(Fetching):
             RequirementError, LockError: the requirements contradict each other, or cannot be
                 resolved.
         """
-        with self.watch.part("resolve"):
-            return self._ask(manifest, self._drivers_own(), say, ahead=ahead)
+        own = self._drivers_own()
+        try:
+            with self.watch.part("resolve"):
+                return self._ask(manifest, own, say, ahead=ahead)
+        except LockError as error:
+            error.problem = self._with_names(error.problem, manifest, own)
+            raise
+
+    def _with_names(self, problem: Problem, manifest: Manifest, own: Iterable[str]) -> Problem:
+        """With the nearest names, where one is not known."""
+        folders = nearest.in_folders(self._indexes(manifest).find_links)
+        near = nearest.nearest(problem.value, (*own, *folders))
+        if not near:
+            return problem
+        return replace(problem, cure=f"did you mean {' or '.join(near)}? Else {problem.cure}")
 
     def check(self, manifest: Manifest) -> None:
         """Refuse at once what no lock could be made of, before anything is asked or fetched.

@@ -13,7 +13,7 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.conda import condarc, configuration, request
 from coffee_boat.errors import SettingsError
-from coffee_boat.interpreter import target
+from coffee_boat.interpreter import copy, target
 from coffee_boat.interpreter.find import find
 from coffee_boat.model import Indexes, Interpreter, Lock, Manifest, Target
 from coffee_boat.workflow import machines
@@ -191,16 +191,28 @@ class Executors:
             store=self._store,
         ).executable
 
-    def refuse_mixed(self, lock: Lock) -> None:
-        """Refuse what would make an archive of two machines, before anything of it is fetched.
+    def refuse_unfit(self, lock: Lock) -> None:
+        """Refuse what executors could not run, before anything of it is fetched.
 
         Raises:
-            BuildError: an interpreter of another machine than the executors' would be shipped, or a
-            package that is for another one is pinned.
+            BuildError: an interpreter would be shipped that is of another machine than the
+                executors', or needs a newer glibc; or a package that is for another one is pinned.
         """
         if self._settings.ship_python and not lock.conda:
-            self._refuse_machine(lock.target.architecture, self.interpreter.architecture)
+            self.refuse_interpreter(lock.target)
         machines.refuse_pins(lock)
+
+    def refuse_interpreter(self, nodes: Target) -> None:
+        """Refuse an interpreter that executors could not run.
+
+        Raises:
+            BuildError: it is of another machine, or needs a newer glibc.
+        """
+        found = self.interpreter
+        self._refuse_machine(nodes.architecture, found.architecture)
+        if self._nodes_are_older():  # this machine's own libraries are not asked otherwise
+            floor = copy.floor(found, self._store).glibc
+            machines.refuse_newer_glibc([(f"python {found.version}", floor)], nodes)
 
 
 def _is_version(python: str | None) -> bool:

@@ -17,7 +17,7 @@ from coffee_boat.model import Archive, Arrival, Finding, Lock, Manifest, Plan, R
 from coffee_boat.session import folders, reach, record, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
-from coffee_boat.spark import hook, install
+from coffee_boat.spark import hook, install, jvm
 from coffee_boat.workflow import apply, attach, changes, launch, plan
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
@@ -108,6 +108,8 @@ class Workspace:
 
     def forget(self, names: Sequence[str]) -> None:
         """As `Captain.forget`."""
+        if not names:
+            return
         self._refuse_running(
             "session.forget-while-running",
             "packages cannot be taken out of a running session",
@@ -120,6 +122,8 @@ class Workspace:
 
     def preload(self, modules: Sequence[str]) -> None:
         """As `Captain.preload`."""
+        if not modules:
+            return
         with self._changing:
             wanted = self.request.preloading(modules)
             self._refuse_running(
@@ -257,6 +261,8 @@ class Workspace:
             VerifyError: none runs.
         """
         if self._attached is None or not self._attached.running:
+            if jvm.has_ended():
+                raise VerifyError.of(jvm.ENDED)
             raise VerifyError(
                 "session.not-running",
                 "no session runs with this captain's environment",

@@ -29,6 +29,7 @@ from coffee_boat.clusters.kubernetes.api import (
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
 
+_UNASKED = "it could not be asked what it has"
 _IMAGE = "spark.kubernetes.container.image"
 _NO_CONFIG_MAP = "spark.kubernetes.executor.disableConfigMap"
 _ACCOUNT = "spark.kubernetes.authenticate.driver.serviceAccountName"
@@ -46,12 +47,17 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     try:
         cluster = Apiserver(facts)
     except Unusable as unusable:
-        return ClusterFacts(facts.master, "Kubernetes", findings=(_not_asked(str(unusable)),))
+        return ClusterFacts(
+            facts.master, "Kubernetes", findings=(_not_asked(str(unusable)),), not_known=_UNASKED
+        )
     try:
         return _told(facts, cluster)
     except Untrusted as untrusted:
         return ClusterFacts(
-            facts.master, "Kubernetes", findings=(_not_trusted(facts, cluster, str(untrusted)),)
+            facts.master,
+            "Kubernetes",
+            findings=(_not_trusted(facts, cluster, str(untrusted)),),
+            not_known=_UNASKED,
         )
     except Unreachable as error:
         raise _unreachable(facts, cluster, str(error)) from error
@@ -68,7 +74,10 @@ def _told(facts: SparkFacts, cluster: Apiserver) -> ClusterFacts:
         )
     except Refused as refused:  # of what only looks: an apiserver that tells less than others
         return ClusterFacts(
-            facts.master, f"Kubernetes {version}", findings=(_not_asked(str(refused)),)
+            facts.master,
+            f"Kubernetes {version}",
+            findings=(_not_asked(str(refused)),),
+            not_known=_UNASKED,
         )
     return ClusterFacts(facts.master, f"Kubernetes {version}", nodes)
 

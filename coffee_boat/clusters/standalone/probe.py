@@ -44,6 +44,10 @@ _UNHEARD = Finding(
         " spark.blockManager.port through; an executor's stderr in the worker's UI says more"
     ),
 )
+_NO_PAGE = (
+    "a master answers, and its workers are not known: no page of its web UI tells of them"
+    " (spark.master.ui.port)"
+)
 _UI_PORT = ("spark.master.ui.port", "8080")
 
 
@@ -57,7 +61,7 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     _refuse_unreachable(facts.master, masters)
     state = _state(facts, masters)
     if state is None:
-        return ClusterFacts(facts.master, "Spark standalone")
+        return ClusterFacts(facts.master, "Spark standalone", not_known=_NO_PAGE)
     workers = state.workers
     _refuse_too_small(facts, workers)
     nodes = tuple(NodeFacts(host) for host in dict.fromkeys(worker.host for worker in workers))

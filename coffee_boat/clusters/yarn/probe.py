@@ -20,6 +20,7 @@ from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
 
 _LEAST = 512 * MIB
+_UNASKED = "it could not be asked what it has"
 """Advised at least: below 450 MiB Spark does not start."""
 
 
@@ -39,18 +40,24 @@ def probe(facts: SparkFacts) -> ClusterFacts:
                 *settings.findings,
                 _not_asked(settings, f"Hadoop connects by {settings.detour}, and we cannot"),
             ),
+            not_known=_UNASKED,
         )
     manager = _active(settings)
     files = (*settings.findings, *hdfs.probe(settings, facts.conf.get("spark.yarn.stagingDir", "")))
     if manager is None:
-        return ClusterFacts(facts.master, "YARN", findings=(*files, _not_asked(settings)))
+        return ClusterFacts(
+            facts.master, "YARN", findings=(*files, _not_asked(settings)), not_known=_UNASKED
+        )
     service, version = manager
     try:
         nodes = _nodes(service)
         queues = queues_of(service)
     except NoAnswer as error:
         return ClusterFacts(
-            facts.master, f"YARN {version}", findings=(*files, _not_asked(settings, str(error)))
+            facts.master,
+            f"YARN {version}",
+            findings=(*files, _not_asked(settings, str(error))),
+            not_known=_UNASKED,
         )
     refuse_queue(facts, queues)
     _refuse_too_much(facts, nodes, _largest_allowed(service))

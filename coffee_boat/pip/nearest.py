@@ -1,0 +1,54 @@
+"""Names near to one that nobody knows. An index tells no names but all of its own, which are too
+many to ask for: the driver's own packages, those of local folders and the best known ones are
+looked through.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import canonicalize_name
+
+_MISSING = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*) was not found in")
+_LIKE = 0.75
+_BEST_KNOWN = """
+    aiohttp altair arrow attrs azure-storage-blob beautifulsoup4 biopython black bokeh boto3
+    catboost click cloudpickle cryptography cython dask delta-spark duckdb edtf fastapi fastparquet
+    fiona flask fsspec geopandas gensim great-expectations grpcio h3 hdbscan httpx huggingface-hub
+    humanize hyperopt jax jinja2 joblib jsonschema keras koalas langchain lightgbm lxml matplotlib
+    mlflow more-itertools mypy networkx nltk numba numexpr numpy openai opencv-python openpyxl
+    orjson pandas pandera paramiko pillow plotly polars prophet protobuf psycopg psycopg2-binary
+    pyarrow pydantic pymongo pymysql pyproj pytest python-dateutil pytorch-lightning pytz pyyaml
+    rapidfuzz rasterio redis regex requests rich ruff s3fs scikit-image scikit-learn scipy seaborn
+    sentence-transformers sentencepiece shap shapely six spacy spark-nlp sqlalchemy statsmodels
+    sympy tenacity tensorflow tokenizers toolz torch torchvision tqdm transformers typing-extensions
+    tzdata ujson umap-learn unidecode urllib3 wheel xarray xgboost xlrd xlsxwriter zstandard
+"""
+
+
+def nearest(text: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Names near to those that a text of uv's says were not found.
+
+    Args:
+        known: names that there are.
+    """
+    names = {canonicalize_name(name) for name in (*known, *_BEST_KNOWN.split())}
+    near = [
+        name
+        for missing in dict.fromkeys(canonicalize_name(found) for found in _MISSING.findall(text))
+        if missing not in names
+        for name in difflib.get_close_matches(missing, sorted(names), n=2, cutoff=_LIKE)
+    ]
+    return tuple(dict.fromkeys(near))
+
+
+def in_folders(places: Iterable[str]) -> Iterator[str]:
+    """Names of the distributions that lie in local folders, of `find_links`."""
+    for place in places:
+        folder = Path(unquote(urlsplit(place).path) if place.startswith("file:") else place)
+        if folder.is_dir():
+            yield from (path.name.partition("-")[0] for path in folder.glob("*-*.*"))
