@@ -98,17 +98,19 @@ class Contest:
 
         lock = self.captain().plan().lock  # type: ignore[attr-defined]
         records = [conda_records.record_of(pin) for pin in lock.conda]
-        cache = Path(self.store) / "pkgs"
-        self.begin()
-        asyncio.run(
-            rattler.install(
+
+        async def install(prefix: Path) -> None:
+            await rattler.install(
                 records,
-                target_prefix=folder / "prefix",
-                cache_dir=cache,
+                target_prefix=prefix,
+                cache_dir=Path(self.store) / "pkgs",
                 platform=rattler.Subdir(channels.NATIVE),
                 show_progress=False,
             )
-        )
+
+        asyncio.run(install(folder / "unpacked"))  # as our own store, its cache has them all
+        self.begin()
+        asyncio.run(install(folder / "prefix"))
         conda_pack.pack(
             prefix=str(folder / "prefix"), output=str(folder / "env.tar.gz"), compress_level=level
         )

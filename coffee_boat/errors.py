@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Literal
 
 from coffee_boat._support.redact import redact_all
 from coffee_boat._support.wording import told
+from coffee_boat._support.words import shortened
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -34,6 +35,10 @@ Severity = Literal["note", "warning", "error"]
 
 FORGET = '; captain.forget("name") takes a package back'
 """The end of a cure, for a captain who can be asked again."""
+
+
+_LONGEST = 20_000
+"""Characters of each text of a problem: a stranger's may have millions."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,8 @@ class Problem:
     def __post_init__(self) -> None:
         """Hide secrets: what is one in any of the texts is one in all of them."""
         names = ("value", "what", "cause", "cure")
-        for name, text in zip(
-            names, redact_all(*(getattr(self, name) for name in names)), strict=True
-        ):
+        texts = (shortened(getattr(self, name), _LONGEST) for name in names)
+        for name, text in zip(names, redact_all(*texts), strict=True):
             object.__setattr__(self, name, text)
 
     def __str__(self) -> str:

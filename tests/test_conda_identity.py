@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,10 +21,10 @@ from coffee_boat import Captain
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import chunk_path
-from coffee_boat.conda import chunks
+from coffee_boat.conda import chunks, client, records
 from coffee_boat.conda.install import Source
 from coffee_boat.errors import BuildError, LockError
-from coffee_boat.model import Lock
+from coffee_boat.model import CondaPin, Lock
 
 GOOD, EVIL = b"content: GOOD", b"content: EVIL"
 
@@ -127,3 +129,78 @@ def test_a_list_is_packed_without_a_plan_and_with_what_its_sha256_name(
         stream = tar.extractfile("share/m")
         assert stream is not None
         assert stream.read() == GOOD
+
+
+def replacing(path: Path, by: Path) -> Callable[[str], None]:
+    """What is told of the progress: the file is replaced between two looks at it."""
+
+    def say(_: str) -> None:
+        with suppress(FileNotFoundError):
+            by.replace(path)
+
+    return say
+
+
+def test_a_file_that_is_changed_after_it_was_looked_at_is_not_packed(
+    tmp_path: Path, store: Store
+) -> None:
+    lock = lock_of([channel(tmp_path / "shared", GOOD)], "tool")
+    (path,) = (tmp_path / "shared/noarch").glob("tool-*")
+    other = tool(EVIL).write(tmp_path / "other")
+
+    with pytest.raises(BuildError, match="not the one that was locked"):
+        chunks.conda_chunks(lock, store, source=Source(), say=replacing(path, other))
+    assert not (store.root / "conda").exists()
+
+
+def test_what_is_kept_is_filled_again_from_what_was_compared(tmp_path: Path, store: Store) -> None:
+    """Who may write the channel's folder may not choose what takes a damaged package's place."""
+    lock = lock_of([channel(tmp_path / "shared", GOOD)], "tool")
+    (path,) = (tmp_path / "shared/noarch").glob("tool-*")
+    contents(lock, store)
+    (kept,) = (store.root / "conda").rglob("share/m")
+    kept.unlink()
+    for key in (store.root / "keys").rglob("*.json"):
+        key.unlink()
+    other = tool(EVIL).write(tmp_path / "other")
+    with pytest.raises(BuildError, match="not the one that was locked"):
+        chunks.conda_chunks(lock, store, source=Source(), say=replacing(path, other))
+
+
+def test_a_package_that_is_called_otherwise_than_it_says_is_refused(
+    tmp_path: Path, store: Store
+) -> None:
+    """A channel may list one file as two packages; then two have the same files."""
+    lock = lock_of([channel(tmp_path / "one", GOOD)], "tool")
+    copy = tmp_path / "one/noarch/other-8.0-0.conda"
+    copy.write_bytes(next((tmp_path / "one/noarch").glob("tool-*")).read_bytes())
+    other = replace(lock.conda[0], name="other", url=copy.as_uri(), filename=copy.name)
+    both = replace(lock, conda=(other, *lock.conda))
+    with pytest.raises(BuildError) as caught:
+        chunks.conda_chunks(both, store, source=Source(), say=lambda _: None)
+    assert caught.value.value == "other-8.0-0.conda"
+    assert caught.value.cause == "'tool' is its own name, its channel calls it 'other'"
+
+
+def test_a_panic_of_rattlers_is_an_error_with_its_words(tmp_path: Path, store: Store) -> None:
+    (pin,) = lock_of([channel(tmp_path / "one", GOOD)], "tool").conda
+    with store.scratch() as prefix:
+        (prefix / "conda-meta").mkdir(parents=True)
+        with pytest.raises(client.PanickedError, match="rattler gave up"):
+            client.wait(lambda: linked_twice(pin, prefix, tmp_path))
+
+
+async def linked_twice(pin: CondaPin, prefix: Path, tmp_path: Path) -> None:
+    """One file as two packages, by rattler itself."""
+    import rattler
+
+    copy = tmp_path / "one/noarch/other-8.0-0.conda"
+    copy.write_bytes(next((tmp_path / "one/noarch").glob("tool-*")).read_bytes())
+    other = replace(pin, name="other", url=copy.as_uri(), filename=copy.name)
+    await rattler.install(
+        [records.record_of(pin), records.record_of(other)],
+        target_prefix=prefix,
+        cache_dir=tmp_path / "cache",
+        platform=rattler.Subdir("noarch"),
+        show_progress=False,
+    )

@@ -31,6 +31,8 @@ from small_proxy import proxying
 
 from coffee_boat import BoatError, Captain, LockError, RequirementError, SettingsError, settings
 from coffee_boat._support.store import Store
+from coffee_boat.conda import client
+from coffee_boat.conda.configuration import Configuration
 from coffee_boat.conda.provides import distributions
 from coffee_boat.conda.solve import virtual_packages
 from coffee_boat.errors import LaunchError
@@ -721,9 +723,10 @@ def test_the_certificates_of_a_company_are_no_variable_of_the_users(
     watching = [True]
     sys.addaudithook(hook)  # for as long as the process lives
     try:
-        assert versions(plan(tmp_path, "numpy", channel=[forge]).lock)["numpy"] == "2.4.6"
+        client.client(Configuration(ssl_verify=certifi.where()))
     finally:
         watching.clear()
+    assert versions(plan(tmp_path, "numpy", channel=[forge]).lock)["numpy"] == "2.4.6"
     assert changes
     assert set(changes) == {("os.putenv", None), ("os.unsetenv", None)}
     said = subprocess.check_output(["env"], text=True)

@@ -60,20 +60,35 @@ def captain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Captain:
         [{**BASE, "constrains": [DEEP]}],
         [{**BASE, "extra_depends": {"a": [DEEP]}}],
         [{**BASE, "depends": ["x " + "(>1|" * 5000 + ">1" + ")" * 5000]}],
+        [{**BASE, "depends": ["python " + "(" * 600 + ">1" + ")" * 600]}],
+        [{**BASE, "depends": ["two >=1"]}, {**BASE, "name": "two", "depends": [DEEP]}],
+        [{**BASE, "build": "a" * 300}],
+        [{**BASE, "build": "a" * 128, "version": "1." + "a" * 110}],
+    ],
+)
+def test_what_a_list_says_is_bounded_and_the_record_is_named(
+    records: list[dict[str, Any]], captain: Captain, tmp_path: Path
+) -> None:
+    captain.add_conda_packages("python", "evil", channel=channel(tmp_path / "c", *records))
+    with pytest.raises(LockError, match="cannot be taken"):
+        captain.plan()
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
         [{**BASE, "depends": ["x " + "(" * 600 + ">1" + ")" * 600]}],
         [{**BASE, "depends": ["two >1"]}, {**BASE, "name": "two", "depends": [DEEP]}],
         [{**BASE, "depends": ["c::two"]}, {**BASE, "name": "two", "depends": [DEEP]}],
         [{**BASE, "depends": ["\xa0Two"]}, {**BASE, "name": "two", "depends": [DEEP]}],
         [{**BASE, "depends": ["https://h/c/noarch/two-1-0.conda"]}],
-        [{**BASE, "build": "a" * 300}],
-        [{**BASE, "build": "a" * 128, "version": "1." + "a" * 110}],
     ],
 )
-def test_what_a_list_says_is_bounded_before_rattler_reads_it(
+def test_what_no_package_serves_is_an_error_as_any(
     records: list[dict[str, Any]], captain: Captain, tmp_path: Path
 ) -> None:
     captain.add_conda_packages("python", "evil", channel=channel(tmp_path / "c", *records))
-    with pytest.raises(LockError, match="cannot be taken"):
+    with pytest.raises(LockError, match="no set of conda packages"):
         captain.plan()
 
 

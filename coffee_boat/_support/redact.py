@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from coffee_boat._support import secrets
+from coffee_boat._support.words import visible
 
 _CREDENTIALS = re.compile(
     r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.\-]{0,30}://)(?!git@[\w.\-]+(?:[:/]|$))[^/\s'\"]+@"
@@ -31,8 +32,6 @@ _BARE_QUERY = re.compile(
 )
 _BARE_PARAMETER = re.compile(r"(?:^|(?<=[&;]))[^&;=]*[^&;=).,:\]}](?=$|[&;).,:\]}])")
 """A parameter that is a value without a name: https://host/x.whl?TOKEN."""
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""And what changes the direction of what is read."""
 _SENSITIVE = r"secret|password|token|access[.]?key"
 """Spark's own default of spark.redaction.regex (org.apache.spark.internal.config)."""
 _SENSITIVE_KEY = re.compile(_SENSITIVE, re.IGNORECASE)
@@ -48,10 +47,13 @@ def redact(text: str) -> str:
     All parameters lose their values: a name does not tell what is a secret (`sig`,
     `X-Amz-Signature`). Of fragments what pip does not know loses its value. Addresses that were
     mistyped, and values that are called secret: secrets.py.
+
+    What people see goes through here, so control characters become escapes here, too: a stranger's
+    text must not move a terminal's cursor.
     """
     plain = secrets.as_read(text)
     shown = _redacted(plain)
-    return text if shown == plain else shown
+    return visible(text if shown == plain else shown)
 
 
 def _redacted(text: str) -> str:
@@ -68,12 +70,7 @@ def redact_all(*texts: str) -> tuple[str, ...]:
     """Texts that are said together: what the first hides is hidden in each, in whatever words."""
     first = secrets.as_read(texts[0])
     known = secrets.hidden_in(first, _redacted(first)) if first else ()
-    return tuple(secrets.masked(visible(redact(text)), known) for text in texts)
-
-
-def visible(text: str) -> str:
-    """The text with control characters written out: a terminal would obey them."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+    return tuple(secrets.masked(redact(text), known) for text in texts)
 
 
 def redact_setting(key: str, value: str) -> str:

@@ -1,4 +1,4 @@
-"""Amounts in words: of things, of memory and of time."""
+"""Amounts in words (things, memory, time), and texts of strangers as people may see them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ _UNITS = {
     "b": 1,
     **{f"{letter}{b}": 1024**power for power, letter in enumerate("kmgtp", 1) for b in ("", "b")},
 }
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]"
+)
+"""What a terminal obeys, what turns text around or is not seen, and what cannot be written."""
 _SIZE = re.compile(r"([0-9]+)([a-z]+)?")
 
 
@@ -58,3 +62,20 @@ def counted(number: int, one: str) -> str:
         one: the word for one thing; more of them end with an s.
     """
     return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def visible(text: str) -> str:
+    """The text with characters that a terminal obeys, or that nobody sees, as Python writes them
+    ("\\x1b"); lines and tabs stay.
+    """
+    return _UNSEEN.sub(lambda one: ascii(one[0])[1:-1], text.replace("\r\n", "\n"))
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and how much more there is."""
+    return text if len(text) <= most else f"{text[:most]}... (+ {len(text) - most:,} characters)"
+
+
+def one_line(text: str, most: int) -> str:
+    """A stranger's text on one line, shortened."""
+    return visible(shortened(" ".join(text[:most].split()) + text[most:], most))

@@ -24,7 +24,7 @@ from coffee_boat.model import CondaPin
 if TYPE_CHECKING:
     from rattler.package_streaming import ArchiveEntry
 
-_INFO = ("info/paths.json", "info/files", "info/has_prefix", "info/link.json")
+_INFO = ("info/index.json", "info/paths.json", "info/files", "info/has_prefix", "info/link.json")
 _SITE = re.compile(r"lib/python3\.\d+/site-packages/")
 _SHOWN = 3
 
@@ -193,6 +193,7 @@ def _issues(pin: CondaPin, package: Unpacked) -> Iterator[str]:
         if not is_plain(name) or not is_inside(_linked(name, pin), target):
             yield f"{name}: it is a link to {target!r}, out of the archive"
     try:
+        yield from _misnamed(pin, package)
         yield from _misplaced(list(_names(package)), list(_commands(package)))
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         yield f"info: it cannot be read: {type(error).__name__}: {error}"
@@ -210,6 +211,15 @@ def _misplaced(names: Iterable[str], commands: Iterable[str]) -> Iterator[str]:
     for command in commands:
         if "/" in command or not is_plain(command):
             yield f"{command}: not a valid name of a script"
+
+
+def _misnamed(pin: CondaPin, package: Unpacked) -> Iterator[str]:
+    """What a package is by its own word, where its channel says another: rattler panics."""
+    said = parse.json(package.info.get("info/index.json", b"{}"))
+    for key, own in (("name", pin.name), ("version", pin.version), ("build", pin.build)):
+        value = said.get(key, own)
+        if str(value).lower() != own.lower():
+            yield f"{str(value)[:100]!r} is its own {key}, its channel calls it {own!r}"
 
 
 def _names(package: Unpacked) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from coffee_boat._support.futures import wait_for
 from coffee_boat._support.store import Store
@@ -90,11 +90,27 @@ def _refusals() -> tuple[type[Exception], ...]:
 # rattler
 
 
-def cache(store: Store, kind: Literal["repodata", "pkgs"]) -> Path:
-    """The folder in the store that rattler keeps its own caches in: what channels list, and
-    packages. It checks what it finds there.
-    """
-    return store.root / "rattler" / kind
+def repodata(store: Store) -> Path:
+    """The folder in the store that rattler keeps what channels list in."""
+    return store.root / "rattler/repodata"
+
+
+class PanickedError(Exception):
+    """Rattler met what it does not expect: a panic of Rust's."""
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What rattler raises."""
+    return (
+        PanickedError,
+        *(
+            kind
+            for kind in vars(rattler().exceptions).values()
+            if isinstance(kind, type)
+            and issubclass(kind, Exception)
+            and not issubclass(kind, Warning)
+        ),
+    )
 
 
 def client(configuration: Configuration) -> Client:
@@ -132,6 +148,19 @@ def wait(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Ctrl-C cancels it, and goes on when it has ended: nothing writes into a folder that the caller
     then removes.
     """
+    try:
+        return _waited(started)
+    except BaseException as error:
+        if type(error).__name__ not in (
+            "PanicException",
+            "RustPanic",
+        ):  # pyo3's; no module has them
+            raise
+        # of what it was given: a stranger's package, most often
+        raise PanickedError(f"rattler gave up\n{str(error)[:500]}") from None
+
+
+def _waited(started: Callable[[], Coroutine[Any, Any, T]]) -> T:
     import asyncio
 
     try:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from coffee_boat._support.redact import redact
+from coffee_boat._support.store import Store
+from coffee_boat._support.words import human_bytes, shortened
+from coffee_boat.conda import apart, asked
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda.channels import Channel
 from coffee_boat.conda.configuration import Configuration
-from coffee_boat.conda.records import pin_from
 from coffee_boat.conda.request import Wish, subdir
-from coffee_boat.conda.solve import solve
 from coffee_boat.errors import LockError, Problem, UnreachableError
 
-if TYPE_CHECKING:
-    from rattler import Gateway
-
+_LONGEST = 20_000
+"""Characters of what rattler says: it quotes channels."""
 
 # what went wrong
 
@@ -26,7 +25,11 @@ if TYPE_CHECKING:
 def unreachable(text: str, places: Iterable[Channel], configuration: Configuration) -> LockError:
     """The error that rattler's words about a channel stand for."""
     value = redact(
-        " / ".join(line.removeprefix("Caused by: ") for line in text.splitlines() if line)
+        " / ".join(
+            line.removeprefix("Caused by: ")
+            for line in shortened(text, _LONGEST).splitlines()
+            if line
+        )
     )
     named = ", ".join(place.name for place in places)
     if "no usable repodata cache" in text or "offline" in text.lower():
@@ -58,6 +61,14 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
             cause=f"it has no list of packages there; asked were {named}",
             cure="check its name; a name is looked up under channel_alias of .condarc",
         )
+    if "(os error 27)" in text:
+        return LockError(
+            "lock.channel-list-too-large",
+            "a channel's list of packages is larger than is read",
+            value=value,
+            cause=f"more than {human_bytes(apart.BOUNDS.file)}: its server may not stop",
+            cure=f"leave out a channel at a time, to see which one it is; asked were {named}",
+        )
     if re.search(r"certificate|UnknownIssuer", text):
         cure = (
             "name the company's authorities: `ssl_verify: /path/to/company-ca.pem` in .condarc, or"
@@ -87,9 +98,9 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
     )
 
 
-def unsolvable(text: str, wish: Wish, gateway: Gateway) -> LockError:
+def unsolvable(text: str, wish: Wish, store: Store) -> LockError:
     """The solver's words, who asked for what they name, and what to type."""
-    told = cleaned(redact(text))
+    told = cleaned(redact(shortened(text, _LONGEST)))
     named = [
         line
         for name, line in _asked(wish)
@@ -105,7 +116,7 @@ def unsolvable(text: str, wish: Wish, gateway: Gateway) -> LockError:
             ),
         ]
     )
-    return LockError.of(replace(_reason(told, wish, gateway), value=value))
+    return LockError.of(replace(_reason(told, wish, store), value=value))
 
 
 def _asked(wish: Wish) -> Iterator[tuple[str, str]]:
@@ -129,7 +140,7 @@ def cleaned(text: str) -> str:
     return "\n".join(kept.values())
 
 
-def _reason(told: str, wish: Wish, gateway: Gateway) -> Problem:
+def _reason(told: str, wish: Wish, store: Store) -> Problem:
     """What happened, the usual cause, and what to type."""
     if found := re.search(r"__(\w+)", _line_with("no candidates were found", told)):
         cure = (
@@ -169,7 +180,7 @@ def _reason(told: str, wish: Wish, gateway: Gateway) -> Problem:
             cause="a live session keeps what its workers have imported",
             cure="ask for what goes with what is installed; or start the session anew",
         )
-    if wish.configuration.channel_priority == "strict" and (lower := _if_flexible(wish, gateway)):
+    if wish.configuration.channel_priority == "strict" and (lower := _if_flexible(wish, store)):
         cause = (
             "a name is taken from the first channel that has it (strict channel priority); a lower"
             f" one would serve: {lower}"
@@ -191,17 +202,16 @@ def _reason(told: str, wish: Wish, gateway: Gateway) -> Problem:
     )
 
 
-def _if_flexible(wish: Wish, gateway: Gateway) -> str:
+def _if_flexible(wish: Wish, store: Store) -> str:
     """What would come from lower channels if that were allowed; empty if it would not help."""
     places = wish.channels
     if len(places) < 2:
         return ""
     module = conda_client.rattler()
     try:
-        records = conda_client.wait(lambda: solve(wish, places, gateway, flexible=True))
-    except (module.exceptions.SolverError, module.exceptions.GatewayError):
+        pins = asked.chosen(wish, store, flexible=True)
+    except (module.exceptions.SolverError, module.exceptions.GatewayError, LockError):
         return ""
-    pins = [pin_from(record, wish.manifest, places) for record in records]
     return (
         ", ".join(
             f"{pin.channel}::{pin.name} {pin.version}"

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 from coffee_boat._support import quoting
 from coffee_boat._support.store import Store
-from coffee_boat.conda import channels, client, explain, licence, request
-from coffee_boat.conda import records as conda_records
-from coffee_boat.conda.channels import Channel
+from coffee_boat.conda import asked, channels, client, explain, licence, request
 from coffee_boat.conda.configuration import Configuration
+from coffee_boat.conda.solve import file_stem
 from coffee_boat.conda.taken import lock_of
 from coffee_boat.errors import LockError
-from coffee_boat.model import Finding, Lock, Manifest, Target, grammar
+from coffee_boat.model import CondaPin, Finding, Lock, Target, grammar
 from coffee_boat.spark import packages as spark_packages
-
-if TYPE_CHECKING:
-    from rattler import RepoDataRecord
-
 
 _NAME = re.compile(r"[A-Za-z0-9_][\w.\-]*-[^\s\-]+-[^\s\-]+\.(?:conda|tar\.bz2)", re.ASCII)
 
@@ -62,16 +57,10 @@ def read_explicit(
     )
     licence.refuse_unlicensed(places, accepted=accepted)
     try:
-        gateway = client.gateway(configuration, client.cache(store, "repodata"))
-        records = client.wait(lambda: _listed(urls, places, gateway, request.subdir(target)))
+        pins = asked.listed(urls, places, request.subdir(target), configuration, store)
     except module.exceptions.GatewayError as error:
         raise explain.unreachable(str(error), places, configuration) from None
-    made = lock_of(
-        [conda_records.pin_from(_checked(url, records, path), Manifest(), places) for url in urls],
-        (),
-        target,
-        path,
-    )
+    made = lock_of([_checked(url, pins, path) for url in urls], (), target, path)
     return replace(made, findings=(*made.findings, *_lacking(made, path), *_unfixed(urls, path)))
 
 
@@ -85,39 +74,12 @@ def _refuse_malformed(url: str, path: Path) -> None:
         raise grammar.refused("a file", path.name, bare, rule)
 
 
-async def _listed(
-    urls: Sequence[str], places: Sequence[Channel], gateway: Any, subdir: str
-) -> Mapping[str, RepoDataRecord]:
-    """Public URL -> what its channel says of it."""
-    module = client.rattler()
-    names = sorted({_file(url).rsplit("-", 2)[0] for url in urls})
-    found = await gateway.query(
-        [module.Channel(place.url) for place in places],
-        [subdir, "noarch"],
-        names,
-        recursive=False,
-        channel_relations="disabled",
-    )
-    return {
-        channels.without_secrets(str(record.url)): record for records in found for record in records
-    }
-
-
-def _file(url: str) -> str:
-    return (
-        unquote(urlsplit(url).path)
-        .rpartition("/")[2]
-        .removesuffix(".conda")
-        .removesuffix(".tar.bz2")
-    )
-
-
-def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> RepoDataRecord:
-    """The record, if it is of the file that the list means."""
+def _checked(url: str, pins: Mapping[str, CondaPin], path: Path) -> CondaPin:
+    """The pin, if it is of the file that the list means."""
     bare, fragment = urldefrag(url)
-    record = records.get(channels.without_secrets(bare))
+    pin = pins.get(channels.without_secrets(bare))
     shown = channels.without_secrets(bare)
-    if record is None:
+    if pin is None:
         raise LockError(
             "lock.file-not-in-channel",
             "a channel does not list a file of the lock",
@@ -130,7 +92,7 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
         raise grammar.refused(
             shown, path.name, f"#{fragment}", "a hash is 64 (sha256) or 32 (md5) hex digits"
         )
-    own = {digest.hex() for digest in (record.sha256, record.md5) if digest}
+    own = {pin.sha256, json.loads(pin.record).get("md5")}
     if said and said not in own:
         raise LockError(
             "lock.file-changed-in-channel",
@@ -139,7 +101,7 @@ def _checked(url: str, records: Mapping[str, RepoDataRecord], path: Path) -> Rep
             cause=f"the list says {said}",
             cure="find out who replaced it",
         )
-    return record
+    return pin
 
 
 def _said(fragment: str) -> str:
@@ -151,7 +113,9 @@ def _said(fragment: str) -> str:
 
 def _unfixed(urls: Sequence[str], path: Path) -> tuple[Finding, ...]:
     """Files of a list that it does not fix by a sha256: their channels say what they are."""
-    loose = [_file(url) for url in urls if not grammar.is_digest(_said(urldefrag(url).fragment))]
+    loose = [
+        file_stem(url) for url in urls if not grammar.is_digest(_said(urldefrag(url).fragment))
+    ]
     if not loose:
         return ()
     return (

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import time
-from collections.abc import Awaitable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coffee_boat._support import limits
 from coffee_boat._support.digest import file_digest
-from coffee_boat._support.files import local_path_or_none
+from coffee_boat._support.files import is_file, local_path_or_none
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_bytes
@@ -110,8 +112,33 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
 def check_local(pin: CondaPin) -> None:
     """Rattler compares what it downloads with the lock's hash, and not what lies in a folder."""
     path = local_path_or_none(pin.url)
-    if path is not None and path.is_file() and file_digest(path) != pin.sha256:
+    if path is None or not is_file(path):
+        return
+    with _reading(path):
+        found = file_digest(path)
+    if found != pin.sha256:
         raise _not_as_locked(f"{path}: its sha256 is not {pin.sha256}")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Around work with a package of this machine.
+
+    Raises:
+        BuildError: it cannot be read.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:  # of the store, which has words for it
+            raise
+        raise BuildError(
+            "build.conda-package-unreadable",
+            "a conda package cannot be read",
+            value=str(path),
+            cause=error.strerror or str(error),
+            cure="make it readable, or have the channel list it anew",
+        ) from error
 
 
 # rattler
@@ -147,25 +174,32 @@ def _checked(
     from rattler.package_streaming import download_to_path
 
     records = {pin.name: conda_records.record_of(pin, source.channels) for pin in pins}
-    client, failures = conda_client.client(source.configuration), _failures()
+    client, failures = conda_client.client(source.configuration), conda_client.failures()
     fetching: tuple[type[Exception], ...] = (RuntimeError, *failures)
 
     async def look(pin: CondaPin, few: asyncio.Semaphore) -> tuple[CondaPin, Unpacked | None]:
-        if has_unpacked(pin, store):
-            return pin, checks.of_folder(unpacked(pin, store))
         local = local_path_or_none(pin.url)
-        if local is not None:
-            found = await checks.of_archive(local) if local.is_file() else None
-            return pin, found  # rattler says what is wrong with one that is not there
+        there = local is not None and is_file(local)
+        if not there and has_unpacked(pin, store):
+            return pin, checks.of_folder(unpacked(pin, store))
+        if local is not None and not there:
+            return pin, None  # rattler says what is wrong with it
         place = fetched / pin.subdir / pin.filename
         place.parent.mkdir(exist_ok=True)
         async with few:
+            if local is not None:  # who may write there could change it between two looks at it
+                with _reading(local):
+                    await asyncio.to_thread(shutil.copyfile, local, place)
+                return await looked_at(pin, place)
             try:
                 await download_to_path(client, records[pin.name].url, place)
             except fetching as error:
                 said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
                 raise _not_installed(said, store) from None  # its URL may hold a token
-        _compare(pin, file_digest(place))
+        return await looked_at(pin, place)
+
+    async def looked_at(pin: CondaPin, place: Path) -> tuple[CondaPin, Unpacked]:
+        _compare(pin, await asyncio.to_thread(file_digest, place))
         return replace(pin, url=place.as_uri()), await checks.of_archive(place)
 
     looked: list[tuple[CondaPin, Unpacked | None]] = []
@@ -183,17 +217,6 @@ def _checked(
         raise _not_installed(redact(str(error)), store) from error
     checks.refuse_hostile((pin, found) for pin, found in looked if found is not None)
     return [pin for pin, _ in looked]
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What rattler raises."""
-    from rattler import exceptions
-
-    return tuple(
-        kind
-        for kind in vars(exceptions).values()
-        if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, Warning)
-    )
 
 
 def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
@@ -231,7 +254,7 @@ def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
 
             async def unpack(pin: CondaPin, path: Path) -> None:
                 async with few:
-                    await asyncio.to_thread(one, pin, path, folder / pin.sha256)
+                    await asyncio.to_thread(one, pin, path, folder / _stem(pin))
 
             await asyncio.gather(*(unpack(pin, path) for pin, path in new))
 
@@ -241,7 +264,7 @@ def _unpack(pins: Sequence[CondaPin], store: Store) -> None:
             raise checks.too_large(
                 _too_many([pin for pin, _ in new], error), sum(sizes), most
             ) from error
-        except _failures() as error:
+        except conda_client.failures() as error:
             raise _not_installed(redact(str(error)), store) from None
 
 
@@ -282,7 +305,7 @@ def _link(
         conda_client.wait(install)
     except limits.TooMuch as error:
         raise checks.too_large(_too_many(pins, error), sum(sizes), most) from error
-    except _failures() as error:
+    except conda_client.failures() as error:
         raise _not_installed(redact(str(error)), store) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
@@ -14,14 +14,14 @@ from coffee_boat._support.digest import file_digest, tree_digest
 from coffee_boat._support.files import local_path, local_path_or_none
 from coffee_boat._support.store import Store
 from coffee_boat._support.urls import without_credentials
-from coffee_boat.conda import channels, client, request
+from coffee_boat.conda import apart, channels, client, request
 from coffee_boat.conda import records as conda_records
 from coffee_boat.conda.channels import Channel
 from coffee_boat.conda.configuration import Configuration
 from coffee_boat.conda.explicit import read_explicit
 from coffee_boat.conda.taken import lock_of
 from coffee_boat.errors import LockError
-from coffee_boat.model import CondaPin, Lock, Manifest, Pin, Target, grammar
+from coffee_boat.model import CondaPin, Finding, Lock, Manifest, Pin, Target, grammar
 
 if TYPE_CHECKING:
     from rattler import Environment, LockPlatform
@@ -106,6 +106,34 @@ def read_rattler(path: Path, target: Target) -> Lock:
     Raises:
         LockError: as `read`.
     """
+    said = apart.call(__name__, there_read.__name__, path.absolute(), target, of=str(path))
+    return Lock(
+        replace(target, python=said["python"]),
+        tuple(
+            grammar.checked(Pin(**{**pin, "requires": tuple(pin["requires"])}), path.name)
+            for pin in said["pins"]
+        ),
+        tuple(Finding(**finding) for finding in said["findings"]),
+        tuple(grammar.checked_conda(conda_records.pin_of(pin), path.name) for pin in said["conda"]),
+    )
+
+
+def there_read(path: Path, target: Target) -> dict[str, Any]:
+    """As `read_rattler`, in a process of its own (apart.py)."""
+
+    def made() -> dict[str, Any]:
+        lock = _read_rattler(path, target)
+        return {
+            "python": lock.target.python,
+            "pins": [asdict(pin) for pin in lock.pins],
+            "findings": [vars(finding) for finding in lock.findings],
+            "conda": [asdict(pin) for pin in lock.conda],
+        }
+
+    return apart.told(made)
+
+
+def _read_rattler(path: Path, target: Target) -> Lock:
     module = client.rattler()
     try:
         environment = _environment(module.LockFile.from_path(path), path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +11,18 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from coffee_boat._support.store import Store
-from coffee_boat.conda import channels
+from coffee_boat.conda import apart, channels
 from coffee_boat.conda import client as conda_client
+from coffee_boat.conda.configuration import Configuration
 from coffee_boat.conda.request import Wish
-from coffee_boat.errors import StoreError
+from coffee_boat.errors import LockError, StoreError
 from coffee_boat.model import CondaPin, Finding, Lock
 
+_PARALLEL = 16
+_LONGEST = 1_024
+"""Characters of a path."""
 _INFO = re.compile(
-    r"(?:^|/)site-packages/(?P<name>[A-Za-z0-9][\w.-]*?)-(?P<version>\d[^-/]*)(?:\.dist-info|(?:-py3[^/]*)?\.egg-info)(?:/|$)"
+    r"(?:^|/)site-packages/(?P<name>[A-Za-z0-9][\w.-]*?)-(?P<version>\d[\w.+!]*)(?:\.dist-info|(?:-py3[^/]*)?\.egg-info)(?:/|$)"
 )
 
 
@@ -38,10 +42,8 @@ def with_provided(lock: Lock, wish: Wish, *, store: Store) -> Lock:
     """
     if all(pin.provides for pin in lock.conda if _is_pythons(pin)):
         return lock
-    listed = conda_client.wait(
-        lambda: _listed(
-            [pin for pin in lock.conda if _is_pythons(pin) and not pin.provides], wish, store
-        )
+    listed = _listed(
+        [pin for pin in lock.conda if _is_pythons(pin) and not pin.provides], wish, store
     )
     unread = tuple(name for name, files in listed.items() if files is None)
     pins = tuple(
@@ -65,41 +67,56 @@ def distributions(files: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-async def _listed(
+def _listed(
     pins: Sequence[CondaPin], wish: Wish, store: Store
-) -> dict[str, list[str] | None]:
-    """Name -> the paths in each package; None where they could not be read."""
+) -> Mapping[str, Sequence[str] | None]:
+    """Name -> the paths in each package that tell its distributions; None where they could not be
+    read.
+    """
+    known = {pin.name: store.recall("conda-paths", pin.identity) for pin in pins}
+    new = [pin for pin in pins if known[pin.name] is None]
+    if not new:
+        return known
+    places = wish.channels
+    urls = {pin.name: channels.with_secrets(pin.url, places) for pin in new}
+    try:
+        found = apart.call(
+            __name__,
+            there_listed.__name__,
+            urls,
+            wish.configuration,
+            of=f"what {len(new)} conda packages list of themselves",
+        )
+    except LockError:
+        return {**known, **dict.fromkeys(urls)}
+    for pin in new:
+        if found[pin.name] is not None:
+            with suppress(StoreError):
+                store.remember("conda-paths", pin.identity, found[pin.name])
+    return {**known, **found}
+
+
+def there_listed(urls: Mapping[str, str], configuration: Configuration) -> dict[str, Any]:
+    """Name -> the paths in the package at a URL; in a process of its own (apart.py)."""
     import asyncio
 
-    module, client, places = (
-        conda_client.rattler(),
-        conda_client.client(wish.configuration),
-        wish.channels,
-    )
-    limit = asyncio.Semaphore(16)
+    module, client = conda_client.rattler(), conda_client.client(configuration)
 
-    async def one(pin: CondaPin) -> tuple[str, list[str] | None]:
-        known = store.recall("conda-paths", pin.identity)
-        if known is not None:
-            return pin.name, known
-        async with limit:
+    async def one(name: str, url: str, few: asyncio.Semaphore) -> tuple[str, list[str] | None]:
+        async with few:
             try:
-                files = await _paths(
-                    module,
-                    client,
-                    channels.with_secrets(pin.url, places),
-                    offline=wish.configuration.offline,
-                )
+                files = await _paths(module, client, url, offline=configuration.offline)
             except Exception:  # noqa: BLE001  (rattler has no common error: whatever it was, the name serves, and a Finding says so)
-                return pin.name, None
-        if files is not None:
-            with suppress(StoreError):
-                store.remember(
-                    "conda-paths", pin.identity, [path for path in files if _INFO.search(path)]
-                )
-        return pin.name, files
+                return name, None
+        if files is None:
+            return name, None
+        return name, [path for path in files if len(path) <= _LONGEST and _INFO.search(path)]
 
-    return dict(await asyncio.gather(*map(one, pins)))
+    async def all_of_them() -> dict[str, list[str] | None]:
+        few = asyncio.Semaphore(_PARALLEL)
+        return dict(await asyncio.gather(*(one(*item, few) for item in urls.items())))
+
+    return apart.told(lambda: conda_client.wait(all_of_them))
 
 
 async def _paths(module: Any, client: Any, url: str, *, offline: bool) -> list[str] | None:
@@ -121,7 +138,7 @@ def _is_pythons(pin: CondaPin) -> bool:
     return pin.noarch_python or "python" in pin.requires or "python_abi" in pin.requires
 
 
-def _distributions(pin: CondaPin, files: list[str] | None) -> tuple[str, ...]:
+def _distributions(pin: CondaPin, files: Sequence[str] | None) -> tuple[str, ...]:
     from packaging.utils import canonicalize_name
 
     return (

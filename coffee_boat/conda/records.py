@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat._support.words import one_line
 from coffee_boat.conda import channels, licence
 from coffee_boat.conda.channels import Channel, with_secrets
 from coffee_boat.conda.client import rattler
@@ -13,6 +14,10 @@ from coffee_boat.model import CondaPin, Manifest, grammar
 
 if TYPE_CHECKING:
     from rattler import RepoDataRecord
+
+
+_LICENSE = 200
+"""Characters of a licence that are shown: SPDX expressions of whole distributions have 100."""
 
 
 def record_of(pin: CondaPin, found: Iterable[Channel] = ()) -> RepoDataRecord:
@@ -80,6 +85,8 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
     """A record of a channel as a pin, without credentials."""
     relations_of(record)
     said: dict[str, Any] = json.loads(record.to_json())
+    for key in ("license", "license_family"):  # free text
+        said |= {key: one_line(said[key], _LICENSE)} if said.get(key) else {}
     url = str(record.url)
     channel = next(
         (
@@ -106,7 +113,7 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
         filename=record.file_name,
         sha256=record.sha256.hex() if record.sha256 else "",
         size=record.size,
-        license=grammar.shown(record.license or ""),
+        license=said.get("license") or "",
         noarch_python=bool(record.noarch.python),
         requested=any(r.name == name for r in manifest.conda),
         requires=tuple(
@@ -114,7 +121,7 @@ def pin_from(record: RepoDataRecord, manifest: Manifest, places: Iterable[Channe
                 {
                     depend.split()[0].split("[")[0].split("=")[0]
                     for depend in record.depends
-                    if not depend.startswith("__")
+                    if depend.strip() and not depend.startswith("__")
                 }
             )
         ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from coffee_boat._support.digest import digest_of, file_state
+from coffee_boat._support.files import is_dir
 from coffee_boat.conda import channels
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda import configuration as conda_configuration
@@ -123,6 +124,8 @@ def _listing(channel: Channel) -> list[list[object]]:
     if not channel.url.startswith("file:"):
         return []
     folder = Path(unquote(urlsplit(channel.url).path))
+    if not is_dir(folder):
+        return []
     return [file_state(path) for path in sorted(folder.glob("*/repodata.json"))]
 
 

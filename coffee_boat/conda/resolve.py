@@ -6,26 +6,20 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, duration
+from coffee_boat.conda import asked, licence
 from coffee_boat.conda import client as conda_client
-from coffee_boat.conda import licence
-from coffee_boat.conda.channels import Channel
 from coffee_boat.conda.explain import unreachable, unsolvable
-from coffee_boat.conda.records import pin_from, pin_of, refuse_anacondas_files
-from coffee_boat.conda.request import Wish, platforms_of, subdir
-from coffee_boat.conda.solve import solve
+from coffee_boat.conda.records import pin_of, refuse_anacondas_files
+from coffee_boat.conda.request import Wish, subdir
 from coffee_boat.errors import LockError, StoreError, UnreachableError
 from coffee_boat.model import CondaPin, Finding, Lock, grammar
 from coffee_boat.spark import packages
-
-if TYPE_CHECKING:
-    from rattler import Gateway, RepoDataRecord
-
 
 _log = logger(__name__)
 
@@ -168,20 +162,12 @@ def _ask(
 
 def _solved(wish: Wish, store: Store) -> Lock:
     module = conda_client.rattler()
-    gateway = conda_client.gateway(wish.configuration, conda_client.cache(store, "repodata"))
-    places = wish.channels
     try:
-        records = conda_client.wait(lambda: _chosen(wish, places, gateway))
+        pins = asked.chosen(wish, store)
     except module.exceptions.SolverError as error:
-        raise unsolvable(str(error), wish, gateway) from None  # theirs shows tokens of channels
+        raise unsolvable(str(error), wish, store) from None  # theirs shows tokens of channels
     except module.exceptions.GatewayError as error:
-        raise unreachable(str(error), places, wish.configuration) from None
-    pins = tuple(
-        sorted(
-            (pin_from(record, wish.manifest, places) for record in records),
-            key=lambda pin: pin.name,
-        )
-    )
+        raise unreachable(str(error), wish.channels, wish.configuration) from None
     refuse_anacondas_files(pins, accepted=wish.accepted)
     kept = tuple(pin for pin in pins if pin.name not in packages.DRIVERS_OWN)
     _refuse_unhashed(kept)
@@ -190,70 +176,6 @@ def _solved(wish: Wish, store: Store) -> Lock:
 
 def _locked(pins: tuple[CondaPin, ...], wish: Wish, findings: tuple[Finding, ...]) -> Lock:
     return Lock(replace(wish.target, python=python_of(pins).version), conda=pins, findings=findings)
-
-
-async def _chosen(wish: Wish, places: Sequence[Channel], gateway: Gateway) -> list[RepoDataRecord]:
-    """The newest that goes together; then once more with the driver's own versions preferred, if
-    what was chosen has others.
-    """
-    records = await solve(wish, places, gateway)
-    preferred = await _preferred(wish, records, places[0], gateway)
-    return await solve(wish, places, gateway, preferred=preferred) if preferred else records
-
-
-async def _preferred(
-    wish: Wish, records: Sequence[RepoDataRecord], first: Channel, gateway: Gateway
-) -> list[RepoDataRecord]:
-    """What the first channel has in the driver's own versions of what was chosen.
-
-    Of another channel it would get around the priorities.
-    """
-    settled = {
-        "python",
-        *(pin.name for pin in wish.aboard),
-        *(r.name for r in wish.requirements if r.channel),
-    }
-    names = {
-        name: version
-        for record in records
-        if (version := wish.preferred.get(name := record.name.normalized))
-        not in (None, str(record.version))
-        and name not in settled
-    }
-    if not names:
-        return []
-    module = conda_client.rattler()
-    specs = [module.MatchSpec(f"{name} =={version}") for name, version in names.items()]
-    listed = await gateway.query(
-        [module.Channel(first.url)],
-        platforms_of(wish),
-        specs,
-        recursive=False,
-        channel_relations="disabled",
-    )
-    fitting = [
-        record
-        for found in listed
-        for record in found
-        if str(record.version) == names.get(record.name.normalized) and _is_for(record, wish.minor)
-    ]
-    return list(
-        {
-            record.name.normalized: record
-            for record in sorted(fitting, key=lambda record: record.build_number)
-        }.values()
-    )
-
-
-def _is_for(record: RepoDataRecord, minor: str) -> bool:
-    """True if a package goes with a minor version of Python, as far as it says."""
-    module = conda_client.rattler()
-    bounds = [
-        bound
-        for text in record.depends
-        if text.split(" ")[0] == "python" and (bound := module.MatchSpec(text).version)
-    ]
-    return all(module.VersionSpec(bound).matches(module.Version(f"{minor}.99")) for bound in bounds)
 
 
 def python_of(pins: Iterable[CondaPin]) -> CondaPin:

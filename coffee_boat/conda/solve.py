@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from coffee_boat.conda import channels
 from coffee_boat.conda import client as conda_client
@@ -43,7 +44,97 @@ def virtual_packages(target: Target, overrides: Mapping[str, str]) -> dict[str, 
     return {f"__{name}": said for name, said in own.items() if all(said)}
 
 
-async def solve(
+async def chosen(
+    wish: Wish, places: Sequence[Channel], gateway: Gateway, *, flexible: bool = False
+) -> list[RepoDataRecord]:
+    """The newest that goes together; then once more with the driver's own versions preferred, if
+    what was chosen has others.
+    """
+    records = await _solve(wish, places, gateway, flexible=flexible)
+    if flexible:
+        return records
+    preferred = await _preferred(wish, records, places[0], gateway)
+    return await _solve(wish, places, gateway, preferred=preferred) if preferred else records
+
+
+async def _preferred(
+    wish: Wish, records: Sequence[RepoDataRecord], first: Channel, gateway: Gateway
+) -> list[RepoDataRecord]:
+    """What the first channel has in the driver's own versions of what was chosen.
+
+    Of another channel it would get around the priorities.
+    """
+    settled = {
+        "python",
+        *(pin.name for pin in wish.aboard),
+        *(r.name for r in wish.requirements if r.channel),
+    }
+    names = {
+        name: version
+        for record in records
+        if (version := wish.preferred.get(name := record.name.normalized))
+        not in (None, str(record.version))
+        and name not in settled
+    }
+    if not names:
+        return []
+    module = conda_client.rattler()
+    specs = [module.MatchSpec(f"{name} =={version}") for name, version in names.items()]
+    listed = await gateway.query(
+        [module.Channel(first.url)],
+        platforms_of(wish),
+        specs,
+        recursive=False,
+        channel_relations="disabled",
+    )
+    fitting = [
+        record
+        for found in listed
+        for record in found
+        if str(record.version) == names.get(record.name.normalized) and _is_for(record, wish.minor)
+    ]
+    return list(
+        {
+            record.name.normalized: record
+            for record in sorted(fitting, key=lambda record: record.build_number)
+        }.values()
+    )
+
+
+def _is_for(record: RepoDataRecord, minor: str) -> bool:
+    """True if a package goes with a minor version of Python, as far as it says."""
+    module = conda_client.rattler()
+    bounds = [
+        bound
+        for text in record.depends
+        if text.split(" ")[0] == "python" and (bound := module.MatchSpec(text).version)
+    ]
+    return all(module.VersionSpec(bound).matches(module.Version(f"{minor}.99")) for bound in bounds)
+
+
+async def listed(
+    urls: Sequence[str], places: Sequence[Channel], gateway: Gateway, subdir: str
+) -> list[RepoDataRecord]:
+    """What channels say of the packages that files are of."""
+    module = conda_client.rattler()
+    names = sorted({file_stem(url).rsplit("-", 2)[0] for url in urls})
+    found = await gateway.query(
+        [module.Channel(place.url) for place in places],
+        [subdir, "noarch"],  # type: ignore[list-item]
+        names,
+        recursive=False,
+        channel_relations="disabled",
+    )
+    return [record for records in found for record in records]
+
+
+def file_stem(url: str) -> str:
+    """The name of a package's file, without its ending."""
+    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    return name.removesuffix(".conda").removesuffix(".tar.bz2")
+
+
+async def _solve(
     wish: Wish,
     places: Sequence[Channel],
     gateway: Gateway,
@@ -56,7 +147,6 @@ async def solve(
     priority = "Flexible" if flexible else wish.configuration.channel_priority.capitalize()
     sources = [module.Channel(place.url) for place in places]
     platforms = platforms_of(wish)
-    await refuse_deep(wish, sources, platforms, gateway)
     found: list[RepoDataRecord] = await module.solve(
         sources=sources,
         specs=[
@@ -81,21 +171,24 @@ async def solve(
     return found
 
 
-async def refuse_deep(
-    wish: Wish, sources: Sequence[Any], platforms: Sequence[SubdirLiteral], gateway: Gateway
-) -> None:
-    """Look at what every record that may be asked for says of others, before rattler does: its
-    reader of nested brackets ends the process.
+async def refuse_deep(wish: Wish, places: Sequence[Channel], gateway: Gateway) -> None:
+    """Look at what every record that may be asked for says of others: which of them it is whose
+    nested brackets end the solver. This takes longer than to solve.
 
     Raises:
         LockError: a record says more than is read.
     """
+    sources = [conda_client.rattler().Channel(place.url) for place in places]
     waiting = {"python", *(r.name for r in wish.requirements), *(pin.name for pin in wish.aboard)}
     known: set[str] = set()
     while waiting:
         known |= waiting
         listed = await gateway.query(
-            sources, platforms, sorted(waiting), recursive=False, channel_relations="disabled"
+            sources,
+            platforms_of(wish),
+            sorted(waiting),
+            recursive=False,
+            channel_relations="disabled",
         )
         texts = {
             text

@@ -6,6 +6,7 @@ Each part is looked at before it is used; what does not fit is refused, never me
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
@@ -41,6 +42,7 @@ _KINDS = {"wheel", "sdist", "directory", "vcs"}
 _TOO_LARGE = 1 << 40
 """Bytes: no index takes a file of a tebibyte."""
 _SHOWN = 120
+_LONGEST = 2_000
 
 
 def checked(pin: Pin, where: str) -> Pin:
@@ -246,6 +248,24 @@ def _is_version(text: str) -> bool:
         return False
 
 
+def _said_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
+    """Of what only a channel bounds: names of channels, and its whole record."""
+    if _CONTROL.search(pin.channel):
+        yield repr(pin.channel), "a channel has no control characters"
+    for text in _texts(json.loads(pin.record or "{}")):
+        if len(text) > _LONGEST:
+            yield text, f"what a channel says of a package has texts of {_LONGEST:,} characters"
+
+
+def _texts(said: object) -> Iterator[str]:
+    """All texts in a JSON value."""
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, (list, dict)):
+        for part in said.values() if isinstance(said, dict) else said:
+            yield from _texts(part)
+
+
 def _conda_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
     rules = (
         (
@@ -266,6 +286,7 @@ def _conda_faults(pin: CondaPin) -> Iterator[tuple[str, str]]:
         yield f"file {pin.filename!r}", fault
     if fault := url_fault(pin.url, CHANNELS):
         yield pin.url, fault
+    yield from _said_faults(pin)
     if pin.sha256 and not is_digest(pin.sha256):
         yield f"sha256 {pin.sha256!r}", "a sha256 is 64 hex digits, lower case"
     if not _is_size(pin.size):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from coffee_boat._support.redact import redact, visible
+from coffee_boat._support.redact import redact
+from coffee_boat._support.words import one_line
 from coffee_boat.errors import Finding
 
 
@@ -21,7 +22,7 @@ def text_table(
     Args:
         right: names of the columns that hold numbers.
     """
-    rows = [tuple(visible(redact(cell)) for cell in row) for row in rows]
+    rows = [tuple(map(_cell, row)) for row in rows]
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
 
     def padded(row: tuple[str, ...]) -> str:
@@ -33,6 +34,12 @@ def text_table(
     return "\n".join(f"  {padded(row)}".rstrip() for row in (head, *rows))
 
 
+def _cell(text: str) -> str:
+    """One line, since each cell is as wide as the widest of its column."""
+    return redact(one_line(text, _WIDEST))
+
+
+_WIDEST = 500
 _LONG = 24
 """Letters of a word that a narrow page may break: a path, a URL."""
 
@@ -58,7 +65,7 @@ def html_table(
     def line(tag: str, cells: tuple[str, ...]) -> str:
         made = (
             f'<{tag} style="{_style(cell, right=name in right)}">{escape(cell)}</{tag}>'
-            for name, cell in zip(head, (visible(redact(cell)) for cell in cells), strict=True)
+            for name, cell in zip(head, map(_cell, cells), strict=True)
         )
         return f"<tr>{''.join(made)}</tr>"
 
