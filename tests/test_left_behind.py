@@ -69,6 +69,7 @@ def executors(spark: Any, tmp_path: Path) -> Iterator[Executors]:  # noqa: F811
             System=SimpleNamespace(
                 getenv={"SPARK_HOME": str(tmp_path / "spark")}.get,
                 getProperty={"user.dir": "/"}.get,
+                nanoTime=lambda: 1,
             ),
             management=SimpleNamespace(
                 ManagementFactory=SimpleNamespace(getRuntimeMXBean=lambda: bean)

@@ -298,9 +298,14 @@ def test_a_local_wheel_is_copied_as_it_was_locked(folder: Path, store: Store) ->
     assert copy.is_relative_to(store.root)
     assert copy.read_bytes() == locked
     assert fetch(lock, store, OFFLINE) == {"alpha": copy}
+
+
+def test_a_local_wheel_that_is_gone_is_told(folder: Path, store: Store) -> None:
+    file = folder / "alpha-1.0-py3-none-any.whl"
+    pin = Pin("alpha", "1.0", filename=file.name, url=file.as_uri(), sha256=sha256(file))
     file.unlink()
     with pytest.raises(BuildError, match="not there any more"):
-        fetch(lock, store, OFFLINE)
+        fetch(Lock(OWN, (replace(pin, direct=True),)), store, OFFLINE)
 
 
 # building

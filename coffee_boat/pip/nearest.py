@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-_MISSING = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*) was not found in")
+_MISSING = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z0-9][\w.-]{0,199}) was not found in")
 _LIKE = 0.75
 _BEST_KNOWN = """
     aiohttp altair arrow attrs azure-storage-blob beautifulsoup4 biopython black bokeh boto3
