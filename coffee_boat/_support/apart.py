@@ -79,8 +79,14 @@ def call(module: str, function: str, *arguments: object, bounds: Bounds) -> Any:
     if ran.code < 0:
         raise EndedError(f"signal {_signal(-ran.code)}")
     if ran.code:
-        raise EndedError(ran.tail or f"exit code {ran.code}")
+        raise EndedError(_kind_of_end(ran.tail) or f"exit code {ran.code}")
     return json.loads(ran.stdout)
+
+
+def _kind_of_end(tail: str) -> str:
+    """Of a ValueError its name only: urllib's quotes a part of a password."""
+    last = tail.rstrip().rpartition("\n")[2]
+    return "ValueError" if last.startswith("ValueError:") else tail
 
 
 def _signal(number: int) -> str:

@@ -48,6 +48,14 @@ def call(module: str, function: str, *arguments: object, of: str) -> Any:
     if "refused" in said:
         kind, text = said["refused"]
         raise getattr(client.rattler().exceptions, kind)(text)
+    if "address" in said:
+        raise errors.LockError(
+            "requirements.address-unreadable",
+            "an address cannot be read",
+            value=of,
+            cause="its host or its port is not valid, or a character in it is not escaped",
+            cure="correct the address where it is written",
+        )
     if "problem" in said:
         kind, problem = said["problem"]
         raise getattr(errors, kind).of(errors.Problem(**problem))
@@ -62,3 +70,5 @@ def told(made: Callable[[], Any]) -> dict[str, Any]:
         return {"problem": [type(error).__name__, vars(error.problem)]}
     except client.failures() as error:
         return {"refused": [type(error).__name__, str(error)]}
+    except ValueError:  # urllib's, of an address: it quotes a password
+        return {"address": True}
