@@ -21,6 +21,10 @@ from coffee_boat.errors import SettingsError, StoreError
 from coffee_boat.model import CondaRequirement, Indexes, Manifest, Requirement
 
 _KIND = "notebook"
+_SOURCES = frozenset(
+    {"index_url", "extra_index_urls", "find_links", "no_index", "only_binary", "channel", "stage"}
+)
+"""Settings that decide where packages come from, and where they go."""
 _ADD = "%boat add NAME asks for a package"
 Value = TypeVar("Value")
 
@@ -35,6 +39,28 @@ class Kept:
     settings: Mapping[str, Any]
     """Of the Captain, as far as %boat gave them."""
     where: Where
+    left_out: tuple[str, ...] = ()
+    """What decides where packages come from and was not kept, as it has a password: settings by
+    their names."""
+
+    def refuse_half(self, said: Mapping[str, Any]) -> None:
+        """Raise if packages would come from elsewhere now than then.
+
+        Args:
+            said: settings that are given now.
+
+        Raises:
+            SettingsError: an index, or what bounds what is taken from it, was not kept.
+        """
+        lacking = [name for name in self.left_out if name not in said]
+        if lacking:
+            raise SettingsError(
+                "settings.half-kept",
+                "what this notebook had was not kept whole",
+                value=", ".join(lacking),
+                cause="it has a password; without it packages would come from another index",
+                cure=f"%boat launch --last with {' '.join(f'{name}=...' for name in lacking)}",
+            )
 
     def at(self, said: Where) -> Where:
         """Where that was, under what is said now."""
@@ -79,6 +105,7 @@ class Last:
                 cause="it launched nothing with %boat, or with another store",
                 cure='captain.add_pip_packages("NAME"), then captain.launch_ship()',
             )
+        kept.refuse_half(wanted.settings)
         return kept
 
     def keep(self, captain: Captain, where: Where | None = None) -> None:
@@ -130,7 +157,7 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
     manifest = wanted.manifest
     every: tuple[Requirement | CondaRequirement, ...] = (*manifest.requirements, *manifest.conda)
     public = [one for one in every if _is_public(one)]
-    value = {
+    value: dict[str, Any] = {
         "requirements": [asdict(one) for one in public if isinstance(one, Requirement)],
         "conda": [asdict(one) for one in public if isinstance(one, CondaRequirement)],
         "constraints": [asdict(one) for one in manifest.constraints if _is_public(one)],
@@ -146,9 +173,18 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
             if redact_setting(key, said) == said
         },
     }
+    hidden = {key for key, said in wanted.settings.items() if not _shows(said)}
+    if not _is_public(manifest.indexes):
+        named = asdict(manifest.indexes)
+        hidden |= {key for key, said in named.items() if said and key in _SOURCES}
+    if len(value["channels"]) < len(manifest.channels):
+        hidden.add("channel")
+    value["left_out"] = sorted(hidden & _SOURCES)
     with suppress(StoreError):  # one that cannot be written keeps nothing
         store.remember(_KIND, notebook, value)
-    return [redact(one.text) for one in every if one not in public]
+    conf = [key for key in wanted.where.conf if key not in value["conf"]]
+    lost = [one for one in (*every, *manifest.constraints) if not _is_public(one)]
+    return [*(redact(one.text) for one in lost), *sorted(hidden), *conf]
 
 
 def recall(store: Store, notebook: str) -> Kept | None:
@@ -165,7 +201,7 @@ def recall(store: Store, notebook: str) -> Kept | None:
     )
     given = {key: _tuples(value) for key, value in said["settings"].items()}
     where = Where(said["master"], conf=said["conf"], preload=tuple(said["preload"]))
-    return Kept(manifest, said["lock"], given, where)
+    return Kept(manifest, said["lock"], given, where, tuple(said.get("left_out", ())))
 
 
 def _all(kind: type[Value], values: Iterable[Mapping[str, Any]]) -> tuple[Value, ...]:

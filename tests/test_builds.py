@@ -277,6 +277,8 @@ OWN = {
     "file": ("XDG_CONFIG_HOME", "config"),
 }
 PROJECTS = {
+    "uv and ours": '[tool.coffee_boat]\nno_binary = ["x"]\n'
+    '[tool.uv]\nno-binary-package = ["alpha"]\n',
     "no_binary": '[tool.coffee_boat]\nno_binary = ["alpha"]\n',
     "only_binary": "[tool.coffee_boat]\nonly_binary = []\n",
     "both": '[tool.coffee_boat]\nonly_binary = [":all:"]\nno_binary = ["alpha"]\n',
@@ -299,7 +301,7 @@ def test_a_project_allows_no_build_that_its_user_forbids(
         value = str(tmp_path / "config")
     monkeypatch.setenv(name, value)
     monkeypatch.setenv("COFFEE_BOAT_NO_INDEX", "1")
-    if project == "uv":
+    if "uv" in project:
         with pytest.raises(SettingsError) as caught:
             load({})
         assert caught.value.code == "settings.uv-would-build"

@@ -267,11 +267,15 @@ def test_no_password_is_kept(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     settings = {"index_url": "https://me:hunter2@example.org/simple", "python": "3.11"}
     where = Where("local[1]", conf={"spark.secret": "hunter2", "spark.x": "1"})
-    [left] = notebooks.keep(store, "n", notebooks.Kept(manifest, None, settings, where))
-    assert left.startswith("lib @ https://")
+    left = notebooks.keep(store, "n", notebooks.Kept(manifest, None, settings, where))
+    assert left[0].startswith("lib @ https://")
+    assert left[1:] == ["index_url", "spark.secret"]
     kept = notebooks.recall(store, "n")
     assert kept is not None
     assert kept.manifest.texts == ["six"]
     assert (kept.settings, kept.where.conf) == ({"python": "3.11"}, {"spark.x": "1"})
+    with pytest.raises(SettingsError, match="index_url"):
+        kept.refuse_half({})  # packages would come from another index
+    kept.refuse_half({"index_url": "https://me:hunter2@example.org/simple"})
     files = [path.read_text() for path in (tmp_path / "store").rglob("*") if path.is_file()]
     assert not any("hunter2" in text for text in files)

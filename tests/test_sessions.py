@@ -232,6 +232,18 @@ def test_of_two_captains_with_the_same_tree_each_keeps_it_until_its_own_close(
     assert sys.path == before
 
 
+def test_what_a_captain_asks_for_besides_is_importable_here_once_it_boards(
+    new: Callable[..., Captain], context: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coffee_boat.workflow.workspace._BOARD_WAIT", 0.0)
+    new().add_pip_packages("alpha").launch_ship()
+    running = context("local[1]")
+    captain = new().add_pip_packages("beta").board(running)
+    assert importlib.util.find_spec("beta") is not None
+    captain.close()
+    assert importlib.util.find_spec("beta") is None
+
+
 def test_verify_knows_the_new_base_that_another_captain_gave_the_session(
     new: Callable[..., Captain], context: Callable[[str], Any], tmp_path: Path
 ) -> None:
@@ -320,6 +332,29 @@ def test_what_another_thread_adds_while_a_context_starts_is_sent_after_it(
     assert captain.lock is not None
     assert [pin.name for pin in captain.lock.pins] == ["alpha", "beta"]
     assert len(running.archives) == 1, "beta, and alpha in what the session began with"
+
+
+def test_a_lock_file_that_is_added_meanwhile_is_for_the_next_session(
+    new: Callable[..., Captain],
+    context: Callable[[str], Any],
+    spark: Any,  # noqa: F811
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lock, starts = tmp_path / "pylock.toml", spark.Context._initialize_context
+    lock.write_text(lockfile.text_of(new().add_pip_packages("beta").plan().lock), "utf-8")
+    captain = new()
+
+    def meanwhile(self: Any, jconf: Any) -> Any:
+        captain.add_lock(lock)
+        return starts(self, jconf)
+
+    spark.Context._initialize_context = meanwhile
+    captain.launch_ship()
+    running = context("local[1]")
+    assert "a lock file cannot be added to a running session" in capsys.readouterr().err
+    running.stop()
+    assert [pin.name for pin in captain.plan().lock.pins] == ["beta"]
 
 
 def test_what_cannot_be_had_of_it_is_told_and_is_not_asked_for(

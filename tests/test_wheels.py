@@ -185,7 +185,7 @@ def test_a_server_that_is_busy_is_asked_again_when_it_says(
     folder: Path, index: Index, store: Store
 ) -> None:
     path = "/files/alpha-1.0-py3-none-any.whl"
-    index.busy[path] = [(503, "1"), (429, "")]
+    index.busy[path] = [(503, "1"), (429, "soon")]
     begun = time.monotonic()
     assert fetch(remote(folder, index, "alpha"), store)["alpha"].is_file()
     assert time.monotonic() - begun >= 1.0

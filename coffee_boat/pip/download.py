@@ -82,7 +82,7 @@ class Downloads:
 
     def _after(self, error: RequestException, retries: Retry, url: str) -> Retry:
         """Wait as long as the server says, or longer each time; raise if it is of no use."""
-        from urllib3.exceptions import MaxRetryError, ProtocolError
+        from urllib3.exceptions import InvalidHeader, MaxRetryError, ProtocolError
 
         if not _passing(error):
             # A traceback would show the URL as it is; what the error says is told.
@@ -92,7 +92,10 @@ class Downloads:
             left = retries.increment("GET", url, answer, None if answer else ProtocolError())
         except (MaxRetryError, ProtocolError):
             raise _cannot_fetch(url, error) from None
-        asked = retries.get_retry_after(answer) if answer is not None else None
+        try:
+            asked = retries.get_retry_after(answer) if answer is not None else None
+        except InvalidHeader:  # neither a number nor a date
+            asked = None
         self._stop.wait(min(_LONGEST, asked or left.get_backoff_time()))
         return left
 

@@ -248,40 +248,55 @@ def _keep_only_binary(
     says "wheels only" is not overruled by a place that could not say otherwise itself, nor by the
     author of what was cloned.
     """
-    from coffee_boat.settings import sources
+    from coffee_boat.settings import keys, sources
     from coffee_boat.settings.values import Said
 
-    place = next((source for source in places if "no_binary" in source.values), None)
-    if place is None:
-        return
-    at = places.index(place)
-    stronger = [
+    saying = [source for source in places if "no_binary" in source.values]
+    for place in saying:
+        strongest, by_uv = place is saying[0], place.label == sources.UV
+        if not strongest and not by_uv:
+            continue
+        for names, source in _over(place, wheels_only, places):
+            where = Said("only_binary", None, source, []).place
+            said = Said("no_binary", None, place, [])
+            if by_uv:  # uv reads all of it, whatever is stronger here
+                allowed = set() if strongest else set(values["no_binary"])
+                listed = keys.convert("no_binary", place, [], {})
+                if would := _loosened(listed, names) - allowed:
+                    raise _uv_would_build(sorted(would), said, where)
+                continue
+            dropped = _loosened(values["no_binary"], names)
+            values["no_binary"] = tuple(n for n in values["no_binary"] if n not in dropped)
+            if dropped:
+                findings.append(_ignored(sorted(dropped), said, where))
+
+
+def _over(
+    place: Source,
+    wheels_only: Sequence[tuple[tuple[str, ...], Source]],
+    places: Sequence[Source],
+) -> list[tuple[tuple[str, ...], Source]]:
+    """Of the places that allow wheels only, those that a place takes nothing back of."""
+    return [
         (names, source)
         for names, source in wheels_only
-        if places.index(source) < at or (place.of_project and not source.of_project)
+        if places.index(source) < places.index(place)
+        or (place.of_project and not source.of_project)
     ]
-    for names, source in stronger:
-        dropped = _loosened(values["no_binary"], names)
-        values["no_binary"] = tuple(name for name in values["no_binary"] if name not in dropped)
-        if dropped:
-            where = Said("only_binary", None, source, []).place
-            if place.label == sources.UV:
-                raise _uv_would_build(sorted(dropped), Said("no_binary", None, place, []), where)
-            findings.append(
-                Finding(
-                    "settings.no-binary-ignored",
-                    "a weaker no_binary is left aside",
-                    value=(
-                        f"{', '.join(sorted(dropped))} ({Said('no_binary', None, place, []).place})"
-                    ),
-                    cause=f"only_binary is set in a stronger place: {where}",
-                    cure=(
-                        "say no_binary in the same place as only_binary, or in a stronger one; a"
-                        " project's file is weaker here than all of your own"
-                    ),
-                    severity="note",
-                )
-            )
+
+
+def _ignored(names: Sequence[str], said: Said, forbidden: str) -> Finding:
+    return Finding(
+        "settings.no-binary-ignored",
+        "a weaker no_binary is left aside",
+        value=f"{', '.join(names)} ({said.place})",
+        cause=f"only_binary is set in a stronger place: {forbidden}",
+        cure=(
+            "say no_binary in the same place as only_binary, or in a stronger one; a project's file"
+            " is weaker here than all of your own"
+        ),
+        severity="note",
+    )
 
 
 def _uv_would_build(names: Sequence[str], said: Said, forbidden: str) -> SettingsError:

@@ -12,7 +12,7 @@ from coffee_boat.model import ConfPatch, History, Lock, Manifest
 from coffee_boat.session import Session, driver, reach, record
 from coffee_boat.session.live import LiveSession
 from coffee_boat.workflow import launch
-from coffee_boat.workflow.apply import Applied, add
+from coffee_boat.workflow.apply import Applied, add, expose_here
 from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import Request, lock_file_while_running
@@ -114,6 +114,8 @@ def go_on(
     live = LiveSession(session, history, tools.store)
     applied = add(tools, live, request.manifest, Manifest()) if request.names_packages else None
     expose(tools, now.lock, chunks, say)
+    if applied is not None and applied.archive is not None:
+        expose_here(tools, applied.lock, applied.archive.chunks)
     tools.emit(
         [
             *reach.not_preloaded(request.preload, now.environment),
