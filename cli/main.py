@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -83,9 +85,23 @@ class BoatGroup(Group):
             for finding in settings.misspelt():  # perhaps why; what goes well tells it itself
                 render.tell(finding)
             ctx.exit(FAILED)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             click.echo("interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(error.code if isinstance(error, EndedError) else INTERRUPTED)
+
+
+class EndedError(KeyboardInterrupt):
+    """Somebody ended us (SIGTERM, SIGHUP): as Ctrl-C, so that the programs that we started end with
+    us and nothing half-made is left.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.code = 128 + number
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    raise EndedError(number)
 
 
 @contextmanager
@@ -323,6 +339,9 @@ boat.add_command(cache)
 
 def main() -> None:
     """The console script."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored, as by nohup
+            signal.signal(number, _end)
     with without_secrets():
         boat(prog_name="boat")
 
