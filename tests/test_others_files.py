@@ -21,7 +21,7 @@ from coffee_boat import RequirementError, SettingsError
 from coffee_boat._support import digest, uv
 from coffee_boat._support.store import Store
 from coffee_boat.archive import unpacking
-from coffee_boat.model import Indexes, Lock, Pin, Target
+from coffee_boat.model import Finding, Indexes, Lock, Pin, Target
 from coffee_boat.pip import fetch, sources
 from coffee_boat.pip.sources import local_file
 from coffee_boat.settings import load
@@ -66,9 +66,10 @@ def test_what_a_stranger_put_above_is_named_before_uv_meets_it(
 
 
 @as_root
+@pytest.mark.parametrize("uv_reads", [False, True])
 @pytest.mark.parametrize("put", [*PUT, "no TOML", "a setting that does not exist"])
 def test_a_strangers_file_that_cannot_be_read_is_passed_over_and_told(
-    put: str, below: Path
+    put: str, uv_reads: bool, below: Path
 ) -> None:
     path = below.parent / "pyproject.toml"
     texts = {"no TOML": "[", "a setting that does not exist": "[tool.coffee_boat]\njunk = 1\n"}
@@ -78,8 +79,18 @@ def test_a_strangers_file_that_cannot_be_read_is_passed_over_and_told(
         PUT[put](path)
     os.lchown(path, _NOBODY, _NOBODY)
     (below / "home").mkdir()
-    environ = {"UV_NO_CONFIG": "1", "HOME": str(below / "home")}
-    _, findings = load({}, folder=below, environ=environ)
+    environ = {"HOME": str(below / "home"), **({} if uv_reads else {"UV_NO_CONFIG": "1"})}
+    refused: SettingsError | None = None
+    findings: tuple[Finding, ...] = ()
+    try:
+        _, findings = load({}, folder=below, environ=environ)
+    except SettingsError as error:
+        refused = error
+    if refused is not None:  # uv itself would stop at it
+        assert uv_reads
+        assert put not in texts
+        assert "UV_NO_CONFIG=1" in refused.cure
+        return
     told = [finding for finding in findings if finding.value == str(path)]
     if put in texts:
         assert told

@@ -334,7 +334,7 @@ def test_what_another_thread_adds_while_a_context_starts_is_sent_after_it(
     assert len(running.archives) == 1, "beta, and alpha in what the session began with"
 
 
-def test_a_lock_file_that_is_added_meanwhile_is_for_the_next_session(
+def test_a_lock_file_that_is_added_meanwhile_is_refused_as_in_a_session_that_runs(
     new: Callable[..., Captain],
     context: Callable[[str], Any],
     spark: Any,  # noqa: F811
@@ -354,7 +354,8 @@ def test_a_lock_file_that_is_added_meanwhile_is_for_the_next_session(
     running = context("local[1]")
     assert "a lock file cannot be added to a running session" in capsys.readouterr().err
     running.stop()
-    assert [pin.name for pin in captain.plan().lock.pins] == ["beta"]
+    assert captain.plan().lock.pins == ()
+    assert captain.add_lock(lock).lock is not None
 
 
 def test_what_cannot_be_had_of_it_is_told_and_is_not_asked_for(

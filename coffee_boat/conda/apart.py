@@ -16,6 +16,10 @@ BOUNDS = apart.Bounds(seconds=1200.0, memory=4 * GIB, file=GIB)
 """Far above what conda-forge takes: a gigabyte of memory, files of 400 MB, a minute."""
 
 
+_OF_ADDRESSES = ("IPv4", "IPv6", "netloc", "Port ")
+"""In what urllib says of an address that it cannot read."""
+
+
 class RattlerEndedError(errors.LockError):
     """The process in which rattler read a stranger's text ended without an answer."""
 
@@ -70,5 +74,7 @@ def told(made: Callable[[], Any]) -> dict[str, Any]:
         return {"problem": [type(error).__name__, vars(error.problem)]}
     except client.failures() as error:
         return {"refused": [type(error).__name__, str(error)]}
-    except ValueError:  # urllib's, of an address: it quotes a password
-        return {"address": True}
+    except ValueError as error:
+        if not any(word in str(error) for word in _OF_ADDRESSES):
+            raise
+        return {"address": True}  # without urllib's words: they quote a password

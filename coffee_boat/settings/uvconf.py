@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import files, home
+from coffee_boat._support import files, home, trust
+from coffee_boat.errors import SettingsError
 
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
 _BUILDS = {
@@ -134,7 +135,8 @@ def _project_tables(
 ) -> list[tuple[Path, Mapping[str, Any]]]:
     if environ.get("UV_NO_CONFIG") or environ.get("UV_CONFIG_FILE"):
         return []
-    return next(filter(None, (_of_project(place, toml) for place in (folder, *folder.parents))), [])
+    places = (folder, *folder.parents)
+    return next(filter(None, (_of_project(place, environ, toml) for place in places)), [])
 
 
 def _own_tables(
@@ -155,16 +157,19 @@ def _own_tables(
 
 
 def _of_project(
-    folder: Path, toml: Callable[[Path], dict[str, Any]]
+    folder: Path, environ: Mapping[str, str], toml: Callable[[Path], dict[str, Any]]
 ) -> list[tuple[Path, Mapping[str, Any]]]:
-    own = list(_table(folder / "uv.toml", toml))
-    if own or not files.is_file(folder / "pyproject.toml"):
+    own, path = list(_table(folder / "uv.toml", toml)), folder / "pyproject.toml"
+    if own or not files.is_file(path):
         return own
-    tool = toml(folder / "pyproject.toml").get("tool", {})
+    try:
+        tool = toml(path).get("tool", {})
+    except SettingsError:
+        if trust.doubt(path, environ=environ) is None:
+            raise
+        return []  # uv passes over it, too; who put it there is told of with our own table
     return (
-        [(folder / "pyproject.toml", tool["uv"])]
-        if isinstance(tool, dict) and isinstance(tool.get("uv"), dict)
-        else []
+        [(path, tool["uv"])] if isinstance(tool, dict) and isinstance(tool.get("uv"), dict) else []
     )
 
 

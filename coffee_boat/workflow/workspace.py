@@ -322,11 +322,11 @@ class Workspace:
             later = self.request
             if built.serves(later):
                 return
-            if later.lock_file not in (None, built.request.lock_file):
-                path = later.lock_file.path if later.lock_file else Path()
-                self.tools.emit([_not_in_session(lock_file_while_running(path))])
-                return  # the next session has it
             self.request = built.request
+            if later.lock_file is not None and later.lock_file != built.request.lock_file:
+                refusal = lock_file_while_running(later.lock_file.path)
+                self.tools.emit([_not_in_session(refusal)])
+                return
             try:
                 self._add_live(later, Manifest(), wait=0.0)
             except BoatError as error:
