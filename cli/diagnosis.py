@@ -56,7 +56,11 @@ _VARIABLES = re.compile(
 """Names of variables that change what we, Spark, Java, uv or pip do."""
 _NAME_ALONE = re.compile(r"(?:AWS|AZURE|GOOGLE|GCP|GCS|S3|FSSPEC)_\w+", re.IGNORECASE)
 """Of a cloud: that they are set matters, what they say opens doors."""
-_SECRET = re.compile(r"SECRET|PASS|TOKEN|KEY(?!RING)|CRED|AUTH|USERNAME|SIGNATURE", re.IGNORECASE)
+_SECRET = re.compile(
+    r"SECRET|PASS|PWD|TOKEN|KEY(?!RING)|CRED|AUTH|USERNAME|SIGNATURE|(?<![A-Z])(?:SAS|SIG)(?![A-Z])",
+    re.IGNORECASE,
+)
+_ASSIGNED = re.compile(r"(?P<name>[\w.-]{1,200})=(?P<value>\"[^\"]*\"|'[^']*'|[^\s,;&]+)")
 _HIDDEN = "***"
 
 
@@ -176,9 +180,14 @@ def _shown(said: Mapping[str, str]) -> dict[str, str]:
     return {
         name: _HIDDEN
         if _SECRET.search(name) or _NAME_ALONE.fullmatch(name)
-        else redact_setting(name, value)
+        else _ASSIGNED.sub(_hidden, redact_setting(name, value))
         for name, value in sorted(said.items())
     }
+
+
+def _hidden(assigned: re.Match[str]) -> str:
+    """An option inside of a value, as -Dname=value."""
+    return f"{assigned['name']}={_HIDDEN}" if _SECRET.search(assigned["name"]) else assigned[0]
 
 
 def _nodes(nodes: tuple[NodeFacts, ...]) -> list[dict[str, str | None]]:

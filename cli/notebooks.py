@@ -5,7 +5,7 @@ in the store, without secrets.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -21,10 +21,13 @@ from coffee_boat.errors import SettingsError, StoreError
 from coffee_boat.model import CondaRequirement, Indexes, Manifest, Requirement
 
 _KIND = "notebook"
-_SOURCES = frozenset(
-    {"index_url", "extra_index_urls", "find_links", "no_index", "only_binary", "channel", "stage"}
-)
-"""Settings that decide where packages come from, and where they go."""
+_AGAIN = {
+    "index_url": "--index-url URL",
+    "extra_index_urls": "--extra-index-url URL",
+    "find_links": "--find-links URL",
+    "channel": "--channel URL",
+}
+"""What may hold a password and decides where packages come from -> how it is said again."""
 _ADD = "%boat add NAME asks for a package"
 Value = TypeVar("Value")
 
@@ -43,7 +46,7 @@ class Kept:
     """What decides where packages come from and was not kept, as it has a password: settings by
     their names."""
 
-    def refuse_half(self, said: Mapping[str, Any]) -> None:
+    def refuse_half(self, said: Collection[str]) -> None:
         """Raise if packages would come from elsewhere now than then.
 
         Args:
@@ -59,7 +62,8 @@ class Kept:
                 "what this notebook had was not kept whole",
                 value=", ".join(lacking),
                 cause="it has a password; without it packages would come from another index",
-                cure=f"%boat launch --last with {' '.join(f'{name}=...' for name in lacking)}",
+                cure="say it again: %boat launch --last "
+                + " ".join(_AGAIN[name] for name in lacking),
             )
 
     def at(self, said: Where) -> Where:
@@ -105,7 +109,9 @@ class Last:
                 cause="it launched nothing with %boat, or with another store",
                 cure='captain.add_pip_packages("NAME"), then captain.launch_ship()',
             )
-        kept.refuse_half(wanted.settings)
+        indexes = asdict(wanted.manifest().indexes)
+        named = {name for name, said in indexes.items() if said} | set(self.settings)
+        kept.refuse_half({*named, *wanted.settings, *(["channel"] if wanted.channels else [])})
         return kept
 
     def keep(self, captain: Captain, where: Where | None = None) -> None:
@@ -161,7 +167,7 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
         "requirements": [asdict(one) for one in public if isinstance(one, Requirement)],
         "conda": [asdict(one) for one in public if isinstance(one, CondaRequirement)],
         "constraints": [asdict(one) for one in manifest.constraints if _is_public(one)],
-        "indexes": asdict(manifest.indexes) if _is_public(manifest.indexes) else {},
+        "indexes": {k: said for k, said in asdict(manifest.indexes).items() if _shows(said)},
         "channels": [name for name in manifest.channels if redact(name) == name],
         "lock": wanted.lock,
         "settings": {key: said for key, said in wanted.settings.items() if _shows(said)},
@@ -174,12 +180,10 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
         },
     }
     hidden = {key for key, said in wanted.settings.items() if not _shows(said)}
-    if not _is_public(manifest.indexes):
-        named = asdict(manifest.indexes)
-        hidden |= {key for key, said in named.items() if said and key in _SOURCES}
+    hidden |= {key for key, said in asdict(manifest.indexes).items() if not _shows(said)}
     if len(value["channels"]) < len(manifest.channels):
         hidden.add("channel")
-    value["left_out"] = sorted(hidden & _SOURCES)
+    value["left_out"] = sorted(hidden & _AGAIN.keys())
     with suppress(StoreError):  # one that cannot be written keeps nothing
         store.remember(_KIND, notebook, value)
     conf = [key for key in wanted.where.conf if key not in value["conf"]]

@@ -198,6 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not wanted or self.headers.get("If-Range") != tag:
             return self._send(body, 200, headers={"ETag": tag})
         first = int(wanted.removeprefix("bytes=").rstrip("-"))
+        if first >= len(body):
+            return self._send(b"", 416)
         span = f"bytes {first}-{len(body) - 1}/{len(body)}"
         return self._send(body[first:], 206, headers={"ETag": tag, "Content-Range": span})
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from pages import DOCS, blocks
 
+from coffee_boat._support.redact import redact_setting
 from coffee_boat._support.store import Store
 from coffee_boat.cli import diagnosis
 from coffee_boat.cli.main import boat
@@ -231,3 +232,18 @@ def test_a_machine_without_spark_has_a_report_too(
         "launch.no-spark-submit"
     }
     assert made["versions"]["uv"].startswith("uv ")
+
+
+def test_what_opens_doors_is_hidden_by_its_name_and_inside_of_options() -> None:
+    said = {
+        "spark.hadoop.fs.azure.sas.c.a.blob.core.windows.net": "sv=1&sig=hunter2",
+        "DB_PWD": "hunter2",
+        "SAS": "hunter2",
+        "spark.driver.extraJavaOptions": "-Ddb.pwd=hunter2 -Dzookeeper.auth=hunter2 -Dx=1",
+        "SPARK_MASTER": "spark://h:7077",
+    }
+    told = diagnosis._shown(said)
+    assert "hunter2" not in str(told)
+    assert told["SPARK_MASTER"] == "spark://h:7077"
+    assert "-Dx=1" in told["spark.driver.extraJavaOptions"]
+    assert redact_setting("spark.hadoop.fs.azure.sas.c.a", "hunter2") == "***"

@@ -22,7 +22,14 @@ import pytest
 from small_packages import wheel
 from test_launch import home, spark  # noqa: F401  fixtures
 
-from coffee_boat import Captain, LaunchError, LockError, RequirementError, VerifyError
+from coffee_boat import (
+    Captain,
+    LaunchError,
+    LockError,
+    RequirementError,
+    SettingsError,
+    VerifyError,
+)
 from coffee_boat._support.store import Store
 from coffee_boat.model import Arrival
 from coffee_boat.session import record
@@ -196,6 +203,19 @@ def test_a_board_that_fails_or_that_has_ended_leaves_the_captain_what_its_settin
     context("local[1]")
     assert two.running
     assert two.lock.target == ours
+
+
+def test_what_is_asked_for_in_a_session_is_looked_at_as_that_session_is(
+    new: Callable[..., Captain], context: Callable[[str], Any], tmp_path: Path
+) -> None:
+    new().add_pip_packages("alpha").launch_ship()  # the nodes' own interpreter
+    captain = Captain(offline=True, store=tmp_path / "store").board(context("local[1]"))
+    try:
+        with pytest.raises(SettingsError) as caught:
+            captain.add_conda_packages("zlib")
+        assert caught.value.code == "settings.conda-python-fixed"
+    finally:
+        captain.close()
 
 
 def test_what_the_driver_cannot_have_of_an_addition_is_told_as_executors_have_it(

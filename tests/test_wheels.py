@@ -11,6 +11,7 @@ import zipfile
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from coffee_boat.errors import BoatError, BuildError
 from coffee_boat.model import Indexes, Lock, Pin, Target
 from coffee_boat.pip import chunks, metadata
 from coffee_boat.pip import fetch as pip_fetch
+from coffee_boat.pip.download import Downloads
 
 OWN = Target(platform.python_version(), host.architecture(), host.glibc() or (2, 17))
 OFFLINE = Indexes(no_index=True, offline=True)
@@ -163,6 +165,35 @@ def test_a_connection_that_was_cut_off_is_tried_again(
     assert len(index.asked) == 2
     (half,) = index.ranges
     assert half != "bytes=0-", "what came is not sent again"
+
+
+def test_a_part_that_the_server_has_not_is_no_end(tmp_path: Path) -> None:
+    body, asked = b"whole", list[str]()
+
+    class Odd(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append(self.headers.get("Range", ""))
+            self.send_response(416 if asked[-1] else 200)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", "0" if asked[-1] else str(len(body)))
+            self.end_headers()
+            if not asked[-1]:
+                self.wfile.write(body if len(asked) > 1 else body[:2])
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/x"
+        digest = hashlib.sha256(body).hexdigest()
+        Downloads(Indexes(), [url]).fetch(url, tmp_path / "x", sha256=digest)
+        server.shutdown()
+    assert (tmp_path / "x").read_bytes() == body
+    assert asked == ["", "bytes=2-", ""]
 
 
 def test_a_file_that_was_replaced_while_it_was_fetched_is_refused_as_a_whole(

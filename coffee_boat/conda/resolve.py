@@ -40,10 +40,10 @@ def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], No
             not installed.
         LockError: no set of packages serves all requirements, or a channel cannot be reached.
     """
-    asked = ", ".join(r.text for r in wish.requirements)
+    words = ", ".join(r.text for r in wish.requirements)
     cure = 'write them more simply; captain.forget("name") takes a package back'
     with conda_client.reading(
-        LockError, "lock.conda-refused", "the conda packages cannot be asked for", asked, cure
+        LockError, "lock.conda-refused", "the conda packages cannot be asked for", words, cure
     ):
         return _resolved(wish, store, max_age, say)
 
@@ -203,14 +203,14 @@ def python_of(pins: Iterable[CondaPin]) -> CondaPin:
 
 
 def _findings(wish: Wish, pins: Sequence[CondaPin]) -> Iterator[Finding]:
-    asked = {r.name for r in wish.manifest.conda}
+    wanted = {r.name for r in wish.manifest.conda}
     for requirement in wish.manifest.conda:
         if requirement.name in packages.DRIVERS_OWN:
             yield packages.not_locked(
                 requirement.name, f"{requirement.text} ({requirement.origin})"
             )
     for pin in pins:
-        if pin.name in ("pyspark", "pyspark-client") and pin.name not in asked:
+        if pin.name in ("pyspark", "pyspark-client") and pin.name not in wanted:
             yield packages.not_locked(pin.name, "another conda package needs it")
 
 

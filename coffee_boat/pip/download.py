@@ -25,7 +25,8 @@ _BLOCK = 1 << 18
 _RETRIES = 3
 """Of one file: a proxy may cut a connection off. What came is kept where the server lets us go
 on."""
-_AGAIN = (408, 429, 500, 502, 503, 504)
+_NO_SUCH_RANGE = 416
+_AGAIN = (408, _NO_SUCH_RANGE, 429, 500, 502, 503, 504)
 _LONGEST = 60.0
 """Seconds that a server (Retry-After) may have us wait."""
 _REDIRECTS = 30
@@ -76,6 +77,10 @@ class Downloads:
                     self._stream(url, part, size)
                 break
             except RequestException as error:
+                if part.sha256 == sha256:  # all but the connection's end came
+                    break
+                if error.response is not None and error.response.status_code == _NO_SUCH_RANGE:
+                    part.forget()
                 retries = self._after(error, retries, url)
         if part.sha256 != sha256:
             raise _does_not_match(url, sha256, part.sha256, size, part.length)

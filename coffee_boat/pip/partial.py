@@ -23,8 +23,7 @@ class Partial:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._version = ""
-        self._begin()
+        self.forget()
 
     @property
     def sha256(self) -> str:
@@ -57,6 +56,11 @@ class Partial:
                 self._digest.update(block)
                 self.length += file.write(block)
                 look(self.length)
+
+    def forget(self) -> None:
+        """Begin anew: the server has no such part of it."""
+        self._version = ""
+        self._begin()
 
     def _begin(self) -> None:
         self._digest, self.length = hashlib.sha256(), 0

@@ -108,6 +108,7 @@ def go_on(
         if not ours & {now.base.digest, now.lock.digest}:
             raise lock_file_while_running(request.lock_file.path)
     tools = tools.of_session(now)
+    tools.pipeline.check(request.manifest)
     lacking = driver.lacking(now.lock) if tools.settings.install_local else Lock(now.lock.target)
     chunks = tools.pipeline.chunks(lacking, now.lock, request.manifest, say)
     session.activate(ConfPatch(now.python, environment=now.environment))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.exceptions import guarded
@@ -277,6 +278,7 @@ class Launcher:
     Args:
         begins: called when a context begins; gives what is asked for now, and what was chosen or
             built of it, if it was.
+        wanted: the same later, for what the driver plans itself.
         took: takes the session that came up, and what it was started with.
         failed: called when it did not come up; what it returns is raised in place of the error.
         stopping: called with a context that is about to stop.
@@ -288,13 +290,14 @@ class Launcher:
         tools: Tools,
         *,
         begins: Callable[[], tuple[Request, Resolved | None]],
+        wanted: Callable[[], tuple[Request, Resolved | None]],
         took: Callable[[LiveSession, Built], None],
         failed: Callable[[BaseException], BoatError | None],
         stopping: Callable[[Any], None],
         replaced: Callable[[], None],
     ) -> None:
         self._tools = tools
-        self._begins, self._took, self._failed = begins, took, failed
+        self._begins, self._wanted, self._took, self._failed = begins, wanted, took, failed
         self._stopping, self._replaced = stopping, replaced
 
     def install(self, master: str | None, conf: Mapping[str, str] | None) -> hook.Hook:
@@ -337,8 +340,16 @@ class Launcher:
         return hook.Start(
             made,
             started=partial(self._started, made, built),
-            environment=partial(built.unpacked, tools),
+            environment=partial(self._environment, built),
         )
+
+    def _environment(self, built: Built) -> Path:
+        """What a session has, on this machine: with what was added since it began."""
+        request, known = self._wanted()
+        if known is None or built.serves(request):
+            return built.unpacked(self._tools)
+        with progress() as say:
+            return built_of(self._tools, request, known, say).unpacked(self._tools)
 
     def _started(self, made: ConfPatch, built: Built, context: Any) -> None:
         """Called when the context came up."""

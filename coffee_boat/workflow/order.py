@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from coffee_boat._support.progress import progress
 from coffee_boat.clusters import kind_of
-from coffee_boat.errors import StoreError
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
-from coffee_boat.session import record
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install, java, script, submission
 from coffee_boat.spark.keys import PY_FILES
@@ -93,7 +90,7 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     Raises:
         BoatError: as `Captain.submit`.
     """
-    tools, request, known = work.tools, work.request, work.in_session()
+    tools, request, known = work.here, work.request, work.in_session()
     tools.reporter.begin()
     tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
     spark = install.find_spark()
@@ -110,8 +107,6 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     facts = replace(facts, python=driver_python(entries, tools.store))
     patch = launch.patch(tools, built, facts, cluster)
     tools.emit(patch.findings)
-    with suppress(StoreError):  # only `board` in the submitted program needs it
-        record.remember_lock(tools.store, built.lock)
     return submission.order(spark, facts, patch)
 
 

@@ -54,6 +54,14 @@ class Workspace:
         return self._attached is not None and self._attached.running
 
     @property
+    def here(self) -> Tools:
+        """For the running session, whose platform and interpreter may be others than the settings
+        say; else for what the settings say.
+        """
+        running = self._attached if self.running else None
+        return self.tools if running is None else running.tools
+
+    @property
     def launched(self) -> bool:
         """True while sessions that start get what this captain was asked for."""
         return self._hook is not None
@@ -93,7 +101,7 @@ class Workspace:
         """As `Captain.add_manifest`."""
         with self._changing:
             wanted = self.request.and_manifest(manifest)
-            self.tools.pipeline.check(wanted.manifest)
+            self.here.pipeline.check(wanted.manifest)
             if self.running:
                 self._add_live(wanted, manifest, wait)
             else:
@@ -154,7 +162,7 @@ class Workspace:
 
     def plan(self, more: Manifest, master: str | None, lock_file: Path | None) -> Plan:
         """As `Captain.plan_with`."""
-        tools = self.tools
+        tools = self.here
         with self._changing:
             if lock_file is not None:
                 wanted = self._with_lock_file(lock_file, more)
@@ -182,7 +190,7 @@ class Workspace:
             return concatenate.copy_to(known.archive, destination)
         with progress() as say:
             lock = known.lock if known else None
-            built = build(self.tools, request, say, lock=lock, to=destination)
+            built = build(self.here, request, say, lock=lock, to=destination)
         self.keep(Resolved(request, built.lock))
         return built.archive
 
@@ -194,6 +202,7 @@ class Workspace:
         launcher = launch.Launcher(
             self.tools,
             begins=self._begins,
+            wanted=self.wanted,
             took=self._took,
             failed=self._failed,
             stopping=self._stopping,
