@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -153,6 +154,8 @@ def _one(name: str, look: Callable[[], str]) -> Checked:
         return Checked(name, "ok", look())
     except BoatError as error:
         return _failed(name, error)
+    except (OSError, subprocess.SubprocessError) as error:  # a program that hangs, or is not ours
+        return Checked(name, "unknown", str(error))
 
 
 def _failed(name: str, error: BoatError) -> Checked:

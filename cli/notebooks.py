@@ -26,9 +26,11 @@ _AGAIN = {
     "extra_index_urls": "--extra-index-url URL",
     "find_links": "--find-links URL",
     "channel": "--channel URL",
+    "settings of a cell": ", after the cell that makes the Captain",
 }
 """What may hold a password and decides where packages come from -> how it is said again."""
 _ADD = "%boat add NAME asks for a package"
+_OF_A_CELL = "settings of a cell"
 Value = TypeVar("Value")
 
 
@@ -61,9 +63,10 @@ class Kept:
                 "settings.half-kept",
                 "what this notebook had was not kept whole",
                 value=", ".join(lacking),
-                cause="it has a password; without it packages would come from another index",
+                cause="a password, or what a cell gave its Captain; without it packages would come"
+                " from another index",
                 cure="say it again: %boat launch --last "
-                + " ".join(_AGAIN[name] for name in lacking),
+                + " ".join(_AGAIN.get(name, name) for name in lacking),
             )
 
     def at(self, said: Where) -> Where:
@@ -86,15 +89,18 @@ class Last:
         self._names = names
         self.settings: Mapping[str, Any] = {}
         """That the Captain was made with, by %boat."""
+        self.made_here = False
+        """True if %boat made it. What a cell gave another one is not kept."""
         self.lock: str | None = None
         """The lock file that %boat was given."""
         self._where = Where()
 
-    def recalled(self, wanted: Wanted) -> Kept:
+    def recalled(self, wanted: Wanted, *, has_captain: bool) -> Kept:
         """What was kept.
 
         Args:
             wanted: may name another store.
+            has_captain: the notebook has one, with its own settings.
 
         Raises:
             SettingsError: nothing was.
@@ -111,7 +117,9 @@ class Last:
             )
         indexes = asdict(wanted.manifest().indexes)
         named = {name for name, said in indexes.items() if said} | set(self.settings)
-        kept.refuse_half({*named, *wanted.settings, *(["channel"] if wanted.channels else [])})
+        named |= {"channel"} if wanted.channels else set()
+        named |= {_OF_A_CELL, *_AGAIN} if has_captain and not self.made_here else set()
+        kept.refuse_half({*named, *wanted.settings})
         return kept
 
     def keep(self, captain: Captain, where: Where | None = None) -> None:
@@ -124,7 +132,8 @@ class Last:
         if not (captain.manifest.texts or self.lock):
             return
         manifest = replace(captain.manifest, findings=())
-        wanted = Kept(manifest, self.lock, self.settings, self._where)
+        elsewhere = () if self.made_here else (_OF_A_CELL,)
+        wanted = Kept(manifest, self.lock, self.settings, self._where, elsewhere)
         for text in keep(*self._place(self.settings), wanted):
             say_line(f"note: not kept for %boat launch --last, as it has a password: {text}")
 
@@ -183,7 +192,7 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
     hidden |= {key for key, said in asdict(manifest.indexes).items() if not _shows(said)}
     if len(value["channels"]) < len(manifest.channels):
         hidden.add("channel")
-    value["left_out"] = sorted(hidden & _AGAIN.keys())
+    value["left_out"] = sorted({*wanted.left_out, *(hidden & _AGAIN.keys())})
     with suppress(StoreError):  # one that cannot be written keeps nothing
         store.remember(_KIND, notebook, value)
     conf = [key for key in wanted.where.conf if key not in value["conf"]]

@@ -122,7 +122,7 @@ class Notebook:
         if found is None:
             found = Captain(**wanted.settings)
             self._shell.user_ns[_NAME] = found
-            self.last.settings = wanted.settings
+            self.last.settings, self.last.made_here = wanted.settings, True
         elif wanted.settings:
             given = redact(", ".join(f"{key}={value!r}" for key, value in wanted.settings.items()))
             raise SettingsError(
@@ -183,7 +183,7 @@ class Notebook:
         Raises:
             SettingsError: nothing is kept of this notebook.
         """
-        kept = self.last.recalled(wanted)
+        kept = self.last.recalled(wanted, has_captain=self._find() is not None)
         made = kept.settings if self._find() is None else {}  # else it has its own
         said = replace(wanted, **{**made, **wanted.settings}, lock=wanted.lock or kept.lock)
         self.captain(said).add_manifest(kept.manifest)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import time
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ BASE: dict[str, Any] = {
     "noarch": "generic",
     "license": "MIT",
 }
-PYTHON = {**BASE, "name": "python", "version": "3.11.7", "build": "0_cpython"}
+PYTHON = {**BASE, "name": "python", "version": platform.python_version(), "build": "0_cpython"}
 DEEP = "x " + "(" * 5000 + ">1" + ")" * 5000
 
 

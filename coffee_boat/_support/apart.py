@@ -62,7 +62,7 @@ def call(module: str, function: str, *arguments: object, bounds: Bounds) -> Any:
     """
     home = str(Path(__file__).resolve().parents[2])
     said = {
-        "path": [*(path for path in sys.path if Path(path).is_absolute()), home],
+        "path": [home, *(path for path in sys.path if Path(path).is_absolute())],
         "call": [module, function],
         "arguments": base64.b64encode(pickle.dumps(arguments)).decode(),
         "memory": bounds.memory,

@@ -58,8 +58,9 @@ def refuse_wanted(wanted: Iterable[Requirement], indexes: Indexes, error: type[B
         kind = _kind(requirement.url)
         if kind and not may_build(requirement.name, indexes):
             label = requirement.name or "a package whose name only its build tells"
-            place = requirement.url + (" (editable)" if requirement.editable else "")
-            _refuse(f"{label} ({requirement.origin})", kind, place, indexes, error)
+            editable = " (editable)" if requirement.editable else ""
+            said = f"{label} ({requirement.origin}){editable}"
+            _refuse(said, kind, requirement.url, indexes, error)
 
 
 def options(indexes: Indexes) -> list[str]:

@@ -104,6 +104,7 @@ class Folders:
         if alone:
             atexit.unregister(self._exit)
             self._leaving.set()
+            _followed.pop(self._context, None)
 
     def _all_gone(self) -> bool:
         begun = time.monotonic()

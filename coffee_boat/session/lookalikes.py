@@ -30,15 +30,18 @@ def _protocols(tree: Path) -> Iterator[str]:
     """Protocols of fsspec that it would take over: fsspec reads in the metadata of all that is
     installed who serves `s3://`, and believes it more than its own list.
     """
-    from importlib.metadata import Distribution
+    from importlib.metadata import distributions
 
-    said = [
-        entry
-        for info in sorted(tree.glob("*.dist-info"))
-        if (info / "entry_points.txt").is_file()
-        for entry in Distribution.at(info).entry_points
-        if entry.group == "fsspec.specs"
-    ]
+    try:
+        said = [
+            entry
+            for found in distributions(path=[str(tree)])
+            for entry in found.entry_points
+            if entry.group == "fsspec.specs"
+        ]
+    except (TypeError, ValueError):
+        yield "entry points that cannot be read"
+        return
     if not said:
         return
     from fsspec.registry import known_implementations

@@ -7,6 +7,7 @@ import re
 import sys
 import sysconfig
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +45,9 @@ def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) 
 
 def _own_folders() -> set[Path]:
     script = getattr(sys.modules.get("__main__"), "__file__", None)
-    folders = {Path.cwd()} | ({Path(script).resolve().parent} if script else set())
+    folders = {Path(script).resolve().parent} if script else set()
+    with suppress(FileNotFoundError):  # the working directory was removed
+        folders.add(Path.cwd())
     return folders - {Path(path).resolve() for path in sysconfig.get_paths().values()}
 
 

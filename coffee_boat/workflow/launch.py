@@ -299,6 +299,8 @@ class Launcher:
         self._tools = tools
         self._begins, self._wanted, self._took, self._failed = begins, wanted, took, failed
         self._stopping, self._replaced = stopping, replaced
+        self._added: tuple[str, Path] | None = None
+        """Of the newest session: a lock's digest, and its environment on this machine."""
 
     def install(self, master: str | None, conf: Mapping[str, str] | None) -> hook.Hook:
         """Complete each SparkContext of this process from now on.
@@ -348,8 +350,11 @@ class Launcher:
         request, known = self._wanted()
         if known is None or built.serves(request):
             return built.unpacked(self._tools)
-        with progress() as say:
-            return built_of(self._tools, request, known, say).unpacked(self._tools)
+        if self._added is None or self._added[0] != known.lock.digest:
+            with progress() as say:
+                made = built_of(self._tools, request, known, say)
+            self._added = known.lock.digest, made.unpacked(self._tools)
+        return self._added[1]
 
     def _started(self, made: ConfPatch, built: Built, context: Any) -> None:
         """Called when the context came up."""

@@ -118,13 +118,13 @@ class Workspace:
         """As `Captain.forget`."""
         if not names:
             return
-        self._refuse_running(
-            "session.forget-while-running",
-            "packages cannot be taken out of a running session",
-            names,
-            "forget",
-        )
         with self._changing:
+            self._refuse_running(
+                "session.forget-while-running",
+                "packages cannot be taken out of a running session",
+                names,
+                "forget",
+            )
             known = changes.built_names(self.request.manifest, self.lock)
             self.request = self.request.without(names, known)
 
