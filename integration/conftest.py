@@ -175,6 +175,10 @@ def timed(what: str) -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Daemons of a bed outlive the object that started them, and py4j's sockets the JVM: Python
+    tells of both when it collects them, in whichever test runs then.
+    """
+    config.addinivalue_line("filterwarnings", "ignore::ResourceWarning")
     tell_at_the_end(config)
 
 
