@@ -106,10 +106,12 @@ def test_the_program_of_a_page_prints_what_it_says(
 
 
 def cells(blocks: Sequence[Block]) -> list[str]:
+    """What is run at once: a line of %boat, else the whole block."""
+    lines = [block.kind == "cells" and not block.text.startswith("%%") for block in blocks]
     return [
-        line
-        for block in blocks
-        for line in (block.text.splitlines() if block.kind == "cells" else [block.text])
+        cell
+        for block, by_line in zip(blocks, lines, strict=True)
+        for cell in (block.text.splitlines() if by_line else [block.text])
     ]
 
 
