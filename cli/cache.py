@@ -11,6 +11,7 @@ import click
 from coffee_boat import settings
 from coffee_boat._support import in_use
 from coffee_boat._support.store import Entry, Store
+from coffee_boat._support.words import human_size
 from coffee_boat.cli import render, stored
 from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import LaunchError, ShipError
@@ -129,7 +130,7 @@ def _prune_stage(store: Store, stage: str, days: float, *, dry_run: bool, yes: b
     rows = [
         (
             each.name,
-            render.human(each.size),
+            human_size(each.size),
             time.strftime("%Y-%m-%d", time.localtime(each.used)),
             each.owner,
         )
@@ -242,7 +243,7 @@ def _remove(store: Store, doomed: Iterable[Entry], *, in_use_too: bool = True) -
 
 def _summary(entries: Sequence[Entry | last_used.Leftover]) -> str:
     things = "entry" if len(entries) == 1 else "entries"
-    return f"{len(entries)} {things}, {render.human(sum(entry.size for entry in entries))}"
+    return f"{len(entries)} {things}, {human_size(sum(entry.size for entry in entries))}"
 
 
 def _listing(store: Store, entries: list[Entry]) -> str:
@@ -262,6 +263,6 @@ def _row(kind: str, found: list[Entry]) -> tuple[str, ...]:
     return (
         kind,
         str(len(found)),
-        render.human(sum(entry.size for entry in found)),
+        human_size(sum(entry.size for entry in found)),
         time.strftime("%Y-%m-%d", used),
     )

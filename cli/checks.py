@@ -19,9 +19,9 @@ from coffee_boat._support import host, uv
 from coffee_boat._support.redact import redact
 from coffee_boat._support.run import run
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import human_size
 from coffee_boat.captain import Captain
 from coffee_boat.cli.options import Wanted, Where
-from coffee_boat.cli.render import human
 from coffee_boat.clusters import kind_of
 from coffee_boat.conda import client, condarc
 from coffee_boat.conda import configuration as conda_configuration
@@ -262,10 +262,10 @@ def _space(store: Store) -> str:
         raise StoreError(
             "store.disk-nearly-full",
             "the disk of the store is nearly full",
-            value=f"{human(free)} free at {store.root}",
+            value=f"{human_size(free)} free at {store.root}",
             cure="boat cache prune, or --store on another disk",
         )
-    return f"{store.root}, {human(free)} free"
+    return f"{store.root}, {human_size(free)} free"
 
 
 def _interpreter(pipeline: Pipeline) -> str:

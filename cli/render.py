@@ -33,7 +33,6 @@ _SHOWN: dict[type, tuple[str, ...]] = {
     )
 }
 """What a program reads in place of the fields."""
-human = human_size
 
 
 def show(value: Any, *, as_json: bool = False) -> None:
@@ -82,7 +81,7 @@ def how_to_use(archive: Archive) -> str:
         else f"spark.executorEnv.PYTHONPATH={packages}"
     )
     return (
-        f"{human(archive.size)} for Python {archive.target.minor}; {needs}. To use it:\n"
+        f"{human_size(archive.size)} for Python {archive.target.minor}; {needs}. To use it:\n"
         f"  --archives {archive.path}#boat\n"
         f"  --conf {python}"
     )

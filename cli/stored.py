@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from coffee_boat._support.store import Entry, Store
+from coffee_boat._support.words import counted, human_size
 from coffee_boat.archive.chunks import labels
-from coffee_boat.cli import render
 from coffee_boat.model import text_table
 
 _NOTES = "keys/"
@@ -21,14 +21,14 @@ def table(store: Store, entries: Iterable[Entry]) -> str:
     notes = [entry for entry in shown if entry.kind.startswith(_NOTES)]
     known = labels(store)
     rows = [
-        (_title(entry, known), entry.kind, render.human(entry.size), _day(entry.used))
+        (_title(entry, known), entry.kind, human_size(entry.size), _day(entry.used))
         for entry in shown
         if not entry.kind.startswith(_NOTES)
     ]
     told = [text_table(("what", "kind", "size", "last used"), rows)] if rows else []
     if notes:
-        size = render.human(sum(entry.size for entry in notes))
-        told.append(f"  {_counted(notes)} on what was seen, {size}")
+        size = human_size(sum(entry.size for entry in notes))
+        told.append(f"  {counted(len(notes), 'note')} on what was seen, {size}")
     return "\n".join(told)
 
 
@@ -49,10 +49,6 @@ def _title(entry: Entry, known: dict[str, str]) -> str:
         "chunks": "a package that is not known any more",
         "tmp": "unfinished work",
     }.get(named or entry.kind, named or entry.name)
-
-
-def _counted(notes: Sequence[Entry]) -> str:
-    return "1 note" if len(notes) == 1 else f"{len(notes)} notes"
 
 
 def _day(seconds: float) -> str:

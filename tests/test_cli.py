@@ -21,6 +21,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from small_packages import wheel
 
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import human_size
 from coffee_boat.cli import render, words
 from coffee_boat.cli.main import boat
 from coffee_boat.model import Archive, Chunk, Target
@@ -361,7 +362,7 @@ def test_what_was_packed_is_told_by_its_names_and_how_it_is_used(
     done = run("pack", "--pip", "app", *offline(wheels), "--no-ship-python", "-o", "b.tar.gz")
     assert done.stdout == "b.tar.gz\n"
     size = (tmp_path / "b.tar.gz").stat().st_size
-    assert f"{render.human(size)} for Python 3." in done.stderr
+    assert f"{human_size(size)} for Python 3." in done.stderr
     assert f"--archives {tmp_path}/b.tar.gz#boat\n" in done.stderr
     assert "--conf spark.executorEnv.PYTHONPATH=./boat/lib/coffee_boat:./boat/lib/py" in done.stderr
     assert "glibc" in done.stderr

@@ -200,7 +200,7 @@ def _faults(pin: Pin) -> Iterator[tuple[str, str]]:
         yield pin.name, "a name is normalized: lower case letters, digits and single dashes"
     if pin.kind not in _KINDS:
         yield pin.kind, f"a kind is one of {', '.join(sorted(_KINDS))}"
-    if pin.version and not _is_version(pin.version):
+    if pin.version and not is_version(pin.version):
         yield pin.version, "a version is one by PEP 440"
     for name in pin.requires:
         if _NAME.fullmatch(name) is None:
@@ -239,7 +239,8 @@ def _wheel_fault(pin: Pin) -> str:
     return "" if name == pin.name else f"it is a wheel of {name}"
 
 
-def _is_version(text: str) -> bool:
+def is_version(text: str) -> bool:
+    """True for a version as PEP 440 has it."""
     from packaging.version import InvalidVersion, Version
 
     try:

@@ -15,7 +15,7 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.run import Ran, run
 from coffee_boat._support.urls import git_environment
 from coffee_boat.errors import LockError, SettingsError
-from coffee_boat.model import Finding, Manifest, Target
+from coffee_boat.model import Finding, Manifest, Target, grammar
 from coffee_boat.pip import builds, stubs, uv_options
 from coffee_boat.pip.lines import bracketed, line, local, location
 from coffee_boat.pip.request import Request
@@ -205,7 +205,7 @@ class Desk:
         packages = [
             {"name": name, "version": version}
             for name, version in sorted(self._request.preferred.items())
-            if name not in direct and _is_version(version)
+            if name not in direct and grammar.is_version(version)
         ]
         self.output.write_text(
             tomli_w.dumps(
@@ -255,15 +255,6 @@ def _is_static(project: Path) -> bool:
     return "version" in table and not {"dependencies", "optional-dependencies"} & set(
         table.get("dynamic", ())
     )
-
-
-def _is_version(text: str) -> bool:
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return bool(Version(text))
-    except InvalidVersion:
-        return False
 
 
 def _is_missing(place: str) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 from coffee_boat._support import home as _support_home
 from coffee_boat._support import parse
 from coffee_boat._support.digest import file_digest
+from coffee_boat._support.files import is_dir
 from coffee_boat.conda import channels as conda_channels
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Manifest
@@ -75,8 +76,8 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
     if environment is None:
         return Path(sys.prefix)
     path = _support_home.expanded(environment)
-    if os.sep in str(environment) or _is_folder(path):
-        if not _is_folder(path):
+    if os.sep in str(environment) or is_dir(path):
+        if not is_dir(path):
             raise RequirementError(
                 "requirements.environment-missing",
                 "an environment is not there",
@@ -88,12 +89,12 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
     named = [
         place
         for folder in _folders(environ)
-        if (place := folder / str(environment)) and _is_folder(place / "conda-meta")
+        if (place := folder / str(environment)) and is_dir(place / "conda-meta")
     ]
     named += [
         place
         for place in _registered(environ)
-        if place.name == str(environment) and _is_folder(place / "conda-meta")
+        if place.name == str(environment) and is_dir(place / "conda-meta")
     ]
     if not named:
         looked = ", ".join(map(str, _folders(environ))) or "nowhere: no conda is known here"
@@ -105,10 +106,6 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
             cure="name its folder: `conda env list` shows it",
         )
     return named[0]
-
-
-def _is_folder(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112  (False for a name that is too long)
 
 
 def _folders(environ: Mapping[str, str]) -> list[Path]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from coffee_boat._support.files import exists
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Indexes, Manifest, Requirement
@@ -268,7 +269,7 @@ def _beside(nested: str, line: Line) -> Path:
             cure="download it, and name the file",
         )
     path = line.file.parent / line.path(nested)
-    if not spelling.exists(path):
+    if not exists(path):
         raise line.refuse(
             "requirements.nested-file-missing",
             "a nested requirements file is not there",

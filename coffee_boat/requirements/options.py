@@ -14,8 +14,9 @@ from typing import NoReturn
 
 from packaging.utils import canonicalize_name
 
+from coffee_boat._support.files import exists
 from coffee_boat.model import Indexes
-from coffee_boat.requirements import hints, spelling
+from coffee_boat.requirements import hints
 from coffee_boat.requirements.lines import Line
 
 REMOTE = re.compile(r"[a-z][a-z0-9+.\-]*://", re.IGNORECASE)
@@ -176,7 +177,7 @@ def _link(value: str, line: Line) -> str:
         return value
     path = line.path(value.removeprefix("file:"))
     places = (line.file.absolute().parent / path, path.absolute())
-    found = next((str(place) for place in places if spelling.exists(place)), None)
+    found = next((str(place) for place in places if exists(place)), None)
     if found is None:
         raise line.refuse(
             "requirements.find-links-missing",

@@ -18,6 +18,7 @@ from packaging.utils import (
     parse_wheel_filename,
 )
 
+from coffee_boat._support.files import exists
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Requirement, grammar
@@ -28,7 +29,6 @@ from coffee_boat.requirements.spelling import (
     SHOWN,
     canonical,
     checked_hash,
-    exists,
     file_name,
     first_line,
     refusal,

@@ -12,6 +12,7 @@ from packaging.requirements import InvalidRequirement
 from packaging.requirements import Requirement as Pep508
 from packaging.utils import canonicalize_name
 
+from coffee_boat._support.files import exists
 from coffee_boat.model import Requirement
 from coffee_boat.requirements import hints
 from coffee_boat.requirements.places import (
@@ -28,7 +29,6 @@ from coffee_boat.requirements.spelling import (
     EXTRAS,
     MARKER,
     canonical,
-    exists,
     first_line,
     refusal,
     render,

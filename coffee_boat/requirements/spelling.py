@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packaging.utils import (
@@ -79,11 +77,6 @@ def checked_hash(text: str) -> str:
         if re.fullmatch(r"[0-9a-f]+", digest) and len(digest) == HASHES.get(kind)
         else ""
     )
-
-
-def exists(path: Path) -> bool:
-    """True if something is there that can be seen."""
-    return os.path.exists(path)  # noqa: PTH110  (False where Path.exists raises: a name that is too long, a folder that is closed)
 
 
 def version_of(requirement: Requirement) -> str:

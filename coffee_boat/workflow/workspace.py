@@ -51,15 +51,14 @@ class Workspace:
     @property
     def running(self) -> bool:
         """True while a session runs with what this captain was asked for."""
-        return self._attached is not None and self._attached.running
+        return self._running() is not None
 
     @property
     def here(self) -> Tools:
         """For the running session, whose platform and interpreter may be others than the settings
         say; else for what the settings say.
         """
-        running = self._attached if self.running else None
-        return self.tools if running is None else running.tools
+        return self._tools_of(self._running())
 
     @property
     def launched(self) -> bool:
@@ -101,9 +100,10 @@ class Workspace:
         """As `Captain.add_manifest`."""
         with self._changing:
             wanted = self.request.and_manifest(manifest)
-            self.here.pipeline.check(wanted.manifest)
-            if self.running:
-                self._add_live(wanted, manifest, wait)
+            running = self._running()
+            self._tools_of(running).pipeline.check(wanted.manifest)
+            if running is not None:
+                self._add_live(running, wanted, manifest, wait)
             else:
                 self.request = self.request.with_manifest(manifest)
                 if not self._starting:  # else it is sent when the session is there
@@ -162,22 +162,22 @@ class Workspace:
 
     def plan(self, more: Manifest, master: str | None, lock_file: Path | None) -> Plan:
         """As `Captain.plan_with`."""
-        tools = self.here
         with self._changing:
+            running = self._running()
+            tools = self._tools_of(running)
             if lock_file is not None:
                 wanted = self._with_lock_file(lock_file, more)
                 return plan.plan_launch(tools, wanted, master)[0]
             wanted = self.request.and_manifest(more)
             tools.pipeline.check(wanted.manifest)
             if not has_packages(more):
-                known = self.in_session()
+                known = self._known if running is not None else None
                 lock = known.lock if known else None
                 made, chosen = plan.plan_launch(tools, self.request, master, lock=lock)
                 self._known = known or chosen
                 return made
-            if self._attached is not None and self.running:
-                here = self._attached
-                return plan.plan_addition(here.tools, here.live, wanted.manifest, more, master)
+            if running is not None:
+                return plan.plan_addition(tools, running.live, wanted.manifest, more, master)
             wanted = self.request.with_manifest(more)
             return plan.plan_launch(tools, wanted, master, asked_for=False)[0]
 
@@ -269,7 +269,8 @@ class Workspace:
         Raises:
             VerifyError: none runs.
         """
-        if self._attached is None or not self._attached.running:
+        running = self._running()
+        if running is None:
             if jvm.has_ended():
                 raise VerifyError.of(jvm.ENDED)
             raise VerifyError(
@@ -280,7 +281,7 @@ class Workspace:
                     " again"
                 ),
             )
-        return self._attached
+        return running
 
     def close(self) -> None:
         """As `Captain.close`."""
@@ -295,9 +296,16 @@ class Workspace:
         self.tools.preflight.end_watch()
         self.tools.views.close()
 
-    def _add_live(self, wanted: Request, added: Manifest, wait: float) -> None:
+    def _running(self) -> Attached | None:
+        """The session, if it runs: its JVM is asked, so once in each call that needs to know."""
+        here = self._attached
+        return here if here is not None and here.running else None
+
+    def _tools_of(self, running: Attached | None) -> Tools:
+        return self.tools if running is None else running.tools
+
+    def _add_live(self, here: Attached, wanted: Request, added: Manifest, wait: float) -> None:
         """Nothing of this captain or of the session changes before all of it is made."""
-        here = self.attached()
         applied = apply.add(here.tools, here.live, wanted.manifest, added)
         self.request = wanted.installed(applied.lock)
         self._known = Resolved(self.request, applied.lock)
@@ -327,7 +335,8 @@ class Workspace:
         """
         with self._changing:
             self._starting = False
-            self._attached, self._known = Attached(live, self.tools), built
+            self._attached = here = Attached(live, self.tools)
+            self._known = built
             later = self.request
             if built.serves(later):
                 return
@@ -337,7 +346,7 @@ class Workspace:
                 self.tools.emit([_not_in_session(refusal)])
                 return
             try:
-                self._add_live(later, Manifest(), wait=0.0)
+                self._add_live(here, later, Manifest(), wait=0.0)
             except BoatError as error:
                 self.tools.emit([_not_in_session(error)])
 

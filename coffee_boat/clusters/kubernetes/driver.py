@@ -4,7 +4,6 @@ whatever became of it.
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coffee_boat._support.redact import redact
+from coffee_boat.clusters import remote
 from coffee_boat.clusters.kubernetes import pods
 from coffee_boat.clusters.kubernetes.access import Unusable
 from coffee_boat.clusters.kubernetes.api import Apiserver, Refused, Unreachable
@@ -21,10 +21,6 @@ from coffee_boat.model import Finding, SparkFacts
 _RUN = "coffee-boat-run"
 """A label that only the pod of this submission has: Spark chooses its name."""
 _WAIT = "spark.kubernetes.submission.waitAppCompletion"
-_INTERRUPTED = 130
-_CHATTER = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) ")
-"""As Spark's default log4j configuration begins a line."""
-_LINES = 40
 
 Say = Callable[[str], None]
 
@@ -65,7 +61,7 @@ class KubernetesDriver:
         Args:
             submitted: spark-submit's. Other than 0, it is taken as it is.
         """
-        if submitted == _INTERRUPTED:
+        if submitted == remote.INTERRUPTED:
             self._say_that_it_goes_on(say)
         if submitted != 0 or self.facts.conf.get(_WAIT, "true").lower() == "false":
             return submitted
@@ -106,7 +102,7 @@ class KubernetesDriver:
                 f"the driver's pod {name} ended with exit code {ended.code} ({ended.reason}); the"
                 f" end of its log (kubectl logs {name} -n {cluster.namespace}):"
             )
-            say("\n" + _tail(cluster.log_tail(pod, ended.container)))
+            say("\n" + redact(remote.tail(cluster.log_tail(pod, ended.container))))
         return ended.code
 
     @staticmethod
@@ -161,20 +157,5 @@ class KubernetesDriver:
         if pod is not None and pod.get("status", {}).get("phase") in ("Pending", "Running"):
             name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "default")
             cause = "spark-submit was interrupted, not its pod"
-            cure = f"kubectl delete pod {name} -n {namespace} ends it"
-            found = Finding(
-                "cluster.driver-goes-on",
-                "the driver goes on",
-                value=name,
-                cause=cause,
-                cure=cure,
-                severity="note",
-            )
-            say(f"note: {found}")
-
-
-def _tail(log: str) -> str:
-    """The last lines that say something."""
-    return redact(
-        "\n".join([line for line in log.splitlines() if not _CHATTER.match(line)][-_LINES:])
-    )
+            end = f"kubectl delete pod {name} -n {namespace}"
+            say(f"note: {remote.goes_on(name, cause=cause, end=end)}")

@@ -13,14 +13,14 @@ from typing import Any
 
 from coffee_boat._support.redact import redact
 from coffee_boat._support.urls import lenient
+from coffee_boat.clusters import remote
 from coffee_boat.clusters.yarn.daemons import NoAnswer, get
 from coffee_boat.clusters.yarn.hadoop import configuration
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import Finding, SparkFacts
+from coffee_boat.model import SparkFacts
 
 _TAGS = "spark.yarn.tags"
 _WAIT = "spark.yarn.submit.waitAppCompletion"
-_INTERRUPTED = 130
 _EXIT = (
     re.compile(r"User application exited with status (\d+)"),
     re.compile(r"exited with\s+exitCode: (\d+)"),
@@ -28,13 +28,11 @@ _EXIT = (
 """In YARN's diagnostics: Spark's own word (org.apache.spark.deploy.yarn.ApplicationMaster), else
 the container's.
 """
-_CHATTER = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) ")
-"""As Spark's default log4j configuration begins a line."""
 _CONTEXT = re.compile(r"^={60,}$.*?^={60,}$\n?", re.DOTALL | re.MULTILINE)
 """How an executor is started, on a hundred lines; said by the application master at INFO."""
 _BEGIN, _END = "LogContents:\n", "End of LogType:"
 """Around a log's text, as the NodeManager sends it."""
-_BYTES, _LINES = "65536", 40
+_BYTES = "65536"
 
 Say = Callable[[str], None]
 
@@ -121,19 +119,11 @@ class YarnDriver:
         name = str(application.get("id"))
         cause = (
             "spark-submit was interrupted, not the application"
-            if submitted == _INTERRUPTED
+            if submitted == remote.INTERRUPTED
             else "spark-submit ended before it"
         )
-        cure = f"yarn application -kill {name} ends it"
-        found = Finding(
-            "cluster.driver-goes-on",
-            "the driver goes on",
-            value=name,
-            cause=cause,
-            cure=cure,
-            severity="note",
-        )
-        say(f"note: {found}")
+        end = f"yarn application -kill {name}"
+        say(f"note: {remote.goes_on(name, cause=cause, end=end)}")
 
 
 def log_tail(page: str, stream: str) -> str:
@@ -153,8 +143,7 @@ def log_tail(page: str, stream: str) -> str:
         f"{url.scheme}://{url.netloc}/ws/v1/node/containers/{container}/logs/{stream}",
         size=f"-{_BYTES}",
     ).decode("utf-8", "replace")
-    lines = _CONTEXT.sub("", _contents(said)).splitlines()
-    return "\n".join([line for line in lines if not _CHATTER.match(line)][-_LINES:]).strip("\n")
+    return remote.tail(_CONTEXT.sub("", _contents(said))).strip("\n")
 
 
 def _contents(said: str) -> str:
