@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from importlib.metadata import metadata
 from pathlib import Path
@@ -28,8 +28,10 @@ from integration.venvs import (
 )
 
 _WHEELS, _CLASSES = "pyspark wheels", "class data"
-_BARE = ("trixie", "sid")
-"""Debian's stable and its newest, with the newest Python."""
+_BARE = {"trixie": "3.13", "sid": "3.14"}
+"""Debian's stable and its newest, each with its Python: this machine's own of that minor would be
+tried a second time.
+"""
 _LOCAL_CLUSTERS = frozenset({"local clusters of .venv"})
 """Spark keeps the applications of local clusters below pyspark, and names them by the second."""
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
@@ -84,8 +86,9 @@ def _apart(lane: Lane, folder: Path) -> Lane:
 def all_lanes() -> tuple[list[Lane], list[str]]:
     """The lanes, in the order in which they begin; and what this machine has no Python for."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    pythons, not_here = _other_pythons(here)
-    bare = [lane for suite in _BARE for lane in _bare(suite)] if _can_hold_a_bare_root() else []
+    suites = _BARE if _can_hold_a_bare_root() else {}
+    pythons, not_here = _other_pythons({here, *suites.values()})
+    bare = [lane for suite in suites for lane in _bare(suite)]
     if not bare:
         not_here.append("bare Debian roots: they need Linux, root, and debootstrap or apt-get")
     clusters = [
@@ -132,12 +135,12 @@ def _others(named: Sequence[Lane]) -> str:
     )
 
 
-def _other_pythons(here: str) -> tuple[list[Lane], list[str]]:
+def _other_pythons(tried: Set[str]) -> tuple[list[Lane], list[str]]:
     """tests/ on each supported minor, and the demo on the oldest and the newest, each in a virtual
-    environment of its own; this Python's are lanes already.
+    environment of its own, but for those minors that are tried by other lanes.
     """
-    found = {minor: _interpreter(minor) for minor in _supported() if minor != here}
-    ends = [minor for minor in _supported() if minor == here or found[minor]]
+    found = {minor: _interpreter(minor) for minor in _supported() if minor not in tried}
+    ends = [minor for minor in _supported() if minor in tried or found[minor]]
     lanes = [
         _python(minor, interpreter, demo=minor in (ends[0], ends[-1]))
         for minor, interpreter in found.items()

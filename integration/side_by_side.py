@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -56,6 +57,8 @@ class Ended:
     """Seconds since the run began."""
     took: tuple[float, ...]
     """Seconds of each command that ran."""
+    busy: float
+    """Seconds that they kept a processor; without processes that nobody waited for."""
     code: int
     log: Path
 
@@ -115,11 +118,10 @@ def run(lanes: Sequence[Lane], *, at_once: int, logs: Path) -> list[Ended]:
 def table(ended: Sequence[Ended]) -> str:
     """Each lane, when it began, what it took, and how it ended; in the order of beginning."""
     width = max((len(each.lane.name) for each in ended), default=4)
-    rows = [f"{'lane':{width}}  begun   took"]
+    rows = [f"{'lane':{width}}  begun   took   busy"]
     for each in sorted(ended, key=lambda each: each.begun):
-        row = (
-            f"{each.lane.name:{width}} {each.begun:5.0f} s {sum(each.took):5.0f} s  {each.verdict}"
-        )
+        times = (f"{seconds:5.0f} s" for seconds in (each.begun, sum(each.took), each.busy))
+        row = f"{each.lane.name:{width}} {' '.join(times)}  {each.verdict}"
         parts = [
             f"{command.name} {seconds:.0f} s"
             for command, seconds in zip(each.lane.commands, each.took, strict=False)
@@ -137,24 +139,28 @@ class _Processes:
         self._lock = threading.Lock()
         self._over = False
 
-    def run(self, command: Command, output: int) -> int:
-        """The command's exit code; 127 if it cannot be started, as a shell says."""
+    def run(self, command: Command, output: int) -> tuple[int, float]:
+        """The command's exit code, 127 if it cannot be started, as a shell says; and for how many
+        seconds it kept a processor.
+        """
         try:
             process = self._start(command, output)
         except OSError as error:
             os.write(output, f"{command.argv[0]}: {error}\n".encode())
-            return 127
-        code = process.wait()
+            return 127, 0.0
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             self._running.discard(process)
-        return code
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return process.returncode, used.ru_utime + used.ru_stime
 
     def interrupt(self) -> None:
         """As Ctrl-C does: a pytest takes its clusters down."""
         with self._lock:
             self._over = True
             for process in self._running:
-                process.send_signal(signal.SIGINT)
+                os.kill(process.pid, signal.SIGINT)  # Popen's own would take its end from us
 
     def _start(self, command: Command, output: int) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -203,21 +209,24 @@ def _next(
 
 def _run(lane: Lane, started: float, logs: Path, processes: _Processes) -> Ended:
     log = logs / f"{lane.name.replace(' ', '-')}.log"
-    begun, took, code = time.monotonic(), list[float](), 0
+    begun, took, code, busy = time.monotonic(), list[float](), 0, 0.0
     with log.open("wb") as output:
         for command in lane.commands:
             before = time.monotonic()
-            code = processes.run(command, output.fileno())
+            code, used = processes.run(command, output.fileno())
+            busy += used
             took.append(time.monotonic() - before)
             if code:
                 break
-    return Ended(lane, begun - started, tuple(took), code, log)
+    return Ended(lane, begun - started, tuple(took), busy, code, log)
 
 
 def _tell(each: Ended, started: float) -> None:
     print(f"{'=' * 20} {each.lane.name} {'=' * 20}")
     print(each.log.read_text("utf-8", "replace").rstrip())
-    _say(started, f"{each.lane.name}: {each.verdict} after {sum(each.took):.0f} s")
+    free = shutil.disk_usage(each.log.parent).free / 1e9
+    took = f"{each.verdict} after {sum(each.took):.0f} s"
+    _say(started, f"{each.lane.name}: {took} ({free:.0f} GB of disk free)")
 
 
 def _say(started: float, text: str) -> None:

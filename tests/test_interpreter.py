@@ -432,6 +432,22 @@ def test_the_floor_names_who_sets_it_and_does_not_count_fallbacks(aboard: Aboard
 # its parts
 
 
+@pytest.mark.parametrize("held", ["", "a_name_that_nobody_else_has"])
+def test_bytecode_is_the_same_whatever_else_the_compiling_process_holds(
+    tmp_path: Path, held: str
+) -> None:
+    (tmp_path / "one.py").write_text("a_name_that_nobody_else_has = 1\n")
+    inside = str(Path(bytecode.__file__).with_name("_inside.py"))
+    code = f"""
+import runpy, sys
+held = [sys.intern("".join(list({held!r})))]
+runpy.run_path({inside!r})["compiled"](".", ["one.py"])
+"""
+    subprocess.run([sys.executable, "-S", "-B", "-c", code], cwd=tmp_path, check=True)
+    (made,) = tmp_path.rglob("*.pyc")
+    assert made.read_bytes()[16:].count(b"\xda\x1ba_name_that_nobody_else_has") == 1
+
+
 def test_bytecode_depends_on_the_sources_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

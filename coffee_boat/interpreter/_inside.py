@@ -18,7 +18,7 @@ import json
 import marshal
 import py_compile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,11 @@ def compiled(root: str, names: list[str]) -> list[str]:
             )
         except (py_compile.PyCompileError, ValueError, RecursionError):
             continue
-        if sys.version_info < (3, 11) and _differs_next_time(Path(str(path))):
-            Path(str(path)).unlink()
-            continue
+        if sys.version_info < (3, 11):
+            if _differs_next_time(Path(str(path))):
+                Path(str(path)).unlink()
+                continue
+            _mark_all_names(Path(str(path)))
         written.append(str(path)[len(root) + 1 :])
     return written
 
@@ -63,6 +65,32 @@ def _differs_next_time(compiled: Path) -> bool:
         return isinstance(value, tuple) and any(map(differs, value))
 
     return differs(marshal.loads(compiled.read_bytes()[_HEADER:]))  # noqa: S302  just written
+
+
+def _mark_all_names(compiled: Path) -> None:
+    """Write the same code again, each name marked as one that may be referred to.
+
+    Marshal marks what anything in the process holds, which is chance: from Python 3.11 on it marks
+    all names (python/cpython#78274). Here all are held.
+    """
+    content = compiled.read_bytes()
+    code = marshal.loads(content[_HEADER:])  # noqa: S302  just written
+    held = list(_strings(code))
+    compiled.write_bytes(content[:_HEADER] + marshal.dumps(code))
+    held.clear()
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (tuple, frozenset)):
+        for each in value:
+            yield from _strings(each)
+    elif isinstance(value, types.CodeType):
+        yield from (value.co_filename, value.co_name)
+        for names in (value.co_names, value.co_varnames, value.co_freevars, value.co_cellvars):
+            yield from names
+        yield from _strings(value.co_consts)
 
 
 def imported(modules: list[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from coffee_boat._support.run import ctrl_c_later, interrupt, run
 from coffee_boat._support.store import Store
 from coffee_boat.errors import BuildError
 
-FORMAT = 2
+FORMAT = 3
 """Part of the key of every chunk with bytecode: raise it when the bytes for the same sources
 change.
 """
