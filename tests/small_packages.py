@@ -156,6 +156,17 @@ class Index(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://{self.host}/simple"
 
+    @contextmanager
+    def holding(self, path: str) -> Iterator[None]:
+        """Who asks for it within the block waits for its end."""
+        over = threading.Event()
+        self.before[path] = over.wait
+        try:
+            yield
+        finally:
+            del self.before[path]
+            over.set()
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Index
