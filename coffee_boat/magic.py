@@ -89,7 +89,7 @@ class Notebook:
         except ValueError as error:
             raise UsageError(f"%boat: {error}") from error
         try:
-            # not boat.main: of an interrupt it makes an empty line, which is a red bar in a notebook
+            # not boat.main: it prints an empty line for an interrupt, a red bar in a notebook
             with (
                 told_in(words.in_magic),
                 suppress(click.exceptions.Exit),  # --help

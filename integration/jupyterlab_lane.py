@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from integration.beds import BedCannotRun, BedFailed, _packages
-from integration.running import plain_environment
 from integration.venvs import tools_venv
 
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
@@ -47,20 +46,20 @@ def prepare() -> Path:
 
 
 @contextmanager
-def opened(folder: Path, store: Path, cells: Sequence[str], env: Mapping[str, str]) -> Iterator[Lab]:
+def opened(folder: Path, cells: Sequence[str], env: Mapping[str, str]) -> Iterator[Lab]:
     """A notebook with these cells in a browser's window, none of them run; its kernel is idle.
 
     Args:
         folder: an empty one; the server's log is in it then.
-        store: coffee_boat's.
-        env: variables of the kernel.
+        env: all variables of the server and of the kernel, but for those that name the user's own
+            settings.
 
     Raises:
         BedCannotRun: as `prepare`.
         BedFailed: the server did not come up.
     """
     venv = prepare()
-    with _served(venv, folder, store, cells, env) as url, _browser(venv) as browser:
+    with _served(venv, folder, cells, env) as url, _browser(venv) as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 900})
         page.set_default_timeout(_PATIENCE * 1000)
         page.goto(url)
@@ -157,7 +156,7 @@ def _browser(venv: Path) -> Iterator[Any]:
 
 @contextmanager
 def _served(
-    venv: Path, folder: Path, store: Path, cells: Sequence[str], env: Mapping[str, str]
+    venv: Path, folder: Path, cells: Sequence[str], env: Mapping[str, str]
 ) -> Iterator[str]:
     """URL of the notebook."""
     notebooks = folder / "notebooks"
@@ -172,7 +171,7 @@ def _served(
         server = subprocess.Popen(
             command,
             cwd=folder,
-            env={**_environment(folder, store), **env},
+            env=_environment(folder, env),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -201,11 +200,10 @@ def _known_server(server: subprocess.Popen[bytes], folder: Path) -> dict[str, An
     raise BedFailed(f"JupyterLab did not come up: see {folder / 'jupyterlab.log'}")
 
 
-def _environment(folder: Path, store: Path) -> dict[str, str]:
+def _environment(folder: Path, env: Mapping[str, str]) -> dict[str, str]:
     """Without the user's own settings of JupyterLab and IPython."""
-    plain = plain_environment(Path(sys.executable), store).items()
     return {
-        **{name: value for name, value in plain if not name.startswith("JUPYTER")},
+        **{name: value for name, value in env.items() if not name.startswith("JUPYTER")},
         "HOME": str(folder),
         "IPYTHONDIR": str(folder / "ipython"),
         "JUPYTER_CONFIG_DIR": str(folder / "config"),

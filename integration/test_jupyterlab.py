@@ -4,6 +4,7 @@ dark.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from integration import jupyterlab_lane
 from integration.beds import BedCannotRun
 from integration.conftest import timed
 from integration.jupyterlab_lane import DARK, LIGHT, Lab
+from integration.running import plain_environment
 from integration.venvs import OWN_CACHE
 
 LONG = "a-package-with-a-name-as-long-as-those-of-companies"
@@ -65,11 +67,14 @@ def seen(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen
     for name in ("alpha", "beta", "slow", LONG):
         small_packages.wheel(folder / "wheels", name, "1.0")
     with small_packages.serving(folder / "wheels") as index:
-        env = {"COFFEE_BOAT_INDEX_URL": index.url}
+        env = {
+            **plain_environment(Path(sys.executable), store),
+            "COFFEE_BOAT_INDEX_URL": index.url,
+        }
         try:
             with timed("jupyterlab: browser and server"):
                 jupyterlab_lane.prepare()
-            with jupyterlab_lane.opened(folder / "lab", store, CELLS, env) as lab:
+            with jupyterlab_lane.opened(folder / "lab", CELLS, env) as lab:
                 yield _used(lab, index)
         except BedCannotRun as reason:
             cannot_run(str(reason))
