@@ -303,8 +303,27 @@ def test_a_module_that_nobody_has_says_what_to_do(node: Node, statement: str) ->
     assert "boat launch --py-files helpers.py" in text
 
 
-def test_a_well_known_module_is_named_as_on_pypi(node: Node) -> None:
-    assert 'add_pip_packages("scikit-learn")' in node.run("import sklearn").stderr
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("import sklearn", '"scikit-learn"'),
+        ("import google.cloud.storage", '"google-cloud-storage"'),
+        ("from google.cloud import bigquery, storage", '"google-cloud-bigquery"'),
+        ("from azure.storage.blob import BlobClient", '"azure-storage-blob"'),
+        ("import google", "shared by many packages"),
+        ("import osgeo", 'add_conda_packages("gdal"'),
+        ("import cgi_of_mine", 'addPyFile("cgi_of_mine.py")'),
+    ],
+)
+def test_a_well_known_module_is_named_as_on_pypi(node: Node, statement: str, said: str) -> None:
+    assert said in node.run(statement).stderr
+
+
+def test_a_part_of_a_shared_folder_is_named_by_its_own_package(node: Node) -> None:
+    for part in ("protobuf", "cloud/storage"):
+        (node.site / "google" / part).mkdir(parents=True)
+    assert '"google-cloud-pubsub"' in node.run("import google.cloud.pubsub_v1").stderr
+    assert '"google-auth"' in node.run("import google.auth.transport").stderr
 
 
 def test_looking_without_importing_still_answers_none(node: Node) -> None:
