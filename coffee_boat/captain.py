@@ -197,7 +197,7 @@ class Captain(Asking):
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
                 `overwrite` is not given.
         """
-        return self._work.pack(Destination(Path(path), overwrite))
+        return self._work.pack(Destination.of(path, overwrite=overwrite))
 
     def launch_ship(
         self, master: str | None = None, conf: Mapping[str, str] | None = None
