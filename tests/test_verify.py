@@ -66,6 +66,7 @@ GOOD = {
     "pyspark": "4.1.1",
     "pyspark_path": "/work/0/boat-1/lib/python3.11/site-packages/pyspark",
     "absent": [],
+    "shadowed": {},
     "conda": {},
     "unsettled": [],
 }
@@ -477,3 +478,12 @@ def test_an_old_copy_of_a_file_of_ones_own_is_no_other_version_of_a_package(
     assert found is not None
     assert "older copy" in found.cause
     assert "addPyFile" in found.cure
+
+
+def test_modules_that_come_from_elsewhere_are_an_error_whatever_their_version() -> None:
+    found = report(e0={"shadowed": {"numpy": "/opt/extra/numpy", "six": "/opt/extra/six.py"}})
+    assert not found.ok
+    (finding,) = found.findings
+    assert finding.code == "verify.module-shadowed"
+    assert "numpy from /opt/extra/numpy, six from /opt/extra/six.py on executor 0" in finding.value
+    assert "PYTHONPATH" in finding.cure

@@ -54,6 +54,7 @@ def aboard(
     yield from _strangers(strangers)
     yield from _other_locks(fitting, base)
     yield from _distributions(fitting, lock)
+    yield from _shadowed(fitting)
     yield from _conda_packages(fitting, lock)
     yield from _unsettled(fitting)
     yield from _foreign_files(fitting if ships_python else ())
@@ -109,6 +110,23 @@ def _distributions(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[F
                 if version
                 else _missing(pin.name, pin.version, some)
             )
+
+
+def _shadowed(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for places, some in _grouped(
+        (e for e in executors if e.shadowed), lambda e: tuple(sorted(e.shadowed.items()))
+    ):
+        names = [f"{name} from {place}" for name, place in places]
+        yield Finding(
+            "verify.module-shadowed",
+            "modules of the environment are hidden by others of the same name",
+            value=f"{_some(names)} on {_who(some)}",
+            cause="the node's PYTHONPATH, spark.executorEnv.PYTHONPATH or sc.addPyFile has a folder"
+            " or a zip with its own copy, which Python finds first",
+            cure="unset PYTHONPATH on the node and spark.executorEnv.PYTHONPATH, or take the module"
+            " out of --py-files",
+            severity="error",
+        )
 
 
 def _conda_packages(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
