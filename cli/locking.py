@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from coffee_boat._support import files
 from coffee_boat.conda import lockfile as conda_lockfile
 from coffee_boat.errors import LockError
 from coffee_boat.model import CondaPin, Lock, Pin
@@ -37,7 +38,7 @@ def write(lock: Lock, output: str) -> None:
     if output == "-":
         click.echo(text, nl=False)
         return
-    path = Path(output)
+    path = files.named(output)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, "utf-8")

@@ -138,7 +138,7 @@ def test_a_hash_in_a_url_is_kept() -> None:
         ("numpy>=1 <2", "numpy>=1,<2"),
         ("a b", '"a", "b"'),
         ("!pip install numpy pandas", '"numpy", "pandas"'),
-        ("conda-forge::numpy", '"numpy"'),
+        ("conda-forge::numpy", 'captain.add_conda_packages("conda-forge::numpy")'),
         ("requests@2.31", '"requests==2.31"'),
         ("-r req.txt", "captain.add_requirements('req.txt')"),
         ("-e ./proj", "captain.add_pip_packages('./proj')"),

@@ -45,6 +45,8 @@ class ExecutorFacts(Redacted):
     """Module that was to be imported -> why it could not be."""
     absent: tuple[str, ...] = ()
     """The driver's own modules that cannot be imported there."""
+    shadowed: Mapping[str, str] = field(default_factory=dict)
+    """Top-level modules of the environment that Python takes from elsewhere -> from where."""
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
     unsettled: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Finding, Indexes, Manifest, Requirement
-from coffee_boat.requirements import spelling
+from coffee_boat.requirements import foreign, spelling
 
 _AND = ", "
 _BOUNDS = 100
@@ -49,6 +49,7 @@ def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
     findings: list[Finding] = list(manifest.findings)
     requirements = [_bare(r) for r in manifest.requirements if _applies(r, environment, findings)]
     constraints = [_bare(c) for c in manifest.constraints if _applies(c, environment, [])]
+    foreign.refuse(requirements)
     _check(requirements, constraints)
     united = [_united(group) for group in _by_identity(requirements)]
     placed = {u.name for u in united if u.url}

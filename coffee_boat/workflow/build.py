@@ -11,7 +11,7 @@ from typing import Any
 
 from coffee_boat._support.progress import Say
 from coffee_boat._support.words import counted
-from coffee_boat.archive import areas, destination, unpack
+from coffee_boat.archive import areas, destination, system, unpack
 from coffee_boat.archive import chunks as packing
 from coffee_boat.archive.assemble import assemble
 from coffee_boat.conda import chunks as conda_chunks
@@ -21,6 +21,7 @@ from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, P
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import metadata
 from coffee_boat.session.own import beside
+from coffee_boat.spark import absent
 from coffee_boat.workflow import machines
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.prefetch import Ahead
@@ -179,7 +180,7 @@ class Building(Fetching):
                     cause="no distribution in the lock has it",
                     cure="leave it out of preload, or "
                     + (
-                        f'captain.add_pip_packages("{package}")'
+                        absent.command(module)
                         if place is None
                         else f"make {place.name} a package, with a pyproject.toml"
                     ),
@@ -229,9 +230,10 @@ class Building(Fetching):
             store=self._store,
             to=to,
         )
-        return replace(
-            archive, findings=(*archive.findings, *packing.findings(archive.chunks, self._store))
-        )
+        said = packing.findings(archive.chunks, self._store)
+        if has_python or not lock.conda:  # a layer may find libraries in the base's conda packages
+            said += tuple(system.lacking(chunks, lock.target.architecture, self._store))
+        return replace(archive, findings=(*archive.findings, *said))
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
         """The interpreter, conda's own where there is any conda package; our part of it;

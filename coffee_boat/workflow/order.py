@@ -30,6 +30,8 @@ class Where:
     master: str | None = None
     deploy_mode: str | None = None
     conf: Mapping[str, str] | None = None
+    spark_defaults: bool = True
+    """Read spark-defaults.conf."""
 
 
 def asked(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> ClusterFacts:
@@ -96,7 +98,11 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     spark = install.find_spark()
     launch.refuse_other_minor(tools, request, known)
     facts = spark_facts.facts_of(
-        spark, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf
+        spark,
+        master=where.master,
+        deploy_mode=where.deploy_mode,
+        conf=where.conf,
+        spark_defaults=where.spark_defaults,
     )
     kind_of(facts.master)  # refused before anything is built
     cluster = ask(tools, facts, partial(nodes, tools, request, known))
@@ -110,8 +116,18 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     return submission.order(spark, facts, patch)
 
 
-def run(work: Workspace, where: Where, path: str | Path | None, arguments: Sequence[str]) -> int:
+def run(
+    work: Workspace,
+    where: Where,
+    path: str | Path | None,
+    arguments: Sequence[str],
+    options: Sequence[str] = (),
+) -> int:
     """Run a script with spark-submit, to its end; without a script, an interactive pyspark.
+
+    Args:
+        arguments: of the script.
+        options: of spark-submit.
 
     Returns:
         The application's exit code; 128 + n if signal n ended it.
@@ -123,4 +139,4 @@ def run(work: Workspace, where: Where, path: str | Path | None, arguments: Seque
     if path is not None:
         work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, "")))
     environment = java.java_environment(work.tools.store, made.spark.home)
-    return submit.run(made, path, arguments, environment=environment)
+    return submit.run(made, path, arguments, options=options, environment=environment)

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat import requirements
+from coffee_boat._support import home
 from coffee_boat._support.progress import progress
 from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
@@ -147,6 +149,8 @@ class Workspace:
         if self.running:
             raise lock_file_while_running(path)
         request = self.request.and_manifest(besides or Manifest())
+        path = home.expanded(path)
+        requirements.refuse_no_lock(path)
         request.refuse_packages(path)
         file = LockFile(path.absolute(), self.tools.pipeline.read_lock(path))
         return request.with_lock_file(file)
