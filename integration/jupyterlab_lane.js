@@ -63,6 +63,10 @@
     tables: [...output.querySelectorAll("table")].map((table) => seenTable(table, output)),
   });
 
+  // Neither a stream, nor an error, nor a value that is a table.
+  const isProgress = (output) =>
+    !output.dataset.mimeType?.startsWith("application/vnd.jupyter.") && !output.querySelector("table");
+
   return {
     measure: () => cells().map((cell) => outputs(cell).map(seenOutput)),
     watch: () => {
@@ -70,7 +74,7 @@
       const look = () => {
         const shown = cells().map((cell) =>
           outputs(cell)
-            .filter((output) => output.dataset.mimeType === "text/plain")
+            .filter(isProgress)
             .map((output) => output.innerText.trim())
             .filter((text) => text),
         );

@@ -159,7 +159,11 @@ def test_one_line_tells_how_a_launch_goes_on_and_none_is_left_of_it(seen: Seen) 
     told = [shown for shown in seen.launching if shown]
     assert len({line for shown in told for line in shown}) > 2, seen.launching
     assert max(map(len, told)) == 1, told
-    left = [each for each in seen.outputs(LAUNCH) if each["kind"] == "text/plain"]
+    left = [
+        each
+        for each in seen.outputs(LAUNCH)
+        if not each["tables"] and not each["kind"].startswith("application/vnd.jupyter.")
+    ]
     assert sum(len(each["text"].strip().splitlines()) for each in left) <= 1, left
     silent = [each for each in seen.looks[LIGHT, WIDE][LAUNCH] if each not in seen.outputs(LAUNCH)]
     assert all(each["height"] == 0 for each in silent), silent
