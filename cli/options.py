@@ -160,7 +160,9 @@ def _at(command: F, group: Sequence[Callable[[F], F]]) -> F:
             *args, where=replace(where, conf=spark_words.merged(where.conf, words)), **kwargs
         )
 
-    return _gathered(spark_words.settings(said), "where", Where, group)  # type: ignore[return-value]
+    worded: Any = spark_words.settings(said)
+    at: F = _gathered(worded, "where", Where, group)
+    return at
 
 
 def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callable[[F], F]]) -> F:

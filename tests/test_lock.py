@@ -758,3 +758,41 @@ def test_locks_that_cannot_be_used(text: str, target: Target, what: str, named: 
 def test_a_lock_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LockError, match="cannot be read"):
         pylock.read(tmp_path / "pylock.toml", TARGET)
+
+
+@pytest.mark.parametrize("variable", ["", "UV_NO_SOURCES"])
+def test_a_package_tied_to_an_index_never_comes_from_another(
+    ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    wheel(tmp_path / "public", "mine", "9.0")
+    wheel(tmp_path / "public", "other", "1.0")
+    wheel(tmp_path / "own", "mine", "1.0")
+    project = tmp_path / "pyproject.toml"
+    with serving(tmp_path / "public") as public, serving(tmp_path / "own") as own:
+        project.write_text(
+            '[project]\nname = "x"\ndependencies = ["mine", "other"]\n[tool.uv.sources]\n'
+            f'mine = {{ index = "own" }}\n[[tool.uv.index]]\nname = "own"\nurl = "{own.url}"\n'
+            "explicit = true\n"
+        )
+
+        def asked() -> Lock:
+            return pip_resolve.resolve(
+                requirements.read(project),
+                TARGET,
+                python=sys.executable,
+                preferred={},
+                indexes=Indexes(index_url=public.url, only_binary=("mine",)),
+                store=ask.store,
+                max_age=0,
+                say=ask.said.append,
+            )
+
+        assert versions(asked()) == {"mine": "1.0", "other": "1.0"}
+        assert not any("mine" in path for path in public.asked)
+        assert not any("other" in path for path in own.asked)
+        for path in (tmp_path / "own").iterdir():
+            path.unlink()
+        with pytest.raises(LockError, match="you require mine"):
+            asked()
