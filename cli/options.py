@@ -8,7 +8,7 @@ import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import click
 
@@ -160,9 +160,7 @@ def _at(command: F, group: Sequence[Callable[[F], F]]) -> F:
             *args, where=replace(where, conf=spark_words.merged(where.conf, words)), **kwargs
         )
 
-    worded: Any = spark_words.settings(said)
-    at: F = _gathered(worded, "where", Where, group)
-    return at
+    return _gathered(cast(F, spark_words.settings(said)), "where", Where, group)
 
 
 def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callable[[F], F]]) -> F:

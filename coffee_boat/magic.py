@@ -309,7 +309,11 @@ def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
         place.last.keep(captain)
     else:
         place.look_up(captain)
-    place.show(place.status() if captain.report is before else captain.report)
+    arrival = captain.report
+    if isinstance(arrival, Arrival) and arrival is not before:
+        place.show(replace(arrival, findings=()))  # they were told when it was sent
+    else:
+        place.show(place.status())
 
 
 @boat.command()

@@ -43,7 +43,9 @@ class CannedSession:
     def executors(self) -> tuple[str, ...]:
         return (*self.said, *self.missed)
 
-    def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
+    def ask(
+        self, function: Callable[..., Any], *arguments: Any, deadline: float, patient: bool = True
+    ) -> Answers:
         if self.failure is not None:
             raise self.failure
         return Answers(

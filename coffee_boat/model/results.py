@@ -152,8 +152,8 @@ class Arrival(Redacted):
     confirmed: tuple[str, ...]
     """Ids of executors that were seen to have it."""
     missed: tuple[str, ...]
-    """Ids of live executors that were not seen in time; they have it before their next task all the
-    same.
+    """Ids of live executors that were not seen in time; they have it from the next stage on all
+    the same.
     """
     seconds: Mapping[str, float]
     """The parts of the time: resolve, fetch, build, send, arrive."""

@@ -62,7 +62,8 @@ def odd(lock: Lock, spark: str | None = None) -> Iterator[Finding]:
         return
     bounds = dict(_declared(minor))
     known = {one.name: one for one in _KNOWN if minor < one.before}
-    for pin in (*lock.pins, *lock.conda):
+    pins: list[Pin | CondaPin] = [*lock.pins, *lock.conda]
+    for pin in pins:
         declared = bounds.get(pin.name, SpecifierSet())
         later = known.get(pin.name)
         fits = SpecifierSet(f"{declared},{later.allowed}".strip(",")) if later else declared

@@ -320,7 +320,8 @@ class Workspace:
 
     def _confirm(self, here: Attached, applied: apply.Applied, wait: float) -> None:
         self.report = arrival = apply.confirm(here.live, applied, deadline=wait)
-        here.tools.emit([*applied.lock.findings, *arrival.findings])
+        here.tools.emit(applied.lock.findings)
+        here.tools.reporter.emit(arrival.findings, again=True)  # each of this addition
 
     def _begins(self) -> tuple[Request, Resolved | None]:
         """A context is made: with what is asked for now."""
