@@ -17,7 +17,7 @@ from coffee_boat import requirements
 from coffee_boat._support.store import Store
 from coffee_boat.errors import LockError, StoreError
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
-from coffee_boat.pip import pylock
+from coffee_boat.pip import nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.workflow import lockfile
 
@@ -796,3 +796,17 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
             path.unlink()
         with pytest.raises(LockError, match="you require mine"):
             asked()
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("Because pandass was not found in the package registry", "pandas"),
+        ("Because cv2 was not found in the package registry", "opencv-python-headless"),
+        ("Because skleran was not found in the package registry", "scikit-learn"),
+        ("Because mylibary was not found in the package registry", "my-library"),
+        ("No candidates were found for geopandass *.", "geopandas"),
+    ],
+)
+def test_the_nearest_of_a_name_that_nobody_knows(text: str, near: str) -> None:
+    assert nearest.nearest(text, ["my-library"])[:1] == (near,)

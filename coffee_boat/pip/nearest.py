@@ -59,9 +59,12 @@ def _near(missing: str, names: Iterable[str]) -> list[str]:
         for module in dict.fromkeys([missing, missing.replace("-", "_"), missing.lower()])
         if (distribution := modules.distribution(module)) and ":" not in distribution
     }
-    return sorted(brings) or difflib.get_close_matches(
-        canonicalize_name(missing), sorted(names), n=2, cutoff=_LIKE
-    )
+    if brings:
+        return sorted(brings)
+    spelt = {canonicalize_name(name): modules.distribution(name) for name in modules.known()}
+    spelt |= {name: name for name in names}
+    found = difflib.get_close_matches(canonicalize_name(missing), sorted(spelt), n=2, cutoff=_LIKE)
+    return [spelt[name] for name in found]
 
 
 def in_folders(places: Iterable[str]) -> Iterator[str]:
