@@ -770,7 +770,9 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
     wheel(tmp_path / "public", "other", "1.0")
     wheel(tmp_path / "own", "mine", "1.0")
     project = tmp_path / "pyproject.toml"
-    with serving(tmp_path / "public") as public, serving(tmp_path / "own") as own:
+    monkeypatch.setenv("UV_INDEX_OWN_USERNAME", "me")
+    monkeypatch.setenv("UV_INDEX_OWN_PASSWORD", "s3cret")
+    with serving(tmp_path / "public") as public, serving(tmp_path / "own", "me:s3cret") as own:
         project.write_text(
             '[project]\nname = "x"\ndependencies = ["mine", "other"]\n[tool.uv.sources]\n'
             f'mine = {{ index = "own" }}\n[[tool.uv.index]]\nname = "own"\nurl = "{own.url}"\n'
@@ -790,6 +792,7 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
             )
 
         assert versions(asked()) == {"mine": "1.0", "other": "1.0"}
+        assert "s3cret" not in repr(requirements.read(project))
         assert not any("mine" in path for path in public.asked)
         assert not any("other" in path for path in own.asked)
         for path in (tmp_path / "own").iterdir():

@@ -61,8 +61,10 @@ def _near(missing: str, names: Iterable[str]) -> list[str]:
     }
     if brings:
         return sorted(brings)
-    spelt = {canonicalize_name(name): modules.distribution(name) for name in modules.known()}
-    spelt |= {name: name for name in names}
+    spelt: dict[str, str] = {
+        **{str(canonicalize_name(name)): modules.distribution(name) for name in modules.known()},
+        **{name: name for name in names},
+    }
     found = difflib.get_close_matches(canonicalize_name(missing), sorted(spelt), n=2, cutoff=_LIKE)
     return [spelt[name] for name in found]
 

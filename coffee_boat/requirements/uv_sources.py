@@ -19,6 +19,7 @@ from coffee_boat._support import parse
 from coffee_boat._support.files import is_file
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Requirement
+from coffee_boat.pip.uv_options import with_login
 from coffee_boat.requirements import single
 
 _CURE = "uv export --format pylock.toml -o pylock.toml, then captain.add_lock('pylock.toml')"
@@ -89,7 +90,7 @@ def _index(name: str, index: object, tables: Mapping[str, Any], path: Path) -> s
     for one in listed if isinstance(listed, list) else []:
         url = one.get("url") if isinstance(one, dict) and one.get("name") == index else None
         if isinstance(url, str) and "://" in url:
-            return url
+            return with_login(f"{index}={url}")
     raise _unusable(name, path, f"there is no [[tool.uv.index]] called {index!r} with a URL")
 
 
