@@ -181,7 +181,7 @@ def _resolved(request: Request) -> Lock:
     with tempfile.TemporaryDirectory(prefix="coffee_boat-lock-") as name:
         desk = Desk(request, Path(name).resolve())
         findings = [*desk.missing_links(), *spark_findings(request), *provided_findings(request)]
-        if not desk.requirements():
+        if not desk.asks():
             return Lock(request.target, findings=tuple(findings))
         ran = desk.compile(override=False)
         if ran.code and re.search(r"\b(pyspark|py4j)\b", ran.stderr):

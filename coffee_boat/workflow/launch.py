@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ from coffee_boat.session.arrow import arrow
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.ship import ship as ship_archive
+from coffee_boat.spark import companions, gateway, hook, install, jvm
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.spark import gateway, hook, install, jvm
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -214,9 +215,10 @@ def seen_from_the_driver(tools: Tools, made: ConfPatch, facts: SparkFacts, lock:
     """With what the driver's own packages make of it. What the nodes' own interpreter has is not
     known.
     """
-    if not tools.settings.ship_python:
-        return made
-    return replace(made, findings=(*made.findings, *arrow(lock, facts)))
+    said = companions.odd(lock, facts.version)
+    if tools.settings.ship_python:
+        said = chain(arrow(lock, facts), said)
+    return replace(made, findings=(*made.findings, *said))
 
 
 # which Python
