@@ -131,6 +131,15 @@ def command(module: str) -> str:
     return f'captain.add_pip_packages("{said or module.partition(".")[0]}")'
 
 
+def known() -> tuple[str, ...]:
+    """Modules at the top whose distribution of PyPI is known, and is called otherwise."""
+    return tuple(
+        name
+        for name, said in _table().items()
+        if "." not in name and said != "?" and not said.startswith(_CONDA)
+    )
+
+
 def is_shared(module: str) -> bool:
     """True for a folder that many distributions share, and that says nothing by itself."""
     return _said(module) == "?"
