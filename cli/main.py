@@ -42,6 +42,20 @@ FORMATS = {
 }
 
 
+_ASKED = "Packages are asked for as: boat launch --pip NAME"
+_ELSEWHERE = {
+    "add": f"{_ASKED}; in a notebook, %boat add NAME adds to a session",
+    "install": _ASKED,
+    "forget": "Each command is asked anew: leave the package out; %boat forget is for notebooks",
+    "status": "%boat status is for notebooks; here, boat check looks at this machine",
+    "run": "It is: boat launch --master M SCRIPT",
+    "submit": "It is: boat launch --master M SCRIPT",
+    "help": "It is: boat --help",
+    "version": "It is: boat --version",
+}
+"""What people type who know %boat, pip, uv or spark-submit, and what it is called here."""
+
+
 class Terminal:
     """The place of a command that was typed in a terminal: a Captain of its own, tables or text on
     stdout.
@@ -69,6 +83,16 @@ class BoatGroup(Group):
         """Read the group's own options."""
         with _redacted_messages():
             return super().make_context(*args, **kwargs)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command that is named; of some that others have, what is typed here."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            told = _ELSEWHERE.get(args[0])
+            if told is None:
+                raise
+            raise click.UsageError(f"No such command {args[0]!r}. {told}.", ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it says is in words of a command line."""

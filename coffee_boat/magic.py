@@ -196,11 +196,13 @@ class Notebook:
         return kept.at(where)
 
     def look_up(self, captain: Captain) -> None:
-        """Warn at once of what a launch could not have, as a misspelt name."""
+        """Warn at once of what a launch could not have, as a misspelt name, or of what is odd."""
         try:
-            captain.plan()
+            told = [one for one in captain.plan().findings if one.severity != "note"]
         except BoatError as error:
-            say_line(f"warning: {Finding.of(error.problem)}")
+            told = [Finding.of(error.problem)]
+        for finding in told:
+            say_line(f"{finding.severity}: {finding}")
 
     def status(self) -> Status:
         """What there is now; makes and changes nothing."""

@@ -116,6 +116,45 @@ def test_a_misspelt_name_is_told_with_the_nearest(wheels: Path) -> None:
     assert "captain." not in done.stderr
 
 
+def test_a_version_that_is_none_is_told_with_what_shows_those_there_are(wheels: Path) -> None:
+    done = run("plan", "--pip", "lib==99", *offline(wheels))
+    assert done.exit_code == 3
+    assert 'leave the version out ("lib"): a plan shows the newest that fits' in done.stderr
+
+
+def test_a_module_of_ones_own_is_told_how_it_is_sent() -> None:
+    Path("helpers.py").touch()
+    done = run("plan", "--pip", "helpers.py")
+    assert done.exit_code == 3
+    assert 'sc.addPyFile("helpers.py"), or boat launch --py-files helpers.py' in done.stderr
+
+
+def test_a_package_named_as_a_file_beside_is_told_to_be_another_one(wheels: Path) -> None:
+    Path("lib.py").touch()
+    done = run("plan", "--pip", "lib", *offline(wheels))
+    assert done.exit_code == 0
+    assert "a package has the name of a file of yours: lib" in done.stdout
+    assert "boat launch --py-files lib.py" in done.stdout
+    quiet = run("plan", "--pip", "app", *offline(wheels))
+    assert "file of yours" not in quiet.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("add", "Packages are asked for as: boat launch --pip NAME; in a notebook, %boat add NAME"),
+        ("install", "Packages are asked for as: boat launch --pip NAME"),
+        ("forget", "Each command is asked anew"),
+        ("version", "boat --version"),
+        ("veryfy", "Did you mean 'verify'?"),
+    ],
+)
+def test_a_command_that_is_none_is_told_what_to_type(typed: str, told: str) -> None:
+    done = run(typed, "edtf")
+    assert done.exit_code == 2
+    assert told in done.stderr
+
+
 def test_a_wrong_flag_is_usage() -> None:
     done = run("plan", "--nosuch")
     assert done.exit_code == 2

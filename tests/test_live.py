@@ -305,12 +305,16 @@ def test_what_is_aboard_stays_in_the_lock_though_this_captain_did_not_ask_for_it
         print,
     )
     added = Manifest((Requirement("gamma", "gamma"),))
+    misspelt = Manifest((Requirement("gammma", "gammma"),))
     more = pipeline.lock_more(added, added, have, print)
     assert [(pin.name, pin.version) for pin in more.pins] == [
         ("alpha", "1.0"),
         ("beta", "1.0"),
         ("gamma", "1.0"),
     ]
+    with pytest.raises(LockError, match="gammma") as refused:
+        pipeline.lock_more(misspelt, misspelt, have, print)
+    assert "did you mean gamma?" in refused.value.cure
 
 
 @pytest.mark.usefixtures("pyspark_is_packed")

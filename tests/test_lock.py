@@ -18,7 +18,7 @@ from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
 from coffee_boat.errors import LockError, StoreError
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
-from coffee_boat.pip import nearest, pylock
+from coffee_boat.pip import explain, nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.workflow import lockfile
 
@@ -814,3 +814,13 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
 )
 def test_the_nearest_of_a_name_that_nobody_knows(text: str, near: str) -> None:
     assert nearest.nearest(text, ["my-library"])[:1] == (near,)
+
+
+def test_a_name_that_only_says_that_it_is_the_wrong_one_is_told_with_the_right_one() -> None:
+    text = """Failed to build `sklearn==0.0.post12`
+  The build backend returned an error
+hint: `sklearn` is often confused for `scikit-learn`.
+"""
+    refused = explain.error(text, Target("3.11.7"))
+    assert refused.cure == "ask for scikit-learn in place of sklearn"
+    assert "compiler" not in refused.cause

@@ -156,6 +156,19 @@ def test_a_misspelt_name_is_told_at_once_with_the_nearest_and_what_to_type(
     assert texts(shell.user_ns["captain"]) == ["my-libary", "my-library"], "it is asked for"
 
 
+def test_a_package_named_as_a_file_beside_the_notebook_is_told_at_once(
+    shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").touch()
+    wheel(tmp_path / "wheels", "mine", "2.0")
+    shell.user_ns["captain"] = Captain(find_links=[str(tmp_path / "wheels")])
+    boat(shell, "add mine")
+    told = capsys.readouterr().err
+    assert "warning: a package has the name of a file of yours: mine" in told
+    assert 'sc.addPyFile("mine.py")' in told
+
+
 def test_cures_are_in_the_words_of_the_notebook(shell: Any) -> None:
     done = shell.run_cell("%boat verify")
     assert "%boat launch, and ask again" in str(done.error_in_exec)

@@ -211,7 +211,7 @@ def error(text: str, target: Target) -> LockError:
                 return UnreachableError.of(replace(problem, value=value))
     for pattern, problem in _OTHERS:
         if re.search(pattern, text):
-            return LockError.of(replace(problem, value=value))
+            return LockError.of(replace(_sharper(problem, text), value=value))
     return LockError(
         "lock.uv-failed",
         "uv could not resolve the requirements",
@@ -219,6 +219,24 @@ def error(text: str, target: Target) -> LockError:
         cause="see the text above",
         cure="try the same with `uv pip compile` in a terminal",
     )
+
+
+def _sharper(problem: Problem, text: str) -> Problem:
+    """With what the text tells about this case, where the usual cause is not the likely one."""
+    other = re.search(r"`(\S+)` is often confused for `(\S+?)`", text)
+    if problem.code == "lock.source-not-buildable" and other is not None:
+        return replace(
+            problem,
+            cause=f"{other[1]} is often confused for {other[2]}",
+            cure=f"ask for {other[2]} in place of {other[1]}",
+        )
+    never = re.search(r"there is no version of ([\w.-]+)", text)
+    if problem.code == "lock.no-such-version" and never is not None:
+        return replace(
+            problem,
+            cure=f'leave the version out ("{never[1]}"): a plan shows the newest that fits',
+        )
+    return problem
 
 
 def cleaned(text: str) -> str:

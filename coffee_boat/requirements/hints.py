@@ -217,8 +217,8 @@ def wrong_file(path: Path) -> Problem:
             "requirements.module-as-package",
             "a module is not a package",
             cure=(
-                "put a pyproject.toml beside it and give the folder, or send it with"
-                " sc.addPyFile(path)"
+                f'send it: sc.addPyFile("{path.name}"), or boat launch --py-files {path.name};'
+                " or put a pyproject.toml beside it and give the folder"
             ),
         )
     return Problem(

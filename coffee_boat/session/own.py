@@ -88,6 +88,20 @@ def how_to_add(name: str, place: Path) -> str:
     return f'sc.addPyFile("{place}")' + (f", or boat launch --py-files {place}" * submitted)
 
 
+def namesake(name: str, place: Path) -> Finding:
+    """What is said where a package is asked for that is called as a module of the user's own."""
+    sent = how_to_add(name, place)
+    if place.is_file():
+        sent = f'sc.addPyFile("{place.name}"), or boat launch --py-files {place.name}'
+    return Finding(
+        "requirements.same-name-as-own-module",
+        "a package has the name of a file of yours",
+        value=name,
+        cause=f"{place.name} is here, and the package from the index is another thing",
+        cure=f"if you mean yours, leave the package out, and send it: {sent}",
+    )
+
+
 def explain(text: str) -> Finding | None:
     """As `diagnosis.explain`; of a module that is a file of the user's own, that file is named."""
     found = diagnosis.explain(text)

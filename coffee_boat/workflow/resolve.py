@@ -19,6 +19,7 @@ from coffee_boat.model import Lock, Manifest, Requirement
 from coffee_boat.pip import builds, nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.session import driver
+from coffee_boat.session.own import beside, namesake
 from coffee_boat.workflow.changes import is_of, is_source, kept_as_is, source_of
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.prefetch import Ahead
@@ -41,10 +42,11 @@ class Resolving(Fetching):
         own = self._drivers_own()
         try:
             with self.watch.part("resolve"):
-                return self._ask(manifest, own, say, ahead=ahead)
+                lock = self._ask(manifest, own, say, ahead=ahead)
         except LockError as error:
             error.problem = self._with_names(error.problem, manifest, own)
             raise
+        return _with_namesakes(lock, manifest)
 
     def _with_names(self, problem: Problem, manifest: Manifest, own: Iterable[str]) -> Problem:
         """With the nearest names, where one is not known."""
@@ -115,9 +117,12 @@ class Resolving(Fetching):
             try:
                 lock = self._ask(limited, preferred, say, aboard=aboard)
             except (LockError, RequirementError) as refusal:
-                raise self._explained(refusal, manifest, aboard, say) from refusal
+                known = self._explained(refusal, manifest, aboard, say)
+                known.problem = self._with_names(known.problem, manifest, preferred)
+                raise known from refusal
         _refuse_changes(aboard, lock, added=added)
         new = (pin for pin in lock.pins if aboard.pin(pin.name) is None)
+        lock = _with_namesakes(lock, added)
         return replace(lock, pins=tuple(sorted((*aboard.pins, *new), key=lambda pin: pin.name)))
 
     def _with_built(self, manifest: Manifest, added: Manifest, aboard: Lock, say: Say) -> Manifest:
@@ -228,6 +233,15 @@ class Resolving(Fetching):
         except (LockError, RequirementError) as change:
             return change if change.code == _CHANGE.code else refusal
         return refusal
+
+
+def _with_namesakes(lock: Lock, asked: Manifest) -> Lock:
+    """With what is said of packages of an index that are called as a module that lies beside the
+    script or notebook: often that one was meant, and a stranger's package is installed.
+    """
+    names = [r.name.replace("-", "_") for r in asked.requirements if r.name and not r.url]
+    found = [namesake(name, place) for name in names if (place := beside(name)) is not None]
+    return replace(lock, findings=(*lock.findings, *found)) if found else lock
 
 
 _CHANGE = Problem("lock.version-would-change", "an installed version would have to change")

@@ -159,7 +159,8 @@ class Workspace:
         self, code: str, what: str, names: Sequence[str], call: str, cause: str = ""
     ) -> None:
         if self.running:
-            cure = f"stop the session, captain.{call}(...), and start it again"
+            typed = ", ".join(f'"{name}"' for name in names)
+            cure = f"stop the session, captain.{call}({typed}), and start it again"
             raise LaunchError(code, what, value=", ".join(names), cause=cause, cure=cure)
 
     # before a session
