@@ -14,6 +14,7 @@ from packaging.pylock import Pylock
 from small_packages import files_below, project, sdist, serving, sha256, wheel
 
 from coffee_boat import requirements
+from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
 from coffee_boat.errors import LockError, StoreError
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
@@ -61,7 +62,7 @@ class Asker:
     def __init__(self, links: Path, store: Store) -> None:
         self.indexes = Indexes(find_links=(str(links),), no_index=True, offline=True)
         self.store = store
-        self.said: list[str] = []
+        self.said: list[Step] = []
 
     def __call__(
         self,

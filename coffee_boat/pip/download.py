@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from requests import RequestException, Response, Session
     from urllib3 import Retry
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
+"""Bytes: a slow connection is to be seen to move."""
 _RETRIES = 3
 """Of one file: a proxy may cut a connection off. What came is kept where the server lets us go
 on."""
@@ -55,11 +56,20 @@ class Downloads:
         """Make every download that is under way end soon."""
         self._stop.set()
 
-    def fetch(self, url: str, path: Path, *, sha256: str, size: int | None = None) -> None:
+    def fetch(
+        self,
+        url: str,
+        path: Path,
+        *,
+        sha256: str,
+        size: int | None = None,
+        came: Callable[[int], None] = lambda _: None,
+    ) -> None:
         """Write the file to `path`; it is whole and has the sha256 when this returns.
 
         Args:
             size: bytes, as the lock says it; no more are taken.
+            came: takes how many bytes are there, as they come.
 
         Raises:
             BuildError: it cannot be fetched, or is not the file that was locked.
@@ -74,7 +84,7 @@ class Downloads:
         while True:
             try:
                 with redacted():
-                    self._stream(url, part, size)
+                    self._stream(url, part, size, came)
                 break
             except RequestException as error:
                 if part.sha256 == sha256:  # all but the connection's end came
@@ -104,7 +114,9 @@ class Downloads:
         self._stop.wait(min(_LONGEST, asked or left.get_backoff_time()))
         return left
 
-    def _stream(self, url: str, part: Partial, size: int | None) -> None:
+    def _stream(
+        self, url: str, part: Partial, size: int | None, came: Callable[[int], None]
+    ) -> None:
         most = DOWNLOAD if size is None else size
 
         def look(length: int) -> None:
@@ -112,6 +124,7 @@ class Downloads:
                 raise Stopped(url)
             if length > most:
                 raise _too_long(url, size, "the server goes on sending")
+            came(length)
 
         with self._open(url, part.headers()) as response:
             response.raise_for_status()

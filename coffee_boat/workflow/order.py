@@ -7,16 +7,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from coffee_boat._support.progress import progress
+from coffee_boat._support.progress import progress, say_line
 from coffee_boat.clusters import kind_of
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install, java, script, submission
 from coffee_boat.spark.keys import PY_FILES
 from coffee_boat.workflow import launch, submit
-from coffee_boat.workflow.built import built_of, nodes
+from coffee_boat.workflow.built import Built, built_of, nodes
 from coffee_boat.workflow.driver import driver_python
 from coffee_boat.workflow.expose import folders
+from coffee_boat.workflow.starting import unpacks
 from coffee_boat.workflow.tools import Tools
 from coffee_boat.workflow.workspace import Workspace
 
@@ -138,5 +139,8 @@ def run(
     made = order(work, where, launch.ask)
     if path is not None:
         work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, "")))
+    known = work.wanted()[1]
+    if isinstance(known, Built) and not kind_of(made.master).runs_in_driver:
+        say_line(f"Spark starts; {unpacks(known.archive)}")  # the terminal is spark-submit's then
     environment = java.java_environment(work.tools.store, made.spark.home)
     return submit.run(made, path, arguments, options=options, environment=environment)
