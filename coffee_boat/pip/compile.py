@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from coffee_boat._support import home, parse, uv
 from coffee_boat._support import limits as _support_limits
@@ -24,6 +25,8 @@ from coffee_boat.spark import packages as spark_packages
 _TIMEOUT = 3600.0
 _TIED = "tied-to-an-index"
 """The name of the project that ties requirements to their indexes."""
+_NO_SOURCES = ("UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE")
+"""Variables that let uv ask any index for what is tied to one."""
 _UV_PLATFORMS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """glibc minors that uv's --python-platform knows: a fixed list."""
 
@@ -171,7 +174,7 @@ class Desk:
             **git_environment(r.url for r in self._request.manifest.requirements),
             **uv_options.environment(there),
             "GIT_OPTIONAL_LOCKS": "0",
-            **({"UV_NO_SOURCES": None} if self._tied_ones() else {}),
+            **(dict.fromkeys(_NO_SOURCES) if self._tied_ones() else {}),
         }
 
     def asks(self) -> bool:
@@ -197,12 +200,13 @@ class Desk:
         tied = self._tied_ones()
         if not tied:
             return []
-        if any(table.get("no-sources") for table in uv.configuration()):
+        said = sorted({key for table in uv.configuration() for key in _sources_off(table)})
+        if said:
             raise LockError(
                 "lock.sources-switched-off",
                 "packages are tied to an index, and uv is set to ask any",
                 value=", ".join(sorted(r.name for r in tied)),
-                cause="no-sources = true in uv's configuration",
+                cause=f"uv's configuration has {' and '.join(said)}",
                 cure="take it out there, or set UV_NO_CONFIG=1",
             )
         names = {
@@ -321,3 +325,10 @@ def _is_missing(place: str) -> bool:
     return (
         (place.startswith("file:") or "://" not in place) and path is not None and not path.exists()
     )
+
+
+def _sources_off(table: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of a configuration, and of its part for pip, that let uv ask any index."""
+    pip = table.get("pip")
+    for said in (table, pip if isinstance(pip, dict) else {}):
+        yield from (key for key in ("no-sources", "no-sources-package") if said.get(key))
