@@ -537,6 +537,11 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     assert "spark.submit.pyFiles" in settings
     assert "helpers.py,more.zip" in settings
     assert run(*words, "--py-files", "helper.py", "job.py").exit_code == 2
+    there = "local:/opt/a.jar,hdfs:/a.jar,s3a://b/a.jar,file:more.zip"
+    done = run(*words, "--jars", there, "job.py")
+    assert done.exit_code == 0, done.output
+    assert "local:/opt/a.jar" in (tmp_path / "settings").read_text()
+    assert run(*words, "--jars", "local.jar", "job.py").exit_code == 2
     (home / "conf").mkdir()
     (home / "conf/spark-defaults.conf").write_text("spark.ui.port 4\nspark.cores.max 5\n")
     (tmp_path / "my.conf").write_text("spark.executor.memory=1g\nspark.sql.caseSensitive true\n")
