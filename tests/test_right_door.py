@@ -69,7 +69,14 @@ def test_a_file_at_another_door_is_told_its_own(door: str, name: str) -> None:
     assert RIGHT[name] in caught.value.cure
 
 
-@pytest.mark.parametrize("text", ["file:requirements.txt", "file://{}/requirements.txt"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file:requirements.txt",
+        "file://{}/requirements.txt",
+        "file://localhost{}/requirements.txt",
+    ],
+)
 def test_a_file_url_is_a_path(folder: Path, text: str) -> None:
     captain = Captain().add_requirements(text.format(folder))
     assert [r.name for r in captain.manifest.requirements] == ["humanize"]
