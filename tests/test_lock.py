@@ -800,6 +800,12 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
             path.unlink()
         with pytest.raises(LockError, match="you require mine"):
             asked()
+        (tmp_path / "override.txt").write_text("mine>=0.5\n")
+        monkeypatch.setenv("UV_OVERRIDE", str(tmp_path / "override.txt"))
+        with pytest.raises(LockError) as caught:
+            asked()
+        assert caught.value.code == "lock.sources-switched-off"
+        assert "UV_OVERRIDE" in caught.value.cause
 
 
 def test_what_uv_says_is_understood_in_a_narrow_terminal(
@@ -820,6 +826,7 @@ def test_what_uv_says_is_understood_in_a_narrow_terminal(
         'no-sources-package = ["mine"]',
         "[pip]\nno-sources = true",
         '[pip]\nno-sources-package = ["mine"]',
+        'override-dependencies = ["Mine>=0.5"]',
     ],
 )
 def test_uv_that_leaves_sources_out_is_refused_for_a_tied_package(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+
+from packaging.utils import canonicalize_name
 
 from coffee_boat._support import home, parse, uv
 from coffee_boat._support import limits as _support_limits
@@ -200,14 +202,14 @@ class Desk:
         tied = self._tied_ones()
         if not tied:
             return []
-        said = sorted({key for table in uv.configuration() for key in _sources_off(table)})
+        said = sorted({*_lets_ask_any({r.name for r in tied})})
         if said:
             raise LockError(
                 "lock.sources-switched-off",
                 "packages are tied to an index, and uv is set to ask any",
                 value=", ".join(sorted(r.name for r in tied)),
-                cause=f"uv's configuration has {' and '.join(said)}",
-                cure="take it out there, or set UV_NO_CONFIG=1",
+                cause=" and ".join(said),
+                cure="take it out there, or set UV_NO_CONFIG=1 and unset UV_OVERRIDE",
             )
         names = {
             url: f"tied-{number}" for number, url in enumerate(sorted({r.index for r in tied}))
@@ -327,8 +329,28 @@ def _is_missing(place: str) -> bool:
     )
 
 
-def _sources_off(table: Mapping[str, Any]) -> Iterator[str]:
-    """The keys of a configuration, and of its part for pip, that let uv ask any index."""
-    pip = table.get("pip")
-    for said in (table, pip if isinstance(pip, dict) else {}):
-        yield from (key for key in ("no-sources", "no-sources-package") if said.get(key))
+def _lets_ask_any(tied: Set[str]) -> Iterator[str]:
+    """What of uv's settings lets it ask any index for packages: its sources are off, or an override
+    stands for what they are asked for with.
+    """
+    for table in uv.configuration():
+        pip = table.get("pip")
+        for said in (table, pip if isinstance(pip, dict) else {}):
+            named = [key for key in ("no-sources", "no-sources-package") if said.get(key)]
+            texts = said.get("override-dependencies")
+            if isinstance(texts, list) and tied & set(map(_name_of, texts)):
+                named.append("override-dependencies")
+            yield from (f"uv's configuration has {key}" for key in named)
+    for place in os.environ.get("UV_OVERRIDE", "").split():
+        try:
+            lines = _support_limits.read_text(Path(place), _support_limits.REQUIREMENTS).splitlines()
+        except (OSError, ValueError):  # uv says so
+            continue
+        if tied & set(map(_name_of, lines)):
+            yield f"UV_OVERRIDE has {place}"
+
+
+def _name_of(line: object) -> str:
+    text = line.get("name", "") if isinstance(line, dict) else str(line)
+    found = re.match(r"\s*([A-Za-z0-9][\w.-]*)", str(text))
+    return str(canonicalize_name(found[1])) if found else ""

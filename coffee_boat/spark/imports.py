@@ -78,7 +78,8 @@ _OTHER_VERSION = Problem(
 )
 IMPORTS = (
     Symptom(
-        r"(?<![\w.+-])(?P<library>lib[\w.+-]{1,100}?\.so[\d.]{0,30}): cannot open shared object file[^\n]*",
+        r"(?<![\w.+-])(?P<library>lib[\w.+-]{1,100}?\.so[\d.]{0,30}): cannot open shared"
+        r" object file[^\n]*",
         Problem(
             "executor.system-library-missing",
             "a package needs a library that the node does not have",
