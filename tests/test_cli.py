@@ -333,7 +333,8 @@ def test_prune_keeps_what_was_used_lately_and_what_is_being_made(tmp_path: Path)
     store.remember("lock", "key", 1)
     with store.scratch() as working:
         working.write_text("half", "utf-8")
-        left = aged(store, "tmp", "tmpleftover", 2)
+        others = aged(store, "tmp", "tmpleftover", 40)
+        left = aged(store, "tmp", "boat-leftover", 2)
         done = run("cache", "prune")
         assert (done.exit_code, done.stdout) == (0, f"removed 1 entry, 1.0 kB from {store.root}\n")
         assert (old.exists(), new.exists(), left.exists(), working.exists()) == (
@@ -344,6 +345,7 @@ def test_prune_keeps_what_was_used_lately_and_what_is_being_made(tmp_path: Path)
         )
         run("cache", "prune", "--days", "1")
         assert (new.exists(), left.exists(), working.exists()) == (False, False, True)
+        assert others.exists(), "of another program, where tmp/ is no folder of ours"
     assert store.recall("lock", "key") == 1
 
 

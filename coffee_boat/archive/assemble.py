@@ -49,7 +49,7 @@ def assemble(
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
     findings = clashes(archive_id, chunks, target, store)
     path = store.archive_path(archive_id) if to is None else to.path.absolute()
-    there = to is None and path.exists()
+    there = to is None and store.use("archives", f"{archive_id}/{path.name}")
     if to is not None:
         with to.written() as out:
             concatenate(chunks, tail, out, store)

@@ -202,7 +202,7 @@ def recall_chunk(store: Store, key: object) -> Chunk | None:
         return None
     machines = tuple((machine, name) for machine, name in value["machines"])
     chunk = Chunk(**{**value, "floor": tuple(value["floor"]), "machines": machines})
-    return chunk if chunk_path(store, chunk).is_file() else None
+    return chunk if store.use("chunks", f"{chunk.id}.gz") else None
 
 
 def remember_chunk(store: Store, key: object, chunk: Chunk) -> None:

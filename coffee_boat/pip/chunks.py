@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.futures import results
 from coffee_boat._support.store import Store
@@ -27,8 +28,7 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
     """The chunks of all pins, in the lock's order; as many at a time as there are cores: inflating
     and hashing let other threads run.
 
-    The first failure, or Ctrl-C, keeps those that were not begun from being made; those under way
-    end, and stay in the store.
+    The first failure, or Ctrl-C, ends the others.
 
     Args:
         wheels: pin's name -> its wheel.
@@ -37,16 +37,13 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
         BuildError: a wheel is damaged, hostile, or not what was pinned.
     """
     largest_first = sorted(lock.pins, key=lambda pin: -_size(wheels[pin.name]))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with Crew(os.cpu_count() or 1, "wheels") as crew:
         made = {
-            pin.name: pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store)
+            pin.name: crew.submit(partial(wheel_chunk, wheels[pin.name], pin, lock.target, store))
             for pin in largest_first
         }
-        try:
-            results(made.values())
-            return [made[pin.name].result() for pin in lock.pins]
-        finally:
-            pool.shutdown(cancel_futures=True)
+        results(made.values())
+        return [made[pin.name].result() for pin in lock.pins]
 
 
 def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:

@@ -6,8 +6,8 @@ import csv
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from coffee_boat._support import parse
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.files import local_path_or_none
+from coffee_boat._support.futures import results
 from coffee_boat.model import CondaRequirement, Finding
 from coffee_boat.model import Requirement as Wanted
 from coffee_boat.requirements import single
@@ -25,6 +27,8 @@ from coffee_boat.requirements import single
 _OURS = "coffee-boat"
 _TOOLS = {"pip"}
 """Installs packages, and is not one of what was asked for."""
+_READERS = 8
+"""Packages that are read at once."""
 _NOT_HASHED = {"pyspark", "pyspark-client", "py4j"}
 """The driver's own travel with every archive, as they are."""
 _SHOWN = 3
@@ -87,12 +91,11 @@ def read_distributions(places: Sequence[Path], found: Found) -> None:
     looked_at = [
         one for name, one in sorted(ours.items()) if name in taken and name not in _NOT_HASHED
     ]
-    with ThreadPoolExecutor() as pool:
-        changed = [
-            f"{one.name}: {path}"
-            for one, paths in zip(looked_at, pool.map(_edited, looked_at), strict=True)
-            for path in paths
-        ]
+    with Crew(_READERS, "records") as crew:
+        read = results(crew.submit(partial(_edited, one)) for one in looked_at)
+    changed = [
+        f"{one.name}: {path}" for one, paths in zip(looked_at, read, strict=True) for path in paths
+    ]
     cure = (
         "the packages are taken as their index has them; a folder of your own for a change:"
         " captain.add_pip_packages('./changed')"

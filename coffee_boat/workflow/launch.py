@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.exceptions import guarded
-from coffee_boat._support.progress import progress, say_line
+from coffee_boat._support.progress import say_line
 from coffee_boat.archive.unpack import environment_path, unpack
 from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
 from coffee_boat.clusters.preload import preloading
@@ -68,7 +68,7 @@ def prepare(
     if master is not None:
         cluster = ask(tools, facts_of(master, conf), partial(nodes, tools, request, None))
     refuse_other_minor(tools, request, None)
-    with progress() as say:
+    with tools.work() as say:
         built = build(tools, request, say)
     if cluster is not None:
         tools.emit(tools.preflight.hold(built.archive, cluster))
@@ -335,7 +335,7 @@ class Launcher:
         tools.reporter.begin_context()
         request, known = self._begins()
         cluster = ask(tools, facts, partial(nodes, tools, request, known), driver_starts=False)
-        with progress() as say:
+        with tools.work() as say:
             built = built_of(tools, request, known, say)
         made = patch(tools, built, facts, cluster)
         tools.preflight.begin_watch(replace(facts, conf={**facts.conf, **made.conf}), built.archive)
@@ -351,7 +351,7 @@ class Launcher:
         if known is None or built.serves(request):
             return built.unpacked(self._tools)
         if self._added is None or self._added[0] != known.lock.digest:
-            with progress() as say:
+            with self._tools.work() as say:
                 made = built_of(self._tools, request, known, say)
             self._added = known.lock.digest, made.unpacked(self._tools)
         return self._added[1]
