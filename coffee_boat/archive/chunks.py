@@ -28,7 +28,7 @@ from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Finding
 
 _log = logger(__name__)
-FORMAT = 4
+FORMAT = 5
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
 change, or what is remembered beside them.
 """
@@ -71,10 +71,10 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
         if not store.has("chunks", f"{digest}.gz"):
             with store.publish("chunks", f"{digest}.gz") as place:
                 scratch.replace(place)
-    size = store.path("chunks", f"{digest}.gz").stat().st_size
+    size, crc = packed_crc(store.path("chunks", f"{digest}.gz"))
     machines = tuple(sorted(writer.machines.items()))
     chunk = Chunk(
-        digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record
+        digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record, crc
     )
     store.remember("listing", digest, writer.listing)
     store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
@@ -195,6 +195,17 @@ def chunk_path(store: Store, chunk: Chunk) -> Path:
     return store.path("chunks", f"{chunk.id}.gz")
 
 
+def packed_crc(path: Path) -> tuple[int, int]:
+    """Length and CRC-32 of a file: a disk may give back other bytes than it was given."""
+    from isal import isal_zlib
+
+    length = crc = 0
+    with path.open("rb", buffering=0) as stream:
+        while block := stream.read(BATCH):
+            length, crc = length + len(block), isal_zlib.crc32(block, crc)
+    return length, crc
+
+
 def recall_chunk(store: Store, key: object) -> Chunk | None:
     """The chunk that was made from these inputs, if it is still there."""
     value: Mapping[str, Any] | None = store.recall("chunk", key)
@@ -219,6 +230,7 @@ def remember_chunk(store: Store, key: object, chunk: Chunk) -> None:
             "label": chunk.label,
             "machines": [list(pair) for pair in chunk.machines],
             "record": chunk.record,
+            "crc": chunk.crc,
         },
     )
 

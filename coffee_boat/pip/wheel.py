@@ -72,8 +72,9 @@ class Install:
         from installer.sources import WheelFile
 
         try:
-            with self._wheel.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            with members.opened(self._wheel) as archive:
                 self._check_readable(archive)
+                stream = members.stream_of(archive)
                 self._write(writer, stream, archive, WheelFile(archive).dist_info_dir)
                 self._raise_issues()
                 self._check_machines(writer)
@@ -82,12 +83,13 @@ class Install:
             zipfile.BadZipFile,
             InstallerError,
             InvalidRecordEntry,
-            UnicodeDecodeError,
             EOFError,
             zlib.error,
             csv.Error,
+            ValueError,  # what libraries say of texts, numbers and names
+            LookupError,
         ) as error:
-            raise self._broken(str(error)) from error
+            raise self._broken(str(error) or type(error).__name__) from error
         except RecursionError:  # of email's parser: parts within parts
             raise self._broken("its metadata is nested too deeply") from None
 
