@@ -32,7 +32,7 @@ ENDS_WITHIN = 2.0
 """Seconds after one Ctrl-C."""
 START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " from coffee_boat.cli.main import main; main()"
+    " from coffee_boat.cli.start import main; main()"
 )
 
 
@@ -108,7 +108,7 @@ class Soak:
             if number % 10 == 0:
                 self.start("cache", "clear", "--yes").communicate()  # there is work to interrupt
             process = self.pack(self.asked(), "interrupted.tar.gz")
-            time.sleep(self.some.uniform(0.8, 3.0))
+            time.sleep(self.some.uniform(1.5, 5.0))
             if process.poll() is not None:
                 self.counts["too late to interrupt"] += 1
                 process.communicate()

@@ -27,7 +27,7 @@ SOON = 4.0
 ALPHA = "/files/alpha-1.0-py3-none-any.whl"
 INTERRUPTIBLE = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " from coffee_boat.cli.main import main; main()"
+    " from coffee_boat.cli.start import main; main()"
 )
 
 

@@ -9,6 +9,8 @@ import os
 import re
 import shutil
 import tempfile
+import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +20,8 @@ from coffee_boat._support import flocks
 _MARK, _ENTRY = "alive", "entry"
 _PREFIX = "boat-"
 _NAME = re.compile(rf"{_PREFIX}\w{{8}}")
+_BEGINS = 60.0
+"""Seconds after which one without a mark was not just begun."""
 _OPEN: dict[Path, int] = {}
 """Folder -> the process that made it."""
 
@@ -37,7 +41,7 @@ def scratch(folder: Path) -> Iterator[Path]:
         with flocks.held(holder / _MARK):
             yield holder / _ENTRY
     finally:
-        shutil.rmtree(holder, ignore_errors=True)
+        _remove(holder)
         _OPEN.pop(holder, None)
 
 
@@ -52,9 +56,12 @@ def is_scratch(path: Path) -> bool:
 
 
 def is_dead(holder: Path) -> bool | None:
-    """True if its process is gone; None if nobody can tell: a moment after it was made, and where
-    the file system has no locks.
-    """
+    """True if its process is gone; None if nobody can tell: where the file system has no locks."""
+    if not (holder / _MARK).exists():
+        try:
+            return holder.stat().st_mtime < time.time() - _BEGINS
+        except FileNotFoundError:
+            return None
     return flocks.is_free(holder / _MARK)
 
 
@@ -63,8 +70,20 @@ def _drop_all() -> None:
     for holder, process in list(_OPEN.items()):
         if process != os.getpid():  # we are a fork
             continue
-        aside = holder.with_name(f"{holder.name}-")  # who still works in it finds it no more
+        # who still works in it finds it no more
+        aside = holder.with_name(f"{_PREFIX}{uuid.uuid4().hex[:8]}")
         with suppress(OSError):
             holder.rename(aside)
             holder = aside  # noqa: PLW2901
-        shutil.rmtree(holder, ignore_errors=True)
+        _remove(holder)
+
+
+def _remove(holder: Path) -> None:
+    """The mark last: what is half removed can be told from what is just begun."""
+    entry = holder / _ENTRY
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            entry.unlink(missing_ok=True)
+    shutil.rmtree(holder, ignore_errors=True)
