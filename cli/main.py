@@ -13,6 +13,7 @@ import click
 
 from coffee_boat import _version, settings
 from coffee_boat._support.exceptions import without_secrets
+from coffee_boat._support.files import exists
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
@@ -239,7 +240,7 @@ def launch(
     added to what is asked for. Without SCRIPT: an interactive pyspark.
     """
     for file in py_files:
-        if "://" not in file and not all(Path(name).exists() for name in file.split(",")):
+        if "://" not in file and not all(exists(Path(name)) for name in file.split(",")):
             raise click.BadParameter(f"{file!r} is not there", param_hint="--py-files")
     sent = [*filter(None, [where.conf.get(PY_FILES)]), *py_files]
     conf = {**where.conf, **({PY_FILES: ",".join(sent)} if py_files else {})}

@@ -118,7 +118,7 @@ def chunks_called(label: str, store: Path) -> list[Path]:
     return [
         key
         for key in (store / "keys/chunk").glob("*.json")
-        if json.loads(key.read_text())["label"] == label
+        if json.loads(json.loads(key.read_text())["value"])["label"] == label
     ]
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 from small_packages import Index, serving, sha256, wheel
 
-from coffee_boat import BuildError
+from coffee_boat import BuildError, LockError
 from coffee_boat._support import crew
 from coffee_boat._support.store import Store
-from coffee_boat.model import Indexes
+from coffee_boat.cli import locking
+from coffee_boat.model import Indexes, Lock, Target
 from coffee_boat.pip.download import Downloads
 
 SOON = 4.0
@@ -203,3 +204,33 @@ def test_a_process_does_not_wait_for_a_thread_that_waits() -> None:
         [sys.executable, "-c", source], check=False, capture_output=True, timeout=20
     )
     assert ran.stderr.endswith(b"KeyboardInterrupt\n")
+
+
+@pytest.mark.parametrize("words", [["cache", "list"], ["--help"], ["--version"]])
+def test_an_output_that_is_full_is_told_in_words(tmp_path: Path, words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "coffee_boat.cli", *words],
+            env={**os.environ, "COFFEE_BOAT_STORE": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.returncode == 3
+    assert ran.stderr.startswith("error: the output cannot be written: stdout\n  cause: No space")
+
+
+def test_a_lock_that_is_written_to_a_device_leaves_it_one(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    lock = Lock(Target("3.11.7", glibc=(2, 28)), ())
+    locking.write(lock, str(pipe))
+    assert os.read(reader, 100).startswith(b"lock-version")
+    os.close(reader)
+    assert pipe.is_fifo()
+    for name in ("a" * 5000, "b/" * 3000 + "c"):
+        with pytest.raises(LockError) as caught:
+            locking.write(lock, name)
+        assert caught.value.code == "lock.file-unwritable"

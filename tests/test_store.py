@@ -16,6 +16,8 @@ from coffee_boat._support import temporary
 from coffee_boat._support.store import Store
 from coffee_boat.errors import StoreError
 
+DEEP = b"[" * 100_000
+
 
 @pytest.fixture
 def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +64,9 @@ def test_without_a_home_the_store_has_to_be_named(
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"\xff\xfe\x00", None], ids=["empty", "cut", "not_text", "a_folder"]
+    "damage",
+    [b"", b"{", b"\xff\xfe\x00", b"[]", b"{}", b'{"sha256": "a", "value": "1"}', DEEP, None],
+    ids=["empty", "cut", "not_text", "a_list", "a_table", "another", "deep", "a_folder"],
 )
 def test_a_value_that_cannot_be_read_counts_as_none_and_is_made_again(
     store: Store, damage: bytes | None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coffee_boat._support import scratch
+from coffee_boat._support.files import is_dir
 
 UNFINISHED = "tmp"
 """The kind of work that is not done."""
@@ -49,17 +50,19 @@ A root that is named by mistake (a home folder) holds files that are not ours to
 
 def members(root: Path) -> Iterator[tuple[str, Path]]:
     """Kind and path of every entry."""
+    if not is_dir(root):
+        return
     for path in (root / UNFINISHED).glob("*"):
         if scratch.is_scratch(path):
             yield UNFINISHED, path
     for kind, name in _NAMES.items():
         folder = root / kind
         holders = (
-            [place for place in folder.iterdir() if place.is_dir()]
-            if kind == "keys" and folder.is_dir()
+            [place for place in folder.iterdir() if is_dir(place)]
+            if kind == "keys" and is_dir(folder)
             else [folder]
         )
-        for holder in filter(Path.is_dir, holders):
+        for holder in filter(is_dir, holders):
             yield from (
                 (holder.relative_to(root).as_posix(), path)
                 for path in holder.iterdir()

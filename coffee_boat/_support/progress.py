@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import Protocol
 
 from coffee_boat._support.redact import redact
@@ -56,8 +56,9 @@ def progress() -> AbstractContextManager[Say]:
 
 def say_line(message: str) -> None:
     """One plain line, for logs and for what must stay on the screen."""
-    # in one piece: lines of other threads come between two
-    print(redact(f"coffee_boat: {message}") + "\n", end="", file=sys.stderr, flush=True)  # noqa: T201
+    # in one piece: lines of other threads come between two. Work goes on where nobody can be told.
+    with suppress(OSError):
+        print(redact(f"coffee_boat: {message}") + "\n", end="", file=sys.stderr, flush=True)  # noqa: T201
 
 
 _SHARED = _Shared()
@@ -66,7 +67,11 @@ _SHARED = _Shared()
 def _line() -> AbstractContextManager[Say]:
     if _in_notebook():
         return _notebook_line()
-    return _terminal_line() if sys.stderr.isatty() else nullcontext(say_line)
+    return (
+        _terminal_line()
+        if sys.stderr is not None and sys.stderr.isatty()
+        else nullcontext(say_line)
+    )
 
 
 def _in_notebook() -> bool:

@@ -33,7 +33,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import in_use, leases, trust, waiting
+from coffee_boat._support import in_use, leases, parse, trust, waiting
 from coffee_boat._support.entries import UNFINISHED, Entry, entry_of, members
 from coffee_boat._support.logs import logger
 from coffee_boat._support.scratch import scratch as _scratch_in
@@ -72,10 +72,7 @@ class Store:
         """The value remembered for a key, None if there is none (or it cannot be read: then it is
         made again).
         """
-        try:
-            return json.loads(self._key_path(kind, key).read_text("utf-8"))
-        except (OSError, ValueError):  # not there, not readable, not UTF-8, not JSON
-            return None
+        return _value_of(self._key_path(kind, key))
 
     def remember(self, kind: str, key: object, value: object) -> None:
         """Keep a JSON value for a key (any JSON value); a later value replaces an earlier one
@@ -83,9 +80,14 @@ class Store:
         """
         path = self._key_path(kind, key)
         with self._errors(), self._scratch() as scratch:
-            scratch.write_text(json.dumps(value, sort_keys=True), "utf-8")
+            scratch.write_text(_kept(value), "utf-8")
             path.parent.mkdir(parents=True, exist_ok=True)
             scratch.replace(path)
+
+    def values(self, kind: str) -> Iterator[Any]:
+        """All that is remembered of one kind."""
+        found = map(_value_of, sorted(self.path("keys", kind).glob("*.json")))
+        return (value for value in found if value is not None)
 
     def _key_path(self, kind: str, key: object) -> Path:
         self._refuse_strangers()
@@ -326,6 +328,21 @@ class Store:
                     ),
                 ) from error
             raise
+
+
+def _kept(value: object) -> str:
+    """With its digest: what a disk or an editor changed is not taken for ours."""
+    text = json.dumps(value, sort_keys=True)
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "value": text})
+
+
+def _value_of(path: Path) -> Any | None:
+    try:
+        said = parse.json(path.read_text("utf-8"))
+        digest = hashlib.sha256(said["value"].encode()).hexdigest()
+        return parse.json(said["value"]) if digest == said["sha256"] else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):  # not there, not ours
+        return None
 
 
 def _default_root() -> Path:

@@ -19,7 +19,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import parse
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
@@ -85,12 +84,7 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
 
 def labels(store: Store) -> dict[str, str]:
     """Digest of each chunk that is remembered -> what it is, for people: "numpy 2.1.0"."""
-    found = {}
-    for path in sorted(store.path("keys", "chunk").glob("*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            said = parse.json(path.read_bytes())
-            found[str(said["id"])] = str(said["label"])
-    return found
+    return {str(said["id"]): str(said["label"]) for said in store.values("chunk")}
 
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:

@@ -136,7 +136,7 @@ def _read_rattler(path: Path, target: Target) -> Lock:
     module = client.rattler()
     try:
         environment = _environment(module.LockFile.from_path(path), path)
-    except module.exceptions.ParseCondaLockError as error:
+    except (module.exceptions.ParseCondaLockError, UnicodeEncodeError) as error:
         cause = quoting.where(error)
         raise LockError(
             "lock.not-pixi-lock",
