@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from coffee_boat._support.files import exists, is_file
+from coffee_boat._support import files
 from coffee_boat.conda import lockfile as conda_lockfile
 from coffee_boat.errors import LockError
 from coffee_boat.model import CondaPin, Lock, Pin
@@ -39,9 +39,9 @@ def write(lock: Lock, output: str) -> None:
     if output == "-":
         click.echo(text, nl=False)
         return
-    path = Path(output)
+    path = files.named(output)
     try:
-        if exists(path) and not is_file(path):  # a device, a pipe: it stays what it is
+        if files.exists(path) and not files.is_file(path):  # a device, a pipe: it stays what it is
             path.write_text(text, "utf-8")
         else:
             _replaced(path, text)

@@ -13,13 +13,12 @@ import click
 
 from coffee_boat import _version, settings
 from coffee_boat._support.exceptions import without_secrets
-from coffee_boat._support.files import exists
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
-from coffee_boat.cli import options, render, words
+from coffee_boat.cli import options, render, spark_words, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.cli.origin import origin
@@ -27,7 +26,6 @@ from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Plan
 from coffee_boat.spark import submission
-from coffee_boat.spark.keys import PY_FILES
 
 OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no, or a
@@ -214,40 +212,49 @@ def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bo
 
 
 @boat.command(context_settings={"allow_interspersed_args": False})
-@click.option(
-    "--py-files",
-    multiple=True,
-    metavar="FILE",
-    help="A .py or .zip of your own that SCRIPT's functions import on executors. Repeatable.",
-)
 @click.argument("script", required=False, type=click.Path())
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 @options.where
 @options.wanted
+@spark_words.of_submit
 @click.pass_obj
 def launch(
     place: Place,
     *,
     wanted: Wanted,
     where: Where,
-    py_files: tuple[str, ...],
     script: str | None,
     args: tuple[str, ...],
+    properties_file: str | None,
+    extra_properties_files: tuple[str, ...],
+    load_spark_defaults: bool,
+    main_class: str | None,
+    proxy_user: str | None,
+    remote: str | None,
 ) -> None:
     """Run SCRIPT with spark-submit and the environment; ends with the application's exit code.
 
-    What stands after SCRIPT belongs to the application. What SCRIPT says of itself (PEP 723) is
-    added to what is asked for. Without SCRIPT: an interactive pyspark.
+    It takes what spark-submit takes. What stands after SCRIPT belongs to the application. What
+    SCRIPT says of itself (PEP 723) is added to what is asked for. Without SCRIPT: an interactive
+    pyspark.
     """
-    for file in py_files:
-        if "://" not in file and not all(exists(Path(name)) for name in file.split(",")):
-            raise click.BadParameter(f"{file!r} is not there", param_hint="--py-files")
-    sent = [*filter(None, [where.conf.get(PY_FILES)]), *py_files]
-    conf = {**where.conf, **({PY_FILES: ",".join(sent)} if py_files else {})}
+    files = [*filter(None, [properties_file]), *extra_properties_files]
+    options = [
+        *(("--class", main_class) if main_class else ()),
+        *(("--proxy-user", proxy_user) if proxy_user else ()),
+    ]
     code = (
         place.captain(wanted)
         .preload(*where.preload)
-        .submit(script, args, master=where.master, deploy_mode=where.deploy_mode, conf=conf)
+        .submit(
+            script,
+            args,
+            master=where.master or remote,
+            deploy_mode=where.deploy_mode,
+            conf={**spark_words.read(*files), **where.conf},
+            options=options,
+            spark_defaults=load_spark_defaults or not properties_file,
+        )
     )
     click.get_current_context().exit(code)
 

@@ -177,6 +177,7 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
         "conda": [asdict(one) for one in public if isinstance(one, CondaRequirement)],
         "constraints": [asdict(one) for one in manifest.constraints if _is_public(one)],
         "indexes": {k: said for k, said in asdict(manifest.indexes).items() if _shows(said)},
+        "requires_python": manifest.requires_python,
         "channels": [name for name in manifest.channels if redact(name) == name],
         "lock": wanted.lock,
         "settings": {key: said for key, said in wanted.settings.items() if _shows(said)},
@@ -211,6 +212,7 @@ def recall(store: Store, notebook: str) -> Kept | None:
         indexes=_all(Indexes, [said["indexes"]])[0],
         conda=_all(CondaRequirement, said["conda"]),
         channels=tuple(said["channels"]),
+        requires_python=tuple(map(tuple, said.get("requires_python", ()))),
     )
     given = {key: _tuples(value) for key, value in said["settings"].items()}
     where = Where(said["master"], conf=said["conf"], preload=tuple(said["preload"]))

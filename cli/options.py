@@ -7,13 +7,14 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol, TypeVar, cast
 
 import click
 
 from coffee_boat import requirements
 from coffee_boat.captain import Captain
+from coffee_boat.cli import spark_words
 from coffee_boat.model import Manifest, Plan
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -131,22 +132,35 @@ def wanted(command: F) -> F:
 
 def where(command: F) -> F:
     """Give a command the options of a Spark; it gets them as one argument `where`."""
-    return _gathered(command, "where", Where, (master, _DEPLOY_MODE, _CONF, _PRELOAD))
+    return _at(command, (master, _DEPLOY_MODE, _CONF, _PRELOAD))
 
 
 def cluster(command: F) -> F:
     """The same for a command that only asks the cluster."""
-    return _gathered(command, "where", Where, (master, _DEPLOY_MODE, _CONF))
+    return _at(command, (master, _DEPLOY_MODE, _CONF))
 
 
 def session(command: F) -> F:
     """The same for a command that starts the session itself: its driver is here."""
-    return _gathered(command, "where", Where, (master, _CONF, _PRELOAD))
+    return _at(command, (master, _CONF, _PRELOAD))
 
 
 def probing(command: F) -> F:
     """Give a command what says how executors are asked; it gets it as one argument `probing`."""
     return _gathered(command, "probing", Probing, (_MODULE, _DEADLINE))
+
+
+def _at(command: F, group: Sequence[Callable[[F], F]]) -> F:
+    """With spark-submit's own words for settings."""
+
+    @functools.wraps(command)
+    def said(*args: Any, where: Where, **kwargs: Any) -> Any:
+        words = spark_words.said(click.get_current_context())
+        return command(
+            *args, where=replace(where, conf=spark_words.merged(where.conf, words)), **kwargs
+        )
+
+    return _gathered(cast(F, spark_words.settings(said)), "where", Where, group)
 
 
 def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callable[[F], F]]) -> F:
@@ -296,6 +310,7 @@ _DEPLOY_MODE = click.option(
     help="Where the driver runs. Default: client.",
 )
 _CONF = click.option(
+    "-c",
     "--conf",
     multiple=True,
     metavar="KEY=VALUE",

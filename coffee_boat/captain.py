@@ -197,7 +197,7 @@ class Captain(Asking):
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
                 `overwrite` is not given.
         """
-        return self._work.pack(Destination(Path(path), overwrite))
+        return self._work.pack(Destination.of(path, overwrite=overwrite))
 
     def launch_ship(
         self, master: str | None = None, conf: Mapping[str, str] | None = None
@@ -299,6 +299,8 @@ class Captain(Asking):
         master: str | None = None,
         deploy_mode: str | None = None,
         conf: Mapping[str, str] | None = None,
+        options: Sequence[str] = (),
+        spark_defaults: bool = True,
     ) -> int:
         """Run a script with spark-submit and the environment, to its end; without a script, an
         interactive pyspark. It has our terminal.
@@ -312,6 +314,8 @@ class Captain(Asking):
             master: over what spark-defaults.conf says.
             deploy_mode: "client" or "cluster", over what it says.
             conf: Spark settings, over what it says.
+            options: of spark-submit, for what is no setting: ["--proxy-user", "ann"].
+            spark_defaults: False leaves spark-defaults.conf unread.
 
         Returns:
             The application's exit code; 128 + n if signal n ended it.
@@ -320,11 +324,11 @@ class Captain(Asking):
             LaunchError: no Spark, Java or script, or this Spark does not support this Python.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
-        where = order.Where(master, deploy_mode, conf)
+        where = order.Where(master, deploy_mode, conf, spark_defaults=spark_defaults)
         header = order.header(self._work, script)
         if header is not None:
             self.add_requirements(header)
-        return order.run(self._work, where, script, args)
+        return order.run(self._work, where, script, args, options)
 
     def order(
         self,

@@ -21,6 +21,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -88,8 +89,13 @@ class Notebook:
         except ValueError as error:
             raise UsageError(f"%boat: {error}") from error
         try:
-            with told_in(words.in_magic):
-                boat.main(typed, prog_name="%boat", standalone_mode=False, obj=self)
+            # not boat.main: it prints an empty line for an interrupt, a red bar in a notebook
+            with (
+                told_in(words.in_magic),
+                suppress(click.exceptions.Exit),  # --help
+                boat.make_context("%boat", typed, obj=self) as context,
+            ):
+                boat.invoke(context)
         except click.Abort as error:
             raise KeyboardInterrupt from error
         except click.ClickException as error:
@@ -309,7 +315,11 @@ def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
         place.last.keep(captain)
     else:
         place.look_up(captain)
-    place.show(place.status() if captain.report is before else captain.report)
+    arrival = captain.report
+    if isinstance(arrival, Arrival) and arrival is not before:
+        place.show(replace(arrival, findings=()))  # they were told when it was sent
+    else:
+        place.show(place.status())
 
 
 @boat.command()

@@ -27,7 +27,7 @@ from integration.venvs import (
     wheels_folder,
 )
 
-_WHEELS, _CLASSES = "pyspark wheels", "class data"
+_WHEELS, _CLASSES, _BROWSER = "pyspark wheels", "class data", "browser and jupyterlab"
 _BARE = {"trixie": "3.13", "sid": "3.14"}
 """Debian's stable and its newest, each with its Python: this machine's own of that minor would be
 tried a second time.
@@ -97,11 +97,13 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
         _lane("yarn", "yarn", after=(_WHEELS,)),
         _lane("s3", "s3", _LOCAL_CLUSTERS, after=("s3 build",)),
         _lane("pairs", "matrix", after=(_WHEELS,)),
+        _lane("jupyterlab", "jupyterlab", after=(_BROWSER,)),
     ]
     return [
         _preparing(_CLASSES, "integration.class_data"),
         _preparing("kubernetes build", "integration.beds.kubernetes", "build"),
         _preparing(_WHEELS, "integration.venvs", "wheels"),
+        _preparing(_BROWSER, "integration.jupyterlab_lane"),
         _preparing("s3 build", "integration.beds.s3", "build", after=(_WHEELS,)),
         Lane("checks", (Command("checks", ("make", "check")),)),
         Lane(f"python {here}", (_unit_tests(),)),

@@ -243,6 +243,9 @@ def test_the_site_is_built_without_a_network_and_loads_nothing_from_one(tmp_path
     pages = list(site.rglob("*.html"))
     assert len(pages) > 30
     assert "Ask for packages" in (site / "reference" / "python.html").read_text("utf-8")
+    commands = (site / "reference" / "command-line.html").read_text("utf-8")
+    assert 'lock <span class="option">--check</span>' in commands, "it would break at its hyphen"
+    assert '<span class="option">' not in "".join(re.findall(r"(?s)<pre.*?</pre>", commands))
     for page in pages:
         assets = Assets()
         assets.feed(page.read_text("utf-8"))

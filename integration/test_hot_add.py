@@ -113,3 +113,14 @@ def test_metadata_entry_points_and_resources_come_in_a_layer(told: Any) -> None:
         assert detail["version"]
         assert detail["entry_points"] == ["base=base", "extra=extra"]
         assert detail["resource"] == "arabica"
+
+
+def test_where_other_tasks_keep_all_slots_the_wait_ends_early_and_is_told_once(told: Any) -> None:
+    crowded = told["crowded"]
+    assert crowded["new"]
+    assert crowded["busy"], "the tasks ended before the addition did: it proves nothing"
+    assert sorted(crowded["missed"]) == ["0", "1"]
+    assert crowded["took"] < 9, "wait is 10 s, and nothing could come of it"
+    assert crowded["told"].count("executors have not confirmed the packages yet") == 1
+    assert "confirmed by 0 of 2 executors" in crowded["told"]
+    assert len(crowded["next job"]) == 4

@@ -111,10 +111,12 @@ def test_without_a_java_the_bundled_one_serves_driver_and_executors(
 
 
 def test_packages_alone_run_under_the_executors_python(spark_python: SparkPython) -> None:
-    answer = spark_python.checked("nodes_python.py", "local-cluster[1,1,1024]").result
+    ended = spark_python.checked("nodes_python.py", "local-cluster[1,1,1024]")
+    answer = ended.result
     assert all(inside and "/boat-" not in executable for executable, inside in answer["answers"]), (
         answer
     )
+    assert "coffee_boat: 1 of 1 executor ready\n" in ended.stderr, ended.tail
 
 
 def tools_without_java(folder: Path) -> Path:

@@ -66,6 +66,26 @@ def venv_for(python: str, spark: str) -> Path:
     return folder
 
 
+def tools_venv(name: str, *requirements: str) -> Path:
+    """A virtual environment of this Python with programs that tests use, and without this checkout:
+    several may share it.
+
+    Raises:
+        subprocess.CalledProcessError: it cannot be made; uv's own words are on stderr.
+    """
+    minor = f"{sys.version_info.major}.{sys.version_info.minor}"
+    folder = cache_folder() / "venvs" / f"{name}-python{minor}"
+    with _locked(folder):
+        made_from, inputs = folder / "made-from", f"{sys.base_prefix} {' '.join(requirements)}"
+        if not made_from.is_file() or made_from.read_text() != inputs:
+            shutil.rmtree(folder, ignore_errors=True)
+            _run(_uv("venv", "--quiet", "--python", sys.executable, str(folder)))
+            python = f"{folder}/bin/python"
+            _run(_uv("pip", "install", "--quiet", "--python", python, *requirements))
+            made_from.write_text(inputs)
+    return folder
+
+
 def folder_of(python: str, spark: str) -> Path:
     """Where that environment is, or would be."""
     return OWN_CACHE / "venvs" / f"python{python}-spark{spark}"

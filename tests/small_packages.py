@@ -138,6 +138,8 @@ class Index(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.cut_off: set[str] = set()
         """Paths of which half is sent, once."""
+        self.halfway: dict[str, Callable[[], object]] = {}
+        """Path -> what is done when half of it is sent."""
         self.busy: dict[str, list[tuple[int, str]]] = {}
         """Path -> answers without a file that come first: status, Retry-After."""
         self.ranges: list[str] = []
@@ -155,6 +157,17 @@ class Index(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://{self.host}/simple"
+
+    @contextmanager
+    def holding(self, path: str) -> Iterator[None]:
+        """Who asks for it within the block waits for its end."""
+        over = threading.Event()
+        self.before[path] = over.wait
+        try:
+            yield
+        finally:
+            del self.before[path]
+            over.set()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -221,8 +234,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path in self.server.cut_off:
             self.server.cut_off.discard(self.path)
             body = body[: len(body) // 2]
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        half = len(body) // 2 if self.path in self.server.halfway else 0
+        if half:
+            self.wfile.write(body[:half])
+            self.wfile.flush()
+            self.server.halfway[self.path]()
+        self.wfile.write(body[half:])
 
     def log_message(self, *_: object) -> None:
         pass

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from coffee_boat._support.words import human_size
 from coffee_boat.cli import render, words
 from coffee_boat.cli.main import boat
 from coffee_boat.model import Archive, Chunk, Target
-from coffee_boat.spark import gateway
+from coffee_boat.spark import defaults, gateway
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -521,7 +522,7 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     home = tmp_path / "spark"
     (home / "bin").mkdir(parents=True)
-    (home / "bin/spark-submit").write_text('#!/bin/sh\ncp "$2" settings\n')
+    (home / "bin/spark-submit").write_text('#!/bin/sh\ncp "$2" settings\necho "$*" >words\n')
     (home / "bin/spark-submit").chmod(0o755)
     monkeypatch.setenv("SPARK_HOME", str(home))
     (tmp_path / "helpers.py").touch()
@@ -543,6 +544,60 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     assert "spark.submit.pyFiles" in settings
     assert "helpers.py,more.zip" in settings
     assert run(*words, "--py-files", "helper.py", "job.py").exit_code == 2
+    (home / "conf").mkdir()
+    (home / "conf/spark-defaults.conf").write_text("spark.ui.port 4\nspark.cores.max 5\n")
+    (tmp_path / "my.conf").write_text("spark.executor.memory=1g\nspark.sql.caseSensitive true\n")
+    submitted = [
+        *("--properties-file", "my.conf", "--executor-memory", "2g", "--num-executors", "3"),
+        *("--driver-memory", "3g", "--queue", "q", "--name", "n a m e", "--class", "some.Main"),
+        *("--jars", "more.zip,https://h/x.jar", "--packages", "a:b:1", "--packages", "c:d:2"),
+        *("--files", "more.zip#m", "--archives", "more.zip#own", "--proxy-user", "ann"),
+        *(
+            "-c",
+            "spark.jars=https://h/y.jar",
+            "--supervise",
+            "--driver-java-options",
+            "-Dx=1 -Dy=2",
+        ),
+    ]
+    done = run(*words, *submitted, "job.py", "--name", "of the job")
+    assert done.exit_code == 0, done.output
+    told = defaults.read(tmp_path / "settings")
+    assert told["spark.executor.memory"] == "2g"
+    assert told["spark.executor.instances"] == "3"
+    assert told["spark.driver.memory"] == "3g"
+    assert told["spark.yarn.queue"] == "q"
+    assert told["spark.app.name"] == "n a m e"
+    assert told["spark.jars"] == "https://h/y.jar,more.zip,https://h/x.jar"
+    assert told["spark.jars.packages"] == "a:b:1,c:d:2"
+    assert told["spark.files"] == "more.zip#m"
+    assert "more.zip#own" in told["spark.archives"]
+    assert told["spark.driver.supervise"] == "true"
+    assert told["spark.driver.extraJavaOptions"] == "-Dx=1 -Dy=2"
+    assert told["spark.sql.caseSensitive"] == "true"
+    assert "spark.ui.port" not in told, "a properties file is instead of spark-defaults.conf"
+    passed = (tmp_path / "words").read_text()
+    assert "--class some.Main --proxy-user ann job.py --name of the job" in passed
+    assert run(*words, "--load-spark-defaults", *submitted, "job.py").exit_code == 0
+    assert defaults.read(tmp_path / "settings")["spark.ui.port"] == "4"
+
+
+def test_every_word_of_spark_submit_is_known() -> None:
+    pyspark = pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
+    (jar,) = Path(pyspark.__file__).parent.glob("jars/spark-launcher_*.jar")
+    parser = "org/apache/spark/launcher/SparkSubmitOptionParser.class"
+    with zipfile.ZipFile(jar) as archive:
+        words = set(re.findall(rb"--[a-z][a-z-]+", archive.read(parser)))
+    ours = {word.encode() for part in boat.commands["launch"].params for word in part.opts}
+    assert words - ours == {b"--help", b"--usage-error", b"--version"}
+    done = run("launch", "--kill", "submission-1")
+    assert (done.exit_code, "spark-submit does it alone" in done.output) == (2, True)
+
+
+def test_words_of_spark_submit_are_settings_for_whoever_asks_a_spark() -> None:
+    for command in ("conf", "check", "verify"):
+        known = {word for part in boat.commands[command].params for word in part.opts}
+        assert {"--executor-memory", "--num-executors", "--py-files", "--queue"} <= known
 
 
 # check

@@ -42,6 +42,7 @@ from conda_channel import (
 )
 from pages import DOCS, first_column
 
+from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
 from coffee_boat.archive import concatenate, destination, unpack
 from coffee_boat.archive.assemble import assemble
@@ -174,10 +175,10 @@ def test_activation_takes_effect_in_python_and_in_what_it_starts(
 def test_the_same_lock_again_installs_nothing_and_other_locks_share_its_chunks(
     conda_channel: str, warm: Store
 ) -> None:
-    said: list[str] = []
+    said: list[Step] = []
     lock = lock_of([conda_channel], f"python={MINOR}", "pure=1.0")
     first = chunks_of(lock, warm, say=said.append)
-    assert said[-1] == "packing 1 conda package", "Python was packed for another lock"
+    assert str(said[-1]) == "packing 1 of 1 conda package", "Python was packed for another lock"
     said.clear()
     assert chunks_of(lock, warm, say=said.append) == first
     assert said == []
@@ -696,7 +697,7 @@ def test_concurrent_captains_install_once(conda_channel: str, store: Store) -> N
     for thread in threads:
         thread.join(60)
     assert made[0] == made[1] == made[2]
-    assert len([line for line in said if line.startswith("installing")]) == 1
+    assert len([step for step in said if step.what.startswith("installing")]) == 1
 
 
 def test_a_killed_build_leaves_the_store_whole(

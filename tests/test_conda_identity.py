@@ -19,6 +19,7 @@ from conda_channel import NATIVE, File, Package, fill, lock_of, python_abi, smal
 
 from coffee_boat import Captain
 from coffee_boat._support.digest import file_digest
+from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import chunk_path
 from coffee_boat.conda import chunks, client, records
@@ -131,10 +132,10 @@ def test_a_list_is_packed_without_a_plan_and_with_what_its_sha256_name(
         assert stream.read() == GOOD
 
 
-def replacing(path: Path, by: Path) -> Callable[[str], None]:
+def replacing(path: Path, by: Path) -> Callable[[Step], None]:
     """What is told of the progress: the file is replaced between two looks at it."""
 
-    def say(_: str) -> None:
+    def say(_: Step) -> None:
         with suppress(FileNotFoundError):
             by.replace(path)
 

@@ -14,10 +14,11 @@ from packaging.pylock import Pylock
 from small_packages import files_below, project, sdist, serving, sha256, wheel
 
 from coffee_boat import requirements
+from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
 from coffee_boat.errors import LockError, StoreError
 from coffee_boat.model import Indexes, Lock, Manifest, Pin, Target
-from coffee_boat.pip import pylock
+from coffee_boat.pip import nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.workflow import lockfile
 
@@ -61,7 +62,7 @@ class Asker:
     def __init__(self, links: Path, store: Store) -> None:
         self.indexes = Indexes(find_links=(str(links),), no_index=True, offline=True)
         self.store = store
-        self.said: list[str] = []
+        self.said: list[Step] = []
 
     def __call__(
         self,
@@ -758,3 +759,58 @@ def test_locks_that_cannot_be_used(text: str, target: Target, what: str, named: 
 def test_a_lock_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LockError, match="cannot be read"):
         pylock.read(tmp_path / "pylock.toml", TARGET)
+
+
+@pytest.mark.parametrize("variable", ["", "UV_NO_SOURCES"])
+def test_a_package_tied_to_an_index_never_comes_from_another(
+    ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    wheel(tmp_path / "public", "mine", "9.0")
+    wheel(tmp_path / "public", "other", "1.0")
+    wheel(tmp_path / "own", "mine", "1.0")
+    project = tmp_path / "pyproject.toml"
+    monkeypatch.setenv("UV_INDEX_OWN_USERNAME", "me")
+    monkeypatch.setenv("UV_INDEX_OWN_PASSWORD", "s3cret")
+    with serving(tmp_path / "public") as public, serving(tmp_path / "own", "me:s3cret") as own:
+        project.write_text(
+            '[project]\nname = "x"\ndependencies = ["mine", "other"]\n[tool.uv.sources]\n'
+            f'mine = {{ index = "own" }}\n[[tool.uv.index]]\nname = "own"\nurl = "{own.url}"\n'
+            "explicit = true\n"
+        )
+
+        def asked() -> Lock:
+            return pip_resolve.resolve(
+                requirements.read(project),
+                TARGET,
+                python=sys.executable,
+                preferred={},
+                indexes=Indexes(index_url=public.url, only_binary=("mine",)),
+                store=ask.store,
+                max_age=0,
+                say=ask.said.append,
+            )
+
+        assert versions(asked()) == {"mine": "1.0", "other": "1.0"}
+        assert "s3cret" not in repr(requirements.read(project))
+        assert not any("mine" in path for path in public.asked)
+        assert not any("other" in path for path in own.asked)
+        for path in (tmp_path / "own").iterdir():
+            path.unlink()
+        with pytest.raises(LockError, match="you require mine"):
+            asked()
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("Because pandass was not found in the package registry", "pandas"),
+        ("Because cv2 was not found in the package registry", "opencv-python-headless"),
+        ("Because skleran was not found in the package registry", "scikit-learn"),
+        ("Because mylibary was not found in the package registry", "my-library"),
+        ("No candidates were found for geopandass *.", "geopandas"),
+    ],
+)
+def test_the_nearest_of_a_name_that_nobody_knows(text: str, near: str) -> None:
+    assert nearest.nearest(text, ["my-library"])[:1] == (near,)

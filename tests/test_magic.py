@@ -220,7 +220,9 @@ def test_an_interrupt_is_one_line_and_leaves_the_captain_as_it_was(
         done = shell.run_cell(cell)
         accepted[0].close()
     assert type(done.error_in_exec) is KeyboardInterrupt
-    assert capsys.readouterr().out.strip() == "interrupted"
+    told = capsys.readouterr()
+    assert told.out.strip() == "interrupted"
+    assert "" not in told.err.splitlines(), "an empty line is a red bar in a notebook"
     assert texts(shell.user_ns["captain"]) == ["edtf"]
     assert shell.user_ns["captain"].lock is None
 

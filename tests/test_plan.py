@@ -251,11 +251,14 @@ def test_long_words_break_and_short_ones_do_not() -> None:
         *((), "0" * 64, {"six": "1"}, "4.1.0", "2.36", "x86_64"),
     )
     report = Report((facts,), (), Lock(Target("3.11.7")), "4.1.0", "4.1.0", 1.0)
-    cells = {text: style for _, style, text in Cells(report._repr_html_()).cells}
+    told = Cells(report._repr_html_()).cells
+    cells = {text: style for _, style, text in told}
+    assert told[-1][2] == facts.executable, "what is out of sight on a narrow page is the path"
     assert "overflow-wrap:anywhere" in cells[facts.executable]
     assert "overflow-wrap" not in cells["host-1"]
     assert "text-align:right" in cells["1"]
     assert "overflow-x:auto" in report._repr_html_()
+    assert "installed: nothing" in report._repr_html_()
 
 
 def test_an_archive_is_told_in_units_for_people(tmp_path: Path) -> None:

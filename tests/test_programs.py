@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,11 +69,13 @@ def test_what_a_program_left_behind_is_ended_too_when_it_holds_us_up(folder: Pat
 
 DIRECTLY = """
 import sys
+import threading
 from coffee_boat._support.run import run
 run(["sh", "-c", sys.argv[1], sys.argv[2]])
 """
 AHEAD = """
 import sys
+import threading
 from coffee_boat._support.run import run
 from coffee_boat.workflow.prefetch import Ahead
 with Ahead() as ahead:
@@ -81,6 +84,7 @@ with Ahead() as ahead:
 """
 COMPILING = """
 import sys
+import threading
 from pathlib import Path
 from coffee_boat.interpreter.bytecode import compile_tree
 Path(sys.argv[2], "python").write_text('#!/bin/sh\\nexec sh -c "$WORDS" "$FOLDER"\\n')
@@ -176,3 +180,25 @@ def test_ctrl_c_while_programs_are_being_begun_leaves_none(folder: Path) -> None
     for path in (folder / "self", folder / "born"):
         said = path.read_text() if path.is_file() else ""
         assert not said or until(lambda: not runs(int(said)), 2.0)  # noqa: B023
+
+
+@pytest.mark.parametrize("stdin", [None, "six\n", "six\n" * 100_000])
+def test_ctrl_c_that_another_thread_gets_ends_what_waits(stdin: str | None) -> None:
+    """The kernel may give a signal to any thread, or just before we wait: no wait is for ever."""
+
+    def interrupt() -> None:
+        time.sleep(0.3)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    begun = time.monotonic()
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        run([sys.executable, "-c", "import time; time.sleep(20)"], stdin=stdin)
+    assert time.monotonic() - begun < 15
+
+
+def test_what_is_read_is_all_of_it_and_a_program_may_not_read_it() -> None:
+    text = "a line of text\n" * 100_000
+    read = run([sys.executable, "-c", "import sys; print(len(sys.stdin.read()))"], stdin=text)
+    assert read.stdout == f"{len(text)}\n"
+    assert run([sys.executable, "-c", "print('well')"], stdin=text).stdout == "well\n"

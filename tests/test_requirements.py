@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+from packaging.markers import default_environment
 
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Indexes, Manifest, Requirement
@@ -138,7 +139,7 @@ def test_a_hash_in_a_url_is_kept() -> None:
         ("numpy>=1 <2", "numpy>=1,<2"),
         ("a b", '"a", "b"'),
         ("!pip install numpy pandas", '"numpy", "pandas"'),
-        ("conda-forge::numpy", '"numpy"'),
+        ("conda-forge::numpy", 'captain.add_conda_packages("conda-forge::numpy")'),
         ("requests@2.31", '"requests==2.31"'),
         ("-r req.txt", "captain.add_requirements('req.txt')"),
         ("-e ./proj", "captain.add_pip_packages('./proj')"),
@@ -469,11 +470,13 @@ numpy = {path = "../numpy"}
 def test_a_project_with_extras_and_groups(tmp_path: Path) -> None:
     path = write(tmp_path / "pyproject.toml", PROJECT)
     write(tmp_path / "other/pyproject.toml", '[project]\nname = "other"\n')
+    write(tmp_path.parent / "numpy/pyproject.toml", '[project]\nname = "numpy"\n')
     other = f"other @ {(tmp_path / 'other').as_uri()}"
-    assert texts(read(path)) == ["numpy>=1", other]
+    numpy = f"numpy @ {(tmp_path.parent / 'numpy').as_uri()}"
+    assert texts(read(path)) == [numpy, other]
     found = read(path, extras=["all"], groups=["Test"])
     assert texts(found) == [
-        "numpy>=1",
+        numpy,
         other,
         'isal; python_version > "3"',
         "six",
@@ -481,7 +484,80 @@ def test_a_project_with_extras_and_groups(tmp_path: Path) -> None:
         "mypy",
     ]
     assert found.requirements[2].origin == f"{path}: extra fast-one"
-    assert ["numpy" in finding.value for finding in found.findings] == [True]
+    assert not found.findings
+
+
+SOURCES = """\
+[project]
+name = "me"
+requires-python = ">=3.10"
+dependencies = ["a>=1", "b[x]; python_version > '3'", "c", "d", "e", "f"]
+[tool.uv.sources]
+A = { path = "other", editable = true }
+b = { git = "https://h.example.org/b.git", tag = "v1", subdirectory = "sub" }
+c = [{ index = "gpu", marker = "sys_platform == 'win32'" }, { index = "own" }]
+d = { url = "https://h.example.org/d-1.0-py3-none-any.whl" }
+e = { workspace = true }
+[[tool.uv.index]]
+name = "own"
+url = "https://own.example.org/simple"
+explicit = true
+[tool.uv.workspace]
+members = ["packages/*"]
+"""
+
+
+def test_sources_of_uv_are_where_packages_come_from(tmp_path: Path) -> None:
+    path = write(tmp_path / "pyproject.toml", SOURCES)
+    write(tmp_path / "other/pyproject.toml", '[project]\nname = "a"\n')
+    write(tmp_path / "packages/e/pyproject.toml", '[project]\nname = "E"\n')
+    found = read(path)
+    assert texts(found) == [
+        f"a @ {(tmp_path / 'other').as_uri()}",
+        'b[x] @ git+https://h.example.org/b.git@v1#subdirectory=sub ; python_version > "3"',
+        "c",
+        "d @ https://h.example.org/d-1.0-py3-none-any.whl",
+        f"e @ {(tmp_path / 'packages/e').as_uri()}",
+        "f",
+    ]
+    tied = {r.name: r.index for r in found.requirements if r.index}
+    assert tied == {"c": "https://own.example.org/simple"}
+    assert found.requirements[0].editable
+    assert found.requires_python == ((">=3.10", str(path)),)
+
+
+@pytest.mark.parametrize(
+    "source", ['{ index = "nobody" }', "{ workspace = true }", "3", '{ path = "x", extra = "y" }']
+)
+def test_a_source_that_cannot_be_used_is_no_package_of_an_index(
+    tmp_path: Path, source: str
+) -> None:
+    text = f"[project]\ndependencies = ['c']\n[tool.uv.sources]\nc = {source}\n"
+    with pytest.raises(RequirementError) as caught:
+        read(write(tmp_path / "pyproject.toml", text))
+    assert caught.value.code == "requirements.uv-source-unusable"
+    assert "uv export" in caught.value.cure
+
+
+@pytest.mark.parametrize("script", [False, True])
+def test_what_is_for_another_python_is_refused_for_the_executors(
+    tmp_path: Path, script: bool
+) -> None:
+    text = 'requires-python = ">=3.99"\ndependencies = []\n'
+    lines = "".join(f"# {line}\n" for line in text.splitlines())
+    path = (
+        write(tmp_path / "job.py", f"# /// script\n{lines}# ///\n")
+        if script
+        else write(tmp_path / "pyproject.toml", f"[project]\nname = 'x'\n{text}")
+    )
+    manifest = merge([read(path)])
+    with pytest.raises(RequirementError) as caught:
+        for_target(manifest, default_environment())
+    assert caught.value.code == "requirements.other-python"
+    assert str(path) in caught.value.value
+    assert not for_target(
+        read(path), {**default_environment(), "python_full_version": "3.99.1"}
+    ).findings
 
 
 @pytest.mark.parametrize(

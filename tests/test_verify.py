@@ -18,7 +18,7 @@ from coffee_boat.model import Lock, Pin, Report, Target
 from coffee_boat.session import Answers, Versions
 from coffee_boat.session.own import driver_only_modules
 from coffee_boat.session.verify import explain, verify
-from coffee_boat.worker import facts
+from coffee_boat.worker import facts, finder
 
 LOCK = Lock(
     Target("3.11.7"),
@@ -43,7 +43,9 @@ class CannedSession:
     def executors(self) -> tuple[str, ...]:
         return (*self.said, *self.missed)
 
-    def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
+    def ask(
+        self, function: Callable[..., Any], *arguments: Any, deadline: float, patient: bool = True
+    ) -> Answers:
         if self.failure is not None:
             raise self.failure
         return Answers(
@@ -66,6 +68,7 @@ GOOD = {
     "pyspark": "4.1.1",
     "pyspark_path": "/work/0/boat-1/lib/python3.11/site-packages/pyspark",
     "absent": [],
+    "shadowed": {},
     "conda": {},
     "unsettled": [],
 }
@@ -415,3 +418,74 @@ def test_a_module_beside_the_notebook_is_named_by_its_file_and_no_package_is(
     other = explain("ModuleNotFoundError: No module named 'not_beside'")
     assert other is not None
     assert other.cure.index("addPyFile") < other.cure.index("add_pip_packages")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("No module named 'cv2'", "executor.module-missing", '"opencv-python-headless"'),
+        ("No module named 'pkg_resources'", "executor.module-missing", '"setuptools<82"'),
+        ("No module named 'google.cloud'", "executor.module-missing", "google-cloud-storage"),
+        ("No module named 'google.cloud.storage'", "executor.module-missing", "cloud-storage"),
+        (
+            "No module named 'azure.storage.filedatalake'",
+            "executor.module-missing",
+            "azure-storage-file-datalake",
+        ),
+        (
+            "cannot import name 'pubsub_v1' from 'google.cloud' (unknown location)",
+            "executor.module-missing",
+            '"google-cloud-pubsub"',
+        ),
+        ("No module named 'osgeo'", "executor.module-missing", 'add_conda_packages("gdal"'),
+        ("No module named 'tkinter'", "executor.python-part-missing", "matplotlib.use"),
+        ("No module named 'distutils'", "executor.python-part-missing", '"setuptools"'),
+        ("No module named '_ctypes'", "executor.python-part-missing", "Captain(python="),
+        ("No module named 'packaging._core'", "executor.other-version", "packaging=="),
+        (
+            "Can't get attribute 'Old' on <module 'packaging.version' from '/x.py'>",
+            "executor.other-version",
+            "packaging==",
+        ),
+        (
+            "cannot import name 'Old' from 'packaging' (/x/__init__.py)",
+            "executor.other-version",
+            "packaging==",
+        ),
+    ],
+)
+def test_what_cannot_be_imported_is_cured_by_what_brings_it(
+    text: str, code: str, words: str
+) -> None:
+    found = explain(f"ModuleNotFoundError: {text}")
+    assert found is not None
+    assert (found.code, words in found.cure) == (code, True), found.cure
+
+
+def test_what_an_executor_knew_of_a_shared_folder_is_told() -> None:
+    name = "google.cloud.bigquery_storage"
+    text = finder.missing("google", name)
+    found = explain(text)
+    assert found is not None
+    assert found.cure == 'captain.add_pip_packages("google-cloud-bigquery-storage")'
+    assert "\n" not in found.value
+
+
+def test_an_old_copy_of_a_file_of_ones_own_is_no_other_version_of_a_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine_of_now.py").write_text("")
+    found = explain("AttributeError: Can't get attribute 'f' on <module 'mine_of_now' from '/x'>")
+    assert found is not None
+    assert "older copy" in found.cause
+    assert "addPyFile" in found.cure
+
+
+def test_modules_that_come_from_elsewhere_are_an_error_whatever_their_version() -> None:
+    found = report(e0={"shadowed": {"numpy": "/opt/extra/numpy", "six": "/opt/extra/six.py"}})
+    assert not found.ok
+    (finding,) = found.findings
+    assert finding.code == "verify.module-shadowed"
+    assert "numpy from /opt/extra/numpy, six from /opt/extra/six.py on executor 0" in finding.value
+    assert "PYTHONPATH" in finding.cure

@@ -72,6 +72,26 @@ def test_nobody_is_asked_at_once_and_nothing_is_told_after_the_end() -> None:
     assert told.findings == []
 
 
+def test_executors_that_cannot_be_counted_end_no_watch() -> None:
+    told, looked = Told(), threading.Event()
+
+    class Odd:
+        def look(self, context: Any) -> bool:
+            looked.set()
+            raise ValueError(context)
+
+    odd: Any = Odd()
+    watch = Watch(
+        waiting=told.waiting, explain=lambda _: None, tell=told.tell, arriving=odd, patience=0.01
+    )
+    try:
+        assert looked.wait(20)
+        assert told.enough.wait(20), "it looks on"
+    finally:
+        watch.end()
+    assert told.findings == [PENDING]
+
+
 # a Spark that is not as we know it, and one that hangs
 
 

@@ -19,6 +19,7 @@ from lanes import require_git
 from small_packages import Index, files_below, project, sdist, serving, sha256, wheel
 
 from coffee_boat._support import digest, host
+from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
 from coffee_boat._support.urls import git_environment, without_credentials
 from coffee_boat.errors import BoatError, BuildError
@@ -65,7 +66,7 @@ def fetch(
     lock: Lock,
     store: Store,
     indexes: Indexes | None = None,
-    said: list[str] | None = None,
+    said: list[Step] | None = None,
     credentials: tuple[str, ...] = (),
 ) -> dict[str, Path]:
     return pip_fetch.fetch(
@@ -344,12 +345,13 @@ def test_a_local_wheel_that_is_gone_is_told(folder: Path, store: Store) -> None:
 
 def test_a_folder_becomes_a_wheel_once_and_is_left_as_it_was(tmp_path: Path, store: Store) -> None:
     place = project(tmp_path / "my project", "mine", "1.0", ["beta"])
-    before, said = files_below(place), []
+    before = files_below(place)
+    said: list[Step] = []
     lock = of_folder(place, "mine", "1.0")
     first = fetch(lock, store, OFFLINE, said)
     assert zipfile.ZipFile(first["mine"]).testzip() is None
     assert first["mine"].name == "mine-1.0-py3-none-any.whl"
-    assert said == ["building mine 1.0"]
+    assert said == [Step("building mine 1.0")]
     assert fetch(lock, store, OFFLINE, said) == first
     assert len(said) == 1
     assert files_below(place) == before

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+import zipfile
 from importlib import resources
 from pathlib import Path
 
@@ -303,8 +304,27 @@ def test_a_module_that_nobody_has_says_what_to_do(node: Node, statement: str) ->
     assert "boat launch --py-files helpers.py" in text
 
 
-def test_a_well_known_module_is_named_as_on_pypi(node: Node) -> None:
-    assert 'add_pip_packages("scikit-learn")' in node.run("import sklearn").stderr
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("import sklearn", '"scikit-learn"'),
+        ("import google.cloud.storage", '"google-cloud-storage"'),
+        ("from google.cloud import bigquery, storage", '"google-cloud-bigquery"'),
+        ("from azure.storage.blob import BlobClient", '"azure-storage-blob"'),
+        ("import google", "shared by many packages"),
+        ("import osgeo", 'add_conda_packages("gdal"'),
+        ("import cgi_of_mine", 'addPyFile("cgi_of_mine.py")'),
+    ],
+)
+def test_a_well_known_module_is_named_as_on_pypi(node: Node, statement: str, said: str) -> None:
+    assert said in node.run(statement).stderr
+
+
+def test_a_part_of_a_shared_folder_is_named_by_its_own_package(node: Node) -> None:
+    for part in ("protobuf", "cloud/storage"):
+        (node.site / "google" / part).mkdir(parents=True)
+    assert '"google-cloud-pubsub"' in node.run("import google.cloud.pubsub_v1").stderr
+    assert '"google-auth"' in node.run("import google.auth.transport").stderr
 
 
 def test_looking_without_importing_still_answers_none(node: Node) -> None:
@@ -425,3 +445,45 @@ def test_what_a_manylinux_wheel_may_take_from_its_node_is_auditwheels_list() -> 
     assert len(allowed) > 20
     assert {name for name in allowed if not facts.LIBRARY.fullmatch(name)} == set()
     assert not facts.LIBRARY.fullmatch("libssl.so.3")
+
+
+def test_modules_that_another_folder_hides_are_told(node: Node, tmp_path: Path) -> None:
+    for name in ("numbers_x", "pandas_x", "google_x"):
+        (node.site / name).mkdir()
+        (node.site / name / "__init__.py").touch()
+    (node.site / "six_x.py").touch()
+    (node.site / "fast_x.abi3.so").touch()
+    other = tmp_path / "other"
+    for folder in (
+        "numbers_x",
+        "google_x/cloud",
+    ):  # google: a folder without __init__ hides nothing
+        (other / folder).mkdir(parents=True)
+    (other / "numbers_x/__init__.py").touch()
+    for name in ("six_x.py", "fast_x.py", "unrelated.py"):
+        (other / name).touch()
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("pandas_x/__init__.py", "")
+        archive.writestr("pyspark/__init__.py", "")
+    look = "from coffee_boat_worker import facts; print(json.dumps(facts.shadowed()))"
+    ahead = f"sys.path[:0] = [{str(other)!r}, {str(tmp_path / 'other.zip')!r}]"
+    assert json.loads(node.says(f"import json; {ahead}; {look}")) == {
+        "numbers_x": str(other / "numbers_x"),
+        "pandas_x": str(tmp_path / "other.zip/pandas_x"),
+        "six_x": str(other / "six_x.py"),
+        "fast_x": str(other / "fast_x.py"),
+    }
+    behind = f"sys.path.append({str(other)!r})"
+    assert json.loads(node.says(f"import json; {behind}; {look}")) == {}
+
+
+def test_programs_of_the_environment_are_first_on_path(node: Node) -> None:
+    (node.prefix / "bin").mkdir(exist_ok=True)
+    tool = node.prefix / "bin/boat-test-tool"
+    tool.write_text("#!/bin/sh\necho found\n")
+    tool.chmod(0o755)
+    ask = (
+        "import os, subprocess; print(subprocess.check_output('boat-test-tool', text=True).strip(),"
+    )
+    ask += " os.environ['PATH'].split(':')[0], 'CONDA_PREFIX' in os.environ)"
+    assert node.says(ask) == f"found {os.path.realpath(node.prefix)}/bin False"

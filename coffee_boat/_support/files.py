@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,26 @@ def local_path(url: str) -> Path:
 def local_path_or_none(url: str) -> Path | None:
     """The path of a `file:` URL; None for any other."""
     return local_path(url) if url.startswith("file:") else None
+
+
+_REMOTE = re.compile(r"(?!file:)[a-z][a-z0-9+.\-]+:/.*", re.IGNORECASE | re.DOTALL)
+
+
+def named(text: str | Path) -> Path:
+    """The path that a person means: of `file:name` and `file:///name`, too."""
+    said = str(text)
+    if not re.match("file:", said, re.IGNORECASE) or exists(Path(said)):
+        return Path(text)
+    from urllib.parse import unquote
+
+    return Path(re.sub(r"^file:(?:/+(?=/)|//localhost(?=/))?", "", unquote(said), flags=re.I))
+
+
+def is_remote(text: str | Path) -> bool:
+    """True for what names a place elsewhere (s3://bucket, hdfs:///x), also where Path took a slash
+    out of it.
+    """
+    return _REMOTE.fullmatch(str(text)) is not None and not exists(Path(text))
 
 
 def exists(path: Path) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from coffee_boat._support import files
+
 
 def folder(environ: Mapping[str, str]) -> Path | None:
     """The user's home; None where neither HOME nor the password database knows one, as for a
@@ -24,9 +26,10 @@ def config(environ: Mapping[str, str]) -> Path | None:
 
 def expanded(path: str | Path) -> Path:
     """The path with a home in place of "~"; as it is written where nobody knows that home, so that
-    nothing is there.
+    nothing is there. A `file:` URL is a path, too.
     """
+    path = files.named(path)
     try:
-        return Path(path).expanduser()
+        return path.expanduser()
     except RuntimeError:
-        return Path(path)
+        return path

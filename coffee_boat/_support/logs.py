@@ -10,12 +10,12 @@ Each module has a child of it, made by `logger(__name__)`. Where records go is t
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from coffee_boat._support.progress import plain_line
 from coffee_boat._support.redact import redact
 
 NAME = "coffee_boat"
@@ -77,11 +77,11 @@ _package.addHandler(logging.NullHandler())
 
 
 class _Stderr(logging.Handler):
-    """Whatever stderr is by then: a progress line stands in for it while it is drawn."""
+    """Whatever stderr is by then, above a line of progress that moves there."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            print(self.format(record), file=sys.stderr, flush=True)  # noqa: T201
+            plain_line(self.format(record))
         except Exception:  # noqa: BLE001  (as logging's own handlers)
             self.handleError(record)
 

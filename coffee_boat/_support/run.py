@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 from coffee_boat._support import crew, trust
 from coffee_boat._support.futures import GLANCE
@@ -90,8 +90,14 @@ def run(
 def _communicate(
     process: subprocess.Popen[str], stdin: str | None, timeout: float | None
 ) -> tuple[str, str]:
-    if stdin is not None:  # not each Python goes on with what it was writing
-        return process.communicate(stdin, timeout)
+    """What it says, looked for again and again: another thread may get Ctrl-C, or this one just
+    before it waits, and then no wait ends by it.
+    """
+    if stdin is not None and process.stdin is not None:
+        # by a thread, which ends with the program at the latest: not each Python's `communicate`
+        # goes on with what it was writing when its time was over
+        pipe, process.stdin = process.stdin, None
+        threading.Thread(target=_feed, args=(pipe, stdin), daemon=True).start()
     end = None if timeout is None else time.monotonic() + timeout
     while True:
         left = math.inf if end is None else max(end - time.monotonic(), 0.0)
@@ -101,6 +107,11 @@ def _communicate(
         except subprocess.TimeoutExpired:
             if left <= GLANCE:
                 raise subprocess.TimeoutExpired(process.args, timeout or 0.0) from None
+
+
+def _feed(pipe: IO[str], text: str) -> None:
+    with suppress(BrokenPipeError), pipe:  # it need not read all of it
+        pipe.write(text)
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     )
     store.remember("listing", digest, writer.listing)
     store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
+    store.remember("needs", [FORMAT, digest], writer.needs)
     remember_chunk(store, key, chunk)
     _log.debug("%s: packed, %d files, %d bytes", label, chunk.files, chunk.size)
     return chunk
@@ -91,6 +92,14 @@ def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
     """What was noticed in packages when their chunks were made."""
     said = (one for chunk in found for one in store.recall("findings", [FORMAT, chunk.id]) or ())
     return tuple(Finding(**one) for one in said)
+
+
+def needs(chunk: Chunk, store: Store) -> Mapping[str, Mapping[str, str]]:
+    """What its ELF files are for (platform.machine()) -> each library that they need -> one of the
+    files. Remembered since the chunk was made; empty where that was lost.
+    """
+    said: dict[str, dict[str, str]] | None = store.recall("needs", [FORMAT, chunk.id])
+    return said or {}
 
 
 def listing(chunk: Chunk, store: Store) -> Mapping[str, str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from coffee_boat._support import files
+from coffee_boat._support.redact import redact
 from coffee_boat.errors import BuildError
 
 _SUFFIXES = (".tar.gz", ".tgz")
@@ -23,6 +25,25 @@ class Destination:
 
     path: Path
     overwrite: bool = False
+
+    @classmethod
+    def of(cls, path: str | Path, *, overwrite: bool = False) -> Destination:
+        """What a person means: of a `file:` URL its path.
+
+        Raises:
+            BuildError: it is another URL.
+        """
+        if files.is_remote(path):
+            folder, _, name = str(path).rpartition("/")
+            raise BuildError(
+                "build.archive-place-elsewhere",
+                "an archive is packed into a file of this machine",
+                value=redact(str(path)),
+                cause="it is a URL",
+                cure=f"name it {name.split('.')[0] or 'boat'}.tar.gz, and copy it there (hdfs dfs"
+                f" -put, aws s3 cp); or let a launch put it there: stage={redact(folder + '/')!r}",
+            )
+        return cls(files.named(path), overwrite)
 
     def check(self) -> None:
         """Refuse what cannot be the archive's place, before anything is made for it.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import struct
 import tarfile
 from base64 import urlsafe_b64encode
 from functools import cache
-from typing import BinaryIO, NamedTuple
+from tempfile import SpooledTemporaryFile
+from typing import IO, BinaryIO, NamedTuple
 
 from isal import isal_zlib
 
 from coffee_boat.archive import elf
 from coffee_boat.archive.deflate import blocks_of, inflate
 from coffee_boat.archive.names import is_inside, is_plain
+from coffee_boat.archive.needed import needed
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Finding
 
@@ -28,6 +31,8 @@ _SMALL = 2048
 _LEVEL = 1
 
 _HEAD = 64
+_IN_MEMORY = 64 << 20
+"""Of a binary, while it is looked at; a larger one is in a temporary file meanwhile."""
 _LARGE = 8**11
 """Sizes from here on do not fit a tar header's field."""
 
@@ -71,6 +76,8 @@ class ChunkWriter:
         """What ELF files are for (platform.machine()) -> the first that is; who fills it takes out
         what it carries for others on purpose.
         """
+        self.needs: dict[str, dict[str, str]] = {}
+        """What ELF files are for -> each library that they need -> the first that does."""
         self.record = ""
         """As Chunk.record."""
         self.findings: list[Finding] = []
@@ -94,6 +101,8 @@ class ChunkWriter:
         self._head(name, len(data), executable)
         self._add(data)
         self._add(_padding(len(data)))
+        if elf.is_elf(data[:_HEAD]):
+            self._look(name, data[:_HEAD], io.BytesIO(data))
         return self._known(name, hashlib.sha256(data).digest(), data[:_HEAD])
 
     def link(self, name: str, target: str) -> None:
@@ -141,9 +150,13 @@ class ChunkWriter:
         self._head(name, size, executable)
         self._flush()
         content, head = hashlib.sha256(), b""
-        for block in blocks_of(name, raw, crc=crc, size=size):
-            content.update(block)
-            head = head if len(head) == _HEAD else (head + block[:_HEAD])[:_HEAD]
+        with SpooledTemporaryFile(_IN_MEMORY) as binary:
+            for block in blocks_of(name, raw, crc=crc, size=size):
+                content.update(block)
+                head = head if len(head) == _HEAD else (head + block[:_HEAD])[:_HEAD]
+                if elf.is_elf(head):
+                    binary.write(block)
+            self._look(name, head, binary)
         self._member(raw, crc, size)
         self._add(_padding(size))
         return self._known(name, content.digest(), head)
@@ -156,6 +169,12 @@ class ChunkWriter:
         """Write what waits; returns the chunk's id. Nothing may be written afterwards."""
         self._flush()
         return self._digest.hexdigest()
+
+    def _look(self, name: str, head: bytes, content: IO[bytes]) -> None:
+        if elf.is_elf(head) and (machine := elf.machine_of(head)):
+            said = self.needs.setdefault(machine, {})
+            for library in needed(content):
+                said.setdefault(library, name)
 
     def _notice(self, name: str, head: bytes) -> None:
         if elf.is_elf(head) and (machine := elf.machine_of(head)):

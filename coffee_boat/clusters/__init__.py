@@ -134,6 +134,18 @@ class KeepsFolders(Protocol):
         """
 
 
+@runtime_checkable
+class CountsExecutors(Protocol):
+    """A kind of cluster of which the settings say how many executors a session begins with."""
+
+    def executors(self, facts: SparkFacts) -> int | None:
+        """How many; None if these settings do not say it.
+
+        Args:
+            facts: with the conf complete.
+        """
+
+
 class RemoteDriver(Protocol):
     """The driver of one submission, where it runs in the cluster: spark-submit does not say how it
     ended.
@@ -239,6 +251,12 @@ def probe(facts: SparkFacts) -> ClusterFacts:
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
     """Why nothing of an application runs yet, as far as the cluster tells."""
     return kind_of_running(facts.master).waiting(facts, application)
+
+
+def executors(facts: SparkFacts) -> int | None:
+    """How many executors a session begins with; None if that is not known."""
+    kind = _known(facts.master)
+    return kind.executors(facts) if isinstance(kind, CountsExecutors) else None
 
 
 def left_behind(master: str, *, home: str | None, directory: str, application: str) -> Path | None:

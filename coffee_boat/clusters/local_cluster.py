@@ -11,7 +11,7 @@ from coffee_boat.clusters import settings
 from coffee_boat.clusters.local import this_machine
 from coffee_boat.model import ClusterFacts, ConfPatch, Finding, Shipped, SparkFacts
 
-_MASTER = re.compile(r"local-cluster\[\s*\d+\s*,\s*\d+\s*,\s*\d+\s*\]")
+_MASTER = re.compile(r"local-cluster\[\s*(\d+)\s*,\s*\d+\s*,\s*\d+\s*\]")
 """As org.apache.spark.SparkMasterRegex."""
 _NO_CLUSTER_MODE = "the driver starts its cluster on its own machine here"
 
@@ -41,6 +41,11 @@ class LocalCluster:
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:  # noqa: ARG002  (of the protocol)
         """Nothing that is not known."""
         return ()
+
+    def executors(self, facts: SparkFacts) -> int | None:
+        """One a worker."""
+        found = _MASTER.fullmatch(facts.master)
+        return int(found[1]) if found is not None and not settings.on_demand(facts) else None
 
     def check_submission(self, facts: SparkFacts, script: str | None) -> None:
         """The driver runs here, and Spark itself says what is wrong with its script."""

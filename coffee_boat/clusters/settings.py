@@ -29,8 +29,23 @@ _PYTHON_SETTINGS = (
     SQL_PYTHON,
     "spark.executorEnv.PYSPARK_PYTHON",
 )
+_INSTANCES = "2"
+"""As org.apache.spark.scheduler.cluster.SchedulerBackendUtils.DEFAULT_NUMBER_EXECUTORS."""
 _PYSPARK_DEFAULT = "python3"
 """What bin/pyspark exports as PYSPARK_PYTHON where nobody said anything."""
+
+
+def on_demand(facts: SparkFacts) -> bool:
+    """True if Spark starts executors when jobs need them."""
+    return facts.conf.get("spark.dynamicAllocation.enabled", "").strip().lower() == "true"
+
+
+def instances(facts: SparkFacts) -> int | None:
+    """Executors that are asked for at the start where the settings say how many (YARN, Kubernetes);
+    None if jobs decide it.
+    """
+    said = facts.conf.get("spark.executor.instances", _INSTANCES).strip()
+    return (int(said) or None) if said.isdecimal() and not on_demand(facts) else None
 
 
 def patch(

@@ -10,10 +10,9 @@ from functools import partial
 
 from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import digest_of
-from coffee_boat._support.futures import results
-from coffee_boat._support.progress import Say
+from coffee_boat._support.futures import completed
+from coffee_boat._support.progress import Say, Tally
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import counted
 from coffee_boat.archive import chunks
 from coffee_boat.archive.areas import RECORDS
 from coffee_boat.conda import prefix
@@ -165,12 +164,19 @@ def _made(
         prefix.installed([*pins, *python], store, source, say) as packages,
         Crew(os.cpu_count() or 1, "conda") as crew,
     ):
-        say(f"packing {counted(len(pins), 'conda package')}")
+        sizes = {pin.name: pin.size for pin in pins}
+        tally = Tally(say, "packing", "conda package", sizes, weighs=False)
+        for name in sizes:
+            tally.begin(name)
         made = {
-            pin.name: crew.submit(partial(_chunk, packages[pin.name], lock.target, store))
+            crew.submit(partial(_chunk, packages[pin.name], lock.target, store)): pin.name
             for pin in pins
         }
-        return dict(zip(made, results(made.values()), strict=True))
+        found = {}
+        for one in completed(made):
+            found[made[one]] = one.result()
+            tally.end(made[one])
+        return found
 
 
 def _chunk(package: Installed, target: Target, store: Store) -> Chunk:

@@ -19,6 +19,10 @@ from coffee_boat.errors import LockError, Problem, UnreachableError
 _LONGEST = 20_000
 """Characters of what rattler says: it quotes channels."""
 
+_BUILD = re.compile(r"[= ]\w{1,64}_\d{1,4}$")
+_EXPORTED = 3
+"""So many builds are pinned by nobody who types."""
+
 # what went wrong
 
 
@@ -116,7 +120,19 @@ def unsolvable(text: str, wish: Wish, store: Store) -> LockError:
             ),
         ]
     )
-    return LockError.of(replace(_reason(told, wish, store), value=value))
+    reason = _reason(told, wish, store)
+    return LockError.of(replace(reason, value=value, cure=_without_builds(wish) + reason.cure))
+
+
+def _without_builds(wish: Wish) -> str:
+    """What to do where the file that was exported pins builds; empty if none is pinned."""
+    pinned = [r.text for r in wish.requirements if _BUILD.search(r.text)]
+    if len(pinned) < _EXPORTED:
+        return ""
+    return (
+        f"if it was exported on another system ({pinned[0]} is a build of one): conda env export"
+        " --no-builds, or --from-history; else "
+    )
 
 
 def _asked(wish: Wish) -> Iterator[tuple[str, str]]:

@@ -14,9 +14,10 @@ from pathlib import Path
 from coffee_boat._support import limits
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.files import is_file, local_path_or_none
+from coffee_boat._support.progress import Say, Step, Tally
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import human_bytes
+from coffee_boat._support.words import counted, human_bytes
 from coffee_boat.conda import checks
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda import records as conda_records
@@ -145,24 +146,35 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def install_into(
-    pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source, *, again: Path
+    pins: Sequence[CondaPin], prefix: Path, store: Store, source: Source, say: Say, *, again: Path
 ) -> None:
     """Fetch, check and link packages into a prefix.
 
     Args:
+        say: takes what is being done; also called from other threads.
         again: a folder for those that rattler does not find to be whole in the store, and unpacks
             once more; the prefix' record names it, too.
     """
+    step = Step(f"installing {counted(len(pins), 'conda package')}")
+    say(step)
+    far = {
+        pin.name: pin.size
+        for pin in pins
+        if local_path_or_none(pin.url) is None and not has_unpacked(pin, store)
+    }
+    tally = Tally(say, "fetching", "conda package", far)
     again.mkdir()
     with store.scratch() as fetched:
         fetched.mkdir()
-        found = _checked(pins, fetched, store, source)
+        found = _checked(pins, fetched, store, source, tally)
+        if far:
+            say(step)
         _unpack(found, store)
         _link(found, prefix, store, source, again)
 
 
 def _checked(
-    pins: Sequence[CondaPin], fetched: Path, store: Store, source: Source
+    pins: Sequence[CondaPin], fetched: Path, store: Store, source: Source, tally: Tally
 ) -> Sequence[CondaPin]:
     """The pins, each of which was looked at: those that have to be fetched are in `fetched` then.
 
@@ -191,11 +203,13 @@ def _checked(
                 with _reading(local):
                     await asyncio.to_thread(shutil.copyfile, local, place)
                 return await looked_at(pin, place)
+            tally.begin(pin.name)
             try:
                 await download_to_path(client, records[pin.name].url, place)
             except fetching as error:
                 said = f"failed to fetch {pin.filename}\n{redact(str(error))}"
                 raise _not_installed(said, store) from None  # its URL may hold a token
+            tally.end(pin.name)
         return await looked_at(pin, place)
 
     async def looked_at(pin: CondaPin, place: Path) -> tuple[CondaPin, Unpacked]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 from coffee_boat._support import limits, parse
 from coffee_boat._support.progress import Say
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import counted, human_bytes
+from coffee_boat._support.words import human_bytes
 from coffee_boat.conda import checks
 from coffee_boat.conda import client as conda_client
 from coffee_boat.conda.install import (
@@ -84,8 +84,7 @@ def installed(
     for pin in pins:
         check_local(pin)
     with store.scratch() as prefix, store.scratch() as again:
-        say(f"installing {counted(len(pins), 'conda package')}")
-        install_into(pins, prefix, store, source, again=again)
+        install_into(pins, prefix, store, source, say, again=again)
         listed = _listed(pins, prefix, (store.root / "conda", again))
         packages = {pin.name: _read(pin, found) for pin, found in listed}
         for package in packages.values():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
+from coffee_boat._support.progress import Say, Step
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, duration
 from coffee_boat.conda import asked, licence
@@ -24,13 +25,13 @@ from coffee_boat.spark import packages
 _log = logger(__name__)
 
 
-def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
+def resolve(wish: Wish, *, store: Store, max_age: float, say: Say) -> Lock:
     """Choose a file of every conda package that is wanted and of all that it needs, python among
     them.
 
     Args:
         max_age: seconds for which an earlier answer is taken as it is.
-        say: takes one line about what is being done.
+        say: takes what is being done.
 
     Returns:
         A Lock without pins of pip, whose target has the python that was chosen.
@@ -48,7 +49,7 @@ def resolve(wish: Wish, *, store: Store, max_age: float, say: Callable[[str], No
         return _resolved(wish, store, max_age, say)
 
 
-def _resolved(wish: Wish, store: Store, max_age: float, say: Callable[[str], None]) -> Lock:
+def _resolved(wish: Wish, store: Store, max_age: float, say: Say) -> Lock:
     licence.refuse_unlicensed(wish.channels, accepted=wish.accepted)
     key = wish.key()
     known = _recall(store, key, wish)
@@ -120,12 +121,10 @@ def _ask(
     key: Mapping[str, Any],
     store: Store,
     known: _Known | None,
-    say: Callable[[str], None],
+    say: Say,
 ) -> Lock:
-    say(
-        f"solving {counted(len(wish.requirements), 'conda requirement')} for Python {wish.minor} on"
-        f" {subdir(wish.target)}"
-    )
+    wanted = counted(len(wish.requirements), "conda requirement")
+    say(Step(f"solving {wanted} for Python {wish.minor} on {subdir(wish.target)}"))
     begun = time.monotonic()
     try:
         lock = _solved(wish, store)

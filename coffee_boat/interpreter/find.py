@@ -75,7 +75,8 @@ def _located(python: str | None, offline: bool, portable: bool) -> tuple[str, st
         return _of_version(python, offline, portable)
     path = home.expanded(python)
     if files.is_dir(path):
-        path = path / "bin" / "python3"
+        inner = path / "bin" / "python3"
+        path = path / "python3" if path.name == "bin" and not files.exists(inner) else inner
     known = shutil.which(python, path=trust.absolute_path(os.environ))
     if known is None and files.exists(path) and os.sep in str(path):
         known = str(path)  # a command's bare name is not a file of the working directory

@@ -23,6 +23,9 @@ class Requirement(Redacted):
     marker: str = ""
     url: str = ""
     """Where it comes from, if not from an index: https, git+https, file."""
+    index: str = ""
+    """The URL of the only index that is asked for it, where one is tied to it; it may hold
+    credentials."""
     hashes: tuple[str, ...] = ()
     """As "sha256:hex"; one of them must match."""
     editable: bool = False
@@ -93,6 +96,9 @@ class Manifest(Redacted):
 
     With any, no others are asked; empty: those of .condarc, else conda-forge.
     """
+    requires_python: tuple[tuple[str, str], ...] = ()
+    """What projects and scripts say of the Python that they run with, and which: (">=3.11",
+    "pyproject.toml")."""
 
     @property
     def texts(self) -> list[str]:

@@ -45,6 +45,8 @@ class ExecutorFacts(Redacted):
     """Module that was to be imported -> why it could not be."""
     absent: tuple[str, ...] = ()
     """The driver's own modules that cannot be imported there."""
+    shadowed: Mapping[str, str] = field(default_factory=dict)
+    """Top-level modules of the environment that Python takes from elsewhere -> from where."""
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
     unsettled: tuple[str, ...] = ()
@@ -83,11 +85,11 @@ class Report(Redacted):
                 e.executor,
                 e.host,
                 e.python,
-                e.executable,
                 e.pyspark,
                 e.lock_digest[:12],
                 str(len(e.distributions)),
                 "ok" if not e.foreign_files else f"{len(e.foreign_files)} foreign",
+                e.executable,
             )
             for e in self.executors
         ]
@@ -96,25 +98,31 @@ class Report(Redacted):
         "executor",
         "host",
         "python",
-        "executable",
         "pyspark",
         "lock",
         "distributions",
         "mapped files",
+        "executable",
     )
+    """The widest is the last: on a narrow page it breaks, or is out of sight."""
     _NUMBERS = ("distributions",)
 
-    def __str__(self) -> str:
+    @property
+    def _installed(self) -> str:
+        """What was asked for and what that needs, each in the version that was found."""
         known = {name: version for e in self.executors for name, version in e.distributions.items()}
         conda = {
             name: f"{version} ({channel})"
             for e in self.executors
             for name, (version, channel) in e.conda.items()
         }
-        asked_for = [f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins] + [
-            f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda
+        told = [
+            *(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins),
+            *(f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda),
         ]
-        told = ", ".join(asked_for)
+        return f"installed: {redact(', '.join(told)) or 'nothing'}"
+
+    def __str__(self) -> str:
         verdict = "ok" if self.ok else "NOT ok"
         answered = (
             f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered"
@@ -128,15 +136,15 @@ class Report(Redacted):
             [
                 head,
                 text_table(self._HEAD, self._rows(), right=self._NUMBERS),
-                f"installed: {redact(told) or 'nothing'}",
+                self._installed,
                 *finding_lines(self.findings),
             ]
         )
 
     def _repr_html_(self) -> str:
-        return html_table(
-            self._HEAD, self._rows(), caption=str(self).splitlines()[0], right=self._NUMBERS
-        ) + html_findings(self.findings)
+        caption = str(self).splitlines()[0]
+        table = html_table(self._HEAD, self._rows(), caption=caption, right=self._NUMBERS)
+        return table + html_caption(self._installed) + html_findings(self.findings)
 
 
 @dataclass(frozen=True, repr=False)
@@ -150,8 +158,8 @@ class Arrival(Redacted):
     confirmed: tuple[str, ...]
     """Ids of executors that were seen to have it."""
     missed: tuple[str, ...]
-    """Ids of live executors that were not seen in time; they have it before their next task all the
-    same.
+    """Ids of live executors that were not seen in time; they have it from the next stage on all
+    the same.
     """
     seconds: Mapping[str, float]
     """The parts of the time: resolve, fetch, build, send, arrive."""

@@ -40,6 +40,8 @@ def _cell(text: str) -> str:
 
 
 _WIDEST = 500
+_CELL = "padding:0.4em 0.3em;vertical-align:top"
+"""Less room between columns than a notebook's own style has: eight of them fit on 750 pixels."""
 _LONG = 24
 """Letters of a word that a narrow page may break: a path, a URL."""
 
@@ -79,7 +81,7 @@ def html_table(
 
 
 def html_caption(text: str) -> str:
-    """A line above a table; escaped."""
+    """A line above or below a table; escaped."""
     from html import escape
 
     return f'<p style="margin:0.5em 0">{escape(redact(text))}</p>'
@@ -87,9 +89,9 @@ def html_caption(text: str) -> str:
 
 def _style(cell: str, *, right: bool) -> str:
     if right:
-        return "text-align:right;white-space:nowrap"
+        return f"{_CELL};text-align:right;white-space:nowrap"
     breaks = any(len(word) > _LONG for word in cell.split())
-    return "text-align:left" + (";overflow-wrap:anywhere" if breaks else "")
+    return f"{_CELL};text-align:left" + (";overflow-wrap:anywhere" if breaks else "")
 
 
 def html_findings(findings: tuple[Finding, ...]) -> str:

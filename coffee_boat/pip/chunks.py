@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import file_digest
-from coffee_boat._support.futures import results
+from coffee_boat._support.futures import completed
 from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import make, recall
 from coffee_boat.errors import BuildError
@@ -24,7 +24,13 @@ refused.
 """
 
 
-def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[Chunk]:
+def wheel_chunks(
+    wheels: Mapping[str, Path],
+    lock: Lock,
+    store: Store,
+    *,
+    packed: Callable[[Pin], object] = lambda _: None,
+) -> list[Chunk]:
     """The chunks of all pins, in the lock's order; as many at a time as there are cores: inflating
     and hashing let other threads run.
 
@@ -32,6 +38,7 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
 
     Args:
         wheels: pin's name -> its wheel.
+        packed: takes each whose chunk is there.
 
     Raises:
         BuildError: a wheel is damaged, hostile, or not what was pinned.
@@ -39,11 +46,14 @@ def wheel_chunks(wheels: Mapping[str, Path], lock: Lock, store: Store) -> list[C
     largest_first = sorted(lock.pins, key=lambda pin: -_size(wheels[pin.name]))
     with Crew(os.cpu_count() or 1, "wheels") as crew:
         made = {
-            pin.name: crew.submit(partial(wheel_chunk, wheels[pin.name], pin, lock.target, store))
+            crew.submit(partial(wheel_chunk, wheels[pin.name], pin, lock.target, store)): pin
             for pin in largest_first
         }
-        results(made.values())
-        return [made[pin.name].result() for pin in lock.pins]
+        found = {}
+        for one in completed(made):
+            found[made[one].name] = one.result()
+            packed(made[one])
+        return [found[pin.name] for pin in lock.pins]
 
 
 def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:

@@ -15,13 +15,15 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.run import Ran, run
 from coffee_boat._support.urls import git_environment
 from coffee_boat.errors import LockError, SettingsError
-from coffee_boat.model import Finding, Manifest, Target, grammar
+from coffee_boat.model import Finding, Manifest, Requirement, Target, grammar
 from coffee_boat.pip import builds, stubs, uv_options
 from coffee_boat.pip.lines import bracketed, line, local, location
 from coffee_boat.pip.request import Request
 from coffee_boat.spark import packages as spark_packages
 
 _TIMEOUT = 3600.0
+_TIED = "tied-to-an-index"
+"""The name of the project that ties requirements to their indexes."""
 _UV_PLATFORMS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """glibc minors that uv's --python-platform knows: a fixed list."""
 
@@ -77,6 +79,7 @@ class Desk:
             "pip",
             "compile",
             "-",  # the requirements come by stdin
+            *self._tied(),
             *self._options(),
             *self._lines("--constraints", limits),
             *self._lines("--overrides", overrides),
@@ -101,6 +104,7 @@ class Desk:
         """uv's text with the user's folders in place of our copies; redacted."""
         for place, copy in self._copies.items():
             text = text.replace(copy.as_uri(), place.as_uri()).replace(str(copy), str(place))
+        text = text.replace(f"{_TIED} depends on", "you require")
         for path in self._provided.values():
             text = text.replace(path.as_uri(), "conda").replace(path.name, "conda")
         return redact(text)
@@ -137,7 +141,7 @@ class Desk:
         own = [
             f"--no-sources-package={name}"
             for name in request.indexes.only_binary
-            if name != builds.ALL
+            if name != builds.ALL and name not in {r.name for r in self._tied_ones()}
         ]
         return [
             *argv,
@@ -167,14 +171,69 @@ class Desk:
             **git_environment(r.url for r in self._request.manifest.requirements),
             **uv_options.environment(there),
             "GIT_OPTIONAL_LOCKS": "0",
+            **({"UV_NO_SOURCES": None} if self._tied_ones() else {}),
         }
+
+    def asks(self) -> bool:
+        """True if anything is asked for."""
+        return bool(self.requirements() or self._tied_ones())
+
+    def _tied_ones(self) -> list[Requirement]:
+        """What one index alone is asked for."""
+        return [
+            r
+            for r in self._request.manifest.requirements
+            if r.index and r.name not in spark_packages.DRIVERS_OWN
+        ]
+
+    def _tied(self) -> list[str]:
+        """A project file that ties requirements to their indexes: no option of uv's can.
+
+        Raises:
+            LockError: uv is set to leave sources out, and would ask any index.
+        """
+        import tomli_w
+
+        tied = self._tied_ones()
+        if not tied:
+            return []
+        if any(table.get("no-sources") for table in uv.configuration()):
+            raise LockError(
+                "lock.sources-switched-off",
+                "packages are tied to an index, and uv is set to ask any",
+                value=", ".join(sorted(r.name for r in tied)),
+                cause="no-sources = true in uv's configuration",
+                cure="take it out there, or set UV_NO_CONFIG=1",
+            )
+        names = {
+            url: f"tied-{number}" for number, url in enumerate(sorted({r.index for r in tied}))
+        }
+        document = {
+            "project": {
+                "name": _TIED,
+                "version": "0",
+                "dependencies": [r.text for r in tied],
+            },
+            "tool": {
+                "uv": {
+                    "sources": {r.name: {"index": names[r.index]} for r in tied},
+                    "index": [
+                        {"name": name, "url": url, "explicit": True} for url, name in names.items()
+                    ],
+                }
+            },
+        }
+        path = self._folder / "tied" / "pyproject.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(tomli_w.dumps(document), "utf-8")
+        return [str(path)]
 
     def requirements(self) -> list[str]:
         """What uv is asked for, one a line; of pyspark only its extras matter."""
         kept = [
             line(r, self._copies)
             for r in self._request.manifest.requirements
-            if r.name not in spark_packages.DRIVERS_OWN
+            if r.name not in spark_packages.DRIVERS_OWN and not r.index
         ]
         own = sorted(
             {

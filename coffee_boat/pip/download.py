@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
@@ -56,11 +56,20 @@ class Downloads:
         self._logins: Mapping[tuple[str, str, int], tuple[str, str]] = credentials(urls)
         self._local = threading.local()
 
-    def fetch(self, url: str, path: Path, *, sha256: str, size: int | None = None) -> None:
+    def fetch(
+        self,
+        url: str,
+        path: Path,
+        *,
+        sha256: str,
+        size: int | None = None,
+        came: Callable[[int], None] = lambda _: None,
+    ) -> None:
         """Write the file to `path`; it is whole and has the sha256 when this returns.
 
         Args:
             size: bytes, as the lock says it; no more are taken.
+            came: takes how many bytes are there, as they come.
 
         Raises:
             BuildError: it cannot be fetched, or is not the file that was locked.
@@ -70,18 +79,30 @@ class Downloads:
         # A thread of its own, which is left behind where it waits: nobody else can end a wait for
         # a name, a connection or an answer.
         with Crew(1, "download", patience=0.0) as crew:
-            work = crew.submit(partial(self._fetch, url, Partial(path), pace, sha256, size))
-            came = 0
+            part = Partial(path)
+            work = crew.submit(
+                partial(self._fetch, url, part, pace, sha256=sha256, size=size, came=came)
+            )
+            length = 0
             while not wait([work], _GLANCE).done:
                 go_on()
                 if pace.too_slow:
                     raise _too_slow(url, pace)
-                if pace.length != came:
-                    came = pace.length
+                if pace.length != length:
+                    length = pace.length
                     waiting.getting_on()
             work.result()
 
-    def _fetch(self, url: str, part: Partial, pace: Pace, sha256: str, size: int | None) -> None:
+    def _fetch(
+        self,
+        url: str,
+        part: Partial,
+        pace: Pace,
+        *,
+        sha256: str,
+        size: int | None,
+        came: Callable[[int], None],
+    ) -> None:
         from requests import RequestException
         from urllib3 import Retry
 
@@ -90,7 +111,7 @@ class Downloads:
         while True:
             try:
                 with redacted():
-                    self._stream(url, part, pace, size)
+                    self._stream(url, part, pace, size, came)
                 break
             except RequestException as error:
                 if part.sha256 == sha256:  # all but the connection's end came
@@ -121,13 +142,16 @@ class Downloads:
         sleep(min(_LONGEST, asked or left.get_backoff_time()))
         return left
 
-    def _stream(self, url: str, part: Partial, pace: Pace, size: int | None) -> None:
+    def _stream(
+        self, url: str, part: Partial, pace: Pace, size: int | None, came: Callable[[int], None]
+    ) -> None:
         most = DOWNLOAD if size is None else size
 
         def look(length: int) -> None:
             go_on()
             if length > most:
                 raise _too_long(url, size, "the server goes on sending")
+            came(length)
 
         with self._open(url, part.headers()) as response:
             response.raise_for_status()

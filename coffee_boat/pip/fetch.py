@@ -10,8 +10,9 @@ from coffee_boat._support.crew import Crew
 from coffee_boat._support.files import local_path
 from coffee_boat._support.futures import completed
 from coffee_boat._support.logs import logger
+from coffee_boat._support.progress import Say, Tally
 from coffee_boat._support.store import Store
-from coffee_boat._support.words import counted, human_size
+from coffee_boat._support.words import counted
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Indexes, Lock, Pin
 from coffee_boat.pip import builds, uv_options
@@ -29,7 +30,7 @@ def fetch(
     indexes: Indexes,
     store: Store,
     python: str,
-    say: Callable[[str], None],
+    say: Say,
     credentials: Iterable[str] = (),
     arrived: Callable[[Pin, Path], object] = lambda *_: None,
 ) -> dict[str, Path]:
@@ -38,7 +39,7 @@ def fetch(
     Args:
         indexes: how to fetch; their credentials serve for files on the same host.
         python: an interpreter of the target's minor version; builds sources.
-        say: takes one line about what is being done; also called from other threads.
+        say: takes what is being done; also called from other threads.
         credentials: more URLs that may hold credentials: those of direct requirements, which a lock
             does not keep.
         arrived: takes each wheel that need not be built as soon as it is here, while others are
@@ -133,13 +134,16 @@ def _fetched(
     pins: list[Pin],
     downloads: Downloads,
     store: Store,
-    say: Callable[[str], None],
+    say: Say,
     arrived: Callable[[Pin, Path], object],
 ) -> dict[str, Path]:
     """Fetch wheels a few at a time; the first failure, or Ctrl-C, ends the others."""
 
+    tally = Tally(say, "fetching", "package", {_called(pin): pin.size for pin in pins})
+
     def fetched(pin: Pin) -> Path:
-        path = _fetch_one(pin, downloads, store, say)
+        path = _fetch_one(pin, downloads, store, tally)
+        tally.end(_called(pin))
         arrived(pin, path)
         return path
 
@@ -150,16 +154,19 @@ def _fetched(
         return {waiting[done]: done.result() for done in completed(waiting)}
 
 
-def _fetch_one(pin: Pin, downloads: Downloads, store: Store, say: Callable[[str], None]) -> Path:
-    path = _kept(pin, store)
+def _called(pin: Pin) -> str:
+    return f"{pin.name} {pin.version}"
+
+
+def _fetch_one(pin: Pin, downloads: Downloads, store: Store, tally: Tally) -> Path:
+    path, name = _kept(pin, store), _called(pin)
     with store.turn(f"fetch {pin.sha256}"):
         if _is_kept(pin, store):  # by another process, meanwhile
             return path
-        say(
-            f"fetching {pin.name} {pin.version}"
-            + (f" ({human_size(pin.size)})" if pin.size else "")
-        )
+        tally.begin(name)
         with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
-            downloads.fetch(pin.url, scratch, sha256=pin.sha256, size=pin.size)
+            downloads.fetch(
+                pin.url, scratch, sha256=pin.sha256, size=pin.size, came=partial(tally.came, name)
+            )
     _log.debug("fetched %s %s from %s", pin.name, pin.version, pin.url)
     return path

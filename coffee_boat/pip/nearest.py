@@ -13,7 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.utils import canonicalize_name
 
-_MISSING = re.compile(r"(?<![\w.-])(?P<name>[A-Za-z0-9][\w.-]{0,199}) was not found in")
+from coffee_boat.worker import modules
+
+_MISSING = re.compile(
+    r"(?<![\w.-])(?P<name>[A-Za-z0-9][\w.-]{0,199}) was not found in"
+    r"|No candidates were found for (?P<conda>[A-Za-z0-9_][\w.-]{0,199})"
+)
 _LIKE = 0.75
 _BEST_KNOWN = """
     aiohttp altair arrow attrs azure-storage-blob beautifulsoup4 biopython black bokeh boto3
@@ -31,19 +36,37 @@ _BEST_KNOWN = """
 
 
 def nearest(text: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Names near to those that a text of uv's says were not found.
+    """Names near to those that a text of uv's or of the conda solver says were not found.
 
     Args:
         known: names that there are.
     """
     names = {canonicalize_name(name) for name in (*known, *_BEST_KNOWN.split())}
+    asked = [found["name"] or found["conda"] for found in _MISSING.finditer(text)]
     near = [
         name
-        for missing in dict.fromkeys(canonicalize_name(found) for found in _MISSING.findall(text))
-        if missing not in names
-        for name in difflib.get_close_matches(missing, sorted(names), n=2, cutoff=_LIKE)
+        for missing in dict.fromkeys(asked)
+        if canonicalize_name(missing) not in names
+        for name in _near(missing, names)
     ]
     return tuple(dict.fromkeys(near))
+
+
+def _near(missing: str, names: Iterable[str]) -> list[str]:
+    """Of a module that PyPI has under another name, that name."""
+    brings = {
+        distribution
+        for module in dict.fromkeys([missing, missing.replace("-", "_"), missing.lower()])
+        if (distribution := modules.distribution(module)) and ":" not in distribution
+    }
+    if brings:
+        return sorted(brings)
+    spelt: dict[str, str] = {
+        **{str(canonicalize_name(name)): modules.distribution(name) for name in modules.known()},
+        **{name: name for name in names},
+    }
+    found = difflib.get_close_matches(canonicalize_name(missing), sorted(spelt), n=2, cutoff=_LIKE)
+    return [spelt[name] for name in found]
 
 
 def in_folders(places: Iterable[str]) -> Iterator[str]:

@@ -35,7 +35,10 @@ class Request:
         """What an answer is remembered under; URLs and settings enter as digests, for they may hold
         credentials.
         """
-        wanted = [[r.text, r.url, list(r.hashes), r.editable] for r in self.manifest.requirements]
+        wanted = [
+            [r.text, r.url, list(r.hashes), r.editable, *([r.index] if r.index else [])]
+            for r in self.manifest.requirements
+        ]
         limits = [[r.text, r.url, list(r.hashes)] for r in self.manifest.constraints]
         return {
             "layout": _LAYOUT,

@@ -13,6 +13,7 @@ from coffee_boat import errors
 from coffee_boat._support import parse
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
+from coffee_boat._support.progress import Say, Step
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, duration
 from coffee_boat.errors import LockError, StoreError
@@ -45,7 +46,7 @@ def resolve(
     indexes: Indexes,
     store: Store,
     max_age: float,
-    say: Callable[[str], None],
+    say: Say,
     provided: Mapping[str, str] | None = None,
     meanwhile: Callable[[Guess], object] = lambda _: None,
 ) -> Lock:
@@ -59,7 +60,7 @@ def resolve(
             allow it.
         indexes: all of them: the settings with those of the manifest already among them.
         max_age: seconds for which an earlier answer is taken as it is.
-        say: takes one line about what is being done.
+        say: takes what is being done.
         provided: normalized name -> version of distributions that conda packages bring: they meet
             what is asked for, bound it, and are not pinned.
         meanwhile: called when an index is about to be asked, with what tells the answer that is to
@@ -103,10 +104,9 @@ def resolve(
         return known.aged("offline=True")
 
     def asking() -> None:
-        say(
-            f"resolving {counted(len(manifest.requirements), 'requirement')} for Python"
-            f" {target.python} on {target.platform}"
-        )
+        wanted = counted(len(manifest.requirements), "requirement")
+        glibc = ".".join(map(str, target.glibc))
+        say(Step(f"resolving {wanted} for Python {target.minor} and glibc {glibc}"))
         if not (indexes.offline or indexes.no_index):
             meanwhile(partial(_guess, request, store) if known is None else (lambda: known.lock))
 
@@ -180,7 +180,7 @@ def _resolved(request: Request, store: Store) -> Lock:
         folder.mkdir()
         desk = Desk(request, folder.resolve())
         findings = [*desk.missing_links(), *spark_findings(request), *provided_findings(request)]
-        if not desk.requirements():
+        if not desk.asks():
             return Lock(request.target, findings=tuple(findings))
         ran = desk.compile(override=False)
         if ran.code and re.search(r"\b(pyspark|py4j)\b", ran.stderr):

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from coffee_boat._support import uv
 from coffee_boat._support.digest import copy_file, file_digest
 from coffee_boat._support.files import is_file, local_path, local_path_or_none
+from coffee_boat._support.progress import Say, Step, Tally
 from coffee_boat._support.run import Ran, run
 from coffee_boat._support.store import Store
 from coffee_boat._support.urls import git_environment
@@ -47,7 +49,7 @@ class Builder:
     downloads: Downloads
     urls: tuple[str, ...]
     """URLs whose credentials git may use."""
-    say: Callable[[str], None]
+    say: Say
 
     def wheel(self, pin: Pin) -> Path:
         """The wheel of a source pin, in the store; built if this source was not built before for
@@ -66,11 +68,11 @@ class Builder:
         return path
 
     def _build(self, pin: Pin) -> Path:
-        self.say(f"building {pin.name} {pin.version}".rstrip())
         with self.store.scratch() as folder:
             folder.mkdir()
             folder = folder.resolve()  # noqa: PLW2901
             source = self._source(pin, folder)
+            self.say(Step(f"building {pin.name} {pin.version}".rstrip()))
             wheel = self._run_build(pin, source, folder / "out")
             digest = file_digest(wheel)
             with self.store.publish("wheels", f"{digest}/{wheel.name}") as scratch:
@@ -101,7 +103,11 @@ class Builder:
         if not pin.url.startswith("file:"):
             if self.indexes.offline:
                 raise offline([pin])
-            self.downloads.fetch(pin.url, path, sha256=pin.sha256, size=pin.size)
+            name = f"{pin.name} {pin.version}".rstrip()
+            tally = Tally(self.say, "fetching", "source", {name: pin.size})
+            self.downloads.fetch(
+                pin.url, path, sha256=pin.sha256, size=pin.size, came=partial(tally.came, name)
+            )
             return path
         return local_file(pin, path)
 
@@ -117,6 +123,7 @@ class Builder:
         grammar.checked(pin, "the lock")  # what git is told below are no options of its
         if self.indexes.offline and not url.startswith("file:"):
             raise offline([pin])
+        self.say(Step(f"cloning {pin.name} {pin.version}".rstrip()))
         # a clone brings all tags, which a commit alone would not: versions are read from them
         self._git(
             pin, "clone", "--quiet", "--no-checkout", "--filter=blob:none", "--", url, str(folder)

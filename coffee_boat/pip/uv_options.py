@@ -62,7 +62,7 @@ def index_urls(indexes: Indexes) -> tuple[str, ...]:
     ]
     configured = [entry for table in configuration() for entry in _configured(table)]
     return tuple(
-        url for url in (_with_login(entry) for entry in [*own, *named, *configured]) if "://" in url
+        url for url in (with_login(entry) for entry in [*own, *named, *configured]) if "://" in url
     )
 
 
@@ -140,7 +140,7 @@ def _configured(table: Mapping[str, Any]) -> Iterator[str]:
             yield from map(str, settings.get(key, []))
 
 
-def _with_login(entry: str) -> str:
+def with_login(entry: str) -> str:
     """`name=url` as the URL, with the credentials of UV_INDEX_<NAME>_USERNAME and _PASSWORD where
     it has none.
     """

@@ -64,18 +64,20 @@ def read(path: str | Path, *, extras: Sequence[str] = (), groups: Sequence[str] 
     """Read a requirements.txt, a pyproject.toml, or a script with a PEP 723 header.
 
     Args:
-        path: the file. A name that ends with .toml is read as a pyproject.toml, .py as a script,
-            all else as a requirements.txt.
+        path: the file, or its file: URL. A name that ends with .toml is read as a pyproject.toml,
+            .py as a script, all else as a requirements.txt.
         extras: [project.optional-dependencies] of a pyproject.toml to take as well.
         groups: [dependency-groups] of a pyproject.toml to take as well.
 
     Raises:
         RequirementError: the file, or a line of it, cannot be read. Names file and line.
     """
-    from coffee_boat.requirements import files, project
+    from coffee_boat.requirements import doors, files, project
 
     path = _path(path)
-    _refuse_foreign_formats(path)
+    doors.refuse(
+        path, own=("list", "project", "pyproject", "script"), read="a list of requirements"
+    )
     if path.suffix == ".toml":
         return project.read(path, extras=extras, groups=groups)
     _refuse_choices(path, extras, groups)
@@ -90,9 +92,22 @@ def read_constraints(path: str | Path) -> Manifest:
         RequirementError: the file, or a line of it, cannot be read; a constraint without a name,
             with extras or editable.
     """
-    from coffee_boat.requirements import files
+    from coffee_boat.requirements import doors, files
 
-    return files.read(_path(path), constraint=True)
+    path = _path(path)
+    doors.refuse(path, own=("list",), read="a list of constraints")
+    return files.read(path, constraint=True)
+
+
+def refuse_no_lock(path: Path) -> None:
+    """Refuse a file that is no lock that we read, with what to do with it.
+
+    Raises:
+        RequirementError: it is of another kind.
+    """
+    from coffee_boat.requirements import doors
+
+    doors.refuse(path, own=("lock", "project"), read="a lock")
 
 
 def parse_conda(text: str, *, origin: str, channel: str = "") -> CondaRequirement:
@@ -141,9 +156,11 @@ def read_environment(path: str | Path, *, channels: Sequence[str] | None = None)
     Raises:
         RequirementError: the file, or a line of it, cannot be read.
     """
-    from coffee_boat.requirements import environment_yml
+    from coffee_boat.requirements import doors, environment_yml
 
-    return environment_yml.read(_path(path), channels=channels)
+    path = _path(path)
+    doors.refuse(path, own=("environment",), read="an environment file of conda")
+    return environment_yml.read(path, channels=channels)
 
 
 def describe(environment: str | Path | None) -> Described:
@@ -200,6 +217,7 @@ def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
 
 
 def _path(path: object) -> Path:
+    from coffee_boat._support.files import named
     from coffee_boat.errors import RequirementError
 
     if not isinstance(path, (str, Path)) or not str(path).strip() or "\0" in str(path):
@@ -210,7 +228,7 @@ def _path(path: object) -> Path:
             cure="name one file; packages themselves go to captain.add_pip_packages(*names)",
         )
     try:
-        return Path(path).expanduser()
+        return named(path).expanduser()
     except RuntimeError as error:
         raise RequirementError(
             "settings.home-folder-unknown",
@@ -219,45 +237,6 @@ def _path(path: object) -> Path:
             cause=str(error),
             cure="write the whole path",
         ) from error
-
-
-def _refuse_foreign_formats(path: Path) -> None:
-    from coffee_boat.errors import RequirementError
-
-    if path.suffix in {".yml", ".yaml"}:
-        raise RequirementError(
-            "requirements.environment-file-as-requirements",
-            "an environment file of conda was given where requirements of pip are read",
-            value=str(path),
-            cure=f"captain.add_environment({str(path)!r})",
-        )
-    if path.name == "pylock.toml" or (path.name.startswith("pylock.") and path.suffix == ".toml"):
-        raise RequirementError(
-            "requirements.lock-file-as-requirements",
-            "a lock file was given where requirements are read",
-            value=str(path),
-            cure=f"captain.add_lock({str(path)!r})",
-        )
-    if path.name == "uv.lock":
-        raise RequirementError(
-            "requirements.uv-lock-unreadable",
-            "uv.lock cannot be read",
-            value=str(path),
-            cure=(
-                "uv export --format pylock.toml -o pylock.toml, then"
-                " captain.add_lock('pylock.toml')"
-            ),
-        )
-    if path.name in {"poetry.lock", "pdm.lock", "Pipfile", "Pipfile.lock", "setup.cfg", "setup.py"}:
-        raise RequirementError(
-            "requirements.format-unknown",
-            f"{path.name} cannot be read",
-            value=str(path),
-            cure=(
-                "export it as a requirements.txt, or give the folder itself:"
-                " captain.add_pip_packages('.')"
-            ),
-        )
 
 
 def _refuse_choices(path: Path, extras: Sequence[str], groups: Sequence[str]) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from itertools import chain, combinations, groupby
 
 from packaging.markers import Marker
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Finding, Indexes, Manifest, Requirement
-from coffee_boat.requirements import spelling
+from coffee_boat.requirements import foreign, spelling
 
 _AND = ", "
 _BOUNDS = 100
@@ -41,6 +41,7 @@ def merge(manifests: Iterable[Manifest]) -> Manifest:
         findings=tuple(findings[key] for key in sorted(findings)),
         conda=_merged_conda(parts),
         channels=tuple(dict.fromkeys(chain.from_iterable(part.channels for part in parts))),
+        requires_python=tuple(sorted({said for part in parts for said in part.requires_python})),
     )
 
 
@@ -49,6 +50,8 @@ def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
     findings: list[Finding] = list(manifest.findings)
     requirements = [_bare(r) for r in manifest.requirements if _applies(r, environment, findings)]
     constraints = [_bare(c) for c in manifest.constraints if _applies(c, environment, [])]
+    _refuse_other_python(manifest, environment.get("python_full_version", ""))
+    foreign.refuse(requirements)
     _check(requirements, constraints)
     united = [_united(group) for group in _by_identity(requirements)]
     placed = {u.name for u in united if u.url}
@@ -57,6 +60,28 @@ def for_target(manifest: Manifest, environment: Mapping[str, str]) -> Manifest:
     return replace(
         manifest, requirements=tuple(united), constraints=tuple(limits), findings=tuple(findings)
     )
+
+
+def _refuse_other_python(manifest: Manifest, version: str) -> None:
+    for said, origin in manifest.requires_python:
+        try:
+            fits = not version or SpecifierSet(said).contains(version, prereleases=True)
+        except InvalidSpecifier as error:
+            raise RequirementError(
+                "requirements.python-unreadable",
+                "a requires-python cannot be read",
+                value=f"{said!r} ({origin})",
+                cause=str(error),
+                cure='write it as ">=3.11"',
+            ) from error
+        if not fits:
+            raise RequirementError(
+                "requirements.other-python",
+                "a project or a script asks for another Python",
+                value=f"requires-python = {said!r} in {origin}",
+                cause=f"driver and executors run Python {version}",
+                cure=f"run the driver with a Python that fits {said}, or change requires-python",
+            )
 
 
 # order and duplicates
@@ -186,6 +211,7 @@ def _united(same: list[Requirement]) -> Requirement:
             first,
             extras=tuple(sorted({extra for r in same for extra in r.extras})),
             specifier="" if first.url else str(together),
+            index=next((r.index for r in same if r.index), ""),
             hashes=_common_hashes(same),
             editable=any(r.editable for r in same),
             origin=_distinct(replace(first, origin=r.origin) for r in same)[0].origin,
@@ -245,6 +271,8 @@ def _clash(same: list[Requirement]) -> str:
     places = sorted({r.url for r in same if r.url})
     if len(places) > 1:
         return "they name different places"
+    if len({r.index for r in same if r.index}) > 1 or (places and any(r.index for r in same)):
+        return "they name different indexes"
     together = SpecifierSet(",".join(r.specifier for r in same if r.specifier))
     if together.is_unsatisfiable():
         return f"no version is {together}"

@@ -12,13 +12,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations, groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coffee_boat._support.files import is_file
 from coffee_boat._support.redact import redact
 from coffee_boat.conda import client
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement
-from coffee_boat.requirements import spelling
+from coffee_boat.requirements import doors, spelling
 
 if TYPE_CHECKING:
     from rattler import MatchSpec
@@ -36,6 +38,8 @@ _EXAMPLE = 'write it like "numpy >=2", "numpy=1.26" or "conda-forge::numpy"'
 def parse(text: object, *, origin: str, channel: str = "") -> CondaRequirement:
     """See `coffee_boat.requirements.parse_conda`."""
     written = _one_line(text, origin)
+    if re.search(r"[/.](?!\d)", written) and is_file(Path(written)):
+        doors.refuse(Path(written), own=(), read="the name of a conda package")
     tie, rest = _split_tie(written)
     if tie and channel and tie != channel:
         raise spelling.refusal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from coffee_boat._support.redact import redact
 from coffee_boat.conda import configuration
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Manifest
-from coffee_boat.requirements import files
+from coffee_boat.requirements import files, foreign
 from coffee_boat.requirements.conda import KNOWN, parse
 
 
@@ -24,6 +25,7 @@ def read(path: Path, *, channels: Sequence[str] | None = None) -> Manifest:
         tuple(channels) if channels is not None else _texts(said.get("channels"), "channels", path)
     )
     wanted, pip = _dependencies(said.get("dependencies"), path)
+    _refuse_other_system(wanted, path)
     below = files.read_list(pip, path) if pip else Manifest()
     findings = [*below.findings, *_oddities(said, path)]
     if not listed:
@@ -35,6 +37,30 @@ def read(path: Path, *, channels: Sequence[str] | None = None) -> Manifest:
         ),
         channels=tuple(dict.fromkeys(name for name in listed if name != "nodefaults")),
         findings=tuple(findings),
+    )
+
+
+def _refuse_other_system(wanted: Sequence[tuple[int, str]], path: Path) -> None:
+    """Refuse what conda wrote on Windows or macOS, with packages that no Linux has."""
+    names = [
+        re.split(r"[\s=<>!~\[]", text.rpartition("::")[2], maxsplit=1)[0] for _, text in wanted
+    ]
+    system, theirs = foreign.conda_systems(names)
+    if not theirs:
+        return
+    builds = any(re.search(r"=[^=\s]+=[^=\s]+$", text) for _, text in wanted)
+    again = (
+        "export it there without builds: conda env export --no-builds, or --from-history; and take"
+        if builds
+        else "export it there with conda env export --from-history, or take"
+    )
+    raise RequirementError(
+        "requirements.export-of-another-system",
+        "an environment file lists packages of another system",
+        value=f"{path}: {', '.join(theirs)}",
+        cause=f"it was written on {system}: no channel has these packages for Linux, which"
+        " executors run" + (", nor the builds of all others" if builds else ""),
+        cure=f"{again} out {', '.join(theirs)}",
     )
 
 

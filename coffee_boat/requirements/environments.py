@@ -25,11 +25,11 @@ from urllib.parse import urlsplit
 from coffee_boat._support import home as _support_home
 from coffee_boat._support import parse, quoting
 from coffee_boat._support.digest import file_digest
-from coffee_boat._support.files import is_dir, is_file
+from coffee_boat._support.files import exists, is_dir, is_file
 from coffee_boat.conda import channels as conda_channels
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Manifest
-from coffee_boat.requirements import conda
+from coffee_boat.requirements import conda, doors
 from coffee_boat.requirements.distributions import Found, read_distributions
 
 
@@ -76,7 +76,7 @@ def describe(
 def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path:
     if environment is None:
         return Path(sys.prefix)
-    path = _support_home.expanded(environment)
+    path = _prefix_of(_support_home.expanded(environment))
     if os.sep in str(environment) or is_dir(path):
         if not is_dir(path):
             raise RequirementError(
@@ -84,7 +84,7 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
                 "an environment is not there",
                 value=str(path),
                 cause=f"looked for {path.absolute()}",
-                cure="check the path",
+                cure=doors.to(path) or "check the path",
             )
         return path.absolute()
     named = [
@@ -104,9 +104,21 @@ def _located(environment: str | Path | None, environ: Mapping[str, str]) -> Path
             "no conda environment has this name",
             value=str(environment),
             cause=f"looked in {looked}",
-            cure="name its folder: `conda env list` shows it",
+            cure=(doors.to(path) if is_file(path) else "")
+            or "name its folder: `conda env list` shows it",
         )
     return named[0]
+
+
+def _prefix_of(path: Path) -> Path:
+    """The folder of an environment that is named by its interpreter, its `activate`, or its folder
+    of programs. Links are not followed: a virtual environment's interpreter lies elsewhere.
+    """
+    place = path.absolute()
+    if is_file(place) and place.parent.name == "bin":
+        return place.parent.parent
+    has_python = place.name == "bin" and exists(place / "python")
+    return place.parent if has_python else path
 
 
 def _folders(environ: Mapping[str, str]) -> list[Path]:

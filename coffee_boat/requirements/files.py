@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coffee_boat._support.files import exists
+from coffee_boat._support.files import exists, is_remote, named
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Indexes, Manifest, Requirement
@@ -27,7 +27,7 @@ from coffee_boat.requirements.lines import (
     logical_lines,
     masked_error,
 )
-from coffee_boat.requirements.options import OPTION_LINES, REMOTE, parsed, with_options
+from coffee_boat.requirements.options import OPTION_LINES, parsed, with_options
 
 _EDITABLE = re.compile(r"(?:-e|--editable)[\s=]+(?![\s=])(?P<quote>[\"']?)(?P<place>.+)(?P=quote)")
 _OPTION_STARTS = re.compile(r"(?:^|\s)-(?=[-a-zA-Z])")
@@ -261,14 +261,14 @@ def _apply(
 
 
 def _beside(nested: str, line: Line) -> Path:
-    if REMOTE.match(nested):
+    if is_remote(nested):
         raise line.refuse(
             "requirements.file-by-url",
             "a requirements file is named by a URL",
             cause="files that are fetched can change between plan and launch",
             cure="download it, and name the file",
         )
-    path = line.file.parent / line.path(nested)
+    path = line.file.parent / line.path(str(named(nested)))
     if not exists(path):
         raise line.refuse(
             "requirements.nested-file-missing",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import replace
 from pathlib import Path
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from coffee_boat._support.files import exists
 from coffee_boat.errors import Problem
+from coffee_boat.requirements import doors, foreign
 
 _FILE_NAMES = {
     "pyproject.toml",
@@ -16,6 +21,10 @@ _FILE_NAMES = {
     "setup.py",
     "setup.cfg",
     "pipfile",
+    "pipfile.lock",
+    "pdm.lock",
+    "pixi.lock",
+    "pixi.toml",
     "uv.lock",
     "poetry.lock",
 }
@@ -24,14 +33,26 @@ _EXAMPLE = 'write it like "name", "name==1.0" or "name[extra]>=1.0,<2"'
 _AT_VERSION = re.compile(r"(?P<name>[\w.\-]+)\s*@\s*v?(?P<version>\d[\w.]*)")
 _NAME = r"(?P<name>[\w.\-]+(?:\[[^\]]*\])?)"
 _MEANT: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(_NAME + r"\s*=\s*(?P<version>[\w.+*!]+)(=\S*)?"), r'"\g<name>==\g<version>"'),
+    (
+        re.compile(r"Package\s+Version.*|-+\s+-+|[\w.\-]+\s{2,}\d[\w.+]*"),
+        "the table of `pip list` is for people: make it with pip list --format=freeze",
+    ),
+    (
+        re.compile(r"(?:[A-Za-z]:\\|\\\\).*", re.DOTALL),
+        "a path of Windows is on no machine here: give a folder of this machine, or a git URL",
+    ),
+    (
+        re.compile(r"(?P<whole>" + _NAME + r"=(?P<version>[\w.+*!]+)=\S+)"),
+        r'"\g<name>==\g<version>", or as a conda package: captain.add_conda_packages("\g<whole>")',
+    ),
+    (re.compile(_NAME + r"\s*=\s*(?P<version>[\w.+*!]+)"), r'"\g<name>==\g<version>"'),
     (
         re.compile(_NAME + r"\s*=(?P<operator>[<>])\s*(?P<version>\S+)"),
         r'"\g<name>\g<operator>=\g<version>"',
     ),
     (
-        re.compile(r".*::(?P<name>[\w.\-]+).*", re.DOTALL),
-        r'conda channels are not supported yet: name the package on PyPI, as "\g<name>"',
+        re.compile(r"(?P<whole>.*::[\w.\-]+.*)", re.DOTALL),
+        r'a conda package: captain.add_conda_packages("\g<whole>")',
     ),
     (
         re.compile(r".*--hash.*"),
@@ -45,9 +66,14 @@ _MEANT: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 """What the whole string looks like -> the cure."""
+_BY_SYSTEM = re.compile(_NAME + r"\s*==\s*(?P<version>\d[\w.+~:-]*)")
 _COMMAND = re.compile(
-    r"(?:(?:!|%)?(?:pip3?|uv|conda|python3?|poetry)\s+)(?:(?:pip|-m|add|install)\s+)*(?P<rest>\S.*)"
+    r"(?:(?:!|%)?(?:pip3?|uv|conda|mamba|python3?|poetry)\s+)(?:(?:pip|-m|add|install)\s+)*(?P<rest>\S.*)"
 )
+_OF_A_BUILD = re.compile(
+    r"/(?:conda-bld|croot|feedstock_root|build_artifacts|ci(?:_\d+|_py\d+)?|perseverance-python-[\w-]+)/"
+)
+"""Where conda's packages are built: conda-build's folders, and Anaconda's own."""
 _SEVERAL = re.compile(
     r"[\w.\-]+(?:[<>=!~]=?[\w.*]+)?(?:[\s,]+[A-Za-z][\w.\-]*(?:[<>=!~]=?[\w.*]+)?)+"
 )
@@ -70,7 +96,11 @@ def cure_of_text(text: str) -> str:
     for pattern, cure in _MEANT:
         if found := pattern.fullmatch(text):
             return found.expand(cure)
+    if found := _BY_SYSTEM.fullmatch(text):
+        return foreign.without(found["name"], found["version"])
     if found := _COMMAND.fullmatch(text):
+        if re.match(r"[!%]?(conda|mamba)\b", text):
+            return f"captain.add_conda_packages({_strings(found['rest'])})"
         return f"leave the command out: {_strings(found['rest'])}"
     return (
         f"give each package a string of its own: {_strings(text)}"
@@ -112,17 +142,30 @@ def cure_of_missing(path: Path, written: str = "") -> str:
     """For a path where nothing is, and the text that named it."""
     if found := _AT_VERSION.fullmatch(written):
         return f'"{found["name"]}=={found["version"]}"'
-    if "feedstock_root" in path.parts or "croot" in path.parts:
+    if _OF_A_BUILD.search(path.as_posix()):
         return (
-            "the list was made by pip freeze in a conda environment: make it with pip list"
-            " --format=freeze"
+            "the line was written by pip freeze in a conda environment, and names a folder of the"
+            " machine that built the package: "
+            + (f'write "{said}", or ' if (said := _version_in(path)) else "")
+            + "make the list with pip list --format=freeze"
         )
+    if re.match(r"/[A-Za-z]:/|/Users/", path.as_posix()) and not exists(Path("/Users")):
+        return "the path is of a machine with another system: give the package's name and version"
     near = _neighbours(path)
     return (
         f"did you mean {near}?"
         if near
         else "check the name, or give a package's name instead of a path"
     )
+
+
+def _version_in(path: Path) -> str:
+    """The name and version that a wheel's file name says: "numpy==1.26.4"; empty if it is none."""
+    try:
+        name, version, *_ = parse_wheel_filename(path.name)
+    except InvalidWheelFilename:
+        return ""
+    return f"{name}=={version.public}"
 
 
 def _neighbours(path: Path) -> str:
@@ -133,16 +176,34 @@ def _neighbours(path: Path) -> str:
     return next(iter(difflib.get_close_matches(path.name, names, n=1)), "")
 
 
+_LOCK = Problem(
+    "requirements.lock-file-as-package", "a lock file was given where a package is read"
+)
+_AS_PACKAGE = {
+    "lock": _LOCK,
+    "uv": _LOCK,
+    "list": Problem(
+        "requirements.list-as-package", "a list of requirements was given where a package is read"
+    ),
+    "environment": Problem(
+        "requirements.environment-file-as-package",
+        "an environment file of conda was given where a package is read",
+    ),
+    "foreign": Problem(
+        "requirements.foreign-file-as-package",
+        "a file of another tool was given where a package is read",
+    ),
+}
+"""Kinds of files (doors.py) that are no packages."""
+
+
 def wrong_file(path: Path) -> Problem:
     """What happened and the cure, for a file that is neither a wheel nor a source archive."""
-    name = path.name.lower()
-    if name.startswith("pylock") and name.endswith(".toml"):
-        return Problem(
-            "requirements.lock-file-as-package",
-            "a lock file was given where a package is read",
-            cure=f"captain.add_lock({str(path)!r})",
-        )
-    if name == "pyproject.toml":
+    kind = doors.kind_of(path)
+    name = "" if kind is None else kind.name
+    if name in _AS_PACKAGE:
+        return replace(_AS_PACKAGE[name], cure=doors.to(path))
+    if name == "pyproject":
         return Problem(
             "requirements.project-file-as-package",
             "a project file was given where a package is read",
@@ -151,19 +212,7 @@ def wrong_file(path: Path) -> Problem:
                 f" captain.add_pip_packages({str(path.parent)!r}) for itself"
             ),
         )
-    if name.endswith((".txt", ".in")):
-        return Problem(
-            "requirements.list-as-package",
-            "a list of requirements was given where a package is read",
-            cure=f"captain.add_requirements({str(path)!r})",
-        )
-    if name.endswith((".yml", ".yaml")):
-        return Problem(
-            "requirements.environment-file-as-package",
-            "conda environment files are not supported yet",
-            cure="list its packages under their PyPI names in a requirements.txt",
-        )
-    if name.endswith(".py"):
+    if name == "script":
         return Problem(
             "requirements.module-as-package",
             "a module is not a package",
@@ -189,6 +238,8 @@ def wrong_folder(folder: Path) -> Problem:
 
 
 def _cure_of_folder(folder: Path) -> str:
+    if door := doors.to(folder):
+        return door
     if any(folder.glob("*.whl")):
         return f"a folder of wheels goes to Captain(find_links=[{str(folder)!r}])"
     if (folder / "requirements.txt").is_file():

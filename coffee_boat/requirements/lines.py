@@ -15,7 +15,7 @@ from pathlib import Path
 from coffee_boat._support import limits
 from coffee_boat.errors import RequirementError
 from coffee_boat.model.hidden import Redacted
-from coffee_boat.requirements import hints, spelling
+from coffee_boat.requirements import doors, hints, spelling
 
 COMMENT = re.compile(r"(^|\s)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -89,7 +89,7 @@ def _content(path: Path) -> str:
             "requirements.file-is-folder",
             "a requirements file was expected, and this is a folder",
             value=str(path),
-            cure=f"captain.add_pip_packages({str(path)!r}), or name a file in it",
+            cure=doors.to(path) or f"captain.add_pip_packages({str(path)!r}), or name a file in it",
         ) from error
     except OSError as error:
         raise RequirementError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,8 @@ from packaging.errors import ExceptionGroup
 from packaging.utils import canonicalize_name
 
 from coffee_boat.errors import RequirementError
-from coffee_boat.model import Finding, Manifest, Requirement
-from coffee_boat.requirements import single, spelling
+from coffee_boat.model import Manifest, Requirement
+from coffee_boat.requirements import single, spelling, uv_sources
 from coffee_boat.requirements.toml import load, text_of
 from coffee_boat.spark.script import header
 
@@ -67,7 +67,7 @@ class _Project:
         return [single.parse(text, origin=f"{self.path}: {where}", folder=folder) for text in texts]
 
 
-_WORDS: Mapping[type, str] = {dict: "table", list: "list of strings"}
+_WORDS: Mapping[type, str] = {dict: "table", list: "list of strings", str: "string"}
 
 
 def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> Manifest:
@@ -85,8 +85,7 @@ def read(path: Path, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) 
         for group in _listed(groups, "groups")
         for requirement in _of_group(project, group)
     ]
-    wanted = tuple(_without_itself(project, asked))
-    return Manifest(requirements=wanted, findings=tuple(_lost_sources(project, wanted)))
+    return _manifest(project, _without_itself(project, asked), project.table)
 
 
 def read_script(path: Path) -> Manifest:
@@ -101,8 +100,24 @@ def read_script(path: Path) -> Manifest:
             cure=f"uv add --script {path} NAME, or use a requirements.txt",
         )
     script = _Project(path, document)
-    wanted = tuple(script.parsed(script.at("dependencies", list, []), "script header"))
-    return Manifest(requirements=wanted, findings=tuple(_lost_sources(script, wanted)))
+    wanted = script.parsed(script.at("dependencies", list, []), "script header")
+    return _manifest(script, wanted, document)
+
+
+def _manifest(
+    project: _Project, wanted: Iterable[Requirement], table: Mapping[str, Any]
+) -> Manifest:
+    """With the sources of [tool.uv], and what is said of Python.
+
+    Args:
+        table: the one that has requires-python.
+    """
+    uv = project.at("uv", dict, {}, project.at("tool", dict, {}))
+    said = project.at("requires-python", str, "", table).strip()
+    return Manifest(
+        requirements=uv_sources.applied(tuple(wanted), uv, project.path),
+        requires_python=((said, str(project.path)),) if said else (),
+    )
 
 
 def _listed(names: Sequence[str], argument: str) -> Sequence[str]:
@@ -267,20 +282,3 @@ def _under(marker: str, requirement: Requirement) -> Requirement:
         else marker or requirement.marker
     )
     return spelling.render(replace(requirement, marker=both))
-
-
-def _lost_sources(project: _Project, wanted: Sequence[Requirement]) -> Iterator[Finding]:
-    uv = project.at("uv", dict, {}, project.at("tool", dict, {}))
-    named = {str(canonicalize_name(name)) for name in project.at("sources", dict, {}, uv)}
-    for requirement in wanted:
-        if requirement.name in named and not requirement.url:
-            yield Finding(
-                "requirements.uv-source-ignored",
-                "a source of [tool.uv.sources] is not used",
-                value=f"{requirement.name} ({project.path})",
-                cause=(
-                    "only standard tables of a project file are read; the package comes from an"
-                    " index"
-                ),
-                cure=f'write "{requirement.name} @ <path or URL>" instead',
-            )

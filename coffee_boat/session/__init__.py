@@ -90,8 +90,8 @@ class Session(Protocol):
         """Let a watch look at it from now on."""
 
     def send(self, shipped: Shipped) -> None:
-        """Add an archive: each executor unpacks it, under its name, before its next task; executors
-        that join later, too.
+        """Add an archive: each executor unpacks it, under its name, before the tasks of the
+        next stage; executors that join later, too.
 
         Raises:
             ShipError: Spark does not take it.
@@ -109,13 +109,21 @@ class Session(Protocol):
             VerifyError: the session was stopped.
         """
 
-    def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
+    def ask(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        deadline: float,
+        patient: bool = True,
+    ) -> Answers:
         """Run a function once or more on every live executor.
 
         Args:
             function: of an importable module; it travels by value, with what it uses of its own
                 module.
             deadline: seconds; then what is still running of it is cancelled.
+            patient: False to end before, once other tasks are seen to keep all slots of the
+                executors that are missing.
 
         Raises:
             VerifyError: the jobs fail; its cause is Spark's own text.

@@ -14,6 +14,7 @@ from coffee_boat.errors import ShipError, VerifyError
 from coffee_boat.model import SQL_PYTHON, ConfPatch, NodeFacts, Shipped, SparkFacts
 from coffee_boat.session import Answers, Lasting, Versions, nodes
 from coffee_boat.session.jobs import Job, by_value
+from coffee_boat.session.slots import Crowded
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark.jvm import ENDED, has_ended, is_up, shared_map
 
@@ -120,8 +121,8 @@ class ClassicSession:
         watch.follow(self._context)
 
     def send(self, shipped: Shipped) -> None:
-        """Add an archive: each executor unpacks it, under its name, before its next task; executors
-        that join later, too.
+        """Add an archive: each executor unpacks it, under its name, before the tasks of the
+        next stage that it is given; executors that join later, too.
 
         A name is taken once by Spark, in silence; ours are of the content, so a second time is the
         same archive.
@@ -181,7 +182,13 @@ class ClassicSession:
         if self._sql is not None:
             self._sql.conf.set(SQL_PYTHON, patch.python)
 
-    def ask(self, function: Callable[..., Any], *arguments: Any, deadline: float) -> Answers:
+    def ask(
+        self,
+        function: Callable[..., Any],
+        *arguments: Any,
+        deadline: float,
+        patient: bool = True,
+    ) -> Answers:
         """Run a function once or more on every live executor, by small jobs until the live list is
         covered.
 
@@ -194,6 +201,8 @@ class ClassicSession:
             function: of an importable module; it travels by value, with what it uses of its own
                 module.
             deadline: seconds; then what is still running of it is cancelled.
+            patient: False to end before, once other tasks are seen to keep all slots of the
+                executors that are missing.
 
         Raises:
             VerifyError: a job fails, or the context was stopped; its cause is Spark's own text.
@@ -202,6 +211,7 @@ class ClassicSession:
         payload = b""
         answers: dict[str, Any] = {}
         rounds = 0
+        crowded = None if patient else Crowded(self._full)
         while (waiting := self._waiting(answers, rounds)) and (left := end - time.monotonic()) > 0:
             rounds += 1
             payload = payload or by_value(function, arguments)
@@ -211,8 +221,11 @@ class ClassicSession:
                 tasks=waiting,
                 pause=min(_PAUSE * (rounds - 1), _LONGEST_PAUSE),
             )
-            for executor, answer in job.run(left):
+            in_vain = None if crowded is None else lambda now: crowded({*answers, *now})
+            for executor, answer in job.run(left, in_vain):
                 answers.setdefault(executor, answer)
+            if in_vain and in_vain(()):
+                break
         return Answers(
             answers,
             tuple(executor for executor in self.executors() if executor not in answers),
@@ -232,7 +245,18 @@ class ClassicSession:
         return max(sum(slots.values()), len(slots), rounds) if missing else 0
 
     def _slots(self) -> dict[str, int]:
-        """Live executors -> tasks that run there at once.
+        """Live executors -> tasks that run there at once."""
+        return {summary.id(): summary.maxTasks() for summary in self._executors()}
+
+    def _full(self) -> dict[str, bool]:
+        """Live executors -> True where no more tasks can run now."""
+        return {
+            summary.id(): summary.activeTasks() >= summary.maxTasks()
+            for summary in self._executors()
+        }
+
+    def _executors(self) -> list[Any]:
+        """What Spark says of each live executor.
 
         From the status store, which is right with the UI off; SparkContext's own list of block
         managers lags. Not a public API of Spark:
@@ -243,11 +267,7 @@ class ClassicSession:
         local = spark.isLocal()
         summaries = spark.statusStore().executorList(True)
         found = [summaries.apply(index) for index in range(summaries.size())]
-        return {
-            summary.id(): summary.maxTasks()
-            for summary in found
-            if local or summary.id() != _DRIVER
-        }
+        return [summary for summary in found if local or summary.id() != _DRIVER]
 
     def _require_live(self) -> None:
         if not is_up(self._context):

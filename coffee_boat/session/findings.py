@@ -8,7 +8,7 @@ from typing import Any
 
 from coffee_boat.model import ExecutorFacts, Finding, Lock
 from coffee_boat.session import Versions
-from coffee_boat.session.own import SPARKS_OWN, beside, how_to_add
+from coffee_boat.session.own import SPARKS_OWN, explain, how_to_add
 
 _SHOWN = 3
 
@@ -54,6 +54,7 @@ def aboard(
     yield from _strangers(strangers)
     yield from _other_locks(fitting, base)
     yield from _distributions(fitting, lock)
+    yield from _shadowed(fitting)
     yield from _conda_packages(fitting, lock)
     yield from _unsettled(fitting)
     yield from _foreign_files(fitting if ships_python else ())
@@ -109,6 +110,23 @@ def _distributions(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[F
                 if version
                 else _missing(pin.name, pin.version, some)
             )
+
+
+def _shadowed(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    for places, some in _grouped(
+        (e for e in executors if e.shadowed), lambda e: tuple(sorted(e.shadowed.items()))
+    ):
+        names = [f"{name} from {place}" for name, place in places]
+        yield Finding(
+            "verify.module-shadowed",
+            "modules of the environment are hidden by others of the same name",
+            value=f"{_some(names)} on {_who(some)}",
+            cause="the node's PYTHONPATH, spark.executorEnv.PYTHONPATH or sc.addPyFile has a folder"
+            " or a zip with its own copy, which Python finds first",
+            cure="unset PYTHONPATH on the node and spark.executorEnv.PYTHONPATH, or take the module"
+            " out of --py-files",
+            severity="error",
+        )
 
 
 def _conda_packages(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
@@ -219,19 +237,15 @@ def failed_imports(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
     """Modules that executors could not import."""
     failures = [(module, error, e) for e in executors for module, error in e.import_errors.items()]
     for (module, error), some in _grouped(failures, lambda failure: failure[:2]):
+        why = explain(error)
         yield Finding(
             "verify.import-fails",
             "a module cannot be imported",
             value=f"{module} on {_who([failure[2] for failure in some])}: {error.splitlines()[0]}",
-            cause="it is not installed, or a library that it needs is not",
-            cure=_how_to_have(module.partition(".")[0]),
+            cause=why.cause if why else "it fails while it is imported",
+            cure=why.cure if why else "try the same import on the driver, in the same environment",
             severity="error",
         )
-
-
-def _how_to_have(name: str) -> str:
-    place = beside(name)
-    return f'captain.add_pip_packages("{name}")' if place is None else how_to_add(name, place)
 
 
 def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 _GRACE = 5.0
 """Seconds that a cancelled job gets to end."""
+_GLANCE = 0.25
+"""Seconds between two looks at a job that may wait for slots."""
 _TASKS_SHOWN = 100
+
+InVain = Callable[[Collection[str]], bool]
+"""Of the ids of those executors that have answered."""
 
 
 class Job:
@@ -35,11 +40,15 @@ class Job:
         self._action = _action(payload, pause, self._answers)
         self._error: Exception | None = None
 
-    def run(self, timeout: float) -> list[tuple[str, Any]]:
+    def run(self, timeout: float, in_vain: InVain | None = None) -> list[tuple[str, Any]]:
         """What the tasks said; what the finished ones said if the time was over before all had.
 
         An accumulator brings each answer when its task ends: one executor that hangs does not hide
         the others, as it would in the result of the job.
+
+        Args:
+            timeout: seconds.
+            in_vain: asked while no task of it runs: True to give it up.
 
         Raises:
             VerifyError: the job failed.
@@ -49,7 +58,7 @@ class Job:
         thread = InheritableThread(target=self._submit, daemon=True)
         thread.start()
         try:
-            thread.join(timeout)
+            self._wait(thread, timeout, in_vain)
         finally:
             given_up = self._cancel(thread)
             if not thread.is_alive():
@@ -58,6 +67,27 @@ class Job:
             self._raise(self._error)
         found: list[tuple[str, Any]] = self._answers.value
         return found
+
+    def _wait(self, thread: threading.Thread, timeout: float, in_vain: InVain | None) -> None:
+        if in_vain is None:
+            thread.join(timeout)
+            return
+        end = time.monotonic() + timeout
+        while thread.is_alive() and (left := end - time.monotonic()) > 0:
+            thread.join(min(left, _GLANCE))
+            answered = [executor for executor, _ in self._answers.value]
+            if thread.is_alive() and not self._tasks_now() and in_vain(answered):
+                return
+
+    def _tasks_now(self) -> int:
+        """How many of its tasks run."""
+        tracker = self._context.statusTracker()
+        return sum(
+            stage.numActiveTasks
+            for job in tracker.getJobIdsForGroup(self._group)
+            for number in (getattr(tracker.getJobInfo(job), "stageIds", None) or ())
+            if (stage := tracker.getStageInfo(number)) is not None
+        )
 
     def _submit(self) -> None:
         try:

@@ -19,7 +19,9 @@ SPARKS_OWN = frozenset({"pyspark", "py4j"})
 """Travel as the driver's own files, and nodes may put theirs before them: compared by Spark's
 version, not by a pin.
 """
-_MISSING = re.compile(r"No module named '(?P<module>[^'.]+)")
+_MISSING = re.compile(
+    r"(?P<missing>No module named|cannot import name '\w+' from|on <module) '(?P<module>[^'.]+)"
+)
 
 
 def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) -> dict[str, Path]:
@@ -93,9 +95,11 @@ def explain(text: str) -> Finding | None:
     place = beside(missing["module"]) if missing is not None else None
     if found is None or missing is None or place is None:
         return found
+    cause = "functions are pickled with its name only"
+    if not missing["missing"].startswith("No"):
+        cause = "executors have an older copy of it, or another module of that name"
     return replace(
         found,
-        cause=f"{place.name} lies beside your notebook or script, and functions are pickled with"
-        " its name only",
+        cause=f"{place.name} lies beside your notebook or script, and {cause}",
         cure=how_to_add(missing["module"], place),
     )

@@ -98,7 +98,7 @@ def arrival(
     if sent is None:
         return (), (), ()
     try:
-        answers = session.ask(facts.boats, deadline=deadline)
+        answers = session.ask(facts.boats, deadline=deadline, patient=False)
     except VerifyError as error:
         why = explain(error.cause) or error
         return (
@@ -122,10 +122,10 @@ def arrival(
         )
     )
     missed = (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
-    return having, missed, _not_seen(missed, deadline)
+    return having, missed, _not_seen(missed)
 
 
-def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
+def _not_seen(missed: Sequence[str]) -> tuple[Finding, ...]:
     if not missed:
         return ()
     return (
@@ -134,8 +134,8 @@ def _not_seen(missed: Sequence[str], deadline: float) -> tuple[Finding, ...]:
             "executors have not confirmed the packages yet",
             value=", ".join(missed),
             cause=(
-                f"no task of ours ran there within {deadline:g} s: all slots are busy, or the"
-                " executor is still starting; it has them before its next task"
+                "no task of ours could run there yet: other tasks keep all slots, or the executor"
+                " is still starting; the packages are there from the next stage on"
             ),
             cure="captain.verify() asks again",
             severity="note",

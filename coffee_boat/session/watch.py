@@ -1,9 +1,9 @@
 """Looks at a session from a thread of its own, and tells what Spark does not: why nothing runs yet,
-and why executors' Python does not start.
+how many executors are ready, and why executors' Python does not start.
 
-Spark says the first never or as "Initial job has not accepted any resources", and the second as an
-EOFException among a hundred stack frames. Nothing of pyspark is changed for it and no job is run:
-the driver's own status store is read, a call or two at a time.
+Spark says the first never or as "Initial job has not accepted any resources", the second never, and
+the third as an EOFException among a hundred stack frames. Nothing of pyspark is changed for it and
+no job is run: the driver's own status store is read, a call or two at a time.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ from collections.abc import Callable, Iterable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 from coffee_boat.model import Finding
+from coffee_boat.session.arriving import Arriving
 from coffee_boat.session.status_store import Jobs, News, is_starved, while_it_lasts
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
 
+_log = logger(__name__)
 _PAUSE_BUSY, _PAUSE_IDLE = 0.25, 1.0
 """Seconds between two looks while jobs run, and while none do."""
 _LONGEST_PAUSE = 2.0
 """What each pause that follows a look without news gets longer to."""
+_SOON = 120.0
+"""Seconds in which executors are looked for as often as while jobs run."""
 _PATIENCE = 5.0
 _MOMENT, _LONGEST = 2.0, 15.0
 """Seconds that who leaves waits for the last look; and for what is told of it, once the JVM has
@@ -43,6 +48,7 @@ class Watch:
         waiting: Callable[[str | None], Iterable[Finding]],
         explain: Callable[[str], Finding | None],
         tell: Callable[[Finding, SparkContext | None], None],
+        arriving: Arriving | None = None,
         patience: float = _PATIENCE,
     ) -> None:
         """
@@ -52,13 +58,16 @@ class Watch:
             explain: what a failed task's text means.
             tell: takes each kind of finding once, as many nodes may say the same; with the context
                 for what a task's text means.
+            arriving: looks at executors that come, from before the context is up.
             patience: seconds without any executor, after which the cluster is asked why; and
                 between two questions.
         """
         self._waiting, self._explain, self._tell = waiting, explain, tell
+        self._arriving = arriving
         self._context: Any = None
         self._ended = threading.Event()
-        self._patience, self._asked = patience, time.monotonic()
+        self._began = time.monotonic()
+        self._patience, self._asked = patience, self._began
         self._jobs: Jobs | None = None
         self._told: set[tuple[str, str]] = set()
         self._looking = threading.Lock()
@@ -149,6 +158,7 @@ class Watch:
     def _run(self) -> None:
         pause = _PAUSE_BUSY
         while not self._ended.wait(pause) and not self._stopped():
+            self._look_who_comes()
             news, found = self._news()
             self._tell_all(found)
             pause = self._pause(news, pause)
@@ -156,11 +166,27 @@ class Watch:
                 self._ask_why()
                 self._asked = time.monotonic()
 
+    def _look_who_comes(self) -> None:
+        arriving, enough = self._arriving, False
+        if arriving is None:
+            return
+        try:
+            with while_it_lasts():
+                enough = arriving.look(self._context)
+        except Exception as error:  # noqa: BLE001  as for the watch itself, which goes on
+            _log.debug("executors that come are not counted: %s: %s", type(error).__name__, error)
+            enough = True
+        if enough:
+            self._arriving = None
+
     def _pause(self, news: News, before: float) -> float:
-        if self._context is None:
+        if self._context is None or self._comes_soon():
             return _PAUSE_BUSY
         shortest = _PAUSE_BUSY if news.running else _PAUSE_IDLE
         return shortest if news.changed else min(max(2 * before, shortest), _LONGEST_PAUSE)
+
+    def _comes_soon(self) -> bool:
+        return self._arriving is not None and time.monotonic() - self._began < _SOON
 
     def _stopped(self) -> bool:
         return self._context is not None and self._context._jsc is None

@@ -35,7 +35,7 @@ KEYS: Mapping[str, Key] = {
     "untested_python": Key(values.refusal, harmless=True),
     "lock_max_age": Key(values.seconds, harmless=True),
     "accept_conda_license": Key(values.flag),
-    "constraints": Key(values.files),
+    "constraints": Key(values.existing_files),
     "index_url": Key(values.url),
     "extra_index_urls": Key(values.urls),
     "find_links": Key(values.links),

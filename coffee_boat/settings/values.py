@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from coffee_boat._support import files
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
@@ -96,7 +97,7 @@ class Said(Redacted):
     def absolute(self, text: str) -> str:
         """A path as the source means it: links are kept."""
         try:
-            return os.path.normpath(self.source.folder / Path(text).expanduser())
+            return os.path.normpath(self.source.folder / files.named(text).expanduser())
         except RuntimeError as error:
             raise self.error(
                 "settings.home-folder-unknown",
@@ -223,7 +224,16 @@ def interpreter(said: Said) -> str:
 
 def path(said: Said) -> str:
     """An absolute path; nothing need be there."""
-    return said.absolute(text(said))
+    value = text(said)
+    if files.is_remote(value):
+        raise said.error(
+            "settings.folder-elsewhere",
+            "a setting takes a folder of this machine",
+            cause="it is a URL; what is built lies in a local folder, and is sent from there",
+            cure="leave it out, or name a folder; the place that executors fetch archives from is"
+            f" another setting: stage={value!r}",
+        )
+    return said.absolute(value)
 
 
 def place(said: Said) -> str:
@@ -274,7 +284,15 @@ def links(said: Said) -> tuple[str, ...]:
 
 
 def _link(value: str, said: Said) -> str:
-    if _SCHEME.match(value) and not value.startswith("file:"):
+    if files.is_remote(value):
+        if not value.lower().startswith(("http://", "https://")):
+            raise said.error(
+                "settings.folder-elsewhere",
+                "a setting takes a folder of this machine",
+                value=value,
+                cause="wheels are read from a local folder, or from a page of links by https",
+                cure="copy them to a folder, and name that",
+            )
         return value
     local = said.absolute(value.removeprefix("file:").removeprefix("//"))
     if os.path.exists(local) or not said.source.forgiving:  # noqa: PTH110  (False where Path.exists raises)
@@ -291,7 +309,7 @@ def _link(value: str, said: Said) -> str:
     return ""
 
 
-def files(said: Said) -> tuple[str, ...]:
+def existing_files(said: Said) -> tuple[str, ...]:
     """Files of constraints: absolute paths where something is."""
     return tuple(said.existing(value) for value in texts(said) if not _is_remote(value, said))
 

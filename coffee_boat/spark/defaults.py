@@ -23,17 +23,24 @@ def defaults(spark: Spark) -> dict[str, str]:
         LaunchError: it cannot be read.
     """
     path = _folder(spark) / "spark-defaults.conf"
-    if not is_file(path):
-        return {}
+    return read(path) if is_file(path) else {}
+
+
+def read(path: Path) -> dict[str, str]:
+    """A file of settings, as spark-submit reads it.
+
+    Raises:
+        LaunchError: it cannot be read.
+    """
     try:
         text = limits.read_text(path, limits.CONFIGURATION, errors="replace")
     except OSError as error:
         raise LaunchError(
             "launch.spark-defaults-unreadable",
-            "Spark's defaults cannot be read",
+            "a file of Spark's settings cannot be read",
             value=str(path),
             cause=error.strerror or str(error),
-            cure="mend the file, or let SPARK_CONF_DIR name another folder",
+            cure="mend the file, or let SPARK_CONF_DIR or --properties-file name another",
         ) from error
     return {key: value for key, value in _pairs(text) if key.startswith("spark.")}
 

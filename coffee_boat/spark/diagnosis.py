@@ -12,28 +12,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import Finding, Problem
-
-
-@dataclass(frozen=True)
-class _Symptom:
-    """Named groups of the pattern may stand in the texts."""
-
-    pattern: str
-    problem: Problem
-    of_the_node: bool = False
-    """What the nodes are may be the reason."""
-
+from coffee_boat.spark.imports import IMPORTS, Symptom
 
 _UNSET = (
     "unset PYSPARK_PYTHON and spark.pyspark.python, then captain.launch_ship() before the"
     " SparkContext"
 )
 ON_EXECUTORS = (
-    _Symptom(
+    Symptom(
         r"error while loading shared libraries: (?P<library>[^:\s]+): [^\n]*",
         Problem(
             "executor.library-missing",
@@ -43,7 +32,7 @@ ON_EXECUTORS = (
             " ship_python=False; not an archive of a plain venv",
         ),
     ),
-    _Symptom(
+    Symptom(
         r"version `?(?P<symbol>GLIBC_[\d.]+)'? not found[^\n]*",
         Problem(
             "executor.glibc-too-old",
@@ -56,7 +45,7 @@ ON_EXECUTORS = (
         ),
         of_the_node=True,
     ),
-    _Symptom(
+    Symptom(
         r"version `?(?P<symbol>(?:GLIBCXX|CXXABI)_[\d.]+)'? not found[^\n]*",
         Problem(
             "executor.libstdcxx-too-old",
@@ -65,7 +54,7 @@ ON_EXECUTORS = (
             cure='Captain(platform="manylinux_2_17_x86_64"), or unset LD_LIBRARY_PATH on the node',
         ),
     ),
-    _Symptom(
+    Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?2\b[^\n]*',
         Problem(
             "executor.interpreter-missing",
@@ -78,7 +67,7 @@ ON_EXECUTORS = (
         ),
         of_the_node=True,
     ),
-    _Symptom(
+    Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?13\b[^\n]*',
         Problem(
             "executor.interpreter-not-executable",
@@ -90,7 +79,7 @@ ON_EXECUTORS = (
             " yarn.nodemanager.local-dirs",
         ),
     ),
-    _Symptom(
+    Symptom(
         # Java hands what the kernel refuses as no program to /bin/sh (ENOEXEC, the JDK's
         # childproc.c), which reads the ELF file as a script.
         r"(?<![^\s:])(?P<program>[^\s:]+/bin/python[\d.]*): "
@@ -106,7 +95,7 @@ ON_EXECUTORS = (
         ),
         of_the_node=True,
     ),
-    _Symptom(
+    Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*error[=:] ?8\b[^\n]*',
         Problem(
             "executor.interpreter-other-architecture",
@@ -116,7 +105,7 @@ ON_EXECUTORS = (
         ),
         of_the_node=True,
     ),
-    _Symptom(
+    Symptom(
         r'Cannot run program "(?P<program>[^"]+)"[^\n]*',
         Problem(
             "executor.interpreter-unusable",
@@ -125,7 +114,7 @@ ON_EXECUTORS = (
             cure=_UNSET,
         ),
     ),
-    _Symptom(
+    Symptom(
         r"(?:PYTHON_VERSION_MISMATCH|Python in worker has different version)[^\n]*",
         Problem(
             "executor.other-python",
@@ -134,7 +123,7 @@ ON_EXECUTORS = (
             cure=_UNSET,
         ),
     ),
-    _Symptom(
+    Symptom(
         r"No module named '?(?P<module>pyspark|py4j)\b[^\n]*",
         Problem(
             "executor.pyspark-missing",
@@ -146,7 +135,7 @@ ON_EXECUTORS = (
             cure=_UNSET,
         ),
     ),
-    _Symptom(
+    Symptom(
         r"(?:No module named 'encodings'|init_fs_encoding|Could not find platform independent"
         r" libraries)[^\n]*",
         Problem(
@@ -162,7 +151,7 @@ ON_EXECUTORS = (
             ),
         ),
     ),
-    _Symptom(
+    Symptom(
         r"No space left on device[^\n]*",
         Problem(
             "executor.disk-full",
@@ -171,7 +160,7 @@ ON_EXECUTORS = (
             cure="free some space there, or set spark.local.dir",
         ),
     ),
-    _Symptom(
+    Symptom(
         r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in"
         r" archive|Error is not recoverable: exiting now)[^\n]*",
         Problem(
@@ -184,7 +173,7 @@ ON_EXECUTORS = (
             ),
         ),
     ),
-    _Symptom(
+    Symptom(
         r"(?:EOFException[^\n]*daemon|Bad data in pyspark\.daemon's|Python worker failed to connect"
         r" back|Failed to connect to the? ?Python daemon)[^\n]*",
         Problem(
@@ -201,7 +190,7 @@ ON_EXECUTORS = (
         ),
         of_the_node=True,
     ),
-    _Symptom(
+    Symptom(
         r"Python worker exited unexpectedly[^\n]*",
         Problem(
             "executor.worker-crashed",
@@ -211,20 +200,8 @@ ON_EXECUTORS = (
             ' spark.python.worker.faulthandler.enabled="true"',
         ),
     ),
-    _Symptom(
-        r"No module named '(?P<module>[^'.]+)[^\n]*",
-        Problem(
-            "executor.module-missing",
-            "a module is not installed on the executors",
-            cause="functions are pickled with the names of the modules they use; {module} has to be"
-            " there, too",
-            cure=(
-                'a file beside your notebook or script: sc.addPyFile("{module}.py"), or boat launch'
-                ' --py-files {module}.py; a package: captain.add_pip_packages("{module}")'
-            ),
-        ),
-    ),
-    _Symptom(
+    *IMPORTS,
+    Symptom(
         r"(?:stopped SparkContext|SparkContext was shut down|SparkContext has been shutdown)[^\n]*",
         Problem(
             "session.stopped",
@@ -236,7 +213,7 @@ ON_EXECUTORS = (
 )
 
 AT_START = (
-    _Symptom(
+    Symptom(
         r"No space left on device[^\n]*",
         Problem(
             "launch.driver-disk-full",
@@ -245,7 +222,7 @@ AT_START = (
             cure="free some space there, or set spark.local.dir",
         ),
     ),
-    _Symptom(
+    Symptom(
         r"(?:unexpected end of file|Truncated TAR archive|not in gzip format|Unexpected EOF in"
         r" archive|Error is not recoverable: exiting now)[^\n]*",
         Problem(
@@ -259,7 +236,7 @@ AT_START = (
             " captain.launch_ship() again",
         ),
     ),
-    _Symptom(
+    Symptom(
         r"(?:Executor|System) memory (?P<size>\d+) must be at least (?P<least>\d+)[^\n]*",
         Problem(
             "launch.memory-too-small",
@@ -268,7 +245,7 @@ AT_START = (
             cure='conf={"spark.executor.memory": "512m", "spark.driver.memory": "1g"}, or more',
         ),
     ),
-    _Symptom(
+    Symptom(
         r"(?:All masters are unresponsive|Could not connect to spark://)[^\n]*",
         Problem(
             "launch.master-unreachable",
@@ -313,12 +290,16 @@ def _shortened(text: str) -> str:
     return "\n".join(line[:_LINE] for line in lines)
 
 
-def _first(text: str, symptoms: Iterable[_Symptom]) -> Finding | None:
+def _first(text: str, symptoms: Iterable[Symptom]) -> Finding | None:
     text = _shortened(text)
     for symptom in symptoms:
         found = re.search(symptom.pattern, text)
         if found:
-            named = found.groupdict()
+            named = {key: value or "" for key, value in found.groupdict().items()}
+            named = {
+                **named,
+                **(symptom.more(named, text) if symptom.more else {}),
+            }
             where = _NODE.search(text)
             node = f" on {where['node']} (executor {where['executor']})" if where else ""
             said = redact(found.group(0).strip())

@@ -18,14 +18,16 @@ def facts_of(
     deploy_mode: str | None = None,
     conf: Mapping[str, str] | None = None,
     python: str = "",
+    spark_defaults: bool = True,
 ) -> SparkFacts:
     """What spark-submit would know: what is said here, over spark-defaults.conf, over its own
     defaults.
 
     Args:
         python: the interpreter of a driver on this machine.
+        spark_defaults: False leaves spark-defaults.conf unread, as --properties-file does.
     """
-    said = {**defaults(spark), **(conf or {})}
+    said = {**(defaults(spark) if spark_defaults else {}), **(conf or {})}
     return SparkFacts(
         version=spark.version,
         master=master or said.get(MASTER) or "local[*]",

@@ -126,6 +126,12 @@ def declared(file: str | None) -> Declared | None:
     return Declared(requires, minors) if minors or str(requires) else None
 
 
+def version_here() -> str:
+    """Of the pyspark that this process imports; empty if there is none, or it does not say it."""
+    spec = find_spec("pyspark")
+    return "" if spec is None else _version(spec)
+
+
 def _version(spec: ModuleSpec) -> str:
     """As pyspark/version.py says it, in a folder or in a zip file; empty if it does not."""
     try:

@@ -1,5 +1,5 @@
-"""What `conda activate` would do, for the executors' Python: variables of packages, and their
-scripts.
+"""What activating the environment would do, for the executors' Python: its programs are first on
+PATH; of conda packages, their variables and their scripts.
 
 In conda's order (conda.activate._Activator.build_activate): CONDA_PREFIX and PATH, the variables of
 conda-meta/state and etc/conda/env_vars.d/*.json, the scripts etc/conda/activate.d/*.sh. A variable
@@ -48,15 +48,23 @@ def activate(root: str) -> None:
     Args:
         root: the folder of the environment, links followed.
     """
-    if os.environ.get(DONE) == root or not os.path.isdir(os.path.join(root, "conda-meta")):
+    if os.environ.get(DONE) == root:
         return
-    os.environ[DONE] = os.environ["CONDA_PREFIX"] = root
-    os.environ["PATH"] = os.pathsep.join(
-        filter(None, [os.path.join(root, "bin"), os.environ.get("PATH", os.defpath)])
-    )
+    os.environ[DONE] = root
+    put_on_path(root)
+    if not os.path.isdir(os.path.join(root, "conda-meta")):
+        return
+    os.environ["CONDA_PREFIX"] = root
     os.environ.update(_variables(root))
     if any(name.endswith(".sh") for name in _names(os.path.join(root, _SCRIPTS))):
         _run_scripts(root)
+
+
+def put_on_path(root: str) -> None:
+    """Put the programs of an environment first on PATH, once."""
+    programs, before = os.path.join(root, "bin"), os.environ.get("PATH", os.defpath)
+    if before.split(os.pathsep)[0] != programs:
+        os.environ["PATH"] = os.pathsep.join(filter(None, [programs, before]))
 
 
 def _variables(root: str) -> dict[str, str]:

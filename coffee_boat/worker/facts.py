@@ -62,6 +62,7 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
         "foreign_files": foreign_files(mapped_files("/proc/self/maps"), own_folders()),
         "lock_digest": lock_digest(),
         "distributions": distributions(),
+        "shadowed": shadowed(),
         "conda": conda_packages(),
         "unsettled": unsettled(),
         "pyspark": str(getattr(pyspark, "__version__", "")),
@@ -177,6 +178,77 @@ def distributions() -> dict[str, str]:
         if name and version:
             found.setdefault(re.sub(r"[-_.]+", "-", name).lower(), version)
     return found
+
+
+def shadowed() -> dict[str, str]:
+    """Top-level modules of the archive and of its layers that Python finds elsewhere -> where: in
+    an entry of sys.path that stands before theirs, as PYTHONPATH's do.
+
+    A folder without __init__ hides no package (PEP 420).
+    """
+    entries = [os.path.realpath(entry or os.curdir) for entry in sys.path]
+    own = [site for site in map(os.path.realpath, _sites()) if site in entries]
+    if not own:
+        return {}
+    library = os.path.realpath(os.path.dirname(os.__file__))
+    apart = {*own, library, os.path.join(library, "lib-dynload")}
+    found: dict[str, str] = {}
+    for site in own:
+        ours = _modules(site).keys() - {"pyspark", "py4j", "coffee_boat_worker", "sitecustomize"}
+        for entry in entries[: entries.index(site)]:
+            if entry not in apart:
+                theirs = _modules(entry)
+                for name in sorted(ours & theirs.keys()):
+                    found.setdefault(name, theirs[name])
+    return found
+
+
+def _sites() -> list[str]:
+    """The folders with the packages that we sent."""
+    spec = importlib.util.find_spec("coffee_boat_worker")
+    base = [str(Path(spec.origin).parents[1])] if spec and spec.origin else []
+    inner = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+    roots = [Path.cwd(), *map(Path, _spark_files())]
+    layered = {path.parent for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")}
+    return [*base, *(str(layer / inner) for layer in sorted(layered))]
+
+
+def _modules(entry: str) -> dict[str, str]:
+    """Top-level modules of a folder or a zip file -> where each is."""
+    import zipfile
+
+    if os.path.isfile(entry):
+        try:
+            with zipfile.ZipFile(entry) as archive:
+                names = set(archive.namelist())
+        except (OSError, zipfile.BadZipFile):
+            return {}
+        inits = {name.split("/")[0] for name in names if name.count("/") == 1 and _is_init(name)}
+        files = {name for name in names if "/" not in name}
+    else:
+        try:
+            listed = os.listdir(entry)
+        except OSError:  # an entry of sys.path need not be there
+            return {}
+        inits = {name for name in listed if any(map(_is_init, _names(os.path.join(entry, name))))}
+        files = set(listed) - inits
+    found = {
+        name.partition(".")[0]: os.path.join(entry, name)
+        for name in sorted(files)
+        if name.endswith((".py", ".so")) and name.partition(".")[0].isidentifier()
+    }
+    return {**found, **{name: os.path.join(entry, name) for name in inits}}
+
+
+def _is_init(name: str) -> bool:
+    return name.rpartition("/")[2].partition(".")[0] == "__init__"
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # a file
+        return []
 
 
 def conda_packages() -> dict[str, list[str]]:

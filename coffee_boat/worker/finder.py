@@ -18,6 +18,7 @@ from _thread import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
+    from types import FrameType
 
 LAYERS = "boat-layer-"
 SENTINEL = "boat.json"
@@ -25,23 +26,6 @@ SITE_PACKAGES = os.path.join(
     "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages"
 )
 
-DISTRIBUTIONS = {
-    "Crypto": "pycryptodome",
-    "PIL": "pillow",
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv",
-    "fitz": "pymupdf",
-    "jwt": "pyjwt",
-    "psycopg2": "psycopg2-binary",
-    "serial": "pyserial",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-"""What the best known modules are called on PyPI, where that is another name."""
 _BOOTSTRAP = ("_frozen_importlib", "importlib._bootstrap")
 """The name of the import system's own module: the first until the package importlib is imported,
 then the second.
@@ -67,8 +51,8 @@ class LayerFinder:
         """
         self._board()
         spec = self._ask_others(name, path, target, everyone=bool(self._seen))
-        if spec is None and path is None and _is_hintable(name) and _is_import():
-            raise ModuleNotFoundError(missing(name), name=name)
+        if spec is None and _is_hintable(name, path) and _is_import():
+            raise ModuleNotFoundError(missing(name, _whole(name)), name=name)
         return spec
 
     def find_distributions(self, context: object = None) -> list[object]:
@@ -128,17 +112,28 @@ def install() -> None:
         sys.meta_path.append(LayerFinder())
 
 
-def missing(name: str) -> str:
-    """What is said of a module that is not aboard; the first line is Python's own."""
+def missing(name: str, whole: str = "") -> str:
+    """What is said of a module that is not aboard; the first line is Python's own.
+
+    Args:
+        whole: the dotted name that was imported, of which `name` is the first part that is missing.
+    """
+    from . import modules
+
+    said = f"No module named {name!r}\n  "
+    cause, cure = modules.about_python(name)
+    if cause:
+        return f"{said}{cause[0].upper()}{cause[1:]}. What to do:\n    {cure}"
+    whole = whole or name
     file = f'    a file beside your notebook or script:  sc.addPyFile("{name}.py")\n'
     file += f"      or, at its start:                     boat launch --py-files {name}.py ...\n"
-    package = '    a package:                              captain.add_pip_packages("{}")\n'
-    said = package.format(DISTRIBUTIONS.get(name, name))
-    parts = (said, file) if name in DISTRIBUTIONS else (file, said)
-    return (
-        f"No module named {name!r}\n  It is not installed on this executor. On the driver:\n"
-        f"{''.join(parts)}"
-    ).rstrip()
+    package = f"    a package:                              {modules.command(whole)}\n"
+    parts = [package] if "." in name else [file, package]
+    if modules.is_shared(whole):
+        parts = [f"    {whole} is shared by many packages; name the one that you import from it\n"]
+    elif modules.distribution(whole):
+        parts.reverse()
+    return f"{said}It is not installed on this executor. On the driver:\n{''.join(parts)}".rstrip()
 
 
 def _layers() -> dict[str, str]:
@@ -175,15 +170,50 @@ def _names(folder: str) -> list[str]:
         return []
 
 
-def _is_hintable(name: str) -> bool:
+def _is_hintable(name: str, path: object) -> bool:
     """Not for private accelerators (`_speedups`), which libraries try and do without, nor for parts
-    of Python itself.
+    of Python itself that every Python has. Of modules in a package only for those in a folder that
+    many distributions share: another version of the package may have any other.
     """
-    return (
-        not name.startswith("_")
-        and name not in getattr(sys, "stdlib_module_names", ())
-        and name not in ("sitecustomize", "usercustomize")
-    )
+    from . import modules
+
+    if path is not None:
+        return modules.is_shared(name.rpartition(".")[0]) and not name.endswith(".__path__")
+    if name in getattr(sys, "stdlib_module_names", ()):
+        return not name.startswith("_") and bool(modules.about_python(name)[0])
+    return not name.startswith("_") and name not in ("sitecustomize", "usercustomize")
+
+
+def _whole(name: str) -> str:
+    """The dotted name that an import statement asks for, of which `name` is missing: with the first
+    name after `import`, where the rest says nothing by itself (`from google.cloud import storage`).
+
+    importlib calls itself for each part, and nothing stands between these frames.
+    """
+    from . import modules
+
+    frame, whole = sys._getframe(2), name  # _whole < find_spec < _find_spec
+    while frame is not None and frame.f_globals.get("__name__") in _BOOTSTRAP:
+        asked = frame.f_locals.get("name")
+        if isinstance(asked, str) and asked.startswith(name):
+            whole = asked
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None or not modules.is_shared(whole):
+        return whole
+    return ".".join([whole, *_from_list(frame)[:1]])
+
+
+def _from_list(frame: FrameType) -> tuple[str, ...]:
+    """The names after `import` in the statement that a frame is at."""
+    import dis
+
+    names: object = None
+    for step in dis.get_instructions(frame.f_code):
+        if step.offset >= frame.f_lasti:
+            break
+        if step.opname == "LOAD_CONST":
+            names = step.argval
+    return names if isinstance(names, tuple) else ()
 
 
 def _is_import() -> bool:

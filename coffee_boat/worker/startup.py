@@ -36,6 +36,8 @@ def start() -> None:
             sys.stderr.write(f"coffee_boat: {failure}\n")
         node.prepare(root)
         activation.activate(os.path.realpath(root))
+    else:
+        activation.put_on_path(os.path.realpath(root))
 
 
 def change_base() -> None:

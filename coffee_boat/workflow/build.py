@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.progress import Say
-from coffee_boat._support.words import counted
-from coffee_boat.archive import areas, destination, unpack
+from coffee_boat.archive import areas, destination, system, unpack
 from coffee_boat.archive import chunks as packing
 from coffee_boat.archive.assemble import assemble
 from coffee_boat.conda import chunks as conda_chunks
@@ -21,11 +20,13 @@ from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, P
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import metadata
 from coffee_boat.session.own import beside
+from coffee_boat.spark import absent
 from coffee_boat.workflow import machines
 from coffee_boat.workflow.fetch import Fetching
+from coffee_boat.workflow.packing import Packing
 from coffee_boat.workflow.prefetch import Ahead
 
-_BASE = "the base"
+_BASE = "Python and pyspark"
 """What the chunks that every base has are called among those made ahead; the others are called as
 their wheels are.
 """
@@ -72,11 +73,12 @@ class Building(Fetching):
         ahead.refuse_failed(_BASE)
         fetched = self._fetch(lock.pins, lock, manifest, say, ahead)
         with self.watch.part("build"):
-            say(f"packing {counted(len(lock.pins) + len(lock.conda), 'distribution')}")
             lock = metadata.with_versions(lock, fetched)
-            ahead.settle({_BASE, *(wheel.name for wheel in fetched.values())})
+            base = {_BASE: 0} if ahead.makes(_BASE) and not self._has_base(lock) else {}
+            packing = Packing(say, fetched, lock, self._store, base)
+            ahead.settle({_BASE, *(wheel.name for wheel in fetched.values())}, packing.settled)
             own = ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say))
-            guests = self._wheel_chunks(fetched, lock)
+            guests = self._wheel_chunks(fetched, lock, packing)
             areas.refuse_overlaps(own, guests, lock.target, self._store)
             parts = (*own, *guests)
             lock = conda_chunks.with_provided(
@@ -113,13 +115,10 @@ class Building(Fetching):
             fetched = self._fetch(new.pins, lock, manifest, say, ahead)
             with self.watch.part("build"):
                 lock = metadata.with_versions(lock, fetched)
-                ahead.settle({wheel.name for wheel in fetched.values()})
-                parts = (
-                    *packed,
-                    *self._wheel_chunks(
-                        fetched, replace(lock, pins=_of(lock, fetched), conda=new.conda)
-                    ),
-                )
+                missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
+                packing = Packing(say, fetched, missing, self._store)
+                ahead.settle({wheel.name for wheel in fetched.values()}, packing.settled)
+                parts = (*packed, *self._wheel_chunks(fetched, missing, packing))
                 lock = conda_chunks.with_provided(
                     self._with_edges(lock, fetched, manifest), self._store
                 )
@@ -160,9 +159,11 @@ class Building(Fetching):
             if names
             else []
         )
+        some = replace(lock, pins=some.pins)
+        packing = Packing(say, fetched, some, self._store)
         return (
             *packed,
-            *pip_chunks.wheel_chunks(fetched, replace(lock, pins=some.pins), self._store),
+            *pip_chunks.wheel_chunks(fetched, some, self._store, packed=packing.packed),
         )
 
     def not_aboard(self, modules: Iterable[str], archive: Archive) -> Iterator[Finding]:
@@ -179,7 +180,7 @@ class Building(Fetching):
                     cause="no distribution in the lock has it",
                     cure="leave it out of preload, or "
                     + (
-                        f'captain.add_pip_packages("{package}")'
+                        absent.command(module)
                         if place is None
                         else f"make {place.name} a package, with a pyproject.toml"
                     ),
@@ -229,9 +230,10 @@ class Building(Fetching):
             store=self._store,
             to=to,
         )
-        return replace(
-            archive, findings=(*archive.findings, *packing.findings(archive.chunks, self._store))
-        )
+        said = packing.findings(archive.chunks, self._store)
+        if has_python or not lock.conda:  # a layer may find libraries in the base's conda packages
+            said += tuple(system.lacking(chunks, lock.target.architecture, self._store))
+        return replace(archive, findings=(*archive.findings, *said))
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
         """The interpreter, conda's own where there is any conda package; our part of it;
@@ -272,8 +274,17 @@ class Building(Fetching):
         """
         return install.Source(self.condarc, request.channels_of(manifest, self.condarc))
 
-    def _wheel_chunks(self, fetched: Mapping[str, Path], lock: Lock) -> list[Chunk]:
-        packed = pip_chunks.wheel_chunks(fetched, lock, self._store)
+    def _has_base(self, lock: Lock) -> bool:
+        """True if all was packed before that no resolution decides, where it is not conda's."""
+        python = self._python_for(lock)
+        return pyspark.recall(lock.target, self._store, python=python) is not None and (
+            not self._settings.ship_python or copy.recall(self.interpreter, self._store) is not None
+        )
+
+    def _wheel_chunks(
+        self, fetched: Mapping[str, Path], lock: Lock, packing: Packing
+    ) -> list[Chunk]:
+        packed = pip_chunks.wheel_chunks(fetched, lock, self._store, packed=packing.packed)
         if self._settings.bytecode == "all":
             packed += [
                 compiled.chunk(chunk, self._store, python=self._python_for(lock))

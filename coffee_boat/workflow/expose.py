@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
-from coffee_boat._support.progress import Say
+from coffee_boat._support.progress import Say, Step
 from coffee_boat.model import Chunk, Lock
 from coffee_boat.session import driver
 from coffee_boat.workflow.built import Built
@@ -21,7 +21,7 @@ def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
     """
     if not tools.settings.install_local or not chunks:
         return
-    say("making the packages importable here")
+    say(Step("making the packages importable here"))
     tools.emit(tools.views.board(lock, tools.pipeline.trees(chunks, driver.lacking(lock))))
 
 

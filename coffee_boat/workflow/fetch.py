@@ -31,7 +31,7 @@ class Fetching(Executors):
             if ahead is not None:
                 self._pack_ahead(wheel, pin, lock.target, ahead)
 
-        credentials = [r.url for r in manifest.requirements if r.url]
+        credentials = [r.url or r.index for r in manifest.requirements if r.url or r.index]
         some = replace(lock, pins=pins)
         with self.watch.part("fetch"):
             return pip_fetch.fetch(

@@ -14,11 +14,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.exceptions import guarded
-from coffee_boat._support.progress import say_line
+from coffee_boat._support.progress import Step, say_line
+from coffee_boat._support.words import human_size
 from coffee_boat.archive.unpack import environment_path, unpack
 from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
 from coffee_boat.clusters.preload import preloading
@@ -40,8 +42,8 @@ from coffee_boat.session.arrow import arrow
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.ship import ship as ship_archive
+from coffee_boat.spark import companions, gateway, hook, install, jvm
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.spark import gateway, hook, install, jvm
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -185,26 +187,38 @@ def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
         ShipError: it cannot be put there.
     """
     stage = None if kind_of_running(facts.master).runs_in_driver else tools.settings.stage
-    shipped = ship_archive(
-        archive, stage, hadoop=gateway.hadoop(tools.store, facts.conf), store=tools.store
-    )
+    with tools.work() as say:
+        if stage is not None:
+            say(Step(f"sending {human_size(archive.size)} to the stage"))
+        shipped = ship_archive(
+            archive, stage, hadoop=gateway.hadoop(tools.store, facts.conf), store=tools.store
+        )
     tools.emit(shipped.findings)
     return shipped
 
 
 def patch_of(tools: Tools, kind: RunningCluster, facts: SparkFacts, shipped: Shipped) -> ConfPatch:
     """What a kind of cluster sets for an archive."""
-    environment = unpack(shipped.archive, tools.store) if kind.runs_in_driver else None
+    environment = unpacked_here(tools, shipped.archive) if kind.runs_in_driver else None
     return kind.patch(facts, shipped, environment=environment)
+
+
+def unpacked_here(tools: Tools, archive: Archive) -> Path:
+    """The environment on this machine."""
+    with tools.work() as say:
+        size = human_size(sum(chunk.unpacked for chunk in archive.chunks))
+        say(Step(f"unpacking {size} on this machine"))
+        return unpack(archive, tools.store)
 
 
 def seen_from_the_driver(tools: Tools, made: ConfPatch, facts: SparkFacts, lock: Lock) -> ConfPatch:
     """With what the driver's own packages make of it. What the nodes' own interpreter has is not
     known.
     """
-    if not tools.settings.ship_python:
-        return made
-    return replace(made, findings=(*made.findings, *arrow(lock, facts)))
+    said = companions.odd(lock, facts.version)
+    if tools.settings.ship_python:
+        said = chain(arrow(lock, facts), said)
+    return replace(made, findings=(*made.findings, *said))
 
 
 # which Python
@@ -316,7 +330,7 @@ class Launcher:
                 complete=self.complete,
                 failed=self._failed,
                 stopping=self._stopping,
-                stopped=folders.clear,
+                stopped=self._stopped,
                 replaced=self._replaced,
                 master=master,
                 conf=dict(conf or {}),
@@ -338,7 +352,7 @@ class Launcher:
         with tools.work() as say:
             built = built_of(tools, request, known, say)
         made = patch(tools, built, facts, cluster)
-        tools.preflight.begin_watch(replace(facts, conf={**facts.conf, **made.conf}), built.archive)
+        tools.preflight.begin_start(replace(facts, conf={**facts.conf, **made.conf}), built.archive)
         return hook.Start(
             made,
             started=partial(self._started, made, built),
@@ -355,6 +369,11 @@ class Launcher:
                 made = built_of(self._tools, request, known, say)
             self._added = known.lock.digest, made.unpacked(self._tools)
         return self._added[1]
+
+    def _stopped(self, context: Any) -> None:
+        """Called after a context has stopped."""
+        self._tools.preflight.end_start()
+        folders.clear(context)
 
     def _started(self, made: ConfPatch, built: Built, context: Any) -> None:
         """Called when the context came up."""

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from coffee_boat._support.progress import say_line
 from coffee_boat.clusters import kind_of
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install, java, script, submission
 from coffee_boat.spark.keys import PY_FILES
 from coffee_boat.workflow import launch, submit
-from coffee_boat.workflow.built import built_of, nodes
+from coffee_boat.workflow.built import Built, built_of, nodes
 from coffee_boat.workflow.driver import driver_python
 from coffee_boat.workflow.expose import folders
+from coffee_boat.workflow.starting import unpacks
 from coffee_boat.workflow.tools import Tools
 from coffee_boat.workflow.workspace import Workspace
 
@@ -29,6 +31,8 @@ class Where:
     master: str | None = None
     deploy_mode: str | None = None
     conf: Mapping[str, str] | None = None
+    spark_defaults: bool = True
+    """Read spark-defaults.conf."""
 
 
 def asked(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> ClusterFacts:
@@ -95,7 +99,11 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     spark = install.find_spark()
     launch.refuse_other_minor(tools, request, known)
     facts = spark_facts.facts_of(
-        spark, master=where.master, deploy_mode=where.deploy_mode, conf=where.conf
+        spark,
+        master=where.master,
+        deploy_mode=where.deploy_mode,
+        conf=where.conf,
+        spark_defaults=where.spark_defaults,
     )
     kind_of(facts.master)  # refused before anything is built
     cluster = ask(tools, facts, partial(nodes, tools, request, known))
@@ -109,8 +117,18 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     return submission.order(spark, facts, patch)
 
 
-def run(work: Workspace, where: Where, path: str | Path | None, arguments: Sequence[str]) -> int:
+def run(
+    work: Workspace,
+    where: Where,
+    path: str | Path | None,
+    arguments: Sequence[str],
+    options: Sequence[str] = (),
+) -> int:
     """Run a script with spark-submit, to its end; without a script, an interactive pyspark.
+
+    Args:
+        arguments: of the script.
+        options: of spark-submit.
 
     Returns:
         The application's exit code; 128 + n if signal n ended it.
@@ -121,5 +139,8 @@ def run(work: Workspace, where: Where, path: str | Path | None, arguments: Seque
     made = order(work, where, launch.ask)
     if path is not None:
         work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, "")))
+    known = work.wanted()[1]
+    if isinstance(known, Built) and not kind_of(made.master).runs_in_driver:
+        say_line(f"Spark starts; {unpacks(known.archive)}")  # the terminal is spark-submit's then
     environment = java.java_environment(work.tools.store, made.spark.home)
-    return submit.run(made, path, arguments, environment=environment)
+    return submit.run(made, path, arguments, options=options, environment=environment)

@@ -7,6 +7,7 @@ from functools import partial
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Lock, Manifest, Plan
 from coffee_boat.session.live import LiveSession
+from coffee_boat.spark import companions
 from coffee_boat.workflow import launch
 from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
 from coffee_boat.workflow.request import Request
@@ -59,7 +60,7 @@ def plan_launch(
         *lock.findings,
         *fits,
         *unfit,
-        *(patch.findings if patch else ()),
+        *(patch.findings if patch else companions.odd(lock)),
     )
     return Plan(change, items, patch, findings), Resolved(request, lock)
 
@@ -88,4 +89,5 @@ def plan_addition(
         installed = live.refresh().lock
         lock = tools.pipeline.lock_more(wanted, added, installed, say)
     change = tools.pipeline.change(lock, installed)
-    return Plan(change, tools.pipeline.items(change), findings=(*added.findings, *lock.findings))
+    findings = (*added.findings, *lock.findings, *companions.odd(change.sent))
+    return Plan(change, tools.pipeline.items(change), findings=findings)

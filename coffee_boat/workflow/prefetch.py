@@ -57,9 +57,19 @@ class Ahead:
         if begun is not None and begun.done():
             begun.result()
 
-    def settle(self, names: Collection[str]) -> None:
+    def makes(self, name: str) -> bool:
+        """True if it was begun, and has not ended."""
+        begun = self._begun.get(name)
+        return begun is not None and not begun.done()
+
+    def settle(
+        self, names: Collection[str], ended: Callable[[str], object] = lambda _: None
+    ) -> None:
         """Wait for what was begun of these, so that two threads do not make the same; nobody wants
         the others any more.
+
+        Args:
+            ended: takes the name of each, as they end.
         """
         with self._beginning:
             begun, self._begun = (
@@ -69,8 +79,9 @@ class Ahead:
         for name, future in begun.items():
             if name not in names:
                 future.cancel()
-        for _ in completed(self._begun.values()):
-            pass
+        called = {future: name for name, future in self._begun.items()}
+        for future in completed(called):
+            ended(called[future])
 
     def __enter__(self) -> Ahead:
         return self

@@ -18,13 +18,22 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted
-from coffee_boat.clusters import compatibility, kind_of, probe, waiting
+from coffee_boat.clusters import (
+    compatibility,
+    executors,
+    kind_of,
+    kind_of_running,
+    probe,
+    waiting,
+)
 from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
 from coffee_boat.session import Session, nodes, own
+from coffee_boat.session.arriving import Arriving
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark import diagnosis
+from coffee_boat.workflow.starting import Starting
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -57,6 +66,7 @@ class Preflight:
         self._store = store
         self._tell = tell
         self._watch: Watch | None = None
+        self._starting: Starting | None = None
         self._asked: set[str] = set()
         """Applications whose nodes said what they are."""
 
@@ -192,9 +202,28 @@ class Preflight:
             [NodeFacts(e.host, e.architecture, _version(e.glibc)) for e in report.executors],
         )
 
-    def begin_watch(self, facts: SparkFacts, archive: Archive | None) -> None:
-        """From before the context comes up: it may be the cluster that makes it wait."""
+    def begin_start(self, facts: SparkFacts, archive: Archive) -> None:
+        """A context is about to be made: that is shown, and watched."""
+        has_executors = not kind_of_running(facts.master).runs_in_driver
+        wanted = executors(facts)
         self.end_watch()
+        self._starting = starting = Starting(archive, wanted=wanted, has_executors=has_executors)
+        starting.begin()
+        self.begin_watch(
+            facts, archive, Arriving(wanted, starting.ready) if has_executors else None
+        )
+
+    def end_start(self) -> None:
+        """It is not about to be made any more."""
+        if self._starting is not None:
+            self._starting.end()
+            self._starting = None
+
+    def begin_watch(
+        self, facts: SparkFacts, archive: Archive | None, arriving: Arriving | None = None
+    ) -> None:
+        """From before the context comes up: it may be the cluster that makes it wait."""
+        self._end_watch()
 
         def tell(finding: Finding, context: SparkContext | None) -> None:
             self._tell([finding])
@@ -207,10 +236,12 @@ class Preflight:
             except BoatError as error:
                 return (Finding.of(error.problem, "error"),)
 
-        self._watch = Watch(waiting=why, explain=own.explain, tell=tell)
+        self._watch = Watch(waiting=why, explain=own.explain, tell=tell, arriving=arriving)
 
     def follow(self, session: Session) -> None:
         """It is up."""
+        if self._starting is not None:
+            self._starting.up()
         if self._watch is not None:
             session.watched_by(self._watch)
 
@@ -232,6 +263,10 @@ class Preflight:
 
     def end_watch(self) -> None:
         """Look no more."""
+        self.end_start()
+        self._end_watch()
+
+    def _end_watch(self) -> None:
         if self._watch is not None:
             self._watch.end()
             self._watch = None

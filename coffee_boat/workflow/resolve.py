@@ -10,6 +10,7 @@ from pathlib import Path
 from coffee_boat import requirements
 from coffee_boat._support import home, host
 from coffee_boat._support.progress import Say
+from coffee_boat.archive import chunks
 from coffee_boat.conda import licence, lockfile, provides, request
 from coffee_boat.conda import resolve as conda_lock
 from coffee_boat.errors import BoatError, LockError, Problem, RequirementError
@@ -48,7 +49,8 @@ class Resolving(Fetching):
     def _with_names(self, problem: Problem, manifest: Manifest, own: Iterable[str]) -> Problem:
         """With the nearest names, where one is not known."""
         folders = nearest.in_folders(self._indexes(manifest).find_links)
-        near = nearest.nearest(problem.value, (*own, *folders))
+        stored = (label.partition(" ")[0] for label in chunks.labels(self._store).values())
+        near = nearest.nearest(problem.value, (*own, *folders, *stored))
         if not near:
             return problem
         return replace(problem, cure=f"did you mean {' or '.join(near)}? Else {problem.cure}")

@@ -23,6 +23,7 @@ def run(
     script: str | Path | None = None,
     arguments: Sequence[str] = (),
     *,
+    options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
 ) -> int:
     """Run a script with spark-submit; without a script, an interactive pyspark.
@@ -31,6 +32,7 @@ def run(
 
     Args:
         arguments: of the script.
+        options: of spark-submit, for what is no setting.
         environment: variables that Spark's own scripts need (JAVA_HOME).
 
     Returns:
@@ -55,6 +57,7 @@ def run(
             str(Path(order.spark.home, "bin", program)),
             "--properties-file",
             str(settings),
+            *options,
             *_application(script, arguments),
         ]
         with driver.watched(say_line) if driver else nullcontext():

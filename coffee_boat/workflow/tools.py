@@ -39,10 +39,10 @@ class Reporter:
             self.begin()
         self._launched = False
 
-    def emit(self, findings: Iterable[Finding]) -> None:
-        """Show what was not shown yet."""
+    def emit(self, findings: Iterable[Finding], *, again: bool = False) -> None:
+        """Show what was not shown yet; or all of it."""
         for finding in findings:
-            if finding not in self._shown:
+            if again or finding not in self._shown:
                 self._shown.add(finding)
                 say_line(f"{finding.severity}: {finding}")
                 _log.debug("shown: %s %s: %s", finding.severity, finding.code, finding)

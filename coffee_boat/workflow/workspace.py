@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coffee_boat import requirements
+from coffee_boat._support import home
 from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
 from coffee_boat.errors import BoatError, LaunchError, VerifyError
@@ -146,6 +148,8 @@ class Workspace:
         if self.running:
             raise lock_file_while_running(path)
         request = self.request.and_manifest(besides or Manifest())
+        path = home.expanded(path)
+        requirements.refuse_no_lock(path)
         request.refuse_packages(path)
         file = LockFile(path.absolute(), self.tools.pipeline.read_lock(path))
         return request.with_lock_file(file)
@@ -319,7 +323,8 @@ class Workspace:
 
     def _confirm(self, here: Attached, applied: apply.Applied, wait: float) -> None:
         self.report = arrival = apply.confirm(here.live, applied, deadline=wait)
-        here.tools.emit([*applied.lock.findings, *arrival.findings])
+        here.tools.emit(applied.lock.findings)
+        here.tools.reporter.emit(arrival.findings, again=True)  # each of this addition
 
     def _begins(self) -> tuple[Request, Resolved | None]:
         """A context is made: with what is asked for now."""

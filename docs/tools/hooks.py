@@ -22,6 +22,11 @@ PAGES = {
 _LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")
 _API = re.compile(r"<!-- api (\S+) -->.*?<!-- end of api -->", re.DOTALL)
 
+_TAG = re.compile(r"(<[^>]*>)")
+_OPTION = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
+_AS_IT_IS = ("pre", "script", "style", "svg")
+"""Elements whose text is not wrapped, or no text."""
+
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are made of files beside docs/."""
@@ -37,6 +42,19 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     if uri not in PAGES.values():
         markdown = _moved(markdown, f"docs/{uri}", uri)
     return _API.sub(r"::: \1", markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Keep options whole: a browser breaks a line behind a hyphen, also the first of two."""
+    inside, parts = "", _TAG.split(html)
+    for place, part in enumerate(parts):
+        if place % 2:
+            name = re.split(r"[\s>]", part.strip("</"), maxsplit=1)[0]
+            if name in _AS_IT_IS and inside in ("", name):
+                inside = "" if part.startswith("</") else name
+        elif not inside:
+            parts[place] = _OPTION.sub(r'<span class="option">\g<0></span>', part)
+    return "".join(parts)
 
 
 def _moved(text: str, old: str, new: str) -> str:

@@ -7,9 +7,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 
 from integration.beds import BedCannotRun
+
+_LOCKED = "Could not get lock"
+"""Another bed installs something, or the machine updates itself."""
+_PATIENCE = 300.0
+"""Seconds for that."""
 
 
 def require(programs: Mapping[str, str]) -> None:
@@ -40,21 +46,28 @@ def _missing(programs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _install(packages: list[str]) -> None:
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (
         ["update", "--quiet=2"],
         ["install", "--quiet=2", "--no-install-recommends", "--yes", *packages],
     ):
-        done = subprocess.run(
-            ["apt-get", *command],
-            env=quiet,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=900,
-        )
+        done = _apt_get(command)
+        end = time.monotonic() + _PATIENCE
+        while _LOCKED in done.stderr and time.monotonic() < end:
+            time.sleep(1)
+            done = _apt_get(command)
         if done.returncode != 0:
             raise BedCannotRun(
                 f"apt-get {command[0]} failed; install {' '.join(packages)}:"
                 f" {done.stderr.strip()[-500:]}"
             )
+
+
+def _apt_get(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["apt-get", *command],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )

@@ -6,7 +6,9 @@ FOLDER holds two projects that share the namespace `brew`: brew_base is shipped 
 brew_extra is added.
 """
 
+import contextlib
 import importlib
+import io
 import json
 import sys
 import threading
@@ -15,6 +17,7 @@ from pathlib import Path
 
 MASTER, FOLDER = sys.argv[1:]
 
+from IPython.core.interactiveshell import InteractiveShell  # noqa: E402
 from pyspark import InheritableThread, SparkContext  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
 
@@ -89,6 +92,56 @@ def both_hosts(rdd):
     return sorted(seen)
 
 
+def occupy(seconds):
+    """A job that keeps all four slots, once it has them."""
+
+    def rest(_):
+        import time
+
+        time.sleep(seconds)
+        return []
+
+    job = InheritableThread(target=lambda: sc.parallelize(range(4), 4).mapPartitions(rest).count())
+    job.start()
+    tracker, end = sc.statusTracker(), time.monotonic() + 60
+    while (
+        time.monotonic() < end
+        and sum(tracker.getStageInfo(stage).numActiveTasks for stage in tracker.getActiveStageIds())
+        != 4
+    ):
+        time.sleep(0.05)
+    return job
+
+
+def add_while_all_are_busy():
+    """What an addition says that no executor can confirm, and what it is to the next job."""
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "coffee_boat")
+    shell.user_ns["captain"] = captain
+    before, told = captain.report, io.StringIO()
+    job = occupy(25)
+    began = time.monotonic()
+    with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
+        shown = shell.run_line_magic("boat", "add toolz")
+    took = time.monotonic() - began
+    busy = job.is_alive()
+    job.join()
+
+    def version(_):
+        import toolz
+
+        return [toolz.__version__]
+
+    return {
+        "took": took,
+        "busy": busy,
+        "missed": captain.report.missed,
+        "new": captain.report is not before,
+        "told": f"{told.getvalue()}\n{shown}",
+        "next job": sc.parallelize(range(4), 4).mapPartitions(version).collect(),
+    }
+
+
 early = sc.parallelize(range(4), 4).mapPartitions(look)
 before = both_hosts(early)
 
@@ -130,6 +183,7 @@ try:
         for row in SparkSession(sc).range(0, 4, 1, 4).selectExpr("look(id)").collect()
     ]
     report = captain.verify()
+    crowded = add_while_all_are_busy()
 finally:
     hidden.rename(on_the_driver)
 print(arrival, report, sep="\n", file=sys.stderr)
@@ -143,6 +197,7 @@ result = {
     "details": details,
     "confirmed": arrival.confirmed,
     "parts": arrival.seconds,
+    "crowded": crowded,
     "ok": report.ok,
     "report": str(report),
     "threads": threading.active_count(),

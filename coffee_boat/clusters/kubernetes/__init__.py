@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from coffee_boat.clusters import settings
 from coffee_boat.clusters.kubernetes import patch, probe
 from coffee_boat.clusters.kubernetes.driver import KubernetesDriver
 from coffee_boat.model import ClusterFacts, ConfPatch, Finding, Shipped, SparkFacts
@@ -33,6 +34,10 @@ class Kubernetes:
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
         """What keeps the application's executors from running."""
         return probe.waiting(facts, application)
+
+    def executors(self, facts: SparkFacts) -> int | None:
+        """What is asked for."""
+        return settings.instances(facts)
 
     def check_submission(self, facts: SparkFacts, script: str | None) -> None:
         """A pod sees nothing of this machine."""

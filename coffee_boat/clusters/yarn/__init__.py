@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from coffee_boat.clusters import settings
 from coffee_boat.clusters.yarn import patch, probe
 from coffee_boat.clusters.yarn.driver import YarnDriver
 from coffee_boat.model import ClusterFacts, ConfPatch, Finding, Shipped, SparkFacts
@@ -32,6 +33,10 @@ class Yarn:
     def waiting(self, facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:
         """What the ResourceManager says of an application that waits."""
         return probe.waiting(facts, application)
+
+    def executors(self, facts: SparkFacts) -> int | None:
+        """What is asked for."""
+        return settings.instances(facts)
 
     def check_submission(self, facts: SparkFacts, script: str | None) -> None:
         """spark-submit uploads a script of this machine."""

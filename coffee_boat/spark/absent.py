@@ -1,0 +1,54 @@
+"""What to type, to have a module that is missing somewhere, and which version of it is here."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+
+from coffee_boat.worker import modules
+
+_OURS = re.compile(
+    r"It is not installed on this executor\. On the driver:\n(?:[^\n]{0,300}\n){0,2}?"
+    r" *a package: +(?P<command>captain\.add_[^\n]{1,300})"
+)
+"""What an executor's finder says: it knew the whole dotted name."""
+_NAMED = re.compile(r"captain\.add_(?:pip|conda)_packages\(\"[^\"]+\"[^)]*\)")
+
+
+def command(module: str, text: str = "") -> str:
+    """What brings a module that is no file of the user's own.
+
+    Args:
+        module: dotted, as far as it is known.
+        text: what an executor said.
+    """
+    said = _OURS.search(text)
+    if said is not None and (named := _NAMED.search(said["command"])):
+        return named.group()
+    if modules.is_shared(module):
+        return (
+            f"{module} is shared by many packages: name the one that you import from it, as"
+            ' captain.add_pip_packages("google-cloud-storage") for google.cloud.storage'
+        )
+    if modules.distribution(module):
+        return modules.command(module)
+    here = _distribution_here(module)
+    return f'captain.add_pip_packages("{here}")' if here else modules.command(module)
+
+
+def installed_here(module: str) -> str:
+    """The driver's own distribution that has a module, as "numpy==2.4.6"; empty if none has."""
+    name = _distribution_here(module)
+    try:
+        return f"{name}=={metadata.version(name)}" if name else ""
+    except metadata.PackageNotFoundError:  # its metadata is broken
+        return ""
+
+
+def _distribution_here(module: str) -> str:
+    top = module.partition(".")[0]
+    try:
+        names = metadata.packages_distributions().get(top, [])
+    except (OSError, ValueError, TypeError, KeyError):  # broken metadata of any distribution
+        return ""
+    return names[0] if len(set(names)) == 1 else ""
