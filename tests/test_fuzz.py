@@ -22,7 +22,7 @@ def test_what_is_damaged_is_refused_in_words(
     found = fuzzing.Found()
     fuzzing.try_texts(found, 300, SEED, tmp_path)
     assert not found.escaped, str(found)
-    assert min(found.tried.values()) > 3
+    assert len(found.tried) > 20
     assert sum(found.refused.values()) < sum(found.tried.values())
 
 

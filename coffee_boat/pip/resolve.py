@@ -178,6 +178,7 @@ def _guess(request: Request, store: Store) -> Lock | None:
 def _resolved(request: Request, store: Store) -> Lock:
     with store.scratch() as folder:
         folder.mkdir()
+        (folder / "pyproject.toml").write_text(uv_options.NO_PROJECT, "utf-8")
         desk = Desk(request, folder.resolve())
         findings = [*desk.missing_links(), *spark_findings(request), *provided_findings(request)]
         if not desk.asks():

@@ -71,6 +71,7 @@ class Builder:
         with self.store.scratch() as folder:
             folder.mkdir()
             folder = folder.resolve()  # noqa: PLW2901
+            (folder / "pyproject.toml").write_text(uv_options.NO_PROJECT, "utf-8")
             source = self._source(pin, folder)
             self.say(Step(f"building {pin.name} {pin.version}".rstrip()))
             wheel = self._run_build(pin, source, folder / "out")
