@@ -21,8 +21,9 @@ SHIPPED = {
     "nousersite": "1",
     "user": "kept",
     "generation": None,
+    "programs": True,
 }
-PLAIN = {**SHIPPED, "boat": False, "edtf": False, "nousersite": None}
+PLAIN = {**SHIPPED, "boat": False, "edtf": False, "nousersite": None, "programs": False}
 SPARKS_OWN = {"SPARK_AUTH_SOCKET_TIMEOUT", "SPARK_BUFFER_SIZE"}
 """Variables that every SparkContext sets."""
 

@@ -802,6 +802,17 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
             asked()
 
 
+def test_what_uv_says_is_understood_in_a_narrow_terminal(
+    ask: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    with pytest.raises(
+        LockError, match="nobody-knows-this was not found in the provided"
+    ) as caught:
+        ask("nobody-knows-this")
+    assert caught.value.code == "lock.no-such-package"
+
+
 @pytest.mark.parametrize(
     ("text", "near"),
     [

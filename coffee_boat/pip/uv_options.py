@@ -35,6 +35,7 @@ def environment(indexes: Indexes) -> dict[str, str | None]:
         "UV_NO_PROGRESS": "1",
         "NO_COLOR": "1",
         "FORCE_COLOR": None,
+        "COLUMNS": "100000",  # uv breaks its lines there, and some of its words are looked for
         "UV_PYTHON_DOWNLOADS": "never",
     }
     changes |= _places(indexes)

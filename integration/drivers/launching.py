@@ -24,6 +24,7 @@ def tell(_):
     return {
         "inside": prefix.startswith(os.path.realpath(os.getcwd()) + "/"),
         "boat": os.path.basename(prefix).startswith("boat-"),
+        "programs": "/boat-" in os.environ["PATH"].partition(":")[0],
         "edtf": importlib.util.find_spec("edtf") is not None,
         "iniconfig": importlib.util.find_spec("iniconfig") is not None,
         "nousersite": os.environ.get("PYTHONNOUSERSITE"),
