@@ -497,7 +497,7 @@ class ReadOnly(Store):
     """Stands for a read-only file system: for root, modes make none."""
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def turn(self, name: str, *, patience: float = 0.0) -> Iterator[None]:
         raise StoreError(
             "store.unwritable", "the store cannot be written", value=name, cure="name another"
         )
