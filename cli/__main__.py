@@ -1,5 +1,5 @@
 """python -m coffee_boat.cli"""
 
-from coffee_boat.cli.main import main
+from coffee_boat.cli.start import main
 
 main()

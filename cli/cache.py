@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import click
 
 from coffee_boat import settings
-from coffee_boat._support import in_use
-from coffee_boat._support.store import Entry, Store
+from coffee_boat._support import scratch
+from coffee_boat._support.entries import UNFINISHED, Entry
+from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_size
 from coffee_boat.cli import render, stored
 from coffee_boat.cli.verbose import Group
@@ -20,7 +21,6 @@ from coffee_boat.ship import last_used
 from coffee_boat.spark import facts, gateway, install
 
 _DAY = 86400.0
-_UNFINISHED = "tmp"
 _KINDS = ("kind", "entries", "size", "last used")
 _NUMBERS = ("entries", "size")
 
@@ -91,28 +91,28 @@ def prune(
     stale = [
         entry for entry in opened.entries() if _stale(entry, now, 30 if days is None else days)
     ]
-    doomed = [entry for entry in stale if not in_use.is_held(entry.path)]
-    if len(doomed) < len(stale):
-        render.tell(_in_use([entry for entry in stale if entry not in doomed]))
     if dry_run:
+        doomed = [entry for entry in stale if not opened.in_use(entry)]
+        if len(doomed) < len(stale):
+            render.tell(_in_use([entry for entry in stale if entry not in doomed]))
         click.echo(
             f"would remove {_summary(doomed)} from {opened.root}\n{stored.table(opened, doomed)}"
         )
     else:
-        _remove(opened, doomed, in_use_too=False)
+        _remove(opened, stale, in_use_too=False)
 
 
 @cache.command()
 @_store
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(store: str | None, yes: bool) -> None:
-    """Remove everything but what is being made.
+    """Remove everything but what is being made, and what it needs.
 
     Sessions that run from the store lose their files.
     """
     opened, now = _open(store), time.time()
     doomed = [
-        entry for entry in opened.entries() if entry.kind != _UNFINISHED or _stale(entry, now, 0)
+        entry for entry in opened.entries() if entry.kind != UNFINISHED or _stale(entry, now, 0)
     ]
     if doomed and not yes:
         click.confirm(
@@ -215,14 +215,13 @@ def _open(store: str | None) -> Store:
 
 
 def _stale(entry: Entry, now: float, days: float) -> bool:
-    """Unfinished work that nobody wrote to for a day belongs to a process that is gone: publishing
-    takes it away or renames it.
+    """Unfinished work goes once its process is gone; where nobody can tell that, once nobody wrote
+    to it for a day.
     """
-    return (
-        entry.used < now - max(days, 1) * _DAY
-        if entry.kind == _UNFINISHED
-        else entry.used <= now - days * _DAY
-    )
+    if entry.kind != UNFINISHED:
+        return entry.used <= now - days * _DAY
+    is_dead = scratch.is_dead(entry.path)
+    return entry.used < now - max(days, 1) * _DAY if is_dead is None else is_dead
 
 
 def _in_use(entries: Sequence[Entry]) -> Finding:
@@ -230,14 +229,20 @@ def _in_use(entries: Sequence[Entry]) -> Finding:
         "ship.still-in-use",
         "not removed",
         value=f"{_summary(entries)}, {entries[0].path} first",
-        cause="running processes of yours use it",
-        cure="end the sessions that run from it, then prune again",
+        cause="running processes of yours use it: a session, or a build",
+        cure="end them, then try again",
         severity="note",
     )
 
 
 def _remove(store: Store, doomed: Iterable[Entry], *, in_use_too: bool = True) -> None:
-    removed = [entry for entry in doomed if store.remove(entry, in_use_too=in_use_too)]
+    kept: list[Entry] = []
+    removed: list[Entry] = []
+    for entry in doomed:
+        (removed if store.remove(entry, in_use_too=in_use_too) else kept).append(entry)
+    store.sweep()
+    if kept:
+        render.tell(_in_use(kept))
     click.echo(f"removed {_summary(removed)} from {store.root}")
 
 

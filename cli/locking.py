@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -39,12 +40,12 @@ def write(lock: Lock, output: str) -> None:
         click.echo(text, nl=False)
         return
     path = files.named(output)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, "utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
+        if files.exists(path) and not files.is_file(path):  # a device, a pipe: it stays what it is
+            path.write_text(text, "utf-8")
+        else:
+            _replaced(path, text)
+    except (OSError, ValueError) as error:
         raise LockError(
             "lock.file-unwritable",
             "the lock cannot be written",
@@ -53,6 +54,17 @@ def write(lock: Lock, output: str) -> None:
             cure="name a file in a folder that you may write: -o FILE",
         ) from error
     click.echo(f"{output}: {lock.summary}", err=True)
+
+
+def _replaced(path: Path, text: str) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, "utf-8")
+        beside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise
 
 
 def is_current(lock: Lock, output: str) -> bool:

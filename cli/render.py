@@ -39,7 +39,7 @@ def show(value: Any, *, as_json: bool = False) -> None:
     """Print a Plan, a Report, an Archive, or text to stdout."""
     if as_json:
         click.echo(to_json(value))
-    elif sys.stdout.isatty() and isinstance(value, (Plan, Report)):
+    elif sys.stdout is not None and sys.stdout.isatty() and isinstance(value, (Plan, Report)):
         _show_table(value)
     else:
         click.echo(str(value))

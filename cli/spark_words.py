@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from coffee_boat._support import files
 from coffee_boat.spark import defaults
 from coffee_boat.spark.keys import PY_FILES
 
@@ -50,6 +51,8 @@ _VALUES = {
     "--keytab": ("spark.kerberos.keytab", "FILE", "Of Kerberos."),
 }
 _ELSEWHERE = ("--kill", "--status")
+_UNKNOWN = ("://", "*", "?", "[", "{")
+"""Marks of names that only Spark knows the files of: URLs, also of the nodes' files, and globs."""
 
 
 def said(context: click.Context) -> dict[str, str]:
@@ -180,9 +183,8 @@ def _files(option: str, given: Sequence[str]) -> str | None:
     for text in given:
         for name in text.split(","):
             path = name.partition("#")[0]
-            if not any(mark in path for mark in ("://", "*", "?", "[", "{")) and not (
-                Path(path.removeprefix("file:")).exists()
-            ):
+            said_elsewhere = files.is_remote(path) or any(mark in path for mark in _UNKNOWN)
+            if not said_elsewhere and not files.exists(files.named(path)):
                 raise click.BadParameter(f"{path!r} is not there", param_hint=option)
     return _joined(option, given)
 

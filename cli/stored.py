@@ -6,7 +6,8 @@ import re
 import time
 from collections.abc import Iterable
 
-from coffee_boat._support.store import Entry, Store
+from coffee_boat._support.entries import Entry
+from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, human_size
 from coffee_boat.archive.chunks import labels
 from coffee_boat.model import text_table

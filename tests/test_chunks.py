@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from coffee_boat._support.store import Store
+from coffee_boat.archive.assemble import assemble
 from coffee_boat.archive.chunks import chunk_path, fill_from_tree, make, recall
 from coffee_boat.archive.writer import ChunkWriter
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Chunk
+from coffee_boat.model import Archive, Chunk, Lock, Target
 
 TEXT = random.Random(4000).randbytes(4000) + b"text " * 50_000
 """The same in every process: tests are named by it."""
@@ -300,3 +301,44 @@ def test_concurrent_builds_make_one(store: Store, tmp_path: Path) -> None:
     ids = {process.communicate(timeout=60)[0].split()[-1] for process in running}
     assert len(ids) == 1
     assert (tmp_path / "log").read_text().splitlines() == ["filled"]
+
+
+def test_a_byte_that_the_disk_changed_is_found_as_chunks_are_joined(
+    store: Store, tmp_path: Path
+) -> None:
+    packed = made(store)
+    path = chunk_path(store, packed)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BuildError) as caught:
+        joined(store, packed)
+    assert caught.value.code == "build.chunk-damaged"
+    assert "its bytes are not those that were made" in caught.value.cause
+    path.unlink()
+    assert joined(store, made(store)).size
+
+
+def test_an_archive_that_the_disk_changed_is_made_again(store: Store) -> None:
+    packed = made(store)
+    archive = joined(store, packed)
+    whole = Path(archive.path).read_bytes()
+    for place in (len(whole) // 3, len(whole) - 2):
+        data = bytearray(whole)
+        data[place] ^= 1
+        Path(archive.path).write_bytes(data)
+        assert joined(store, packed) == archive
+        assert Path(archive.path).read_bytes() == whole
+
+
+def made(store: Store) -> Chunk:
+    def fill(writer: ChunkWriter) -> None:
+        writer.file("lib/a.bin", bytes(range(256)) * 40)
+
+    return make(store, ["a chunk"], "a", fill)
+
+
+def joined(store: Store, chunk: Chunk) -> Archive:
+    target = Target("3.11.7", glibc=(2, 28))
+    lock = Lock(target, ())
+    return assemble([chunk], target=target, lock=lock, has_python=False, inputs={}, store=store)

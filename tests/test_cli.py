@@ -373,17 +373,24 @@ def test_prune_keeps_what_was_used_lately_and_what_is_being_made(tmp_path: Path)
     store.remember("lock", "key", 1)
     with store.scratch() as working:
         working.write_text("half", "utf-8")
-        left = aged(store, "tmp", "tmpleftover", 2)
+        others = aged(store, "tmp", "tmpleftover", 40)
+        left = aged(store, "tmp", "boat-leftover", 1)
+        (left / "file").rename(left / "entry")  # its process was killed
+        os.utime(left, (1, 1))
         done = run("cache", "prune")
-        assert (done.exit_code, done.stdout) == (0, f"removed 1 entry, 1.0 kB from {store.root}\n")
+        assert (done.exit_code, done.stdout) == (
+            0,
+            f"removed 2 entries, 2.0 kB from {store.root}\n",
+        )
         assert (old.exists(), new.exists(), left.exists(), working.exists()) == (
             False,
             True,
-            True,
+            False,
             True,
         )
         run("cache", "prune", "--days", "1")
-        assert (new.exists(), left.exists(), working.exists()) == (False, False, True)
+        assert (new.exists(), working.exists()) == (False, True)
+        assert others.exists(), "of another program, where tmp/ is no folder of ours"
     assert store.recall("lock", "key") == 1
 
 
@@ -533,7 +540,7 @@ def test_list_tells_kinds_for_people_and_entries_for_programs(tmp_path: Path) ->
     ]
     entries = json.loads(run("cache", "list", "--json").stdout)
     assert [(entry["kind"], entry["size"]) for entry in entries] == [
-        ("keys/lock", 1),
+        ("keys/lock", 92),
         ("trees", 1000),
     ]
 
@@ -576,6 +583,11 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     assert "spark.submit.pyFiles" in settings
     assert "helpers.py,more.zip" in settings
     assert run(*words, "--py-files", "helper.py", "job.py").exit_code == 2
+    there = "local:/opt/a.jar,hdfs:/a.jar,s3a://b/a.jar,file:more.zip"
+    done = run(*words, "--jars", there, "job.py")
+    assert done.exit_code == 0, done.output
+    assert "local:/opt/a.jar" in (tmp_path / "settings").read_text()
+    assert run(*words, "--jars", "local.jar", "job.py").exit_code == 2
     (home / "conf").mkdir()
     (home / "conf/spark-defaults.conf").write_text("spark.ui.port 4\nspark.cores.max 5\n")
     (tmp_path / "my.conf").write_text("spark.executor.memory=1g\nspark.sql.caseSensitive true\n")

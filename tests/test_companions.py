@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from small_packages import wheel
@@ -69,3 +71,10 @@ def test_what_the_installed_pyspark_declares_is_told_in_a_plan(tmp_path: Path) -
     assert [one.value.partition(" with ")[0] for one in found] == ["pyarrow 0.1"]
     assert "as its metadata says" in found[0].cause
     assert re.search(r'add_pip_packages\("pyarrow>=\d', found[0].cure)
+
+
+def test_a_pyspark_that_somebody_made_up_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", ModuleType("pyspark"))
+    lock = Lock(Target("3.11.7"), (Pin("pandas", "3.0.1"),))
+    assert list(companions.odd(lock)) == []
+    assert [one.code for one in companions.odd(lock, "4.2.0")] == ["lock.not-with-this-spark"]

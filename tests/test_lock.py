@@ -497,7 +497,7 @@ class ReadOnly(Store):
     """Stands for a read-only file system: for root, modes make none."""
 
     @contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def turn(self, name: str, *, patience: float = 0.0) -> Iterator[None]:
         raise StoreError(
             "store.unwritable", "the store cannot be written", value=name, cure="name another"
         )
@@ -761,12 +761,12 @@ def test_a_lock_that_is_not_there(tmp_path: Path) -> None:
         pylock.read(tmp_path / "pylock.toml", TARGET)
 
 
-@pytest.mark.parametrize("variable", ["", "UV_NO_SOURCES"])
+@pytest.mark.parametrize("variable", ["", "UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE"])
 def test_a_package_tied_to_an_index_never_comes_from_another(
     ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     if variable:
-        monkeypatch.setenv(variable, "1")
+        monkeypatch.setenv(variable, "mine" if variable.endswith("PACKAGE") else "1")
     wheel(tmp_path / "public", "mine", "9.0")
     wheel(tmp_path / "public", "other", "1.0")
     wheel(tmp_path / "own", "mine", "1.0")
@@ -800,6 +800,12 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
             path.unlink()
         with pytest.raises(LockError, match="you require mine"):
             asked()
+        (tmp_path / "override.txt").write_text("mine>=0.5\n")
+        monkeypatch.setenv("UV_OVERRIDE", str(tmp_path / "override.txt"))
+        with pytest.raises(LockError) as caught:
+            asked()
+        assert caught.value.code == "lock.sources-switched-off"
+        assert "UV_OVERRIDE" in caught.value.cause
 
 
 def test_what_uv_says_is_understood_in_a_narrow_terminal(
@@ -811,6 +817,46 @@ def test_what_uv_says_is_understood_in_a_narrow_terminal(
     ) as caught:
         ask("nobody-knows-this")
     assert caught.value.code == "lock.no-such-package"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "no-sources = true",
+        'no-sources-package = ["mine"]',
+        "[pip]\nno-sources = true",
+        '[pip]\nno-sources-package = ["mine"]',
+        'override-dependencies = ["Mine>=0.5"]',
+    ],
+)
+def test_uv_that_leaves_sources_out_is_refused_for_a_tied_package(
+    ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    for folder, version in (("public", "9.0"), ("own", "1.0")):
+        wheel(tmp_path / folder, "mine", version)
+    (tmp_path / "uv.toml").write_text(said)
+    monkeypatch.setenv("UV_CONFIG_FILE", str(tmp_path / "uv.toml"))
+    monkeypatch.delenv("UV_NO_CONFIG", raising=False)
+    project = tmp_path / "pyproject.toml"
+    with serving(tmp_path / "public") as public, serving(tmp_path / "own") as own:
+        project.write_text(
+            '[project]\nname = "x"\ndependencies = ["mine"]\n[tool.uv.sources]\n'
+            f'mine = {{ index = "own" }}\n[[tool.uv.index]]\nname = "own"\nurl = "{own.url}"\n'
+        )
+        with pytest.raises(LockError) as caught:
+            pip_resolve.resolve(
+                requirements.read(project),
+                TARGET,
+                python=sys.executable,
+                preferred={},
+                indexes=Indexes(index_url=public.url),
+                store=ask.store,
+                max_age=0,
+                say=ask.said.append,
+            )
+        assert caught.value.code == "lock.sources-switched-off"
+        assert said.partition("\n")[2].partition(" ")[0] in caught.value.cause
+        assert not public.asked
 
 
 @pytest.mark.parametrize(

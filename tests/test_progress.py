@@ -500,3 +500,30 @@ def test_how_many_executors_are_waited_for(
     master: str, conf: dict[str, str], wanted: int | None
 ) -> None:
     assert executors(SparkFacts("4.1.0", master, "client", conf)) == wanted
+
+
+class _Written(list[str]):
+    """What a platform puts in the place of stderr, that has no more than this."""
+
+    def write(self, text: str) -> None:
+        self.append(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def test_a_stderr_that_is_no_file_is_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = _Written()
+    closed = io.StringIO()
+    closed.close()
+    for stream in (written, closed, None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress() as say:
+            say(Step("a"))
+            if stream is not closed:
+                say_line("told")
+    monkeypatch.undo()
+    assert "".join(written) == "coffee_boat: told\n"
+    assert not capsys.readouterr().out

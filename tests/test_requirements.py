@@ -527,7 +527,18 @@ def test_sources_of_uv_are_where_packages_come_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "source", ['{ index = "nobody" }', "{ workspace = true }", "3", '{ path = "x", extra = "y" }']
+    "source",
+    [
+        '{ index = "nobody" }',
+        "{ workspace = true }",
+        "3",
+        '{ path = "x", extra = "y" }',
+        """{ path = "x", marker = "os_name ~= 'x'" }""",
+        *(
+            f"{{ workspace = true }}\n[tool.uv.workspace]\nmembers = ['{p}']"
+            for p in ("", "/a/*", "**a")
+        ),
+    ],
 )
 def test_a_source_that_cannot_be_used_is_no_package_of_an_index(
     tmp_path: Path, source: str

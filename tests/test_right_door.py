@@ -16,6 +16,7 @@ FILES = {
     "requirements.txt": "humanize\n",
     "explicit.txt": "# platform: linux-64\n@EXPLICIT\nhttps://h/c/noarch/x-1-0.conda\n",
     "conda-lock.yml": "version: 1\nmetadata:\n  platforms: [linux-64]\npackage:\n- name: x\n",
+    "env.lock.yml": "# made by conda-lock\n\nversion: 1\nmetadata: {}\npackage:\n- name: x\n",
     "pixi.lock": "version: 6\nenvironments: {}\npackages: []\n",
     "pylock.toml": 'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n',
     "uv.lock": "version = 1\n",
@@ -36,6 +37,7 @@ RIGHT = {
     "requirements.txt": "add_requirements(",
     "explicit.txt": "add_lock(",
     "conda-lock.yml": "add_lock(",
+    "env.lock.yml": "add_lock(",
     "pixi.lock": "add_lock(",
     "pylock.toml": "add_lock(",
     "uv.lock": "uv export --format pylock.toml",
@@ -67,7 +69,14 @@ def test_a_file_at_another_door_is_told_its_own(door: str, name: str) -> None:
     assert RIGHT[name] in caught.value.cure
 
 
-@pytest.mark.parametrize("text", ["file:requirements.txt", "file://{}/requirements.txt"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file:requirements.txt",
+        "file://{}/requirements.txt",
+        "file://localhost{}/requirements.txt",
+    ],
+)
 def test_a_file_url_is_a_path(folder: Path, text: str) -> None:
     captain = Captain().add_requirements(text.format(folder))
     assert [r.name for r in captain.manifest.requirements] == ["humanize"]
@@ -200,3 +209,11 @@ def test_an_export_of_conda_from_another_system_is_told(
     assert system in caught.value.cause
     for word in ("--no-builds", "--from-history", names[0].partition("=")[0]):
         assert word in caught.value.cure
+
+
+@pytest.mark.parametrize("version", ["1.0+debug", "1.0+ds1", "1.0+1build2", "2.0+ubuntuish"])
+def test_a_local_version_of_an_own_index_is_no_distributions(version: str) -> None:
+    captain = Captain(offline=True).add_pip_packages(f"mine=={version}")
+    with pytest.raises(BoatError) as caught:
+        captain.plan()
+    assert caught.value.code != "requirements.of-another-system"

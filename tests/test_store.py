@@ -4,6 +4,7 @@ something else damaged.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,8 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from coffee_boat._support import temporary
 from coffee_boat._support.store import Store
 from coffee_boat.errors import StoreError
+
+DEEP = b"[" * 100_000
 
 
 @pytest.fixture
@@ -60,7 +64,9 @@ def test_without_a_home_the_store_has_to_be_named(
 
 
 @pytest.mark.parametrize(
-    "damage", [b"", b"{", b"\xff\xfe\x00", None], ids=["empty", "cut", "not_text", "a_folder"]
+    "damage",
+    [b"", b"{", b"\xff\xfe\x00", b"[]", b"{}", b'{"sha256": "a", "value": "1"}', DEEP, None],
+    ids=["empty", "cut", "not_text", "a_list", "a_table", "another", "deep", "a_folder"],
 )
 def test_a_value_that_cannot_be_read_counts_as_none_and_is_made_again(
     store: Store, damage: bytes | None
@@ -86,3 +92,20 @@ def test_a_value_that_may_not_be_read_counts_as_none(store: Store) -> None:
     for path in (store.root / "keys/kind").iterdir():
         path.chmod(0)
     assert store.recall("kind", "key") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(errno.ENOSPC, "its disk is full"), (errno.ENOENT, os.strerror(errno.ENOENT))],
+)
+def test_a_full_tmpdir_is_not_called_a_full_store(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: int, cause: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    with pytest.raises(StoreError) as caught, store.scratch(), temporary.file():
+        pass
+    assert (caught.value.code, caught.value.cause) == ("store.temporary-unwritable", cause)
+    assert "TMPDIR" in caught.value.cure

@@ -76,7 +76,11 @@ def age(store: Store) -> None:
 
 
 def prune(store: Store, *words: str) -> str:
-    done = CliRunner().invoke(boat, ["cache", "prune", "--store", str(store.root), *words])
+    return cache(store, "prune", *words)
+
+
+def cache(store: Store, *words: str) -> str:
+    done = CliRunner().invoke(boat, ["cache", *words, "--store", str(store.root)])
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -156,3 +160,131 @@ def test_ctrl_c_ends_the_wait(
     out, errors = process.communicate(timeout=30)
     assert (process.returncode, out) == (-signal.SIGINT, "")
     assert "KeyboardInterrupt" in errors
+
+
+# builds
+
+
+BUILDER = """
+import sys
+from coffee_boat._support.store import Store
+store = Store(sys.argv[1])
+with store.lease(), store.scratch() as scratch:
+    scratch.write_text("half")
+    assert store.use("chunks", "{}.gz")
+    print(scratch, flush=True)
+    sys.stdin.read()
+""".format("a" * 64)
+
+
+@pytest.fixture
+def old(store: Store) -> Path:
+    """Something in the store that was not used for long."""
+    for name in "ab":
+        with store.publish("chunks", f"{name * 64}.gz") as scratch:
+            scratch.write_text("x", "utf-8")
+    age(store)
+    return store.path("chunks", f"{'a' * 64}.gz")
+
+
+@pytest.mark.parametrize("words", [["prune", "--days", "0"], ["clear", "--yes"]])
+def test_what_a_build_uses_is_left_there_until_it_ends(
+    store: Store, old: Path, words: list[str]
+) -> None:
+    other = old.with_name(f"{'b' * 64}.gz")
+    with running(BUILDER, store) as (_, said):
+        done = cache(store, *words)
+        assert (old.exists(), other.exists()) == (True, False)
+        assert Path(said.strip()).exists()
+        assert "running processes of yours use it: a session, or a build" in " ".join(done.split())
+        if words[0] == "prune":
+            tried = cache(store, *words, "--dry-run")
+            assert "would remove 0 entries" in tried
+    cache(store, *words)
+    assert not old.exists()
+
+
+def test_what_is_made_while_a_build_runs_is_left_too(store: Store, old: Path) -> None:
+    with store.lease():
+        with store.publish("trees", "c" * 64) as made:
+            made.mkdir()
+            (made / "file").write_text("x", "utf-8")
+            os.utime(made / "file", (1, 1))  # as it was packed
+        cache(store, "prune", "--days", "0")
+        assert store.has("trees", "c" * 64)
+        assert not old.exists()
+
+
+def test_a_build_that_was_killed_keeps_nothing_and_leaves_nothing(store: Store, old: Path) -> None:
+    with pytest.raises(AssertionError), running(BUILDER, store) as (process, said):
+        process.kill()
+    half = Path(said.strip())
+    assert half.exists()
+    assert "would remove" in cache(store, "prune", "--dry-run")
+    assert half.exists()
+    cache(store, "prune", "--days", "0")
+    assert not half.parent.exists()
+    assert not old.exists()
+    assert [path.name for path in (store.root / "leases").iterdir()] == ["gate"]
+
+
+def test_what_a_killed_build_left_goes_whatever_its_age(store: Store) -> None:
+    with pytest.raises(AssertionError), running(KILLED, store) as (process, _):
+        process.kill()
+    assert len(list((store.root / "tmp").iterdir())) == 1
+    assert "removed 1 entry" in cache(store, "prune")
+    assert not list((store.root / "tmp").iterdir())
+
+
+KILLED = """
+import sys
+from coffee_boat._support.store import Store
+with Store(sys.argv[1]).scratch() as scratch:
+    print(scratch, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_folders_of_other_programs_are_never_listed(store: Store) -> None:
+    names = ("tmpabcd1234", "boat-abcd1234", "boat-pyspark-abcd1234", "boat-abcd1235")
+    for name in names:
+        folder = store.root / "tmp" / name
+        folder.mkdir(parents=True)
+        (folder / "theirs").write_text("x", "utf-8")
+    (store.root / "tmp" / "boat-abcd1236").symlink_to(store.root / "tmp" / "boat-abcd1235")
+    age(store)
+    assert not list(store.entries())
+    cache(store, "prune", "--days", "0")
+    cache(store, "clear", "--yes")
+    assert len(list((store.root / "tmp").iterdir())) == len(names) + 1
+
+
+def test_locks_that_nobody_has_go(store: Store) -> None:
+    with store.lock("one"):
+        with store.lock("two"):
+            pass
+        assert len(list((store.root / "locks").glob("*.lock"))) == 2
+        cache(store, "prune")
+        assert len(list((store.root / "locks").glob("*.lock"))) == 1
+    cache(store, "prune")
+    assert not list((store.root / "locks").iterdir())
+    with store.lock("one"):
+        pass
+
+
+def test_what_is_left_of_a_thread_at_the_end_of_its_process_goes(store: Store) -> None:
+    source = (
+        "import sys, threading\n"
+        "from coffee_boat._support.store import Store\n"
+        "from coffee_boat._support.crew import Crew\n"
+        "begun = threading.Event()\n"
+        "def works():\n"
+        "    with Store(sys.argv[1]).scratch() as scratch:\n"
+        "        scratch.mkdir()\n"
+        "        begun.set()\n"
+        "        threading.Event().wait()\n"
+        "Crew(1, 'test').submit(works)\n"
+        "begun.wait()\n"
+    )
+    subprocess.run([sys.executable, "-c", source, str(store.root)], check=True, timeout=20)
+    assert not list((store.root / "tmp").iterdir())

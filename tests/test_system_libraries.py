@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import io
 import platform
+import resource
 import subprocess
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from coffee_boat._support.host import architecture
 from coffee_boat._support.store import Store
 from coffee_boat.archive import elf, system
 from coffee_boat.archive.needed import needed
+from coffee_boat.archive.writer import ChunkWriter
 from coffee_boat.interpreter import libraries
 from coffee_boat.model import Chunk
 from coffee_boat.pip.chunks import wheel_chunk
@@ -45,6 +48,20 @@ def test_what_a_binary_needs_is_what_pyelftools_reads(tmp_path: Path) -> None:
     assert {"libGL.so.1", "libgomp.so.1"} < set(needed(io.BytesIO(data)))
     for end in (0, 4, 63, 64, 200, len(data) // 2):
         assert needed(io.BytesIO(data[:end])) in ((), needed(io.BytesIO(data)))
+
+
+def test_a_large_binary_that_has_no_room_to_be_looked_at_is_packed(tmp_path: Path) -> None:
+    data = a_binary() + bytes(65 << 20)
+    squeezed = zlib.compressobj(1, zlib.DEFLATED, -15)
+    raw = squeezed.compress(data) + squeezed.flush()
+    writer = ChunkWriter(io.BytesIO())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        writer.deflated("x.so", raw, crc=zlib.crc32(data), size=len(data))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert writer.unpacked == len(data)
 
 
 def test_what_neither_the_archive_nor_every_node_has_is_foreseen(tmp_path: Path) -> None:

@@ -471,6 +471,16 @@ def test_what_an_executor_knew_of_a_shared_folder_is_told() -> None:
     assert "\n" not in found.value
 
 
+def test_what_no_package_of_the_driver_has_is_asked_of_no_index() -> None:
+    found = explain(
+        "AttributeError: Can't get attribute 'f' on <module 'job_x' from '/x/job_x.py'>"
+    )
+    assert found is not None
+    assert found.code == "executor.other-version"
+    assert 'addPyFile("job_x.py")' in found.cure
+    assert "add_pip_packages" not in found.cure
+
+
 def test_an_old_copy_of_a_file_of_ones_own_is_no_other_version_of_a_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

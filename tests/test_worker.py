@@ -448,7 +448,7 @@ def test_what_a_manylinux_wheel_may_take_from_its_node_is_auditwheels_list() -> 
 
 
 def test_modules_that_another_folder_hides_are_told(node: Node, tmp_path: Path) -> None:
-    for name in ("numbers_x", "pandas_x", "google_x"):
+    for name in ("numbers_x", "pandas_x", "google_x", "tests"):
         (node.site / name).mkdir()
         (node.site / name / "__init__.py").touch()
     (node.site / "six_x.py").touch()
@@ -460,7 +460,7 @@ def test_modules_that_another_folder_hides_are_told(node: Node, tmp_path: Path) 
     ):  # google: a folder without __init__ hides nothing
         (other / folder).mkdir(parents=True)
     (other / "numbers_x/__init__.py").touch()
-    for name in ("six_x.py", "fast_x.py", "unrelated.py"):
+    for name in ("tests.py", "six_x.py", "fast_x.py", "unrelated.py"):
         (other / name).touch()
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("pandas_x/__init__.py", "")

@@ -38,7 +38,7 @@ def here() -> Door:
     """The one that we have."""
     if in_notebook():
         return Notebook()
-    return Terminal(sys.stderr) if _moves(sys.stderr) else Log()
+    return Terminal(sys.stderr) if _moves() else Log()
 
 
 def in_notebook() -> bool:
@@ -55,13 +55,22 @@ def at_a_prompt() -> bool:
     return hasattr(sys, "ps1") or bool(sys.flags.interactive)
 
 
-def whole_line(stream: IO[str], text: str) -> None:
-    """In one piece: lines of other threads come between two."""
-    print(f"{text}\n", end="", file=stream, flush=True)
+def whole_line(text: str) -> None:
+    """On stderr, in one piece: lines of other threads come between two. A process can have none
+    (`2>&-`), and print would take stdout then.
+    """
+    stream: IO[str] | None = sys.stderr
+    if stream is not None:
+        print(f"{text}\n", end="", file=stream, flush=True)
 
 
-def _moves(stream: IO[str]) -> bool:
-    return stream.isatty() and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+def _moves() -> bool:
+    """True if stderr is a terminal that can; what a platform puts in its place may not say it."""
+    try:
+        is_terminal = sys.stderr.isatty()
+    except (AttributeError, ValueError):  # None, a stranger's object, or closed
+        return False
+    return is_terminal and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
 
 
 class Terminal:
@@ -126,7 +135,7 @@ class Notebook:
 
     def above(self, text: str) -> None:
         """On stderr, which notebooks show apart."""
-        whole_line(sys.stderr, text)
+        whole_line(text)
 
     def close(self) -> None:
         """A display cannot be taken away."""
@@ -153,7 +162,7 @@ class Log:
 
     def above(self, text: str) -> None:
         """As any other."""
-        whole_line(sys.stderr, text)
+        whole_line(text)
 
     def close(self) -> None:
         """What was told stays."""
@@ -216,7 +225,7 @@ class _LaterInLines:
         if (last or time.monotonic() - self._when >= _EVERY) and not at_a_prompt():
             self._when = time.monotonic()
             # Spark's own "[Stage 0:> ... ]" may stand there, with the cursor at its beginning
-            whole_line(sys.stderr, f"\x1b[K{text}" if _moves(sys.stderr) else text)
+            whole_line(f"\x1b[K{text}" if _moves() else text)
 
     def close(self) -> None:
         pass

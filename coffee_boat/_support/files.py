@@ -30,7 +30,7 @@ def named(text: str | Path) -> Path:
         return Path(text)
     from urllib.parse import unquote
 
-    return Path(re.sub(r"^file:(?:/+(?=/)|//localhost(?=/))?", "", unquote(said), flags=re.I))
+    return Path(re.sub(r"^file:(?:/{1,2}localhost(?=/)|/+(?=/))?", "", unquote(said), flags=re.I))
 
 
 def is_remote(text: str | Path) -> bool:

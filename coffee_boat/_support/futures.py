@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TypeVar
 
+from coffee_boat._support import crew
+
 T = TypeVar("T")
 
 GLANCE = 0.5
@@ -19,10 +21,15 @@ GLANCE = 0.5
 
 
 def completed(work: Iterable[Future[T]]) -> Iterator[Future[T]]:
-    """Each that has ended, as they end; as `concurrent.futures.as_completed`."""
+    """Each that has ended, as they end; as `concurrent.futures.as_completed`.
+
+    Raises:
+        StoppedError: it is a thread that waits, and nobody wants its work any more.
+    """
     waiting = set(work)
     while waiting:
         done, waiting = wait(waiting, GLANCE, FIRST_COMPLETED)
+        crew.go_on()
         yield from done
 
 

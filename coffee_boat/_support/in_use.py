@@ -8,12 +8,12 @@ are mounted with noatime keep none.
 from __future__ import annotations
 
 import os
-import stat
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from coffee_boat._support import leases
 
 _HELD: dict[Path, int] = {}
 """Folder -> the descriptor that has its lock. Programs that we start do not get it."""
@@ -70,8 +70,7 @@ def _hold(folder: Path) -> bool:
         os.close(descriptor)
         return False
     _HELD[folder] = descriptor
-    with suppress(OSError):  # a store that cannot be written is pruned by nobody
-        _note(folder)
+    leases.touch(folder)
     return True
 
 
@@ -93,11 +92,3 @@ def _is(folder: Path, descriptor: int) -> bool:
         return os.path.samestat(folder.stat(), os.fstat(descriptor))
     except (FileNotFoundError, NotADirectoryError):
         return False
-
-
-def _note(folder: Path) -> None:
-    """The time of one file tells it of all of a folder."""
-    files = (Path(place, name) for place, _, names in os.walk(folder) for name in names)
-    first = next((file for file in files if stat.S_ISREG(file.lstat().st_mode)), None)
-    if first is not None:
-        os.utime(first, (time.time(), first.stat().st_mtime))

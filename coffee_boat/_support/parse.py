@@ -28,6 +28,8 @@ _BRACKET = re.compile(r"""[\[\]{}]|'[^'\n]*'?|"(?:\\.|[^"\\\n])*"?""")
 _PARTS = 100
 """Of one key of a TOML file: what reads it takes the square of their number."""
 _PART_ENDS = re.compile(r"[\w\"'][ \t]*\.(?!\.)")
+_HUGE = 14_000
+"""Bits of a whole number: more digits than Python writes."""
 _QUOTED = re.compile(
     r'''"""(?:\\.|[^\\])*?(?:"{3,5}|\Z)|'{3}.*?(?:'{3,5}|\Z)'''
     r"""|"(?:\\[^\n]|[^"\\\n])*(?:"|$)|'[^'\n]*(?:'|$)|\#[^\n]*""",
@@ -50,9 +52,24 @@ def toml(text: str) -> dict[str, Any]:
     """
     _check_keys(text)
     try:
-        return tomllib.loads(text)
+        read = tomllib.loads(text)
+        _refuse_huge(read, text)
+        return read
     except RecursionError:
         raise Unreadable(_DEEP) from None
+
+
+def _refuse_huge(value: object, text: str) -> None:
+    """Raise for whole numbers that cannot be shown: in hexadecimal or octal they can be read."""
+    waiting = [value] if re.search(r"0[xob][0-9a-f_]{2000}", text, re.IGNORECASE) else []
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, int) and one.bit_length() > _HUGE:
+            raise Unreadable("a number in it has thousands of digits")
+        if isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, (list, tuple, set)):
+            waiting += one
 
 
 def _check_keys(text: str) -> None:
@@ -121,7 +138,9 @@ def yaml(text: str, kind: Literal["safe", "rt"] = "safe") -> Any:
     try:
         if "*" in text:
             _check_aliases(YAML(typ=kind, pure=True).compose(text))
-        return YAML(typ=kind, pure=True).load(text)
+        read = YAML(typ=kind, pure=True).load(text)
+        _refuse_huge(read, text)
+        return read
     except RecursionError:
         raise Unreadable(_DEEP) from None
     except YAMLError as error:

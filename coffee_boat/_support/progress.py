@@ -6,7 +6,6 @@ Who works says a `Step`, from whichever thread; rate and time are reckoned where
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import deque
@@ -252,7 +251,7 @@ class _Shared:
     def above(self, text: str) -> None:
         line = self._open
         if line is None:
-            doors.whole_line(sys.stderr, text)
+            doors.whole_line(text)
         else:
             line.above(text)
 

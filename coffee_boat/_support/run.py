@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from coffee_boat._support import trust
+from coffee_boat._support import crew, trust
 from coffee_boat._support.futures import GLANCE
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
@@ -29,7 +29,7 @@ from coffee_boat._support.redact import redact
 _log = logger(__name__)
 _TAIL = 40
 _PAUSE = 0.1
-_GRACE = 2.0
+_GRACE = 1.0
 """Seconds that a program gets to clean up after itself once it was interrupted."""
 
 
@@ -101,6 +101,7 @@ def _communicate(
     end = None if timeout is None else time.monotonic() + timeout
     while True:
         left = math.inf if end is None else max(end - time.monotonic(), 0.0)
+        crew.go_on()
         try:
             return process.communicate(timeout=min(left, GLANCE))
         except subprocess.TimeoutExpired:

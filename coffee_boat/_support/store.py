@@ -14,11 +14,12 @@
                                    beside the folder
         rattler/repodata/          what conda channels list; looked after by py-rattler
         locks/<name>.lock          one writer at a time; <name>.pid: its process
+        leases/                    who works with the store, and since when (leases.py)
         tmp/                       unfinished work; nothing here is ever read
 
 Every entry but rattler's is immutable: written under tmp/, published by one rename, never changed.
 A reader needs no lock, so a read-only store serves all that it has. A killed process leaves only
-tmp/ behind.
+tmp/ behind, which `boat cache prune` takes away.
 """
 
 from __future__ import annotations
@@ -27,18 +28,15 @@ import errno
 import hashlib
 import json
 import os
-import re
-import shutil
-import stat
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import in_use, trust, waiting
+from coffee_boat._support import in_use, leases, parse, trust, waiting
+from coffee_boat._support.entries import UNFINISHED, Entry, entry_of, members
 from coffee_boat._support.logs import logger
+from coffee_boat._support.scratch import scratch as _scratch_in
 from coffee_boat.errors import StoreError
 
 _log = logger(__name__)
@@ -46,22 +44,6 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_FOLDER = {errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP}
 """What is called so is a file, or nothing can be."""
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing in the store, for people who want to see or free its space."""
-
-    kind: str
-    """Its folder under the root: "chunks", "keys/lock", "tmp"."""
-    name: str
-    path: Path
-    size: int
-    """Bytes of file content."""
-    used: float
-    """When it was last read or written, in seconds since the epoch, as far as the file system tells
-    (relatime: to the day; noatime: when it was made).
-    """
 
 
 class Store:
@@ -90,10 +72,7 @@ class Store:
         """The value remembered for a key, None if there is none (or it cannot be read: then it is
         made again).
         """
-        try:
-            return json.loads(self._key_path(kind, key).read_text("utf-8"))
-        except (OSError, ValueError):  # not there, not readable, not UTF-8, not JSON
-            return None
+        return _value_of(self._key_path(kind, key))
 
     def remember(self, kind: str, key: object, value: object) -> None:
         """Keep a JSON value for a key (any JSON value); a later value replaces an earlier one
@@ -101,9 +80,14 @@ class Store:
         """
         path = self._key_path(kind, key)
         with self._errors(), self._scratch() as scratch:
-            scratch.write_text(json.dumps(value, sort_keys=True), "utf-8")
+            scratch.write_text(_kept(value), "utf-8")
             path.parent.mkdir(parents=True, exist_ok=True)
             scratch.replace(path)
+
+    def values(self, kind: str) -> Iterator[Any]:
+        """All that is remembered of one kind."""
+        found = map(_value_of, sorted(self.path("keys", kind).glob("*.json")))
+        return (value for value in found if value is not None)
 
     def _key_path(self, kind: str, key: object) -> Path:
         self._refuse_strangers()
@@ -133,6 +117,27 @@ class Store:
         """True if the entry is published, and so complete."""
         return self.path(kind, name).exists()
 
+    def use(self, kind: str, name: str) -> bool:
+        """As `has`, of what is going to be read: while this process has a `lease`, it stays."""
+        self._refuse_strangers()
+        return leases.use(self.root, self.path(kind, name))
+
+    @contextmanager
+    def lease(self) -> Iterator[None]:
+        """While the block lasts, what it uses or makes is removed by nobody.
+
+        Where the store cannot be written it has no effect.
+        """
+        with ExitStack() as stack:
+            try:
+                with self._errors():
+                    self._folder("leases")
+                    stack.enter_context(leases.lease(self.root))
+            except StoreError as error:  # one that is read only serves what it has
+                if error.code != "store.unwritable":
+                    raise
+            yield
+
     def keep(self, kind: str, name: str) -> bool:
         """As `has`, of what this process is going to run from: nobody prunes it until we end."""
         return in_use.hold(self.path(kind, name))
@@ -150,6 +155,7 @@ class Store:
         final = self.path(kind, name)
         with self._errors(), self._scratch() as scratch:
             yield scratch
+            leases.touch(scratch)  # what it holds may be older
             final.parent.mkdir(parents=True, exist_ok=True)
             _rename(scratch, final)
             _log.debug("new in the store: %s/%s", kind, name)
@@ -169,14 +175,29 @@ class Store:
     def lock(self, name: str) -> Iterator[None]:
         """Only one process at a time makes what is called `name`: concurrent captains build
         once. Who waits for another process for long is told for which.
+
+        Who has it waits for no network: `turn` is for that.
         """
-        with self._errors():
-            place = self._folder("locks") / hashlib.sha256(name.encode()).hexdigest()[:32]
-            guard = waiting.acquired(place, name)
-        try:
+        with ExitStack() as stack:
+            with self._errors():
+                stack.enter_context(waiting.locked(self._lock_place(name), name))
             yield
-        finally:
-            guard.release()
+
+    @contextmanager
+    def turn(self, name: str, *, patience: float = waiting.PATIENCE) -> Iterator[None]:
+        """As `lock`, of what is fetched; a process that waits for its server is not waited for.
+
+        Args:
+            patience: seconds for which it may show nothing (`waiting.getting_on`).
+        """
+        with ExitStack() as stack:
+            with self._errors():
+                place = self._lock_place(name)
+                stack.enter_context(waiting.in_turn(place, name, patience))
+            yield
+
+    def _lock_place(self, name: str) -> Path:
+        return self._folder("locks") / hashlib.sha256(name.encode()).hexdigest()[:32]
 
     # chunks and archives
 
@@ -191,9 +212,15 @@ class Store:
 
         What another process removes meanwhile is left out.
         """
-        for kind, path in sorted(_members(self.root)):
+        for kind, path in sorted(members(self.root)):
             with suppress(FileNotFoundError):
-                yield _entry(path, kind)
+                yield entry_of(path, kind)
+
+    def in_use(self, entry: Entry) -> bool:
+        """True if a process runs from an entry, or works with it."""
+        return in_use.is_held(entry.path) or (
+            entry.kind != UNFINISHED and entry.used > leases.since(self.root)
+        )
 
     def remove(self, entry: Entry, *, in_use_too: bool = True) -> bool:
         """Take an entry away, whole at once: a reader sees all of it or nothing.
@@ -205,7 +232,7 @@ class Store:
             in_use_too: also if a process runs from it.
 
         Returns:
-            False if it was left since a process runs from it.
+            False if it was left: a process runs from it, or just works with it.
 
         Raises:
             StoreError: the store cannot be written.
@@ -213,12 +240,21 @@ class Store:
         with (
             self._errors(),
             self._scratch() as scratch,
+            leases.removing(self.root) as since,
             in_use.alone(entry.path) as is_alone,
             suppress(FileNotFoundError),
         ):
-            if is_alone or in_use_too:
-                entry.path.rename(scratch)
-        return is_alone or in_use_too
+            if not (is_alone or in_use_too):
+                return False
+            if entry.kind != UNFINISHED and entry_of(entry.path, entry.kind).used > since:
+                return False
+            entry.path.rename(scratch)
+        return True
+
+    def sweep(self) -> None:
+        """Take away the locks that nobody has."""
+        with self._errors():
+            waiting.sweep(self.root / "locks")
 
     # the floor under it
 
@@ -264,12 +300,8 @@ class Store:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        folder = self._folder("tmp")
-        holder = Path(tempfile.mkdtemp(dir=folder))
-        try:
-            yield holder / "entry"
-        finally:
-            shutil.rmtree(holder, ignore_errors=True)
+        with _scratch_in(self._folder(UNFINISHED)) as scratch:
+            yield scratch
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -296,6 +328,21 @@ class Store:
                     ),
                 ) from error
             raise
+
+
+def _kept(value: object) -> str:
+    """With its digest: what a disk or an editor changed is not taken for ours."""
+    text = json.dumps(value, sort_keys=True)
+    return json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "value": text})
+
+
+def _value_of(path: Path) -> Any | None:
+    try:
+        said = parse.json(path.read_text("utf-8"))
+        digest = hashlib.sha256(said["value"].encode()).hexdigest()
+        return parse.json(said["value"]) if digest == said["sha256"] else None
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):  # not there, not ours
+        return None
 
 
 def _default_root() -> Path:
@@ -337,53 +384,6 @@ def _homeless(path: str, error: RuntimeError) -> StoreError:
         value=path,
         cause=f"HOME is not set, and the password database does not know the user ({error})",
         cure="name a folder: Captain(store=...) or COFFEE_BOAT_STORE=/some/folder",
-    )
-
-
-_NAMES = {
-    "keys": re.compile(r"[0-9a-f]{64}\.json"),
-    "chunks": re.compile(r"[0-9a-f]{64}\.gz"),
-    "archives": re.compile(r"[0-9a-f]{64}"),
-    "wheels": re.compile(r"[0-9a-f]{64}"),
-    "trees": re.compile(r"([a-z]+-)?[0-9a-f]{12,64}"),
-    "conda": re.compile(r"[0-9a-f]{64}"),
-    # of earlier versions, to be removed: nothing in it is read any more
-    "rattler/pkgs": re.compile(r"(?!\.).+-[^-]+-[^-]+(?<!\.lock)"),
-    "tmp": re.compile(r"tmp\w{8}"),
-}
-"""What our own entries are called.
-
-A root that is named by mistake (a home folder) holds files that are not ours to remove.
-"""
-
-
-def _members(root: Path) -> Iterator[tuple[str, Path]]:
-    """Kind and path of every entry."""
-    for kind, name in _NAMES.items():
-        folder = root / kind
-        holders = (
-            [place for place in folder.iterdir() if place.is_dir()]
-            if kind == "keys" and folder.is_dir()
-            else [folder]
-        )
-        for holder in filter(Path.is_dir, holders):
-            yield from (
-                (holder.relative_to(root).as_posix(), path)
-                for path in holder.iterdir()
-                if name.fullmatch(path.name)
-            )
-
-
-def _entry(path: Path, kind: str) -> Entry:
-    found = [path, *(Path(folder, name) for folder, _, names in os.walk(path) for name in names)]
-    states = [file.lstat() for file in found]
-    files = [state for state in states if not stat.S_ISDIR(state.st_mode)]
-    return Entry(
-        kind,
-        path.name,
-        path,
-        sum(state.st_size for state in files),
-        max(max(state.st_atime, state.st_mtime) for state in files or states),
     )
 
 

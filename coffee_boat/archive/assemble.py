@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.digest import digest_of
@@ -12,7 +13,7 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted
 from coffee_boat.archive.clashes import clashes
-from coffee_boat.archive.concatenate import concatenate
+from coffee_boat.archive.concatenate import concatenate, is_whole
 from coffee_boat.archive.destination import Destination
 from coffee_boat.archive.writer import ChunkWriter
 from coffee_boat.model import SENTINEL, Archive, Chunk, Lock, Target
@@ -49,13 +50,13 @@ def assemble(
     archive_id = digest_of([*(chunk.id for chunk in chunks), tail_id])
     findings = clashes(archive_id, chunks, target, store)
     path = store.archive_path(archive_id) if to is None else to.path.absolute()
-    there = to is None and path.exists()
+    there = to is None and _is_there(path, chunks, tail, store)
     if to is not None:
         with to.written() as out:
             concatenate(chunks, tail, out, store)
     elif not there:
         with store.lock(f"archive {archive_id}"):
-            if not path.exists():
+            if not _is_there(path, chunks, tail, store):
                 _publish(chunks, tail, archive_id, store)
     if to is None:
         store.keep("archives", archive_id)  # a driver serves it to executors that join later
@@ -78,6 +79,11 @@ def assemble(
         has_python=has_python,
         findings=findings,
     )
+
+
+def _is_there(path: Path, chunks: Sequence[Chunk], tail: bytes, store: Store) -> bool:
+    """False also of one that a disk gives back with other bytes: it is made again."""
+    return store.use("archives", f"{path.parent.name}/{path.name}") and is_whole(path, chunks, tail)
 
 
 # boat.json and the archive's bytes

@@ -19,7 +19,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import parse
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
@@ -71,10 +70,10 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
         if not store.has("chunks", f"{digest}.gz"):
             with store.publish("chunks", f"{digest}.gz") as place:
                 scratch.replace(place)
-    size = store.path("chunks", f"{digest}.gz").stat().st_size
+    size, crc = packed_crc(store.path("chunks", f"{digest}.gz"))
     machines = tuple(sorted(writer.machines.items()))
     chunk = Chunk(
-        digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record
+        digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record, crc
     )
     store.remember("listing", digest, writer.listing)
     store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
@@ -86,12 +85,7 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
 
 def labels(store: Store) -> dict[str, str]:
     """Digest of each chunk that is remembered -> what it is, for people: "numpy 2.1.0"."""
-    found = {}
-    for path in sorted(store.path("keys", "chunk").glob("*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            said = parse.json(path.read_bytes())
-            found[str(said["id"])] = str(said["label"])
-    return found
+    return {str(said["id"]): str(said["label"]) for said in store.values("chunk")}
 
 
 def findings(found: Iterable[Chunk], store: Store) -> tuple[Finding, ...]:
@@ -204,6 +198,17 @@ def chunk_path(store: Store, chunk: Chunk) -> Path:
     return store.path("chunks", f"{chunk.id}.gz")
 
 
+def packed_crc(path: Path) -> tuple[int, int]:
+    """Length and CRC-32 of a file: a disk may give back other bytes than it was given."""
+    from isal import isal_zlib
+
+    length = crc = 0
+    with path.open("rb", buffering=0) as stream:
+        while block := stream.read(BATCH):
+            length, crc = length + len(block), isal_zlib.crc32(block, crc)
+    return length, crc
+
+
 def recall_chunk(store: Store, key: object) -> Chunk | None:
     """The chunk that was made from these inputs, if it is still there."""
     value: Mapping[str, Any] | None = store.recall("chunk", key)
@@ -211,7 +216,7 @@ def recall_chunk(store: Store, key: object) -> Chunk | None:
         return None
     machines = tuple((machine, name) for machine, name in value["machines"])
     chunk = Chunk(**{**value, "floor": tuple(value["floor"]), "machines": machines})
-    return chunk if chunk_path(store, chunk).is_file() else None
+    return chunk if store.use("chunks", f"{chunk.id}.gz") else None
 
 
 def remember_chunk(store: Store, key: object, chunk: Chunk) -> None:
@@ -228,6 +233,7 @@ def remember_chunk(store: Store, key: object, chunk: Chunk) -> None:
             "label": chunk.label,
             "machines": [list(pair) for pair in chunk.machines],
             "record": chunk.record,
+            "crc": chunk.crc,
         },
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from coffee_boat._support.store import Store
-from coffee_boat.archive.chunks import chunk_path, gone
+from coffee_boat.archive.chunks import chunk_path, gone, packed_crc
 from coffee_boat.archive.destination import Destination
 from coffee_boat.model import Archive, Chunk
 
@@ -43,9 +43,35 @@ def copy_to(archive: Archive, to: Destination) -> Archive:
 def concatenate(chunks: Sequence[Chunk], tail: bytes, out: BinaryIO, store: Store) -> None:
     """Write chunks and the tail, and see that all is there."""
     for chunk in chunks:
-        _append(chunk_path(store, chunk), chunk.size, out)
+        path = chunk_path(store, chunk)
+        _append(path, chunk.size, out)
+        if chunk.crc is not None and packed_crc(path)[1] != chunk.crc:
+            raise gone(path, "its bytes are not those that were made: a fault of the disk?")
     out.write(tail)
     _must_have(out, sum(chunk.size for chunk in chunks) + len(tail))
+
+
+def is_whole(path: Path, chunks: Sequence[Chunk], tail: bytes) -> bool:
+    """True if a file is, byte for byte, what `concatenate` makes."""
+    try:
+        with path.open("rb", buffering=0) as stream:
+            for chunk in chunks:
+                if chunk.crc is None:
+                    stream.seek(chunk.size, os.SEEK_CUR)
+                elif _crc_of(stream, chunk.size) != chunk.crc:
+                    return False
+            return stream.read(len(tail) + 1) == tail
+    except OSError:
+        return False
+
+
+def _crc_of(stream: BinaryIO, size: int) -> int:
+    from isal import isal_zlib
+
+    crc = 0
+    while size and (block := stream.read(min(size, 1 << 20))):
+        size, crc = size - len(block), isal_zlib.crc32(block, crc)
+    return crc
 
 
 def _must_have(out: BinaryIO, size: int) -> None:

@@ -84,7 +84,7 @@ class Destination:
                 cause=cause,
                 cure=cure,
             )
-        if path.is_dir() or (path.exists() and not self.overwrite):
+        if os.path.exists(path) and not (os.path.isfile(path) and self.overwrite):  # noqa: PTH110, PTH113
             raise BuildError(
                 "build.file-exists",
                 "there is a file already",

@@ -13,6 +13,8 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from isal import isal_zlib
@@ -37,6 +39,29 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 _ENCRYPTED, _UTF8 = 0x1, 0x800
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _PEEK = 1 << 12
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip of somebody's.
+
+    Raises:
+        zipfile.BadZipFile: it is none, whatever zipfile makes of its fields.
+        OSError: it cannot be opened.
+    """
+    with path.open("rb") as stream, _read(stream) as archive:
+        yield archive
+
+
+def _read(stream: BinaryIO) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(stream)
+    except zipfile.BadZipFile:
+        raise
+    # a version or a size that it does not know, a place before the file's begin, a date that is
+    # none, a name that is no text
+    except (NotImplementedError, ValueError, OverflowError, struct.error, OSError) as error:
+        raise zipfile.BadZipFile(f"its list of files cannot be read: {error}") from error
 
 
 def issues(archive: zipfile.ZipFile, packed: int) -> Iterator[tuple[str, str]]:
@@ -85,6 +110,8 @@ def raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
         zipfile.BadZipFile: its two headers differ, or the zip ends before it does.
     """
     name = info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437")
+    if info.header_offset < 0:
+        raise zipfile.BadZipFile("it would begin before the zip does")
     stream.seek(info.header_offset)
     block = stream.read(
         _LOCAL_HEADER.size + len(name) + info.compress_size

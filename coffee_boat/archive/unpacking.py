@@ -18,7 +18,17 @@ from coffee_boat._support import limits
 from coffee_boat._support.words import human_bytes
 from coffee_boat.archive import members
 
-UNREADABLE = (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, lzma.LZMAError, zlib.error)
+UNREADABLE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    lzma.LZMAError,
+    zlib.error,
+    NotImplementedError,
+    OverflowError,
+    ValueError,  # numbers and texts that are none, a NUL in a name
+)
 """What is raised for an archive that is damaged, or larger than its size allows."""
 _HEADER = 16 << 20
 """The most bytes of a tar's own header."""
@@ -34,7 +44,7 @@ def check(archive: Path) -> None:
     packed = archive.stat().st_size
     most = limits.unpacked(packed)
     if _is_zip(archive):
-        with zipfile.ZipFile(archive) as zipped:
+        with members.opened(archive) as zipped:
             found = list(members.issues(zipped, packed))
         if found:
             raise zipfile.BadZipFile(": ".join(found[0]))
@@ -124,7 +134,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         UNREADABLE: it becomes more than its size allows, or cannot be read.
     """
     if _is_zip(archive):
-        with zipfile.ZipFile(archive) as zipped:
+        with members.opened(archive) as zipped:
             zipped.extractall(folder)  # noqa: S202  # ZipFile drops .. and absolute names itself
     else:
         with _opened(archive) as tar:

@@ -150,13 +150,14 @@ class ChunkWriter:
         self._head(name, size, executable)
         self._flush()
         content, head = hashlib.sha256(), b""
-        with SpooledTemporaryFile(_IN_MEMORY) as binary:
+        keeps = True
+        with SpooledTemporaryFile(_IN_MEMORY, buffering=0) as binary:
             for block in blocks_of(name, raw, crc=crc, size=size):
                 content.update(block)
                 head = head if len(head) == _HEAD else (head + block[:_HEAD])[:_HEAD]
-                if elf.is_elf(head):
-                    binary.write(block)
-            self._look(name, head, binary)
+                keeps = keeps and (not elf.is_elf(head) or _kept(block, binary))
+            if keeps:
+                self._look(name, head, binary)
         self._member(raw, crc, size)
         self._add(_padding(size))
         return self._known(name, content.digest(), head)
@@ -275,6 +276,15 @@ def _by_tarfile(name: str, kind: bytes, mode: int, size: int, target: str) -> by
     info = tarfile.TarInfo(name)
     info.type, info.mode, info.mtime, info.size, info.linkname = kind, mode, MTIME, size, target
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+
+
+def _kept(block: bytes, binary: IO[bytes]) -> bool:
+    """False where there is no room: what a binary needs is only told, so a build does without."""
+    try:
+        binary.write(block)
+    except OSError:
+        return False
+    return True
 
 
 def _padding(size: int) -> bytes:

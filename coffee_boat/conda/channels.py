@@ -188,6 +188,8 @@ def _refuse_unreadable(url: str) -> None:
     module = client.rattler()
     try:
         module.Channel(url)
+    except UnicodeEncodeError:
+        cause = client.NO_TEXT
     except module.exceptions.InvalidChannelError as error:
         cause = str(error).strip().rpartition("\n")[2].removeprefix("Caused by: ")
     else:

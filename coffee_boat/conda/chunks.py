@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.futures import completed
 from coffee_boat._support.progress import Say, Tally
@@ -43,7 +44,7 @@ def conda_chunks(
     pins = [pin for pin in in_order(lock.conda) if wanted is None or pin.name in wanted]
     known = _known(pins, lock.target, store)
     if len(known) < len(pins):
-        with store.lock(f"conda {digest_of([pin.identity for pin in lock.conda])}"):
+        with store.turn(f"conda {digest_of([pin.identity for pin in lock.conda])}"):
             known = _known(pins, lock.target, store)
             known |= _made([pin for pin in pins if pin.name not in known], lock, store, source, say)
     return [known[pin.name] for pin in pins]
@@ -161,23 +162,21 @@ def _made(
     python = [pin for pin in lock.conda if pin.name == "python" and pin not in pins]
     with (
         prefix.installed([*pins, *python], store, source, say) as packages,
-        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        Crew(os.cpu_count() or 1, "conda") as crew,
     ):
         sizes = {pin.name: pin.size for pin in pins}
         tally = Tally(say, "packing", "conda package", sizes, weighs=False)
         for name in sizes:
             tally.begin(name)
         made = {
-            pool.submit(_chunk, packages[pin.name], lock.target, store): pin.name for pin in pins
+            crew.submit(partial(_chunk, packages[pin.name], lock.target, store)): pin.name
+            for pin in pins
         }
-        try:
-            found = {}
-            for one in completed(made):
-                found[made[one]] = one.result()
-                tally.end(made[one])
-            return found
-        finally:
-            pool.shutdown(cancel_futures=True)
+        found = {}
+        for one in completed(made):
+            found[made[one]] = one.result()
+            tally.end(made[one])
+        return found
 
 
 def _chunk(package: Installed, target: Target, store: Store) -> Chunk:

@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 _GRACE = 10.0
 """Seconds that what was cancelled gets to end."""
+NO_TEXT = "a character in it is none of Unicode's"
+"""Half of a surrogate pair, which no text of Rust's has: argv that is not UTF-8, JSON's \\ud800."""
 _ONE_AT_A_TIME = threading.Lock()
 """Of two clients that are made at once, each gets the certificates that were named for it."""
 
@@ -71,6 +73,8 @@ def reading(
     """
     try:
         yield
+    except UnicodeEncodeError:
+        cause = NO_TEXT
     except (*_refusals(), *also) as error:
         cause = (
             "an address in it cannot be read: its host or its port"  # theirs quotes a password

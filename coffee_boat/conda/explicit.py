@@ -33,7 +33,7 @@ def read_explicit(
     module = client.rattler()
     try:
         spec = ExplicitEnvironmentSpec.from_path(path)
-    except module.exceptions.ParseExplicitEnvironmentSpecError as error:
+    except (module.exceptions.ParseExplicitEnvironmentSpecError, UnicodeEncodeError) as error:
         raise LockError(
             "lock.not-explicit-list",
             "not an @EXPLICIT list",

@@ -352,7 +352,7 @@ def _stem(pin: CondaPin) -> str:
 
 def has_unpacked(pin: CondaPin, store: Store) -> bool:
     """True if the store keeps this very package unpacked: the one with its sha256."""
-    return bool(pin.sha256) and (unpacked(pin, store) / "info/index.json").is_file()
+    return bool(pin.sha256) and store.use(_KIND, f"{pin.sha256}/{_stem(pin)}/info/index.json")
 
 
 def _not_installed(said: str, store: Store) -> BuildError | StoreError:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urldefrag, urlsplit
 
-from coffee_boat._support import limits, parse, quoting
+from coffee_boat._support import limits, parse, quoting, temporary
 from coffee_boat._support.digest import file_digest, tree_digest
 from coffee_boat._support.files import local_path, local_path_or_none
 from coffee_boat._support.store import Store
@@ -137,7 +136,7 @@ def _read_rattler(path: Path, target: Target) -> Lock:
     module = client.rattler()
     try:
         environment = _environment(module.LockFile.from_path(path), path)
-    except module.exceptions.ParseCondaLockError as error:
+    except (module.exceptions.ParseCondaLockError, UnicodeEncodeError) as error:
         cause = quoting.where(error)
         raise LockError(
             "lock.not-pixi-lock",
@@ -188,8 +187,8 @@ def write(lock: Lock) -> str:
         made.add_conda_package("default", platform, conda_records.record_of(pin))
     for pip in lock.pins:
         made.add_pypi_package("default", platform, pip.name, pip.version or "0", _location(pip))
-    with tempfile.TemporaryDirectory(prefix="coffee_boat-lock-") as folder:
-        file = Path(folder, "pixi.lock")
+    with temporary.folder() as folder:
+        file = folder / "pixi.lock"
         made.to_path(file)
         return file.read_text("utf-8")
 

@@ -57,7 +57,7 @@ def _resolved(wish: Wish, store: Store, max_age: float, say: Say) -> Lock:
         _log.info("conda: solution reused from the store, asked %s ago", duration(known.age))
         return known.lock if known.age <= max_age else known.aged("offline")
     try:
-        with store.lock(f"solve {digest_of(key)}"):
+        with store.turn(f"solve {digest_of(key)}"):
             return _ask(wish, key, store, known, say)
     except StoreError:  # one that cannot be written serves what it has
         if known is None:

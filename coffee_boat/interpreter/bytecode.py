@@ -13,10 +13,12 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import contents_digest
 from coffee_boat._support.futures import results
 from coffee_boat._support.run import ctrl_c_later, interrupt, run
@@ -63,14 +65,14 @@ def compile_tree(python: str, root: Path, names: Sequence[str]) -> tuple[str, ..
     """
     sources = sorted(name for name in names if name.endswith(".py"))
     slices = [sources[first::_SLICES] for first in range(_SLICES)]
-    with ThreadPoolExecutor(min(_SLICES, os.cpu_count() or 1)) as pool:
+    with Crew(min(_SLICES, os.cpu_count() or 1), "bytecode") as crew:
         parts: list[Future[list[str]]] = []
         try:
             with ctrl_c_later():  # one that is just being begun would be nobody's
-                parts.extend(pool.submit(_compiled, python, root, part) for part in slices)
+                parts.extend(crew.submit(partial(_compiled, python, root, part)) for part in slices)
             written = [name for names in results(parts) for name in names]
         except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
+            crew.stop()
             interrupt(parts)
             raise
     return tuple(sorted(written))

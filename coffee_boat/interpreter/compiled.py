@@ -9,7 +9,6 @@ ones start.
 from __future__ import annotations
 
 import tarfile
-import tempfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -62,8 +61,8 @@ def _chunk(
     packed: Chunk, store: Store, python: str, label: str, keep: Callable[[str], bool]
 ) -> Chunk:
     def fill(writer: archive_writer.ChunkWriter) -> None:
-        with tempfile.TemporaryDirectory(prefix="boat-bytecode-") as folder:
-            root = Path(folder)
+        with store.scratch() as root:
+            root.mkdir()
             for name in bytecode.compile_tree(
                 python, root, _sources(chunk_path(store, packed), root, keep)
             ):

@@ -17,7 +17,6 @@ import io
 import os
 import re
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -169,8 +168,8 @@ def chunk(target: Target, store: Store, *, python: str | None = None) -> Chunk:
     packages, compiler = _packages(), python or _own(target)
 
     def fill(writer: archive_writer.ChunkWriter) -> None:
-        with tempfile.TemporaryDirectory(prefix="boat-pyspark-") as folder:
-            root = Path(folder)
+        with store.scratch() as root:
+            root.mkdir()
             _lay_out(packages, root, target.site_packages)
             if compiler:
                 bytecode.compile_tree(

@@ -60,6 +60,8 @@ class Chunk:
     record: str = ""
     """sha256 (hex) of our record of a conda package in it, which is called after that; empty for
     what is no conda package."""
+    crc: int | None = None
+    """CRC-32 of the packed bytes; None where an earlier version made it."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -241,11 +241,11 @@ def _wheel_fault(pin: Pin) -> str:
 
 def is_version(text: str) -> bool:
     """True for a version as PEP 440 has it."""
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return bool(Version(text))
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion; or numbers of thousands of digits
         return False
 
 

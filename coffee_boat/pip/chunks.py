@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.futures import completed
 from coffee_boat._support.store import Store
@@ -33,8 +34,7 @@ def wheel_chunks(
     """The chunks of all pins, in the lock's order; as many at a time as there are cores: inflating
     and hashing let other threads run.
 
-    The first failure, or Ctrl-C, keeps those that were not begun from being made; those under way
-    end, and stay in the store.
+    The first failure, or Ctrl-C, ends the others.
 
     Args:
         wheels: pin's name -> its wheel.
@@ -44,19 +44,16 @@ def wheel_chunks(
         BuildError: a wheel is damaged, hostile, or not what was pinned.
     """
     largest_first = sorted(lock.pins, key=lambda pin: -_size(wheels[pin.name]))
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with Crew(os.cpu_count() or 1, "wheels") as crew:
         made = {
-            pool.submit(wheel_chunk, wheels[pin.name], pin, lock.target, store): pin
+            crew.submit(partial(wheel_chunk, wheels[pin.name], pin, lock.target, store)): pin
             for pin in largest_first
         }
-        try:
-            found = {}
-            for one in completed(made):
-                found[made[one].name] = one.result()
-                packed(made[one])
-            return [found[pin.name] for pin in lock.pins]
-        finally:
-            pool.shutdown(cancel_futures=True)
+        found = {}
+        for one in completed(made):
+            found[made[one].name] = one.result()
+            packed(made[one])
+        return [found[pin.name] for pin in lock.pins]
 
 
 def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from coffee_boat._support import home, parse, uv
 from coffee_boat._support import limits as _support_limits
@@ -24,6 +27,8 @@ from coffee_boat.spark import packages as spark_packages
 _TIMEOUT = 3600.0
 _TIED = "tied-to-an-index"
 """The name of the project that ties requirements to their indexes."""
+_NO_SOURCES = ("UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE")
+"""Variables that let uv ask any index for what is tied to one."""
 _UV_PLATFORMS = (17, 28, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40)
 """glibc minors that uv's --python-platform knows: a fixed list."""
 
@@ -171,7 +176,7 @@ class Desk:
             **git_environment(r.url for r in self._request.manifest.requirements),
             **uv_options.environment(there),
             "GIT_OPTIONAL_LOCKS": "0",
-            **({"UV_NO_SOURCES": None} if self._tied_ones() else {}),
+            **(dict.fromkeys(_NO_SOURCES) if self._tied_ones() else {}),
         }
 
     def asks(self) -> bool:
@@ -197,13 +202,14 @@ class Desk:
         tied = self._tied_ones()
         if not tied:
             return []
-        if any(table.get("no-sources") for table in uv.configuration()):
+        said = sorted({*_lets_ask_any({r.name for r in tied})})
+        if said:
             raise LockError(
                 "lock.sources-switched-off",
                 "packages are tied to an index, and uv is set to ask any",
                 value=", ".join(sorted(r.name for r in tied)),
-                cause="no-sources = true in uv's configuration",
-                cure="take it out there, or set UV_NO_CONFIG=1",
+                cause=" and ".join(said),
+                cure="take it out there, or set UV_NO_CONFIG=1 and unset UV_OVERRIDE",
             )
         names = {
             url: f"tied-{number}" for number, url in enumerate(sorted({r.index for r in tied}))
@@ -321,3 +327,30 @@ def _is_missing(place: str) -> bool:
     return (
         (place.startswith("file:") or "://" not in place) and path is not None and not path.exists()
     )
+
+
+def _lets_ask_any(tied: Set[str]) -> Iterator[str]:
+    """What of uv's settings lets it ask any index for packages: its sources are off, or an override
+    stands for what they are asked for with.
+    """
+    for table in uv.configuration():
+        pip = table.get("pip")
+        for said in (table, pip if isinstance(pip, dict) else {}):
+            named = [key for key in ("no-sources", "no-sources-package") if said.get(key)]
+            texts = said.get("override-dependencies")
+            if isinstance(texts, list) and tied & set(map(_name_of, texts)):
+                named.append("override-dependencies")
+            yield from (f"uv's configuration has {key}" for key in named)
+    for place in os.environ.get("UV_OVERRIDE", "").split():
+        try:
+            lines = _support_limits.read_text(Path(place), _support_limits.REQUIREMENTS).splitlines()
+        except (OSError, ValueError):  # uv says so
+            continue
+        if tied & set(map(_name_of, lines)):
+            yield f"UV_OVERRIDE has {place}"
+
+
+def _name_of(line: object) -> str:
+    text = line.get("name", "") if isinstance(line, dict) else str(line)
+    found = re.match(r"\s*([A-Za-z0-9][\w.-]*)", str(text))
+    return str(canonicalize_name(found[1])) if found else ""

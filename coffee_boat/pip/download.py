@@ -5,24 +5,29 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from coffee_boat._support import waiting
+from coffee_boat._support.crew import Crew, go_on, sleep
 from coffee_boat._support.limits import DOWNLOAD
 from coffee_boat._support.logs import redacted
 from coffee_boat._support.redact import redact
 from coffee_boat._support.urls import credentials, origin
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes
+from coffee_boat.pip.pace import LEAST, Pace
 from coffee_boat.pip.partial import Partial
 
 if TYPE_CHECKING:
     from requests import RequestException, Response, Session
     from urllib3 import Retry
 
-_BLOCK = 1 << 16
-"""Bytes: a slow connection is to be seen to move."""
+_BLOCK = 1 << 15
+"""Small, so that a slow server is seen to send."""
 _RETRIES = 3
 """Of one file: a proxy may cut a connection off. What came is kept where the server lets us go
 on."""
@@ -31,10 +36,10 @@ _AGAIN = (408, _NO_SUCH_RANGE, 429, 500, 502, 503, 504)
 _LONGEST = 60.0
 """Seconds that a server (Retry-After) may have us wait."""
 _REDIRECTS = 30
-
-
-class Stopped(Exception):  # noqa: N818
-    """The download was given up because another one failed, or the user pressed Ctrl-C."""
+_TIMEOUTS = 2
+"""Of so many times the timeout a file's pace is measured: one connection may fail in it."""
+_GLANCE = 0.2
+"""Seconds between two looks at the pace, and whether the file is still wanted."""
 
 
 class Downloads:
@@ -50,11 +55,6 @@ class Downloads:
         self._indexes = indexes
         self._logins: Mapping[tuple[str, str, int], tuple[str, str]] = credentials(urls)
         self._local = threading.local()
-        self._stop = threading.Event()
-
-    def stop(self) -> None:
-        """Make every download that is under way end soon."""
-        self._stop.set()
 
     def fetch(
         self,
@@ -73,18 +73,45 @@ class Downloads:
 
         Raises:
             BuildError: it cannot be fetched, or is not the file that was locked.
-            Stopped: `stop` was called.
+            StoppedError: nobody wants it any more.
         """
+        pace = Pace(_TIMEOUTS * self._indexes.timeout)
+        # A thread of its own, which is left behind where it waits: nobody else can end a wait for
+        # a name, a connection or an answer.
+        with Crew(1, "download", patience=0.0) as crew:
+            part = Partial(path)
+            work = crew.submit(
+                partial(self._fetch, url, part, pace, sha256=sha256, size=size, came=came)
+            )
+            length = 0
+            while not wait([work], _GLANCE).done:
+                go_on()
+                if pace.too_slow:
+                    raise _too_slow(url, pace)
+                if pace.length != length:
+                    length = pace.length
+                    waiting.getting_on()
+            work.result()
+
+    def _fetch(
+        self,
+        url: str,
+        part: Partial,
+        pace: Pace,
+        *,
+        sha256: str,
+        size: int | None,
+        came: Callable[[int], None],
+    ) -> None:
         from requests import RequestException
         from urllib3 import Retry
 
-        part = Partial(path)
         # The first wait of urllib3 is none: that one is for a connection that was kept too long.
         retries = Retry(_RETRIES, backoff_factor=0.4, status_forcelist=_AGAIN)
         while True:
             try:
                 with redacted():
-                    self._stream(url, part, size, came)
+                    self._stream(url, part, pace, size, came)
                 break
             except RequestException as error:
                 if part.sha256 == sha256:  # all but the connection's end came
@@ -92,6 +119,7 @@ class Downloads:
                 if error.response is not None and error.response.status_code == _NO_SUCH_RANGE:
                     part.forget()
                 retries = self._after(error, retries, url)
+                pace.begin()
         if part.sha256 != sha256:
             raise _does_not_match(url, sha256, part.sha256, size, part.length)
 
@@ -111,17 +139,16 @@ class Downloads:
             asked = retries.get_retry_after(answer) if answer is not None else None
         except InvalidHeader:  # neither a number nor a date
             asked = None
-        self._stop.wait(min(_LONGEST, asked or left.get_backoff_time()))
+        sleep(min(_LONGEST, asked or left.get_backoff_time()))
         return left
 
     def _stream(
-        self, url: str, part: Partial, size: int | None, came: Callable[[int], None]
+        self, url: str, part: Partial, pace: Pace, size: int | None, came: Callable[[int], None]
     ) -> None:
         most = DOWNLOAD if size is None else size
 
         def look(length: int) -> None:
-            if self._stop.is_set():
-                raise Stopped(url)
+            go_on()
             if length > most:
                 raise _too_long(url, size, "the server goes on sending")
             came(length)
@@ -131,7 +158,7 @@ class Downloads:
             stated = response.headers.get("Content-Length", "")
             if stated.isdecimal() and int(stated[:20]) > most:
                 raise _too_long(url, size, f"the server says {int(stated[:20]):,} bytes")
-            part.take(response, _blocks(response), look)
+            part.take(response, _blocks(response, pace), look)
 
     def _open(self, url: str, headers: Mapping[str, str]) -> Response:
         """The answer, its body not read yet; redirections are followed here, because requests reads
@@ -199,7 +226,7 @@ def _target(response: Response) -> str | None:
     return SessionRedirectMixin().get_redirect_target(response)
 
 
-def _blocks(response: Response) -> Iterator[bytes]:
+def _blocks(response: Response, pace: Pace) -> Iterator[bytes]:
     """The body as it is sent: nothing is unpacked on the way, whatever Content-Encoding says, since
     a hash is of the file, and a few bytes could become any number.
     """
@@ -207,7 +234,9 @@ def _blocks(response: Response) -> Iterator[bytes]:
     from urllib3.exceptions import HTTPError
 
     try:
-        yield from response.raw.stream(_BLOCK, decode_content=False)
+        for block in response.raw.stream(_BLOCK, decode_content=False):
+            pace.came(len(block))
+            yield block
     except HTTPError as error:
         raise ChunkedEncodingError(error) from error
 
@@ -264,6 +293,19 @@ def _cannot_fetch(url: str, error: Exception) -> BuildError:
         value=value,
         cause="no network, a proxy that is not set, or a server in trouble",
         cure="try again; export HTTPS_PROXY=http://proxy:port if there is a proxy",
+    )
+
+
+def _too_slow(url: str, pace: Pace) -> BuildError:
+    return BuildError(
+        "build.fetch-too-slow",
+        "a server sends too slowly",
+        value=f"{redact(url)}: {pace.length:,} bytes so far",
+        cause=(
+            f"less than {LEAST:,} bytes a second for {pace.seconds:.0f} s: a server in trouble, or"
+            " a proxy that holds files back while it looks at them"
+        ),
+        cure="try again; name another index_url; or raise timeout (this is twice as long)",
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.files import local_path
 from coffee_boat._support.futures import completed
 from coffee_boat._support.logs import logger
@@ -90,10 +90,9 @@ def kept(pin: Pin, store: Store) -> Path | None:
     """The wheel of a pin that was fetched before; None for other kinds, and for a wheel that the
     user has.
     """
-    path = _kept(pin, store)
-    return (
-        path if pin.kind == "wheel" and not pin.url.startswith("file:") and path.is_file() else None
-    )
+    if pin.kind != "wheel" or pin.url.startswith("file:"):
+        return None
+    return _kept(pin, store) if _is_kept(pin, store) else None
 
 
 # files
@@ -113,7 +112,7 @@ def _copied(pin: Pin, store: Store) -> Path:
     it after it was checked. A store that cannot be written makes no chunk of it either.
     """
     path = _kept(pin, store)
-    if path.is_file():
+    if _is_kept(pin, store):
         return path
     try:
         with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:
@@ -125,6 +124,10 @@ def _copied(pin: Pin, store: Store) -> Path:
 
 def _kept(pin: Pin, store: Store) -> Path:
     return store.path("wheels", f"{pin.sha256}/{pin.filename}")
+
+
+def _is_kept(pin: Pin, store: Store) -> bool:
+    return store.use("wheels", f"{pin.sha256}/{pin.filename}")
 
 
 def _fetched(
@@ -146,14 +149,9 @@ def _fetched(
 
     # big ones first: the last to end decides how long all take
     queue = sorted(pins, key=lambda pin: (-(pin.size or 0), pin.name))
-    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="coffee_boat-fetch") as pool:
-        waiting = {pool.submit(fetched, pin): pin.name for pin in queue}
-        try:
-            return {waiting[done]: done.result() for done in completed(waiting)}
-        except BaseException:
-            downloads.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with Crew(_PARALLEL, "fetch") as crew:
+        waiting = {crew.submit(partial(fetched, pin)): pin.name for pin in queue}
+        return {waiting[done]: done.result() for done in completed(waiting)}
 
 
 def _called(pin: Pin) -> str:
@@ -162,8 +160,8 @@ def _called(pin: Pin) -> str:
 
 def _fetch_one(pin: Pin, downloads: Downloads, store: Store, tally: Tally) -> Path:
     path, name = _kept(pin, store), _called(pin)
-    with store.lock(f"fetch {pin.sha256}"):
-        if path.is_file():  # by another process, meanwhile
+    with store.turn(f"fetch {pin.sha256}"):
+        if _is_kept(pin, store):  # by another process, meanwhile
             return path
         tally.begin(name)
         with store.publish("wheels", f"{pin.sha256}/{pin.filename}") as scratch:

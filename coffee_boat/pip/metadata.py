@@ -187,12 +187,16 @@ class _Needs:
                 cure="ask for fewer of its extras, or take another version",
             )
         for requirement in self._conditional:
-            marker = requirement.marker
-            if marker is not None and any(
-                marker.evaluate({**self._environment, "extra": extra}) for extra in new
-            ):
+            if any(self._holds(requirement, extra) for extra in new):
                 self._take(requirement)
         return self._found
+
+    def _holds(self, requirement: Requirement, extra: str) -> bool:
+        marker = requirement.marker
+        try:
+            return marker is not None and marker.evaluate({**self._environment, "extra": extra})
+        except ValueError as error:  # python_version ~= "abc": packaging has several kinds of it
+            raise _unreadable(f"{self._package}: {requirement}", f"its marker: {error}") from error
 
     def _take(self, requirement: Requirement) -> None:
         from packaging.utils import canonicalize_name
@@ -219,19 +223,25 @@ def _requires_dist(wheel: Path) -> list[str]:
     try:
         raw, _ = parse_email(_metadata(wheel))
     except RecursionError:
-        raise BuildError(
-            "build.metadata-unreadable",
-            "the metadata of a wheel cannot be read",
-            value=str(wheel),
-            cause="it is nested too deeply",
-            cure="take another version",
-        ) from None
+        raise _unreadable(str(wheel), "it is nested too deeply") from None
+    except (ValueError, LookupError) as error:  # a coding that is none, a text that is none
+        raise _unreadable(str(wheel), str(error)) from error
     return raw.get("requires_dist", [])
+
+
+def _unreadable(value: str, cause: str) -> BuildError:
+    return BuildError(
+        "build.metadata-unreadable",
+        "the metadata of a wheel cannot be read",
+        value=value,
+        cause=cause,
+        cure="take another version",
+    )
 
 
 def _metadata(wheel: Path) -> bytes:
     try:
-        with zipfile.ZipFile(wheel) as archive:
+        with members.opened(wheel) as archive:
             inside = next(
                 name
                 for name in archive.namelist()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from coffee_boat import errors
@@ -110,7 +108,7 @@ def resolve(
         glibc = ".".join(map(str, target.glibc))
         say(Step(f"resolving {wanted} for Python {target.minor} and glibc {glibc}"))
         if not (indexes.offline or indexes.no_index):
-            meanwhile(partial(_guess, request) if known is None else (lambda: known.lock))
+            meanwhile(partial(_guess, request, store) if known is None else (lambda: known.lock))
 
     try:
         return _ask_alone(request, key, store, max_age, asking)
@@ -129,7 +127,7 @@ def _ask_alone(
 ) -> Lock:
     """Ask uv, unless another process does so meanwhile."""
     started = time.time()
-    with store.lock(f"resolve {digest_of(key)}"):
+    with store.turn(f"resolve {digest_of(key)}"):
         known = recall(store, key, request)
         if known is not None and (known.stands(max_age) or (known.exact and known.made >= started)):
             return known.lock
@@ -141,7 +139,7 @@ def _ask(request: Request, key: Mapping[str, Any], store: Store, known: Known | 
     """Ask uv; an earlier answer serves where the index does not."""
     begun = time.monotonic()
     try:
-        lock = _resolved(request)
+        lock = _resolved(request, store)
     except errors.UnreachableError as error:
         if known is None:
             raise
@@ -161,7 +159,7 @@ def _ask(request: Request, key: Mapping[str, Any], store: Store, known: Known | 
     return lock
 
 
-def _guess(request: Request) -> Lock | None:
+def _guess(request: Request, store: Store) -> Lock | None:
     """What uv would choose by what it knows already; None if it knows too little, or would have to
     build something to tell.
     """
@@ -169,7 +167,7 @@ def _guess(request: Request) -> Lock | None:
         return None
     known = replace(request.indexes, offline=True, only_binary=(":all:",))
     try:
-        return _resolved(replace(request, indexes=known))
+        return _resolved(replace(request, indexes=known), store)
     except LockError:
         return None
 
@@ -177,9 +175,11 @@ def _guess(request: Request) -> Lock | None:
 # asking uv
 
 
-def _resolved(request: Request) -> Lock:
-    with tempfile.TemporaryDirectory(prefix="coffee_boat-lock-") as name:
-        desk = Desk(request, Path(name).resolve())
+def _resolved(request: Request, store: Store) -> Lock:
+    with store.scratch() as folder:
+        folder.mkdir()
+        (folder / "pyproject.toml").write_text(uv_options.NO_PROJECT, "utf-8")
+        desk = Desk(request, folder.resolve())
         findings = [*desk.missing_links(), *spark_findings(request), *provided_findings(request)]
         if not desk.asks():
             return Lock(request.target, findings=tuple(findings))

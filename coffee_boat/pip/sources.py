@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +32,8 @@ from coffee_boat.pip.source_trees import copied, failed, folder_inside, named_as
 _LAYOUT = 1
 """Of how wheels are built: another number builds all again."""
 _TIMEOUT = 7200.0
+_COMPILES = 60.0
+"""Seconds for which a build of another process is waited for; it tells nothing of itself."""
 _EPOCH = "315532800"
 """1980-01-01, the first moment that a zip file can hold."""
 
@@ -61,14 +62,16 @@ class Builder:
         builds.refuse([pin], self.indexes, BuildError)
         path = built(pin, self.target, self.store)
         if path is None:
-            with self.store.lock(f"build {_key(pin, self.target)}"):
+            with self.store.turn(f"build {_key(pin, self.target)}", patience=_COMPILES):
                 path = built(pin, self.target, self.store) or self._build(pin)
         refuse_foreign(pin, path.name, self.target)
         return path
 
     def _build(self, pin: Pin) -> Path:
-        with tempfile.TemporaryDirectory(prefix="coffee_boat-build-") as name:
-            folder = Path(name).resolve()
+        with self.store.scratch() as folder:
+            folder.mkdir()
+            folder = folder.resolve()  # noqa: PLW2901
+            (folder / "pyproject.toml").write_text(uv_options.NO_PROJECT, "utf-8")
             source = self._source(pin, folder)
             self.say(Step(f"building {pin.name} {pin.version}".rstrip()))
             wheel = self._run_build(pin, source, folder / "out")
@@ -205,7 +208,9 @@ def built(pin: Pin, target: Target, store: Store) -> Path | None:
     """The wheel that was built of this source before; None if there is none."""
     value = store.recall("built", _key(pin, target))
     path = store.path("wheels", f"{value['sha256']}/{value['filename']}") if value else None
-    return path if path is not None and path.is_file() else None
+    if path is None or not store.use("wheels", f"{path.parent.name}/{path.name}"):
+        return None
+    return path
 
 
 def local_file(pin: Pin, copy: Path | None = None) -> Path:

@@ -19,6 +19,10 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.uv import configuration, refuse_strangers
 from coffee_boat.model import Indexes
 
+NO_PROJECT = "[tool.uv]\nmanaged = false\n"
+"""A pyproject.toml for our own folders: uv looks above what it reads for a project, and the store
+may lie in one that is not meant."""
+
 
 def environment(indexes: Indexes) -> dict[str, str | None]:
     """Changes to uv's environment that say where packages come from and how they are fetched.

@@ -7,7 +7,6 @@ import io
 import json
 import posixpath
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from coffee_boat._support import temporary
 from coffee_boat.archive import areas, elf, members, scripts
 from coffee_boat.archive.areas import Areas
 from coffee_boat.archive.names import folders_of, is_inside, is_plain
@@ -72,22 +72,19 @@ class Install:
         from installer.sources import WheelFile
 
         try:
-            with self._wheel.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            with members.opened(self._wheel) as archive:
                 self._check_readable(archive)
+                stream = members.stream_of(archive)
                 self._write(writer, stream, archive, WheelFile(archive).dist_info_dir)
                 self._raise_issues()
                 self._check_machines(writer)
                 return self._floor(archive)
+        # the last two are what libraries say of texts, numbers and names
         except (
-            zipfile.BadZipFile,
-            InstallerError,
-            InvalidRecordEntry,
-            UnicodeDecodeError,
-            EOFError,
-            zlib.error,
-            csv.Error,
+            *(zipfile.BadZipFile, InstallerError, InvalidRecordEntry, EOFError, zlib.error),
+            *(csv.Error, ValueError, LookupError),
         ) as error:
-            raise self._broken(str(error)) from error
+            raise self._broken(str(error) or type(error).__name__) from error
         except RecursionError:  # of email's parser: parts within parts
             raise self._broken("its metadata is nested too deeply") from None
 
@@ -393,7 +390,7 @@ def _for_others(wheel: str, others: Sequence[tuple[str, str]], architecture: str
 
 def _glibc(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, int]:
     """The glibc that a binary needs; by way of a file, since libraries may have gigabytes."""
-    with tempfile.TemporaryFile() as copy:
+    with temporary.file() as copy, temporary.written():
         for block in members.blocks(info, members.raw(members.stream_of(archive), info)):
             copy.write(block)
         return elf.parse_file(copy, info.filename).glibc

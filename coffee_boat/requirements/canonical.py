@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import chain, combinations, groupby
 
-from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
+from packaging.markers import Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from coffee_boat._support.redact import redact
@@ -169,7 +169,7 @@ def _applies(
         return True
     try:
         holds = Marker(requirement.marker).evaluate(dict(environment), context="requirement")
-    except (UndefinedComparison, UndefinedEnvironmentName) as error:
+    except ValueError as error:  # packaging has several kinds of it
         raise RequirementError(
             "requirements.marker-not-evaluated",
             "a marker cannot be evaluated",

@@ -183,6 +183,8 @@ def _match_spec(rest: str, written: str, origin: str) -> MatchSpec:
         spec = module.MatchSpec(rest)
         module.MatchSpec(str(spec), strict=True)  # as the solver reads it
         return spec  # type: ignore[no-any-return]
+    except UnicodeEncodeError:
+        cause = client.NO_TEXT
     except module.exceptions.InvalidMatchSpecError as error:
         cause = str(error).partition("\n")[0]
     # Not from rattler's error: it quotes what may be a password.

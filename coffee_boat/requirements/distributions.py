@@ -6,18 +6,21 @@ import csv
 import os
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from coffee_boat._support import parse
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.digest import file_digest
-from coffee_boat._support.files import local_path_or_none
+from coffee_boat._support.files import exists, is_file, local_path_or_none
+from coffee_boat._support.futures import results
 from coffee_boat.model import CondaRequirement, Finding
 from coffee_boat.model import Requirement as Wanted
 from coffee_boat.requirements import single
@@ -25,6 +28,8 @@ from coffee_boat.requirements import single
 _OURS = "coffee-boat"
 _TOOLS = {"pip"}
 """Installs packages, and is not one of what was asked for."""
+_READERS = 8
+"""Packages that are read at once."""
 _NOT_HASHED = {"pyspark", "pyspark-client", "py4j"}
 """The driver's own travel with every archive, as they are."""
 _SHOWN = 3
@@ -58,10 +63,19 @@ class Found:
 
 def read_distributions(places: Sequence[Path], found: Found) -> None:
     """Add the distributions in some places to what was found."""
+    here = list(distributions(path=[str(place) for place in places]))
+    unreadable = [one for one in here if not _is_readable(one)]
+    found.lost(
+        "requirements.packages-unreadable",
+        "packages whose metadata is damaged are not taken",
+        sorted(folder.name for one in unreadable if (folder := _info_folder(one))),
+        cause="METADATA, RECORD or another file of theirs cannot be read",
+        cure="install them again, or ask for them by name: captain.add_pip_packages('name')",
+    )
     everything = {
         str(canonicalize_name(one.name)): one
-        for one in reversed(list(distributions(path=[str(place) for place in places])))
-        if one.name
+        for one in reversed(here)
+        if one not in unreadable and one.name
     }
     by_conda = {name for name, one in everything.items() if _is_condas(one, found)}
     ours = {name: one for name, one in everything.items() if name not in by_conda}
@@ -87,12 +101,11 @@ def read_distributions(places: Sequence[Path], found: Found) -> None:
     looked_at = [
         one for name, one in sorted(ours.items()) if name in taken and name not in _NOT_HASHED
     ]
-    with ThreadPoolExecutor() as pool:
-        changed = [
-            f"{one.name}: {path}"
-            for one, paths in zip(looked_at, pool.map(_edited, looked_at), strict=True)
-            for path in paths
-        ]
+    with Crew(_READERS, "records") as crew:
+        read = results(crew.submit(partial(_edited, one)) for one in looked_at)
+    changed = [
+        f"{one.name}: {path}" for one, paths in zip(looked_at, read, strict=True) for path in paths
+    ]
     cure = (
         "the packages are taken as their index has them; a folder of your own for a change:"
         " captain.add_pip_packages('./changed')"
@@ -104,6 +117,19 @@ def read_distributions(places: Sequence[Path], found: Found) -> None:
         cause="RECORD says another sha256, or the file is gone",
         cure=cure,
     )
+
+
+def _is_readable(one: Distribution) -> bool:
+    """False where importlib.metadata, or we, would end in an error of a file's."""
+    try:
+        _ = one.name, one.version, one.requires, one.metadata.get_all("Provides-Extra")
+        for name in ("INSTALLER", "REQUESTED", "direct_url.json"):
+            one.read_text(name)
+        for file in _recorded(one):
+            os.fsencode(file)
+    except (ValueError, TypeError, AttributeError, LookupError, OSError, RecursionError, csv.Error):
+        return False
+    return True
 
 
 def _is_condas(one: Distribution, found: Found) -> bool:
@@ -181,11 +207,17 @@ def _needs(one: Distribution, *, with_extras: bool) -> set[str]:
             wanted = Requirement(text)
         except InvalidRequirement:
             continue  # what it needs under a name that cannot be read is not known to anybody
-        if wanted.marker is None or any(
-            wanted.marker.evaluate({"extra": extra}) for extra in ["", *extras]
-        ):
+        if any(_holds(wanted, extra) for extra in ["", *extras]):
             found.add(str(canonicalize_name(wanted.name)))
     return found
+
+
+def _holds(wanted: Requirement, extra: str) -> bool:
+    """True also of a marker that cannot be evaluated: what is needed is looked for."""
+    try:
+        return wanted.marker is None or wanted.marker.evaluate({"extra": extra})
+    except ValueError:
+        return True
 
 
 def _take(name: str, one: Distribution, found: Found) -> None:
@@ -246,6 +278,9 @@ def _direct_url(one: Distribution) -> Mapping[str, Any] | None:
     try:
         said: Mapping[str, Any] = parse.json(one.read_text("direct_url.json") or "{}")
         said.get("dir_info", {}).get("editable")
+        said.get("archive_info", {}).get("hashes", {}).get("sha256")
+        url = str(said.get("url", ""))
+        _ = urlsplit(url).port, os.fsencode(url), local_path_or_none(url)
         if "vcs_info" in said:
             _ = said["vcs_info"]["vcs"], said["vcs_info"]["commit_id"]
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -260,7 +295,7 @@ def _text(name: str, one: Distribution, said: Mapping[str, Any], url: str) -> st
         return f"{name} @ {said['vcs_info']['vcs']}+{url}@{said['vcs_info']['commit_id']}{below}"
     if "archive_info" in said:
         local = local_path_or_none(url)
-        return f"{name} @ {url}" if local is None or local.exists() else None
+        return f"{name} @ {url}" if local is None or exists(local) else None
     return f"{name}=={one.version}"
 
 
@@ -285,7 +320,7 @@ def _edited(one: Distribution) -> list[str]:
             continue
         path = Path(str(one.locate_file(name)))
         if (
-            not path.is_file()
+            not is_file(path)
             or urlsafe_b64encode(bytes.fromhex(file_digest(path))).rstrip(b"=").decode() != digest
         ):
             wrong.append(name)

@@ -69,7 +69,7 @@ _KINDS = (
 _INSIDE = (
     (r"^@EXPLICIT[ \t]*$", Kind("an @EXPLICIT list of conda", _LOCK, "lock")),
     (
-        r"\A(?:---\n)?version:(?=[\s\S]*^(?:environments|metadata):)(?=[\s\S]*^packages?:)",
+        r"\A(?:(?:#.*|---)?\n)*version:(?=[\s\S]*^(?:environments|metadata):)(?=[\s\S]*^packages?:)",
         Kind("a lock with conda packages", _LOCK, "lock"),
     ),
 )

@@ -20,9 +20,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from coffee_boat._support import home as _support_home
-from coffee_boat._support import parse
+from coffee_boat._support import parse, quoting
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.files import exists, is_dir, is_file
 from coffee_boat.conda import channels as conda_channels
@@ -200,7 +201,7 @@ def _condas_records(places: Iterable[Path], found: Found) -> list[Path]:
             for place in places
             for record in sorted(place.glob("*.dist-info/RECORD"))
             for line in record.read_text("utf-8", "replace").splitlines()
-            if "conda-meta" in line
+            if "conda-meta" in line and "\0" not in line
         )
         theirs = {row.resolve() for row in rows}
         brought = [path for path in here if path.resolve() in theirs]
@@ -218,7 +219,7 @@ def _read_conda(metas: Iterable[Path], found: Found) -> None:
     changed: list[str] = []
     nowhere: list[str] = []
     for path in metas:
-        said = _json(path)
+        said = _record(path)
         place = str(said.get("url", "")).rpartition("/")[0].rpartition("/")[0]
         found.owned |= {str(name) for name in said.get("files", ())}
         changed += [
@@ -246,6 +247,19 @@ def _read_conda(metas: Iterable[Path], found: Found) -> None:
         cause="no channel is known that they came from",
         cure="put them into a channel, and name it",
     )
+
+
+def _record(path: Path) -> Mapping[str, Any]:
+    """As conda writes it: what another hand wrote is not gone through."""
+    said = _json(path)
+    texts = ("name", "version", "build", "url", "channel")
+    try:
+        wrong = [name for name in texts if not isinstance(said.get(name, ""), str)]
+        _ = urlsplit(str(said.get("url", ""))).port, os.fsencode("".join(map(str, said.values())))
+        _ = [os.fsencode(name) for name in said.get("files", ())], list(_condas_hashes(said))
+    except (TypeError, AttributeError, LookupError, ValueError) as error:
+        _damaged(path, quoting.where(error))
+    return said if not wrong else _damaged(path, f"{', '.join(wrong)}: not a text")
 
 
 def _json(path: Path) -> Mapping[str, Any]:
@@ -291,5 +305,5 @@ def _altered(hashes: Iterable[tuple[str, str]], folder: Path) -> list[str]:
     return [
         name
         for name, sha256 in hashes
-        if not (folder / name).is_file() or file_digest(folder / name) != sha256
+        if not is_file(folder / name) or file_digest(folder / name) != sha256
     ]

@@ -26,8 +26,9 @@ _CONDA = """
     navigator-updater
 """
 _MADE_BY_SYSTEM = re.compile(
-    r"\d(?:build|ubuntu|deb)\d|\+(?:ubuntu|deb|dfsg|ds)[\d.]*", re.IGNORECASE
+    r"^[^+]*\d(?:build|ubuntu|deb)\d|\+(?:ubuntu|deb|dfsg)[\d.]*$", re.IGNORECASE
 )
+"""Not any local version that begins so: an index of a company may have 1.0+debug or 1.0+ds1."""
 _PLAIN = re.compile(r"(?P<version>\d+(?:\.\d+)*)")
 
 _CONDA_WINDOWS = {

@@ -113,7 +113,8 @@ def _decoded(raw: bytes, path: Path) -> str:
     try:
         encoding = mark or tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
         text = raw.decode(encoding)
-    except (SyntaxError, UnicodeDecodeError) as error:
+    # rot13 is no coding of texts; undefined and punycode have errors of their own
+    except (SyntaxError, ValueError, LookupError) as error:
         raise RequirementError(
             "requirements.file-not-utf8",
             "a requirements file is not UTF-8 text",

@@ -174,9 +174,15 @@ def names_a_place(place: str, folder: Path) -> bool:
 
 # from an index
 
+_DIGITS = 1_000
+_ENDLESS = re.compile(rf"\d{{{_DIGITS + 1}}}")
+"""Python makes no number of more than 4,300 digits, and no version has such a one."""
+
 
 def _from_index(written: str, origin: str) -> Requirement:
     try:
+        if _ENDLESS.search(written):
+            raise InvalidRequirement(f"a number in it has more than {_DIGITS:,} digits")
         read = Pep508(written)
     except InvalidRequirement as error:
         raise refusal(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from packaging.markers import InvalidMarker, Marker
+from packaging.markers import InvalidMarker, Marker, UndefinedComparison
 from packaging.utils import canonicalize_name
 
 from coffee_boat._support import parse
@@ -78,7 +78,7 @@ def _chosen(name: str, said: object, path: Path) -> Mapping[str, Any] | None:
             raise _unusable(name, path, "it is for one extra or group, or no table")
         try:
             holds = "marker" not in source or Marker(str(source["marker"])).evaluate()
-        except InvalidMarker:
+        except (InvalidMarker, UndefinedComparison):
             raise _unusable(name, path, "its marker cannot be read") from None
         if holds:
             return source
@@ -118,11 +118,18 @@ def _of_workspace(_: Mapping[str, Any], wanted: Requirement, path: Path) -> str:
     for folder in path.absolute().parents:
         members = _table(folder / "pyproject.toml", "tool", "uv", "workspace").get("members", [])
         for pattern in members if isinstance(members, list) else []:
-            for place in sorted(folder.glob(str(pattern))):
+            for place in _found(folder, str(pattern)):
                 name = _table(place / "pyproject.toml", "project").get("name", "")
                 if canonicalize_name(str(name)) == wanted.name:
                     return str(place)
     return ""
+
+
+def _found(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except (ValueError, NotImplementedError, OSError):  # no pattern, or one from the root on
+        return []
 
 
 _PLACES: dict[str, Callable[[Mapping[str, Any], Requirement, Path], str]] = {

@@ -188,13 +188,13 @@ class _Offer:
             name,
             distribution.version,
             tuple(_requirements(distribution.requires or [])),
-            tuple(line[4:].strip() for line in wheel if line.startswith("Tag:")),
+            tuple(filter(_is_tag, (line[4:].strip() for line in wheel if line[:4] == "Tag:"))),
             tuple(lookalikes.of(tree, package, path)),
         )
 
     def needs(self, extra: str) -> Iterator[Requirement]:
         """What it needs in this environment, with one of its extras ("" for none)."""
-        return (r for r in self.requires if r.marker is None or r.marker.evaluate({"extra": extra}))
+        return (r for r in self.requires if _holds(r, extra))
 
     @property
     def runs_here(self) -> bool:
@@ -206,6 +206,20 @@ class _Offer:
         return not self.tags or not {
             tag for text in self.tags for tag in parse_tag(text)
         }.isdisjoint(sys_tags())
+
+
+def _is_tag(text: str) -> bool:
+    return text.count("-") == 2 and all(text.split("-"))
+
+
+def _holds(requirement: Requirement, extra: str) -> bool:
+    """True also of a marker that cannot be evaluated: such a wheel was built long ago, or by
+    hand.
+    """
+    try:
+        return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+    except ValueError:
+        return True
 
 
 def _requirements(texts: Sequence[str]) -> Iterator[Requirement]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, urlsplit
 
-from coffee_boat._support import home
+from coffee_boat._support import files, home
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import ShipError
 
@@ -90,7 +90,7 @@ def url_of(stage: str) -> str:
     """
     if "://" not in stage:
         typed = _ONE_SLASH.fullmatch(stage)
-        if typed is not None and not Path(stage).exists():
+        if typed is not None and not files.exists(Path(stage)):
             raise _unusable(
                 stage,
                 "a URL has //",
@@ -101,6 +101,7 @@ def url_of(stage: str) -> str:
     url = stage.rstrip("/")
     try:
         parts = urlsplit(url)
+        _ = parts.port
     except ValueError:  # its text quotes what may be a password
         raise _unusable(
             stage,

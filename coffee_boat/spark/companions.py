@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
@@ -74,7 +73,7 @@ def odd(lock: Lock, spark: str | None = None) -> Iterator[Finding]:
 def _declared(minor: tuple[int, int]) -> Iterator[tuple[str, SpecifierSet]]:
     """Name -> what the installed pyspark says of it; else what releases of that age said."""
     said: Mapping[str, str] = {}
-    spec = find_spec("pyspark")
+    spec = pairs.found()
     is_it = spec is not None and _minor(pairs.version_here()) == minor
     if spec is not None and is_it and pairs.declared(spec.origin) is not None:
         found = list(_of_metadata())

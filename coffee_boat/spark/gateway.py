@@ -7,12 +7,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
 
+from coffee_boat._support import temporary
 from coffee_boat._support.environ import changed_environ
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
@@ -55,7 +55,7 @@ def java_vm(store: Store) -> Iterator[Any]:
         yield running
         return
     install.load()
-    with tempfile.TemporaryFile() as said:
+    with temporary.file() as said:
         gateway = _start(store, said)
         try:
             yield gateway.jvm

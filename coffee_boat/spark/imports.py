@@ -41,12 +41,20 @@ def _how_to_have(named: Mapping[str, str], text: str) -> Mapping[str, str]:
 def _versions(named: Mapping[str, str], _: str) -> Mapping[str, str]:
     package = named["module"].partition(".")[0]
     here = absent.installed_here(package)
-    wanted = here or f"{package}==VERSION"
+    if here:
+        how = (
+            f'captain.add_pip_packages("{here}") before the session starts, for the same version'
+            " on both sides; or install on the driver what the executors have"
+        )
+    else:  # it may be a file of one's own, whose name an index has for somebody else's package
+        how = (
+            f'sc.addPyFile("{package}.py") again if it is a file of your own; of a package, install'
+            " on the driver the version that the executors have"
+        )
     return {
         "package": package,
         "here": here.replace("==", " ") or "another version, or none",
-        "how": f'captain.add_pip_packages("{wanted}") before the session starts, for the same'
-        " version on both sides; or install on the driver what the executors have",
+        "how": how,
     }
 
 
@@ -70,7 +78,8 @@ _OTHER_VERSION = Problem(
 )
 IMPORTS = (
     Symptom(
-        r"(?P<library>lib[\w.+-]{1,100}?\.so[\d.]{0,30}): cannot open shared object file[^\n]*",
+        r"(?<![\w.+-])(?P<library>lib[\w.+-]{1,100}?\.so[\d.]{0,30}): cannot open shared"
+        r" object file[^\n]*",
         Problem(
             "executor.system-library-missing",
             "a package needs a library that the node does not have",

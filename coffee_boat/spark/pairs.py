@@ -91,15 +91,20 @@ class Installed:
     """None where no distribution brought it, as in SPARK_HOME."""
 
 
+def found() -> ModuleSpec | None:
+    """Of the pyspark that an `import pyspark` finds; None if there is none."""
+    try:
+        return find_spec("pyspark")
+    except ValueError:  # a module that somebody made up
+        return None
+
+
 def installed() -> Installed | None:
     """What an `import pyspark` finds, not imported: a pyspark too old for this Python cannot be.
 
     None if there is none, or one that does not tell its version.
     """
-    try:
-        spec = find_spec("pyspark")
-    except ValueError:  # a module that somebody made up
-        return None
+    spec = found()
     if spec is None or spec.origin is None:
         return None
     version = getattr(sys.modules.get("pyspark"), "__version__", None) or _version(spec)
@@ -128,7 +133,7 @@ def declared(file: str | None) -> Declared | None:
 
 def version_here() -> str:
     """Of the pyspark that this process imports; empty if there is none, or it does not say it."""
-    spec = find_spec("pyspark")
+    spec = found()
     return "" if spec is None else _version(spec)
 
 

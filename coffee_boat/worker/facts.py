@@ -180,11 +180,19 @@ def distributions() -> dict[str, str]:
     return found
 
 
+_NOT_LOOKED_AT = {
+    *("pyspark", "py4j", "coffee_boat_worker", "sitecustomize"),
+    *("test", "tests", "testing", "conftest", "doc", "docs", "example", "examples"),
+    *("benchmark", "benchmarks", "scripts", "setup"),
+}
+
+
 def shadowed() -> dict[str, str]:
     """Top-level modules of the archive and of its layers that Python finds elsewhere -> where: in
     an entry of sys.path that stands before theirs, as PYTHONPATH's do.
 
-    A folder without __init__ hides no package (PEP 420).
+    A folder without __init__ hides no package (PEP 420). What many wheels leave at the top by
+    mistake nobody imports: a project's own tests beside it do no harm.
     """
     entries = [os.path.realpath(entry or os.curdir) for entry in sys.path]
     own = [site for site in map(os.path.realpath, _sites()) if site in entries]
@@ -194,7 +202,7 @@ def shadowed() -> dict[str, str]:
     apart = {*own, library, os.path.join(library, "lib-dynload")}
     found: dict[str, str] = {}
     for site in own:
-        ours = _modules(site).keys() - {"pyspark", "py4j", "coffee_boat_worker", "sitecustomize"}
+        ours = _modules(site).keys() - _NOT_LOOKED_AT
         for entry in entries[: entries.index(site)]:
             if entry not in apart:
                 theirs = _modules(entry)

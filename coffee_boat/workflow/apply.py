@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from coffee_boat._support.logs import logger
-from coffee_boat._support.progress import progress
 from coffee_boat._support.redact import redact
 from coffee_boat.clusters import kind_of_running
 from coffee_boat.errors import BoatError
@@ -50,7 +49,7 @@ def add(tools: Tools, live: LiveSession, wanted: Manifest, added: Manifest) -> A
         ShipError, VerifyError: it cannot be sent.
     """
     tools.pipeline.watch = watch = Stopwatch()
-    with progress() as say, live.alone():
+    with tools.work() as say, live.alone():
         installed = live.refresh().lock
         lock = tools.pipeline.lock_more(wanted, added, installed, say)
         change = tools.pipeline.change(lock, installed)
@@ -87,7 +86,7 @@ def _send(tools: Tools, live: LiveSession, change: Change, archive: Archive, why
 def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
     """Make importable on the driver what executors have already; that it cannot be is a finding."""
     try:
-        with progress() as say:
+        with tools.work() as say:
             expose(tools, lock, chunks, say)
     except (BoatError, OSError) as error:
         tools.emit([_on_executors_only(error)])

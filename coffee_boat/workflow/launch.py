@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support.exceptions import guarded
-from coffee_boat._support.progress import Step, progress, say_line
+from coffee_boat._support.progress import Step, say_line
 from coffee_boat._support.words import human_size
 from coffee_boat.archive.unpack import environment_path, unpack
 from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
@@ -70,7 +70,7 @@ def prepare(
     if master is not None:
         cluster = ask(tools, facts_of(master, conf), partial(nodes, tools, request, None))
     refuse_other_minor(tools, request, None)
-    with progress() as say:
+    with tools.work() as say:
         built = build(tools, request, say)
     if cluster is not None:
         tools.emit(tools.preflight.hold(built.archive, cluster))
@@ -187,7 +187,7 @@ def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
         ShipError: it cannot be put there.
     """
     stage = None if kind_of_running(facts.master).runs_in_driver else tools.settings.stage
-    with progress() as say:
+    with tools.work() as say:
         if stage is not None:
             say(Step(f"sending {human_size(archive.size)} to the stage"))
         shipped = ship_archive(
@@ -205,7 +205,7 @@ def patch_of(tools: Tools, kind: RunningCluster, facts: SparkFacts, shipped: Shi
 
 def unpacked_here(tools: Tools, archive: Archive) -> Path:
     """The environment on this machine."""
-    with progress() as say:
+    with tools.work() as say:
         size = human_size(sum(chunk.unpacked for chunk in archive.chunks))
         say(Step(f"unpacking {size} on this machine"))
         return unpack(archive, tools.store)
@@ -349,7 +349,7 @@ class Launcher:
         tools.reporter.begin_context()
         request, known = self._begins()
         cluster = ask(tools, facts, partial(nodes, tools, request, known), driver_starts=False)
-        with progress() as say:
+        with tools.work() as say:
             built = built_of(tools, request, known, say)
         made = patch(tools, built, facts, cluster)
         tools.preflight.begin_start(replace(facts, conf={**facts.conf, **made.conf}), built.archive)
@@ -365,7 +365,7 @@ class Launcher:
         if known is None or built.serves(request):
             return built.unpacked(self._tools)
         if self._added is None or self._added[0] != known.lock.digest:
-            with progress() as say:
+            with self._tools.work() as say:
                 made = built_of(self._tools, request, known, say)
             self._added = known.lock.digest, made.unpacked(self._tools)
         return self._added[1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from coffee_boat._support.progress import progress, say_line
+from coffee_boat._support.progress import say_line
 from coffee_boat.clusters import kind_of
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
 from coffee_boat.spark import facts as spark_facts
@@ -107,7 +107,7 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     )
     kind_of(facts.master)  # refused before anything is built
     cluster = ask(tools, facts, partial(nodes, tools, request, known))
-    with progress() as say:
+    with tools.work() as say:
         built = built_of(tools, request, known, say)
         entries = folders(tools, built, say)
     work.keep(built)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from coffee_boat._support.progress import progress
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Lock, Manifest, Plan
 from coffee_boat.session.live import LiveSession
@@ -41,7 +40,7 @@ def plan_launch(
         if facts is None
         else launch.ask_gently(tools, facts, partial(nodes, tools, request, known))
     )
-    with progress() as say:
+    with tools.work() as say:
         if lock is None:
             lock = (forgettable if asked_for else resolve)(tools, request, say)
         change = tools.pipeline.change(lock, None)
@@ -86,7 +85,7 @@ def plan_addition(
             cause="what is added goes to it",
             cure="leave the master out; or stop the session first",
         )
-    with progress() as say:
+    with tools.work() as say:
         installed = live.refresh().lock
         lock = tools.pipeline.lock_more(wanted, added, installed, say)
     change = tools.pipeline.change(lock, installed)

@@ -7,11 +7,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from types import TracebackType
 
 from coffee_boat._support import run
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.futures import completed, results
 from coffee_boat.model import Chunk
 
@@ -23,12 +24,12 @@ class Ahead:
 
     It only saves time: what fails in it, or was not begun, is made again by who needs it.
 
-    When the block ends, what waits is dropped. What is under way goes on to its end, and the
-    process ends after it; Ctrl-C ends the programs that it runs.
+    When the block ends, what waits is dropped. What is under way goes on, but no process waits for
+    it to end; Ctrl-C ends it, and the programs that it runs.
     """
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="coffee_boat-ahead")
+        self._crew = Crew(os.cpu_count() or 1, "ahead")
         self._begun: dict[str, Future[list[Chunk]]] = {}
         self._beginning = threading.Lock()
 
@@ -36,7 +37,7 @@ class Ahead:
         """Make this in a thread, once for all that is called so."""
         with self._beginning, suppress(RuntimeError):  # no thread to be had, or the block has ended
             if name not in self._begun:
-                self._begun[name] = self._pool.submit(make)
+                self._begun[name] = self._crew.submit(make)
 
     def take(self, name: str, make: Make) -> list[Chunk]:
         """What was begun under this name, waited for; what was not is made now.
@@ -91,6 +92,7 @@ class Ahead:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._crew.close(drop=True)
         if isinstance(error, KeyboardInterrupt):
+            self._crew.stop()
             run.interrupt()

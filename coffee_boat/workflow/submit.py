@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from coffee_boat._support import temporary
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.run import attach
 from coffee_boat.clusters import kind_of
@@ -46,12 +46,13 @@ def run(
     kind.check_submission(facts, None if script is None else str(script))
     driver = kind.remote_driver(facts)
     program = "pyspark" if script is None else "spark-submit"
-    with tempfile.TemporaryDirectory(prefix="coffee_boat-") as folder:
-        settings = Path(folder, "spark.conf")
-        settings.touch(mode=0o600)
-        settings.write_text(
-            properties({**order.complete, **(driver.conf if driver else {})}), "ascii"
-        )
+    with temporary.folder() as folder:
+        settings = folder / "spark.conf"
+        with temporary.written():
+            settings.touch(mode=0o600)
+            settings.write_text(
+                properties({**order.complete, **(driver.conf if driver else {})}), "ascii"
+            )
         argv = [
             str(Path(order.spark.home, "bin", program)),
             "--properties-file",

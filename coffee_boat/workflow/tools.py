@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from coffee_boat._support.logs import logger
-from coffee_boat._support.progress import say_line
+from coffee_boat._support.progress import Say, progress, say_line
 from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Generation
 from coffee_boat.session.driver import Views
@@ -83,6 +84,12 @@ class Tools:
         return replace(
             self, settings=settings, pipeline=Pipeline(settings, self.store, target=target)
         )
+
+    @contextmanager
+    def work(self) -> Iterator[Say]:
+        """Around what takes long: it is shown, and what it finds in the store stays there."""
+        with progress() as say, self.store.lease():
+            yield say
 
     @property
     def refuses_untested(self) -> bool:

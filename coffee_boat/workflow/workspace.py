@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from coffee_boat import requirements
 from coffee_boat._support import home
-from coffee_boat._support.progress import progress
 from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
 from coffee_boat.errors import BoatError, LaunchError, VerifyError
@@ -193,7 +192,7 @@ class Workspace:
         request, known = self.request, self.in_session()
         if isinstance(known, Built):
             return concatenate.copy_to(known.archive, destination)
-        with progress() as say:
+        with self.tools.work() as say:
             lock = known.lock if known else None
             built = build(self.here, request, say, lock=lock, to=destination)
         self.keep(Resolved(request, built.lock))
@@ -201,6 +200,10 @@ class Workspace:
 
     def launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
         """As `Captain.launch_ship`."""
+        with self.tools.store.lease():
+            self._launch(master, conf)
+
+    def _launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
         built = launch.prepare(self.tools, self.request, master=master, conf=conf)
         self.keep(built)
         self.unhook()
@@ -215,7 +218,7 @@ class Workspace:
         )
         try:
             self._hook = launcher.install(master, conf)
-            with progress() as say:
+            with self.tools.work() as say:
                 expose(self.tools, built.lock, built.archive.chunks, say)
         except BaseException:
             self.unhook()
@@ -230,7 +233,7 @@ class Workspace:
         session = session_of(handed)
         folders.follow(getattr(handed, "sparkContext", handed))
         tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
-        with self._changing, progress() as say:
+        with self._changing, self.tools.work() as say:
             history = record.recall(tools.store, session.id, session.facts().conf)
             before = self._attached
             if history is None:

@@ -255,7 +255,12 @@ def _pool(access: kubernetes_access.Access) -> Any:
         options |= {"server_hostname": access.server_name, "assert_hostname": access.server_name}
     if not access.verify:
         options |= {"cert_reqs": "CERT_NONE", "assert_hostname": False}
-    proxy = access.proxy or _proxy_of_environment(access.server)
+    try:
+        proxy = access.proxy or _proxy_of_environment(access.server)
+    except ValueError:  # its text quotes the address
+        raise kubernetes_access.Unusable(
+            f"the address {redact(access.server)} cannot be read: its host or its port"
+        ) from None
     try:
         pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     except urllib3.exceptions.HTTPError as error:

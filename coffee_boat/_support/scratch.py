@@ -1,0 +1,89 @@
+"""Folders for unfinished work. Each is held by a lock as long as its process lives: what nobody
+holds was left behind, however its process ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from coffee_boat._support import flocks
+
+_MARK, _ENTRY = "alive", "entry"
+_PREFIX = "boat-"
+_NAME = re.compile(rf"{_PREFIX}\w{{8}}")
+_BEGINS = 60.0
+"""Seconds after which one without a mark was not just begun."""
+_OPEN: dict[Path, int] = {}
+"""Folder -> the process that made it."""
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A path in a folder that does not exist yet; gone when the block ends, or the process.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not _OPEN:
+        atexit.register(_drop_all)  # threads that nobody waits for are in the middle of their work
+    holder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+    _OPEN[holder] = os.getpid()
+    try:
+        with flocks.held(holder / _MARK):
+            yield holder / _ENTRY
+    finally:
+        _remove(holder)
+        _OPEN.pop(holder, None)
+
+
+def is_scratch(path: Path) -> bool:
+    """True of what `scratch` made, and of nothing that others call alike."""
+    if not _NAME.fullmatch(path.name) or path.is_symlink():
+        return False
+    try:
+        return {entry.name for entry in os.scandir(path)} <= {_MARK, _ENTRY}
+    except OSError:
+        return False
+
+
+def is_dead(holder: Path) -> bool | None:
+    """True if its process is gone; None if nobody can tell: where the file system has no locks."""
+    if not (holder / _MARK).exists():
+        try:
+            return holder.stat().st_mtime < time.time() - _BEGINS
+        except FileNotFoundError:
+            return None
+    return flocks.is_free(holder / _MARK)
+
+
+def _drop_all() -> None:
+    """At the end of this process."""
+    for holder, process in list(_OPEN.items()):
+        if process != os.getpid():  # we are a fork
+            continue
+        # who still works in it finds it no more
+        aside = holder.with_name(f"{_PREFIX}{uuid.uuid4().hex[:8]}")
+        with suppress(OSError):
+            holder.rename(aside)
+            holder = aside  # noqa: PLW2901
+        _remove(holder)
+
+
+def _remove(holder: Path) -> None:
+    """The mark last: what is half removed can be told from what is just begun."""
+    entry = holder / _ENTRY
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            entry.unlink(missing_ok=True)
+    shutil.rmtree(holder, ignore_errors=True)

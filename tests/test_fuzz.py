@@ -1,0 +1,37 @@
+"""A few damaged files for each door; `make fuzz` tries thousands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("hypothesis", reason="needs hypothesis: pip install -e '.[dev]'")
+
+import fuzzing
+
+SEED = 20261129
+
+
+@pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")
+def test_what_is_damaged_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    found = fuzzing.Found()
+    fuzzing.try_texts(found, 300, SEED, tmp_path)
+    assert not found.escaped, str(found)
+    assert len(found.tried) > 20
+    assert sum(found.refused.values()) < sum(found.tried.values())
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_wheels_that_are_damaged_are_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = fuzzing.Found()
+    fuzzing.try_wheels(found, 40, SEED, tmp_path)
+    assert not found.escaped, str(found)
+    assert 10 < found.refused["a wheel"] < 40
