@@ -343,7 +343,9 @@ def _lets_ask_any(tied: Set[str]) -> Iterator[str]:
             yield from (f"uv's configuration has {key}" for key in named)
     for place in os.environ.get("UV_OVERRIDE", "").split():
         try:
-            lines = _support_limits.read_text(Path(place), _support_limits.REQUIREMENTS).splitlines()
+            lines = _support_limits.read_text(
+                Path(place), _support_limits.REQUIREMENTS
+            ).splitlines()
         except (OSError, ValueError):  # uv says so
             continue
         if tied & set(map(_name_of, lines)):
