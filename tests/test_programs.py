@@ -156,13 +156,13 @@ def test_ctrl_c_lets_programs_clean_up(folder: Path, source: str, late: str) -> 
 
 BEGINNING = """
 import signal
-from concurrent.futures import ThreadPoolExecutor
-submit = ThreadPoolExecutor.submit
+from coffee_boat._support.crew import Crew
+submit = Crew.submit
 def submit_and_interrupt(self, *arguments):
     future = submit(self, *arguments)
     signal.raise_signal(signal.SIGINT)
     return future
-ThreadPoolExecutor.submit = submit_and_interrupt
+Crew.submit = submit_and_interrupt
 """
 
 
