@@ -761,11 +761,11 @@ def test_a_lock_that_is_not_there(tmp_path: Path) -> None:
         pylock.read(tmp_path / "pylock.toml", TARGET)
 
 
-@pytest.mark.parametrize("variable", ["", "UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE"])
+@pytest.mark.parametrize("variable", ["", "UV_NO_SOURCES", "UV_NO_SOURCES_PACKAGE", "UV_INDEX"])
 def test_a_package_tied_to_an_index_never_comes_from_another(
     ask: Asker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
-    if variable:
+    if variable.startswith("UV_NO"):
         monkeypatch.setenv(variable, "mine" if variable.endswith("PACKAGE") else "1")
     wheel(tmp_path / "public", "mine", "9.0")
     wheel(tmp_path / "public", "other", "1.0")
@@ -774,6 +774,8 @@ def test_a_package_tied_to_an_index_never_comes_from_another(
     monkeypatch.setenv("UV_INDEX_OWN_USERNAME", "me")
     monkeypatch.setenv("UV_INDEX_OWN_PASSWORD", "s3cret")
     with serving(tmp_path / "public") as public, serving(tmp_path / "own", "me:s3cret") as own:
+        if variable == "UV_INDEX":  # a guess at the name that ours has for uv
+            monkeypatch.setenv(variable, f"tied-0={public.url}")
         project.write_text(
             '[project]\nname = "x"\ndependencies = ["mine", "other"]\n[tool.uv.sources]\n'
             f'mine = {{ index = "own" }}\n[[tool.uv.index]]\nname = "own"\nurl = "{own.url}"\n'

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from coffee_boat._support import home, parse, uv
 from coffee_boat._support import limits as _support_limits
-from coffee_boat._support.digest import copy_tree
+from coffee_boat._support.digest import copy_tree, digest_of
 from coffee_boat._support.redact import redact
 from coffee_boat._support.run import Ran, run
 from coffee_boat._support.urls import git_environment
@@ -211,9 +211,8 @@ class Desk:
                 cause=" and ".join(said),
                 cure="take it out there, or set UV_NO_CONFIG=1 and unset UV_OVERRIDE",
             )
-        names = {
-            url: f"tied-{number}" for number, url in enumerate(sorted({r.index for r in tied}))
-        }
+        # an index of that name in a variable of uv's would take its place: nobody has this one
+        names = {r.index: f"tied-{digest_of(r.index)[:16]}" for r in tied}
         document = {
             "project": {
                 "name": _TIED,

@@ -221,10 +221,10 @@ class ClassicSession:
                 tasks=waiting,
                 pause=min(_PAUSE * (rounds - 1), _LONGEST_PAUSE),
             )
-            in_vain = None if crowded is None else lambda now: crowded({*answers, *now})
+            in_vain = crowded and (lambda now, ours: crowded({*answers, *now}, ours))
             for executor, answer in job.run(left, in_vain):
                 answers.setdefault(executor, answer)
-            if in_vain and in_vain(()):
+            if crowded and crowded(answers):
                 break
         return Answers(
             answers,

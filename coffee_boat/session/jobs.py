@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from coffee_boat._support.redact import redact
@@ -25,8 +25,8 @@ _GLANCE = 0.25
 """Seconds between two looks at a job that may wait for slots."""
 _TASKS_SHOWN = 100
 
-InVain = Callable[[Collection[str]], bool]
-"""Of the ids of those executors that have answered."""
+InVain = Callable[[Collection[str], Collection[str]], bool]
+"""Of the ids of those executors that have answered, and of those where tasks of ours run."""
 
 
 class Job:
@@ -48,7 +48,7 @@ class Job:
 
         Args:
             timeout: seconds.
-            in_vain: asked while no task of it runs: True to give it up.
+            in_vain: asked now and then: True to give it up.
 
         Raises:
             VerifyError: the job failed.
@@ -72,22 +72,30 @@ class Job:
         if in_vain is None:
             thread.join(timeout)
             return
+        from py4j.protocol import Py4JError
+
         end = time.monotonic() + timeout
         while thread.is_alive() and (left := end - time.monotonic()) > 0:
             thread.join(min(left, _GLANCE))
             answered = [executor for executor, _ in self._answers.value]
-            if thread.is_alive() and not self._tasks_now() and in_vain(answered):
-                return
+            with suppress(Py4JError):  # the JVM ends: the job's own failure tells it
+                if thread.is_alive() and in_vain(answered, self._runs_on()):
+                    return
 
-    def _tasks_now(self) -> int:
-        """How many of its tasks run."""
-        tracker = self._context.statusTracker()
-        return sum(
-            stage.numActiveTasks
+    def _runs_on(self) -> set[str]:
+        """Ids of the executors where tasks of it run."""
+        return {task.executorId() for task in self._tasks_of_it() if task.status() == "RUNNING"}
+
+    def _tasks_of_it(self) -> list[Any]:
+        """Spark's own words on each task that was begun."""
+        tracker, store = self._context.statusTracker(), self._context._jsc.sc().statusStore()
+        stages = [
+            stage
             for job in tracker.getJobIdsForGroup(self._group)
-            for number in (getattr(tracker.getJobInfo(job), "stageIds", None) or ())
-            if (stage := tracker.getStageInfo(number)) is not None
-        )
+            for stage in getattr(tracker.getJobInfo(job), "stageIds", None) or ()
+        ]
+        lists = [store.taskList(stage, 0, max(self._tasks, _TASKS_SHOWN)) for stage in stages]
+        return [tasks.apply(index) for tasks in lists for index in range(tasks.size())]
 
     def _submit(self) -> None:
         try:
@@ -140,19 +148,11 @@ class Job:
         """The nodes where tasks failed, in the words of Spark's scheduler: from 4.1 on its
         exception may be the task's own, without them.
         """
-        tracker, store = self._context.statusTracker(), self._context._jsc.sc().statusStore()
-        stages = [
-            stage
-            for job in tracker.getJobIdsForGroup(self._group)
-            for stage in tracker.getJobInfo(job).stageIds
-        ]
-        lists = [store.taskList(stage, 0, _TASKS_SHOWN) for stage in stages]
-        tasks = [tasks.apply(index) for tasks in lists for index in range(tasks.size())]
         return "\n".join(
             sorted(
                 {
                     f"Lost task ({task.host()} executor {task.executorId()})"
-                    for task in tasks
+                    for task in self._tasks_of_it()
                     if task.status() == "FAILED"
                 }
             )

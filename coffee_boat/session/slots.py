@@ -20,11 +20,19 @@ class Crowded:
         self._full = full
         self._since: float | None = None
 
-    def __call__(self, answered: Collection[str]) -> bool:
-        """True if each executor without an answer has been seen full, and nothing else, for a
-        while. To be asked while no task of ours takes a slot.
+    def __call__(self, answered: Collection[str], ours: Collection[str] = ()) -> bool:
+        """True if each executor without an answer has been seen full of others' tasks, and nothing
+        else, for a while.
+
+        Args:
+            answered: ids of executors.
+            ours: of those where a task of ours runs, which may unpack what was sent.
         """
-        missing = [taken for executor, taken in self._full().items() if executor not in answered]
+        missing = [
+            taken and executor not in ours
+            for executor, taken in self._full().items()
+            if executor not in answered
+        ]
         if not missing or not all(missing):
             self._since = None
             return False

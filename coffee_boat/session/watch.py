@@ -176,7 +176,7 @@ class Watch:
         except Exception as error:  # noqa: BLE001  as for the watch itself, which goes on
             _log.debug("executors that come are not counted: %s: %s", type(error).__name__, error)
             enough = True
-        if enough:
+        if enough or (self._context is not None and not self._comes_soon()):
             self._arriving = None
 
     def _pause(self, news: News, before: float) -> float:
