@@ -5,7 +5,7 @@ in the store, without secrets.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -145,6 +145,13 @@ class Last:
         had = "" if kept is None else ", ".join(kept.manifest.texts) or str(kept.lock)
         what = f"%boat launch --last takes what this notebook had: {redact(had)}" if had else _ADD
         say_line(f"note: nothing was asked for, so executors get Python and pyspark alone; {what}")
+
+    def told(self) -> Iterator[tuple[str, str]]:
+        """What was kept, as a row of a table; nothing without it."""
+        kept = recall(*self._place({}))
+        if kept is not None:
+            wanted = ", ".join(redact(text) for text in kept.manifest.texts) or "no packages"
+            yield "kept of before", f"{wanted}: %boat launch --last"
 
     def _place(self, given: Mapping[str, Any]) -> tuple[Store, str]:
         said, _ = settings.load({key: given[key] for key in ("store",) if key in given})

@@ -244,6 +244,7 @@ class Notebook:
     def _rows(self, captain: Captain | None) -> Iterator[tuple[str, str]]:
         if captain is None:
             yield "captain", "none yet: %boat add NAME..."
+            yield from self.last.told()
         else:
             yield "captain", ", ".join(self.names_of(captain)) or repr(captain)
             yield "asked for", ", ".join(captain.manifest.texts) or "nothing yet"

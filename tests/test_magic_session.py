@@ -229,6 +229,7 @@ def test_another_kernel_takes_what_the_notebook_launched_last(
     boat(first, "launch")  # takes over what runs
     capsys.readouterr()
     second = kernel()
+    assert ("kept of before", "alpha, beta: %boat launch --last") in boat(second, "status").rows
     boat(second, "launch --last")
     made = second.user_ns["captain"]
     assert made.manifest.texts == ["alpha", "beta"]
