@@ -29,6 +29,15 @@ def command(place: Path, folder: Path) -> str:
     return ""
 
 
+def heard_by(number: signal.Signals) -> list[str]:
+    """A program that begins another one, which hears a signal also below `nohup`."""
+    code = (
+        f"import os, signal, sys; signal.signal({int(number)}, signal.SIG_DFL);"
+        " os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return [sys.executable, "-c", code]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_who_is_ended_while_an_index_is_silent_leaves_no_program_behind(
     tmp_path: Path, number: signal.Signals
@@ -37,7 +46,7 @@ def test_who_is_ended_while_an_index_is_silent_leaves_no_program_behind(
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
         words = ("plan", "--pip", "edtf", "--no-ship-python", "--index-url", url)
         running = subprocess.Popen(
-            [sys.executable, "-m", "coffee_boat.cli", *words],
+            [*heard_by(number), sys.executable, "-m", "coffee_boat.cli", *words],
             env={**os.environ, "COFFEE_BOAT_STORE": str(tmp_path), "TMPDIR": str(tmp_path)},
             stderr=subprocess.PIPE,
             text=True,

@@ -215,7 +215,8 @@ def _end_if_failed(
     process: subprocess.Popen[str], kind: type[BaseException] | None, *_: object
 ) -> None:
     if kind is not None:
-        _end(process, gently=issubclass(kind, KeyboardInterrupt))
+        # nobody wants it any more: it may clean up
+        _end(process, gently=issubclass(kind, (KeyboardInterrupt, crew.StoppedError)))
 
 
 def _end(process: subprocess.Popen[str], *, gently: bool) -> None:

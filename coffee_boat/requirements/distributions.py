@@ -122,7 +122,10 @@ def read_distributions(places: Sequence[Path], found: Found) -> None:
 def _is_readable(one: Distribution) -> bool:
     """False where importlib.metadata, or we, would end in an error of a file's."""
     try:
-        _ = one.name, one.version, one.requires, one.metadata.get_all("Provides-Extra")
+        # asked for by [], what is missing is a warning of Python's now, and an error later
+        if "Name" not in one.metadata or "Version" not in one.metadata:
+            return False
+        _ = one.requires, one.metadata.get_all("Provides-Extra")
         for name in ("INSTALLER", "REQUESTED", "direct_url.json"):
             one.read_text(name)
         for file in _recorded(one):
