@@ -47,9 +47,11 @@ def look(_):
         magic = humanize.__file__
     except ImportError:
         magic = ""
+    # without the shipped environment's own, which are first there
+    others = ":".join(part for part in os.environ["PATH"].split(":") if "boat-" not in part)
     pythons = sorted(
         {
-            *filter(None, map(shutil.which, ("python", "python3"))),
+            *filter(None, (shutil.which(name, path=others) for name in ("python", "python3"))),
             *glob.glob("/usr/bin/python3*"),
             *glob.glob("/usr/lib/*/libpython*"),
             *glob.glob("/usr/lib/python3*"),
