@@ -28,6 +28,8 @@ from integration.venvs import (
 )
 
 _WHEELS, _CLASSES, _BROWSER = "pyspark wheels", "class data", "browser and jupyterlab"
+_AFTER_LONG_ONES = (_CLASSES,)
+"""For lanes that could begin sooner: then those of clusters, which are longer, begin before them."""
 _BARE = {"trixie": "3.13", "sid": "3.14"}
 """Debian's stable and its newest, each with its Python: this machine's own of that minor would be
 tried a second time.
@@ -179,7 +181,7 @@ def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
     ]
     if demo:
         commands.append(Command("demo", (*make, "demo")))
-    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,))
+    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS, *_AFTER_LONG_ONES))
 
 
 def _bare(suite: str) -> Iterator[Lane]:
@@ -192,7 +194,8 @@ def _bare(suite: str) -> Iterator[Lane]:
     yield _preparing(f"{name} root", bed, "up", suite, folder)
     commands = ("run", folder, "--", "make", "demo", "test-unit")
     argv = (sys.executable, "-m", bed, *commands)
-    yield Lane(name, (Command("demo and tests", argv),), after=(f"{name} root",))
+    before = (f"{name} root", *_AFTER_LONG_ONES)
+    yield Lane(name, (Command("demo and tests", argv),), after=before)
     yield _preparing(f"{name} down", bed, "down", folder, after=(name,))
 
 
