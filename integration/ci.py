@@ -29,7 +29,7 @@ from integration.venvs import (
 
 _WHEELS, _CLASSES, _BROWSER = "pyspark wheels", "class data", "browser and jupyterlab"
 _AFTER_LONG_ONES = (_CLASSES,)
-"""For lanes that could begin sooner: then those of clusters, which are longer, begin before them."""
+"""For lanes that could begin sooner: those of clusters are longer, and begin before them."""
 _BARE = {"trixie": "3.13", "sid": "3.14"}
 """Debian's stable and its newest, each with its Python: this machine's own of that minor would be
 tried a second time.
