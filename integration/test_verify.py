@@ -184,17 +184,21 @@ def test_verify_tells_what_is_not_from_the_ship(session: ClassicSession) -> None
 
 
 def test_a_module_beside_the_script_is_told_until_it_is_sent(
-    cluster: SparkContext, session: ClassicSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: SparkContext,
+    session: ClassicSession,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "boat_beside.py").write_text("def double(x): return 2 * x\n")
+    folder = tmp_path_factory.mktemp("beside")  # the session serves the file to its end
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    (folder / "boat_beside.py").write_text("def double(x): return 2 * x\n")
     helpers = __import__("boat_beside")
     before = [
         str(finding) for finding in verify(session, None).findings if "boat_beside" in str(finding)
     ]
-    assert f'sc.addPyFile("{tmp_path}/boat_beside.py")' in before[0]
-    cluster.addPyFile(str(tmp_path / "boat_beside.py"))
+    assert f'sc.addPyFile("{folder}/boat_beside.py")' in before[0]
+    cluster.addPyFile(str(folder / "boat_beside.py"))
     assert not [
         finding for finding in verify(session, None).findings if "boat_beside" in str(finding)
     ]
