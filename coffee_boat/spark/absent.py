@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import metadata
 
 from coffee_boat.worker import modules
@@ -48,7 +49,16 @@ def installed_here(module: str) -> str:
 def _distribution_here(module: str) -> str:
     top = module.partition(".")[0]
     try:
-        names = metadata.packages_distributions().get(top, [])
+        names = metadata.packages_distributions().get(top, []) or _with_files_of(top)
     except (OSError, ValueError, TypeError, KeyError):  # broken metadata of any distribution
         return ""
     return names[0] if len(set(names)) == 1 else ""
+
+
+def _with_files_of(top: str) -> list[str]:
+    """Python 3.10 knows only what top_level.txt says, which few build backends write."""
+    if sys.version_info >= (3, 11):
+        return []
+    own = {f"{top}.py", top}
+    found = metadata.distributions()
+    return [one.metadata["Name"] for one in found if own & {f.parts[0] for f in one.files or ()}]
