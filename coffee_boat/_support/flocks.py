@@ -27,7 +27,7 @@ def held(path: Path, *, shared: bool = False, made: bool = True) -> Iterator[Non
     """
     descriptor = os.open(path, (os.O_RDWR | os.O_CREAT) if made else os.O_RDONLY, 0o600)
     try:
-        _lock(descriptor, shared=shared, wait=True)
+        lock(descriptor, shared=shared, wait=True)
         yield
     finally:
         os.close(descriptor)
@@ -40,12 +40,20 @@ def is_free(path: Path) -> bool | None:
     except OSError:
         return None
     try:
-        return _lock(descriptor, shared=False, wait=False)
+        return lock(descriptor, shared=False, wait=False)
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, *, shared: bool, wait: bool) -> bool | None:
+def lock(descriptor: int, *, shared: bool, wait: bool) -> bool | None:
+    """Lock an open file or folder; None where the file system has no locks.
+
+    Returns:
+        False if others have it, and it is not to be waited for.
+
+    Raises:
+        OSError: it cannot be locked for another reason.
+    """
     import fcntl
 
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coffee_boat._support import leases
+from coffee_boat._support import flocks, leases
 
 _HELD: dict[Path, int] = {}
 """Folder -> the descriptor that has its lock. Programs that we start do not get it."""
@@ -76,15 +76,10 @@ def _hold(folder: Path) -> bool:
 
 def _locked(descriptor: int, *, shared: bool) -> bool:
     """False if others have it; True also where there are no such locks."""
-    import fcntl
-
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return flocks.lock(descriptor, shared=shared, wait=shared) is not False
     except OSError:  # NFS has none of folders
         return True
-    return True
 
 
 def _is(folder: Path, descriptor: int) -> bool:

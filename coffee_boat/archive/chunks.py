@@ -9,15 +9,17 @@ a tar block but has no end-of-archive, hence chunks can be concatenated in any o
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
+import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from coffee_boat._support.digest import digest_of
 from coffee_boat._support.logs import logger
@@ -200,12 +202,21 @@ def chunk_path(store: Store, chunk: Chunk) -> Path:
 
 def packed_crc(path: Path) -> tuple[int, int]:
     """Length and CRC-32 of a file: a disk may give back other bytes than it was given."""
+    with path.open("rb", buffering=0) as stream:
+        return crc_of(stream)
+
+
+def crc_of(stream: BinaryIO | io.FileIO, most: int = sys.maxsize) -> tuple[int, int]:
+    """Length and CRC-32 of what comes next in a stream.
+
+    Args:
+        most: bytes.
+    """
     from isal import isal_zlib
 
     length = crc = 0
-    with path.open("rb", buffering=0) as stream:
-        while block := stream.read(BATCH):
-            length, crc = length + len(block), isal_zlib.crc32(block, crc)
+    while length < most and (block := stream.read(min(BATCH, most - length))):
+        length, crc = length + len(block), isal_zlib.crc32(block, crc)
     return length, crc
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from coffee_boat._support.store import Store
-from coffee_boat.archive.chunks import chunk_path, gone, packed_crc
+from coffee_boat.archive.chunks import chunk_path, crc_of, gone, packed_crc
 from coffee_boat.archive.destination import Destination
 from coffee_boat.model import Archive, Chunk
 
@@ -58,20 +58,11 @@ def is_whole(path: Path, chunks: Sequence[Chunk], tail: bytes) -> bool:
             for chunk in chunks:
                 if chunk.crc is None:
                     stream.seek(chunk.size, os.SEEK_CUR)
-                elif _crc_of(stream, chunk.size) != chunk.crc:
+                elif crc_of(stream, chunk.size)[1] != chunk.crc:
                     return False
             return stream.read(len(tail) + 1) == tail
     except OSError:
         return False
-
-
-def _crc_of(stream: BinaryIO, size: int) -> int:
-    from isal import isal_zlib
-
-    crc = 0
-    while size and (block := stream.read(min(size, 1 << 20))):
-        size, crc = size - len(block), isal_zlib.crc32(block, crc)
-    return crc
 
 
 def _must_have(out: BinaryIO, size: int) -> None:

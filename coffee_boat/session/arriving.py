@@ -11,7 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-_DRIVER = "driver"
+from coffee_boat.session.status_store import DRIVER, elements
+
 _CORES = re.compile(r"Some\(([0-9.eE+-]+)\)")
 """Scala's text of a number: py4j cannot hand on the BigDecimal that it is from Spark 4.3 on."""
 
@@ -57,9 +58,9 @@ class Arriving:
         if store is None or backend is None:  # not made yet
             return
         found = store.executorList(True)
-        for one in (found.apply(index) for index in range(int(found.size()))):
+        for one in elements(found):
             name = str(one.id())
-            if name != _DRIVER and name not in self._ready and _has_begun(one, name, backend):
+            if name != DRIVER and name not in self._ready and _has_begun(one, name, backend):
                 self._ready.add(name)
 
 

@@ -15,6 +15,7 @@ from coffee_boat.model import SQL_PYTHON, ConfPatch, NodeFacts, Shipped, SparkFa
 from coffee_boat.session import Answers, Lasting, Versions, nodes
 from coffee_boat.session.jobs import Job, by_value
 from coffee_boat.session.slots import Crowded
+from coffee_boat.session.status_store import DRIVER, elements
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark.jvm import ENDED, has_ended, is_up, shared_map
 
@@ -29,8 +30,6 @@ another one; longer in each round. None in the first: Spark offers all free slot
 idle cluster each executor has its tasks before one ends.
 """
 _LONGEST_PAUSE = 1.0
-
-_DRIVER = "driver"
 
 
 class ClassicSession:
@@ -266,8 +265,7 @@ class ClassicSession:
         spark = self._context._jsc.sc()
         local = spark.isLocal()
         summaries = spark.statusStore().executorList(True)
-        found = [summaries.apply(index) for index in range(summaries.size())]
-        return [summary for summary in found if local or summary.id() != _DRIVER]
+        return [one for one in elements(summaries) if local or one.id() != DRIVER]
 
     def _require_live(self) -> None:
         if not is_up(self._context):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import VerifyError
+from coffee_boat.session.status_store import elements
 from coffee_boat.spark import jvm
 from coffee_boat.worker import facts
 
@@ -25,8 +26,8 @@ _GLANCE = 0.25
 """Seconds between two looks at a job that may wait for slots."""
 _TASKS_SHOWN = 100
 
-InVain = Callable[[Collection[str], Collection[str]], bool]
-"""Of the ids of those executors that have answered, and of those where tasks of ours run."""
+InVain = Callable[[Collection[str], Callable[[], Collection[str]]], bool]
+"""Of the ids of those executors that have answered; the other tells where tasks of ours run."""
 
 
 class Job:
@@ -79,7 +80,7 @@ class Job:
             thread.join(min(left, _GLANCE))
             answered = [executor for executor, _ in self._answers.value]
             with suppress(Py4JError):  # the JVM ends: the job's own failure tells it
-                if thread.is_alive() and in_vain(answered, self._runs_on()):
+                if thread.is_alive() and in_vain(answered, self._runs_on):
                     return
 
     def _runs_on(self) -> set[str]:
@@ -95,7 +96,7 @@ class Job:
             for stage in getattr(tracker.getJobInfo(job), "stageIds", None) or ()
         ]
         lists = [store.taskList(stage, 0, max(self._tasks, _TASKS_SHOWN)) for stage in stages]
-        return [tasks.apply(index) for tasks in lists for index in range(tasks.size())]
+        return [task for tasks in lists for task in elements(tasks)]
 
     def _submit(self) -> None:
         try:

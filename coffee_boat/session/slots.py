@@ -20,20 +20,19 @@ class Crowded:
         self._full = full
         self._since: float | None = None
 
-    def __call__(self, answered: Collection[str], ours: Collection[str] = ()) -> bool:
+    def __call__(
+        self, answered: Collection[str], ours: Callable[[], Collection[str]] = tuple
+    ) -> bool:
         """True if each executor without an answer has been seen full of others' tasks, and nothing
         else, for a while.
 
         Args:
             answered: ids of executors.
-            ours: of those where a task of ours runs, which may unpack what was sent.
+            ours: tells those where a task of ours runs, which may unpack what was sent. It costs a
+                call to the JVM a task, so it is asked last.
         """
-        missing = [
-            taken and executor not in ours
-            for executor, taken in self._full().items()
-            if executor not in answered
-        ]
-        if not missing or not all(missing):
+        missing = {one: taken for one, taken in self._full().items() if one not in answered}
+        if not missing or not all(missing.values()) or not missing.keys().isdisjoint(ours()):
             self._since = None
             return False
         now = time.monotonic()

@@ -20,6 +20,15 @@ def while_it_lasts() -> Iterator[None]:
         yield
 
 
+DRIVER = "driver"
+"""The id that the driver has among executors."""
+
+
+def elements(found: Any) -> Iterator[Any]:
+    """What a list of Scala's holds; a call to the JVM each."""
+    return (found.apply(index) for index in range(int(found.size())))
+
+
 # Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a
 # public API. What is asked of them is a call to the JVM each, so nothing is asked twice.
 
@@ -98,7 +107,7 @@ class Jobs:
     def _tell_lost(self, job: Any, tell: Callable[[str], None]) -> None:
         for stage in _stages(job):
             tasks = self._store.taskList(stage, 0, _TASKS_READ)
-            for task in (tasks.apply(index) for index in range(int(tasks.size()))):
+            for task in elements(tasks):
                 number = int(task.taskId())
                 if number not in self._read and (why := _said(task.errorMessage())):
                     self._read.add(number)
@@ -130,7 +139,7 @@ def _reasons(store: Any, job: Any) -> Iterator[str]:
 
 def _stages(job: Any) -> Iterator[int]:
     stages = job.stageIds()
-    yield from (int(stages.apply(index)) for index in range(int(stages.size())))
+    yield from map(int, elements(stages))
 
 
 def _said(option: Any) -> str:
