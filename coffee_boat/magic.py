@@ -309,8 +309,8 @@ def boat() -> None:
 
 @boat.command()
 @click.argument("packages", nargs=-1)
-@options.allow_changes
 @options.wanted
+@options.allow_changes
 @_notebook
 def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""

@@ -175,11 +175,8 @@ class Workspace:
             if lock_file is not None:
                 wanted = self._with_lock_file(lock_file, more)
                 return plan.plan_launch(tools, wanted, master)[0]
-            wanted = (
-                self.request.and_manifest(more)
-                if running is None
-                else self.request.with_changes(more)
-            )
+            asked = self.request
+            wanted = (asked.with_changes if running else asked.and_manifest)(more)
             tools.pipeline.check(wanted.manifest)
             if not has_packages(more):
                 known = self._known if running is not None else None
