@@ -365,6 +365,9 @@ def test_a_generation_is_composed_of_what_was_sent(store: Store) -> None:
     assert not made.is_base
     back = composing.composition(locked(a1, b1), parts, store)
     assert (back.is_base, back.known) == (True, made.known)
+    bases = [base, part("boat-4", a1, b1, c1, base="other"), part("boat-5", a1, base="third")]
+    assert composing.composition(locked(a1, b1, c1), bases, store).base == "boat-4"
+    assert composing.composition(locked(a1, b1), bases, store).base == "boat-1"
     only = composing.composition(locked(c1), parts, store)
     assert only == Composition(
         "boat-1", ("boat-layer-2",), (("boat-1", ("a.py", "b.py", "both.txt")),)

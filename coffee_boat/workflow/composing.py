@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from coffee_boat._support.store import Store
@@ -88,8 +88,8 @@ def part_of(archive: Archive, lock: Lock, folder: str) -> Part:
 
 
 def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
-    """Of the archives that a session was sent: the newest base, and the layers that are needed
-    besides; each package is taken from the first of them that holds it.
+    """Of the archives that a session was sent: the base that holds most of it, and the layers that
+    are needed besides; each package is taken from the first of them that holds it.
 
     Raises:
         LaunchError: a package is in none of them.
@@ -117,6 +117,12 @@ def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
         tuple((folder, files) for folder, files in without.items() if files),
         tuple(sorted(part.folder for part in added)),
     )
+
+
+def _fits(part: Part, wanted: Collection[str]) -> tuple[int, int]:
+    """How many packages that are wanted a part holds, then how few others."""
+    held = sum(one.identity in wanted for one in part.holds)
+    return held, held - len(part.holds)
 
 
 def has_data(archive: Archive, store: Store) -> bool:
