@@ -98,10 +98,10 @@ def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
     bases = [part for part in parts if part.base]
     if not bases:
         raise _unknown("no archive of it is known")
-    base = next((part for part in reversed(bases) if part.base == lock.digest), bases[-1])
-    added = [part for part in parts if not part.base]
     pins: tuple[Pin | CondaPin, ...] = (*lock.conda, *lock.pins)
     wanted = {pin.identity for pin in pins}
+    base = max(reversed(bases), key=lambda part: _fits(part, wanted))
+    added = [part for part in parts if not part.base]
     taken: dict[str, Part] = {}
     for part in (base, *reversed(added)):
         for one in part.holds:
