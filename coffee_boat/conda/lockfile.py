@@ -238,7 +238,7 @@ def _channel_url(pin: CondaPin) -> str:
 
 
 def _location(pin: Pin) -> str:
-    if pin.kind == "directory":
+    if pin.kind in ("directory", "local"):
         return str(local_path(pin.url))
     if pin.kind == "vcs":
         return f"{without_credentials(pin.url)}#{pin.commit}"

@@ -113,6 +113,24 @@ class Asking:
         """
         return self.add_manifest(requirements.read_environment(path, channels=channels), wait=wait)
 
+    def add_local(self: Asked, *places: str | Path, wait: float = 10.0) -> Asked:
+        """Ask for code of your own: `"helpers.py"`, the folder of a package (`"src/mypkg"`), a
+        folder of modules (`"."`), or a project with a build step, which is built.
+
+        Sent as it lies there, by itself: unchanged code is not sent again. What `.gitignore` names
+        stays behind, and so do hidden files, caches, environments, and data that is in no package.
+        On the driver the folder itself is imported.
+
+        Args:
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: it is not there, cannot be imported, has more than 100 MB, or has a
+                link that leads out of it.
+            LockError, BuildError: as for `add_pip_packages`; or a package has its name already.
+        """
+        return self.add_manifest(requirements.own_code(places, origin="add_local"), wait=wait)
+
     def add_manifest(self: Asked, manifest: Manifest, *, wait: float = 10.0) -> Asked:
         """Ask for all that a manifest wants, as another captain's `manifest`, at once: before Spark
         starts or while a session runs.

@@ -20,6 +20,7 @@ from coffee_boat.pip import builds, nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.session import driver
 from coffee_boat.session.own import beside, namesake
+from coffee_boat.workflow import own_code
 from coffee_boat.workflow.changes import is_of, is_source, kept_as_is, source_of
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.prefetch import Ahead
@@ -109,6 +110,7 @@ class Resolving(Fetching):
         Raises:
             LockError: something that is aboard would have to change; it says what, and who asks.
         """
+        manifest = own_code.without_installed(manifest, added, aboard)
         manifest = self._with_built(manifest, added, aboard, say)
         kept = tuple(kept_as_is(pin) for pin in aboard.pins if not is_source(pin))
         limited = replace(manifest, constraints=(*manifest.constraints, *kept))
@@ -133,7 +135,7 @@ class Resolving(Fetching):
 
         def settled(wanted: Requirement) -> Requirement:
             pin = next((pin for pin in aboard.pins if is_source(pin) and is_of(pin, wanted)), None)
-            if pin is None or (wanted.name, wanted.text) in again:
+            if pin is None or wanted.local or (wanted.name, wanted.text) in again:
                 return wanted
             place = self._fetch((pin,), aboard, manifest, say)[pin.name].as_uri()
             extras = f"[{','.join(wanted.extras)}]" if wanted.extras else ""
@@ -164,7 +166,10 @@ class Resolving(Fetching):
         aboard: Lock | None = None,
         ahead: Ahead | None = None,
     ) -> Lock:
-        """Conda first; pip on top, with what the conda packages bring as given."""
+        """Conda first; pip on top, with what the conda packages bring as given; one's own code
+        beside them.
+        """
+        manifest, own = own_code.apart(manifest)
 
         def meanwhile(guess: pip_resolve.Guess) -> None:
             if ahead is not None:
@@ -188,7 +193,8 @@ class Resolving(Fetching):
             meanwhile=meanwhile,
         )
         builds.refuse(lock.pins, self._indexes(manifest), LockError)
-        return replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
+        lock = replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
+        return own_code.with_code(lock, own)
 
     def _ask_conda(
         self, manifest: Manifest, preferred: Mapping[str, str], aboard: Lock | None, say: Say

@@ -19,7 +19,7 @@ from coffee_boat.session import folders, reach, record, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install, jvm
-from coffee_boat.workflow import apply, attach, changes, launch, plan
+from coffee_boat.workflow import apply, attach, changes, launch, own_code, plan
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
@@ -331,7 +331,10 @@ class Workspace:
         """A context is made: with what is asked for now."""
         with self._changing:
             self._starting = True
-            return self.wanted()
+            request, known = self.wanted()
+            if known is not None and request.lock_file is None and own_code.changed(known.lock):
+                known = None
+            return request, known
 
     def _failed(self, error: BaseException) -> BoatError | None:
         """It did not come up; the error in words that help, if there are any."""

@@ -1,0 +1,118 @@
+"""A person's own code among packages: apart from what is resolved, beside it in the lock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from coffee_boat._support.files import local_path
+from coffee_boat._support.store import Store
+from coffee_boat.archive import modules
+from coffee_boat.archive.chunks import listing
+from coffee_boat.errors import BuildError, LockError, RequirementError
+from coffee_boat.model import Chunk, Lock, Manifest, Pin, Requirement, Target
+from coffee_boat.pip import own_code
+
+_SHOWN = 3
+
+
+def apart(manifest: Manifest) -> tuple[Manifest, tuple[Requirement, ...]]:
+    """What is resolved, and the code, which is what it is."""
+    code = tuple(r for r in manifest.requirements if r.local)
+    rest = tuple(r for r in manifest.requirements if not r.local)
+    return replace(manifest, requirements=rest) if code else manifest, code
+
+
+def with_code(lock: Lock, code: Sequence[Requirement]) -> Lock:
+    """The lock with code as it lies there now.
+
+    Raises:
+        RequirementError: it is not there any more, or cannot be sent.
+        LockError: a package is called so.
+    """
+    for wanted in code:
+        if lock.has(wanted.name):
+            raise LockError(
+                "lock.own-code-named-as-package",
+                "your own code and a package have the same name",
+                value=f"{wanted.name}: {wanted.text} ({wanted.origin})",
+                cause="the package is asked for, or another package needs it",
+                cure="rename your module or folder, or leave the package out",
+            )
+    pins = (*lock.pins, *map(own_code.pin_of, code))
+    return replace(lock, pins=tuple(sorted(pins, key=lambda pin: pin.name))) if code else lock
+
+
+def without_installed(manifest: Manifest, added: Manifest, installed: Lock) -> Manifest:
+    """Without code that a session has: it stays as it is, unless it is asked for now."""
+    asked = {r.url for r in added.requirements if r.local}
+    have = {pin.url for pin in installed.pins if pin.kind == "local"}
+    kept = tuple(
+        r for r in manifest.requirements if not r.local or r.url in asked or r.url not in have
+    )
+    return replace(manifest, requirements=kept)
+
+
+def changed(lock: Lock) -> bool:
+    """True if code that a lock has lies there in another state by now, or cannot be read."""
+    code = [pin for pin in lock.pins if pin.kind == "local"]
+    try:
+        return [own_code.again(pin) for pin in code] != code
+    except RequirementError:  # said where it is locked anew
+        return True
+
+
+def refuse_taken(
+    pins: Iterable[Pin],
+    chunks: Sequence[Chunk],
+    installed: Sequence[Chunk],
+    target: Target,
+    store: Store,
+) -> None:
+    """Raise if a module of one's own code is also in another package: Python takes one, and says
+    nothing.
+
+    Args:
+        chunks: what is made, that of the pins among it.
+        installed: what a running session has besides.
+
+    Raises:
+        BuildError: it is.
+    """
+    own = {pin_label(pin) for pin in pins if pin.kind == "local"}
+    if not own:
+        return
+    every = {chunk.id: chunk for chunk in (*chunks, *installed)}.values()
+    tops = {chunk.label: modules.tops(listing(chunk, store), target) for chunk in every}
+    for label in sorted(own & tops.keys()):
+        for other, theirs in tops.items():
+            both = sorted(tops[label] & theirs) if other != label else []
+            if both:
+                raise BuildError(
+                    "build.own-module-taken",
+                    "a module of your own code has the name of a package's",
+                    value=f"{', '.join(both[:_SHOWN])}: in {label.partition(' ')[0]}, and in"
+                    f" {other}",
+                    cause="Python imports one of them, and says nothing of the other",
+                    cure="give yours another name, or leave the package out",
+                )
+
+
+def pin_label(pin: Pin) -> str:
+    """What the chunk of a pin is called."""
+    return f"{pin.name} {pin.version}"
+
+
+def on_the_driver(lock: Lock) -> dict[str, Path]:
+    """Module -> the folder that the driver imports it from. What is gone by now is left out."""
+    found: dict[str, Path] = {}
+    for pin in lock.pins:
+        place = local_path(pin.url) if pin.kind == "local" else None
+        if place is not None:
+            try:
+                code = own_code.read(place)
+            except RequirementError:  # said where it is locked or sent
+                continue
+            found |= dict.fromkeys(sorted(code.modules), code.root)
+    return found
