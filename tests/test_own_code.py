@@ -14,8 +14,9 @@ import pytest
 from conftest import MakeWheel
 from small_packages import project
 
-from coffee_boat import BoatError, Captain, RequirementError
+from coffee_boat import BoatError, Captain, LockError, RequirementError
 from coffee_boat._support import limits
+from coffee_boat.conda import lockfile
 from coffee_boat.model import Lock, Manifest
 from coffee_boat.pip import own_code, pylock
 
@@ -364,3 +365,38 @@ def test_the_driver_imports_the_folder_itself(
     (told,) = views.show_code(among_packages.on_the_driver(lock))
     assert told.code == "driver.other-module"
     views.close()
+
+
+def test_a_lock_of_conda_has_no_word_for_it(captain: Captain, home: Path) -> None:
+    write_at(home, "helpers.py")
+    captain.add_local("helpers.py").plan()
+    assert captain.lock is not None
+    with pytest.raises(LockError) as refused:
+        lockfile.write(captain.lock)
+    assert refused.value.code == "lock.own-code-not-writable"
+
+
+def test_it_goes_beside_a_lock_file_which_stays_as_it_is(
+    make_wheel: MakeWheel, home: Path, tmp_path: Path
+) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    make_wheel("alpha", folder=wheels)
+    settings = {"ship_python": False, "offline": True, "store": tmp_path / "store"}
+    with Captain(find_links=[str(wheels)], **settings) as first:
+        lock = first.add_pip_packages("alpha").plan().lock
+    (home / "pylock.toml").write_text(pylock.write(lock), "utf-8")
+    file = write_at(home, "helpers.py", "x = 1\n")
+    with Captain(**settings) as captain:
+        captain.add_lock("pylock.toml").add_local("helpers.py")
+        archive = captain.pack(tmp_path / "one.tar.gz")
+        assert [chunk.label.partition(" ")[0] for chunk in archive.chunks][-2:] == [
+            "alpha",
+            "helpers",
+        ]
+        file.write_text("x = 2\n", "utf-8")
+        assert captain.plan().lock.digest != archive.lock_digest
+    with Captain(**settings) as other:
+        other.add_local("helpers.py").add_lock("pylock.toml")
+        with pytest.raises(RequirementError):
+            other.add_pip_packages("beta")

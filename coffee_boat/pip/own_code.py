@@ -16,7 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,19 +24,16 @@ from packaging.utils import canonicalize_name
 
 from coffee_boat._support import limits
 from coffee_boat._support.digest import fault_of_folder, file_digest, largest
-from coffee_boat._support.files import local_path
 from coffee_boat._support.words import human_size
 from coffee_boat.archive.names import is_plain
 from coffee_boat.errors import RequirementError
-from coffee_boat.model import Finding, Pin, Requirement
+from coffee_boat.model import Finding
 from coffee_boat.pip.ignored import Ignored, is_litter
 from coffee_boat.spark import packages as spark_packages
 
 _SUFFIXES = (".py", ".so")
 _PACKAGE = "__init__.py"
 _SHOWN = 3
-_DIGITS = 12
-"""Of the digest, in a version."""
 _FALLBACK = "own-code"
 Read = TypeVar("Read")
 
@@ -133,37 +130,6 @@ def name_of(place: Path) -> str:
     return f"{name}-code" if name in spark_packages.DRIVERS_OWN else name or _FALLBACK
 
 
-def pin_of(requirement: Requirement) -> Pin:
-    """What a requirement is now.
-
-    Raises:
-        RequirementError: as `read`, or it is not there any more.
-    """
-    place = local_path(requirement.url)
-    if not os.path.lexists(place):
-        raise RequirementError(
-            "requirements.own-code-gone",
-            "code of your own is not there any more",
-            value=str(place),
-            cause="it was moved or deleted since it was asked for",
-            cure=f'put it back, or captain.forget("{requirement.name}")',
-        )
-    code = read(place)
-    pin = Pin(requirement.name, "", "local", url=place.as_uri(), direct=True, requested=True)
-    return _as_it_is(pin, code)
-
-
-def again(pin: Pin) -> Pin:
-    """The pin of some code as it lies there now: the same one if nothing changed.
-
-    Raises:
-        RequirementError: as `pin_of`.
-    """
-    wanted = Requirement(text=pin.name, name=pin.name, url=pin.url, local=True)
-    now = pin_of(wanted)
-    return pin if now.sha256 == pin.sha256 else replace(now, requires=pin.requires)
-
-
 def digest_of(contents: Iterable[tuple[File, str]]) -> str:
     """sha256 (hex) over files and the sha256 of what is in each."""
     digest = hashlib.sha256()
@@ -183,12 +149,6 @@ def content_of(path: Path, how: Callable[[Path], Read]) -> Read:
         return how(path)
     except OSError as error:
         raise _unreadable(path, error) from error
-
-
-def _as_it_is(pin: Pin, code: Code) -> Pin:
-    digest = code.digest()
-    # c: digits alone would be a number, which has no zeros before it (PEP 440)
-    return replace(pin, version=f"0+c{digest[:_DIGITS]}", size=code.size, sha256=digest)
 
 
 # which files

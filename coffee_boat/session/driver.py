@@ -50,8 +50,9 @@ class Views:
 
     def show_code(self, folders: Mapping[str, Path]) -> tuple[Finding, ...]:
         """As the function `show_code`; gives what is imported from elsewhere."""
-        self._open.append(show_code(folders))
-        return self._open[-1].findings
+        view = show_code(folders)
+        self._open += [view] if view.entries else []
+        return view.findings
 
     def close(self) -> None:
         """Take all of it off sys.path again."""

@@ -20,10 +20,11 @@ def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
     Raises:
         StoreError: the store cannot be written.
     """
-    if not tools.settings.install_local or not chunks:
+    if not tools.settings.install_local:
         return
-    say(Step("making the packages importable here"))
-    tools.emit(tools.views.board(lock, tools.pipeline.trees(chunks, driver.lacking(lock))))
+    if chunks:
+        say(Step("making the packages importable here"))
+        tools.emit(tools.views.board(lock, tools.pipeline.trees(chunks, driver.lacking(lock))))
     tools.emit(tools.views.show_code(own_code.on_the_driver(lock)))
 
 

@@ -12,7 +12,7 @@ from coffee_boat.archive import modules
 from coffee_boat.archive.chunks import listing
 from coffee_boat.errors import BuildError, LockError, RequirementError
 from coffee_boat.model import Chunk, Lock, Manifest, Pin, Requirement, Target
-from coffee_boat.pip import own_code
+from coffee_boat.pip import own_code, own_pins
 
 _SHOWN = 3
 
@@ -24,13 +24,20 @@ def apart(manifest: Manifest) -> tuple[Manifest, tuple[Requirement, ...]]:
     return replace(manifest, requirements=rest) if code else manifest, code
 
 
-def with_code(lock: Lock, code: Sequence[Requirement]) -> Lock:
+def with_code(lock: Lock, code: Sequence[Requirement], *, again: bool = False) -> Lock:
     """The lock with code as it lies there now.
+
+    Args:
+        again: in place of the same code in it.
 
     Raises:
         RequirementError: it is not there any more, or cannot be sent.
         LockError: a package is called so.
     """
+    if again:
+        asked = {wanted.url for wanted in code}
+        rest = tuple(pin for pin in lock.pins if pin.kind != "local" or pin.url not in asked)
+        lock = replace(lock, pins=rest)
     for wanted in code:
         if lock.has(wanted.name):
             raise LockError(
@@ -40,7 +47,7 @@ def with_code(lock: Lock, code: Sequence[Requirement]) -> Lock:
                 cause="the package is asked for, or another package needs it",
                 cure="rename your module or folder, or leave the package out",
             )
-    pins = (*lock.pins, *map(own_code.pin_of, code))
+    pins = (*lock.pins, *map(own_pins.pin_of, code))
     return replace(lock, pins=tuple(sorted(pins, key=lambda pin: pin.name))) if code else lock
 
 
@@ -58,7 +65,7 @@ def changed(lock: Lock) -> bool:
     """True if code that a lock has lies there in another state by now, or cannot be read."""
     code = [pin for pin in lock.pins if pin.kind == "local"]
     try:
-        return [own_code.again(pin) for pin in code] != code
+        return [own_pins.again(pin) for pin in code] != code
     except RequirementError:  # said where it is locked anew
         return True
 

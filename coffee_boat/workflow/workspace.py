@@ -332,7 +332,7 @@ class Workspace:
         with self._changing:
             self._starting = True
             request, known = self.wanted()
-            if known is not None and request.lock_file is None and own_code.changed(known.lock):
+            if known is not None and own_code.changed(known.lock):
                 known = None
             return request, known
 
