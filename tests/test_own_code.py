@@ -262,13 +262,14 @@ def test_a_folder_over_the_limit_is_refused_with_its_largest_entries(home: Path)
 
 def test_so_is_a_project_before_anything_of_it_is_read(captain: Captain, home: Path) -> None:
     project(home / "tool", "tool", "1.5")
-    with (home / "tool" / "data.bin").open("wb") as file:
+    write_at(home, "tool/data/words.txt")
+    with (home / "tool" / "data" / "a.bin").open("wb") as file:
         file.truncate(limits.TREE)
     captain.add_pip_packages("./tool")
     with pytest.raises(RequirementError) as refused:
         captain.plan()
     assert refused.value.code == "requirements.project-folder-too-large"
-    assert "data.bin 100.0 MB" in refused.value.value
+    assert refused.value.value.endswith("of which data/a.bin 100.0 MB, data/words.txt 0 B")
 
 
 @pytest.mark.parametrize(

@@ -228,11 +228,22 @@ def _too_large(folder: Path, found: Mapping[Path, int], error: type[BoatError]) 
 
 
 def largest(folder: Path, sizes: Iterable[tuple[Path, int]]) -> str:
-    """For people: the entries of a folder that have most of its bytes."""
-    entries: Counter[str] = Counter()
-    for path, size in sizes:
-        entries[path.relative_to(folder).parts[0] if path != folder else path.name] += size
-    return ", ".join(f"{name} {human_size(size)}" for name, size in entries.most_common(_SHOWN))
+    """For people: the entries of a folder that have most of its bytes; of a folder that has nearly
+    all, what is in it.
+    """
+    files = {
+        (path.relative_to(folder) if path != folder else Path(path.name)): n for path, n in sizes
+    }
+    inside, most = Path(), 0.9 * sum(files.values())
+    while True:
+        entries: Counter[Path] = Counter()
+        for path, size in files.items():
+            if path != inside and path.is_relative_to(inside):
+                entries[inside / path.relative_to(inside).parts[0]] += size
+        shown = entries.most_common(_SHOWN)
+        if not shown or shown[0][1] < most or shown[0][0] in files:
+            return ", ".join(f"{path} {human_size(size)}" for path, size in shown)
+        inside = shown[0][0]
 
 
 def fault_of_folder(real: Path) -> str:
