@@ -33,7 +33,12 @@ def code_in(place: str, *, origin: str, folder: Path) -> Manifest | None:
     path = folder / place
     if not path.is_dir() or any((path / name).is_file() for name in (PROJECT, *_BUILDS)):
         return None
-    return read([place], origin=origin, folder=folder)
+    try:
+        return read([place], origin=origin, folder=folder)
+    except RequirementError as error:
+        if error.code != "requirements.no-module-in-folder":
+            raise
+        return None  # nor would pip install it
 
 
 def is_project(folder: Path) -> bool:
