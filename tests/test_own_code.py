@@ -343,7 +343,7 @@ def test_links_within_are_sent_as_what_they_lead_to(home: Path) -> None:
 def test_the_driver_imports_the_folder_itself(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from coffee_boat.session.driver import Views
+    from coffee_boat.session.views import Views
     from coffee_boat.workflow import own_code as among_packages
 
     file = write_at(home, "src/boat_of_mine/__init__.py", "x = 1\n")

@@ -9,6 +9,7 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.words import human_size
 from coffee_boat.errors import Finding
 from coffee_boat.model.archive import Archive
+from coffee_boat.model.difference import NO_DIFFERENCE, Difference
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.tables import (
@@ -164,6 +165,8 @@ class Arrival(Redacted):
     seconds: Mapping[str, float]
     """The parts of the time: resolve, fetch, build, send, arrive."""
     findings: tuple[Finding, ...] = ()
+    difference: Difference = NO_DIFFERENCE
+    """What changed besides: versions, and what was removed."""
 
     @property
     def ok(self) -> bool:
@@ -172,6 +175,8 @@ class Arrival(Redacted):
 
     def __str__(self) -> str:
         what = ", ".join(pin.label for pin in self.added) or "nothing new"
+        if self.difference.leaving:
+            what = self.difference.summary
         size = (
             f", {human_size(self.archive.size)}{'' if self.archive.layer else ' as a new base'}"
             if self.archive
@@ -188,6 +193,8 @@ class Arrival(Redacted):
 
     def _repr_html_(self) -> str:
         said = str(self).splitlines()[0]
+        if self.difference.leaving:
+            return html_caption(said) + self.difference._repr_html_() + html_findings(self.findings)
         rows = [(pin.name, pin.version) for pin in self.added]
         made = html_table(("added", "version"), rows, caption=said) if rows else html_caption(said)
         return made + html_findings(self.findings)

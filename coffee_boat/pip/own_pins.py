@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from coffee_boat._support.digest import tree_digest
@@ -52,6 +53,20 @@ def again(pin: Pin) -> Pin:
     wanted = Requirement(text=pin.name, name=pin.name, url=pin.url, local=True)
     now = pin_of(wanted)
     return pin if now.sha256 == pin.sha256 else replace(now, requires=pin.requires)
+
+
+def edited(pins: Iterable[Pin], only: Collection[str] | None = None) -> dict[str, Pin]:
+    """Identity of each pin whose code was edited since -> the pin as it is now.
+
+    Args:
+        only: URLs of code that is looked at; by default all of it.
+
+    Raises:
+        RequirementError: as `pin_of`.
+    """
+    looked_at = [pin for pin in pins if only is None or pin.url in only]
+    now = {pin.identity: again(pin) for pin in looked_at}
+    return {identity: pin for identity, pin in now.items() if pin.identity != identity}
 
 
 def _as_it_is(pin: Pin, code: own_code.Code) -> Pin:

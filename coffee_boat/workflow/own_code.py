@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,16 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive import modules
 from coffee_boat.archive.chunks import listing
 from coffee_boat.errors import BuildError, LockError, RequirementError
-from coffee_boat.model import Chunk, Lock, Manifest, Pin, Requirement, Target
+from coffee_boat.model import (
+    Chunk,
+    CondaPin,
+    Finding,
+    Lock,
+    Manifest,
+    Pin,
+    Requirement,
+    Target,
+)
 from coffee_boat.pip import own_code, own_pins
 
 _SHOWN = 3
@@ -59,6 +69,14 @@ def without_installed(manifest: Manifest, added: Manifest, installed: Lock) -> M
         r for r in manifest.requirements if not r.local or r.url in asked or r.url not in have
     )
     return replace(manifest, requirements=kept)
+
+
+def installed(manifest: Manifest, added: Manifest, installed: Lock) -> tuple[Pin, ...]:
+    """The pins of code that `without_installed` leaves out, and of code that another captain of the
+    session brought.
+    """
+    left = {r.url for r in without_installed(manifest, added, installed).requirements if r.local}
+    return tuple(pin for pin in installed.pins if pin.kind == "local" and pin.url not in left)
 
 
 def changed(lock: Lock) -> bool:
@@ -109,6 +127,37 @@ def refuse_taken(
 def pin_label(pin: Pin) -> str:
     """What the chunk of a pin is called."""
     return f"{pin.name} {pin.version}"
+
+
+def imported_before(code: Iterable[Pin]) -> Iterator[Finding]:
+    """What is said of edited code that this process has imported."""
+    for pin in code:
+        place = local_path(pin.url)
+        names = modules_of(place) if pin.kind == "local" else ()
+        loaded = [name for name in names if name in sys.modules]
+        if loaded:
+            yield Finding(
+                "driver.imported-before",
+                "the driver goes on with what it has imported",
+                value=pin.name,
+                cause="Python imports a module once in a process; executors have the edited one",
+                cure=f"importlib.reload({loaded[0]}), or in a notebook %load_ext autoreload and"
+                " %autoreload 2",
+                severity="note",
+            )
+
+
+def modules_of(place: Path) -> list[str]:
+    """The modules of some code; none of what cannot be read, which is said elsewhere."""
+    try:
+        return sorted(own_code.read(place).modules)
+    except RequirementError:
+        return []
+
+
+def only_code(pins: Iterable[Pin | CondaPin]) -> bool:
+    """True if the driver has no copy of any of them: it imports code where it lies."""
+    return all(isinstance(pin, Pin) and pin.kind == "local" for pin in pins)
 
 
 def on_the_driver(lock: Lock) -> dict[str, Path]:

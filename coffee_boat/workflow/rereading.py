@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from coffee_boat._support.progress import Say
 from coffee_boat.errors import LockError
 from coffee_boat.interpreter import target
 from coffee_boat.model import Lock, Manifest, Pin
-from coffee_boat.pip import metadata, own_pins
+from coffee_boat.pip import metadata
 from coffee_boat.spark import packages
 from coffee_boat.workflow.fetch import Fetching
 
@@ -16,27 +17,22 @@ from coffee_boat.workflow.fetch import Fetching
 class Rereading(Fetching):
     """Reads one's own code again."""
 
-    def lock_again(self, installed: Lock, manifest: Manifest, say: Say) -> Lock:
-        """The lock of a session with code as it is now: the same one if nothing changed. Nothing is
-        resolved.
+    def lock_edited(
+        self, installed: Lock, edited: Mapping[str, Pin], manifest: Manifest, say: Say
+    ) -> Lock:
+        """The lock of a session with code as it is now. Nothing is resolved.
 
         Args:
+            edited: identity of a pin whose code was edited -> what it is now.
             manifest: what is wanted, for the settings of builds.
 
         Raises:
-            RequirementError: code is gone, or cannot be sent.
             BuildError: a project cannot be built.
             LockError: a project needs packages by now that are not installed.
         """
-        now = tuple(own_pins.again(pin) for pin in installed.pins)
-        if now == installed.pins:
-            return installed
+        now = tuple(edited.get(pin.identity, pin) for pin in installed.pins)
         lock = replace(installed, pins=now, findings=())
-        projects = tuple(
-            pin
-            for old, pin in zip(installed.pins, now, strict=True)
-            if pin != old and pin.kind == "directory"
-        )
+        projects = tuple(pin for pin in edited.values() if pin.kind == "directory" and pin in now)
         return self._with_projects(lock, projects, manifest, say) if projects else lock
 
     def _with_projects(

@@ -260,7 +260,11 @@ def _refuse_changes(
     again, other content.
     """
     wanted = added.requirements if added is not None else ()
-    pairs = [(old, new) for old in aboard.pins if (new := lock.pin(old.name)) is not None]
+    pairs = [
+        (old, new)
+        for old in aboard.pins
+        if (new := lock.pin(old.name)) is not None and not old.kind == new.kind == "local"
+    ]  # edited code is sent again by itself
     changes = [
         f"{old.name} {old.version} -> {new.version}"
         for old, new in pairs
@@ -278,9 +282,7 @@ def _refuse_changes(
             _CHANGE.code,
             _CHANGE.what,
             value=", ".join(changes),
-            cause=why or "a live session keeps what its workers have imported",
-            cure=(
-                "ask for what goes with what is installed; or stop the session,"
-                " captain.launch_ship(), and start it anew"
-            ),
+            cause=why or "an addition keeps what workers have imported",
+            cure="ask for what goes with what is installed; or let it change, with new Python"
+            " workers from the next job on: allow_changes=True",
         )

@@ -29,9 +29,6 @@ from coffee_boat.workflow.tools import Tools
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-_BOARD_WAIT = 10.0
-"""Seconds that `board` waits for executors to confirm what was asked for besides."""
-
 
 class Workspace:
     """Of one captain. Its calls may come from several threads."""
@@ -44,6 +41,8 @@ class Workspace:
         """What was chosen, and perhaps built, last."""
         self._attached: Attached | None = None
         self._hook: hook.Hook | None = None
+        self._requests: dict[int, Request] = {}
+        """What was asked for by the generation of the running session that had it."""
         self._starting = False
         """True while a context is made that gets what was asked for when it began."""
         self._changing = threading.RLock()
@@ -97,14 +96,14 @@ class Workspace:
 
     # what is asked for
 
-    def add(self, manifest: Manifest, wait: float) -> None:
+    def add(self, manifest: Manifest, wait: float, *, allow_changes: bool = False) -> None:
         """As `Captain.add_manifest`."""
         with self._changing:
-            wanted = self.request.and_manifest(manifest)
             running = self._running()
+            wanted = self.request.and_manifest(manifest, replacing=allow_changes)
             self._tools_of(running).pipeline.check(wanted.manifest)
             if running is not None:
-                self._add_live(running, wanted, manifest, wait)
+                self._add_live(running, wanted, manifest, wait, allow_changes=allow_changes)
             else:
                 self.request = self.request.with_manifest(manifest)
                 if not self._starting:  # else it is sent when the session is there
@@ -245,7 +244,7 @@ class Workspace:
                 self._attached = here
                 self._known = Resolved(self.request, here.live.history.current.lock)
                 if applied is not None:
-                    self._confirm(here, applied, _BOARD_WAIT)
+                    self._confirm(here, applied)
         if self._hook is None:
             tools.emit([reach.this_session_only()])
 
@@ -312,18 +311,36 @@ class Workspace:
     def _tools_of(self, running: Attached | None) -> Tools:
         return self.tools if running is None else running.tools
 
-    def _add_live(self, here: Attached, wanted: Request, added: Manifest, wait: float) -> None:
+    def _add_live(
+        self,
+        here: Attached,
+        wanted: Request,
+        added: Manifest,
+        wait: float,
+        *,
+        allow_changes: bool = False,
+    ) -> None:
+        wish = apply.addition(
+            here.tools, wanted.manifest, added, deadline=wait, allow_changes=allow_changes
+        )
+        self._change(here, wanted, wish)
+
+    def _change(self, here: Attached, wanted: Request, wish: apply.Wish) -> None:
         """Nothing of this captain or of the session changes before all of it is made."""
-        applied = apply.add(here.tools, here.live, wanted.manifest, added)
+        applied = apply.apply(here.tools, here.live, wish)
+        self._requests[here.live.history.current.number] = wanted
         self.request = wanted.installed(applied.lock)
         self._known = Resolved(self.request, applied.lock)
         if self._attached is here:  # not closed by another thread meanwhile
             chunks = applied.archive.chunks if applied.archive is not None else ()
-            apply.expose_here(here.tools, applied.lock, chunks)
-        self._confirm(here, applied, wait)
+            if applied.change.difference.leaving:
+                apply.expose_changed(here.tools, applied, wanted.manifest)
+            else:
+                apply.expose_here(here.tools, applied.lock, chunks)
+        self._confirm(here, applied)
 
-    def _confirm(self, here: Attached, applied: apply.Applied, wait: float) -> None:
-        self.report = arrival = apply.confirm(here.live, applied, deadline=wait)
+    def _confirm(self, here: Attached, applied: apply.Applied) -> None:
+        self.report = arrival = apply.confirm(here.live, applied)
         here.tools.emit(applied.lock.findings)
         here.tools.reporter.emit(arrival.findings, again=True)  # each of this addition
 
@@ -348,7 +365,7 @@ class Workspace:
         with self._changing:
             self._starting = False
             self._attached = here = Attached(live, self.tools)
-            self._known = built
+            self._known, self._requests = built, {1: built.request}
             later = self.request
             if built.serves(later):
                 return
