@@ -40,6 +40,7 @@ class Wanted:
     offline: bool | None = None
     store: str | None = None
     ship_python: bool | None = None
+    allow_changes: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class Wanted:
         Raises:
             BoatError: as the Captain's own functions.
         """
-        captain.add_manifest(self.manifest())
+        captain.add_manifest(self.manifest(), allow_changes=self.allow_changes)
         if self.lock is not None:
             captain.add_lock(self.lock)
         return captain
@@ -130,6 +131,16 @@ class Probing:
 def wanted(command: F) -> F:
     """Give a command the shared options; it gets them as one argument `wanted`."""
     return _gathered(command, "wanted", Wanted, _WANTED)
+
+
+def allow_changes(command: F) -> F:
+    """Give a command that has the shared options one more of them."""
+
+    @functools.wraps(command)
+    def allowing(*args: Any, wanted: Wanted, allow_changes: bool, **kwargs: Any) -> Any:
+        return command(*args, wanted=replace(wanted, allow_changes=allow_changes), **kwargs)
+
+    return cast(F, _ALLOW_CHANGES(allowing))
 
 
 def where(command: F) -> F:
@@ -316,6 +327,11 @@ _WANTED = (
     ),
 )
 
+_ALLOW_CHANGES = click.option(
+    "--allow-changes",
+    is_flag=True,
+    help="In a running session: what is installed may get another version where it has to.",
+)
 _DEPLOY_MODE = click.option(
     "--deploy-mode",
     type=click.Choice(["client", "cluster"]),

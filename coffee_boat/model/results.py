@@ -70,6 +70,10 @@ class Report(Redacted):
     findings: tuple[Finding, ...] = ()
     rounds: int = 1
     """Jobs that it took to reach them."""
+    generation: int = 1
+    """Of the session: what every function runs with from its next job on, also those that were
+    made under an earlier one.
+    """
 
     @property
     def ok(self) -> bool:
@@ -121,7 +125,13 @@ class Report(Redacted):
             *(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins),
             *(f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda),
         ]
-        return f"installed: {redact(', '.join(told)) or 'nothing'}"
+        said = f"installed: {redact(', '.join(told)) or 'nothing'}"
+        if self.generation == 1:
+            return said
+        return (
+            f"{said}\ngeneration {self.generation}: each function runs with it from its next job"
+            " on, also one that was made before"
+        )
 
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "NOT ok"

@@ -179,10 +179,11 @@ def _link_all(source: str, target: str, without: frozenset[str]) -> None:
     """Link all files of a folder, but for some and what Python compiled of them. No folder is made
     that stays empty: Python takes it for a package.
     """
-    for place, _, files in os.walk(source):
+    for place, folders, files in os.walk(source):
         below = os.path.relpath(place, source)
         inner = "" if below == os.curdir else below + os.sep
-        kept = [name for name in files if not _goes(inner, name, without)]
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        kept = [name for name in (*files, *links) if not _goes(inner, name, without)]
         if not inner:
             kept = [name for name in kept if name != SENTINEL]
         if kept:

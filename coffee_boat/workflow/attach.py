@@ -54,6 +54,7 @@ def take_over(tools: Tools, session: Session, request: Request, say: Say) -> tup
     kind, shipped = kind_of_running(facts.master), launch.ship(tools, built.archive, facts)
     patch = launch.patch_of(tools, kind, facts, shipped)
     patch = launch.seen_from_the_driver(tools, patch, facts, built.lock)
+    patch = composing.told_of_files(patch, session)
     if not kind.runs_in_driver:
         session.send(shipped)
     ships_python = tools.settings.ship_python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks
@@ -25,6 +26,8 @@ from coffee_boat.model import (
     Pin,
     SparkFacts,
 )
+from coffee_boat.session import Session
+from coffee_boat.worker.finder import FILES
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
 
@@ -45,6 +48,16 @@ def history(tools: Tools, made: ConfPatch, built: Built, facts: SparkFacts) -> H
     )
     folder = folder_of(built.archive, facts, tools.store)
     return History((first,), (part_of(built.archive, built.lock, folder),))
+
+
+def told_of_files(made: ConfPatch, session: Session) -> ConfPatch:
+    """With where layers arrive, where that is not the working directory of Python: so what a task
+    starts finds them, too.
+    """
+    place = session.place("")
+    if not place.startswith("/"):
+        return made
+    return replace(made, environment={**made.environment, FILES: place.rstrip("/")})
 
 
 def folder_of(archive: Archive, facts: SparkFacts, store: Store) -> str:

@@ -378,7 +378,10 @@ class Launcher:
         folders.follow(context)
         session = session_of(context)
         self._tools.preflight.follow(session)
-        begun = composing.history(self._tools, made, built, session.facts())
+        told = composing.told_of_files(made, session)
+        if told != made:
+            session.activate(told)
+        begun = composing.history(self._tools, told, built, session.facts())
         live = LiveSession(session, begun, self._tools.store)
         self._took(live, built)
         self._tools.emit(made.findings)

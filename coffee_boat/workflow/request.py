@@ -49,11 +49,14 @@ class Request:
         """True if an environment of the other one is one of this one."""
         return (self.manifests, self.lock_file) == (other.manifests, other.lock_file)
 
-    def and_manifest(self, manifest: Manifest, *, replacing: bool = False) -> Request:
+    def and_manifest(
+        self, manifest: Manifest, *, replacing: bool = False, running: bool = False
+    ) -> Request:
         """With what a manifest asks for besides; in a running session on top of a lock file, too.
 
         Args:
             replacing: it counts in place of what was asked for under the same names.
+            running: for a session that runs, and may change.
 
         Raises:
             RequirementError: it contradicts what was asked for.
@@ -62,8 +65,26 @@ class Request:
             return self
         before = self._without_names_of(manifest) if replacing else self.manifests
         made = replace(self, manifests=(*before, manifest))
-        _ = made.manifest  # what contradicts itself in the text is refused here
+        try:
+            _ = made.manifest  # what contradicts itself in the text is refused here
+        except RequirementError as error:
+            named = ", ".join(f'"{r.text}"' for r in manifest.requirements if r.name)
+            if running and named:
+                instead = f"captain.upgrade_pip_packages({named}) takes it in place of the other"
+                error.problem = replace(error.problem, cure=f"{error.cure}; or {instead}")
+            raise
         return made
+
+    def with_changes(self, manifest: Manifest) -> Request:
+        """The same where it may count in place of what was asked for before.
+
+        Raises:
+            RequirementError: it contradicts itself.
+        """
+        try:
+            return self.and_manifest(manifest)
+        except RequirementError:
+            return self.and_manifest(manifest, replacing=True)
 
     def _without_names_of(self, manifest: Manifest) -> tuple[Manifest, ...]:
         pip = {r.name for r in manifest.requirements} - {""}

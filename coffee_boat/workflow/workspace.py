@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,9 @@ class Workspace:
         """As `Captain.add_manifest`."""
         with self._changing:
             running = self._running()
-            wanted = self.request.and_manifest(manifest, replacing=allow_changes)
+            wanted = self.request.and_manifest(
+                manifest, replacing=allow_changes, running=running is not None
+            )
             self._tools_of(running).pipeline.check(wanted.manifest)
             if running is not None:
                 self._add_live(running, wanted, manifest, wait, allow_changes=allow_changes)
@@ -121,9 +124,10 @@ class Workspace:
         with self._changing:
             self._refuse_running(
                 "session.forget-while-running",
-                "packages cannot be taken out of a running session",
+                "packages cannot be forgotten while a session runs with them",
                 names,
-                "forget",
+                "captain.remove_pip_packages({0}) takes them out of it; or stop the session,"
+                " captain.forget({0}), and start it again",
             )
             known = changes.built_names(self.request.manifest, self.lock)
             self.request = self.request.without(names, known)
@@ -138,7 +142,7 @@ class Workspace:
                 "session.preload-while-running",
                 "modules cannot be preloaded in a running session",
                 modules,
-                "preload",
+                "stop the session, captain.preload({0}), and start it again",
                 "executors were told how to start Python when they started",
             )
             self.request = wanted
@@ -154,12 +158,12 @@ class Workspace:
         return request.with_lock_file(file)
 
     def _refuse_running(
-        self, code: str, what: str, names: Sequence[str], call: str, cause: str = ""
+        self, code: str, what: str, names: Sequence[str], cure: str, cause: str = ""
     ) -> None:
         if self.running:
             typed = ", ".join(f'"{name}"' for name in names)
-            cure = f"stop the session, captain.{call}({typed}), and start it again"
-            raise LaunchError(code, what, value=", ".join(names), cause=cause, cure=cure)
+            said = cure.format(typed)
+            raise LaunchError(code, what, value=", ".join(names), cause=cause, cure=said)
 
     # before a session
 
@@ -171,7 +175,8 @@ class Workspace:
             if lock_file is not None:
                 wanted = self._with_lock_file(lock_file, more)
                 return plan.plan_launch(tools, wanted, master)[0]
-            wanted = self.request.and_manifest(more)
+            asked = self.request
+            wanted = (asked.with_changes if running else asked.and_manifest)(more)
             tools.pipeline.check(wanted.manifest)
             if not has_packages(more):
                 known = self._known if running is not None else None
@@ -266,6 +271,7 @@ class Workspace:
             archive = self._known.archive if isinstance(self._known, Built) else None
             preflight.look_into(error, live.session, archive)
             raise
+        report = replace(report, generation=now.number)
         preflight.remember(live.session.master, report)
         self.report = report
         return report
