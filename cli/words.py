@@ -52,6 +52,7 @@ _LINES = {
     "remove_pip_packages": "%boat remove",
     "remove_conda_packages": "%boat remove --conda",
     "rollback": "%boat rollback",
+    "refresh": "%boat refresh",
     "preload": "%boat launch --preload",
     "pack": "%boat pack -o",
     "plan": "%boat plan",

@@ -272,7 +272,8 @@ def _confirmed(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
     if applied.answers is not None:
         missed = applied.answers.missed
-        return tuple(sorted(applied.answers.by_executor)), missed, verify.not_seen(missed)
+        told = verify.not_seen(missed) if applied.deadline > 0 else ()  # else nobody asked
+        return tuple(sorted(applied.answers.by_executor)), missed, told
     with applied.watch.part("arrive"):
         return verify.arrival(live.session, applied.archive, deadline=applied.deadline)
 

@@ -154,8 +154,7 @@ class Asking:
                 link that leads out of it.
             LockError, BuildError: as for `add_pip_packages`; or a package has its name already.
         """
-        self._work.add_code(requirements.own_code(places, origin="add_local"), wait)
-        return self
+        return self.add_manifest(requirements.own_code(places, origin="add_local"), wait=wait)
 
     def refresh(self: Asked, *, wait: float = 0.0) -> Asked:
         """Read code of your own again, and have the running session run what was edited: what

@@ -57,16 +57,18 @@ class Changing(Workspace):
             why = f"upgrade {', '.join(manifest.texts)}"
             self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
 
-    def add_code(self, manifest: Manifest, wait: float) -> None:
-        """As `Captain.add_local`: what the session has already is read again."""
+    def add(self, manifest: Manifest, wait: float, *, allow_changes: bool = False) -> None:
+        """As `Captain.add_manifest`: code that the session has already is read again."""
         with self._changing:
             here = self._running()
             pins = here.live.refresh().lock.pins if here is not None else ()
-            have = {pin.url for pin in pins}
-            new = tuple(r for r in manifest.requirements if r.url not in have)
-            if new:
-                self.add(replace(manifest, requirements=new), wait)
-            self.refresh(wait, only=have & {r.url for r in manifest.requirements})
+            have = {pin.url for pin in pins if pin.kind == "local"}
+            again = {r.url for r in manifest.requirements if r.local and r.url in have}
+            rest = tuple(r for r in manifest.requirements if r.url not in again)
+            if rest or manifest.conda or not again:
+                more = replace(manifest, requirements=rest)
+                super().add(more, wait, allow_changes=allow_changes)
+            self.refresh(wait, only=again)
 
     def refresh(self, wait: float, only: Collection[str] | None = None) -> None:
         """As `Captain.refresh`.

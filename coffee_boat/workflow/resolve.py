@@ -270,19 +270,20 @@ def _refuse_changes(
         for old, new in pairs
         if new.version and new.version != old.version
     ]
-    changes += [
+    sources = [
         f"{old.name} {old.version}, whose source changed"
         for old, new in pairs
         if is_source(new)
         and source_of(old) != source_of(new)
         and any(is_of(new, r) for r in wanted)
     ]
-    if changes:
+    if sources or changes:
+        edited = "; captain.refresh() sends folders of yours that were edited" * bool(sources)
         raise LockError(
             _CHANGE.code,
             _CHANGE.what,
-            value=", ".join(changes),
+            value=", ".join((*changes, *sources)),
             cause=why or "an addition keeps what workers have imported",
             cure="ask for what goes with what is installed; or let it change, with new Python"
-            " workers from the next job on: allow_changes=True",
+            f" workers from the next job on: allow_changes=True{edited}",
         )
