@@ -133,16 +133,6 @@ def wanted(command: F) -> F:
     return _gathered(command, "wanted", Wanted, _WANTED)
 
 
-def allow_changes(command: F) -> F:
-    """Give a command that has the shared options one more of them."""
-
-    @functools.wraps(command)
-    def allowing(*args: Any, wanted: Wanted, allow_changes: bool, **kwargs: Any) -> Any:
-        return command(*args, wanted=replace(wanted, allow_changes=allow_changes), **kwargs)
-
-    return cast(F, _ALLOW_CHANGES(allowing))
-
-
 def where(command: F) -> F:
     """Give a command the options of a Spark; it gets them as one argument `where`."""
     return _at(command, (master, _DEPLOY_MODE, _CONF, _PRELOAD))
@@ -327,11 +317,12 @@ _WANTED = (
     ),
 )
 
-_ALLOW_CHANGES = click.option(
+allow_changes = click.option(
     "--allow-changes",
     is_flag=True,
     help="In a running session: what is installed may get another version where it has to.",
 )
+"""One more of the shared options, for a command that adds to a session."""
 _DEPLOY_MODE = click.option(
     "--deploy-mode",
     type=click.Choice(["client", "cluster"]),

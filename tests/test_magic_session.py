@@ -349,6 +349,3 @@ def test_a_refresh_tells_what_it_sent(
     assert helpers("") != first
     boat(shell, "refresh")
     assert "nothing was edited since it was sent" in capsys.readouterr().err
-    helpers("x = 3\n")
-    boat(shell, "add --local helpers.py")
-    assert str(shell.user_ns["captain"].report).startswith("Arrival: helpers 0+c")
