@@ -212,11 +212,8 @@ def _editable(line: Line, place: str, found: _Collected) -> Requirement:
                 "requirements.editable-as-wheel",
                 "an editable folder is shipped as a wheel",
                 value=f"{place} ({line.origin})",
-                cause=(
-                    "executors cannot see the driver's folders; what is changed there after launch"
-                    " is not seen"
-                ),
-                cure="call captain.launch_ship() again after a change, and start the session again",
+                cause="executors cannot see the driver's folders",
+                cure="after an edit captain.refresh() sends it to the running session",
                 severity="note",
             )
         )
