@@ -165,8 +165,10 @@ class _Sending:
         archive = self.archive
         if archive is None or self.change.kind != "layer":
             return None
-        known = any(part.folder == archive.name for part in self.live.history.parts)
-        return None if known or composing.has_data(archive, self.tools.store) else archive
+        parts, store = self.live.history.parts, self.tools.store
+        known = any(part.folder == archive.name for part in parts)
+        whole = composing.has_data(archive, store) or composing.leans(archive, parts, store)
+        return None if known or whole else archive
 
     def _switch(self, base: Archive, facts: SparkFacts, parts: History) -> None:
         tools, lock = self.tools, self.change.lock

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from coffee_boat._support.store import Store
-from coffee_boat.archive import chunks
+from coffee_boat.archive import chunks, system
 from coffee_boat.archive.unpack import environment_path
 from coffee_boat.clusters import kind_of_running
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.errors import LaunchError
 from coffee_boat.interpreter.generation import Composition
 from coffee_boat.model import (
+    START_FOLDER,
     Archive,
     Chunk,
     CondaPin,
@@ -123,9 +125,23 @@ def has_data(archive: Archive, store: Store) -> bool:
     """
     site = archive.target.site_packages
     return any(
-        not name.startswith(site)
+        not name.startswith((site, START_FOLDER, "conda-meta/"))
         for chunk in archive.chunks
         for name in chunks.listing(chunk, store)
+    )
+
+
+def leans(archive: Archive, parts: Sequence[Part], store: Store) -> bool:
+    """True if libraries of it load those of packages that were sent before: wheels name the way to
+    them from their own folder, which holds within one environment only (torch and nvidia-*).
+    """
+    wanted = system.absent(archive.chunks, archive.target.architecture, store)
+    return bool(wanted) and any(
+        posixpath.basename(name) in wanted
+        for part in parts
+        for one in part.holds
+        for chunk in one.chunks
+        for name in chunks.listing(_by_id(chunk), store)
     )
 
 
