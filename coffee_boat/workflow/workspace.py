@@ -355,9 +355,7 @@ class Workspace:
         with self._changing:
             self._starting = True
             request, known = self.wanted()
-            if known is not None and own_code.changed(known.lock):
-                known = None
-            return request, known
+            return request, None if known and own_code.changed(known.lock) else known
 
     def _failed(self, error: BaseException) -> BoatError | None:
         """It did not come up; the error in words that help, if there are any."""
