@@ -25,6 +25,7 @@ class Wanted:
     """The shared options of one command."""
 
     pip: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     conda: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
@@ -79,6 +80,7 @@ class Wanted:
         named = [
             requirements.conda_packages(self.conda, origin="--conda", channel=self.channels),
             requirements.pip_packages(self.pip, origin="--pip"),
+            requirements.own_code(self.local, origin="--local"),
         ]
         return requirements.merge([*files, *named])
 
@@ -205,6 +207,16 @@ _WANTED = (
         multiple=True,
         metavar="REQUIREMENT",
         help='A package: PEP 508 ("numpy>=2"), a wheel, a folder, a VCS URL. Repeatable.',
+    ),
+    click.option(
+        "--local",
+        multiple=True,
+        metavar="PATH",
+        type=click.Path(),
+        help=(
+            "Code of your own: helpers.py, the folder of a package, a folder of modules, a project."
+            " Repeatable."
+        ),
     ),
     click.option(
         "-r",

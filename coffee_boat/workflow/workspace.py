@@ -20,7 +20,7 @@ from coffee_boat.session import folders, reach, record, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install, jvm
-from coffee_boat.workflow import apply, attach, changes, launch, plan
+from coffee_boat.workflow import apply, attach, changes, launch, own_code, plan
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
@@ -354,7 +354,8 @@ class Workspace:
         """A context is made: with what is asked for now."""
         with self._changing:
             self._starting = True
-            return self.wanted()
+            request, known = self.wanted()
+            return request, None if known and own_code.changed(known.lock) else known
 
     def _failed(self, error: BaseException) -> BoatError | None:
         """It did not come up; the error in words that help, if there are any."""
