@@ -177,6 +177,10 @@ def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callab
     return gathered  # type: ignore[return-value]
 
 
+_BETWEEN = r"\s+|,(?=[A-Za-z])(?![^\[]*\])"
+"""Spaces, and commas that are neither of versions (>=1,<2) nor of extras ([a,b])."""
+
+
 def hint(error: click.ClickException, typed: str) -> str:
     """What to add to the message where a package was named as if the command took some.
 
@@ -188,7 +192,8 @@ def hint(error: click.ClickException, typed: str) -> str:
     extra = re.fullmatch(r"Got unexpected extra arguments? \((?P<words>.*)\)", error.message)
     if not wants or extra is None:
         return ""
-    return f". Packages are asked for as: {' '.join(f'{typed} {w}' for w in extra[1].split())}"
+    packages = re.split(_BETWEEN, extra[1])
+    return f". Packages are asked for as: {' '.join(f'{typed} {each}' for each in packages)}"
 
 
 def _pairs(

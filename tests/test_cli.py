@@ -106,6 +106,8 @@ def test_a_package_without_its_option_is_told_which_one() -> None:
     done = run("plan", "edtf", "six>=1")
     assert done.exit_code == 2
     assert "Packages are asked for as: --pip edtf --pip six>=1" in done.stderr
+    done = run("plan", "edtf,six>=1,<2,moto[s3,ec2]")
+    assert "--pip edtf --pip six>=1,<2 --pip moto[s3,ec2]" in done.stderr
 
 
 def test_a_misspelt_name_is_told_with_the_nearest(wheels: Path) -> None:
@@ -615,7 +617,7 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     assert told["spark.driver.memory"] == "3g"
     assert told["spark.yarn.queue"] == "q"
     assert told["spark.app.name"] == "n a m e"
-    assert told["spark.jars"] == "https://h/y.jar,more.zip,https://h/x.jar"
+    assert told["spark.jars"] == "more.zip,https://h/x.jar", "a word is over a --conf"
     assert told["spark.jars.packages"] == "a:b:1,c:d:2"
     assert told["spark.files"] == "more.zip#m"
     assert "more.zip#own" in told["spark.archives"]

@@ -34,6 +34,8 @@ from coffee_boat.clusters import kind_of
 from coffee_boat.settings import keys
 from coffee_boat.spark import diagnosis
 
+pytestmark = pytest.mark.once
+
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

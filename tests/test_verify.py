@@ -4,6 +4,7 @@ start mean.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -469,6 +470,41 @@ def test_what_an_executor_knew_of_a_shared_folder_is_told() -> None:
     assert found is not None
     assert found.cure == 'captain.add_pip_packages("google-cloud-bigquery-storage")'
     assert "\n" not in found.value
+
+
+@pytest.mark.parametrize(
+    ("direct", "place"),
+    [
+        (
+            {
+                "url": "https://me:secret@git.example.com/mine.git",
+                "vcs_info": {"vcs": "git", "commit_id": "a" * 40},
+                "subdirectory": "python",
+            },
+            f"mine-of-ours @ git+https://git.example.com/mine.git@{40 * 'a'}#subdirectory=python",
+        ),
+        ({"url": "file:///home/me/mine", "dir_info": {"editable": True}}, "/home/me/mine"),
+        ({"url": "https://example.com/m.whl", "archive_info": {}}, "https://example.com/m.whl"),
+        ({"url": ["damaged"]}, "mine-of-ours"),
+    ],
+)
+def test_what_is_here_from_elsewhere_is_named_by_its_place_and_not_by_a_strangers_name(
+    direct: dict[str, object], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "mine_of_ours-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine-of-ours\nVersion: 1.0\n")
+    (info / "top_level.txt").write_text("mine_of_ours\n")
+    (info / "RECORD").write_text("mine_of_ours/__init__.py,,\n")
+    (info / "direct_url.json").write_text(json.dumps(direct))
+    monkeypatch.syspath_prepend(tmp_path)
+    texts = ["No module named 'mine_of_ours'", "No module named 'mine_of_ours.part'"]
+    texts.append(finder.missing("mine_of_ours", "mine_of_ours"))
+    for text in texts:
+        found = explain(f"ModuleNotFoundError: {text}")
+        assert found is not None
+        assert place in found.cure.replace("mine_of_ours", "mine-of-ours")
+        assert "secret" not in found.cure
 
 
 def test_what_no_package_of_the_driver_has_is_asked_of_no_index() -> None:

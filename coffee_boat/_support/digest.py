@@ -7,6 +7,7 @@ What a tree's digest covers is what its copy holds: what a build leaves behind i
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -107,20 +108,26 @@ def file_state(path: Path) -> list[object]:
 def contents_digest(paths: Iterable[Path], store: Store | None) -> str:
     """sha256 (hex) over the names and contents of files; one that cannot be read counts as empty.
 
-    Remembered as long as no file's state changes: a size and a date alone can be given back to a
-    file that was changed, and builds that are reproducible give all versions the same date.
+    Remembered as long as no file's state changes, by the store and by this process, which may use
+    several stores: a size and a date alone can be given back to a file that was changed, and builds
+    that are reproducible give all versions the same date.
     """
-    files = list(paths)
-    states = [file_state(path) for path in files]
+    states = [file_state(path) for path in paths]
     known: str | None = store.recall("contents", states) if store is not None else None
     if known is not None:
         return known
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path}\0{_content(path)}\n".encode("utf-8", "surrogateescape"))
+    digest = _digest_in_state(tuple(map(tuple, states)))
     if store is not None:
         with suppress(StoreError):
-            store.remember("contents", states, digest.hexdigest())
+            store.remember("contents", states, digest)
+    return digest
+
+
+@functools.lru_cache(maxsize=32)
+def _digest_in_state(states: tuple[tuple[object, ...], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, *_ in states:
+        digest.update(f"{path}\0{_content(Path(str(path)))}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
