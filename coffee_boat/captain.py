@@ -203,7 +203,7 @@ class Captain(Asking):
         self, master: str | None = None, conf: Mapping[str, str] | None = None
     ) -> Captain:
         """Build the environment now; the next SparkContext or SparkSession of this process has it,
-        and each after that.
+        and each after that. A session of Spark Connect is sent it when it is there.
 
         In force until `close()` or the next `launch_ship`, of this captain or of another one: the
         newest wins.
@@ -243,8 +243,8 @@ class Captain(Asking):
         are used from now on; what that does not reach is told.
 
         Raises:
-            LaunchError: it was stopped, is Spark Connect's, does not go with this Python, or is
-                ours and this store does not know it.
+            LaunchError: it was stopped, its server does not know it any more, it does not go with
+                this Python, or it is ours and this store does not know it.
             RequirementError, LockError, BuildError, ShipError: the environment cannot be made or
                 sent. The captain is as it was before.
         """

@@ -109,6 +109,7 @@ def confirm(live: LiveSession, applied: Applied, *, deadline: float) -> Arrival:
         missed,
         dict(applied.watch.seconds),
         findings,
+        complete=not live.session.remote,
     )
 
 

@@ -15,11 +15,11 @@ from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
 from coffee_boat.errors import BoatError, LaunchError, VerifyError
 from coffee_boat.model import Archive, Arrival, Finding, Lock, Manifest, Plan, Report
-from coffee_boat.session import folders, reach, record, verify
+from coffee_boat.session import Session, folders, reach, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install, jvm
-from coffee_boat.workflow import apply, attach, changes, launch, plan
+from coffee_boat.workflow import apply, attach, changes, launch, plan, remote
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
@@ -43,7 +43,7 @@ class Workspace:
         self._known: Resolved | None = None
         """What was chosen, and perhaps built, last."""
         self._attached: Attached | None = None
-        self._hook: hook.Hook | None = None
+        self._hook: hook.Installed | None = None
         self._starting = False
         """True while a context is made that gets what was asked for when it began."""
         self._changing = threading.RLock()
@@ -204,6 +204,8 @@ class Workspace:
             self._launch(master, conf)
 
     def _launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
+        if remote.expects(master, conf):
+            self.request = remote.with_arrow(self.tools, self.request, self._known)
         built = launch.prepare(self.tools, self.request, master=master, conf=conf)
         self.keep(built)
         self.unhook()
@@ -213,6 +215,7 @@ class Workspace:
             wanted=self.wanted,
             took=self._took,
             failed=self._failed,
+            connected=self._connected,
             stopping=self._stopping,
             replaced=self.unhook,
         )
@@ -231,13 +234,23 @@ class Workspace:
         tools = self.tools
         tools.reporter.begin()
         session = session_of(handed)
-        folders.follow(getattr(handed, "sparkContext", handed))
         tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
-        with self._changing, self.tools.work() as say:
-            history = record.recall(tools.store, session.id, session.facts().conf)
+        self._board(session, handed)
+        if self._hook is None:
+            tools.emit([reach.this_session_only()])
+
+    def _board(self, session: Session, handed: Any) -> None:
+        """It gets what was asked for; what it has is known then."""
+        tools = self.tools
+        folders.follow(jvm.context_of(handed))
+        with self._changing, tools.work() as say:
+            history = attach.recalled(tools, session)
             before = self._attached
             if history is None:
-                self._attached, self._known = attach.take_over(tools, session, self.request, say)
+                if session.remote:
+                    known, spark = self.wanted()[1], session.versions().jvm
+                    self.request = remote.with_arrow(tools, self.request, known, spark)
+                self._attached, self._known = attach.take_over(tools, session, *self.wanted(), say)
             elif before is None or not before.live.session.is_of(handed):
                 here, applied = attach.go_on(
                     tools, session, history, self.request, known=self._known, say=say
@@ -246,8 +259,13 @@ class Workspace:
                 self._known = Resolved(self.request, here.live.history.current.lock)
                 if applied is not None:
                     self._confirm(here, applied, _BOARD_WAIT)
-        if self._hook is None:
-            tools.emit([reach.this_session_only()])
+
+    def _connected(self, spark: Any) -> None:
+        """A session of Spark Connect is up, perhaps the one that we have."""
+        here = self._attached
+        if here is None or not here.live.session.is_of(spark) or not here.running:
+            self.tools.reporter.begin_context()
+            self._board(session_of(spark), spark)
 
     def verify(self, modules: Sequence[str], deadline: float) -> Report:
         """As `Captain.verify`."""
