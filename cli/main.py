@@ -328,7 +328,12 @@ def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
     order = (
         place.captain(wanted)
         .preload(*where.preload)
-        .order(master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+        .order(
+            master=where.master,
+            deploy_mode=where.deploy_mode,
+            conf=where.conf,
+            serves_connect=form == "connect-server",
+        )
     )
     place.show(FORMATS[form](order).rstrip("\n"))
 

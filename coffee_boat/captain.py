@@ -336,6 +336,7 @@ class Captain(Asking):
         master: str | None = None,
         deploy_mode: str | None = None,
         conf: Mapping[str, str] | None = None,
+        serves_connect: bool = False,
     ) -> Order:
         """Build the environment and tell the Spark settings that use it, for people who submit by
         other means.
@@ -343,7 +344,13 @@ class Captain(Asking):
         They may do so from elsewhere: what the cluster cannot do, as seen from here, is told and
         refuses nothing.
 
+        Args:
+            serves_connect: what is started with them is a Spark Connect server: its sessions need
+                pyarrow, which is added as for a session of ours.
+
         Raises:
             BoatError: as `submit`.
         """
+        if serves_connect:
+            self._work.bring_arrow()
         return order.order(self._work, order.Where(master, deploy_mode, conf), order.asked)

@@ -29,6 +29,8 @@ class Server:
     master: str
     folder: Path
     conf: Mapping[str, str] = field(default_factory=dict)
+    defaults: Path | None = None
+    """A folder with a spark-defaults.conf."""
     port: int = 0
     _process: _processes.Process | None = None
 
@@ -57,7 +59,10 @@ class Server:
             [*submit, "--class", _CLASS, *said, "spark-internal"],
             record=self.folder / "server",
             log=log,
-            env=installation.environment("127.0.0.1"),
+            env={
+                **installation.environment("127.0.0.1"),
+                **({"SPARK_CONF_DIR": str(self.defaults)} if self.defaults else {}),
+            },
         )
         end = time.monotonic() + _SECONDS
         while not self._listens():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,10 +15,10 @@ import pytest
 from integration import connect_lane
 from integration.conftest import Lane
 from integration.connect_lane import Server
-from integration.running import Ended, SparkPython
+from integration.running import Ended, SparkPython, plain_environment
 
 _TOKEN = "0123456789abcdef-hidden"
-_WAIT = 240.0
+_WAIT = 400.0
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +30,38 @@ def server(standalone: Lane, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def alone(server: Server, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What a driver with pyspark-client tells."""
-    python = SparkPython(store=store, folder=tmp_path_factory.mktemp("only"))
+def alone(server: Server, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    """The end of a driver with pyspark-client."""
+    return client_alone(server, store, tmp_path_factory.mktemp("only"))
+
+
+def client_alone(server: Server, store: Path, folder: Path) -> Ended:
     url = f"{server.url}/;token={_TOKEN}"
-    return python.checked("connect_only.py", url, env=connect_lane.client_alone()).result
+    python = SparkPython(store=store, folder=folder)
+    return python.checked("connect_only.py", url, env=connect_lane.client_alone())
+
+
+def set_up(master: str, store: Path, folder: Path) -> Path:
+    """What a server is started with to have what `connect_only.py` asks for."""
+    asked = ("conf", "--pip", "humanize", "--master", master, "--format", "connect-server")
+    done = subprocess.run(
+        [sys.executable, "-m", "coffee_boat.cli", *asked],
+        env=plain_environment(Path(sys.executable), store),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    folder.mkdir()
+    (folder / "spark-defaults.conf").write_text(done.stdout)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def ended(server: Server, store: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
-    """The driver's end; while it runs the server is started anew."""
+def ended(
+    server: Server, alone: Ended, store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Ended:
+    """The driver's end; while it runs the server is started anew, with another environment."""
+    assert alone.code == 0
     folder = tmp_path_factory.mktemp("driver")
     python = SparkPython(store=store, folder=folder)
 
@@ -46,6 +70,7 @@ def ended(server: Server, store: Path, tmp_path_factory: pytest.TempPathFactory)
         while not (folder / "ready").exists() and time.monotonic() < end:
             time.sleep(0.1)
         server.end()
+        server.defaults = set_up(server.master, store, folder / "conf")
         server.start()
         (folder / "restarted").touch()
 
@@ -107,8 +132,21 @@ def test_a_token_is_shown_nowhere(told: Any, ended: Ended, store: Path) -> None:
     assert not [path for path in written if _TOKEN.encode() in path.read_bytes()]
 
 
-def test_a_driver_without_a_jvm_does_the_same(alone: Any) -> None:
-    assert (alone["context"], alone["py4j"]) == (False, False)
-    assert alone["numbers"] == ["1.0 million"]
-    assert alone["ok"], alone["report"]
-    assert alone["wanted"] == ["humanize", "pyarrow"]
+def test_a_driver_without_a_jvm_does_the_same(alone: Ended) -> None:
+    told = alone.result
+    assert (told["context"], told["py4j"]) == (False, False)
+    assert told["numbers"] == ["1.0 million"]
+    assert told["ok"], told["report"]
+    assert told["wanted"] == ["humanize", "pyarrow"]
+    assert "sending boat-" in alone.stderr
+
+
+def test_a_server_that_has_it_is_sent_nothing(
+    server: Server, ended: Ended, store: Path, tmp_path: Path
+) -> None:
+    assert ended.code == 0, "the server was started anew by then"
+    again = client_alone(server, store, tmp_path)
+    assert again.result["ok"], again.result["report"]
+    assert again.result["numbers"] == ["1.0 million"]
+    assert "the server has the environment already" in again.stderr
+    assert "sending" not in again.stderr

@@ -121,4 +121,12 @@ def use_servers(
     first = launch.generation(patch, built, ships_python=ships)
     live = LiveSession(session, History((first,)), tools.store)
     expose(tools, built.lock, built.archive.chunks, say)
+    note = Finding(
+        "launch.connect-server-has-it",
+        "the server has the environment already, and nothing is sent",
+        value=session.master,
+        cause="it was started with what boat conf --format connect-server prints",
+        severity="note",
+    )
+    tools.emit([note])
     return live

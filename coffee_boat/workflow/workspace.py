@@ -205,7 +205,7 @@ class Workspace:
 
     def _launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
         if remote.expects(master, conf):
-            self.request = remote.with_arrow(self.tools, self.request, self._known)
+            self.bring_arrow()
         built = launch.prepare(self.tools, self.request, master=master, conf=conf)
         self.keep(built)
         self.unhook()
@@ -226,6 +226,12 @@ class Workspace:
         except BaseException:
             self.unhook()
             raise
+
+    def bring_arrow(self, spark: str = "") -> None:
+        """Ask for what sessions of a Spark Connect server need; `spark` is that server's."""
+        with self._changing:
+            known = self.wanted()[1]
+            self.request = remote.with_arrow(self.tools, self.request, known, spark)
 
     # while a session runs
 
@@ -248,8 +254,7 @@ class Workspace:
             before = self._attached
             if history is None:
                 if session.remote:
-                    known, spark = self.wanted()[1], session.versions().jvm
-                    self.request = remote.with_arrow(tools, self.request, known, spark)
+                    self.bring_arrow(session.versions().jvm)
                 self._attached, self._known = attach.take_over(tools, session, *self.wanted(), say)
             elif before is None or not before.live.session.is_of(handed):
                 here, applied = attach.go_on(
