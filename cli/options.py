@@ -39,6 +39,7 @@ class Wanted:
     offline: bool | None = None
     store: str | None = None
     ship_python: bool | None = None
+    allow_changes: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class Wanted:
         Raises:
             BoatError: as the Captain's own functions.
         """
-        captain.add_manifest(self.manifest())
+        captain.add_manifest(self.manifest(), allow_changes=self.allow_changes)
         if self.lock is not None:
             captain.add_lock(self.lock)
         return captain
@@ -304,6 +305,12 @@ _WANTED = (
     ),
 )
 
+allow_changes = click.option(
+    "--allow-changes",
+    is_flag=True,
+    help="In a running session: what is installed may get another version where it has to.",
+)
+"""One more of the shared options, for a command that adds to a session."""
 _DEPLOY_MODE = click.option(
     "--deploy-mode",
     type=click.Choice(["client", "cluster"]),

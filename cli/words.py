@@ -45,6 +45,11 @@ _LINES = {
     "add_environment": "%boat add --environment",
     "add_lock": "%boat add --lock",
     "forget": "%boat forget",
+    "upgrade_pip_packages": "%boat upgrade",
+    "upgrade_conda_packages": "%boat upgrade --conda",
+    "remove_pip_packages": "%boat remove",
+    "remove_conda_packages": "%boat remove --conda",
+    "rollback": "%boat rollback",
     "preload": "%boat launch --preload",
     "pack": "%boat pack -o",
     "plan": "%boat plan",
@@ -90,7 +95,8 @@ def in_magic(cure: str) -> str:
     for call, line in _LINES.items():
         for said in re.finditer(rf"\bcaptain\.{call}\(([^()]*)\)", text):
             text = text.replace(said[0], f"{line} {_typed(said[1])}".rstrip())
-    return text
+    text = text.replace("captain.generations", "%boat generations")
+    return text.replace("allow_changes=True", "--allow-changes")
 
 
 def _words(arguments: str) -> str:

@@ -20,10 +20,10 @@ from coffee_boat.archive.destination import Destination
 from coffee_boat.model import Archive, Arrival, Lock, Manifest, Plan, Report
 from coffee_boat.spark import hook, jvm
 from coffee_boat.workflow import order
-from coffee_boat.workflow.asking import Asking
+from coffee_boat.workflow.changing import Changing
 from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.steering import Steering
 from coffee_boat.workflow.tools import Tools
-from coffee_boat.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @partial(door, explain=jvm.explain)
-class Captain(Asking):
+class Captain(Steering):
     """Collects requirements, builds a relocatable environment, and ships it to the executors of the
     next SparkContext.
 
@@ -96,7 +96,7 @@ class Captain(Asking):
             "store": None if store is None else str(store),
         }
         chosen, findings = settings.load(given)
-        super().__init__(Workspace(Tools.of(chosen), Request((Manifest(findings=findings),))))
+        super().__init__(Changing(Tools.of(chosen), Request((Manifest(findings=findings),))))
 
     @classmethod
     def from_environment(cls, environment: str | Path | None = None, **settings: Any) -> Captain:

@@ -33,18 +33,19 @@ from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat.captain import Captain
+from coffee_boat.cli import changing, options, render, words
 from coffee_boat.cli import main as terminal
-from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.cells import Status, words_of
 from coffee_boat.cli.notebooks import Last
 from coffee_boat.cli.options import Probing, Wanted, Where
 from coffee_boat.cli.verbose import Group
 from coffee_boat.errors import BoatError, Problem, SettingsError
-from coffee_boat.model import Archive, Arrival, Finding, Plan, Report
+from coffee_boat.model import Archive, Arrival, Difference, Finding, History, Plan, Report
 from coffee_boat.spark import connect, install, jvm
 
 _NAME = "captain"
+_WITH_FINDINGS = (Archive, Arrival, Plan, Report)
 _JVM_ENDED = f"{jvm.ENDED.what}: {jvm.ENDED.cure}"
 
 
@@ -58,7 +59,7 @@ def load(shell: Any) -> None:
     run.__doc__ = boat.get_help(click.Context(boat, info_name="%boat"))  # what %boat? shows
     shell.register_magic_function(run, "line_cell", "boat")
     plain = shell.display_formatter.formatters["text/plain"]
-    for kind in (Archive, Arrival, Plan, Report):
+    for kind in (*_WITH_FINDINGS, Difference, History):
         plain.for_type(kind, lambda value, printer, _cycle: printer.text(str(value)))
 
 
@@ -144,7 +145,7 @@ class Notebook:
         """Tables become the value of the line; text is printed."""
         if as_json or isinstance(value, (str, list)):
             render.show(value, as_json=as_json)
-        elif isinstance(value, (Archive, Arrival, Plan, Report)):
+        elif isinstance(value, _WITH_FINDINGS):
             self._product = replace(value, findings=tuple(map(_in_magic, value.findings)))
         else:
             self._product = value
@@ -308,6 +309,7 @@ def boat() -> None:
 @boat.command()
 @click.argument("packages", nargs=-1)
 @options.wanted
+@options.allow_changes
 @_notebook
 def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""
@@ -322,15 +324,6 @@ def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
         place.show(replace(arrival, findings=()))  # they were told when it was sent
     else:
         place.show(place.status())
-
-
-@boat.command()
-@click.argument("packages", nargs=-1, required=True)
-@_notebook
-def forget(place: Notebook, packages: tuple[str, ...]) -> None:
-    """Take PACKAGES back that were asked for; for sessions that start later."""
-    place.captain(Wanted()).forget(*packages)
-    place.show(place.status())
 
 
 @boat.command()
@@ -395,5 +388,6 @@ def status(place: Notebook) -> None:
     place.show(place.status())
 
 
-for _command in (terminal.lock, terminal.pack, terminal.conf, terminal.check, cache):
+_OF_TERMINALS = (terminal.lock, terminal.pack, terminal.conf, terminal.check, cache)
+for _command in (*_OF_TERMINALS, *changing.COMMANDS):
     boat.add_command(_command)

@@ -101,6 +101,15 @@ def test_verify_tells_of_those_that_were_seen(told: Any) -> None:
     assert not any(told["foreign"]), told["report"]
 
 
+def test_packages_change_and_go_back_in_functions_that_were_made_before(told: Any) -> None:
+    (changed,) = told["changed"]
+    assert changed.split()[1:3] == ["True", "4.11.0"]
+    assert "No module named 'edtf'" in told["removed"]
+    *years, back = told["back"]
+    assert years == [1984, 2004]
+    assert back.split()[2] == "4.10.0"
+
+
 def test_two_sessions_have_different_versions_in_the_same_moment(told: Any) -> None:
     assert len(set(told["sessions"])) == 2
     (one,), (other,) = told["at once"]["one"], told["at once"]["other"]

@@ -9,6 +9,7 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.words import counted, human_size
 from coffee_boat.errors import Finding
 from coffee_boat.model.archive import Archive
+from coffee_boat.model.difference import NO_DIFFERENCE, Difference
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.tables import (
@@ -73,6 +74,10 @@ class Report(Redacted):
     """False if nobody says which executors are live, as with Spark Connect: these are those that
     were seen.
     """
+    generation: int = 1
+    """Of the session: what every function runs with from its next job on, also those that were
+    made under an earlier one.
+    """
 
     @property
     def ok(self) -> bool:
@@ -124,7 +129,13 @@ class Report(Redacted):
             *(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins),
             *(f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda),
         ]
-        return f"installed: {redact(', '.join(told)) or 'nothing'}"
+        said = f"installed: {redact(', '.join(told)) or 'nothing'}"
+        if self.generation == 1:
+            return said
+        return (
+            f"{said}\ngeneration {self.generation}: each function runs with it from its next job"
+            " on, also one that was made before"
+        )
 
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "NOT ok"
@@ -170,6 +181,8 @@ class Arrival(Redacted):
     seconds: Mapping[str, float]
     """The parts of the time: resolve, fetch, build, send, arrive."""
     findings: tuple[Finding, ...] = ()
+    difference: Difference = NO_DIFFERENCE
+    """What changed besides: versions, and what was removed."""
     complete: bool = True
     """False if nobody says which executors are live, as with Spark Connect."""
 
@@ -180,6 +193,8 @@ class Arrival(Redacted):
 
     def __str__(self) -> str:
         what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
+        if self.difference.leaving:
+            what = self.difference.summary
         size = (
             f", {human_size(self.archive.size)}{'' if self.archive.layer else ' as a new base'}"
             if self.archive
@@ -198,6 +213,8 @@ class Arrival(Redacted):
 
     def _repr_html_(self) -> str:
         said = str(self).splitlines()[0]
+        if self.difference.leaving:
+            return html_caption(said) + self.difference._repr_html_() + html_findings(self.findings)
         rows = [(pin.name, pin.version) for pin in self.added]
         made = html_table(("added", "version"), rows, caption=said) if rows else html_caption(said)
         return made + html_findings(self.findings)

@@ -107,6 +107,11 @@ class Session(Protocol):
             ShipError: Spark does not take it.
         """
 
+    def place(self, name: str) -> str:
+        """Where executors' Python has what was sent under a name: absolute, or relative to the
+        working directory that it is started in.
+        """
+
     def activate(self, patch: ConfPatch, marks: Mapping[str, str] | None = None) -> None:
         """Let functions that are used from now on run under another interpreter, with more
         variables.

@@ -194,22 +194,29 @@ class ConnectSession:
         )
         with progress() as say:
             what = f"sending {archive.name} to {self.master}"
-            say(Step(what, came=0, size=archive.size))
+            came = 0
             thread.start()
             while thread.is_alive():
+                say(Step(what, came=came, size=archive.size))
                 thread.join(_GLANCE)
-                say(Step(what, came=how_far(path) or 0, size=archive.size))
+                came = how_far(path) or came
         if thread.error is not None:
             problem = connect.sending(thread.error, self.master, archive.name)
             raise ShipError.of(problem) from thread.error
         self._sent[archive.name] = None
         _log.info("sent %s, %s, to %s", archive.name, human_size(archive.size), self.master)
 
+    def place(self, name: str) -> str:
+        """Where executors' Python has what was sent under a name: in the folder that it works in,
+        which is the session's.
+        """
+        return f"./{name}"
+
     def activate(self, patch: ConfPatch, marks: Mapping[str, str] | None = None) -> None:
         """Let all queries from now on run under another interpreter, functions that were made
         before among them.
 
-        Variables cannot be set there: of those only the base that counts is heeded.
+        Variables cannot be set there: of those only the newest base is heeded.
 
         Args:
             patch: its interpreter and its variables.
@@ -218,7 +225,8 @@ class ConnectSession:
         Raises:
             VerifyError: the session has ended.
         """
-        python = patch.environment.get(startup.BASE) or patch.python
+        newest, *_ = patch.environment.get(startup.BASE, "").split(":")
+        python = newest or patch.python
         settings = {**(marks or {}), SQL_PYTHON: python}
 
         def set_all() -> None:

@@ -63,28 +63,6 @@ _HOLDERS: dict[str, set[DriverView]] = {}
 _HOLDING = threading.Lock()
 
 
-class Views:
-    """All that a captain put on sys.path of this process."""
-
-    def __init__(self) -> None:
-        self._open: list[DriverView] = []
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """What was added and not taken off again, in order."""
-        return tuple(entry for view in self._open for entry in view.entries)
-
-    def board(self, lock: Lock, trees: Mapping[str, Path]) -> tuple[Finding, ...]:
-        """As the function `board`; gives what was left out, and why."""
-        self._open.append(board(lock, trees))
-        return self._open[-1].findings
-
-    def close(self) -> None:
-        """Take all of it off sys.path again."""
-        while self._open:
-            self._open.pop().close()
-
-
 def installed(path: Sequence[str] | None = None) -> dict[str, str]:
     """The driver's own distributions: normalized name -> version.
 
@@ -100,7 +78,7 @@ def installed(path: Sequence[str] | None = None) -> dict[str, str]:
         with suppress(OSError, ValueError):
             name, version = _name_and_version(distribution)
             if name and version:
-                found.setdefault(_normal(name), version)
+                found.setdefault(normal(name), version)
     return found
 
 
@@ -235,7 +213,7 @@ def _requirements(texts: Sequence[str]) -> Iterator[Requirement]:
 
 def _packages(lock: Lock) -> dict[str, str]:
     """Distribution -> the conda package that brings it, normalized."""
-    return {name: _normal(pin.name) for pin in lock.conda for name in _distributions(pin)}
+    return {name: normal(pin.name) for pin in lock.conda for name in _distributions(pin)}
 
 
 def _fitting(
@@ -276,7 +254,7 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
             f" {offer.name} for the driver",
         )
     for need in _all_needs(offer, taken):
-        name = _normal(need.name)
+        name = normal(need.name)
         have = own.get(name) or (taken[name].version if name in taken else None)
         if have is None:
             return _left_out(
@@ -305,7 +283,7 @@ def _all_needs(
     """
     for need in offer.needs(extra):
         yield need
-        other = taken.get(_normal(need.name))
+        other = taken.get(normal(need.name))
         for asked in sorted(need.extras) if other else ():
             if other and (other.name, asked) not in met:
                 yield from _all_needs(other, taken, asked, met | {(other.name, asked)})
@@ -320,7 +298,8 @@ def _meets(version: str, need: Requirement) -> bool:
         return True
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """A distribution's name, normalized (PEP 503)."""
     from packaging.utils import canonicalize_name
 
     return canonicalize_name(name)

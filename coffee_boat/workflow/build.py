@@ -104,7 +104,9 @@ class Building(Fetching):
         lock, new = change.lock, change.sent
         machines.refuse_pins(lock)
         packed = None
-        if change.kind == "layer":
+        if change.kind != "base":
+            if not new.pins and not new.conda:
+                return change, None
             with self.watch.part("build"):
                 packed = self._layered(lock, new, manifest, say)
         if packed is None:
@@ -123,10 +125,10 @@ class Building(Fetching):
                     self._with_edges(lock, fetched, manifest), self._store
                 )
                 missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
-                layer = replace(
-                    self._assemble(parts, missing, manifest, has_python=False), layer=True
+                layer = self._assemble(parts, missing, manifest, has_python=False)
+                return replace(change, lock=lock), replace(
+                    layer, role="part" if change.difference.leaving else "layer"
                 )
-                return replace(change, lock=lock), layer
 
     def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
         """The chunks of new conda packages, None if one of them turns out not to fit a layer."""

@@ -26,11 +26,14 @@ to 3.1.
 class Estimates(Executors):
     """What it would take; makes nothing."""
 
-    def change(self, lock: Lock, installed: Lock | None) -> Change:
+    def change(
+        self, lock: Lock, installed: Lock | None, held: frozenset[str] = frozenset()
+    ) -> Change:
         """What a lock makes of a session that has something installed, as far as it is known.
 
         Args:
             installed: None for a session that starts.
+            held: identities of packages that executors have from earlier generations.
         """
 
         def fits(pin: CondaPin) -> bool | None:
@@ -39,7 +42,7 @@ class Estimates(Executors):
                 return None
             return conda_chunks.fits_a_layer(packed, lock.target, self._store)
 
-        return changes.plan(installed, lock, fits)
+        return changes.plan(installed, lock, fits, held)
 
     def items(self, change: Change) -> tuple[PlanItem, ...]:
         """One line a part of what is sent, the largest first; looks at the store and makes nothing.

@@ -9,7 +9,6 @@ Launcher    what the hook (spark/hook.py) calls while a SparkContext is made
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -30,8 +29,6 @@ from coffee_boat.model import (
     ClusterFacts,
     ConfPatch,
     Finding,
-    Generation,
-    History,
     Lock,
     Shipped,
     SparkFacts,
@@ -44,6 +41,7 @@ from coffee_boat.session.live import LiveSession
 from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import companions, gateway, hook, install, jvm
 from coffee_boat.spark import facts as spark_facts
+from coffee_boat.workflow import composing
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -380,19 +378,10 @@ class Launcher:
         folders.follow(context)
         session = session_of(context)
         self._tools.preflight.follow(session)
-        first = generation(made, built, ships_python=self._tools.settings.ship_python)
-        live = LiveSession(session, History((first,)), self._tools.store)
+        told = composing.told_of_files(made, session)
+        if told != made:
+            session.activate(told)
+        begun = composing.history(self._tools, told, built, session.facts())
+        live = LiveSession(session, begun, self._tools.store)
         self._took(live, built)
         self._tools.emit(made.findings)
-
-
-def generation(made: ConfPatch, built: Built, *, ships_python: bool) -> Generation:
-    """The first of a session."""
-    return Generation(
-        made.python,
-        built.lock,
-        built.lock,
-        ships_python,
-        environment=made.environment,
-        when=time.time(),
-    )

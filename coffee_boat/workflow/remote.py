@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 from coffee_boat import requirements
 from coffee_boat._support.progress import Say
@@ -14,7 +16,7 @@ from coffee_boat.model import ConfPatch, Finding, History, Lock
 from coffee_boat.session import Session, record
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import connect, pairs
-from coffee_boat.workflow import launch
+from coffee_boat.workflow import composing
 from coffee_boat.workflow.built import Built, Resolved
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import Request
@@ -118,8 +120,10 @@ def use_servers(
     """A session of a server that has the environment: nothing is sent."""
     ships = tools.settings.ship_python
     session.activate(patch, record.marks(patch, built.lock, ships_python=ships))
-    first = launch.generation(patch, built, ships_python=ships)
-    live = LiveSession(session, History((first,)), tools.store)
+    begun = composing.history(tools, patch, built, session.facts())
+    folder = str(PurePosixPath(patch.python).parents[1])  # one above the session's
+    parts = tuple(replace(part, folder=folder) for part in begun.parts)
+    live = LiveSession(session, replace(begun, parts=parts), tools.store)
     expose(tools, built.lock, built.archive.chunks, say)
     note = Finding(
         "launch.connect-server-has-it",

@@ -272,9 +272,7 @@ def _refuse_changes(
             _CHANGE.code,
             _CHANGE.what,
             value=", ".join(changes),
-            cause=why or "a live session keeps what its workers have imported",
-            cure=(
-                "ask for what goes with what is installed; or stop the session,"
-                " captain.launch_ship(), and start it anew"
-            ),
+            cause=why or "an addition keeps what workers have imported",
+            cure="ask for what goes with what is installed; or let it change, with new Python"
+            " workers from the next job on: allow_changes=True",
         )

@@ -88,6 +88,19 @@ told |= {"ok": report.ok, "report": str(report), "hosts": [e.host for e in repor
 told["foreign"] = [e.foreign_files for e in report.executors]
 
 mark("verify")
+# it changes, and goes back
+
+captain.upgrade_pip_packages("humanize==4.11.0").remove_pip_packages("edtf")
+told["changed"] = read(spark.range(1).select(where("id")))
+try:
+    read(days.select(year("day")))
+except Exception as error:
+    told["removed"] = str(error)
+captain.rollback(2)
+told["back"] = read(days.select(year("day"))) + read(spark.range(1).select(where("id")))
+told["generations"] = str(captain.generations)
+mark("changes")
+
 # another session of the same server, with another version
 
 other = Captain().add_pip_packages("pyarrow", "humanize==4.9.0").launch_ship()
