@@ -1,6 +1,7 @@
 # Everything a fresh machine needs is made here: a virtual environment in .venv, then the job.
 PYTHON ?= python3
 VENV := .venv
+LOWEST := .cache/lowest
 BIN := $(VENV)/bin
 # The machine's own certificates, as pip uses them: a company's proxy is known there and not to uv's built-in list.
 export UV_SYSTEM_CERTS := 1
@@ -9,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
 STORED := --config-settings-package pyspark:--build-option=--compression=stored
 
-.PHONY: demo test check types docs dist reference clean test-unit test-integration test-matrix test-yarn test-kubernetes test-jupyterlab fuzz soak-store
+.PHONY: demo test check types docs dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab fuzz soak-store
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -19,6 +20,10 @@ test: $(VENV)/ready
 
 test-unit: $(VENV)/ready
 	$(BIN)/python -m pytest tests -n 2 $(PYTEST_ARGS)
+
+# Our own dependencies as old as setup.cfg allows, in a virtual environment of their own; but for pyspark, whose pairs are test-matrix's.
+test-lowest: $(LOWEST)/ready
+	$(LOWEST)/bin/python -m pytest tests -n 2 $(PYTEST_ARGS)
 
 test-integration: $(VENV)/ready
 	$(BIN)/python -m pytest integration $(PYTEST_ARGS)
@@ -65,6 +70,13 @@ types: $(VENV)/ready
 	rm -rf .cache/typing && mkdir -p .cache/typing
 	cp -rs $(CURDIR)/coffee_boat .cache/typing/coffee_boat && ln -s $(CURDIR)/cli .cache/typing/coffee_boat/cli
 	cd .cache/typing && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/setup.cfg --cache-dir ../mypy -p coffee_boat
+
+$(LOWEST)/ready: setup.cfg $(VENV)/ready
+	rm -rf $(LOWEST)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(LOWEST)
+	$(BIN)/python -c "from importlib.metadata import version as of; print('pyspark==' + of('pyspark'))" > $(LOWEST)/spark.txt
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python $(STORED) --resolution lowest-direct --constraint $(LOWEST)/spark.txt --editable '.[local,conda,notebook,dev]'
+	touch $@
 
 # Pages that say what the code says already; a test compares.
 reference: $(VENV)/ready

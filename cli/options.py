@@ -25,6 +25,7 @@ class Wanted:
     """The shared options of one command."""
 
     pip: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     conda: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
@@ -79,6 +80,7 @@ class Wanted:
         named = [
             requirements.conda_packages(self.conda, origin="--conda", channel=self.channels),
             requirements.pip_packages(self.pip, origin="--pip"),
+            requirements.own_code(self.local, origin="--local"),
         ]
         return requirements.merge([*files, *named])
 
@@ -175,6 +177,10 @@ def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callab
     return gathered  # type: ignore[return-value]
 
 
+_BETWEEN = r"\s+|,(?=[A-Za-z])(?![^\[]*\])"
+"""Spaces, and commas that are neither of versions (>=1,<2) nor of extras ([a,b])."""
+
+
 def hint(error: click.ClickException, typed: str) -> str:
     """What to add to the message where a package was named as if the command took some.
 
@@ -186,7 +192,8 @@ def hint(error: click.ClickException, typed: str) -> str:
     extra = re.fullmatch(r"Got unexpected extra arguments? \((?P<words>.*)\)", error.message)
     if not wants or extra is None:
         return ""
-    return f". Packages are asked for as: {' '.join(f'{typed} {w}' for w in extra[1].split())}"
+    packages = re.split(_BETWEEN, extra[1])
+    return f". Packages are asked for as: {' '.join(f'{typed} {each}' for each in packages)}"
 
 
 def _pairs(
@@ -205,6 +212,16 @@ _WANTED = (
         multiple=True,
         metavar="REQUIREMENT",
         help='A package: PEP 508 ("numpy>=2"), a wheel, a folder, a VCS URL. Repeatable.',
+    ),
+    click.option(
+        "--local",
+        multiple=True,
+        metavar="PATH",
+        type=click.Path(),
+        help=(
+            "Code of your own: helpers.py, the folder of a package, a folder of modules, a project."
+            " Repeatable."
+        ),
     ),
     click.option(
         "-r",

@@ -61,12 +61,8 @@ def said(context: click.Context) -> dict[str, str]:
 
 
 def merged(conf: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
-    """Settings of --conf under those said in words; lists of files are put together."""
-    lists = {key for key, _ in _FILES.values()} | {key for key, *_ in _LISTS.values()}
-    both = {
-        key: f"{conf[key]},{words[key]}" for key in lists & conf.keys() & words.keys() if conf[key]
-    }
-    return {**conf, **words, **both}
+    """Settings of --conf under those said in words, lists too: as spark-submit takes them."""
+    return {**conf, **words}
 
 
 def read(*paths: str) -> dict[str, str]:

@@ -4,15 +4,37 @@ so is an output that cannot be written.
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
 import sys
 from contextlib import suppress
+from types import FrameType
 
 INTERRUPTED, FAILED = 130, 3
 
 
 def main() -> None:
     """The console script."""
+    # Registered first, called last: Python forgets handlers then, and Ctrl-C would be a -2.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    try:
+        _main()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            signal.signal(signal.SIGINT, _at_once)
+        else:  # what was asked for is done, and its exit code says how
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _at_once(_number: int, _: FrameType | None) -> None:
+    """A second Ctrl-C: nothing is waited for."""
+    os._exit(INTERRUPTED)
+
+
+def _main() -> None:
     try:
         from coffee_boat.cli.main import main as run
 

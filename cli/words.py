@@ -10,6 +10,7 @@ from coffee_boat.errors import FORGET
 
 _CALLS = {
     "add_pip_packages": "--pip",
+    "add_local": "--local",
     "add_requirements": "-r",
     "add_conda_packages": "--conda",
     "add_environment": "--environment",
@@ -40,6 +41,7 @@ _SETTINGS = {
 """What a Captain is given, and what is typed for it."""
 _LINES = {
     "add_pip_packages": "%boat add",
+    "add_local": "%boat add --local",
     "add_requirements": "%boat add -r",
     "add_conda_packages": "%boat add --conda",
     "add_environment": "%boat add --environment",
@@ -50,6 +52,7 @@ _LINES = {
     "remove_pip_packages": "%boat remove",
     "remove_conda_packages": "%boat remove --conda",
     "rollback": "%boat rollback",
+    "refresh": "%boat refresh",
     "preload": "%boat launch --preload",
     "pack": "%boat pack -o",
     "plan": "%boat plan",

@@ -104,8 +104,9 @@ class Captain(Steering):
         where it came.
 
         The environment is described and built anew from a lock, never copied. What that cannot
-        bring back is named in the findings of `plan`: editable installs, packages from nowhere,
-        files that were changed by hand. Needs the network, or a store that knows the packages.
+        bring back is named in the findings of `plan`: packages from nowhere, files that were
+        changed by hand. An editable install is taken from its folder. Needs the network, or a store
+        that knows the packages.
 
         Args:
             environment: the folder of a conda environment or of a virtual one, the name of a conda

@@ -40,6 +40,7 @@ from coffee_boat.cli.cells import Status, words_of
 from coffee_boat.cli.notebooks import Last
 from coffee_boat.cli.options import Probing, Wanted, Where
 from coffee_boat.cli.verbose import Group
+from coffee_boat.cli.watching import Watch, refresh, watch
 from coffee_boat.errors import BoatError, Problem, SettingsError
 from coffee_boat.model import Archive, Arrival, Difference, Finding, History, Plan, Report
 from coffee_boat.spark import connect, install, jvm
@@ -70,6 +71,7 @@ class Notebook:
         self._shell = shell
         self._product: Any = None
         self.last = Last(shell.user_ns)
+        self.watch = Watch(shell, self._find)
 
     @partial(guarded, explain=jvm.explain)
     def run(self, line: str, cell: str | None = None) -> Any:
@@ -389,5 +391,5 @@ def status(place: Notebook) -> None:
 
 
 _OF_TERMINALS = (terminal.lock, terminal.pack, terminal.conf, terminal.check, cache)
-for _command in (*_OF_TERMINALS, *changing.COMMANDS):
+for _command in (*_OF_TERMINALS, *changing.COMMANDS, refresh, watch):
     boat.add_command(_command)

@@ -37,6 +37,11 @@ tried a second time.
 _LOCAL_CLUSTERS = frozenset({"local clusters of .venv"})
 """Spark keeps the applications of local clusters below pyspark, and names them by the second."""
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
+_NOT_ONCE = "-n 0 -m 'not once'"
+"""For all Pythons but this one: none of what depends on no Python. Several lanes of them
+run at once, and a process each collects once and makes what tests share once. Quoted for make's
+shell.
+"""
 _AT_ONCE = (os.cpu_count() or 1) + 1
 """Half of what clusters do is waiting for each other."""
 
@@ -178,7 +183,7 @@ def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
     wheels = {"UV_FIND_LINKS": str(wheels_folder())}
     commands = [
         Command("environment", (*alone, *make, f"{venv}/ready"), wheels),
-        _unit_tests(*make),
+        _unit_tests(*make, chosen=_NOT_ONCE),
     ]
     if demo:
         commands.append(Command("demo", (*make, "demo")))
@@ -193,7 +198,7 @@ def _bare(suite: str) -> Iterator[Lane]:
     name, folder = f"debian {suite}", str(OWN_CACHE / "bare" / suite)
     bed = "integration.beds.bare_root"
     yield _preparing(f"{name} root", bed, "up", suite, folder)
-    commands = ("run", folder, "--", "make", "demo", "test-unit")
+    commands = ("run", folder, "--", *_unit_tests("make", "demo", chosen=_NOT_ONCE).argv)
     argv = (sys.executable, "-m", bed, *commands)
     before = (f"{name} root", *_AFTER_LONG_ONES)
     yield Lane(name, (Command("demo and tests", argv),), after=before)
@@ -206,11 +211,9 @@ def _can_hold_a_bare_root() -> bool:
     return sys.platform == "linux" and os.geteuid() == 0 and any(map(shutil.which, tools))
 
 
-def _unit_tests(*make: str) -> Command:
-    return Command(
-        "tests",
-        (*(make or ("make",)), "test-unit", f"PYTEST_ARGS={' '.join(_PYTEST[3:])}"),
-    )
+def _unit_tests(*make: str, chosen: str = "") -> Command:
+    arguments = " ".join((*_PYTEST[3:], chosen)).strip()
+    return Command("tests", (*(make or ("make",)), "test-unit", f"PYTEST_ARGS={arguments}"))
 
 
 def _with_what_prepares(lanes: Sequence[Lane], names: Sequence[str]) -> list[Lane]:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import stat
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from coffee_boat._support.store import Store
 def pytest_configure(config: pytest.Config) -> None:
     require_installed()
     tell_at_the_end(config)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell's background begins
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class MakeWheel(Protocol):

@@ -17,6 +17,8 @@ from coffee_boat.clusters import KINDS, kind_of
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Archive, ConfPatch, Shipped, SparkFacts, Target
 
+pytestmark = pytest.mark.once
+
 GOLDEN = Path(__file__).parent / "golden"
 ENVIRONMENT = Path("/store/trees/boat-abcdefabcdef")
 

@@ -10,6 +10,8 @@ import pytest
 
 from integration.beds import bare_root
 
+pytestmark = pytest.mark.once
+
 
 def test_a_folder_that_is_no_root_of_the_bed_is_neither_used_nor_removed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

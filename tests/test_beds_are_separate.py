@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 BEDS = Path(__file__).resolve().parent.parent / "integration" / "beds"
 
 

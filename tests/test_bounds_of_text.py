@@ -16,6 +16,8 @@ from coffee_boat import requirements
 from coffee_boat._support import parse
 from coffee_boat.errors import BoatError, RequirementError
 
+pytestmark = pytest.mark.once
+
 # requirements
 
 

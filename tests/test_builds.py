@@ -19,6 +19,8 @@ from coffee_boat.model import Indexes, Lock, Pin, Target
 from coffee_boat.pip.fetch import fetch
 from coffee_boat.settings import load
 
+pytestmark = pytest.mark.once
+
 TARGET = Target(f"{sys.version_info.major}.{sys.version_info.minor}.0")
 ALL = Indexes(no_index=True, only_binary=(":all:",), only_binary_said=("PIP_ONLY_BINARY",))
 

@@ -12,6 +12,8 @@ import pytest
 from integration import ci, venvs
 from integration.side_by_side import Command, Ended, Lane, run, table
 
+pytestmark = pytest.mark.once
+
 INTEGRATION = Path(ci.__file__).parent
 
 
@@ -112,3 +114,12 @@ def test_what_imports_this_checkout_is_not_shared_with_others(
 def test_a_name_that_is_no_lane_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert ci.main(["yarn", "nowhere"]) == 2
     assert "no lane nowhere" in capsys.readouterr().out
+
+
+def test_what_depends_on_no_python_is_run_on_one_and_all_else_on_each() -> None:
+    lanes, _ = ci.all_lanes()
+    commands = [command.argv for lane in lanes for command in lane.commands]
+    chosen = [argv[-1] for argv in commands if "test-unit" in argv]
+    assert [words.startswith("PYTEST_ARGS=") for words in chosen] == [True] * len(chosen)
+    assert sum("-m" not in words for words in chosen) == 1
+    assert {words.partition("-m ")[2] for words in chosen} <= {"", "'not once'"}

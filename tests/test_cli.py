@@ -106,6 +106,8 @@ def test_a_package_without_its_option_is_told_which_one() -> None:
     done = run("plan", "edtf", "six>=1")
     assert done.exit_code == 2
     assert "Packages are asked for as: --pip edtf --pip six>=1" in done.stderr
+    done = run("plan", "edtf,six>=1,<2,moto[s3,ec2]")
+    assert "--pip edtf --pip six>=1,<2 --pip moto[s3,ec2]" in done.stderr
 
 
 def test_a_misspelt_name_is_told_with_the_nearest(wheels: Path) -> None:
@@ -126,7 +128,7 @@ def test_a_module_of_ones_own_is_told_how_it_is_sent() -> None:
     Path("helpers.py").touch()
     done = run("plan", "--pip", "helpers.py")
     assert done.exit_code == 3
-    assert 'sc.addPyFile("helpers.py"), or boat launch --py-files helpers.py' in done.stderr
+    assert 'it is code of your own: --local "helpers.py"' in done.stderr
 
 
 def test_a_package_named_as_a_file_beside_is_told_to_be_another_one(wheels: Path) -> None:
@@ -134,7 +136,7 @@ def test_a_package_named_as_a_file_beside_is_told_to_be_another_one(wheels: Path
     done = run("plan", "--pip", "lib", *offline(wheels))
     assert done.exit_code == 0
     assert "a package has the name of a file of yours: lib" in done.stdout
-    assert "boat launch --py-files lib.py" in done.stdout
+    assert '--local "lib.py"' in done.stdout
     quiet = run("plan", "--pip", "app", *offline(wheels))
     assert "file of yours" not in quiet.stdout
 
@@ -572,9 +574,12 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     done = run(*words, "job.py")
     assert done.exit_code == 0, done.output
     assert "note: the script imports a module beside it that executors do not have" in done.stderr
-    assert "--py-files helpers.py" in done.stderr
-    assert "--py-files more.zip" in done.stderr
+    assert "boat launch --local helpers.py" in done.stderr
+    assert "boat launch --local more" in done.stderr
     assert "--pip" not in done.stderr
+    done = run(*words, "--local", "helpers.py", "--local", "more", "job.py")
+    assert done.exit_code == 0, done.output
+    assert "beside it" not in done.stderr
     (tmp_path / "more.zip").touch()
     done = run(*words, "--py-files", "helpers.py", "--py-files", "more.zip", "job.py")
     assert done.exit_code == 0, done.output
@@ -612,7 +617,7 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     assert told["spark.driver.memory"] == "3g"
     assert told["spark.yarn.queue"] == "q"
     assert told["spark.app.name"] == "n a m e"
-    assert told["spark.jars"] == "https://h/y.jar,more.zip,https://h/x.jar"
+    assert told["spark.jars"] == "more.zip,https://h/x.jar", "a word is over a --conf"
     assert told["spark.jars.packages"] == "a:b:1,c:d:2"
     assert told["spark.files"] == "more.zip#m"
     assert "more.zip#own" in told["spark.archives"]

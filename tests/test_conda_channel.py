@@ -14,6 +14,8 @@ rattler = pytest.importorskip("rattler", reason="needs py-rattler: pip install c
 
 from conda_channel import MINOR, NATIVE, PLACEHOLDER  # noqa: E402
 
+pytestmark = pytest.mark.once
+
 
 def installed(channels: list[str], specs: list[str], prefix: Path, cache: Path) -> list[str]:
     async def install() -> list[str]:

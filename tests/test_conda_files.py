@@ -22,6 +22,8 @@ from coffee_boat.cli.main import boat
 from coffee_boat.model import Lock
 from coffee_boat.workflow import lockfile
 
+pytestmark = pytest.mark.once
+
 MINOR = ".".join(platform.python_version_tuple()[:2])
 
 

@@ -27,6 +27,8 @@ from coffee_boat.conda.install import Source
 from coffee_boat.errors import BuildError, LockError
 from coffee_boat.model import CondaPin, Lock
 
+pytestmark = pytest.mark.once
+
 GOOD, EVIL = b"content: GOOD", b"content: EVIL"
 
 

@@ -40,6 +40,8 @@ from coffee_boat.model import Lock, Manifest, Plan, Target
 from coffee_boat.requirements import parse, parse_conda
 from coffee_boat.workflow.pipeline import Pipeline
 
+pytestmark = pytest.mark.once
+
 MINOR = ".".join(platform.python_version_tuple()[:2])
 OTHER = "3.12" if MINOR != "3.12" else "3.11"
 

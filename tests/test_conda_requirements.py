@@ -14,6 +14,8 @@ from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Manifest
 from coffee_boat.requirements import merge, parse_conda, read, read_environment, without
 
+pytestmark = pytest.mark.once
+
 
 def parsed(text: str, channel: str = "") -> CondaRequirement:
     return parse_conda(text, origin="here", channel=channel)

@@ -19,6 +19,8 @@ from coffee_boat.conda.licence import is_anacondas, refuse_unlicensed
 from coffee_boat.errors import RequirementError, SettingsError
 from coffee_boat.settings import Settings
 
+pytestmark = pytest.mark.once
+
 
 def say(folder: Path, name: str, text: str) -> Path:
     path = folder / name

@@ -34,6 +34,8 @@ from coffee_boat.errors import Problem
 from coffee_boat.settings import keys
 from coffee_boat.spark import connect, diagnosis
 
+pytestmark = pytest.mark.once
+
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

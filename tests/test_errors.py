@@ -34,6 +34,8 @@ from coffee_boat.model import Chunk, Indexes, Lock, Manifest, Target
 from coffee_boat.pip import answers, pylock
 from coffee_boat.pip.request import Request
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parent.parent
 CODE = re.compile(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*")
 S = "hunter2secret"

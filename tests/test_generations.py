@@ -6,6 +6,8 @@ What real Spark does with them: integration/test_generations.py.
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -23,10 +25,22 @@ from test_worker import MINOR, SITE, Node
 
 from coffee_boat import Captain, LaunchError, LockError, RequirementError
 from coffee_boat._support.store import Store
+from coffee_boat.archive import chunks
 from coffee_boat.interpreter import generation
 from coffee_boat.interpreter.generation import Composition
-from coffee_boat.model import Difference, Generation, History, Holding, Lock, Part, Pin, Target
-from coffee_boat.worker import compose, finder
+from coffee_boat.model import (
+    Archive,
+    Chunk,
+    Difference,
+    Generation,
+    History,
+    Holding,
+    Lock,
+    Part,
+    Pin,
+    Target,
+)
+from coffee_boat.worker import compose, finder, prefix
 from coffee_boat.worker.startup import NODE_PYTHON
 from coffee_boat.workflow import composing, rechoose
 
@@ -164,6 +178,35 @@ except ImportError:
     assert said.stdout.split("\n")[:2] == [str(executor.prefix), "not there"], said.stderr
     executor.layer("later", {"late.py": ""})
     assert executor.starts(folder, code).stdout.split("\n")[1] == "late"
+
+
+def test_files_of_conda_packages_that_were_written_for_the_base_are_so_in_what_is_composed(
+    executor: Executor, capfd: pytest.CaptureFixture[str]
+) -> None:
+    placeholder = "/placeholder"
+    packed = f"#!{placeholder}/bin/python\n".encode()
+    entry = {
+        "path": "bin/tool",
+        "placeholder": placeholder,
+        "mode": "text",
+        "sha256": hashlib.sha256(packed).hexdigest(),
+    }
+    record = json.dumps({"prefixed": [entry]}).encode()
+    digest = hashlib.sha256(record).hexdigest()
+    lists = executor.prefix / prefix.RECORDS
+    lists.mkdir(parents=True)
+    (lists / f"{digest}.json").write_bytes(record)
+    (executor.prefix / "bin/tool").write_bytes(packed)
+    (executor.prefix / "boat.json").write_text(json.dumps({"records": [digest]}))
+    assert prefix.settle(str(executor.prefix)) == []
+    folder = executor.arrives(upgraded(executor))
+    (folder / "boat.json").write_text(json.dumps({"records": [digest]}))
+    executor.starts(folder, SEEN)
+    root = folder / "env"
+    assert prefix.settle(str(root)) == []
+    assert prefix.unsettled(str(root)) == []
+    assert (root / "bin/tool").read_text() == f"#!{executor.prefix}/bin/python\n"
+    assert capfd.readouterr().err == ""
 
 
 def test_processes_that_start_at_once_compose_one_environment(executor: Executor) -> None:
@@ -322,6 +365,9 @@ def test_a_generation_is_composed_of_what_was_sent(store: Store) -> None:
     assert not made.is_base
     back = composing.composition(locked(a1, b1), parts, store)
     assert (back.is_base, back.known) == (True, made.known)
+    bases = [base, part("boat-4", a1, b1, c1, base="other"), part("boat-5", a1, base="third")]
+    assert composing.composition(locked(a1, b1, c1), bases, store).base == "boat-4"
+    assert composing.composition(locked(a1, b1), bases, store).base == "boat-1"
     only = composing.composition(locked(c1), parts, store)
     assert only == Composition(
         "boat-1", ("boat-layer-2",), (("boat-1", ("a.py", "b.py", "both.txt")),)
@@ -329,6 +375,19 @@ def test_a_generation_is_composed_of_what_was_sent(store: Store) -> None:
     with pytest.raises(LaunchError, match="a==3") as error:
         composing.composition(locked(pinned("a", "3")), parts, store)
     assert error.value.code == "session.parts-unknown"
+
+
+def test_a_layer_whose_libraries_load_those_of_another_package_is_composed(store: Store) -> None:
+    def layer(*needs: str) -> Archive:
+        chunk = Chunk("d-1", 1, 1, 1, label="d 1")
+        store.remember("listing", "d-1", {f"{SITE}/d/libd.so": ""})
+        store.remember("needs", [chunks.FORMAT, "d-1"], {"x86_64": dict.fromkeys(needs, "libd.so")})
+        return Archive("d" * 64, "", 1, (chunk,), LOCK.target, "", has_python=False, role="layer")
+
+    store.remember("listing", "a-1", {f"{SITE}/a/lib/libdeep.so.1": ""})
+    before = [part("boat-1", pinned("a", "1"), pinned("c", "1"), base="digest")]
+    assert composing.leans(layer("libdeep.so.1", "libc.so.6"), before, store)
+    assert not composing.leans(layer("libodbc.so.2", "libc.so.6", "libd.so"), before, store)
 
 
 def test_what_is_removed_takes_along_what_only_it_needed() -> None:

@@ -19,6 +19,8 @@ from coffee_boat import Captain, LockError
 from coffee_boat.errors import BuildError
 from coffee_boat.model import grammar
 
+pytestmark = pytest.mark.once
+
 BASE: dict[str, Any] = {
     "build": "0",
     "build_number": 0,

@@ -15,6 +15,8 @@ import pytest
 
 from coffee_boat.model import SENTINEL
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "coffee_boat"
 

@@ -234,3 +234,25 @@ def test_a_lock_that_is_written_to_a_device_leaves_it_one(tmp_path: Path) -> Non
         with pytest.raises(LockError) as caught:
             locking.write(lock, name)
         assert caught.value.code == "lock.file-unwritable"
+
+
+# at the very end
+
+
+@pytest.mark.parametrize("words", [["--version"], ["plan", "--pip", "a b"]])
+def test_what_has_ended_is_interrupted_no_more(words: list[str]) -> None:
+    """Python takes a while to end: exit handlers, then modules, when it hears signals no more."""
+    program = (
+        "import atexit, os, signal;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "press = (os.kill, os.getpid(), signal.SIGINT);"
+        "Last = type('Last', (), {'__del__': lambda self, p=press: p[0](*p[1:])});"
+        "last = Last(); atexit.register(*press);"
+        "from coffee_boat.cli.start import main; main()"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == (0 if words == ["--version"] else 3), ran
+    assert "Traceback" not in ran.stderr
+    assert "KeyboardInterrupt" not in ran.stderr

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 WITHOUT_CONDA = (
     "import sys, pytest; sys.modules['rattler'] = None; sys.exit(pytest.main(['-q', '-p',"
     " 'no:cacheprovider', 'tests/test_conda_channel.py']))"

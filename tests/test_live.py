@@ -472,6 +472,7 @@ def test_without_a_daemon_there_is_nothing_to_preload_in() -> None:
     assert finding.code == "launch.not-preloaded"
 
 
+@pytest.mark.usefixtures("pyspark_is_packed")
 def test_the_captain_takes_modules_and_shows_them_in_the_plan(
     make_wheel: MakeWheel, tmp_path: Path
 ) -> None:

@@ -869,6 +869,10 @@ def test_uv_that_leaves_sources_out_is_refused_for_a_tied_package(
         ("Because skleran was not found in the package registry", "scikit-learn"),
         ("Because mylibary was not found in the package registry", "my-library"),
         ("No candidates were found for geopandass *.", "geopandas"),
+        ("No candidates were found for torch *.", "pytorch"),
+        ("No candidates were found for cv2 *.", "opencv"),
+        ("No candidates were found for osgeo *.", "gdal"),
+        ("No candidates were found for psycopg2-binry *.", "psycopg2"),
     ],
 )
 def test_the_nearest_of_a_name_that_nobody_knows(text: str, near: str) -> None:

@@ -306,3 +306,72 @@ def test_no_password_is_kept(tmp_path: Path) -> None:
     kept.refuse_half({"index_url"})
     files = [path.read_text() for path in (tmp_path / "store").rglob("*") if path.is_file()]
     assert not any("hunter2" in text for text in files)
+
+
+# code of one's own
+
+
+@pytest.fixture
+def helpers(
+    running: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
+    """A module that the session has: writes it; gives the version that the captain sent."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> str:
+        if text:
+            (tmp_path / "helpers.py").write_text(text, "utf-8")
+        return next((pin.version for pin in running.lock.pins if pin.name == "helpers"), "")
+
+    write("x = 1\n")
+    running.add_local("helpers.py", wait=0)
+    return write
+
+
+def test_what_is_watched_is_sent_before_the_next_cell(
+    shell: Any,  # noqa: F811
+    helpers: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boat(shell, "watch")
+    boat(shell, "watch on")  # twice is as once
+    first = helpers("x = 2\n")
+    capsys.readouterr()
+    assert shell.run_cell("1 + 1").success
+    second = helpers("")
+    assert second != first
+    assert capsys.readouterr().err.count("sent again: helpers (") == 1
+    shell.run_cell("1 + 1")
+    assert "sent again" not in capsys.readouterr().err
+    boat(shell, "watch off")
+    helpers("x = 3\n")
+    shell.run_cell("1 + 1")
+    assert helpers("") == second
+
+
+def test_a_cell_runs_though_code_cannot_be_sent_and_that_is_told_once(
+    shell: Any,  # noqa: F811
+    helpers: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boat(shell, "watch")
+    helpers("x = 2\n")
+    Path("helpers.py").rename("others.py")
+    for told in (1, 0):
+        capsys.readouterr()
+        assert shell.run_cell("found = 1 + 1").success
+        assert capsys.readouterr().err.count("your code was not sent") == told
+    assert shell.user_ns["found"] == 2
+
+
+def test_a_refresh_tells_what_it_sent(
+    shell: Any,  # noqa: F811
+    helpers: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = helpers("x = 2\n")
+    boat(shell, "refresh")
+    assert "sent again: helpers (" in capsys.readouterr().err
+    assert helpers("") != first
+    boat(shell, "refresh")
+    assert "nothing was edited since it was sent" in capsys.readouterr().err

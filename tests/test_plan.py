@@ -163,6 +163,7 @@ def test_a_wheel_that_is_here_is_packed_and_then_reused(tmp_path: Path) -> None:
     assert {action for action, _, _ in actions(*words).values()} == {"reuse"}
 
 
+@pytest.mark.usefixtures("pyspark_is_packed")
 def test_a_source_is_built_and_its_wheel_is_reused(tmp_path: Path) -> None:
     folder = project(tmp_path / "source", "alpha", "1.0")
     made = sdist(tmp_path / "dist", folder, "alpha", "1.0")
@@ -176,6 +177,7 @@ def test_a_source_is_built_and_its_wheel_is_reused(tmp_path: Path) -> None:
     assert actions(*words)["alpha"][0] == "pack"
 
 
+@pytest.mark.usefixtures("pyspark_is_packed")
 def test_what_was_packed_is_counted_as_it_is(tmp_path: Path) -> None:
     wheel(tmp_path / "wheels", "alpha", "1.0")
     captain = Captain(
@@ -261,6 +263,7 @@ def test_long_words_break_and_short_ones_do_not() -> None:
     assert "installed: nothing" in report._repr_html_()
 
 
+@pytest.mark.usefixtures("pyspark_is_packed")
 def test_an_archive_is_told_in_units_for_people(tmp_path: Path) -> None:
     wheel(tmp_path / "wheels", "alpha", "1.0")
     captain = Captain(ship_python=False, offline=True, find_links=[str(tmp_path / "wheels")])

@@ -14,6 +14,8 @@ from pages import ROOT, all_blocks
 from coffee_boat.cli.main import boat
 from docs.tools import record
 
+pytestmark = pytest.mark.once
+
 
 def texts(svg: str) -> str:
     """What a person reads, line by line."""

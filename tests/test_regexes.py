@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 PACKAGE = Path(__file__).resolve().parent.parent / "coffee_boat"
 _CALLS = {"compile", "match", "search", "fullmatch", "sub", "findall", "split", "finditer"}
 _LENGTH = 15_000

@@ -4,6 +4,7 @@ start mean.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -223,8 +224,8 @@ def test_modules_beside_the_notebook_that_executors_lack(
     found = report(e0={"absent": ["boat_helpers"]}, e1={"absent": ["boat_helpers", "boat_pkg"]})
     module, package = map(str, found.findings)
     assert "executor 0 (node1), 1 (node1)" in module
-    assert f'sc.addPyFile("{tmp_path}/boat_helpers.py")' in module
-    assert f'make_archive("/tmp/boat_pkg", "zip", "{tmp_path}", "boat_pkg")' in package
+    assert f'captain.add_local("{tmp_path}/boat_helpers.py")' in module
+    assert f'captain.add_local("{tmp_path}/boat_pkg")' in package
     assert found.ok  # it may never be used
 
 
@@ -340,7 +341,7 @@ CASES = [
     (
         "ModuleNotFoundError: No module named 'helpers'",
         "names of the modules",
-        'sc.addPyFile("helpers.py")',
+        'captain.add_local("helpers.py")',
     ),
     (
         "java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.",
@@ -408,16 +409,16 @@ def test_a_module_beside_the_notebook_is_named_by_its_file_and_no_package_is(
     error = explain("ModuleNotFoundError: No module named 'helpers_of_mine'")
     assert error is not None
     assert place.name in error.cause
-    assert str(place.parent) in error.cure
-    assert "addPyFile" in error.cure
+    assert f'captain.add_local("{place}")' in error.cure
+    assert ("sc.addPyFile" in error.cure) is not folder
     assert "add_pip_packages" not in error.cure
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     error = explain("ModuleNotFoundError: No module named 'helpers_of_mine'")
     assert error is not None
-    assert ("boat launch --py-files" in error.cure) is not folder
+    assert f"boat launch --local {place}" in error.cure
     other = explain("ModuleNotFoundError: No module named 'not_beside'")
     assert other is not None
-    assert other.cure.index("addPyFile") < other.cure.index("add_pip_packages")
+    assert other.cure.index("add_local") < other.cure.index("add_pip_packages")
 
 
 @pytest.mark.parametrize(
@@ -471,13 +472,48 @@ def test_what_an_executor_knew_of_a_shared_folder_is_told() -> None:
     assert "\n" not in found.value
 
 
+@pytest.mark.parametrize(
+    ("direct", "place"),
+    [
+        (
+            {
+                "url": "https://me:secret@git.example.com/mine.git",
+                "vcs_info": {"vcs": "git", "commit_id": "a" * 40},
+                "subdirectory": "python",
+            },
+            f"mine-of-ours @ git+https://git.example.com/mine.git@{40 * 'a'}#subdirectory=python",
+        ),
+        ({"url": "file:///home/me/mine", "dir_info": {"editable": True}}, "/home/me/mine"),
+        ({"url": "https://example.com/m.whl", "archive_info": {}}, "https://example.com/m.whl"),
+        ({"url": ["damaged"]}, "mine-of-ours"),
+    ],
+)
+def test_what_is_here_from_elsewhere_is_named_by_its_place_and_not_by_a_strangers_name(
+    direct: dict[str, object], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "mine_of_ours-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine-of-ours\nVersion: 1.0\n")
+    (info / "top_level.txt").write_text("mine_of_ours\n")
+    (info / "RECORD").write_text("mine_of_ours/__init__.py,,\n")
+    (info / "direct_url.json").write_text(json.dumps(direct))
+    monkeypatch.syspath_prepend(tmp_path)
+    texts = ["No module named 'mine_of_ours'", "No module named 'mine_of_ours.part'"]
+    texts.append(finder.missing("mine_of_ours", "mine_of_ours"))
+    for text in texts:
+        found = explain(f"ModuleNotFoundError: {text}")
+        assert found is not None
+        assert place in found.cure.replace("mine_of_ours", "mine-of-ours")
+        assert "secret" not in found.cure
+
+
 def test_what_no_package_of_the_driver_has_is_asked_of_no_index() -> None:
     found = explain(
         "AttributeError: Can't get attribute 'f' on <module 'job_x' from '/x/job_x.py'>"
     )
     assert found is not None
     assert found.code == "executor.other-version"
-    assert 'addPyFile("job_x.py")' in found.cure
+    assert 'captain.add_local("job_x.py")' in found.cure
     assert "add_pip_packages" not in found.cure
 
 
@@ -489,7 +525,7 @@ def test_an_old_copy_of_a_file_of_ones_own_is_no_other_version_of_a_package(
     found = explain("AttributeError: Can't get attribute 'f' on <module 'mine_of_now' from '/x'>")
     assert found is not None
     assert "older copy" in found.cause
-    assert "addPyFile" in found.cure
+    assert f'captain.add_local("{tmp_path}/mine_of_now.py")' in found.cure
 
 
 def test_modules_that_come_from_elsewhere_are_an_error_whatever_their_version() -> None:

@@ -7,18 +7,20 @@ What a tree's digest covers is what its copy holds: what a build leaves behind i
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support import home, limits
-from coffee_boat._support.words import human_bytes
+from coffee_boat._support.words import human_size
 from coffee_boat.errors import BoatError, RequirementError, StoreError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _BLOCK = 1 << 20
+_SHOWN = 3
 _SKIPPED = {
     ".git",
     ".hg",
@@ -105,20 +108,26 @@ def file_state(path: Path) -> list[object]:
 def contents_digest(paths: Iterable[Path], store: Store | None) -> str:
     """sha256 (hex) over the names and contents of files; one that cannot be read counts as empty.
 
-    Remembered as long as no file's state changes: a size and a date alone can be given back to a
-    file that was changed, and builds that are reproducible give all versions the same date.
+    Remembered as long as no file's state changes, by the store and by this process, which may use
+    several stores: a size and a date alone can be given back to a file that was changed, and builds
+    that are reproducible give all versions the same date.
     """
-    files = list(paths)
-    states = [file_state(path) for path in files]
+    states = [file_state(path) for path in paths]
     known: str | None = store.recall("contents", states) if store is not None else None
     if known is not None:
         return known
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path}\0{_content(path)}\n".encode("utf-8", "surrogateescape"))
+    digest = _digest_in_state(tuple(map(tuple, states)))
     if store is not None:
         with suppress(StoreError):
-            store.remember("contents", states, digest.hexdigest())
+            store.remember("contents", states, digest)
+    return digest
+
+
+@functools.lru_cache(maxsize=32)
+def _digest_in_state(states: tuple[tuple[object, ...], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, *_ in states:
+        digest.update(f"{path}\0{_content(Path(str(path)))}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -144,6 +153,16 @@ def tree_digest(folder: Path, error: type[BoatError] = RequirementError) -> str:
             name = path.relative_to(folder).as_posix()
             digest.update(f"{name}\0{_nature(path)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def check_tree(folder: Path, error: type[BoatError] = RequirementError) -> None:
+    """Refuse what is no project folder, or too large; nothing of it is read.
+
+    Raises:
+        BoatError: as `tree_digest`.
+    """
+    with _told_of(folder, error):
+        _bounded_tree(folder, error)
 
 
 def copy_tree(folder: Path, copy: Path, error: type[BoatError] = RequirementError) -> None:
@@ -183,7 +202,7 @@ def _runs(path: Path) -> bool:
 
 def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
     """Files and symbolic links of a project folder; what is no project is not walked through."""
-    if fault := _fault(folder.resolve()):
+    if fault := fault_of_folder(folder.resolve()):
         raise error(
             "requirements.not-a-project-folder",
             "a folder is not a project's",
@@ -191,26 +210,51 @@ def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
             cause=fault,
             cure="name the folder that the project's pyproject.toml lies in",
         )
-    found: list[Path] = []
-    size = 0
+    found: dict[Path, int] = {}
     for path in _tree(folder):
-        found.append(path)
-        size += path.stat().st_size if path.is_file() else 0
-        if len(found) > limits.TREE_FILES or size > limits.TREE:
-            raise error(
-                "requirements.project-folder-too-large",
-                "a project folder is too large",
-                value=f"{folder}: {len(found):,} files with {human_bytes(size)} so far",
-                cause=f"at most {limits.TREE_FILES:,} files with {human_bytes(limits.TREE)} are"
-                " taken (not counting .git, build/, environments and caches)",
-                cure="check that it is the right folder; keep data out of it, or build a wheel and"
-                " name that",
-            )
-    return found
+        found[path] = path.stat().st_size if path.is_file() else 0
+        if len(found) > limits.TREE_FILES:
+            raise _too_large(folder, found, error)
+    if sum(found.values()) > limits.TREE:
+        raise _too_large(folder, found, error)
+    return list(found)
 
 
-def _fault(real: Path) -> str:
-    """Why this cannot be a project's folder; empty if it can."""
+def _too_large(folder: Path, found: Mapping[Path, int], error: type[BoatError]) -> BoatError:
+    size = human_size(sum(found.values()))
+    return error(
+        "requirements.project-folder-too-large",
+        "a project folder is too large",
+        value=f"{folder}: {len(found):,} files with {size}, of which"
+        f" {largest(folder, found.items())}",
+        cause=f"at most {limits.TREE_FILES:,} files with {human_size(limits.TREE)} are taken (not"
+        " counting .git, build/, environments and caches)",
+        cure="check that it is the right folder; keep data out of it, or build a wheel and name"
+        " that",
+    )
+
+
+def largest(folder: Path, sizes: Iterable[tuple[Path, int]]) -> str:
+    """For people: the entries of a folder that have most of its bytes; of a folder that has nearly
+    all, what is in it.
+    """
+    files = {
+        (path.relative_to(folder) if path != folder else Path(path.name)): n for path, n in sizes
+    }
+    inside, most = Path(), 0.9 * sum(files.values())
+    while True:
+        entries: Counter[Path] = Counter()
+        for path, size in files.items():
+            if path != inside and path.is_relative_to(inside):
+                entries[inside / path.relative_to(inside).parts[0]] += size
+        shown = entries.most_common(_SHOWN)
+        if not shown or shown[0][1] < most or shown[0][0] in files:
+            return ", ".join(f"{path} {human_size(size)}" for path, size in shown)
+        inside = shown[0][0]
+
+
+def fault_of_folder(real: Path) -> str:
+    """Why this cannot be a project's folder, or one of code; empty if it can."""
     user = home.folder(os.environ)
     if real == Path(real.anchor):
         return "it is the root of this machine's files"

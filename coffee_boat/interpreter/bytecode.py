@@ -25,7 +25,7 @@ from coffee_boat._support.run import ctrl_c_later, interrupt, run
 from coffee_boat._support.store import Store
 from coffee_boat.errors import BuildError
 
-FORMAT = 3
+FORMAT = 4
 """Part of the key of every chunk with bytecode: raise it when the bytes for the same sources
 change.
 """
@@ -39,10 +39,10 @@ Of a hundred encodings a process reads one, if any, and site.py utf_8_sig: from 
 decodes each .pth with it.
 """
 
-_SLICES = 4
-"""Files are compiled in this many processes.
+_SLICES, _FEW = 4, 32
+"""Files are compiled in this many processes, and fewer files in one: to start four takes longer.
 
-A constant: which strings marshal writes as references depends on what the same process compiled
+Constants: which strings marshal writes as references depends on what the same process compiled
 before.
 """
 _INSIDE = Path(__file__).with_name("_inside.py")
@@ -64,8 +64,9 @@ def compile_tree(python: str, root: Path, names: Sequence[str]) -> tuple[str, ..
         BuildError: the interpreter does not run.
     """
     sources = sorted(name for name in names if name.endswith(".py"))
-    slices = [sources[first::_SLICES] for first in range(_SLICES)]
-    with Crew(min(_SLICES, os.cpu_count() or 1), "bytecode") as crew:
+    processes = _SLICES if len(sources) > _FEW else 1
+    slices = [sources[first::processes] for first in range(processes)]
+    with Crew(min(processes, os.cpu_count() or 1), "bytecode") as crew:
         parts: list[Future[list[str]]] = []
         try:
             with ctrl_c_later():  # one that is just being begun would be nobody's

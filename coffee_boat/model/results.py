@@ -192,7 +192,7 @@ class Arrival(Redacted):
         return not self.missed and not any(f.severity == "error" for f in self.findings)
 
     def __str__(self) -> str:
-        what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
+        what = ", ".join(pin.label for pin in self.added) or "nothing new"
         if self.difference.leaving:
             what = self.difference.summary
         size = (

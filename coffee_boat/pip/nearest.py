@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -35,21 +35,51 @@ _BEST_KNOWN = """
 """
 
 
+_CONDA = {
+    "confluent-kafka": "python-confluent-kafka",
+    "duckdb": "python-duckdb",
+    "graphviz": "python-graphviz",
+    "h3": "h3-py",
+    "msgpack": "msgpack-python",
+    "opencv-python": "opencv",
+    "opencv-python-headless": "opencv",
+    "psycopg2-binary": "psycopg2",
+    "pytorch-lightning": "lightning",
+    "redis": "redis-py",
+    "ruamel-yaml": "ruamel.yaml",
+    "tables": "pytables",
+    "torch": "pytorch",
+    "typing-extensions": "typing_extensions",
+}
+"""Name on PyPI, normalized -> on conda-forge, where they differ."""
+
+
 def nearest(text: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Names near to those that a text of uv's or of the conda solver says were not found.
+    """Names near to those that a text of uv's or of the conda solver says were not found, as that
+    tool has them.
 
     Args:
         known: names that there are.
     """
     names = {canonicalize_name(name) for name in (*known, *_BEST_KNOWN.split())}
-    asked = [found["name"] or found["conda"] for found in _MISSING.finditer(text)]
-    near = [
-        name
-        for missing in dict.fromkeys(asked)
-        if canonicalize_name(missing) not in names
-        for name in _near(missing, names)
-    ]
+    near: list[str] = []
+    for found in _MISSING.finditer(text):
+        if missing := found["name"]:
+            near += [] if canonicalize_name(missing) in names else _near(missing, names)
+        else:
+            near += _near_in_conda(found["conda"], names)
     return tuple(dict.fromkeys(near))
+
+
+def _near_in_conda(missing: str, names: Collection[str]) -> list[str]:
+    own = canonicalize_name(missing)
+    if own in _CONDA:
+        return [_CONDA[own]]
+    if own in names:
+        return []
+    brought = modules.distribution(missing.replace("-", "_")).partition("conda:")[2]
+    near = [brought] if brought else map(canonicalize_name, _near(missing, names))
+    return [_CONDA.get(name, name) for name in near]
 
 
 def _near(missing: str, names: Iterable[str]) -> list[str]:

@@ -284,7 +284,7 @@ def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator
                 "a module of the driver is not installed on executors",
                 value=f"{name} ({place}) on {_who(some)}",
                 cause="functions that use it are pickled with its name only",
-                cure=how_to_add(name, place),
+                cure=how_to_add(place),
             )
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from coffee_boat.model import Finding, Lock
 from coffee_boat.session import driver
+from coffee_boat.session.sys_path import DriverView, show_code
 
 
 class Views:
     """All that a captain put on sys.path of this process."""
 
     def __init__(self) -> None:
-        self._open: list[driver.DriverView] = []
+        self._open: list[DriverView] = []
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -25,6 +26,12 @@ class Views:
         """As `driver.board`; gives what was left out, and why."""
         self._open.append(driver.board(lock, trees))
         return self._open[-1].findings
+
+    def show_code(self, folders: Mapping[str, Path]) -> tuple[Finding, ...]:
+        """As `sys_path.show_code`; gives what is imported from elsewhere."""
+        view = show_code(folders)
+        self._open += [view] if view.entries else []
+        return view.findings
 
     def loaded(self, names: Mapping[str, str]) -> tuple[Finding, ...]:
         """What is said of packages that this process has imported from here, and that executors

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from importlib import metadata
+from urllib.parse import urlsplit, urlunsplit
 
+from coffee_boat._support import parse
+from coffee_boat._support.files import local_path_or_none
 from coffee_boat.worker import modules
 
 _OURS = re.compile(
@@ -23,6 +26,8 @@ def command(module: str, text: str = "") -> str:
         module: dotted, as far as it is known.
         text: what an executor said.
     """
+    if (here := _distribution_here(module)) and (place := _from_elsewhere(here)):
+        return f'captain.add_pip_packages("{place}")'
     said = _OURS.search(text)
     if said is not None and (named := _NAMED.search(said["command"])):
         return named.group()
@@ -33,15 +38,16 @@ def command(module: str, text: str = "") -> str:
         )
     if modules.distribution(module):
         return modules.command(module)
-    here = _distribution_here(module)
     return f'captain.add_pip_packages("{here}")' if here else modules.command(module)
 
 
 def installed_here(module: str) -> str:
-    """The driver's own distribution that has a module, as "numpy==2.4.6"; empty if none has."""
+    """The driver's own distribution that has a module, as "numpy==2.4.6", or by where it is from;
+    empty if none has.
+    """
     name = _distribution_here(module)
     try:
-        return f"{name}=={metadata.version(name)}" if name else ""
+        return (_from_elsewhere(name) or f"{name}=={metadata.version(name)}") if name else ""
     except metadata.PackageNotFoundError:  # its metadata is broken
         return ""
 
@@ -53,6 +59,33 @@ def _distribution_here(module: str) -> str:
     except (OSError, ValueError, TypeError, KeyError):  # broken metadata of any distribution
         return ""
     return names[0] if len(set(names)) == 1 else ""
+
+
+def _from_elsewhere(name: str) -> str:
+    """What brings a distribution that is here and came from no index (PEP 610): its name may be a
+    stranger's there. Without a login, which is nothing to show.
+    """
+    try:
+        said = parse.json(metadata.distribution(name).read_text("direct_url.json") or "{}")
+        url, below = said.get("url", ""), str(said.get("subdirectory") or "")
+        folder = local_path_or_none(url)
+        if folder is not None:
+            return str(folder / below)
+        parts = urlsplit(url)
+        bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        if "vcs_info" in said:
+            vcs = said["vcs_info"]
+            bare = f"{vcs['vcs']}+{bare}@{vcs['commit_id']}"
+    except (
+        metadata.PackageNotFoundError,
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ):
+        return ""
+    return f"{name} @ {bare}{f'#subdirectory={below}' if below else ''}" if url else ""
 
 
 def _with_files_of(top: str) -> list[str]:

@@ -25,14 +25,19 @@ SPEC = "generation.json"
 SENTINEL = "boat.json"
 RUNS = "COFFEE_BOAT_GENERATION"
 """The variable with the folder of the generation that this process, and what it starts, runs."""
+_BASE = "COFFEE_BOAT_BASE"
 NODE_PYTHON = "COFFEE_BOAT_NODE_PYTHON"
 """The variable with the node's own interpreter, where none is shipped."""
 ENVIRONMENT = "env"
 """The composed environment's name in the folder of its generation."""
 _LOCK = "lock"
-_SETTLED = 10.0
+_YOUNG = 10.0
 """Seconds after its start in which a daemon may have no worker yet."""
 _INTERPRETERS = os.path.join("bin", "python")
+_SETTLED_IN = os.path.join("lib", "coffee_boat", "conda", "settled")
+"""Where worker/prefix.py keeps in which folder conda's files were written: the base's, which stays.
+In the composed one it finds them written.
+"""
 
 
 class Spec(NamedTuple):
@@ -138,6 +143,7 @@ def compose(folder: str, spec: Spec) -> str:
     root = os.path.join(folder, ENVIRONMENT)
     if os.path.isfile(os.path.join(root, SENTINEL)):
         return root
+    _settle(place_of(folder, spec.base), spec.python)
     aside = f"{root}.aside"
     _remove(aside)
     try:
@@ -149,6 +155,20 @@ def compose(folder: str, spec: Spec) -> str:
         _remove(aside)
         raise
     return root
+
+
+def _settle(base: str, python: str) -> None:
+    """Have conda's files in a base name its folder, where it did not run here yet: each full start
+    of its interpreter sees to that.
+    """
+    settled = os.path.join(base, _SETTLED_IN)
+    if not os.path.isdir(os.path.dirname(settled)) or os.path.exists(settled):
+        return
+    import subprocess
+
+    plain = {name: value for name, value in os.environ.items() if name not in (RUNS, _BASE)}
+    program = os.path.join(base, "bin", f"python{python}")
+    subprocess.run([program, "-I", "-c", ""], env=plain, check=False)
 
 
 def place_of(folder: str, name: str) -> str:
@@ -184,8 +204,7 @@ def _link_all(source: str, target: str, without: frozenset[str]) -> None:
         inner = "" if below == os.curdir else below + os.sep
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
         kept = [name for name in (*files, *links) if not _goes(inner, name, without)]
-        if not inner:
-            kept = [name for name in kept if name != SENTINEL]
+        kept = [name for name in kept if inner + name not in (SENTINEL, _SETTLED_IN)]
         if kept:
             os.makedirs(os.path.join(target, inner), exist_ok=True)
         for name in kept:
@@ -242,7 +261,7 @@ def _clear_others(folder: str) -> None:
     processes = _processes()
     parents, used = {one.parent for one in processes}, set()
     for one in processes:
-        idle = one.is_daemon and one.pid not in parents and one.age > _SETTLED
+        idle = one.is_daemon and one.pid not in parents and one.age > _YOUNG
         if idle and one.parent == os.getppid() and one.pid != os.getpid():
             _end(one.pid)
         elif one.generation:

@@ -150,8 +150,8 @@ def missing(name: str, whole: str = "") -> str:
     if cause:
         return f"{said}{cause[0].upper()}{cause[1:]}. What to do:\n    {cure}"
     whole = whole or name
-    file = f'    a file beside your notebook or script:  sc.addPyFile("{name}.py")\n'
-    file += f"      or, at its start:                     boat launch --py-files {name}.py ...\n"
+    file = f'    a file beside your notebook or script:  captain.add_local("{name}.py")\n'
+    file += f"      or, at its start:                     boat launch --local {name}.py ...\n"
     package = f"    a package:                              {modules.command(whole)}\n"
     parts = [package] if "." in name else [file, package]
     if modules.is_shared(whole):

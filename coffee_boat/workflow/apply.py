@@ -27,7 +27,7 @@ from coffee_boat.model import (
 from coffee_boat.session import Answers, driver, reach, verify
 from coffee_boat.session.live import LiveSession
 from coffee_boat.worker import compose
-from coffee_boat.workflow import composing, launch
+from coffee_boat.workflow import composing, launch, own_code
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.tools import Tools
@@ -165,8 +165,10 @@ class _Sending:
         archive = self.archive
         if archive is None or self.change.kind != "layer":
             return None
-        known = any(part.folder == archive.name for part in self.live.history.parts)
-        return None if known or composing.has_data(archive, self.tools.store) else archive
+        parts, store = self.live.history.parts, self.tools.store
+        known = any(part.folder == archive.name for part in parts)
+        whole = composing.has_data(archive, store) or composing.leans(archive, parts, store)
+        return None if known or whole else archive
 
     def _switch(self, base: Archive, facts: SparkFacts, parts: History) -> None:
         tools, lock = self.tools, self.change.lock
@@ -234,7 +236,11 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
     """Have the driver import what executors have now, in place of what they had before; that it
     cannot is a finding.
     """
-    gone = {pin.name: pin.version for pin in applied.change.difference.leaving}
+    leaving = applied.change.difference.leaving
+    if own_code.only_code(leaving):
+        expose_here(tools, applied.lock, applied.archive.chunks if applied.archive else ())
+        return
+    gone = {pin.name: pin.version for pin in leaving}
     try:
         with tools.work() as say:
             loaded = tools.views.loaded(gone)
@@ -269,7 +275,8 @@ def _confirmed(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
     if applied.answers is not None:
         missed = applied.answers.missed
-        return tuple(sorted(applied.answers.by_executor)), missed, verify.not_seen(missed)
+        told = verify.not_seen(missed) if applied.deadline > 0 else ()  # else nobody asked
+        return tuple(sorted(applied.answers.by_executor)), missed, told
     with applied.watch.part("arrive"):
         return verify.arrival(live.session, applied.archive, deadline=applied.deadline)
 

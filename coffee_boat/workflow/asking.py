@@ -137,6 +137,45 @@ class Asking:
             allow_changes=allow_changes,
         )
 
+    def add_local(self: Asked, *places: str | Path, wait: float = 10.0) -> Asked:
+        """Ask for code of your own: `"helpers.py"`, the folder of a package (`"src/mypkg"`), a
+        folder of modules (`"."`), or a project with a build step, which is built.
+
+        Sent as it lies there, by itself: unchanged code is not sent again; edited code is, by
+        `refresh`, or when it is asked for again. What `.gitignore` names
+        stays behind, and so do hidden files, caches, environments, and data that is in no package.
+        On the driver the folder itself is imported.
+
+        Args:
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: it is not there, cannot be imported, has more than 100 MB, or has a
+                link that leads out of it.
+            LockError, BuildError: as for `add_pip_packages`; or a package has its name already.
+        """
+        return self.add_manifest(requirements.own_code(places, origin="add_local"), wait=wait)
+
+    def refresh(self: Asked, *, wait: float = 0.0) -> Asked:
+        """Read code of your own again, and have the running session run what was edited: what
+        `add_local` sent, and folders of projects.
+
+        Functions that were made before run with it from their next job on, in new Python workers.
+        Nothing is resolved, and what is unchanged is not sent. The driver goes on with what it has
+        imported. While no session runs there is nothing to do: code is read when one starts.
+
+        Args:
+            wait: seconds to wait for executors to say that they have it; they get it with their
+                next task in any case.
+
+        Raises:
+            RequirementError: code is gone, or cannot be sent.
+            LockError, BuildError: a project cannot be built, or needs more packages by now.
+            ShipError: it cannot be sent. The session has what it had before.
+        """
+        self._work.refresh(wait)
+        return self
+
     def add_manifest(
         self: Asked, manifest: Manifest, *, wait: float = 10.0, allow_changes: bool = False
     ) -> Asked:

@@ -31,8 +31,8 @@ def plan(
     difference = Difference.between(installed, lock)
     if not difference:
         return Change("nothing", lock)
-    if difference.leaving and (installed.conda or lock.conda):
-        why = "packages change, and conda's are among those that are installed"
+    if any(isinstance(pin, CondaPin) for pin in difference.leaving):
+        why = "conda packages change"
         return Change("base", lock, difference, why=why)
     if difference.leaving or any(pin.identity in held for pin in difference.added):
         return Change("composed", lock, difference, held)

@@ -11,7 +11,8 @@ from coffee_boat import requirements
 from coffee_boat._support.progress import Say
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Difference, Generation, History, Lock, Manifest, Requirement
-from coffee_boat.workflow import apply, changes, rechoose
+from coffee_boat.pip import own_pins
+from coffee_boat.workflow import apply, changes, own_code, rechoose
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.workspace import Workspace
 
@@ -55,6 +56,41 @@ class Changing(Workspace):
 
             why = f"upgrade {', '.join(manifest.texts)}"
             self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
+
+    def add(self, manifest: Manifest, wait: float, *, allow_changes: bool = False) -> None:
+        """As `Captain.add_manifest`: code that the session has already is read again."""
+        with self._changing:
+            here = self._running()
+            pins = here.live.refresh().lock.pins if here is not None else ()
+            have = {pin.url for pin in pins if pin.kind == "local"}
+            again = {r.url for r in manifest.requirements if r.local and r.url in have}
+            rest = tuple(r for r in manifest.requirements if r.url not in again)
+            if rest or manifest.conda or not again:
+                more = replace(manifest, requirements=rest)
+                super().add(more, wait, allow_changes=allow_changes)
+            self.refresh(wait, only=again)
+
+    def refresh(self, wait: float, only: Collection[str] | None = None) -> None:
+        """As `Captain.refresh`.
+
+        Args:
+            only: URLs of code; by default all of it.
+        """
+        with self._changing:
+            here, manifest = self._running(), self.request.manifest
+            if here is None:
+                return
+            edited = own_pins.edited(here.live.refresh().lock.pins, only)
+            if not edited:
+                return
+
+            def choose(now: Generation, say: Say) -> Lock:
+                return here.tools.pipeline.lock_edited(now.lock, edited, manifest, say)
+
+            names = sorted(pin.name for pin in edited.values())
+            why = f"refresh {', '.join(names)}"
+            self._change(here, self.request, apply.Wish(choose, manifest, why, wait))
+            here.tools.emit(own_code.imported_before(edited.values()))
 
     def remove(self, names: Sequence[str], wait: float) -> None:
         """As `Captain.remove_pip_packages`."""

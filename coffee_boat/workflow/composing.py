@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from coffee_boat._support.store import Store
-from coffee_boat.archive import chunks
+from coffee_boat.archive import chunks, system
 from coffee_boat.archive.unpack import environment_path
 from coffee_boat.clusters import kind_of_running
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.errors import LaunchError
 from coffee_boat.interpreter.generation import Composition
 from coffee_boat.model import (
+    START_FOLDER,
     Archive,
     Chunk,
     CondaPin,
@@ -86,8 +88,8 @@ def part_of(archive: Archive, lock: Lock, folder: str) -> Part:
 
 
 def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
-    """Of the archives that a session was sent: the newest base, and the layers that are needed
-    besides; each package is taken from the first of them that holds it.
+    """Of the archives that a session was sent: the base that holds most of it, and the layers that
+    are needed besides; each package is taken from the first of them that holds it.
 
     Raises:
         LaunchError: a package is in none of them.
@@ -96,10 +98,10 @@ def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
     bases = [part for part in parts if part.base]
     if not bases:
         raise _unknown("no archive of it is known")
-    base = next((part for part in reversed(bases) if part.base == lock.digest), bases[-1])
-    added = [part for part in parts if not part.base]
     pins: tuple[Pin | CondaPin, ...] = (*lock.conda, *lock.pins)
     wanted = {pin.identity for pin in pins}
+    base = max(reversed(bases), key=lambda part: _fits(part, wanted))
+    added = [part for part in parts if not part.base]
     taken: dict[str, Part] = {}
     for part in (base, *reversed(added)):
         for one in part.holds:
@@ -117,15 +119,35 @@ def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
     )
 
 
+def _fits(part: Part, wanted: Collection[str]) -> tuple[int, int]:
+    """How many packages that are wanted a part holds, then how few others."""
+    held = sum(one.identity in wanted for one in part.holds)
+    return held, held - len(part.holds)
+
+
 def has_data(archive: Archive, store: Store) -> bool:
     """True if files of it lie outside of site-packages, where Python looks in its own folder only:
     data, configuration, programs.
     """
     site = archive.target.site_packages
     return any(
-        not name.startswith(site)
+        not name.startswith((site, START_FOLDER, "conda-meta/"))
         for chunk in archive.chunks
         for name in chunks.listing(chunk, store)
+    )
+
+
+def leans(archive: Archive, parts: Sequence[Part], store: Store) -> bool:
+    """True if libraries of it load those of packages that were sent before: wheels name the way to
+    them from their own folder, which holds within one environment only (torch and nvidia-*).
+    """
+    wanted = system.absent(archive.chunks, archive.target.architecture, store)
+    return bool(wanted) and any(
+        posixpath.basename(name) in wanted
+        for part in parts
+        for one in part.holds
+        for chunk in one.chunks
+        for name in chunks.listing(_by_id(chunk), store)
     )
 
 

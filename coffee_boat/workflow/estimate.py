@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.errors import BuildError
 from coffee_boat.interpreter import copy, pyspark
@@ -66,21 +68,6 @@ class Estimates(Executors):
         )
         return tuple(sorted(found, key=lambda item: -(item.size or 0)))
 
-    def packed(self, lock: Lock) -> tuple[Chunk, ...]:
-        """What of a lock was packed before."""
-        where = lock.target
-        own = (
-            copy.recall(self.interpreter, self._store)
-            if self._settings.ship_python and not lock.conda
-            else None
-        )
-        found = (
-            own,
-            *(pip_chunks.recall_wheel(pin, where, self._store) for pin in lock.pins),
-            *(conda_chunks.recall_package(pin, where, self._store) for pin in lock.conda),
-        )
-        return tuple(chunk for chunk in found if chunk is not None)
-
     def _base_items(self, lock: Lock) -> list[PlanItem]:
         spark = _item(
             "pyspark",
@@ -111,7 +98,7 @@ class Estimates(Executors):
         return pyspark.recall(lock.target, self._store, python=python)
 
     def _pin_item(self, pin: Pin, where: Target) -> PlanItem:
-        label = f"{pin.name} {pin.version}".rstrip()
+        label = pin.label
         wheel = None if pin.kind == "wheel" else pip_sources.built(pin, where, self._store)
         packed = pip_chunks.recall_wheel(pin, where, self._store, built=wheel)
         if packed is not None:
@@ -119,6 +106,8 @@ class Estimates(Executors):
         wheel = wheel or pip_fetch.here(pin, self._store)
         if wheel is not None:
             return _work(label, wheel.stat().st_size, fetch=False)
+        if pin.kind == "local":
+            return replace(_work(label, pin.size, fetch=False), unpacked=pin.size)
         if pin.kind != "wheel":  # the size of a source says nothing about that of its wheel
             return PlanItem(label, "build", None, None)
         return _work(label, pin.size, fetch=True)

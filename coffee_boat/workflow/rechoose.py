@@ -8,6 +8,7 @@ from dataclasses import replace
 from coffee_boat._support.progress import Say
 from coffee_boat.errors import BoatError, LockError, RequirementError
 from coffee_boat.model import CondaPin, CondaRequirement, Lock, Manifest, Pin, Requirement
+from coffee_boat.workflow import own_code
 from coffee_boat.workflow.changes import is_of, is_source
 from coffee_boat.workflow.resolve import Resolving
 
@@ -36,6 +37,8 @@ class Rechoosing(Resolving):
         Raises:
             RequirementError, LockError: no versions serve all of it.
         """
+        code = own_code.installed(manifest, added, aboard)
+        manifest = own_code.without_installed(manifest, added, aboard)
         manifest = self._with_built(manifest, added, aboard, say)
         manifest = _with_requested(manifest, aboard, free, conda=conda)
         here = {name: version for name, version in self._drivers_own().items() if name not in free}
@@ -46,7 +49,8 @@ class Rechoosing(Resolving):
             except (LockError, RequirementError) as error:
                 error.problem = self._with_names(error.problem, manifest, preferred)
                 raise
-        return replace(lock, pins=tuple(_kept(pin, aboard, added) for pin in lock.pins))
+        pins = (*code, *(_kept(pin, aboard, added) for pin in lock.pins))
+        return replace(lock, pins=tuple(sorted(pins, key=lambda pin: pin.name)))
 
     def refused(self, error: BoatError) -> bool:
         """True if something that is installed would have to change."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from coffee_boat import requirements
 from coffee_boat.errors import LaunchError, RequirementError, SettingsError
 from coffee_boat.model import Lock, Manifest
+from coffee_boat.workflow import own_code
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,14 @@ class Request:
         )
 
     def with_manifest(self, manifest: Manifest) -> Request:
-        """With what a manifest asks for besides, for a session that starts.
+        """With what a manifest asks for besides, for a session that starts; beside a lock file,
+        code of one's own.
 
         Raises:
             RequirementError: it contradicts what was asked for, or a lock file is taken as it is.
         """
         made = self.and_manifest(manifest)
-        if self.lock_file is not None and has_packages(manifest):
+        if self.lock_file is not None and has_packages(own_code.apart(manifest)[0]):
             raise _besides_a_lock(self.lock_file.path)
         return made
 
@@ -129,7 +131,7 @@ class Request:
         Raises:
             RequirementError: they are.
         """
-        if self.names_packages:
+        if has_packages(own_code.apart(self.manifest)[0]):
             raise _besides_a_lock(path)
 
     def without(self, names: Sequence[str], known: Mapping[str, str]) -> Request:

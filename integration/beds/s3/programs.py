@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from integration.beds import BedCannotRun
+from integration.beds import BedCannotRun, _go
 from integration.beds._state import locked
 
 _SERVER, _VERSION = "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"
@@ -22,13 +22,16 @@ hadoop-project's pom).
 
 
 def server(cache: Path) -> Path:
-    """The server's program, built by Go if it is not in the cache: four minutes of processor time,
-    and 84 MB.
+    """The server's program, built by Go if it is not in the cache: a minute and a half of processor
+    time, and 53 MB.
 
     Raises:
         BedCannotRun: it cannot be built; Go's own words.
     """
-    return _kept(cache / "s3" / f"versitygw-{_VERSION}", _build) / "versitygw"
+    return (
+        _kept(cache / "s3" / f"versitygw-{_VERSION}", lambda folder: _build(cache, folder))
+        / "versitygw"
+    )
 
 
 def jars(cache: Path, hadoop: str) -> Path:
@@ -58,14 +61,12 @@ def _kept(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def _build(folder: Path) -> None:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        raise BedCannotRun(
-            "the S3 server is built by Go, and there is no go (https://go.dev/dl, or Debian:"
-            " apt-get install golang-go)"
-        )
-    _run(["nice", go, "install", f"{_SERVER}@{_VERSION}"], folder.parent, {"GOBIN": str(folder)})
+def _build(cache: Path, folder: Path) -> None:
+    go = ["nice", _go.find("the S3 server"), "install", *_go.FLAGS, f"-ldflags={_go.LINKER}"]
+    flags = {"GOBIN": str(folder), "GOFLAGS": "-modcacherw"}
+    # Kubernetes' own: what both need is compiled once
+    variables = {**_go.environment(cache / "kubernetes" / "go"), **flags}
+    _run([*go, f"{_SERVER}@{_VERSION}"], folder.parent, variables)
 
 
 def _fetch(folder: Path, hadoop: str, aws: str) -> None:
