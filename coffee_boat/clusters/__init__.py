@@ -18,6 +18,7 @@ imports that take time go inside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -197,12 +198,17 @@ def kind_of(master: str) -> Cluster:
         return kind
     examples = [one.example for one in _kinds()]
     connect.refuse(master, examples)
+    old = re.fullmatch(r"yarn-(client|cluster)", master.strip())
     raise LaunchError(
         "launch.master-invalid",
         "the master cannot be used",
         value=redact(master),
-        cause="a typing mistake, or a kind of master that coffee_boat does not know",
-        cure=f"use {', '.join(examples[:-1])} or {examples[-1]}",
+        cause="Spark has it no more since 2.0: the mode is told apart from the master"
+        if old
+        else "a typing mistake, or a kind of master that coffee_boat does not know",
+        cure=f"use yarn; with boat launch, --master yarn --deploy-mode {old[1]}"
+        if old
+        else f"use {', '.join(examples[:-1])} or {examples[-1]}",
     )
 
 
