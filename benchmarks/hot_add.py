@@ -15,6 +15,7 @@ Medians over the rounds. The contestants:
     foreach(pip)     pip install in a task on each executor, into the executor's own Python; pip is
                      aboard
     relaunch         stop, coffee_boat with one more package, start
+    refresh          an edited module of one's own: captain.refresh(); beside it the call alone
     venv-pack        stop, pip install into a virtual environment that has the base already,
                      venv-pack, start with spark.archives
 """
@@ -91,6 +92,11 @@ class HotAdd:
         self.loads: list[float] = []
         self.context: Any = None
         self.captain: Any = None
+        self.code = shop.path("code") / "bench_code.py"
+        """A module of one's own, which is edited while the session runs."""
+        self.code.parent.mkdir(parents=True, exist_ok=True)
+        self.edits = 0
+        self.edit()
 
     # coffee_boat
 
@@ -98,7 +104,7 @@ class HotAdd:
         from coffee_boat import Captain
 
         self.captain = Captain(store=self.store)
-        self.captain.add_pip_packages(self.pip, *self.base, *more)
+        self.captain.add_pip_packages(self.pip, *self.base, *more).add_local(self.code)
         self.captain.launch_ship(MASTER, QUIET)
         self.context = self.captain.start().sparkContext
 
@@ -113,6 +119,34 @@ class HotAdd:
     def coffee_boat(self, package: str, _: str) -> None:
         self.captain.add_pip_packages(package)
         self.steps = dict(self.captain.report.seconds)
+
+    def edit(self) -> None:
+        self.edits += 1
+        self.code.write_text(f"EDITS = {self.edits}\n", "utf-8")
+
+    def refresh(self) -> None:
+        """Edit the module, and see the edit on each executor."""
+        self.edit()
+        with self.times.measure("refresh", "own code edited", "pure"):
+            self.captain.refresh()
+            called = time.perf_counter()
+            self.edited()
+        self.times.total.setdefault(("the call alone", "own code edited", "pure"), []).append(
+            self.times.total["refresh", "own code edited", "pure"][-1]
+            - (time.perf_counter() - called)
+        )
+
+    def edited(self) -> None:
+        """See the edit in a task on each executor."""
+
+        def load() -> int:
+            import bench_code
+
+            return int(bench_code.EDITS)
+
+        found = on_each(self.context, EXECUTORS, load)
+        if found != [self.edits] * EXECUTORS:
+            sys.exit(f"executors have edit {found}, {self.edits} was sent")
 
     def forget(self, package: str) -> None:
         """All that was made of a package: locks with it, and its chunk."""
@@ -253,6 +287,8 @@ class HotAdd:
                     package = names[(number + place) % len(names)]
                     forget(package)
                     self.add(contestant, add, condition, kind, package)
+        self.edited()
+        self.refresh()
         self.imported("json")
         for _ in range(3):
             with self.times.measure("one task on each executor", "", ""):

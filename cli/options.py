@@ -25,6 +25,7 @@ class Wanted:
     """The shared options of one command."""
 
     pip: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     conda: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Wanted:
     offline: bool | None = None
     store: str | None = None
     ship_python: bool | None = None
+    allow_changes: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class Wanted:
         named = [
             requirements.conda_packages(self.conda, origin="--conda", channel=self.channels),
             requirements.pip_packages(self.pip, origin="--pip"),
+            requirements.own_code(self.local, origin="--local"),
         ]
         return requirements.merge([*files, *named])
 
@@ -87,7 +90,7 @@ class Wanted:
         Raises:
             BoatError: as the Captain's own functions.
         """
-        captain.add_manifest(self.manifest())
+        captain.add_manifest(self.manifest(), allow_changes=self.allow_changes)
         if self.lock is not None:
             captain.add_lock(self.lock)
         return captain
@@ -211,6 +214,16 @@ _WANTED = (
         help='A package: PEP 508 ("numpy>=2"), a wheel, a folder, a VCS URL. Repeatable.',
     ),
     click.option(
+        "--local",
+        multiple=True,
+        metavar="PATH",
+        type=click.Path(),
+        help=(
+            "Code of your own: helpers.py, the folder of a package, a folder of modules, a project."
+            " Repeatable."
+        ),
+    ),
+    click.option(
         "-r",
         "--requirements",
         multiple=True,
@@ -309,6 +322,12 @@ _WANTED = (
     ),
 )
 
+allow_changes = click.option(
+    "--allow-changes",
+    is_flag=True,
+    help="In a running session: what is installed may get another version where it has to.",
+)
+"""One more of the shared options, for a command that adds to a session."""
 _DEPLOY_MODE = click.option(
     "--deploy-mode",
     type=click.Choice(["client", "cluster"]),

@@ -10,6 +10,7 @@ from coffee_boat.errors import FORGET
 
 _CALLS = {
     "add_pip_packages": "--pip",
+    "add_local": "--local",
     "add_requirements": "-r",
     "add_conda_packages": "--conda",
     "add_environment": "--environment",
@@ -40,11 +41,18 @@ _SETTINGS = {
 """What a Captain is given, and what is typed for it."""
 _LINES = {
     "add_pip_packages": "%boat add",
+    "add_local": "%boat add --local",
     "add_requirements": "%boat add -r",
     "add_conda_packages": "%boat add --conda",
     "add_environment": "%boat add --environment",
     "add_lock": "%boat add --lock",
     "forget": "%boat forget",
+    "upgrade_pip_packages": "%boat upgrade",
+    "upgrade_conda_packages": "%boat upgrade --conda",
+    "remove_pip_packages": "%boat remove",
+    "remove_conda_packages": "%boat remove --conda",
+    "rollback": "%boat rollback",
+    "refresh": "%boat refresh",
     "preload": "%boat launch --preload",
     "pack": "%boat pack -o",
     "plan": "%boat plan",
@@ -90,7 +98,8 @@ def in_magic(cure: str) -> str:
     for call, line in _LINES.items():
         for said in re.finditer(rf"\bcaptain\.{call}\(([^()]*)\)", text):
             text = text.replace(said[0], f"{line} {_typed(said[1])}".rstrip())
-    return text
+    text = text.replace("captain.generations", "%boat generations")
+    return text.replace("allow_changes=True", "--allow-changes")
 
 
 def _words(arguments: str) -> str:

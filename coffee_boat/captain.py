@@ -20,10 +20,10 @@ from coffee_boat.archive.destination import Destination
 from coffee_boat.model import Archive, Arrival, Lock, Manifest, Plan, Report
 from coffee_boat.spark import hook, jvm
 from coffee_boat.workflow import order
-from coffee_boat.workflow.asking import Asking
+from coffee_boat.workflow.changing import Changing
 from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.steering import Steering
 from coffee_boat.workflow.tools import Tools
-from coffee_boat.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @partial(door, explain=jvm.explain)
-class Captain(Asking):
+class Captain(Steering):
     """Collects requirements, builds a relocatable environment, and ships it to the executors of the
     next SparkContext.
 
@@ -96,7 +96,7 @@ class Captain(Asking):
             "store": None if store is None else str(store),
         }
         chosen, findings = settings.load(given)
-        super().__init__(Workspace(Tools.of(chosen), Request((Manifest(findings=findings),))))
+        super().__init__(Changing(Tools.of(chosen), Request((Manifest(findings=findings),))))
 
     @classmethod
     def from_environment(cls, environment: str | Path | None = None, **settings: Any) -> Captain:
@@ -104,8 +104,9 @@ class Captain(Asking):
         where it came.
 
         The environment is described and built anew from a lock, never copied. What that cannot
-        bring back is named in the findings of `plan`: editable installs, packages from nowhere,
-        files that were changed by hand. Needs the network, or a store that knows the packages.
+        bring back is named in the findings of `plan`: packages from nowhere, files that were
+        changed by hand. An editable install is taken from its folder. Needs the network, or a store
+        that knows the packages.
 
         Args:
             environment: the folder of a conda environment or of a virtual one, the name of a conda
@@ -203,7 +204,7 @@ class Captain(Asking):
         self, master: str | None = None, conf: Mapping[str, str] | None = None
     ) -> Captain:
         """Build the environment now; the next SparkContext or SparkSession of this process has it,
-        and each after that.
+        and each after that. A session of Spark Connect is sent it when it is there.
 
         In force until `close()` or the next `launch_ship`, of this captain or of another one: the
         newest wins.
@@ -243,8 +244,8 @@ class Captain(Asking):
         are used from now on; what that does not reach is told.
 
         Raises:
-            LaunchError: it was stopped, is Spark Connect's, does not go with this Python, or is
-                ours and this store does not know it.
+            LaunchError: it was stopped, its server does not know it any more, it does not go with
+                this Python, or it is ours and this store does not know it.
             RequirementError, LockError, BuildError, ShipError: the environment cannot be made or
                 sent. The captain is as it was before.
         """
@@ -336,6 +337,7 @@ class Captain(Asking):
         master: str | None = None,
         deploy_mode: str | None = None,
         conf: Mapping[str, str] | None = None,
+        serves_connect: bool = False,
     ) -> Order:
         """Build the environment and tell the Spark settings that use it, for people who submit by
         other means.
@@ -343,7 +345,13 @@ class Captain(Asking):
         They may do so from elsewhere: what the cluster cannot do, as seen from here, is told and
         refuses nothing.
 
+        Args:
+            serves_connect: what is started with them is a Spark Connect server: its sessions need
+                pyarrow, which is added as for a session of ours.
+
         Raises:
             BoatError: as `submit`.
         """
+        if serves_connect:
+            self._work.bring_arrow()
         return order.order(self._work, order.Where(master, deploy_mode, conf), order.asked)

@@ -33,18 +33,20 @@ from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat.captain import Captain
+from coffee_boat.cli import changing, options, render, words
 from coffee_boat.cli import main as terminal
-from coffee_boat.cli import options, render, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.cells import Status, words_of
 from coffee_boat.cli.notebooks import Last
 from coffee_boat.cli.options import Probing, Wanted, Where
 from coffee_boat.cli.verbose import Group
+from coffee_boat.cli.watching import Watch, refresh, watch
 from coffee_boat.errors import BoatError, Problem, SettingsError
-from coffee_boat.model import Archive, Arrival, Finding, Plan, Report
-from coffee_boat.spark import install, jvm
+from coffee_boat.model import Archive, Arrival, Difference, Finding, History, Plan, Report
+from coffee_boat.spark import connect, install, jvm
 
 _NAME = "captain"
+_WITH_FINDINGS = (Archive, Arrival, Plan, Report)
 _JVM_ENDED = f"{jvm.ENDED.what}: {jvm.ENDED.cure}"
 
 
@@ -58,7 +60,7 @@ def load(shell: Any) -> None:
     run.__doc__ = boat.get_help(click.Context(boat, info_name="%boat"))  # what %boat? shows
     shell.register_magic_function(run, "line_cell", "boat")
     plain = shell.display_formatter.formatters["text/plain"]
-    for kind in (Archive, Arrival, Plan, Report):
+    for kind in (*_WITH_FINDINGS, Difference, History):
         plain.for_type(kind, lambda value, printer, _cycle: printer.text(str(value)))
 
 
@@ -69,6 +71,7 @@ class Notebook:
         self._shell = shell
         self._product: Any = None
         self.last = Last(shell.user_ns)
+        self.watch = Watch(shell, self._find)
 
     @partial(guarded, explain=jvm.explain)
     def run(self, line: str, cell: str | None = None) -> Any:
@@ -144,14 +147,15 @@ class Notebook:
         """Tables become the value of the line; text is printed."""
         if as_json or isinstance(value, (str, list)):
             render.show(value, as_json=as_json)
-        elif isinstance(value, (Archive, Arrival, Plan, Report)):
+        elif isinstance(value, _WITH_FINDINGS):
             self._product = replace(value, findings=tuple(map(_in_magic, value.findings)))
         else:
             self._product = value
 
     def bind(self, spark: Any) -> None:
         """Bind a session as a pyspark shell does; what else has these names stays."""
-        for name, value in (("spark", spark), ("sc", spark.sparkContext)):
+        context = getattr(spark, "sparkContext", None)  # Spark Connect has none
+        for name, value in (("spark", spark), ("sc", context)):
             taken = self._shell.user_ns.get(name)
             if taken is None or type(taken).__module__.startswith("pyspark."):
                 self._shell.user_ns[name] = value
@@ -174,11 +178,9 @@ class Notebook:
         else a SparkContext, else None.
         """
         context = _active_context()
-        return (
-            next((value for _, value in self._sessions(context)), context)
-            if context is not None
-            else None
-        )
+        if context is None:
+            return connect.among(self._shell.user_ns.values())
+        return next((value for _, value in self._sessions(context)), context)
 
     def take_last(self, wanted: Wanted, where: Where) -> Where:
         """Ask the Captain for what this notebook launched last, and for more.
@@ -309,6 +311,7 @@ def boat() -> None:
 @boat.command()
 @click.argument("packages", nargs=-1)
 @options.wanted
+@options.allow_changes
 @_notebook
 def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
     """Ask for PACKAGES; in a running session they are there at once."""
@@ -323,15 +326,6 @@ def add(place: Notebook, wanted: Wanted, packages: tuple[str, ...]) -> None:
         place.show(replace(arrival, findings=()))  # they were told when it was sent
     else:
         place.show(place.status())
-
-
-@boat.command()
-@click.argument("packages", nargs=-1, required=True)
-@_notebook
-def forget(place: Notebook, packages: tuple[str, ...]) -> None:
-    """Take PACKAGES back that were asked for; for sessions that start later."""
-    place.captain(Wanted()).forget(*packages)
-    place.show(place.status())
 
 
 @boat.command()
@@ -396,5 +390,6 @@ def status(place: Notebook) -> None:
     place.show(place.status())
 
 
-for _command in (terminal.lock, terminal.pack, terminal.conf, terminal.check, cache):
+_OF_TERMINALS = (terminal.lock, terminal.pack, terminal.conf, terminal.check, cache)
+for _command in (*_OF_TERMINALS, *changing.COMMANDS, refresh, watch):
     boat.add_command(_command)

@@ -61,6 +61,15 @@ def test_a_native_package_of_conda_brings_a_new_base_to_functions_that_were_made
     conda_lane.check_new_base(told)
 
 
+def test_a_package_of_conda_is_removed_and_comes_back(told: Any) -> None:
+    removed, back = told["removed"], told["back"]
+    assert {(answer["pure"], answer["late"]) for answer in removed["answers"]} == {("2.0", "")}
+    assert removed["ok"], removed["report"]
+    assert {answer["late"] for answer in back["answers"]} == {"1.0"}
+    assert back["ok"]
+    assert "+late 1.0" in back["changes"]
+
+
 def test_where_the_folder_cannot_be_written_python_runs_and_what_keeps_its_placeholder_is_named(
     forge: str, store: Path, tmp_path: Path
 ) -> None:

@@ -124,3 +124,18 @@ def test_where_other_tasks_keep_all_slots_the_wait_ends_early_and_is_told_once(t
     assert crowded["told"].count("executors have not confirmed the packages yet") == 1
     assert "confirmed by 0 of 2 executors" in crowded["told"]
     assert len(crowded["next job"]) == 4
+
+
+def test_an_edit_of_ones_own_code_is_what_the_next_job_runs(told: Any) -> None:
+    own = told["own"]
+    assert "/mine/roastery/" in own["here"], "the driver imports the folder itself"
+    assert {level for level, *_ in own["before"]["rdd"]} == {"light"}
+    assert set(own["before"]["sql"]) == {"light"}
+    assert {level for level, *_ in own["after"]["rdd"]} == {"dark"}
+    assert set(own["after"]["sql"]) == {"dark"}, "functions that were used before"
+    versions = [{version for _, version, _ in own[when]["rdd"]} for when in ("before", "after")]
+    assert [len(some) for some in versions] == [1, 1]
+    assert not versions[0] & versions[1]
+    assert own["size"] < 10_000
+    assert not own["again"], "what is unchanged is not sent"
+    assert own["ok"]

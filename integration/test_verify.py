@@ -197,7 +197,7 @@ def test_a_module_beside_the_script_is_told_until_it_is_sent(
     before = [
         str(finding) for finding in verify(session, None).findings if "boat_beside" in str(finding)
     ]
-    assert f'sc.addPyFile("{folder}/boat_beside.py")' in before[0]
+    assert f'captain.add_local("{folder}/boat_beside.py")' in before[0]
     cluster.addPyFile(str(folder / "boat_beside.py"))
     assert not [
         finding for finding in verify(session, None).findings if "boat_beside" in str(finding)

@@ -128,7 +128,7 @@ def test_a_module_of_ones_own_is_told_how_it_is_sent() -> None:
     Path("helpers.py").touch()
     done = run("plan", "--pip", "helpers.py")
     assert done.exit_code == 3
-    assert 'sc.addPyFile("helpers.py"), or boat launch --py-files helpers.py' in done.stderr
+    assert 'it is code of your own: --local "helpers.py"' in done.stderr
 
 
 def test_a_package_named_as_a_file_beside_is_told_to_be_another_one(wheels: Path) -> None:
@@ -136,7 +136,7 @@ def test_a_package_named_as_a_file_beside_is_told_to_be_another_one(wheels: Path
     done = run("plan", "--pip", "lib", *offline(wheels))
     assert done.exit_code == 0
     assert "a package has the name of a file of yours: lib" in done.stdout
-    assert "boat launch --py-files lib.py" in done.stdout
+    assert '--local "lib.py"' in done.stdout
     quiet = run("plan", "--pip", "app", *offline(wheels))
     assert "file of yours" not in quiet.stdout
 
@@ -574,9 +574,12 @@ def test_a_module_beside_the_script_is_told_and_sent_on_demand(
     done = run(*words, "job.py")
     assert done.exit_code == 0, done.output
     assert "note: the script imports a module beside it that executors do not have" in done.stderr
-    assert "--py-files helpers.py" in done.stderr
-    assert "--py-files more.zip" in done.stderr
+    assert "boat launch --local helpers.py" in done.stderr
+    assert "boat launch --local more" in done.stderr
     assert "--pip" not in done.stderr
+    done = run(*words, "--local", "helpers.py", "--local", "more", "job.py")
+    assert done.exit_code == 0, done.output
+    assert "beside it" not in done.stderr
     (tmp_path / "more.zip").touch()
     done = run(*words, "--py-files", "helpers.py", "--py-files", "more.zip", "job.py")
     assert done.exit_code == 0, done.output

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeWheel
+from small_packages import project
 
 from coffee_boat import Captain, RequirementError
+from coffee_boat._support import limits
 from coffee_boat.errors import LaunchError
 from coffee_boat.requirements import describe
 
@@ -140,6 +142,22 @@ def test_what_came_from_a_place_comes_from_there_again(
     }
 
 
+def test_an_editable_install_is_taken_from_its_folder(venv: Environment, tmp_path: Path) -> None:
+    folder = project(tmp_path / "work", "edited", "1.0")
+    venv.install("edited", direct_url={"url": folder.as_uri(), "dir_info": {"editable": True}})
+    found = describe(venv.folder).manifest
+    assert [(r.name, r.url) for r in found.requirements] == [("edited", folder.as_uri())]
+    assert [(f.code, f.severity) for f in found.findings] == [
+        ("requirements.editable-taken", "note")
+    ]
+    with (folder / "data.bin").open("wb") as file:
+        file.truncate(limits.TREE)
+    found = describe(venv.folder).manifest
+    assert not found.requirements
+    assert [f.code for f in found.findings] == ["requirements.editable-skipped"]
+    assert "data.bin 100.0 MB" in found.findings[0].cause
+
+
 def test_what_cannot_be_brought_back_is_named_with_its_owner(
     venv: Environment, tmp_path: Path
 ) -> None:
@@ -158,7 +176,7 @@ def test_what_cannot_be_brought_back_is_named_with_its_owner(
     (venv.site / "loose.py").write_text("")
     (venv.site / "loose_folder").mkdir()
     said = lost(venv.folder)
-    assert f"edited 1.0 ({tmp_path / 'work'})" in said["editable installs are not taken"]
+    assert "edited 1.0" in said["an editable install is not taken"], "its folder is gone"
     assert (
         f"from-folder 1.0 ({tmp_path / 'work'})"
         in said["packages that were installed from a folder are not taken"]

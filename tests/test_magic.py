@@ -166,7 +166,7 @@ def test_a_package_named_as_a_file_beside_the_notebook_is_told_at_once(
     boat(shell, "add mine")
     told = capsys.readouterr().err
     assert "warning: a package has the name of a file of yours: mine" in told
-    assert 'sc.addPyFile("mine.py")' in told
+    assert "%boat add --local mine.py" in told
 
 
 def test_cures_are_in_the_words_of_the_notebook(shell: Any) -> None:

@@ -17,6 +17,7 @@ pytest.importorskip("IPython")
 
 from IPython.core.interactiveshell import InteractiveShell
 from small_packages import wheel
+from test_connect import GrpcError, Server
 from test_launch import home, spark  # noqa: F401  fixtures
 from test_magic import boat, shell  # noqa: F401  a fixture
 from test_sessions import context, new  # noqa: F401  fixtures
@@ -219,6 +220,16 @@ def kernel(
         one.history_manager.end_session()
 
 
+def test_a_connect_session_of_the_kernel_is_taken_over(kernel: Callable[[], Any]) -> None:
+    one = kernel()
+    stopped, one.user_ns["spark"] = Server(), Server()
+    stopped.is_stopped = True
+    one.user_ns = {"old": stopped, **one.user_ns}
+    one.user_ns["spark"].fails = GrpcError("[INVALID_HANDLE.SESSION_CLOSED]")
+    with pytest.raises(LaunchError, match="Spark Connect session has ended"):
+        boat(one, "launch")  # it is ours to take over, and says why it cannot be
+
+
 def test_another_kernel_takes_what_the_notebook_launched_last(
     kernel: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -262,6 +273,21 @@ def test_a_launch_of_nothing_says_so_and_what_the_notebook_had(
     assert "alpha" in kept
 
 
+def test_the_token_of_a_connect_server_is_not_kept_and_the_server_has_to_be_named_again(
+    tmp_path: Path,
+) -> None:
+    store, manifest = Store(tmp_path / "store"), Captain().add_pip_packages("six").manifest
+    where = Where("sc://host/;token=hunter2", conf={})
+    assert notebooks.keep(store, "n", notebooks.Kept(manifest, None, {}, where)) == ["master"]
+    kept = notebooks.recall(store, "n")
+    assert kept is not None
+    with pytest.raises(SettingsError, match="not kept whole: master"):
+        kept.at(Where())
+    assert kept.at(Where("sc://other")).master == "sc://other"
+    files = [path.read_text() for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert not any("hunter2" in text for text in files)
+
+
 def test_no_password_is_kept(tmp_path: Path) -> None:
     url = "lib @ https://me:hunter2@example.org/lib-1-py3-none-any.whl"
     manifest = Captain().add_pip_packages(url, "six").manifest
@@ -280,3 +306,72 @@ def test_no_password_is_kept(tmp_path: Path) -> None:
     kept.refuse_half({"index_url"})
     files = [path.read_text() for path in (tmp_path / "store").rglob("*") if path.is_file()]
     assert not any("hunter2" in text for text in files)
+
+
+# code of one's own
+
+
+@pytest.fixture
+def helpers(
+    running: Captain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
+    """A module that the session has: writes it; gives the version that the captain sent."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> str:
+        if text:
+            (tmp_path / "helpers.py").write_text(text, "utf-8")
+        return next((pin.version for pin in running.lock.pins if pin.name == "helpers"), "")
+
+    write("x = 1\n")
+    running.add_local("helpers.py", wait=0)
+    return write
+
+
+def test_what_is_watched_is_sent_before_the_next_cell(
+    shell: Any,  # noqa: F811
+    helpers: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boat(shell, "watch")
+    boat(shell, "watch on")  # twice is as once
+    first = helpers("x = 2\n")
+    capsys.readouterr()
+    assert shell.run_cell("1 + 1").success
+    second = helpers("")
+    assert second != first
+    assert capsys.readouterr().err.count("sent again: helpers (") == 1
+    shell.run_cell("1 + 1")
+    assert "sent again" not in capsys.readouterr().err
+    boat(shell, "watch off")
+    helpers("x = 3\n")
+    shell.run_cell("1 + 1")
+    assert helpers("") == second
+
+
+def test_a_cell_runs_though_code_cannot_be_sent_and_that_is_told_once(
+    shell: Any,  # noqa: F811
+    helpers: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boat(shell, "watch")
+    helpers("x = 2\n")
+    Path("helpers.py").rename("others.py")
+    for told in (1, 0):
+        capsys.readouterr()
+        assert shell.run_cell("found = 1 + 1").success
+        assert capsys.readouterr().err.count("your code was not sent") == told
+    assert shell.user_ns["found"] == 2
+
+
+def test_a_refresh_tells_what_it_sent(
+    shell: Any,  # noqa: F811
+    helpers: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    first = helpers("x = 2\n")
+    boat(shell, "refresh")
+    assert "sent again: helpers (" in capsys.readouterr().err
+    assert helpers("") != first
+    boat(shell, "refresh")
+    assert "nothing was edited since it was sent" in capsys.readouterr().err

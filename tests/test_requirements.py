@@ -142,12 +142,12 @@ def test_a_hash_in_a_url_is_kept() -> None:
         ("conda-forge::numpy", 'captain.add_conda_packages("conda-forge::numpy")'),
         ("requests@2.31", '"requests==2.31"'),
         ("-r req.txt", "captain.add_requirements('req.txt')"),
-        ("-e ./proj", "captain.add_pip_packages('./proj')"),
+        ("-e ./proj", "captain.add_local('./proj')"),
         ("requirements.txt", "add_requirements"),
         ("./proj/pyproject.toml", "captain.add_requirements("),
         ("./wheels dir", "find_links="),
         ("./prj", "did you mean proj?"),
-        ("helpers.py", "sc.addPyFile"),
+        ("helpers.py", 'captain.add_local("helpers.py")'),
         ("", "name"),
         ("a\nb", "add_requirements"),
         (["a", "b"], "*names"),
@@ -319,6 +319,18 @@ def test_an_editable_folder_is_shipped_and_its_limits_are_told(home: Path) -> No
         ("a", (), "", True),
     ]
     assert ["r.txt:1" in finding.value for finding in found.findings] == [True]
+
+
+def test_an_editable_folder_without_a_project_file_is_code_of_ones_own(home: Path) -> None:
+    (home / "src/mypkg").mkdir(parents=True)
+    (home / "src/mypkg/__init__.py").touch()
+    (wanted,) = read(write(home / "r.txt", "-e ./src/mypkg\n")).requirements
+    assert (wanted.name, wanted.local, wanted.url) == (
+        "mypkg",
+        True,
+        (home / "src/mypkg").as_uri(),
+    )
+    assert wanted.origin.endswith("r.txt:1")
 
 
 @pytest.mark.parametrize(

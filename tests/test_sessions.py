@@ -255,7 +255,7 @@ def test_of_two_captains_with_the_same_tree_each_keeps_it_until_its_own_close(
 def test_what_a_captain_asks_for_besides_is_importable_here_once_it_boards(
     new: Callable[..., Captain], context: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coffee_boat.workflow.workspace._BOARD_WAIT", 0.0)
+    monkeypatch.setattr("coffee_boat.workflow.attach._WAIT", 0.0)
     new().add_pip_packages("alpha").launch_ship()
     running = context("local[1]")
     captain = new().add_pip_packages("beta").board(running)

@@ -224,8 +224,8 @@ def test_modules_beside_the_notebook_that_executors_lack(
     found = report(e0={"absent": ["boat_helpers"]}, e1={"absent": ["boat_helpers", "boat_pkg"]})
     module, package = map(str, found.findings)
     assert "executor 0 (node1), 1 (node1)" in module
-    assert f'sc.addPyFile("{tmp_path}/boat_helpers.py")' in module
-    assert f'make_archive("/tmp/boat_pkg", "zip", "{tmp_path}", "boat_pkg")' in package
+    assert f'captain.add_local("{tmp_path}/boat_helpers.py")' in module
+    assert f'captain.add_local("{tmp_path}/boat_pkg")' in package
     assert found.ok  # it may never be used
 
 
@@ -341,7 +341,7 @@ CASES = [
     (
         "ModuleNotFoundError: No module named 'helpers'",
         "names of the modules",
-        'sc.addPyFile("helpers.py")',
+        'captain.add_local("helpers.py")',
     ),
     (
         "java.lang.IllegalStateException: Cannot call methods on a stopped SparkContext.",
@@ -409,16 +409,16 @@ def test_a_module_beside_the_notebook_is_named_by_its_file_and_no_package_is(
     error = explain("ModuleNotFoundError: No module named 'helpers_of_mine'")
     assert error is not None
     assert place.name in error.cause
-    assert str(place.parent) in error.cure
-    assert "addPyFile" in error.cure
+    assert f'captain.add_local("{place}")' in error.cure
+    assert ("sc.addPyFile" in error.cure) is not folder
     assert "add_pip_packages" not in error.cure
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     error = explain("ModuleNotFoundError: No module named 'helpers_of_mine'")
     assert error is not None
-    assert ("boat launch --py-files" in error.cure) is not folder
+    assert f"boat launch --local {place}" in error.cure
     other = explain("ModuleNotFoundError: No module named 'not_beside'")
     assert other is not None
-    assert other.cure.index("addPyFile") < other.cure.index("add_pip_packages")
+    assert other.cure.index("add_local") < other.cure.index("add_pip_packages")
 
 
 @pytest.mark.parametrize(
@@ -513,7 +513,7 @@ def test_what_no_package_of_the_driver_has_is_asked_of_no_index() -> None:
     )
     assert found is not None
     assert found.code == "executor.other-version"
-    assert 'addPyFile("job_x.py")' in found.cure
+    assert 'captain.add_local("job_x.py")' in found.cure
     assert "add_pip_packages" not in found.cure
 
 
@@ -525,7 +525,7 @@ def test_an_old_copy_of_a_file_of_ones_own_is_no_other_version_of_a_package(
     found = explain("AttributeError: Can't get attribute 'f' on <module 'mine_of_now' from '/x'>")
     assert found is not None
     assert "older copy" in found.cause
-    assert "addPyFile" in found.cure
+    assert f'captain.add_local("{tmp_path}/mine_of_now.py")' in found.cure
 
 
 def test_modules_that_come_from_elsewhere_are_an_error_whatever_their_version() -> None:

@@ -297,11 +297,11 @@ def test_a_module_that_nobody_has_says_what_to_do(node: Node, statement: str) ->
     )
     name, first, *_ = text.splitlines()
     assert (name, first) == ("helpers", "No module named 'helpers'")
-    own, package = (text.index(said) for said in ("addPyFile", "add_pip_packages"))
+    own, package = (text.index(said) for said in ("add_local", "add_pip_packages"))
     assert own < package, "a name of your own may be anybody's on an index"
     assert 'captain.add_pip_packages("helpers")' in text
-    assert 'sc.addPyFile("helpers.py")' in text
-    assert "boat launch --py-files helpers.py" in text
+    assert 'captain.add_local("helpers.py")' in text
+    assert "boat launch --local helpers.py" in text
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_a_module_that_nobody_has_says_what_to_do(node: Node, statement: str) ->
         ("from azure.storage.blob import BlobClient", '"azure-storage-blob"'),
         ("import google", "shared by many packages"),
         ("import osgeo", 'add_conda_packages("gdal"'),
-        ("import cgi_of_mine", 'addPyFile("cgi_of_mine.py")'),
+        ("import cgi_of_mine", 'captain.add_local("cgi_of_mine.py")'),
     ],
 )
 def test_a_well_known_module_is_named_as_on_pypi(node: Node, statement: str, said: str) -> None:

@@ -13,13 +13,14 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support import home, limits
-from coffee_boat._support.words import human_bytes
+from coffee_boat._support.words import human_size
 from coffee_boat.errors import BoatError, RequirementError, StoreError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 _BLOCK = 1 << 20
+_SHOWN = 3
 _SKIPPED = {
     ".git",
     ".hg",
@@ -153,6 +155,16 @@ def tree_digest(folder: Path, error: type[BoatError] = RequirementError) -> str:
     return digest.hexdigest()
 
 
+def check_tree(folder: Path, error: type[BoatError] = RequirementError) -> None:
+    """Refuse what is no project folder, or too large; nothing of it is read.
+
+    Raises:
+        BoatError: as `tree_digest`.
+    """
+    with _told_of(folder, error):
+        _bounded_tree(folder, error)
+
+
 def copy_tree(folder: Path, copy: Path, error: type[BoatError] = RequirementError) -> None:
     """Copy a project folder, with fixed modes.
 
@@ -190,7 +202,7 @@ def _runs(path: Path) -> bool:
 
 def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
     """Files and symbolic links of a project folder; what is no project is not walked through."""
-    if fault := _fault(folder.resolve()):
+    if fault := fault_of_folder(folder.resolve()):
         raise error(
             "requirements.not-a-project-folder",
             "a folder is not a project's",
@@ -198,26 +210,51 @@ def _bounded_tree(folder: Path, error: type[BoatError]) -> list[Path]:
             cause=fault,
             cure="name the folder that the project's pyproject.toml lies in",
         )
-    found: list[Path] = []
-    size = 0
+    found: dict[Path, int] = {}
     for path in _tree(folder):
-        found.append(path)
-        size += path.stat().st_size if path.is_file() else 0
-        if len(found) > limits.TREE_FILES or size > limits.TREE:
-            raise error(
-                "requirements.project-folder-too-large",
-                "a project folder is too large",
-                value=f"{folder}: {len(found):,} files with {human_bytes(size)} so far",
-                cause=f"at most {limits.TREE_FILES:,} files with {human_bytes(limits.TREE)} are"
-                " taken (not counting .git, build/, environments and caches)",
-                cure="check that it is the right folder; keep data out of it, or build a wheel and"
-                " name that",
-            )
-    return found
+        found[path] = path.stat().st_size if path.is_file() else 0
+        if len(found) > limits.TREE_FILES:
+            raise _too_large(folder, found, error)
+    if sum(found.values()) > limits.TREE:
+        raise _too_large(folder, found, error)
+    return list(found)
 
 
-def _fault(real: Path) -> str:
-    """Why this cannot be a project's folder; empty if it can."""
+def _too_large(folder: Path, found: Mapping[Path, int], error: type[BoatError]) -> BoatError:
+    size = human_size(sum(found.values()))
+    return error(
+        "requirements.project-folder-too-large",
+        "a project folder is too large",
+        value=f"{folder}: {len(found):,} files with {size}, of which"
+        f" {largest(folder, found.items())}",
+        cause=f"at most {limits.TREE_FILES:,} files with {human_size(limits.TREE)} are taken (not"
+        " counting .git, build/, environments and caches)",
+        cure="check that it is the right folder; keep data out of it, or build a wheel and name"
+        " that",
+    )
+
+
+def largest(folder: Path, sizes: Iterable[tuple[Path, int]]) -> str:
+    """For people: the entries of a folder that have most of its bytes; of a folder that has nearly
+    all, what is in it.
+    """
+    files = {
+        (path.relative_to(folder) if path != folder else Path(path.name)): n for path, n in sizes
+    }
+    inside, most = Path(), 0.9 * sum(files.values())
+    while True:
+        entries: Counter[Path] = Counter()
+        for path, size in files.items():
+            if path != inside and path.is_relative_to(inside):
+                entries[inside / path.relative_to(inside).parts[0]] += size
+        shown = entries.most_common(_SHOWN)
+        if not shown or shown[0][1] < most or shown[0][0] in files:
+            return ", ".join(f"{path} {human_size(size)}" for path, size in shown)
+        inside = shown[0][0]
+
+
+def fault_of_folder(real: Path) -> str:
+    """Why this cannot be a project's folder, or one of code; empty if it can."""
     user = home.folder(os.environ)
     if real == Path(real.anchor):
         return "it is the root of this machine's files"

@@ -45,8 +45,10 @@ ENVIRONMENT = Limit(2 * MIB, "an environment file", "split it: captain.add_envir
 INFO = Limit(128 * MIB, "what a conda package lists of itself", "leave the package out")
 ANSWER = Limit(128 * MIB, "a cluster's answer", "ask who runs the cluster what answers there")
 
-TREE, TREE_FILES = 4 * GIB, 200_000
-"""Bytes and files of a project folder that is hashed and built."""
+TREE, TREE_FILES = 100_000_000, 200_000
+"""Bytes and files of a folder that is hashed, and built or sent: a project's, or one's own code.
+What is larger is data, that somebody would wait for in silence.
+"""
 
 UNPACKED = 200
 """How many times its own size a package may become, from `UNPACKED_FREE` on. A deflate stream can

@@ -80,3 +80,13 @@ def _module(name: str, site: str, suffixes: re.Pattern[str]) -> tuple[str, int] 
     if stem == "__init__":
         return ".".join(folders), rank
     return ".".join(parts), 10 + rank
+
+
+def tops(names: Iterable[str], target: Target) -> frozenset[str]:
+    """The modules that an import statement begins with, of those that are in files: not the
+    folders that many packages share.
+    """
+    suffixes = _suffixes(target)
+    found = (_module(name, target.site_packages, suffixes) for name in names)
+    modules = {module for one in found if one is not None for module in one[:1]}
+    return frozenset(module for module in modules if "." not in module)

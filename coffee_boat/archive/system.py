@@ -39,6 +39,18 @@ def lacking(parts: Collection[Chunk], architecture: str, store: Store) -> Iterat
             yield _finding(one.label.partition(" ")[0], absent)
 
 
+def absent(parts: Collection[Chunk], architecture: str, store: Store) -> frozenset[str]:
+    """File names of the libraries that packages need and do not bring, without those that each
+    node has.
+    """
+    wanted = {name for one in parts for name in _wanted(one, architecture, store)}
+    if not wanted:
+        return frozenset()
+    return frozenset(
+        wanted - {posixpath.basename(n) for one in parts for n in chunks.listing(one, store)}
+    )
+
+
 def _wanted(chunk: Chunk, architecture: str, store: Store) -> dict[str, str]:
     said = chunks.needs(chunk, store).get(architecture, {})
     return {name: file for name, file in said.items() if not _EVERYWHERE.fullmatch(name)}

@@ -172,7 +172,20 @@ def _read_rattler(path: Path, target: Target) -> Lock:
 
 
 def write(lock: Lock) -> str:
-    """The lock as a pixi.lock, the same text for the same lock. Holds no credentials."""
+    """The lock as a pixi.lock, the same text for the same lock. Holds no credentials.
+
+    Raises:
+        LockError: it has code of one's own, which the format has no word for.
+    """
+    if code := [pin.name for pin in lock.pins if pin.kind == "local"]:
+        raise LockError(
+            "lock.own-code-not-writable",
+            "code of your own cannot stand in a pixi.lock",
+            value=", ".join(code),
+            cause="it lists packages of channels and indexes, and projects",
+            cure="give the folder a pyproject.toml with a [build-system], or pack an archive:"
+            " captain.pack(path)",
+        )
     module = client.rattler()
     glibc = ".".join(map(str, lock.target.glibc))
     platform = module.LockPlatform(

@@ -10,7 +10,8 @@ from coffee_boat.model.change import (
     Plan,
     PlanItem,
 )
-from coffee_boat.model.generation import Generation, History
+from coffee_boat.model.difference import Difference
+from coffee_boat.model.generation import Generation, History, Holding, Part
 from coffee_boat.model.lock import CondaPin, Lock, Pin, SourceKind, Target
 from coffee_boat.model.requirements import CondaRequirement, Indexes, Manifest, Requirement
 from coffee_boat.model.results import Arrival, ExecutorFacts, Report
@@ -32,15 +33,18 @@ __all__ = [
     "CondaPin",
     "CondaRequirement",
     "ConfPatch",
+    "Difference",
     "ExecutorFacts",
     "Finding",
     "Generation",
     "History",
+    "Holding",
     "Indexes",
     "Interpreter",
     "Lock",
     "Manifest",
     "NodeFacts",
+    "Part",
     "Pin",
     "Plan",
     "PlanItem",

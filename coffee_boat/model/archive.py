@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from coffee_boat._support.words import human_size
 from coffee_boat.errors import Finding
@@ -64,6 +65,19 @@ class Chunk:
     """CRC-32 of the packed bytes; None where an earlier version made it."""
 
 
+Role = Literal["base", "layer", "part", "generation"]
+"""What an archive is to a session: all that it starts with; more, which Python finds beside what
+it has; more, which only generations that are composed of it have; or what such a generation is
+composed of (worker/compose.py).
+"""
+_FOLDERS: dict[Role, str] = {
+    "base": "boat-",
+    "layer": "boat-layer-",
+    "part": "boat-part-",
+    "generation": "boat-gen-",
+}
+
+
 @dataclass(frozen=True, repr=False)
 class Archive(Redacted):
     """An ordered tuple of chunks and a tail (boat.json, the end of the tar), concatenated in the
@@ -79,8 +93,7 @@ class Archive(Redacted):
     target: Target
     lock_digest: str
     has_python: bool
-    layer: bool = False
-    """Added to a running session, rather than its base."""
+    role: Role = "base"
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -91,7 +104,12 @@ class Archive(Redacted):
     @property
     def name(self) -> str:
         """The folder it becomes on a node: content-addressed, since Spark takes each name once."""
-        return f"boat-layer-{self.id[:12]}" if self.layer else f"boat-{self.id[:12]}"
+        return f"{_FOLDERS[self.role]}{self.id[:12]}"
+
+    @property
+    def layer(self) -> bool:
+        """Added to a running session, rather than its base."""
+        return self.role in ("layer", "part")
 
     @property
     def python(self) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 from coffee_boat._support.redact import redact
 from coffee_boat._support.words import human_size
 from coffee_boat.errors import Finding
+from coffee_boat.model.difference import NO_DIFFERENCE, Difference
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.spark import ConfPatch
@@ -20,8 +21,10 @@ from coffee_boat.model.tables import (
     text_table,
 )
 
-ChangeKind = Literal["launch", "nothing", "layer", "base"]
-"""A session starts; has all of it already; gets one more archive; gets a new base."""
+ChangeKind = Literal["launch", "nothing", "layer", "composed", "base"]
+"""A session starts; has all of it already; gets one more archive; gets an environment that is
+composed on executors of what they have and what is sent; gets a new base.
+"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,27 +34,38 @@ class Change(Redacted):
     kind: ChangeKind
     lock: Lock
     """All that is installed after it."""
-    added: tuple[Pin | CondaPin, ...] = ()
-    """What a running session did not have."""
+    difference: Difference = NO_DIFFERENCE
+    """From what a running session has."""
+    held: frozenset[str] = frozenset()
+    """Identities of packages that executors have from earlier generations."""
     why: str = ""
     """For people: why it is of this kind, or when it would be of another one."""
+
+    @property
+    def added(self) -> tuple[Pin | CondaPin, ...]:
+        """What a running session does not have: new packages, and new versions."""
+        return self.difference.arriving
 
     @property
     def sent(self) -> Lock:
         """What goes to the executors."""
         if self.kind in ("launch", "base"):
             return self.lock
+        new = [pin for pin in self.added if pin.identity not in self.held]
         return Lock(
             self.lock.target,
-            tuple(pin for pin in self.added if isinstance(pin, Pin)),
-            conda=tuple(pin for pin in self.added if isinstance(pin, CondaPin)),
+            tuple(pin for pin in new if isinstance(pin, Pin)),
+            conda=tuple(pin for pin in new if isinstance(pin, CondaPin)),
         )
 
     def __str__(self) -> str:
+        sent = "a layer and " if self.sent.pins or self.sent.conda else ""
         text = {
             "launch": "",
             "nothing": "nothing would be sent: all of it is installed",
             "layer": f"a layer would be sent{self.why}",
+            "composed": f"{self.difference.summary}: {sent}a few kB"
+            " would be sent, and new Python workers start with the next job",
             "base": "a new base would be sent, in which everything runs from its next job on:"
             f" {self.why}",
         }

@@ -38,7 +38,7 @@ _UNSEEN = re.compile(
 )
 """Blanks, control characters and those that turn text around."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_KINDS = {"wheel", "sdist", "directory", "vcs"}
+_KINDS = {"wheel", "sdist", "directory", "vcs", "local"}
 _TOO_LARGE = 1 << 40
 """Bytes: no index takes a file of a tebibyte."""
 _SHOWN = 120
@@ -219,11 +219,12 @@ def _place_faults(pin: Pin) -> Iterator[tuple[str, str]]:
         if not is_commit(pin.commit):
             yield f"commit {pin.commit!r}", "a commit is its whole id: 40 or 64 hex digits"
         return
-    if fault := url_fault(pin.url, ("file",) if pin.kind == "directory" else FILES):
+    folder = pin.kind in ("directory", "local")
+    if fault := url_fault(pin.url, ("file",) if folder else FILES):
         yield pin.url, fault
     if not is_digest(pin.sha256):
         yield f"sha256 {pin.sha256!r}", "a sha256 is 64 hex digits, lower case"
-    if pin.kind != "directory" and (fault := file_name_fault(pin.filename)):
+    if not folder and (fault := file_name_fault(pin.filename)):
         yield f"file {pin.filename!r}", fault
     if pin.kind == "wheel" and (fault := _wheel_fault(pin)):
         yield f"file {pin.filename!r}", fault

@@ -11,7 +11,8 @@ from coffee_boat._support.words import counted
 from coffee_boat.errors import Finding
 from coffee_boat.model.hidden import Redacted
 
-SourceKind = Literal["wheel", "sdist", "directory", "vcs"]
+SourceKind = Literal["wheel", "sdist", "directory", "vcs", "local"]
+"""local: code of one's own that needs no build; it is packed as it lies there."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ class Pin(Redacted):
     url: str = ""
     """Where to fetch it, without credentials: https, file or git+https."""
     size: int | None = None
-    """Bytes to fetch, where the index tells."""
+    """Bytes to fetch, where the index tells; of local code, what is packed."""
     sha256: str = ""
-    """Of the file at `url`; of the tree for a directory; empty for vcs."""
+    """Of the file at `url`; of the tree for a directory and for local code; empty for vcs."""
     commit: str = ""
     """The commit of a vcs source."""
     subdirectory: str = ""
@@ -66,6 +67,12 @@ class Pin(Redacted):
     """Named by the user rather than needed by another: gets a REQUESTED file."""
     requires: tuple[str, ...] = ()
     """Normalized names of what it needs on the target; known once its metadata was read."""
+
+    @property
+    def label(self) -> str:
+        """For people: "numpy 2.1.0", "mypkg (local)"."""
+        said = "(local)" if self.kind == "local" else self.version
+        return f"{self.name} {said}".rstrip()
 
     @property
     def identity(self) -> str:
@@ -111,6 +118,11 @@ class CondaPin(Redacted):
     """The channel's whole record of it, JSON without credentials: what rattler installs by
     (conda/records.py).
     """
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.name} {self.version}"
 
     @property
     def identity(self) -> str:

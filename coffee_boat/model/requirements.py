@@ -29,6 +29,8 @@ class Requirement(Redacted):
     hashes: tuple[str, ...] = ()
     """As "sha256:hex"; one of them must match."""
     editable: bool = False
+    local: bool = False
+    """True for code of one's own without a build step: it is sent as it lies there."""
     origin: str = ""
     """For people: "add_pip_packages", "requirements.txt:3"."""
 

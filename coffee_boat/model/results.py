@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coffee_boat._support.redact import redact
-from coffee_boat._support.words import human_size
+from coffee_boat._support.words import counted, human_size
 from coffee_boat.errors import Finding
 from coffee_boat.model.archive import Archive
+from coffee_boat.model.difference import NO_DIFFERENCE, Difference
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.tables import (
@@ -69,10 +70,18 @@ class Report(Redacted):
     findings: tuple[Finding, ...] = ()
     rounds: int = 1
     """Jobs that it took to reach them."""
+    complete: bool = True
+    """False if nobody says which executors are live, as with Spark Connect: these are those that
+    were seen.
+    """
+    generation: int = 1
+    """Of the session: what every function runs with from its next job on, also those that were
+    made under an earlier one.
+    """
 
     @property
     def ok(self) -> bool:
-        """Every live executor answered, and nothing is in error."""
+        """Every executor that is known of answered, and nothing is in error."""
         return (
             bool(self.executors)
             and not self.missed
@@ -120,18 +129,26 @@ class Report(Redacted):
             *(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins),
             *(f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda),
         ]
-        return f"installed: {redact(', '.join(told)) or 'nothing'}"
+        said = f"installed: {redact(', '.join(told)) or 'nothing'}"
+        if self.generation == 1:
+            return said
+        return (
+            f"{said}\ngeneration {self.generation}: each function runs with it from its next job"
+            " on, also one that was made before"
+        )
 
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "NOT ok"
-        answered = (
-            f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered"
-            f" in {self.seconds:.1f} s, {self.rounds} round{'s' * (self.rounds != 1)}"
+        known = len(self.executors) + len(self.missed)
+        which = (
+            f"{len(self.executors)} of {known} executors answered"
+            if self.complete
+            else f"{counted(len(self.executors), 'executor')} seen"
         )
-        head = (
-            f"Report: {verdict}, {answered} (Spark: driver {self.driver_spark}, JVM"
-            f" {self.jvm_spark})"
-        )
+        answered = f"{which} in {self.seconds:.1f} s, {counted(self.rounds, 'round')}"
+        sides = ("driver", "JVM") if self.complete else ("client", "server")
+        versions = f"{sides[0]} {self.driver_spark}, {sides[1]} {self.jvm_spark}"
+        head = f"Report: {verdict}, {answered} (Spark: {versions})"
         return "\n".join(
             [
                 head,
@@ -164,14 +181,20 @@ class Arrival(Redacted):
     seconds: Mapping[str, float]
     """The parts of the time: resolve, fetch, build, send, arrive."""
     findings: tuple[Finding, ...] = ()
+    difference: Difference = NO_DIFFERENCE
+    """What changed besides: versions, and what was removed."""
+    complete: bool = True
+    """False if nobody says which executors are live, as with Spark Connect."""
 
     @property
     def ok(self) -> bool:
-        """Every live executor was seen to have it."""
+        """Every executor that is known of was seen to have it."""
         return not self.missed and not any(f.severity == "error" for f in self.findings)
 
     def __str__(self) -> str:
-        what = ", ".join(f"{pin.name} {pin.version}" for pin in self.added) or "nothing new"
+        what = ", ".join(pin.label for pin in self.added) or "nothing new"
+        if self.difference.leaving:
+            what = self.difference.summary
         size = (
             f", {human_size(self.archive.size)}{'' if self.archive.layer else ' as a new base'}"
             if self.archive
@@ -180,6 +203,8 @@ class Arrival(Redacted):
         seen = (
             f"confirmed by {len(self.confirmed)} of {len(self.confirmed) + len(self.missed)}"
             " executors"
+            if self.complete
+            else f"confirmed by {counted(len(self.confirmed), 'executor')}, those seen"
         )
         parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
         return "\n".join(
@@ -188,6 +213,8 @@ class Arrival(Redacted):
 
     def _repr_html_(self) -> str:
         said = str(self).splitlines()[0]
+        if self.difference.leaving:
+            return html_caption(said) + self.difference._repr_html_() + html_findings(self.findings)
         rows = [(pin.name, pin.version) for pin in self.added]
         made = html_table(("added", "version"), rows, caption=said) if rows else html_caption(said)
         return made + html_findings(self.findings)

@@ -46,7 +46,7 @@ def refuse(pins: Iterable[Pin], indexes: Indexes, error: type[BoatError]) -> Non
         BoatError: of that kind.
     """
     for pin in pins:
-        if pin.kind != "wheel" and not may_build(pin.name, indexes):
+        if pin.kind not in ("wheel", "local") and not may_build(pin.name, indexes):
             _refuse(f"{pin.name} {pin.version}".rstrip(), pin.kind, pin.url, indexes, error)
 
 

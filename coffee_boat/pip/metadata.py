@@ -32,7 +32,7 @@ def direct_url(pin: Pin) -> dict[str, object] | None:
     value: dict[str, object] = {"url": _public(pin.url)}
     if pin.kind == "vcs":
         value["vcs_info"] = {"vcs": pin.url.split("+", 1)[0], "commit_id": pin.commit}
-    elif pin.kind == "directory":
+    elif pin.kind in ("directory", "local"):
         value["dir_info"] = {}
     else:
         value["archive_info"] = {"hashes": {"sha256": pin.sha256}} if pin.sha256 else {}

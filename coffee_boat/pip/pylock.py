@@ -129,8 +129,10 @@ def _package(pin: Pin) -> Package:
     from packaging.version import Version
 
     ours: dict[str, Any] = {"requested": pin.requested} | (
-        {"sha256": pin.sha256} if pin.kind == "directory" else {}
+        {"sha256": pin.sha256} if pin.kind in ("directory", "local") else {}
     )
+    if pin.kind == "local":
+        ours |= {"local": True, "size": pin.size}
     return Package(
         name=pin.name,  # type: ignore[arg-type]
         version=Version(pin.version) if pin.version else None,
@@ -155,7 +157,7 @@ def _source(pin: Pin) -> dict[str, Any]:
         return {
             "vcs": PackageVcs(type=kind, url=place, commit_id=pin.commit, subdirectory=subdirectory)
         }
-    if pin.kind == "directory":
+    if pin.kind in ("directory", "local"):
         return {
             "directory": PackageDirectory(
                 path=str(local_path(url)), editable=pin.editable or None, subdirectory=subdirectory

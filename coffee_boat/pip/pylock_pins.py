@@ -109,6 +109,8 @@ def _pin(package: Package, source: Source, base: Path, name: str, *, asked_for: 
     if isinstance(source, PackageVcs):
         return _vcs_pin(source, base, common)
     if isinstance(source, PackageDirectory):
+        if ours.get("local") is True:
+            return _local_pin(source, base, common, ours)
         return _directory_pin(source, base, common, str(ours.get("sha256", "")))
     common |= {
         "url": _url(source.url, source.path, base),
@@ -189,6 +191,22 @@ def _directory_pin(
         sha256=sha256 or tree_digest(folder, LockError),
         editable=bool(source.editable),
         subdirectory=source.subdirectory or "",
+    )
+
+
+def _local_pin(
+    source: PackageDirectory, base: Path, common: dict[str, Any], ours: Mapping[str, Any]
+) -> Pin:
+    """Code of one's own, with or without a folder; that it is as it was is seen when it is
+    packed.
+    """
+    return Pin(
+        **common,
+        kind="local",
+        direct=True,
+        url=(base / source.path).absolute().as_uri(),
+        size=ours.get("size"),
+        sha256=str(ours.get("sha256", "")),
     )
 
 

@@ -25,7 +25,7 @@ from coffee_boat._support.urls import git_environment
 from coffee_boat.archive import unpacking
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes, Pin, Target, grammar
-from coffee_boat.pip import builds, uv_options
+from coffee_boat.pip import builds, own_wheel, uv_options
 from coffee_boat.pip.download import Downloads
 from coffee_boat.pip.source_trees import copied, failed, folder_inside, named_as, refuse_foreign
 
@@ -72,9 +72,7 @@ class Builder:
             folder.mkdir()
             folder = folder.resolve()  # noqa: PLW2901
             (folder / "pyproject.toml").write_text(uv_options.NO_PROJECT, "utf-8")
-            source = self._source(pin, folder)
-            self.say(Step(f"building {pin.name} {pin.version}".rstrip()))
-            wheel = self._run_build(pin, source, folder / "out")
+            wheel = self._made(pin, folder)
             digest = file_digest(wheel)
             with self.store.publish("wheels", f"{digest}/{wheel.name}") as scratch:
                 shutil.copyfile(wheel, scratch)
@@ -82,6 +80,14 @@ class Builder:
             "built", _key(pin, self.target), {"sha256": digest, "filename": wheel.name}
         )
         return self.store.path("wheels", f"{digest}/{wheel.name}")
+
+    def _made(self, pin: Pin, folder: Path) -> Path:
+        if pin.kind == "local":
+            self.say(Step(f"packing {pin.label}"))
+            return own_wheel.write_wheel(pin, folder / "out", BuildError)
+        source = self._source(pin, folder)
+        self.say(Step(f"building {pin.label}"))
+        return self._run_build(pin, source, folder / "out")
 
     def _source(self, pin: Pin, folder: Path) -> Path:
         """The project folder or the source distribution, a copy of our own."""

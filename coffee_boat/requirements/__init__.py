@@ -6,6 +6,7 @@ pyproject.toml.
     conda             conda's MatchSpecs
     environment_yml   environment.yml
     project           pyproject.toml (PEP 621, PEP 735) and script headers (PEP 723)
+    local             code of one's own: modules, packages, folders of both
     taken_back        what is asked for no longer
     environments      what is installed somewhere (distributions: pip's part of it)
     canonical         many manifests -> one; markers evaluated for the executors; contradictions
@@ -32,6 +33,7 @@ __all__ = [
     "describe",
     "for_target",
     "merge",
+    "own_code",
     "parse",
     "parse_conda",
     "pip_packages",
@@ -130,6 +132,20 @@ def parse_conda(text: str, *, origin: str, channel: str = "") -> CondaRequiremen
 def pip_packages(packages: Iterable[str], *, origin: str) -> Manifest:
     """Read several requirements, each as `parse` does."""
     return Manifest(requirements=tuple(parse(package, origin=origin) for package in packages))
+
+
+def own_code(places: Iterable[str | Path], *, origin: str, folder: Path | None = None) -> Manifest:
+    """Code of one's own: modules, packages, folders of both, projects with a build step.
+
+    Args:
+        folder: what relative paths are relative to; default: the working directory.
+
+    Raises:
+        RequirementError: it is not there, cannot be imported, is too large, or cannot be read.
+    """
+    from coffee_boat.requirements import local
+
+    return local.read(places, origin=origin, folder=folder)
 
 
 def conda_packages(

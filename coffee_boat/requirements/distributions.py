@@ -18,9 +18,10 @@ from packaging.utils import canonicalize_name
 
 from coffee_boat._support import parse
 from coffee_boat._support.crew import Crew
-from coffee_boat._support.digest import file_digest
+from coffee_boat._support.digest import check_tree, file_digest
 from coffee_boat._support.files import exists, is_file, local_path_or_none
 from coffee_boat._support.futures import results
+from coffee_boat.errors import RequirementError
 from coffee_boat.model import CondaRequirement, Finding
 from coffee_boat.model import Requirement as Wanted
 from coffee_boat.requirements import single
@@ -237,31 +238,23 @@ def _take(name: str, one: Distribution, found: Found) -> None:
     url = str(said.get("url", ""))
     if "dir_info" in said:
         folder = local_path_or_none(url)
-        kind = (
-            "editable installs"
-            if said["dir_info"].get("editable")
-            else "packages that were installed from a folder"
-        )
+        if folder is not None and said["dir_info"].get("editable"):
+            _take_code(label, folder, found)
+            return
         found.lost(
             "requirements.local-installs-skipped",
-            f"{kind} are not taken",
+            "packages that were installed from a folder are not taken",
             [f"{label} ({folder or url})"],
             cause="what lies in a folder may be another thing by now",
-            cure=f"captain.add_pip_packages({str(folder)!r})",
+            cure=f"captain.add_local({str(folder)!r})",
         )
         return
     if (
         _info_folder(one) is not None
         and str(_info_folder(one)).endswith(".egg-info")
-        and _linked(one)
+        and (linked := _linked(one)) is not None
     ):
-        found.lost(
-            "requirements.editable-skipped",
-            "editable installs are not taken",
-            [label],
-            cause="what lies in a folder may be another thing by now",
-            cure=f"captain.add_pip_packages({str(_linked(one))!r})",
-        )
+        _take_code(label, linked, found)
         return
     text = _text(name, one, said, url)
     if text is None:
@@ -274,6 +267,30 @@ def _take(name: str, one: Distribution, found: Found) -> None:
         )
         return
     found.pip.append(single.parse(text, origin=str(found.prefix)))
+
+
+def _take_code(label: str, folder: Path, found: Found) -> None:
+    """An editable install is its folder, as it is now: that is what the driver imports."""
+    try:
+        check_tree(folder)
+        found.pip.append(single.parse(folder, origin=str(found.prefix)))
+    except RequirementError as error:
+        found.lost(
+            "requirements.editable-skipped",
+            "an editable install is not taken",
+            [label],
+            cause=f"{error.what}: {error.value}",
+            cure=f"{error.cure}; then captain.add_local({str(folder)!r})",
+        )
+        return
+    found.findings.append(
+        Finding(
+            "requirements.editable-taken",
+            "an editable install is taken from its folder, as it is now",
+            value=f"{label} ({folder})",
+            severity="note",
+        )
+    )
 
 
 def _direct_url(one: Distribution) -> Mapping[str, Any] | None:
@@ -363,7 +380,7 @@ def _unowned(places: Sequence[Path], everything: Mapping[str, Distribution], fou
         "modules from nowhere are not taken",
         strange,
         cause="no installed package has them in its list of files",
-        cure="sc.addPyFile for a module of yours; make a package of what is more",
+        cure='a module or a package of yours: captain.add_local("module.py")',
     )
 
 

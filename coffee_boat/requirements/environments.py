@@ -3,8 +3,8 @@ driver's own.
 
 An environment is described by what it was made of, never copied: what was changed by hand in it
 would travel unseen. So each package is asked for again as it stands there, from where it came, and
-what that cannot bring back is named with its owner: editables, folders that were installed,
-packages from nowhere, files that are not what their package says.
+what that cannot bring back is named with its owner: folders that were installed, packages from
+nowhere, files that are not what their package says.
 
     conda-meta/*.json   of conda's packages: version, build, URL, and a sha256 of each file (conda,
                         mamba and rattler write it)

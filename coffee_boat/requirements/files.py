@@ -18,7 +18,7 @@ from coffee_boat._support.files import exists, is_remote, named
 from coffee_boat._support.redact import redact
 from coffee_boat.errors import RequirementError
 from coffee_boat.model import Finding, Indexes, Manifest, Requirement
-from coffee_boat.requirements import hints, single, spelling
+from coffee_boat.requirements import hints, local, single, spelling
 from coffee_boat.requirements.lines import (
     COMMENT,
     Line,
@@ -192,6 +192,10 @@ def _checked_hash(value: str, line: Line) -> str:
 
 def _editable(line: Line, place: str, found: _Collected) -> Requirement:
     with masked_error(line):
+        code = local.code_in(place, origin=line.origin, folder=line.file.absolute().parent)
+        if code is not None:
+            found.findings += code.findings
+            return code.requirements[0]
         requirement = single.parse(place, origin=line.origin, folder=line.file.absolute().parent)
     is_folder = requirement.url.startswith("file:") and not requirement.url.partition("#")[
         0
@@ -208,11 +212,8 @@ def _editable(line: Line, place: str, found: _Collected) -> Requirement:
                 "requirements.editable-as-wheel",
                 "an editable folder is shipped as a wheel",
                 value=f"{place} ({line.origin})",
-                cause=(
-                    "executors cannot see the driver's folders; what is changed there after launch"
-                    " is not seen"
-                ),
-                cure="call captain.launch_ship() again after a change, and start the session again",
+                cause="executors cannot see the driver's folders",
+                cure="after an edit captain.refresh() sends it to the running session",
                 severity="note",
             )
         )

@@ -121,7 +121,7 @@ def cure_of_option(line: str) -> str:
     if option.startswith("-r") or option == "--requirement":
         return f"captain.add_requirements({(value or option[2:]).strip()!r})"
     if option in {"-e", "--editable"}:
-        return f"captain.add_pip_packages({value.strip()!r}); it is shipped as it is at launch"
+        return f"captain.add_local({value.strip()!r})"
     if option in {"-i", "--index-url", "--extra-index-url", "-f", "--find-links"}:
         return "Captain(index_url=..., extra_index_urls=[...], find_links=[...])"
     return "put it into a requirements.txt, and give that: captain.add_requirements(path)"
@@ -223,10 +223,7 @@ def wrong_file(path: Path) -> Problem:
         return Problem(
             "requirements.module-as-package",
             "a module is not a package",
-            cure=(
-                f'send it: sc.addPyFile("{path.name}"), or boat launch --py-files {path.name};'
-                " or put a pyproject.toml beside it and give the folder"
-            ),
+            cure=f'it is code of your own: captain.add_local("{path.name}")',
         )
     return Problem(
         "requirements.not-a-distribution",
@@ -252,5 +249,5 @@ def _cure_of_folder(folder: Path) -> str:
     if (folder / "requirements.txt").is_file():
         return f"captain.add_requirements({str(folder / 'requirements.txt')!r})"
     if (folder / "__init__.py").is_file():
-        return "put a pyproject.toml into the folder above, and give that folder"
+        return f"send it as your own code: captain.add_local({str(folder)!r})"
     return "give a folder that pip could install"

@@ -35,6 +35,8 @@ of a cause.
 
 def render(requirement: Requirement) -> Requirement:
     """The same with `text` written anew from its parts, in one spelling."""
+    if requirement.local:  # a path, and no requirement of PEP 508
+        return requirement
     extras = f"[{','.join(requirement.extras)}]" if requirement.extras else ""
     if requirement.url:
         text = (

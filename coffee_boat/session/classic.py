@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coffee_boat._support.logs import logger
@@ -58,6 +59,11 @@ class ClassicSession:
     def master(self) -> str:
         """As Spark has it: "yarn", "local[2]"."""
         return str(self._context.master)
+
+    @property
+    def remote(self) -> bool:
+        """False: the driver is this process's."""
+        return False
 
     def is_of(self, handed: Any) -> bool:
         """True if it is the session of a SparkContext, or of a SparkSession."""
@@ -146,6 +152,16 @@ class ClassicSession:
                     " the driver cannot read"
                 ),
             ) from error
+
+    def place(self, name: str) -> str:
+        """Where executors' Python has what was sent under a name: in local mode, where workers run
+        in the driver's working directory, the whole path.
+        """
+        from pyspark import SparkFiles
+
+        if self._context._jsc.sc().isLocal():
+            return str(Path(SparkFiles.getRootDirectory()) / name)
+        return f"./{name}"
 
     def activate(self, patch: ConfPatch, marks: Mapping[str, str] | None = None) -> None:
         """Let functions that are used from now on run under another interpreter, with more

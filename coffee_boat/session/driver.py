@@ -7,10 +7,8 @@ own versions is left out, and a Finding names both.
 
 from __future__ import annotations
 
-import importlib
 import re
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING
 from coffee_boat.archive import unasked
 from coffee_boat.model import CondaPin, Finding, Lock
 from coffee_boat.session import lookalikes
+from coffee_boat.session.sys_path import HOLDERS, DriverView, hold
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -31,58 +30,6 @@ _FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 """Each stands once in the core metadata, on a line of its own; of two the first counts, as for
 importlib.metadata.
 """
-
-
-@dataclass(frozen=True, eq=False)
-class DriverView:
-    """What was put on sys.path."""
-
-    entries: tuple[str, ...]
-    """Exactly the entries that are ours, in order; another view may hold the same ones."""
-    findings: tuple[Finding, ...] = ()
-    """What was left out, and why."""
-
-    def close(self) -> None:
-        """Take these entries off sys.path again, but for those that another view holds.
-
-        Modules that were imported from them stay loaded.
-        """
-        with _HOLDING:
-            for entry in self.entries:
-                holders = _HOLDERS.get(entry, set())
-                if holders == {self}:
-                    del _HOLDERS[entry]
-                    if entry in sys.path:
-                        sys.path.remove(entry)
-                holders.discard(self)
-        importlib.invalidate_caches()
-
-
-_HOLDERS: dict[str, set[DriverView]] = {}
-"""The views of this process that need an entry of sys.path; what is not in here is not ours."""
-_HOLDING = threading.Lock()
-
-
-class Views:
-    """All that a captain put on sys.path of this process."""
-
-    def __init__(self) -> None:
-        self._open: list[DriverView] = []
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """What was added and not taken off again, in order."""
-        return tuple(entry for view in self._open for entry in view.entries)
-
-    def board(self, lock: Lock, trees: Mapping[str, Path]) -> tuple[Finding, ...]:
-        """As the function `board`; gives what was left out, and why."""
-        self._open.append(board(lock, trees))
-        return self._open[-1].findings
-
-    def close(self) -> None:
-        """Take all of it off sys.path again."""
-        while self._open:
-            self._open.pop().close()
 
 
 def installed(path: Sequence[str] | None = None) -> dict[str, str]:
@@ -100,7 +47,7 @@ def installed(path: Sequence[str] | None = None) -> dict[str, str]:
         with suppress(OSError, ValueError):
             name, version = _name_and_version(distribution)
             if name and version:
-                found.setdefault(_normal(name), version)
+                found.setdefault(normal(name), version)
     return found
 
 
@@ -121,8 +68,8 @@ def lacking(lock: Lock) -> Lock:
 
     What another captain made importable is not the driver's own: it goes with that one.
     """
-    own = installed([entry for entry in sys.path if entry not in _HOLDERS])
-    pins = tuple(pin for pin in lock.pins if pin.name not in own)
+    own = installed([entry for entry in sys.path if entry not in HOLDERS])
+    pins = tuple(pin for pin in lock.pins if pin.name not in own and pin.kind != "local")
     return Lock(
         lock.target,
         pins,
@@ -142,7 +89,7 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
     """
     folders = {name: str(tree) for name, tree in trees.items()}
     own = installed([entry for entry in sys.path if entry not in folders.values()])
-    path = [entry for entry in sys.path if entry not in {*folders.values(), *_HOLDERS}]
+    path = [entry for entry in sys.path if entry not in {*folders.values(), *HOLDERS}]
     brought_by = _packages(lock)
     offered = {
         name: _Offer.read(name, tree, brought_by.get(name, name), path)
@@ -151,14 +98,7 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
     }
     taken, findings = _fitting(offered, own)
     told = (*_other_versions(lock, own), *_native(lock, own), *findings)
-    with _HOLDING:
-        here = {entry for entry in sys.path if entry not in _HOLDERS}
-        view = DriverView(tuple(folders[name] for name in taken if folders[name] not in here), told)
-        for entry in view.entries:
-            _HOLDERS.setdefault(entry, set()).add(view)
-        sys.path.extend([entry for entry in view.entries if entry not in sys.path])
-    importlib.invalidate_caches()
-    return view
+    return hold([folders[name] for name in taken], told)
 
 
 @dataclass(frozen=True)
@@ -235,7 +175,7 @@ def _requirements(texts: Sequence[str]) -> Iterator[Requirement]:
 
 def _packages(lock: Lock) -> dict[str, str]:
     """Distribution -> the conda package that brings it, normalized."""
-    return {name: _normal(pin.name) for pin in lock.conda for name in _distributions(pin)}
+    return {name: normal(pin.name) for pin in lock.conda for name in _distributions(pin)}
 
 
 def _fitting(
@@ -276,7 +216,7 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
             f" {offer.name} for the driver",
         )
     for need in _all_needs(offer, taken):
-        name = _normal(need.name)
+        name = normal(need.name)
         have = own.get(name) or (taken[name].version if name in taken else None)
         if have is None:
             return _left_out(
@@ -305,7 +245,7 @@ def _all_needs(
     """
     for need in offer.needs(extra):
         yield need
-        other = taken.get(_normal(need.name))
+        other = taken.get(normal(need.name))
         for asked in sorted(need.extras) if other else ():
             if other and (other.name, asked) not in met:
                 yield from _all_needs(other, taken, asked, met | {(other.name, asked)})
@@ -320,7 +260,8 @@ def _meets(version: str, need: Requirement) -> bool:
         return True
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """A distribution's name, normalized (PEP 503)."""
     from packaging.utils import canonicalize_name
 
     return canonicalize_name(name)
@@ -345,7 +286,9 @@ def _quoted(need: Requirement) -> str:
 
 
 def _other_versions(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
-    there = {pin.name: (pin.version, "add_pip_packages") for pin in lock.pins}
+    there = {
+        pin.name: (pin.version, "add_pip_packages") for pin in lock.pins if pin.kind != "local"
+    }
     there |= {
         name: (version, "add_conda_packages")
         for pin in lock.conda

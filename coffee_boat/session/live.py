@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
@@ -48,17 +49,19 @@ class LiveSession:
         self._history = record.latest(self._store, self._id, facts.conf, self._history)
         return self._history.current
 
-    def add_layer(self, lock: Lock, layer: Archive, why: str) -> None:
+    def add_layer(self, lock: Lock, layer: Archive, parts: History, why: str) -> None:
         """Keep that a layer was sent, for other processes that go on with the session.
 
         Args:
             lock: all that is installed with it.
+            parts: with all that was sent.
             why: what was asked for.
         """
         now = self._history.current
-        self._follow("layer", replace(now, lock=lock, layers=(*now.layers, layer.name)), why)
+        following = replace(now, lock=lock, layers=(*now.layers, layer.name))
+        self._follow("layer", following, parts, why)
 
-    def switch(self, lock: Lock, patch: ConfPatch, why: str) -> None:
+    def switch(self, lock: Lock, patch: ConfPatch, parts: History, why: str) -> None:
         """Let everything that starts from now on run in a new base, which was sent: also functions
         that were made before.
 
@@ -69,23 +72,42 @@ class LiveSession:
         Args:
             lock: of the new base, which has all that is installed.
             patch: its interpreter and its variables.
+            parts: with all that was sent.
             why: what was asked for.
         """
         now = self._history.current
-        environment = {**now.environment, **patch.environment, startup.BASE: patch.python}
-        self.session.activate(ConfPatch(now.python, environment=environment))
-        self._follow(
-            "base",
-            replace(
-                now,
-                base=lock,
-                lock=lock,
-                environment=environment,
-                bases=now.bases + 1,
-                started=now.started or now.base.digest,
-            ),
-            why,
+        following = replace(now, environment={**now.environment, **patch.environment}, composed="")
+        self._become(replace(following, base=lock, lock=lock), patch.python, parts, why)
+
+    def compose(self, lock: Lock, launcher: str, folder: str, parts: History, why: str) -> None:
+        """The same of an environment that executors compose of what they have (worker/compose.py).
+
+        Args:
+            lock: all that it has.
+            launcher: the program that composes it and becomes its interpreter.
+            folder: of what it is composed by.
+            parts: with all that was sent.
+            why: what was asked for.
+        """
+        following = replace(self._history.current, base=lock, lock=lock, composed=folder)
+        self._become(following, launcher, parts, why)
+
+    def told(self, confirmed: Sequence[str], missed: Sequence[str]) -> None:
+        """Keep what executors said of the newest generation."""
+        self._remember(self._history.told(confirmed, missed))
+
+    def _become(self, following: Generation, python: str, parts: History, why: str) -> None:
+        now = self._history.current
+        newest = _newest_first(python, now.environment.get(startup.BASE, ""))
+        following = replace(
+            following,
+            layers=(),
+            environment={**following.environment, startup.BASE: newest},
+            bases=now.bases + 1,
+            started=now.started or now.base.digest,
         )
+        self.session.activate(ConfPatch(now.python, environment=following.environment))
+        self._follow("composed" if following.composed else "base", following, parts, why)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -97,12 +119,24 @@ class LiveSession:
                 stack.enter_context(self._store.lock(f"session {self._id}"))
             yield
 
-    def _follow(self, kind: str, generation: Generation, why: str) -> None:
-        self._remember(self._history.then(replace(generation, why=why, when=time.time())))
+    def _follow(self, kind: str, generation: Generation, parts: History, why: str) -> None:
+        history = replace(self._history, parts=parts.parts)
+        self._remember(history.then(replace(generation, why=why, when=time.time())))
         now = self._history.current
-        _log.info("session %s: generation %d, a %s (%s)", self._id, now.number, kind, why)
+        _log.info("session %s: generation %d: %s (%s)", self._id, now.number, kind, why)
 
     def _remember(self, history: History) -> None:
         self._history = history
         with suppress(StoreError):
             record.remember(self._store, self._id, history)
+
+
+_KEPT = 8
+"""How many interpreters a starting Python is told of, as worker/startup.py needs them."""
+
+
+def _newest_first(python: str, before: str) -> str:
+    if PurePosixPath(python).is_absolute():
+        return python
+    older = [] if PurePosixPath(before).is_absolute() else before.split(":")
+    return ":".join([python, *(one for one in older if one and one != python)][:_KEPT])

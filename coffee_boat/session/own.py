@@ -73,26 +73,21 @@ def beside(name: str) -> Path | None:
     return None
 
 
-def how_to_add(name: str, place: Path) -> str:
+def how_to_add(place: Path) -> str:
     """What sends a module of the driver's own to executors.
 
     Args:
         place: its file or folder.
     """
-    if place.is_dir():
-        return (
-            f'import shutil; sc.addPyFile(shutil.make_archive("/tmp/{name}", "zip",'
-            f' "{place.parent}", "{name}"))'
-        )
     submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # by spark-submit, as boat launch does
-    return f'sc.addPyFile("{place}")' + (f", or boat launch --py-files {place}" * submitted)
+    other = f", or boat launch --local {place}" if submitted else ""
+    without_us = f', or sc.addPyFile("{place}")' if place.is_file() else ""
+    return f'captain.add_local("{place}"){other}{without_us}'
 
 
 def namesake(name: str, place: Path) -> Finding:
     """What is said where a package is asked for that is called as a module of the user's own."""
-    sent = how_to_add(name, place)
-    if place.is_file():
-        sent = f'sc.addPyFile("{place.name}"), or boat launch --py-files {place.name}'
+    sent = f'captain.add_local("{place.name}")'
     return Finding(
         "requirements.same-name-as-own-module",
         "a package has the name of a file of yours",
@@ -115,5 +110,5 @@ def explain(text: str) -> Finding | None:
     return replace(
         found,
         cause=f"{place.name} lies beside your notebook or script, and {cause}",
-        cure=how_to_add(missing["module"], place),
+        cure=how_to_add(place),
     )

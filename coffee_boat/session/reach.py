@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from coffee_boat._support.words import human_size
-from coffee_boat.model import Archive, Finding, Generation, Lock
+from coffee_boat.model import Archive, Finding, History, Lock
 from coffee_boat.session import Session
 from coffee_boat.worker import daemon
 from coffee_boat.worker import facts as facts_of_worker
@@ -28,14 +28,15 @@ def not_reached(session: Session, *, ships_python: bool) -> Iterator[Finding]:
         if lasting.sql_functions or not ships_python
         else "SQL functions used before in other sessions"
     )
-    yield Finding(
-        "session.earlier-work-unchanged",
-        "what ran before keeps its interpreter and its packages",
-        value=f"RDD functions of earlier actions, {sql}",
-        cause="Spark captures both with a function when it is first used",
-        cure="make these functions again: run the cells that define them once more",
-        severity="note",
-    )
+    if lasting.functions:
+        yield Finding(
+            "session.earlier-work-unchanged",
+            "what ran before keeps its interpreter and its packages",
+            value=f"RDD functions of earlier actions, {sql}",
+            cause="Spark captures both with a function when it is first used",
+            cure="make these functions again: run the cells that define them once more",
+            severity="note",
+        )
     if lasting.cached:
         yield Finding(
             "session.cache-unchanged",
@@ -77,14 +78,15 @@ def not_planned(python: str, spark: str) -> Iterator[Finding]:
         )
 
 
-def unknown_layers(session: Session, known: Generation) -> Iterator[Finding]:
+def unknown_layers(session: Session, known: History) -> Iterator[Finding]:
     """Layers that the session has and the store does not know: added by a captain that has another
     store.
     """
+    ours = {*known.current.layers, *(part.folder for part in known.parts)}
     unknown = sorted(
         name
         for name in set(session.archives())
-        if name.startswith(facts_of_worker.LAYERS) and name not in known.layers
+        if name.startswith(facts_of_worker.LAYERS) and name not in ours
     )
     if unknown:
         yield Finding(

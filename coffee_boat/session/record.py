@@ -15,14 +15,26 @@ from typing import Any
 from coffee_boat._support.store import Store
 from coffee_boat._support.urls import without_query
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import CondaPin, ConfPatch, Generation, History, Lock, Pin, Target, grammar
+from coffee_boat.model import (
+    CondaPin,
+    ConfPatch,
+    Generation,
+    History,
+    Holding,
+    Lock,
+    Part,
+    Pin,
+    Target,
+    grammar,
+)
 from coffee_boat.model.generation import LAUNCHED
+from coffee_boat.spark.keys import MARK
 
-LOCK = "spark.coffee_boat.lock"
+LOCK = f"{MARK}lock"
 """The digest of the lock that the session was started with."""
-PYTHON = "spark.coffee_boat.python"
+PYTHON = f"{MARK}python"
 """The executors' interpreter, as in ConfPatch."""
-SHIPS_PYTHON = "spark.coffee_boat.ship_python"
+SHIPS_PYTHON = f"{MARK}ship_python"
 """As Captain's argument."""
 
 
@@ -43,13 +55,13 @@ def remember(store: Store, application: str, history: History) -> None:
     Raises:
         StoreError: the store cannot be written.
     """
-    for generation in history.generations:
-        for lock in (generation.base, generation.lock):
-            remember_lock(store, lock)
     now = history.current
+    for lock in (now.base, now.lock):  # those of earlier ones were kept when they were the newest
+        remember_lock(store, lock)
     value = {
         "started": now.started or now.base.digest,
         "generations": [_written(generation) for generation in history.generations],
+        "parts": [asdict(part) for part in history.parts],
     }
     store.remember("session", application, value)
 
@@ -65,6 +77,9 @@ def _written(generation: Generation) -> dict[str, Any]:
         "number": generation.number,
         "when": generation.when,
         "why": generation.why,
+        "composed": generation.composed,
+        "confirmed": list(generation.confirmed),
+        "missed": list(generation.missed),
     }
 
 
@@ -106,7 +121,17 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> History |
     if kept.get("started") != digest:  # ids are unique within one cluster only
         kept = {}
     written = kept.get("generations") or [{"base": digest, "lock": digest}]
-    return History(tuple(_read(store, conf, each) for each in written))
+    return History(
+        tuple(_read(store, conf, each) for each in written),
+        tuple(_part(each) for each in kept.get("parts", ())),
+    )
+
+
+def _part(written: Mapping[str, Any]) -> Part:
+    holds = (
+        Holding(one["name"], one["identity"], tuple(one["chunks"])) for one in written["holds"]
+    )
+    return Part(written["folder"], tuple(holds), written["base"])
 
 
 def _read(store: Store, conf: Mapping[str, str], written: Mapping[str, Any]) -> Generation:
@@ -122,6 +147,9 @@ def _read(store: Store, conf: Mapping[str, str], written: Mapping[str, Any]) -> 
         number=written.get("number", 1),
         when=written.get("when", 0.0),
         why=written.get("why", LAUNCHED),
+        composed=written.get("composed", ""),
+        confirmed=tuple(written.get("confirmed", ())),
+        missed=tuple(written.get("missed", ())),
     )
 
 
@@ -166,7 +194,8 @@ def _united(kept: History, ours: History) -> History:
         why=f"{theirs.why}; {own.why}",
         when=max(theirs.when, own.when),
     )
-    return kept.then(both)
+    parts = {part.folder: part for part in (*kept.parts, *ours.parts)}
+    return replace(kept.then(both), parts=tuple(parts.values()))
 
 
 def _lock(store: Store, digest: str) -> Lock:

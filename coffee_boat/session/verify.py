@@ -77,6 +77,7 @@ def verify(
         seconds=time.monotonic() - started,
         findings=findings,
         rounds=answers.rounds,
+        complete=answers.complete,
     )
 
 
@@ -122,10 +123,11 @@ def arrival(
         )
     )
     missed = (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
-    return having, missed, _not_seen(missed)
+    return having, missed, not_seen(missed)
 
 
-def _not_seen(missed: Sequence[str]) -> tuple[Finding, ...]:
+def not_seen(missed: Sequence[str]) -> tuple[Finding, ...]:
+    """What is said of executors that did not confirm an addition in time."""
     if not missed:
         return ()
     return (

@@ -32,7 +32,7 @@ def _how_to_have(named: Mapping[str, str], text: str) -> Mapping[str, str]:
     module = ".".join(filter(None, (named["module"], named.get("attribute"))))
     top = module.partition(".")[0]
     package = absent.command(module, text)
-    file = f'sc.addPyFile("{top}.py"), or boat launch --py-files {top}.py'
+    file = f'captain.add_local("{top}.py"), or boat launch --local {top}.py'
     if modules.distribution(module) or modules.is_shared(module) or "." in module:
         return {"how": package}
     return {"how": f"a file beside your notebook or script: {file}; a package: {package}"}
@@ -48,7 +48,7 @@ def _versions(named: Mapping[str, str], _: str) -> Mapping[str, str]:
         )
     else:  # it may be a file of one's own, whose name an index has for somebody else's package
         how = (
-            f'sc.addPyFile("{package}.py") again if it is a file of your own; of a package, install'
+            f'captain.add_local("{package}.py") if it is a file of your own; of a package, install'
             " on the driver the version that the executors have"
         )
     return {

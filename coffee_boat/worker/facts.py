@@ -20,6 +20,7 @@ from typing import Any
 
 SENTINEL = "boat.json"
 LAYERS = "boat-layer-"
+GENERATION = "COFFEE_BOAT_GENERATION"
 
 MANYLINUX = (
     "ld-linux-[a-z0-9-]+|ld-linux|ld64|ld|"
@@ -85,10 +86,30 @@ def layers() -> list[str]:
     """Names of the complete layers that lie here, whether or not anything was imported from them;
     sorted.
     """
+    return sorted({folder.name for folder in _layer_folders()})
+
+
+def _layer_folders() -> list[Path]:
+    """The complete layers that lie here, but for those that are not for the generation that runs
+    (worker/compose.py); sorted.
+    """
+    hidden = _generation().get("known", ())
     roots = [Path.cwd(), *map(Path, _spark_files())]
     return sorted(
-        {path.parent.name for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")}
+        {
+            path.parent
+            for root in roots
+            for path in root.glob(f"{LAYERS}*/{SENTINEL}")
+            if path.parent.name not in hidden
+        }
     )
+
+
+def _generation() -> dict[str, Any]:
+    """What this interpreter's environment is composed of; empty for a base as it was sent."""
+    folder = os.environ.get(GENERATION)
+    text = _read(os.path.join(folder, "generation.json")) if folder else b""
+    return dict(json.loads(text)) if text else {}
 
 
 def executor_id() -> str:
@@ -137,7 +158,11 @@ def own_folders() -> list[str]:
     """The folders that Spark made for this executor or this application: working directory,
     archive, added files.
     """
-    folders = [str(Path.cwd()), sys.prefix, *_spark_files()]
+    generation, folders = _generation(), [str(Path.cwd()), sys.prefix, *_spark_files()]
+    if generation:  # links lead to where its parts were unpacked
+        beside = os.path.dirname(os.environ[GENERATION])
+        names = [generation["base"], *generation["layers"]]
+        folders += [os.path.join(place, name) for name in names for place in (beside, os.getcwd())]
     return [real for real in map(os.path.realpath, folders) if real != os.sep]
 
 
@@ -216,9 +241,7 @@ def _sites() -> list[str]:
     spec = importlib.util.find_spec("coffee_boat_worker")
     base = [str(Path(spec.origin).parents[1])] if spec and spec.origin else []
     inner = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
-    roots = [Path.cwd(), *map(Path, _spark_files())]
-    layered = {path.parent for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")}
-    return [*base, *(str(layer / inner) for layer in sorted(layered))]
+    return [*base, *(str(layer / inner) for layer in _layer_folders())]
 
 
 def _modules(entry: str) -> dict[str, str]:
@@ -288,11 +311,7 @@ def unsettled() -> list[str]:
 
 def _environments() -> list[Path]:
     """The interpreter's own folder, and the complete layers that lie here."""
-    roots = [Path.cwd(), *map(Path, _spark_files())]
-    return [
-        Path(os.path.realpath(sys.prefix)),
-        *sorted({path.parent for root in roots for path in root.glob(f"{LAYERS}*/{SENTINEL}")}),
-    ]
+    return [Path(os.path.realpath(sys.prefix)), *_layer_folders()]
 
 
 def _import_error(module: str) -> str:

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 LAYERS = "boat-layer-"
+FILES = "COFFEE_BOAT_FILES"
+"""The variable with the folders that layers arrive in, absolute, on a line each: for a task that
+changed its working directory, and for what it starts.
+"""
+RUNS = "COFFEE_BOAT_GENERATION"
+"""As in worker/compose.py."""
 SENTINEL = "boat.json"
 SITE_PACKAGES = os.path.join(
     "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages"
@@ -40,6 +46,7 @@ class LayerFinder:
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
+        self._hidden = _hidden()
         self._lock = allocate_lock()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -78,7 +85,8 @@ class LayerFinder:
         lock may be waiting for ours.
         """
         with self._lock:
-            layers = {name: folder for name, folder in _layers().items() if name not in self._seen}
+            apart = self._seen | self._hidden
+            layers = {name: folder for name, folder in _layers().items() if name not in apart}
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
             sys.path.extend(new)
@@ -106,6 +114,23 @@ class LayerFinder:
         return None
 
 
+def remember_files() -> None:
+    """Tell all that this process starts where layers arrive: in the working directory that it was
+    started in.
+    """
+    known = os.environ.get(FILES, "").split("\n")
+    os.environ[FILES] = "\n".join(dict.fromkeys(filter(None, [*known, os.getcwd()])))
+
+
+def _hidden() -> frozenset[str]:
+    """Layers that are not for the generation that this process runs."""
+    if RUNS not in os.environ:
+        return frozenset()
+    from . import compose
+
+    return compose.hidden()
+
+
 def install() -> None:
     """Put the finder at the end of sys.meta_path, once."""
     if not any(isinstance(finder, LayerFinder) for finder in sys.meta_path):
@@ -125,8 +150,8 @@ def missing(name: str, whole: str = "") -> str:
     if cause:
         return f"{said}{cause[0].upper()}{cause[1:]}. What to do:\n    {cure}"
     whole = whole or name
-    file = f'    a file beside your notebook or script:  sc.addPyFile("{name}.py")\n'
-    file += f"      or, at its start:                     boat launch --py-files {name}.py ...\n"
+    file = f'    a file beside your notebook or script:  captain.add_local("{name}.py")\n'
+    file += f"      or, at its start:                     boat launch --local {name}.py ...\n"
     package = f"    a package:                              {modules.command(whole)}\n"
     parts = [package] if "." in name else [file, package]
     if modules.is_shared(whole):
@@ -151,10 +176,10 @@ def _layers() -> dict[str, str]:
 
 
 def _roots() -> list[str]:
-    """SparkFiles' root, where addArchive unpacks, and the working directory, where YARN and Connect
-    do. Never asks a JVM.
+    """SparkFiles' root, where addArchive unpacks, and the working directory that Python was started
+    in, where YARN and Connect do. Never asks a JVM.
     """
-    roots = [os.curdir]
+    roots = os.environ.get(FILES, os.curdir).split("\n")
     for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
         files = getattr(sys.modules.get(module), "SparkFiles", None)
         if getattr(files, "_is_running_on_worker", False):

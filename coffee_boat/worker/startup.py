@@ -12,9 +12,13 @@ import sys
 from . import activation, finder, node, prefix
 
 BASE = "COFFEE_BOAT_BASE"
-"""The variable with the interpreter of the base that counts now, where a running session got a new
-one: absolute, or relative to the executor's working directory.
+"""The variable with the interpreter of the generation that counts now, where a running session got
+another one than it began with: absolute; or several, relative to the executor's working directory
+and separated by ":", the newest first. The first that is there counts: a job that began before the
+newest was sent brings an older one to an executor.
 """
+NODE_PYTHON = "COFFEE_BOAT_NODE_PYTHON"
+"""As in worker/compose.py."""
 SENTINEL = "boat.json"
 """The last member of every archive: without it the archive was not unpacked to its end."""
 
@@ -26,6 +30,7 @@ def start() -> None:
     The finder comes first, so that it is there whatever the node is like.
     """
     change_base()
+    finder.remember_files()
     finder.install()
     root = archive_root()
     _check_complete(root)
@@ -41,26 +46,31 @@ def start() -> None:
 
 
 def change_base() -> None:
-    """Be the interpreter of the base that counts now, with the same arguments.
+    """Be the interpreter of the generation that counts now, with the same arguments.
 
-    A session that got a new base names the first one's interpreter still: functions captured it.
-    The variables that reach it are those of now. Files and pipes stay open; nothing was read from
-    them yet. A relative name is made absolute for what this process starts in another working
-    directory. The driver's JVM starts Python in its own, and has the bases beside each other
-    elsewhere.
+    Functions captured the first base's interpreter; the variables that reach it are those of now.
+    Files and pipes stay open; nothing was read from them yet. A relative name is made absolute for
+    what this process starts in another working directory. The driver's JVM starts Python in its
+    own, and has the bases beside each other elsewhere.
     """
     named = os.environ.get(BASE)
     if not named:
         return
-    places = (
-        os.path.abspath(named),
-        os.path.join(os.path.dirname(archive_root()), os.path.normpath(named)),
-    )
+    around = os.path.dirname(archive_root())
+    names = [named] if os.path.isabs(named) else named.split(":")
+    places = [
+        place
+        for name in names
+        for place in (os.path.abspath(name), os.path.join(around, os.path.normpath(name)))
+    ]
     wanted = next((place for place in places if os.access(place, os.X_OK)), None)
     if wanted is None:
         return
     os.environ[BASE] = wanted
-    if os.path.realpath(wanted) != os.path.realpath(sys.executable):
+    folder = os.path.dirname(os.path.dirname(os.path.realpath(wanted)))
+    runs_it = os.environ.get(finder.RUNS) == folder
+    if not runs_it and os.path.realpath(wanted) != os.path.realpath(sys.executable):
+        os.environ[NODE_PYTHON] = sys.executable
         os.execv(wanted, [wanted, *sys.orig_argv[1:]])  # noqa: S606  (a list, no shell)
 
 

@@ -1,23 +1,53 @@
-"""Packages -> a running session: resolved with what is installed, built, sent, confirmed."""
+"""A change of a running session: chosen with what is installed, built, sent, confirmed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from coffee_boat._support.logs import logger
+from coffee_boat._support.progress import Say
 from coffee_boat._support.redact import redact
 from coffee_boat.clusters import kind_of_running
-from coffee_boat.errors import BoatError
-from coffee_boat.model import Archive, Arrival, Change, Chunk, Finding, Lock, Manifest
-from coffee_boat.session import reach, verify
+from coffee_boat.errors import BoatError, LockError, ShipError
+from coffee_boat.interpreter import generation
+from coffee_boat.model import (
+    Archive,
+    Arrival,
+    Change,
+    Chunk,
+    Finding,
+    Generation,
+    History,
+    Lock,
+    Manifest,
+    Shipped,
+    SparkFacts,
+)
+from coffee_boat.session import Answers, driver, reach, verify
 from coffee_boat.session.live import LiveSession
-from coffee_boat.workflow import launch
+from coffee_boat.worker import compose
+from coffee_boat.workflow import composing, launch, own_code
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.tools import Tools
 
 _log = logger(__name__)
+Choose = Callable[[Generation, Say], Lock]
+"""What a session has, and who is told of progress -> all that it is to have."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A change that is asked for."""
+
+    choose: Choose
+    manifest: Manifest
+    """All that is wanted then."""
+    why: str
+    """For people: what was asked for."""
+    deadline: float
+    """Seconds to wait for executors to confirm; 0: they are not asked."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +56,11 @@ class Applied:
 
     change: Change
     archive: Archive | None
-    """None if nothing had to be sent."""
+    """None if no package had to be sent."""
     watch: Stopwatch
+    deadline: float
+    answers: Answers | None = None
+    """What executors said of a composed environment, before it counted."""
 
     @property
     def lock(self) -> Lock:
@@ -35,52 +68,159 @@ class Applied:
         return self.change.lock
 
 
-def add(tools: Tools, live: LiveSession, wanted: Manifest, added: Manifest) -> Applied:
-    """Send what is missing, as a layer or a new base; nothing of the session changes before all of
-    it is made.
+def addition(
+    tools: Tools, wanted: Manifest, added: Manifest, *, deadline: float, allow_changes: bool = False
+) -> Wish:
+    """More packages.
 
     Args:
         wanted: all that is asked for.
         added: what of it is new.
+        allow_changes: what is installed may change where it has to.
+    """
+
+    def choose(now: Generation, say: Say) -> Lock:
+        try:
+            return tools.pipeline.lock_more(wanted, added, now.lock, say)
+        except LockError as refusal:
+            if not allow_changes or not tools.pipeline.refused(refusal):
+                raise
+            return tools.pipeline.lock_changed(
+                wanted, added, now.lock, say, conda=bool(added.conda)
+            )
+
+    return Wish(choose, wanted, ", ".join(added.texts or wanted.texts), deadline)
+
+
+def apply(tools: Tools, live: LiveSession, wish: Wish) -> Applied:
+    """Send what is missing, and let it count; nothing of the session changes before all of it is
+    made.
 
     Raises:
         RequirementError, LockError, BuildError: it cannot be had, or something that is installed
             would have to change.
-        ShipError, VerifyError: it cannot be sent.
+        ShipError, VerifyError: it cannot be sent, or an executor cannot have it: what it had
+            before counts.
     """
     tools.pipeline.watch = watch = Stopwatch()
     with tools.work() as say, live.alone():
-        installed = live.refresh().lock
-        lock = tools.pipeline.lock_more(wanted, added, installed, say)
-        change = tools.pipeline.change(lock, installed)
-        change, archive = tools.pipeline.addition(change, wanted, say)
-        names = ", ".join(pin.name for pin in change.added)
-        _log.info(
-            "change: %s", ", ".join(filter(None, (change.kind, names, change.why.strip(", "))))
+        now = live.refresh()
+        change = tools.pipeline.change(wish.choose(now, say), now.lock, live.history.held)
+        change, archive = tools.pipeline.addition(change, wish.manifest, say)
+        _log.info("change: %s", ", ".join(filter(None, (change.kind, change.difference.summary))))
+        if change.kind == "nothing":
+            return Applied(change, None, watch, wish.deadline)
+        return _Sending(tools, live, change, archive, wish, watch).send()
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """A change on its way to executors."""
+
+    tools: Tools
+    live: LiveSession
+    change: Change
+    archive: Archive | None
+    wish: Wish
+    watch: Stopwatch
+
+    def send(self) -> Applied:
+        """A layer is only sent. A new base, or a composed environment, is what everything runs in
+        from then on, also functions that were made before.
+        """
+        facts, change = self.live.session.facts(), self.change
+        layer = self._new_layer()
+        with self.watch.part("send"):
+            parts = self._sent(facts)
+        answers = None
+        if layer is not None:
+            self.live.add_layer(change.lock, layer, parts, self._why)
+        elif change.kind == "base" and self.archive is not None and not change.difference.leaving:
+            self._switch(self.archive, facts, parts)
+        else:
+            answers = self._compose(facts, parts)
+        if answers is not None and change.kind == "layer":
+            change = replace(change, kind="composed")
+        return Applied(change, self.archive, self.watch, self.wish.deadline, answers)
+
+    @property
+    def _why(self) -> str:
+        return redact(self.wish.why)
+
+    def _sent(self, facts: SparkFacts) -> History:
+        """The archive in its place; and what the session was sent by then."""
+        archive, history = self.archive, self.live.history
+        if archive is None:
+            return history
+        shipped = launch.ship(self.tools, archive, facts)
+        if archive.role == "base" and kind_of_running(facts.master).runs_in_driver:
+            launch.unpacked_here(self.tools, archive)
+        else:
+            self.live.session.send(shipped)
+        folder = composing.folder_of(archive, facts, self.tools.store)
+        return history.sent(composing.part_of(archive, self.change.lock, folder))
+
+    def _new_layer(self) -> Archive | None:
+        """The archive, where Python finds what is new beside what it has."""
+        archive = self.archive
+        if archive is None or self.change.kind != "layer":
+            return None
+        parts, store = self.live.history.parts, self.tools.store
+        known = any(part.folder == archive.name for part in parts)
+        whole = composing.has_data(archive, store) or composing.leans(archive, parts, store)
+        return None if known or whole else archive
+
+    def _switch(self, base: Archive, facts: SparkFacts, parts: History) -> None:
+        tools, lock = self.tools, self.change.lock
+        tools.emit([*base.findings, reach.new_base(base, lock)])
+        shipped = Shipped(base, base.path)  # in its place already: only its name counts
+        patch = launch.patch_of(tools, kind_of_running(facts.master), facts, shipped)
+        patch = launch.seen_from_the_driver(tools, patch, facts, lock)
+        self.live.switch(lock, patch, parts, self._why)
+
+    def _compose(self, facts: SparkFacts, parts: History) -> Answers:
+        tools, live, lock = self.tools, self.live, self.change.lock
+        made = generation.build(
+            composing.composition(lock, parts.parts, tools.store),
+            lock,
+            has_python=live.history.current.ships_python,
+            inputs=[r.name for r in self.wish.manifest.requirements if r.name],
+            store=tools.store,
         )
-        if archive is not None:
-            with watch.part("send"):
-                _send(tools, live, change, archive, redact(", ".join(added.texts or wanted.texts)))
-    return Applied(change, archive, watch)
+        if self.change.kind == "base" and self.archive is not None:
+            tools.emit([*self.archive.findings, reach.new_base(self.archive, lock)])
+        with self.watch.part("send"):
+            live.session.send(launch.ship(tools, made, facts))
+        with self.watch.part("arrive"):
+            answers = self._tried(made.name)
+        launcher = live.session.place(f"{made.name}/{made.python}")
+        live.compose(lock, launcher, made.name, parts, self._why)
+        return answers
+
+    def _tried(self, name: str) -> Answers:
+        """What executors say that composed it, before it counts.
+
+        Raises:
+            ShipError: one of them cannot.
+        """
+        session, deadline = self.live.session, self.wish.deadline
+        if deadline <= 0:
+            return Answers({}, session.executors(), 0)
+        answers = session.ask(compose.try_here, name, deadline=deadline, patient=False)
+        _refuse_failed(answers)
+        return answers
 
 
-def _send(tools: Tools, live: LiveSession, change: Change, archive: Archive, why: str) -> None:
-    """A layer is only sent; a new base is what everything runs in from then on, also functions that
-    were made before.
-    """
-    facts = live.session.facts()
-    shipped = launch.ship(tools, archive, facts)
-    if change.kind == "layer":
-        live.session.send(shipped)
-        live.add_layer(change.lock, archive, why)
-        return
-    kind = kind_of_running(facts.master)
-    patch = launch.patch_of(tools, kind, facts, shipped)
-    patch = launch.seen_from_the_driver(tools, patch, facts, change.lock)
-    tools.emit([*archive.findings, reach.new_base(archive, change.lock)])
-    if not kind.runs_in_driver:
-        live.session.send(shipped)
-    live.switch(change.lock, patch, why)
+def _refuse_failed(answers: Answers) -> None:
+    failed = {executor: said for executor, said in sorted(answers.by_executor.items()) if said}
+    if failed:
+        raise ShipError(
+            "session.not-composed",
+            "executors cannot have the changed environment; what they had before counts",
+            value="; ".join(f"executor {executor}: {said}" for executor, said in failed.items()),
+            cause="a full disk there, or a folder that cannot be written",
+            cure="make room on that node, or let it be replaced, and ask again",
+        )
 
 
 def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
@@ -92,16 +232,32 @@ def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
         tools.emit([_on_executors_only(error)])
 
 
-def confirm(live: LiveSession, applied: Applied, *, deadline: float) -> Arrival:
-    """Wait until the live executors have what was sent.
-
-    Args:
-        deadline: seconds.
+def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
+    """Have the driver import what executors have now, in place of what they had before; that it
+    cannot is a finding.
     """
-    with applied.watch.part("arrive"):
-        confirmed, missed, findings = verify.arrival(
-            live.session, applied.archive, deadline=deadline
-        )
+    leaving = applied.change.difference.leaving
+    if own_code.only_code(leaving):
+        expose_here(tools, applied.lock, applied.archive.chunks if applied.archive else ())
+        return
+    gone = {pin.name: pin.version for pin in leaving}
+    try:
+        with tools.work() as say:
+            loaded = tools.views.loaded(gone)
+            tools.views.close()
+            lacking = driver.lacking(applied.lock)
+            if tools.settings.install_local:
+                chunks = tools.pipeline.chunks(lacking, applied.lock, manifest, say)
+                expose(tools, applied.lock, chunks, say)
+        tools.emit(loaded)
+    except (BoatError, OSError) as error:
+        tools.emit([_on_executors_only(error)])
+
+
+def confirm(live: LiveSession, applied: Applied) -> Arrival:
+    """Wait until the live executors have what was sent."""
+    confirmed, missed, findings = _confirmed(live, applied)
+    live.told(confirmed, missed)
     return Arrival(
         applied.change.added,
         applied.archive,
@@ -109,7 +265,20 @@ def confirm(live: LiveSession, applied: Applied, *, deadline: float) -> Arrival:
         missed,
         dict(applied.watch.seconds),
         findings,
+        applied.change.difference,
+        complete=not live.session.remote,
     )
+
+
+def _confirmed(
+    live: LiveSession, applied: Applied
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
+    if applied.answers is not None:
+        missed = applied.answers.missed
+        told = verify.not_seen(missed) if applied.deadline > 0 else ()  # else nobody asked
+        return tuple(sorted(applied.answers.by_executor)), missed, told
+    with applied.watch.part("arrive"):
+        return verify.arrival(live.session, applied.archive, deadline=applied.deadline)
 
 
 def _on_executors_only(error: BoatError | OSError) -> Finding:

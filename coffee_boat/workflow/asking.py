@@ -11,7 +11,7 @@ from coffee_boat import requirements
 from coffee_boat._support.exceptions import door
 from coffee_boat.model import Manifest
 from coffee_boat.spark import jvm
-from coffee_boat.workflow.workspace import Workspace
+from coffee_boat.workflow.changing import Changing
 
 Asked = TypeVar("Asked", bound="Asking")
 
@@ -20,20 +20,25 @@ Asked = TypeVar("Asked", bound="Asking")
 class Asking:
     """Who is asked for packages."""
 
-    def __init__(self, work: Workspace) -> None:
+    def __init__(self, work: Changing) -> None:
         self._work = work
 
-    def add_pip_packages(self: Asked, *packages: str, wait: float = 10.0) -> Asked:
+    def add_pip_packages(
+        self: Asked, *packages: str, wait: float = 10.0, allow_changes: bool = False
+    ) -> Asked:
         """Ask for packages: PEP 508 strings, wheels, source archives, folders with a
         pyproject.toml, VCS URLs.
 
         Before Spark starts: read at once, resolved by `plan` or `launch_ship`. While a session
         runs: sent at once, and from then on each task on each executor has them before it starts,
         also functions that were made before, and executors that join later. Installed versions
-        stay. `report` tells how it went. All packages are taken, or none.
+        stay, unless changes are allowed. `report` tells how it went. All packages are taken, or
+        none.
 
         Args:
             wait: seconds to wait for executors to confirm, while a session runs.
+            allow_changes: while a session runs, what is installed may get another version where
+                it has to: as `upgrade_pip_packages`.
 
         Raises:
             RequirementError: one of them cannot be read.
@@ -41,7 +46,9 @@ class Asking:
                 version would have to change.
         """
         return self.add_manifest(
-            requirements.pip_packages(packages, origin="add_pip_packages"), wait=wait
+            requirements.pip_packages(packages, origin="add_pip_packages"),
+            wait=wait,
+            allow_changes=allow_changes,
         )
 
     def add_requirements(
@@ -51,6 +58,7 @@ class Asking:
         extras: Sequence[str] = (),
         groups: Sequence[str] = (),
         wait: float = 10.0,
+        allow_changes: bool = False,
     ) -> Asked:
         """Ask for what a requirements.txt or a pyproject.toml lists; before Spark starts or while a
         session runs.
@@ -59,18 +67,24 @@ class Asking:
             path: the file; -r and -c in it are followed.
             extras: optional dependencies of a pyproject.toml to take as well.
             groups: dependency groups (PEP 735) of a pyproject.toml to take as well.
-            wait: as for `add_pip_packages`.
+            wait, allow_changes: as for `add_pip_packages`.
 
         Raises:
             RequirementError: the file or a line of it cannot be read.
             LockError, BuildError: as for `add_pip_packages`.
         """
         return self.add_manifest(
-            requirements.read(Path(path), extras=extras, groups=groups), wait=wait
+            requirements.read(Path(path), extras=extras, groups=groups),
+            wait=wait,
+            allow_changes=allow_changes,
         )
 
     def add_conda_packages(
-        self: Asked, *specs: str, channel: str | Sequence[str] | None = None, wait: float = 10.0
+        self: Asked,
+        *specs: str,
+        channel: str | Sequence[str] | None = None,
+        wait: float = 10.0,
+        allow_changes: bool = False,
     ) -> Asked:
         """Ask for conda packages, in conda's words: "numpy >=2", "python=3.11",
         "conda-forge::scipy". No conda is needed here or there.
@@ -83,7 +97,7 @@ class Asking:
             channel: the one that these packages must come from, a name or a URL; or several, in the
                 order they are asked. With any named here or in an environment file, no others are
                 asked; by default those of .condarc, else conda-forge.
-            wait: as for `add_pip_packages`.
+            wait, allow_changes: as for `add_pip_packages`.
 
         Raises:
             RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose
@@ -93,10 +107,16 @@ class Asking:
         return self.add_manifest(
             requirements.conda_packages(specs, origin="add_conda_packages", channel=channel),
             wait=wait,
+            allow_changes=allow_changes,
         )
 
     def add_environment(
-        self: Asked, path: str | Path, *, channels: Sequence[str] | None = None, wait: float = 10.0
+        self: Asked,
+        path: str | Path,
+        *,
+        channels: Sequence[str] | None = None,
+        wait: float = 10.0,
+        allow_changes: bool = False,
     ) -> Asked:
         """Ask for what an environment.yml lists: its channels, its packages, and those of its
         `pip:` list.
@@ -104,28 +124,73 @@ class Asking:
         Args:
             channels: in place of those in the file: exported files nearly always list Anaconda's
                 `defaults`.
-            wait: as for `add_pip_packages`.
+            wait, allow_changes: as for `add_pip_packages`.
 
         Raises:
             RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's
                 and its terms were not accepted.
             LockError, BuildError: as for `add_pip_packages`.
         """
-        return self.add_manifest(requirements.read_environment(path, channels=channels), wait=wait)
+        return self.add_manifest(
+            requirements.read_environment(path, channels=channels),
+            wait=wait,
+            allow_changes=allow_changes,
+        )
 
-    def add_manifest(self: Asked, manifest: Manifest, *, wait: float = 10.0) -> Asked:
+    def add_local(self: Asked, *places: str | Path, wait: float = 10.0) -> Asked:
+        """Ask for code of your own: `"helpers.py"`, the folder of a package (`"src/mypkg"`), a
+        folder of modules (`"."`), or a project with a build step, which is built.
+
+        Sent as it lies there, by itself: unchanged code is not sent again; edited code is, by
+        `refresh`, or when it is asked for again. What `.gitignore` names
+        stays behind, and so do hidden files, caches, environments, and data that is in no package.
+        On the driver the folder itself is imported.
+
+        Args:
+            wait: as for `add_pip_packages`.
+
+        Raises:
+            RequirementError: it is not there, cannot be imported, has more than 100 MB, or has a
+                link that leads out of it.
+            LockError, BuildError: as for `add_pip_packages`; or a package has its name already.
+        """
+        return self.add_manifest(requirements.own_code(places, origin="add_local"), wait=wait)
+
+    def refresh(self: Asked, *, wait: float = 0.0) -> Asked:
+        """Read code of your own again, and have the running session run what was edited: what
+        `add_local` sent, and folders of projects.
+
+        Functions that were made before run with it from their next job on, in new Python workers.
+        Nothing is resolved, and what is unchanged is not sent. The driver goes on with what it has
+        imported. While no session runs there is nothing to do: code is read when one starts.
+
+        Args:
+            wait: seconds to wait for executors to say that they have it; they get it with their
+                next task in any case.
+
+        Raises:
+            RequirementError: code is gone, or cannot be sent.
+            LockError, BuildError: a project cannot be built, or needs more packages by now.
+            ShipError: it cannot be sent. The session has what it had before.
+        """
+        self._work.refresh(wait)
+        return self
+
+    def add_manifest(
+        self: Asked, manifest: Manifest, *, wait: float = 10.0, allow_changes: bool = False
+    ) -> Asked:
         """Ask for all that a manifest wants, as another captain's `manifest`, at once: before Spark
         starts or while a session runs.
 
         Args:
-            wait: as for `add_pip_packages`.
+            wait, allow_changes: as for `add_pip_packages`.
 
         Raises:
             RequirementError: it contradicts what was asked for before.
             LockError, BuildError: as for `add_pip_packages`.
         """
         if manifest != Manifest():
-            self._work.add(manifest, wait)
+            self._work.add(manifest, wait, allow_changes=allow_changes)
         return self
 
     def add_lock(self: Asked, path: str | Path) -> Asked:

@@ -21,7 +21,7 @@ from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import metadata
 from coffee_boat.session.own import beside
 from coffee_boat.spark import absent
-from coffee_boat.workflow import machines
+from coffee_boat.workflow import machines, own_code
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.packing import Packing
 from coffee_boat.workflow.prefetch import Ahead
@@ -79,6 +79,7 @@ class Building(Fetching):
             ahead.settle({_BASE, *(wheel.name for wheel in fetched.values())}, packing.settled)
             own = ahead.take(_BASE, lambda: self._base_chunks(lock, manifest, say))
             guests = self._wheel_chunks(fetched, lock, packing)
+            own_code.refuse_taken(lock.pins, (*own, *guests), (), lock.target, self._store)
             areas.refuse_overlaps(own, guests, lock.target, self._store)
             parts = (*own, *guests)
             lock = conda_chunks.with_provided(
@@ -104,7 +105,9 @@ class Building(Fetching):
         lock, new = change.lock, change.sent
         machines.refuse_pins(lock)
         packed = None
-        if change.kind == "layer":
+        if change.kind != "base":
+            if not new.pins and not new.conda:
+                return change, None
             with self.watch.part("build"):
                 packed = self._layered(lock, new, manifest, say)
         if packed is None:
@@ -119,14 +122,16 @@ class Building(Fetching):
                 packing = Packing(say, fetched, missing, self._store)
                 ahead.settle({wheel.name for wheel in fetched.values()}, packing.settled)
                 parts = (*packed, *self._wheel_chunks(fetched, missing, packing))
+                here = self.packed(lock)
+                own_code.refuse_taken(missing.pins, parts, here, lock.target, self._store)
                 lock = conda_chunks.with_provided(
                     self._with_edges(lock, fetched, manifest), self._store
                 )
                 missing = replace(lock, pins=_of(lock, fetched), conda=new.conda)
-                layer = replace(
-                    self._assemble(parts, missing, manifest, has_python=False), layer=True
+                layer = self._assemble(parts, missing, manifest, has_python=False)
+                return replace(change, lock=lock), replace(
+                    layer, role="part" if change.difference.leaving else "layer"
                 )
-                return replace(change, lock=lock), layer
 
     def _layered(self, lock: Lock, new: Lock, manifest: Manifest, say: Say) -> list[Chunk] | None:
         """The chunks of new conda packages, None if one of them turns out not to fit a layer."""
@@ -180,9 +185,7 @@ class Building(Fetching):
                     cause="no distribution in the lock has it",
                     cure="leave it out of preload, or "
                     + (
-                        absent.command(module)
-                        if place is None
-                        else f"make {place.name} a package, with a pyproject.toml"
+                        absent.command(module) if place is None else f'captain.add_local("{place}")'
                     ),
                 )
 

@@ -12,6 +12,7 @@ from coffee_boat.archive.destination import Destination
 from coffee_boat.archive.unpack import unpack
 from coffee_boat.errors import FORGET, LockError
 from coffee_boat.model import Archive, Lock, Target
+from coffee_boat.workflow import own_code
 from coffee_boat.workflow.prefetch import Ahead
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -47,7 +48,9 @@ def resolve(tools: Tools, request: Request, say: Say, ahead: Ahead | None = None
         RequirementError, LockError: the requirements contradict each other, or cannot be resolved.
     """
     if request.lock_file is not None:
-        return request.lock_file.lock
+        return own_code.with_code(
+            request.lock_file.lock, own_code.apart(request.manifest)[1], again=True
+        )
     return tools.pipeline.lock(request.manifest, say, ahead)
 
 
@@ -69,7 +72,7 @@ def build(
         RequirementError, LockError, BuildError: it cannot be made.
     """
     if lock is None and request.lock_file is not None:
-        lock = request.lock_file.lock
+        lock = resolve(tools, request, say)
     with tools.pipeline.ahead(request.manifest, lock) as ahead:
         if lock is None:
             lock = forgettable(tools, request, say, ahead)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from coffee_boat.model import Change, CondaPin, Lock, Manifest, Pin, Requirement
+from coffee_boat.model import Change, CondaPin, Difference, Lock, Manifest, Pin, Requirement
 
 
 def plan(
-    installed: Lock | None, lock: Lock, fits_a_layer: Callable[[CondaPin], bool | None]
+    installed: Lock | None,
+    lock: Lock,
+    fits_a_layer: Callable[[CondaPin], bool | None],
+    held: frozenset[str] = frozenset(),
 ) -> Change:
     """What a lock makes of a session.
 
@@ -21,17 +24,23 @@ def plan(
         lock: all that it has then.
         fits_a_layer: whether a package has modules only; None if that is not known before it was
             unpacked.
+        held: identities of packages that executors have from earlier generations.
     """
     if installed is None:
         return Change("launch", lock)
-    new = installed.lacks(lock)
-    added: tuple[Pin | CondaPin, ...] = (*new.conda, *new.pins)
-    if not added:
+    difference = Difference.between(installed, lock)
+    if not difference:
         return Change("nothing", lock)
+    if any(isinstance(pin, CondaPin) for pin in difference.leaving):
+        why = "conda packages change"
+        return Change("base", lock, difference, why=why)
+    if difference.leaving or any(pin.identity in held for pin in difference.added):
+        return Change("composed", lock, difference, held)
+    new = installed.lacks(lock)
     fits = {pin.name: pin.noarch_python and fits_a_layer(pin) for pin in new.conda}
     if False in fits.values():
         why = "conda packages that have more than modules are among it"
-        return Change("base", lock, added, why)
+        return Change("base", lock, difference, why=why)
     unseen = [name for name, fit in fits.items() if fit is None]
     unless = (
         f", unless files outside of site-packages are in {', '.join(unseen)}: then a new base with"
@@ -39,7 +48,7 @@ def plan(
         if unseen
         else ""
     )
-    return Change("layer", lock, added, unless)
+    return Change("layer", lock, difference, why=unless)
 
 
 def is_source(pin: Pin) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.errors import BuildError
 from coffee_boat.interpreter import copy, pyspark
@@ -26,11 +28,14 @@ to 3.1.
 class Estimates(Executors):
     """What it would take; makes nothing."""
 
-    def change(self, lock: Lock, installed: Lock | None) -> Change:
+    def change(
+        self, lock: Lock, installed: Lock | None, held: frozenset[str] = frozenset()
+    ) -> Change:
         """What a lock makes of a session that has something installed, as far as it is known.
 
         Args:
             installed: None for a session that starts.
+            held: identities of packages that executors have from earlier generations.
         """
 
         def fits(pin: CondaPin) -> bool | None:
@@ -39,7 +44,7 @@ class Estimates(Executors):
                 return None
             return conda_chunks.fits_a_layer(packed, lock.target, self._store)
 
-        return changes.plan(installed, lock, fits)
+        return changes.plan(installed, lock, fits, held)
 
     def items(self, change: Change) -> tuple[PlanItem, ...]:
         """One line a part of what is sent, the largest first; looks at the store and makes nothing.
@@ -62,21 +67,6 @@ class Estimates(Executors):
             *(self._pin_item(pin, sent.target) for pin in sent.pins),
         )
         return tuple(sorted(found, key=lambda item: -(item.size or 0)))
-
-    def packed(self, lock: Lock) -> tuple[Chunk, ...]:
-        """What of a lock was packed before."""
-        where = lock.target
-        own = (
-            copy.recall(self.interpreter, self._store)
-            if self._settings.ship_python and not lock.conda
-            else None
-        )
-        found = (
-            own,
-            *(pip_chunks.recall_wheel(pin, where, self._store) for pin in lock.pins),
-            *(conda_chunks.recall_package(pin, where, self._store) for pin in lock.conda),
-        )
-        return tuple(chunk for chunk in found if chunk is not None)
 
     def _base_items(self, lock: Lock) -> list[PlanItem]:
         spark = _item(
@@ -108,7 +98,7 @@ class Estimates(Executors):
         return pyspark.recall(lock.target, self._store, python=python)
 
     def _pin_item(self, pin: Pin, where: Target) -> PlanItem:
-        label = f"{pin.name} {pin.version}".rstrip()
+        label = pin.label
         wheel = None if pin.kind == "wheel" else pip_sources.built(pin, where, self._store)
         packed = pip_chunks.recall_wheel(pin, where, self._store, built=wheel)
         if packed is not None:
@@ -116,6 +106,8 @@ class Estimates(Executors):
         wheel = wheel or pip_fetch.here(pin, self._store)
         if wheel is not None:
             return _work(label, wheel.stat().st_size, fetch=False)
+        if pin.kind == "local":
+            return replace(_work(label, pin.size, fetch=False), unpacked=pin.size)
         if pin.kind != "wheel":  # the size of a source says nothing about that of its wheel
             return PlanItem(label, "build", None, None)
         return _work(label, pin.size, fetch=True)

@@ -8,6 +8,7 @@ from contextlib import closing
 from coffee_boat._support.progress import Say, Step
 from coffee_boat.model import Chunk, Lock
 from coffee_boat.session import driver
+from coffee_boat.workflow import own_code
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
 
@@ -19,10 +20,12 @@ def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
     Raises:
         StoreError: the store cannot be written.
     """
-    if not tools.settings.install_local or not chunks:
+    if not tools.settings.install_local:
         return
-    say(Step("making the packages importable here"))
-    tools.emit(tools.views.board(lock, tools.pipeline.trees(chunks, driver.lacking(lock))))
+    if chunks:
+        say(Step("making the packages importable here"))
+        tools.emit(tools.views.board(lock, tools.pipeline.trees(chunks, driver.lacking(lock))))
+    tools.emit(tools.views.show_code(own_code.on_the_driver(lock)))
 
 
 def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ Launcher    what the hook (spark/hook.py) calls while a SparkContext is made
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +21,7 @@ from coffee_boat._support.exceptions import guarded
 from coffee_boat._support.progress import Step, say_line
 from coffee_boat._support.words import human_size
 from coffee_boat.archive.unpack import environment_path, unpack
-from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
+from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running, takes_files_only
 from coffee_boat.clusters.preload import preloading
 from coffee_boat.errors import BoatError, LaunchError, Severity, StoreError
 from coffee_boat.model import (
@@ -30,8 +29,6 @@ from coffee_boat.model import (
     ClusterFacts,
     ConfPatch,
     Finding,
-    Generation,
-    History,
     Lock,
     Shipped,
     SparkFacts,
@@ -44,6 +41,7 @@ from coffee_boat.session.live import LiveSession
 from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import companions, gateway, hook, install, jvm
 from coffee_boat.spark import facts as spark_facts
+from coffee_boat.workflow import composing
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -65,23 +63,19 @@ def prepare(
     tools.reporter.begin(launch=True)
     install.refuse_if_running()
     tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
-    install.load()
+    if install.remote_builder() is None:
+        install.load()
     cluster = None
     if master is not None:
-        cluster = ask(tools, facts_of(master, conf), partial(nodes, tools, request, None))
+        cluster = ask(
+            tools, spark_facts.of_master(master, conf), partial(nodes, tools, request, None)
+        )
     refuse_other_minor(tools, request, None)
     with tools.work() as say:
         built = build(tools, request, say)
     if cluster is not None:
         tools.emit(tools.preflight.hold(built.archive, cluster))
     return built
-
-
-def facts_of(master: str, conf: Mapping[str, str] | None = None) -> SparkFacts:
-    """What is known of a Spark that is to start in this process."""
-    return spark_facts.facts_of(
-        install.find_spark(), master=master, conf=conf, python=sys.executable
-    )
 
 
 def ask(
@@ -186,7 +180,8 @@ def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
     Raises:
         ShipError: it cannot be put there.
     """
-    stage = None if kind_of_running(facts.master).runs_in_driver else tools.settings.stage
+    unstaged = kind_of_running(facts.master).runs_in_driver or takes_files_only(facts.master)
+    stage = None if unstaged else tools.settings.stage
     with tools.work() as say:
         if stage is not None:
             say(Step(f"sending {human_size(archive.size)} to the stage"))
@@ -295,6 +290,7 @@ class Launcher:
         wanted: the same later, for what the driver plans itself.
         took: takes the session that came up, and what it was started with.
         failed: called when it did not come up; what it returns is raised in place of the error.
+        connected: called with a session of Spark Connect that is up.
         stopping: called with a context that is about to stop.
         replaced: called when another launch takes this one's place.
     """
@@ -307,16 +303,17 @@ class Launcher:
         wanted: Callable[[], tuple[Request, Resolved | None]],
         took: Callable[[LiveSession, Built], None],
         failed: Callable[[BaseException], BoatError | None],
+        connected: Callable[[Any], None],
         stopping: Callable[[Any], None],
         replaced: Callable[[], None],
     ) -> None:
         self._tools = tools
         self._begins, self._wanted, self._took, self._failed = begins, wanted, took, failed
-        self._stopping, self._replaced = stopping, replaced
+        self._connected, self._stopping, self._replaced = connected, stopping, replaced
         self._added: tuple[str, Path] | None = None
         """Of the newest session: a lock's digest, and its environment on this machine."""
 
-    def install(self, master: str | None, conf: Mapping[str, str] | None) -> hook.Hook:
+    def install(self, master: str | None, conf: Mapping[str, str] | None) -> hook.Installed:
         """Complete each SparkContext of this process from now on.
 
         Args:
@@ -329,6 +326,7 @@ class Launcher:
             hook.Launch(
                 complete=self.complete,
                 failed=self._failed,
+                connected=self._connected,
                 stopping=self._stopping,
                 stopped=self._stopped,
                 replaced=self._replaced,
@@ -380,19 +378,10 @@ class Launcher:
         folders.follow(context)
         session = session_of(context)
         self._tools.preflight.follow(session)
-        first = generation(made, built, ships_python=self._tools.settings.ship_python)
-        live = LiveSession(session, History((first,)), self._tools.store)
+        told = composing.told_of_files(made, session)
+        if told != made:
+            session.activate(told)
+        begun = composing.history(self._tools, told, built, session.facts())
+        live = LiveSession(session, begun, self._tools.store)
         self._took(live, built)
         self._tools.emit(made.findings)
-
-
-def generation(made: ConfPatch, built: Built, *, ships_python: bool) -> Generation:
-    """The first of a session."""
-    return Generation(
-        made.python,
-        built.lock,
-        built.lock,
-        ships_python,
-        environment=made.environment,
-        when=time.time(),
-    )

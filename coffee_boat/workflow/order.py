@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from coffee_boat._support.progress import say_line
-from coffee_boat.clusters import kind_of
+from coffee_boat.clusters import kind_of, takes_files_only
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install, java, script, submission
 from coffee_boat.spark.keys import PY_FILES
-from coffee_boat.workflow import launch, submit
+from coffee_boat.workflow import launch, own_code, submit
 from coffee_boat.workflow.built import Built, built_of, nodes
 from coffee_boat.workflow.driver import driver_python
 from coffee_boat.workflow.expose import folders
@@ -58,28 +58,23 @@ def header(work: Workspace, path: str | Path | None) -> str | Path | None:
     return path if work.request.lock_file is None else None
 
 
-def _not_sent(path: Path, sent: str) -> Iterator[Finding]:
+def _not_sent(path: Path, sent: str, code: Iterable[str]) -> Iterator[Finding]:
     """Of the script's own modules, those that executors will not have.
 
     Args:
         sent: what Spark sends along.
+        code: modules that we send.
     """
-    names = {name.rpartition("/")[2].partition(".")[0] for name in sent.split(",")}
+    names = {*code, *(name.rpartition("/")[2].partition(".")[0] for name in sent.split(","))}
     for place in script.imports_beside(path):
         if place.stem not in names:
-            zipped = f"{place.name}.zip"
-            cure = (
-                f"boat launch --py-files {place}"
-                if place.suffix
-                else f"python -m zipfile -c {zipped} {place}, then boat launch --py-files {zipped}"
-            )
             yield Finding(
                 "launch.own-module-not-sent",
                 "the script imports a module beside it that executors do not have",
                 value=place.name,
                 cause="it is your own code and no package: functions that use it are pickled with"
                 " its name only",
-                cure=f"if a function on executors uses it: {cure}",
+                cure=f"if a function on executors uses it: boat launch --local {place}",
                 severity="note",
             )
 
@@ -105,7 +100,9 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
         conf=where.conf,
         spark_defaults=where.spark_defaults,
     )
-    kind_of(facts.master)  # refused before anything is built
+    kind = kind_of(facts.master)  # what is none is refused before anything is built
+    if takes_files_only(facts.master):
+        kind.check_submission(facts, None)
     cluster = ask(tools, facts, partial(nodes, tools, request, known))
     with tools.work() as say:
         built = built_of(tools, request, known, say)
@@ -137,9 +134,10 @@ def run(
         BoatError: as `Captain.submit`.
     """
     made = order(work, where, launch.ask)
-    if path is not None:
-        work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, "")))
     known = work.wanted()[1]
+    if path is not None:
+        code = own_code.on_the_driver(known.lock) if known is not None else ()
+        work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, ""), code))
     if isinstance(known, Built) and not kind_of(made.master).runs_in_driver:
         say_line(f"Spark starts; {unpacks(known.archive)}")  # the terminal is spark-submit's then
     environment = java.java_environment(work.tools.store, made.spark.home)

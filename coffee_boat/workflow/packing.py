@@ -62,4 +62,4 @@ def _lacks(pin: Pin, wheels: Mapping[str, Path], lock: Lock, store: Store) -> bo
 
 
 def _called(pin: Pin) -> str:
-    return f"{pin.name} {pin.version}"
+    return pin.label

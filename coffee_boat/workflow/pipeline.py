@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from coffee_boat.workflow.build import Building
 from coffee_boat.workflow.estimate import Estimates
-from coffee_boat.workflow.resolve import Resolving
+from coffee_boat.workflow.rechoose import Rechoosing
+from coffee_boat.workflow.rereading import Rereading
 
 
-class Pipeline(Resolving, Building, Estimates):
+class Pipeline(Rereading, Rechoosing, Building, Estimates):
     """The stages from a manifest to an archive, with the settings and the store they share."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from coffee_boat.errors import LaunchError
-from coffee_boat.model import Lock, Manifest, Plan
+from coffee_boat.errors import LaunchError, LockError
+from coffee_boat.model import Finding, Lock, Manifest, Plan
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import companions
+from coffee_boat.spark import facts as spark_facts
 from coffee_boat.workflow import launch
 from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
 from coffee_boat.workflow.request import Request
@@ -33,7 +34,7 @@ def plan_launch(
         BoatError: as `Captain.plan`.
     """
     fits = () if master is None else launch.fitting(tools)
-    facts = None if master is None else launch.facts_of(master)
+    facts = None if master is None else spark_facts.of_master(master)
     known = None if lock is None else Resolved(request, lock)
     cluster = (
         None
@@ -68,7 +69,8 @@ def plan_launch(
 def plan_addition(
     tools: Tools, live: LiveSession, wanted: Manifest, added: Manifest, master: str | None
 ) -> Plan:
-    """Of packages for a running session: what `apply.add` would make.
+    """Of packages for a running session: what an addition would make; where an installed version
+    would have to change, what it would make if that is allowed.
 
     Args:
         wanted: all that is asked for then.
@@ -85,9 +87,18 @@ def plan_addition(
             cause="what is added goes to it",
             cure="leave the master out; or stop the session first",
         )
+    refused: tuple[Finding, ...] = ()
     with tools.work() as say:
         installed = live.refresh().lock
-        lock = tools.pipeline.lock_more(wanted, added, installed, say)
-    change = tools.pipeline.change(lock, installed)
-    findings = (*added.findings, *lock.findings, *companions.odd(change.sent))
+        try:
+            lock = tools.pipeline.lock_more(wanted, added, installed, say)
+        except LockError as refusal:
+            if not tools.pipeline.refused(refusal):
+                raise
+            refused = (Finding.of(refusal.problem, "error"),)
+            lock = tools.pipeline.lock_changed(
+                wanted, added, installed, say, conda=bool(added.conda)
+            )
+    change = tools.pipeline.change(lock, installed, live.history.held)
+    findings = (*refused, *added.findings, *lock.findings, *companions.odd(change.sent))
     return Plan(change, tools.pipeline.items(change), findings=findings)

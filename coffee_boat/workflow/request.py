@@ -10,6 +10,7 @@ from pathlib import Path
 from coffee_boat import requirements
 from coffee_boat.errors import LaunchError, RequirementError, SettingsError
 from coffee_boat.model import Lock, Manifest
+from coffee_boat.workflow import own_code
 
 
 @dataclass(frozen=True)
@@ -48,26 +49,64 @@ class Request:
         """True if an environment of the other one is one of this one."""
         return (self.manifests, self.lock_file) == (other.manifests, other.lock_file)
 
-    def and_manifest(self, manifest: Manifest) -> Request:
+    def and_manifest(
+        self, manifest: Manifest, *, replacing: bool = False, running: bool = False
+    ) -> Request:
         """With what a manifest asks for besides; in a running session on top of a lock file, too.
+
+        Args:
+            replacing: it counts in place of what was asked for under the same names.
+            running: for a session that runs, and may change.
 
         Raises:
             RequirementError: it contradicts what was asked for.
         """
         if manifest == Manifest():
             return self
-        made = replace(self, manifests=(*self.manifests, manifest))
-        _ = made.manifest  # what contradicts itself in the text is refused here
+        before = self._without_names_of(manifest) if replacing else self.manifests
+        made = replace(self, manifests=(*before, manifest))
+        try:
+            _ = made.manifest  # what contradicts itself in the text is refused here
+        except RequirementError as error:
+            named = ", ".join(f'"{r.text}"' for r in manifest.requirements if r.name)
+            if running and named:
+                instead = f"captain.upgrade_pip_packages({named}) takes it in place of the other"
+                error.problem = replace(error.problem, cure=f"{error.cure}; or {instead}")
+            raise
         return made
 
+    def with_changes(self, manifest: Manifest) -> Request:
+        """The same where it may count in place of what was asked for before.
+
+        Raises:
+            RequirementError: it contradicts itself.
+        """
+        try:
+            return self.and_manifest(manifest)
+        except RequirementError:
+            return self.and_manifest(manifest, replacing=True)
+
+    def _without_names_of(self, manifest: Manifest) -> tuple[Manifest, ...]:
+        pip = {r.name for r in manifest.requirements} - {""}
+        conda = {r.name for r in manifest.conda}
+        return tuple(
+            replace(
+                part,
+                requirements=tuple(r for r in part.requirements if r.name not in pip),
+                conda=tuple(r for r in part.conda if r.name not in conda),
+            )
+            for part in self.manifests
+        )
+
     def with_manifest(self, manifest: Manifest) -> Request:
-        """With what a manifest asks for besides, for a session that starts.
+        """With what a manifest asks for besides, for a session that starts; beside a lock file,
+        code of one's own.
 
         Raises:
             RequirementError: it contradicts what was asked for, or a lock file is taken as it is.
         """
         made = self.and_manifest(manifest)
-        if self.lock_file is not None and has_packages(manifest):
+        if self.lock_file is not None and has_packages(own_code.apart(manifest)[0]):
             raise _besides_a_lock(self.lock_file.path)
         return made
 
@@ -92,7 +131,7 @@ class Request:
         Raises:
             RequirementError: they are.
         """
-        if self.names_packages:
+        if has_packages(own_code.apart(self.manifest)[0]):
             raise _besides_a_lock(path)
 
     def without(self, names: Sequence[str], known: Mapping[str, str]) -> Request:

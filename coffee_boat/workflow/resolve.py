@@ -20,6 +20,7 @@ from coffee_boat.pip import builds, nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.session import driver
 from coffee_boat.session.own import beside, namesake
+from coffee_boat.workflow import own_code
 from coffee_boat.workflow.changes import is_of, is_source, kept_as_is, source_of
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.prefetch import Ahead
@@ -109,6 +110,7 @@ class Resolving(Fetching):
         Raises:
             LockError: something that is aboard would have to change; it says what, and who asks.
         """
+        manifest = own_code.without_installed(manifest, added, aboard)
         manifest = self._with_built(manifest, added, aboard, say)
         kept = tuple(kept_as_is(pin) for pin in aboard.pins if not is_source(pin))
         limited = replace(manifest, constraints=(*manifest.constraints, *kept))
@@ -133,7 +135,7 @@ class Resolving(Fetching):
 
         def settled(wanted: Requirement) -> Requirement:
             pin = next((pin for pin in aboard.pins if is_source(pin) and is_of(pin, wanted)), None)
-            if pin is None or (wanted.name, wanted.text) in again:
+            if pin is None or wanted.local or (wanted.name, wanted.text) in again:
                 return wanted
             place = self._fetch((pin,), aboard, manifest, say)[pin.name].as_uri()
             extras = f"[{','.join(wanted.extras)}]" if wanted.extras else ""
@@ -164,7 +166,10 @@ class Resolving(Fetching):
         aboard: Lock | None = None,
         ahead: Ahead | None = None,
     ) -> Lock:
-        """Conda first; pip on top, with what the conda packages bring as given."""
+        """Conda first; pip on top, with what the conda packages bring as given; one's own code
+        beside them.
+        """
+        manifest, own = own_code.apart(manifest)
 
         def meanwhile(guess: pip_resolve.Guess) -> None:
             if ahead is not None:
@@ -188,7 +193,8 @@ class Resolving(Fetching):
             meanwhile=meanwhile,
         )
         builds.refuse(lock.pins, self._indexes(manifest), LockError)
-        return replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
+        lock = replace(lock, conda=below.conda, findings=(*below.findings, *lock.findings))
+        return own_code.with_code(lock, own)
 
     def _ask_conda(
         self, manifest: Manifest, preferred: Mapping[str, str], aboard: Lock | None, say: Say
@@ -254,27 +260,30 @@ def _refuse_changes(
     again, other content.
     """
     wanted = added.requirements if added is not None else ()
-    pairs = [(old, new) for old in aboard.pins if (new := lock.pin(old.name)) is not None]
+    pairs = [
+        (old, new)
+        for old in aboard.pins
+        if (new := lock.pin(old.name)) is not None and not old.kind == new.kind == "local"
+    ]  # edited code is sent again by itself
     changes = [
         f"{old.name} {old.version} -> {new.version}"
         for old, new in pairs
         if new.version and new.version != old.version
     ]
-    changes += [
+    sources = [
         f"{old.name} {old.version}, whose source changed"
         for old, new in pairs
         if is_source(new)
         and source_of(old) != source_of(new)
         and any(is_of(new, r) for r in wanted)
     ]
-    if changes:
+    if sources or changes:
+        edited = "; captain.refresh() sends folders of yours that were edited" * bool(sources)
         raise LockError(
             _CHANGE.code,
             _CHANGE.what,
-            value=", ".join(changes),
-            cause=why or "a live session keeps what its workers have imported",
-            cure=(
-                "ask for what goes with what is installed; or stop the session,"
-                " captain.launch_ship(), and start it anew"
-            ),
+            value=", ".join((*changes, *sources)),
+            cause=why or "an addition keeps what workers have imported",
+            cure="ask for what goes with what is installed; or let it change, with new Python"
+            f" workers from the next job on: allow_changes=True{edited}",
         )

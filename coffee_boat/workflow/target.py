@@ -6,16 +6,20 @@ import functools
 import platform
 import re
 import sys
+from pathlib import Path
 
 from coffee_boat import settings
 from coffee_boat._support import host
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
+from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.conda import condarc, configuration, request
 from coffee_boat.errors import SettingsError
 from coffee_boat.interpreter import copy, target
 from coffee_boat.interpreter.find import find
-from coffee_boat.model import Indexes, Interpreter, Lock, Manifest, Target
+from coffee_boat.model import Chunk, Indexes, Interpreter, Lock, Manifest, Pin, Target
+from coffee_boat.pip import chunks as pip_chunks
+from coffee_boat.pip import sources as pip_sources
 from coffee_boat.workflow import machines
 from coffee_boat.workflow.stopwatch import Stopwatch
 
@@ -190,6 +194,25 @@ class Executors:
             offline=self._settings.indexes.offline or not fetch,
             store=self._store,
         ).executable
+
+    def packed(self, lock: Lock) -> tuple[Chunk, ...]:
+        """What of a lock was packed before."""
+        where, store = lock.target, self._store
+
+        def built(pin: Pin) -> Path | None:
+            return None if pin.kind == "wheel" else pip_sources.built(pin, where, store)
+
+        own = (
+            copy.recall(self.interpreter, store)
+            if self._settings.ship_python and not lock.conda
+            else None
+        )
+        found = (
+            own,
+            *(pip_chunks.recall_wheel(pin, where, store, built=built(pin)) for pin in lock.pins),
+            *(conda_chunks.recall_package(pin, where, store) for pin in lock.conda),
+        )
+        return tuple(chunk for chunk in found if chunk is not None)
 
     def refuse_unfit(self, lock: Lock) -> None:
         """Refuse what executors could not run, before anything of it is fetched.

@@ -10,7 +10,7 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import Say, progress, say_line
 from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Generation
-from coffee_boat.session.driver import Views
+from coffee_boat.session.views import Views
 from coffee_boat.settings import Settings
 from coffee_boat.workflow.pipeline import Pipeline
 from coffee_boat.workflow.preflight import Preflight

@@ -6,31 +6,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coffee_boat import requirements
 from coffee_boat._support import home
 from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
-from coffee_boat.errors import BoatError, LaunchError, VerifyError
-from coffee_boat.model import Archive, Arrival, Finding, Lock, Manifest, Plan, Report
-from coffee_boat.session import folders, reach, record, verify
+from coffee_boat.errors import BoatError, VerifyError
+from coffee_boat.model import Archive, Arrival, Lock, Manifest, Plan, Report
+from coffee_boat.session import Session, folders, reach, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install, jvm
-from coffee_boat.workflow import apply, attach, changes, launch, plan
+from coffee_boat.workflow import apply, attach, changes, launch, own_code, plan, refusals, remote
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import LockFile, Request, has_packages, lock_file_while_running
 from coffee_boat.workflow.tools import Tools
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
-
-_BOARD_WAIT = 10.0
-"""Seconds that `board` waits for executors to confirm what was asked for besides."""
 
 
 class Workspace:
@@ -43,7 +38,9 @@ class Workspace:
         self._known: Resolved | None = None
         """What was chosen, and perhaps built, last."""
         self._attached: Attached | None = None
-        self._hook: hook.Hook | None = None
+        self._hook: hook.Installed | None = None
+        self._requests: dict[int, Request] = {}
+        """What was asked for by the generation of the running session that had it."""
         self._starting = False
         """True while a context is made that gets what was asked for when it began."""
         self._changing = threading.RLock()
@@ -97,14 +94,16 @@ class Workspace:
 
     # what is asked for
 
-    def add(self, manifest: Manifest, wait: float) -> None:
+    def add(self, manifest: Manifest, wait: float, *, allow_changes: bool = False) -> None:
         """As `Captain.add_manifest`."""
         with self._changing:
-            wanted = self.request.and_manifest(manifest)
             running = self._running()
+            wanted = self.request.and_manifest(
+                manifest, replacing=allow_changes, running=running is not None
+            )
             self._tools_of(running).pipeline.check(wanted.manifest)
             if running is not None:
-                self._add_live(running, wanted, manifest, wait)
+                self._add_live(running, wanted, manifest, wait, allow_changes=allow_changes)
             else:
                 self.request = self.request.with_manifest(manifest)
                 if not self._starting:  # else it is sent when the session is there
@@ -122,9 +121,10 @@ class Workspace:
         with self._changing:
             self._refuse_running(
                 "session.forget-while-running",
-                "packages cannot be taken out of a running session",
+                "packages cannot be forgotten while a session runs with them",
                 names,
-                "forget",
+                "captain.remove_pip_packages({0}) takes them out of it; or stop the session,"
+                " captain.forget({0}), and start it again",
             )
             known = changes.built_names(self.request.manifest, self.lock)
             self.request = self.request.without(names, known)
@@ -139,7 +139,7 @@ class Workspace:
                 "session.preload-while-running",
                 "modules cannot be preloaded in a running session",
                 modules,
-                "preload",
+                "stop the session, captain.preload({0}), and start it again",
                 "executors were told how to start Python when they started",
             )
             self.request = wanted
@@ -155,12 +155,10 @@ class Workspace:
         return request.with_lock_file(file)
 
     def _refuse_running(
-        self, code: str, what: str, names: Sequence[str], call: str, cause: str = ""
+        self, code: str, what: str, names: Sequence[str], cure: str, cause: str = ""
     ) -> None:
         if self.running:
-            typed = ", ".join(f'"{name}"' for name in names)
-            cure = f"stop the session, captain.{call}({typed}), and start it again"
-            raise LaunchError(code, what, value=", ".join(names), cause=cause, cure=cure)
+            raise refusals.while_running(code, what, names, cure, cause)
 
     # before a session
 
@@ -172,7 +170,8 @@ class Workspace:
             if lock_file is not None:
                 wanted = self._with_lock_file(lock_file, more)
                 return plan.plan_launch(tools, wanted, master)[0]
-            wanted = self.request.and_manifest(more)
+            asked = self.request
+            wanted = (asked.with_changes if running else asked.and_manifest)(more)
             tools.pipeline.check(wanted.manifest)
             if not has_packages(more):
                 known = self._known if running is not None else None
@@ -204,6 +203,8 @@ class Workspace:
             self._launch(master, conf)
 
     def _launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
+        if remote.expects(master, conf):
+            self.bring_arrow()
         built = launch.prepare(self.tools, self.request, master=master, conf=conf)
         self.keep(built)
         self.unhook()
@@ -213,6 +214,7 @@ class Workspace:
             wanted=self.wanted,
             took=self._took,
             failed=self._failed,
+            connected=self._connected,
             stopping=self._stopping,
             replaced=self.unhook,
         )
@@ -224,30 +226,50 @@ class Workspace:
             self.unhook()
             raise
 
+    def bring_arrow(self, spark: str = "") -> None:
+        """Ask for what sessions of a Spark Connect server need; `spark` is that server's."""
+        with self._changing:
+            known = self.wanted()[1]
+            self.request = remote.with_arrow(self.tools, self.request, known, spark)
+
     # while a session runs
 
     def board(self, handed: Any) -> None:
         """As `Captain.board`."""
-        tools = self.tools
-        tools.reporter.begin()
+        self.tools.reporter.begin()
         session = session_of(handed)
-        folders.follow(getattr(handed, "sparkContext", handed))
-        tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
-        with self._changing, self.tools.work() as say:
-            history = record.recall(tools.store, session.id, session.facts().conf)
+        self.tools.emit(install.fitting(refuse_unknown=self.tools.refuses_untested))
+        self._board(session, handed)
+        if self._hook is None:
+            self.tools.emit([reach.this_session_only()])
+
+    def _board(self, session: Session, handed: Any) -> None:
+        """It gets what was asked for; what it has is known then."""
+        tools = self.tools
+        folders.follow(jvm.context_of(handed))
+        with self._changing, tools.work() as say:
+            history = attach.recalled(tools, session)
             before = self._attached
             if history is None:
-                self._attached, self._known = attach.take_over(tools, session, self.request, say)
+                if session.remote:
+                    self.bring_arrow(session.versions().jvm)
+                self._attached, self._known = attach.take_over(tools, session, *self.wanted(), say)
+                self._requests = {1: self.request}
             elif before is None or not before.live.session.is_of(handed):
                 here, applied = attach.go_on(
                     tools, session, history, self.request, known=self._known, say=say
                 )
-                self._attached = here
+                self._attached, self._requests = here, {}
                 self._known = Resolved(self.request, here.live.history.current.lock)
                 if applied is not None:
-                    self._confirm(here, applied, _BOARD_WAIT)
-        if self._hook is None:
-            tools.emit([reach.this_session_only()])
+                    self._confirm(here, applied)
+
+    def _connected(self, spark: Any) -> None:
+        """A session of Spark Connect is up, perhaps the one that we have."""
+        here = self._attached
+        if here is None or not here.live.session.is_of(spark) or not here.running:
+            self.tools.reporter.begin_context()
+            self._board(session_of(spark), spark)
 
     def verify(self, modules: Sequence[str], deadline: float) -> Report:
         """As `Captain.verify`."""
@@ -267,6 +289,7 @@ class Workspace:
             archive = self._known.archive if isinstance(self._known, Built) else None
             preflight.look_into(error, live.session, archive)
             raise
+        report = replace(report, generation=now.number)
         preflight.remember(live.session.master, report)
         self.report = report
         return report
@@ -279,16 +302,7 @@ class Workspace:
         """
         running = self._running()
         if running is None:
-            if jvm.has_ended():
-                raise VerifyError.of(jvm.ENDED)
-            raise VerifyError(
-                "session.not-running",
-                "no session runs with this captain's environment",
-                cure=(
-                    "captain.launch_ship(), then start a SparkContext or SparkSession, and ask"
-                    " again"
-                ),
-            )
+            raise refusals.no_session(self._attached)
         return running
 
     def close(self) -> None:
@@ -312,18 +326,36 @@ class Workspace:
     def _tools_of(self, running: Attached | None) -> Tools:
         return self.tools if running is None else running.tools
 
-    def _add_live(self, here: Attached, wanted: Request, added: Manifest, wait: float) -> None:
+    def _add_live(
+        self,
+        here: Attached,
+        wanted: Request,
+        added: Manifest,
+        wait: float,
+        *,
+        allow_changes: bool = False,
+    ) -> None:
+        wish = apply.addition(
+            here.tools, wanted.manifest, added, deadline=wait, allow_changes=allow_changes
+        )
+        self._change(here, wanted, wish)
+
+    def _change(self, here: Attached, wanted: Request, wish: apply.Wish) -> None:
         """Nothing of this captain or of the session changes before all of it is made."""
-        applied = apply.add(here.tools, here.live, wanted.manifest, added)
+        applied = apply.apply(here.tools, here.live, wish)
+        self._requests[here.live.history.current.number] = wanted
         self.request = wanted.installed(applied.lock)
         self._known = Resolved(self.request, applied.lock)
         if self._attached is here:  # not closed by another thread meanwhile
             chunks = applied.archive.chunks if applied.archive is not None else ()
-            apply.expose_here(here.tools, applied.lock, chunks)
-        self._confirm(here, applied, wait)
+            if applied.change.difference.leaving:
+                apply.expose_changed(here.tools, applied, wanted.manifest)
+            else:
+                apply.expose_here(here.tools, applied.lock, chunks)
+        self._confirm(here, applied)
 
-    def _confirm(self, here: Attached, applied: apply.Applied, wait: float) -> None:
-        self.report = arrival = apply.confirm(here.live, applied, deadline=wait)
+    def _confirm(self, here: Attached, applied: apply.Applied) -> None:
+        self.report = arrival = apply.confirm(here.live, applied)
         here.tools.emit(applied.lock.findings)
         here.tools.reporter.emit(arrival.findings, again=True)  # each of this addition
 
@@ -331,7 +363,8 @@ class Workspace:
         """A context is made: with what is asked for now."""
         with self._changing:
             self._starting = True
-            return self.wanted()
+            request, known = self.wanted()
+            return request, None if known and own_code.changed(known.lock) else known
 
     def _failed(self, error: BaseException) -> BoatError | None:
         """It did not come up; the error in words that help, if there are any."""
@@ -345,32 +378,21 @@ class Workspace:
         with self._changing:
             self._starting = False
             self._attached = here = Attached(live, self.tools)
-            self._known = built
+            self._known, self._requests = built, {1: built.request}
             later = self.request
             if built.serves(later):
                 return
             self.request = built.request
             if later.lock_file is not None and later.lock_file != built.request.lock_file:
                 refusal = lock_file_while_running(later.lock_file.path)
-                self.tools.emit([_not_in_session(refusal)])
+                self.tools.emit([refusals.not_in_session(refusal)])
                 return
             try:
                 self._add_live(here, later, Manifest(), wait=0.0)
             except BoatError as error:
-                self.tools.emit([_not_in_session(error)])
+                self.tools.emit([refusals.not_in_session(error)])
 
-    def _stopping(self, context: SparkContext) -> None:
+    def _stopping(self, context: Any) -> None:
         """Called before a context stops."""
         if self._attached is not None and self._attached.live.session.is_of(context):
             self.tools.preflight.stopping()
-
-
-def _not_in_session(error: BoatError) -> Finding:
-    return Finding(
-        "session.asked-too-late",
-        "what was asked for while the session started is not in it",
-        value=f"{error.what}: {error.value}",
-        cause=error.cause,
-        cure=error.cure,
-        severity="error",
-    )

@@ -180,6 +180,20 @@ result["base"] |= {
     "prefixes": sorted({executor.prefix for executor in report.executors}),
 }
 
+if MASTER.startswith(("spark:", "local[")):  # not on each kind of cluster
+    captain.remove_conda_packages("late")
+    result["removed"] = {
+        "answers": made_before.collect(),
+        "ok": captain.verify().ok,
+        "report": str(captain.report),
+    }
+    captain.rollback()
+    result["back"] = {
+        "answers": made_before.collect(),
+        "ok": captain.verify(modules=["late"]).ok,
+        "changes": captain.diff(1).summary,
+    }
+
 captain.close()
 other = Captain()  # as a restarted kernel would
 other.board(spark)

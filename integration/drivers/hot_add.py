@@ -142,6 +142,40 @@ def add_while_all_are_busy():
     }
 
 
+def edit_own_code():
+    """Code of one's own that comes, is used, and is edited."""
+    package = Path(FOLDER, "mine", "roastery")
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from roastery.level import LEVEL\n")
+    (package / "level.py").write_text("LEVEL = 'light'\n")
+
+    def level(_):
+        import importlib.metadata
+
+        import roastery
+
+        return [[roastery.LEVEL, importlib.metadata.version("roastery"), roastery.__file__]]
+
+    captain.add_local(package)
+    in_an_rdd = sc.parallelize(range(4), 4).mapPartitions(level)
+    spark = SparkSession(sc)
+    spark.udf.register("level", lambda _: level(None)[0][0])
+    in_sql = spark.range(0, 4, 1, 4).selectExpr("level(id)")
+
+    def seen():
+        return {"rdd": in_an_rdd.collect(), "sql": [row[0] for row in in_sql.collect()]}
+
+    told = {"here": importlib.import_module("roastery").__file__, "before": seen()}
+    (package / "level.py").write_text("LEVEL = 'dark'\n")
+    began = time.monotonic()
+    captain.refresh()
+    told |= {"took": time.monotonic() - began, "size": captain.report.archive.size}
+    sent = captain.report
+    captain.refresh()
+    told |= {"again": captain.report is not sent, "after": seen(), "ok": captain.verify().ok}
+    return told
+
+
 early = sc.parallelize(range(4), 4).mapPartitions(look)
 before = both_hosts(early)
 
@@ -184,6 +218,7 @@ try:
     ]
     report = captain.verify()
     crowded = add_while_all_are_busy()
+    own = edit_own_code()
 finally:
     hidden.rename(on_the_driver)
 print(arrival, report, sep="\n", file=sys.stderr)
@@ -198,6 +233,7 @@ result = {
     "confirmed": arrival.confirmed,
     "parts": arrival.seconds,
     "crowded": crowded,
+    "own": own,
     "ok": report.ok,
     "report": str(report),
     "threads": threading.active_count(),

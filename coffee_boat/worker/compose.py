@@ -1,0 +1,372 @@
+"""Composes the environment of one generation, and becomes its interpreter.
+
+A generation that changed or removed packages is a complete folder of links: the base and the layers
+that lie on the node already, each without the files of what went. So nothing is shadowed: metadata,
+entry points, data files, scripts and the search paths of libraries are as in any environment.
+
+What is sent of it is a folder `boat-gen-...` of some kB: `generation.json`, and a program
+`bin/pythonX.Y`, which runs this file with the base's interpreter (`-I -S`). The first process of an
+executor composes, aside, and renames; the others wait for it. Where all of the base counts and no
+layer, nothing is composed: the base itself runs, and does not see the layers that came since.
+
+Standard library only, Python 3.9 and later.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+GENERATIONS = "boat-gen-"
+"""How the folders that are sent begin."""
+SPEC = "generation.json"
+SENTINEL = "boat.json"
+RUNS = "COFFEE_BOAT_GENERATION"
+"""The variable with the folder of the generation that this process, and what it starts, runs."""
+_BASE = "COFFEE_BOAT_BASE"
+NODE_PYTHON = "COFFEE_BOAT_NODE_PYTHON"
+"""The variable with the node's own interpreter, where none is shipped."""
+ENVIRONMENT = "env"
+"""The composed environment's name in the folder of its generation."""
+_LOCK = "lock"
+_YOUNG = 10.0
+"""Seconds after its start in which a daemon may have no worker yet."""
+_INTERPRETERS = os.path.join("bin", "python")
+_SETTLED_IN = os.path.join("lib", "coffee_boat", "conda", "settled")
+"""Where worker/prefix.py keeps in which folder conda's files were written: the base's, which stays.
+In the composed one it finds them written.
+"""
+
+
+class Spec(NamedTuple):
+    """What a generation is made of: `generation.json`."""
+
+    python: str
+    """Minor version: "3.11"."""
+    has_python: bool
+    """False where the nodes' own interpreter runs."""
+    base: str
+    """The folder of an archive: absolute, or its name beside the generation's."""
+    layers: Sequence[str]
+    """The same of those on top of it, in order."""
+    without: Mapping[str, Sequence[str]]
+    """Folder -> the files in it that do not count."""
+    known: Sequence[str]
+    """Names of all layers that were sent before."""
+
+
+def main(argv: list[str]) -> None:
+    """Compose if nobody did, then be the interpreter of the generation.
+
+    Args:
+        argv: the folder of the generation, then the arguments of its interpreter.
+    """
+    folder, arguments = os.path.realpath(argv[0]), argv[1:]
+    try:
+        spec = read(folder)
+        _locked(folder)  # until this process becomes the interpreter
+        root = compose(folder, spec)
+        _clear_others(folder)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"coffee_boat: {failure(folder, error)}\n")
+        sys.exit(1)
+    os.environ[RUNS] = folder
+    python = os.path.join(root, "bin", f"python{spec.python}")
+    if not spec.has_python:
+        python = os.environ.get(NODE_PYTHON) or sys.executable
+        base = place_of(folder, spec.base)
+        os.environ["PYTHONPATH"] = _redirected(os.environ.get("PYTHONPATH", ""), base, root)
+    os.execv(python, [python, *arguments])  # noqa: S606  (a list, no shell)
+
+
+def try_here(name: str) -> str:
+    """Compose a generation that was sent, in a task; why it cannot be done, empty if it is.
+
+    Args:
+        name: of its folder, below the working directory or where Spark puts what is added.
+    """
+    folders = [os.path.join(root, name) for root in _roots()]
+    folder = next((one for one in folders if os.path.isfile(os.path.join(one, SENTINEL))), "")
+    if not folder:
+        return f"{name} did not arrive in {' or '.join(_roots())}"
+    folder = os.path.realpath(folder)
+    try:
+        lock = _locked(folder)
+        try:
+            root = compose(folder, read(folder))
+        finally:
+            os.close(lock)
+    except (OSError, ValueError) as error:
+        return failure(folder, error)
+    return "" if os.path.isdir(root) else f"{root} is not there"
+
+
+def read(folder: str) -> Spec:
+    """What a generation is made of.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    import json
+
+    with open(os.path.join(folder, SPEC), encoding="utf-8") as stream:
+        said = json.load(stream)
+    try:
+        return Spec(**said)
+    except TypeError as error:
+        raise ValueError(f"{SPEC} is not as this program writes it: {error}") from error
+
+
+def hidden() -> frozenset[str]:
+    """Names of the layers that are not for this process: those that its generation has inside, and
+    those that it took out.
+    """
+    folder = os.environ.get(RUNS)
+    if not folder:
+        return frozenset()
+    try:
+        return frozenset(read(folder).known)
+    except (OSError, ValueError):
+        return frozenset()
+
+
+def compose(folder: str, spec: Spec) -> str:
+    """The environment of a generation; made if it is not there. The caller holds its lock.
+
+    Raises:
+        OSError: it cannot be written, or a part of it is not here.
+    """
+    if not spec.layers and not spec.without:
+        return place_of(folder, spec.base)
+    root = os.path.join(folder, ENVIRONMENT)
+    if os.path.isfile(os.path.join(root, SENTINEL)):
+        return root
+    _settle(place_of(folder, spec.base), spec.python)
+    aside = f"{root}.aside"
+    _remove(aside)
+    try:
+        for name in (spec.base, *spec.layers):
+            _link_all(place_of(folder, name), aside, frozenset(spec.without.get(name, ())))
+        _link(os.path.join(folder, SENTINEL), os.path.join(aside, SENTINEL))
+        os.rename(aside, root)
+    except BaseException:
+        _remove(aside)
+        raise
+    return root
+
+
+def _settle(base: str, python: str) -> None:
+    """Have conda's files in a base name its folder, where it did not run here yet: each full start
+    of its interpreter sees to that.
+    """
+    settled = os.path.join(base, _SETTLED_IN)
+    if not os.path.isdir(os.path.dirname(settled)) or os.path.exists(settled):
+        return
+    import subprocess
+
+    plain = {name: value for name, value in os.environ.items() if name not in (RUNS, _BASE)}
+    program = os.path.join(base, "bin", f"python{python}")
+    subprocess.run([program, "-I", "-c", ""], env=plain, check=False)
+
+
+def place_of(folder: str, name: str) -> str:
+    """Where an archive of a generation lies: an absolute folder; or a name beside the generation's
+    folder, or in the working directory.
+
+    Raises:
+        FileNotFoundError: nowhere, or not whole.
+    """
+    places = [
+        os.path.join(os.path.dirname(folder), name),
+        *(os.path.join(r, name) for r in _roots()),
+    ]
+    found = next((one for one in places if os.path.isfile(os.path.join(one, SENTINEL))), None)
+    if found is None:
+        raise FileNotFoundError(2, "it is not here, or not unpacked to its end", name)
+    return os.path.realpath(found)
+
+
+def failure(folder: str, error: Exception) -> str:
+    """In one line: what failed and why."""
+    reason = getattr(error, "strerror", None) or str(error)
+    named = getattr(error, "filename", None)
+    return f"{folder} cannot be composed: {reason}{f': {named}' if named else ''}"
+
+
+def _link_all(source: str, target: str, without: frozenset[str]) -> None:
+    """Link all files of a folder, but for some and what Python compiled of them. No folder is made
+    that stays empty: Python takes it for a package.
+    """
+    for place, folders, files in os.walk(source):
+        below = os.path.relpath(place, source)
+        inner = "" if below == os.curdir else below + os.sep
+        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        kept = [name for name in (*files, *links) if not _goes(inner, name, without)]
+        kept = [name for name in kept if inner + name not in (SENTINEL, _SETTLED_IN)]
+        if kept:
+            os.makedirs(os.path.join(target, inner), exist_ok=True)
+        for name in kept:
+            _link(os.path.join(place, name), os.path.join(target, inner + name))
+
+
+def _goes(inner: str, name: str, without: frozenset[str]) -> bool:
+    if inner + name in without:
+        return True
+    above, cache = os.path.split(inner.rstrip(os.sep))
+    if cache != "__pycache__" or not name.endswith(".pyc"):
+        return False
+    return os.path.join(above, name.partition(".")[0] + ".py") in without
+
+
+def _link(source: str, target: str) -> None:
+    """A hard link; where that is refused (another device, another user's file) a symbolic one, and
+    a copy of an interpreter, which looks for its library beside itself. What lies there goes.
+    """
+    if os.path.lexists(target):
+        os.unlink(target)
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), target)
+        elif source.rpartition(_INTERPRETERS)[1] and os.access(source, os.X_OK):
+            import shutil
+
+            shutil.copy2(source, target)
+        else:
+            os.symlink(source, target)
+
+
+def _redirected(path: str, base: str, root: str) -> str:
+    """PYTHONPATH with the entries of the base in the composed environment instead."""
+    entries = [os.path.realpath(entry) for entry in path.split(os.pathsep) if entry]
+    moved = (
+        os.path.join(root, os.path.relpath(entry, base))
+        if entry == base or entry.startswith(base + os.sep)
+        else entry
+        for entry in entries
+    )
+    return os.pathsep.join(moved)
+
+
+def _clear_others(folder: str) -> None:
+    """Remove what earlier generations leave on this executor: Python daemons that have no worker,
+    and environments from which no process runs. Both are made again where they are needed.
+
+    Spark ends a worker after a minute without a task, and its daemon with the executor only
+    (org.apache.spark.api.python.PythonWorkerFactory).
+    """
+    processes = _processes()
+    parents, used = {one.parent for one in processes}, set()
+    for one in processes:
+        idle = one.is_daemon and one.pid not in parents and one.age > _YOUNG
+        if idle and one.parent == os.getppid() and one.pid != os.getpid():
+            _end(one.pid)
+        elif one.generation:
+            used.add(one.generation)
+    around = os.path.dirname(folder)
+    for name in os.listdir(around):
+        other = os.path.join(around, name)
+        if name.startswith(GENERATIONS) and other != folder and other not in used:
+            _clear(other)
+
+
+def _clear(folder: str) -> None:
+    if not os.path.isdir(os.path.join(folder, ENVIRONMENT)):
+        return
+    import fcntl
+
+    try:
+        lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _remove(os.path.join(folder, ENVIRONMENT))
+    except OSError:  # a process is about to run from it
+        return
+    finally:
+        os.close(lock)
+
+
+class _Process(NamedTuple):
+    pid: int
+    parent: int
+    age: float
+    """Seconds."""
+    generation: str
+    """The folder of the one that it runs; empty for none."""
+    is_daemon: bool
+    """Of Spark's: what forks Python workers."""
+
+
+def _processes() -> list[_Process]:
+    """Those of this user (proc(5))."""
+    try:
+        uptime = float(_bytes("/proc/uptime").split()[0])
+    except IndexError:  # no Linux
+        return []
+    ticks, found = os.sysconf("SC_CLK_TCK"), []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        fields = _bytes(f"/proc/{name}/stat").rpartition(b")")[2].split()
+        if len(fields) > 19:
+            variables = b"\0" + _bytes(f"/proc/{name}/environ")
+            runs = variables.partition(f"\0{RUNS}=".encode())[2].partition(b"\0")[0]
+            words = _bytes(f"/proc/{name}/cmdline").split(b"\0")
+            daemon = any(word.endswith((b"pyspark.daemon", b"worker.daemon")) for word in words)
+            age = uptime - int(fields[19]) / ticks
+            found.append(_Process(int(name), int(fields[1]), age, os.fsdecode(runs), daemon))
+    return found
+
+
+def _end(pid: int) -> None:
+    import contextlib
+    import signal
+
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGTERM)
+
+
+def _locked(folder: str) -> int:
+    """A descriptor that holds the generation's lock until it is closed. Where a file system knows
+    no locks, each process composes for itself: the last rename fails, and the first counts.
+    """
+    import contextlib
+    import fcntl
+
+    lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with contextlib.suppress(OSError):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def _roots() -> list[str]:
+    """Where archives lie: as worker/finder.py looks for layers."""
+    roots = [os.getcwd(), *filter(None, os.environ.get("COFFEE_BOAT_FILES", "").split("\n"))]
+    for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
+        files = getattr(sys.modules.get(module), "SparkFiles", None)
+        if getattr(files, "_is_running_on_worker", False):
+            roots.append(os.path.abspath(str(getattr(files, "_root_directory", os.curdir))))
+            break
+    return list(dict.fromkeys(roots))
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:  # ended since, or another user's
+        return b""
+
+
+def _remove(folder: str) -> None:
+    if os.path.isdir(folder):
+        import shutil
+
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

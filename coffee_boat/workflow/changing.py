@@ -1,0 +1,194 @@
+"""What may be done with the packages of a running session, besides adding to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from packaging.utils import canonicalize_name
+
+from coffee_boat import requirements
+from coffee_boat._support.progress import Say
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import Difference, Generation, History, Lock, Manifest, Requirement
+from coffee_boat.pip import own_pins
+from coffee_boat.workflow import apply, changes, own_code, rechoose
+from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.workspace import Workspace
+
+
+class Changing(Workspace):
+    """A workspace whose session changes, shrinks, and goes back."""
+
+    def history(self) -> History:
+        """As `Captain.generations`."""
+        live = self.attached().live
+        live.refresh()
+        return live.history
+
+    def difference(self, before: int, after: int | None) -> Difference:
+        """As `Captain.diff`."""
+        history = self.history()
+        newest = history.current if after is None else _find(history, after)
+        return Difference.between(_find(history, before).lock, newest.lock)
+
+    def upgrade(self, manifest: Manifest, wait: float) -> None:
+        """As `Captain.upgrade_pip_packages` and `upgrade_conda_packages`."""
+        with self._changing:
+            here = self.attached()
+            aboard = here.live.refresh().lock
+            names = {r.name for r in manifest.requirements if r.name}
+            names |= {r.name for r in manifest.conda}
+            if absent := sorted(name for name in names if not aboard.has(name)):
+                raise rechoose.not_installed(absent, "upgraded", "captain.add_pip_packages(...)")
+            wanted = self.request.and_manifest(manifest, replacing=True)
+            here.tools.pipeline.check(wanted.manifest)
+
+            def choose(now: Generation, say: Say) -> Lock:
+                return here.tools.pipeline.lock_changed(
+                    wanted.manifest,
+                    manifest,
+                    now.lock,
+                    say,
+                    free=names,
+                    conda=bool(manifest.conda),
+                )
+
+            why = f"upgrade {', '.join(manifest.texts)}"
+            self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
+
+    def add(self, manifest: Manifest, wait: float, *, allow_changes: bool = False) -> None:
+        """As `Captain.add_manifest`: code that the session has already is read again."""
+        with self._changing:
+            here = self._running()
+            pins = here.live.refresh().lock.pins if here is not None else ()
+            have = {pin.url for pin in pins if pin.kind == "local"}
+            again = {r.url for r in manifest.requirements if r.local and r.url in have}
+            rest = tuple(r for r in manifest.requirements if r.url not in again)
+            if rest or manifest.conda or not again:
+                more = replace(manifest, requirements=rest)
+                super().add(more, wait, allow_changes=allow_changes)
+            self.refresh(wait, only=again)
+
+    def refresh(self, wait: float, only: Collection[str] | None = None) -> None:
+        """As `Captain.refresh`.
+
+        Args:
+            only: URLs of code; by default all of it.
+        """
+        with self._changing:
+            here, manifest = self._running(), self.request.manifest
+            if here is None:
+                return
+            edited = own_pins.edited(here.live.refresh().lock.pins, only)
+            if not edited:
+                return
+
+            def choose(now: Generation, say: Say) -> Lock:
+                return here.tools.pipeline.lock_edited(now.lock, edited, manifest, say)
+
+            names = sorted(pin.name for pin in edited.values())
+            why = f"refresh {', '.join(names)}"
+            self._change(here, self.request, apply.Wish(choose, manifest, why, wait))
+            here.tools.emit(own_code.imported_before(edited.values()))
+
+    def remove(self, names: Sequence[str], wait: float) -> None:
+        """As `Captain.remove_pip_packages`."""
+        self._remove({str(canonicalize_name(name)) for name in names}, wait, conda=False)
+
+    def remove_conda(self, names: Sequence[str], wait: float) -> None:
+        """As `Captain.remove_conda_packages`."""
+        self._remove({name.lower() for name in names}, wait, conda=True)
+
+    def _remove(self, names: Collection[str], wait: float, *, conda: bool) -> None:
+        if not names:
+            return
+        with self._changing:
+            here = self.attached()
+            aboard = here.live.refresh().lock
+            wanted = self._without(names, aboard)
+
+            def choose(now: Generation, say: Say) -> Lock:
+                if not conda:
+                    return rechoose.without(now.lock, names)
+                rechoose.refuse_needed(now.lock, names, conda=True)
+                return here.tools.pipeline.lock_changed(
+                    wanted.manifest, Manifest(), now.lock, say, free=names, conda=True
+                )
+
+            why = f"remove {', '.join(sorted(names))}"
+            self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
+
+    def rollback(self, to: int | None, wait: float) -> None:
+        """As `Captain.rollback`."""
+        with self._changing:
+            here = self.attached()
+            here.live.refresh()
+            history = here.live.history
+            goal = _before(history) if to is None else _find(history, to)
+            wanted = self._requests.get(goal.number) or _of_lock(self.request, goal.lock)
+
+            def choose(_now: Generation, _say: Say) -> Lock:
+                return goal.lock
+
+            why = f"rollback to {goal.number}"
+            self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
+
+    def _without(self, names: Collection[str], aboard: Lock) -> Request:
+        """What was asked for, without these names."""
+        known = changes.built_names(self.request.manifest, aboard)
+        asked = {
+            *(r.name or known.get(r.url, "") for r in self.request.manifest.requirements),
+            *(r.name for r in self.request.manifest.conda),
+        }
+        some = sorted(asked & set(names))
+        return self.request.without(some, known) if some else self.request
+
+
+def _find(history: History, number: int) -> Generation:
+    found = history.find(number)
+    if found is None:
+        raise LaunchError(
+            "session.no-such-generation",
+            "the session has no generation of that number",
+            value=str(number),
+            cause=f"it has {', '.join(str(one.number) for one in history)}",
+            cure="captain.generations lists them",
+        )
+    return found
+
+
+def _before(history: History) -> Generation:
+    """The newest that had other packages than there are now."""
+    now = history.current.lock.digest
+    found = next((one for one in reversed(history.generations) if one.lock.digest != now), None)
+    if found is None:
+        raise LaunchError(
+            "session.nothing-to-roll-back",
+            "there is nothing to go back to",
+            value=f"generation {history.current.number}",
+            cause="the session has the packages that it began with",
+            cure="captain.generations lists what it had",
+        )
+    return found
+
+
+def _of_lock(request: Request, lock: Lock) -> Request:
+    """What somebody else asked for, as far as a lock tells it."""
+    origin = "in the running session"
+    named = tuple(
+        Requirement(
+            text=f"{pin.name}=={pin.version}",
+            name=pin.name,
+            specifier=f"=={pin.version}",
+            origin=origin,
+        )
+        for pin in lock.pins
+        if pin.requested and not changes.is_source(pin)
+    )
+    conda = [f"{pin.name} =={pin.version}" for pin in lock.conda if pin.requested]
+    manifest = replace(
+        requirements.conda_packages(conda, origin=origin) if conda else Manifest(),
+        requirements=named,
+    )
+    return replace(request, manifests=(manifest,))
