@@ -214,17 +214,20 @@ def kind_of(master: str) -> Cluster:
     if kind is not None:
         return kind
     examples = [one.example for one in _kinds()]
-    old = re.fullmatch(r"yarn-(client|cluster)", master.strip())
+    if old := re.fullmatch(r"yarn-(client|cluster)", master.strip()):
+        raise LaunchError(
+            "launch.master-of-spark-1",
+            "the master is written otherwise since Spark 2",
+            value=master,
+            cause="the master is yarn, and where the driver runs is the deploy mode",
+            cure=f"use yarn; with boat launch, --master yarn --deploy-mode {old[1]}",
+        )
     raise LaunchError(
         "launch.master-invalid",
         "the master cannot be used",
         value=redact(master),
-        cause="Spark has it no more since 2.0: the mode is told apart from the master"
-        if old
-        else "a typing mistake, or a kind of master that coffee_boat does not know",
-        cure=f"use yarn; with boat launch, --master yarn --deploy-mode {old[1]}"
-        if old
-        else f"use {', '.join(examples[:-1])} or {examples[-1]}",
+        cause="a typing mistake, or a kind of master that coffee_boat does not know",
+        cure=f"use {', '.join(examples[:-1])} or {examples[-1]}",
     )
 
 

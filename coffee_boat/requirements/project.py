@@ -140,8 +140,7 @@ def _refuse_unreadable(project: _Project, groups: Sequence[str]) -> None:
             cause="dependencies under [tool.*] are known to that tool only",
             cure=(
                 f"captain.add_pip_packages({str(project.path.absolute().parent)!r}) builds the"
-                " project and takes what it needs"
-                + (", or name groups=[...]" if "dependency-groups" in project.document else "")
+                " project and takes what it needs, or name groups=[...]"
             ),
         )
 
