@@ -253,6 +253,9 @@ def test_without_it_the_master_is_of_no_kind() -> None:
         pass
     with pytest.raises(LaunchError, match="the master cannot be used"):
         kind_of(PIER)
+    with pytest.raises(LaunchError) as old:
+        kind_of("yarn-cluster")
+    assert old.value.cure == "use yarn; with boat launch, --master yarn --deploy-mode cluster"
     assert probe(SparkFacts("4.1.0", PIER)).nodes == ()
     assert waiting(SparkFacts("4.1.0", PIER), None) == ()
 

@@ -18,6 +18,7 @@ imports that take time go inside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -213,6 +214,14 @@ def kind_of(master: str) -> Cluster:
     if kind is not None:
         return kind
     examples = [one.example for one in _kinds()]
+    if old := re.fullmatch(r"yarn-(client|cluster)", master.strip()):
+        raise LaunchError(
+            "launch.master-of-spark-1",
+            "the master is written otherwise since Spark 2",
+            value=master,
+            cause="the master is yarn, and where the driver runs is the deploy mode",
+            cure=f"use yarn; with boat launch, --master yarn --deploy-mode {old[1]}",
+        )
     raise LaunchError(
         "launch.master-invalid",
         "the master cannot be used",
