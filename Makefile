@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
 STORED := --config-settings-package pyspark:--build-option=--compression=stored
 
-.PHONY: demo test check types docs dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab test-large fuzz soak-store
+.PHONY: demo test check types docs dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab test-large fuzz soak soak-store
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -54,6 +54,10 @@ fuzz: $(VENV)/ready
 
 soak-store: $(VENV)/ready
 	$(BIN)/python -m integration.soak_store $(SOAK_ARGS)
+
+# A session that changes while executors are killed and jobs run, on nodes that are made here: Linux, root. SOAK_ARGS="--events 100 --seed 1"; with --break old-files it has to fail.
+soak: $(VENV)/ready
+	$(BIN)/python -m integration.soak $(SOAK_ARGS)
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

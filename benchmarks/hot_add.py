@@ -6,14 +6,17 @@ local-cluster[2,1,1024].
 The time is from the call until a task on each executor has imported the package. Each round is one
 live session, in which every contestant adds a pure, a native and a large native package; the
 packages rotate over the rounds, so that each contestant adds each of them (a session cannot forget
-one). Then the session is stopped, made anew with one more package, and started again, in two ways.
-Medians over the rounds. The contestants:
+one). Then a package of the base gets another version, and its first again; the session is stopped,
+made anew with one more package, and started again, in two ways. Medians over the rounds. The
+contestants:
 
     coffee_boat      captain.add_pip_packages(PACKAGE)
     spark-extension  what its install_pip_package does: pip install --target, zip, addArchive,
                      sc._python_includes.append
     foreach(pip)     pip install in a task on each executor, into the executor's own Python; pip is
                      aboard
+    upgrade          captain.upgrade_pip_packages(PACKAGE==VERSION), of a package that is installed
+    rollback         captain.rollback(), after that
     relaunch         stop, coffee_boat with one more package, start
     refresh          an edited module of one's own: captain.refresh(); beside it the call alone
     venv-pack        stop, pip install into a virtual environment that has the base already,
@@ -52,6 +55,8 @@ NEW = {
     "native": {"mmh3": "mmh3", "bitarray": "bitarray", "rapidfuzz": "rapidfuzz"},
 }
 """Nothing of them is on the machine when the clock starts."""
+CHANGED, OLD, NEWER = "more-itertools", "10.4.0", "10.5.0"
+"""What the base has in the old version."""
 SEEN = {"pure": {"boltons": "boltons"}, "native": {"simplejson": "simplejson"}}
 """Added to the same base before: the lock and the layer are in the store."""
 CONDITIONS = {"fetched before": FETCHED, "first time": NEW, "added before": SEEN}
@@ -104,7 +109,8 @@ class HotAdd:
         from coffee_boat import Captain
 
         self.captain = Captain(store=self.store)
-        self.captain.add_pip_packages(self.pip, *self.base, *more).add_local(self.code)
+        wanted = (self.pip, f"{CHANGED}=={OLD}", *self.base, *more)
+        self.captain.add_pip_packages(*wanted).add_local(self.code)
         self.captain.launch_ship(MASTER, QUIET)
         self.context = self.captain.start().sparkContext
 
@@ -246,6 +252,17 @@ class HotAdd:
         if len({executor for executor, _ in found}) != EXECUTORS:
             sys.exit(f"{module} was not imported on {EXECUTORS} executors: {found}")
 
+    def has(self, version: str) -> None:
+        """Find the version of what was changed in a task on each executor."""
+
+        def look() -> str:
+            import importlib.metadata
+
+            return importlib.metadata.version(CHANGED)
+
+        if set(found := on_each(self.context, EXECUTORS, look)) != {version}:
+            sys.exit(f"{CHANGED} {version} was wanted: {found}")
+
     def add(
         self,
         contestant: str,
@@ -294,6 +311,16 @@ class HotAdd:
             with self.times.measure("one task on each executor", "", ""):
                 self.imported("json")
 
+    def change(self) -> None:
+        """Upgrade, and go back."""
+        self.has(OLD)
+        with self.times.measure("upgrade", "fetched before", "pure"):
+            self.captain.upgrade_pip_packages(f"{CHANGED}=={NEWER}")
+            self.has(NEWER)
+        with self.times.measure("rollback", "fetched before", "pure"):
+            self.captain.rollback()
+            self.has(OLD)
+
     def anew(self, number: int, home: Path) -> None:
         """Stop, build, start: coffee_boat, then venv-pack."""
         package, module = list(FETCHED["pure"].items())[number % len(FETCHED["pure"])]
@@ -327,6 +354,9 @@ class HotAdd:
                 self.tools, "-m", "pip", "install", "--quiet", "--target", folder, *packages
             )
             Captain(store=self.store).add_pip_packages(*packages).pack(Path(folder) / "all.tar.gz")
+            newer = Captain(store=self.store).add_pip_packages(f"{CHANGED}=={NEWER}")
+            newer.pack(Path(folder) / "newer.tar.gz")
+            self.forget(CHANGED)
         self.launch()
         for known in SEEN.values():
             for package in known:
@@ -401,6 +431,14 @@ def show(bench: HotAdd, repeat: int) -> None:
                 f" {theirs / mine:.1f} x faster than spark-extension, 5 x wanted"
             )
 
+    anew = times.of("relaunch", "fetched before", "pure")
+    for contestant in ("upgrade", "rollback"):
+        took = times.of(contestant, "fetched before", "pure")
+        if anew and took:
+            print(
+                f"{contestant}: {took:.2f} s; stop and relaunch take {anew / took:.1f} times that"
+            )
+
 
 def main() -> None:
     parser = arguments(__doc__, repeat=3)
@@ -422,6 +460,7 @@ def main() -> None:
         bench.launch()
         bench.imported("json")
         bench.live(number)
+        bench.change()
         bench.anew(number, home)
     show(bench, given.repeat)
 

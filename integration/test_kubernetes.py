@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from lanes import cannot_run
 
+from integration import crowd_wheels
+from integration.crowd_checks import check_all
 from integration.kubernetes_lane import KubernetesLane
 from integration.running import (
     DRIVERS,
@@ -121,6 +123,14 @@ def test_an_addition_is_seen_by_an_rdd_that_was_made_before(
     }, "workers that ran before serve after"
     assert sorted(told["confirmed"]) == ["1", "2"]
     assert told["ok"], told["report"]
+
+
+def test_functions_made_before_follow_what_the_session_has(
+    kubernetes: KubernetesLane, drive: Drive, tmp_path: Path
+) -> None:
+    crowd_wheels.write(tmp_path / "wheels")
+    told = checked(drive("generations.py", kubernetes.master, tmp_path / "wheels", "few"))
+    check_all(told)
 
 
 def test_executors_that_start_after_an_addition_have_it(

@@ -4,9 +4,13 @@ own. Four pairs in every run, each supported one with --every-pair.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from lanes import cannot_run
 
+from integration import crowd_wheels
+from integration.crowd_checks import check_all
 from integration.running import SparkPython
 from integration.venvs import SPARKS, NoInterpreterError, find_interpreter, venv_for
 
@@ -65,3 +69,18 @@ def test_the_snippet_works(spark: str, python: str, spark_python: SparkPython) -
     assert all(answer["inside"] for answer in answers["rdd"]), answers
     assert answers["udf"] == ["2004-06/2006-08 2004"]
     assert told["ok"], told["report"]
+
+
+def test_functions_made_before_follow_what_the_session_has(
+    spark_python: SparkPython, tmp_path: Path
+) -> None:
+    """On the oldest Spark."""
+    spark = next(iter(SPARKS))
+    try:
+        venv = venv_for(_in_every_run(spark)[0], spark)
+    except (NoInterpreterError, IndexError) as reason:
+        pytest.skip(str(reason))
+    crowd_wheels.write(tmp_path / "wheels")
+    words = ("local-cluster[2,1,1024]", tmp_path / "wheels", "few")
+    run = spark_python.checked("generations.py", *words, python=venv / "bin" / "python")
+    check_all(run.result)

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from lanes import cannot_run
 
-from integration import conda_lane
+from integration import conda_lane, crowd_wheels
 from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
+from integration.crowd_checks import check_all
 from integration.running import DRIVERS, INTERACTIVE, SHELL, SparkPython, check_shell, refusals
 from integration.yarn_lane import OTHER_SPARKS, YarnLane, pythons, yarn_lane
 
@@ -180,6 +181,16 @@ def test_executors_that_come_later_have_base_and_additions(
     assert len(told["executors"]) > 1, told["report"]
     assert all("/boat-layer-" in file for file in told["added"])
     assert told["ok"], told["report"]
+
+
+def test_functions_made_before_follow_what_the_session_has(
+    yarn: YarnLane, spark_python: SparkPython, tmp_path: Path
+) -> None:
+    crowd_wheels.write(tmp_path / "wheels")
+    told = spark_python.checked(
+        "generations.py", "yarn", tmp_path / "wheels", "few", env=yarn.environment, timeout=1100
+    ).result
+    check_all(told)
 
 
 def test_a_second_application_uploads_and_localizes_nothing(

@@ -44,6 +44,8 @@ from coffee_boat.worker import compose, finder, prefix
 from coffee_boat.worker.startup import NODE_PYTHON
 from coffee_boat.workflow import composing, rechoose
 
+PATH_MAX = 4096
+"""Of Linux: longer ones can be made, and not be listed."""
 LOCK = Lock(Target(f"{MINOR}.0"))
 
 
@@ -260,6 +262,20 @@ def test_an_executor_that_cannot_compose_says_why_and_does_not_start(
     assert "it is not here, or not unpacked to its end: boat-part-2" in compose.try_here(
         folder.name
     )
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out(executor: Executor) -> None:
+    folder = executor.arrives(upgraded(executor))
+    place = os.open(executor.site, os.O_RDONLY)
+    for _ in range(PATH_MAX // 200 + 1):
+        os.mkdir("x" * 200, dir_fd=place)
+        place, above = os.open("x" * 200, os.O_RDONLY, dir_fd=place), place
+        os.close(above)
+    os.close(place)
+    said = executor.starts(folder, SEEN)
+    assert said.returncode == 1
+    assert "cannot be composed: File name too long: " in said.stderr
+    assert not (folder / "env").exists()
 
 
 def test_a_starting_python_takes_the_newest_generation_that_is_there(executor: Executor) -> None:

@@ -198,8 +198,11 @@ def failure(folder: str, error: Exception) -> str:
 def _link_all(source: str, target: str, without: frozenset[str]) -> None:
     """Link all files of a folder, but for some and what Python compiled of them. No folder is made
     that stays empty: Python takes it for a package.
+
+    Raises:
+        OSError: a part of it cannot be read, or not be linked.
     """
-    for place, folders, files in os.walk(source):
+    for place, folders, files in os.walk(source, onerror=_fail):
         below = os.path.relpath(place, source)
         inner = "" if below == os.curdir else below + os.sep
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
@@ -209,6 +212,11 @@ def _link_all(source: str, target: str, without: frozenset[str]) -> None:
             os.makedirs(os.path.join(target, inner), exist_ok=True)
         for name in kept:
             _link(os.path.join(place, name), os.path.join(target, inner + name))
+
+
+def _fail(error: OSError) -> None:
+    """os.walk passes over what it cannot list, and the environment would lack it."""
+    raise error
 
 
 def _goes(inner: str, name: str, without: frozenset[str]) -> bool:
@@ -284,7 +292,9 @@ def _clear(folder: str) -> None:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        _remove(os.path.join(folder, ENVIRONMENT))
+        # one that held the lock when processes were listed may run from it by now
+        if all(one.generation != folder for one in _processes()):
+            _remove(os.path.join(folder, ENVIRONMENT))
     except OSError:  # a process is about to run from it
         return
     finally:

@@ -6,6 +6,7 @@ given to another process since, an id and a start time may not (proc(5), fields 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -36,15 +37,12 @@ class Process:
         return line is not None and _state(line) not in "ZX" and _parse(line) == self
 
     def children(self) -> list[Process]:
-        """Those that it started and that still run."""
-        try:
-            pids = (
-                Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-                if self.alive
-                else []
-            )
-        except FileNotFoundError:
-            return []
+        """Those that it started, from whichever thread, and that still run."""
+        pids = list[str]()
+        if self.alive:
+            for thread in Path(f"/proc/{self.pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):  # it ended
+                    pids += thread.read_text().split()
         return [_parse(line) for pid in pids if (line := _stat_line(int(pid)))]
 
     def kill(self) -> None:

@@ -153,6 +153,22 @@ def current(state: Path) -> Cluster | None:
     return None if told is None else _from_json(told, state)
 
 
+def join(cluster: Cluster, number: int) -> Node:
+    """Start the worker of one more node; `down` ends it, too.
+
+    Args:
+        number: higher than those of the cluster's own.
+    """
+    node = cluster._node(number)
+    _start_worker(cluster, node)
+    return node
+
+
+def leave(node: Node) -> None:
+    """End a node with all that runs there, as a machine does whose power is cut."""
+    _namespaces.stop(node)
+
+
 def _start(state: Path, options: Options) -> Cluster:
     _namespaces.require()
     installation = spark.find(Path(options.spark_home) if options.spark_home else None)
