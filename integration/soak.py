@@ -106,6 +106,7 @@ class Soak:
     later: list[threading.Thread] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.luck = random.Random(self.some.random())  # for threads, whose order is nobody's choice
         self.kinds = self.shuffled(("add", "upgrade", "add", "remove", "rollback", "upgrade"))
 
     def launch(self) -> None:
@@ -225,7 +226,7 @@ class Soak:
             pids = {pid for pid, parent in found if parent in pids}
         if pids:
             self.counts[f"killed, {word}"] += 1
-            os.kill(self.some.choice(sorted(pids)), signal.SIGKILL)
+            os.kill(self.luck.choice(sorted(pids)), signal.SIGKILL)
 
     def node_comes_or_goes(self) -> None:
         if self.extra:

@@ -41,7 +41,8 @@ from coffee_boat.session.reading import how_far
 from coffee_boat.spark import connect, submission
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.worker import startup
-from coffee_boat.workflow import remote
+from coffee_boat.workflow import refusals, remote
+from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
 
@@ -254,8 +255,10 @@ def test_what_is_set_is_the_interpreter_that_counts_and_our_marks(server: Server
     marks = record.marks(patch, LOCK, ships_python=True)
     session.activate(patch, marks)
     assert server.settings == {**marks, SQL_PYTHON: "./boat-1/bin/python3.11"}
-    session.activate(ConfPatch("./boat-1/bin/python3.11", environment={startup.BASE: "./b2/p"}))
-    assert server.settings == {**marks, SQL_PYTHON: "./b2/p"}
+    newest = session.place("boat-gen-2/bin/python3.11")
+    bases = {startup.BASE: f"{newest}:./boat-gen-1/bin/python3.11"}
+    session.activate(ConfPatch("./boat-1/bin/python3.11", environment=bases))
+    assert server.settings == {**marks, SQL_PYTHON: "./boat-gen-2/bin/python3.11"}
     assert record.LOCK in session.facts().conf
     assert session.facts().master == URL
 
@@ -318,6 +321,17 @@ def test_what_of_it_a_change_does_not_reach_is_its_streams(server: Server) -> No
 
 
 # what a captain does with it
+
+
+def test_who_asks_it_for_something_once_it_is_gone_is_told_so(server: Server, store: Store) -> None:
+    live = LiveSession(session_of(server), History((Generation("p", LOCK, LOCK),)), store)
+    with Captain(store=store.root) as captain:
+        last = Attached(live, captain._work.tools)
+    assert refusals.no_session(last).code == "session.not-running"
+    server.server_session = "of a server that was started anew"
+    refused = refusals.no_session(last)
+    assert refused.code == "session.connect-ended"
+    assert "captain.board(spark)" in refused.cure
 
 
 @pytest.fixture

@@ -341,6 +341,8 @@ def accident():
 
 
 see("before")
+# again: Spark ends a worker that had no task for a minute
+result["workers"] = {kind: list(map(json.loads, kinds[kind]())) for kind in ("rdd", "udf")}
 change("add", lambda: captain.add_pip_packages("crewsail"))
 result["children"] = everywhere(in_other_processes, 2)
 change("upgrade", lambda: captain.upgrade_pip_packages("crewballast==2.0"))
