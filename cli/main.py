@@ -39,6 +39,7 @@ FORMATS = {
     "properties": submission.as_properties,
     "json": submission.as_json,
     "k8s-yaml": submission.as_yaml,
+    "connect-server": submission.as_connect_server,
 }
 
 
@@ -312,7 +313,8 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     type=click.Choice(list(FORMATS)),
     default="args",
     show_default=True,
-    help="k8s-yaml is the spec of a SparkApplication.",
+    help="k8s-yaml is the spec of a SparkApplication, connect-server what a Spark Connect server on"
+    " this master is started with.",
 )
 @options.where
 @options.wanted
@@ -326,7 +328,12 @@ def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
     order = (
         place.captain(wanted)
         .preload(*where.preload)
-        .order(master=where.master, deploy_mode=where.deploy_mode, conf=where.conf)
+        .order(
+            master=where.master,
+            deploy_mode=where.deploy_mode,
+            conf=where.conf,
+            serves_connect=form == "connect-server",
+        )
     )
     place.show(FORMATS[form](order).rstrip("\n"))
 

@@ -26,9 +26,12 @@ _AGAIN = {
     "extra_index_urls": "--extra-index-url URL",
     "find_links": "--find-links URL",
     "channel": "--channel URL",
+    "master": "--master URL",
     "settings of a cell": ", after the cell that makes the Captain",
 }
-"""What may hold a password and decides where packages come from -> how it is said again."""
+"""What may hold a password and decides where packages come from, or where they go -> how it is said
+again.
+"""
 _ADD = "%boat add NAME asks for a package"
 _OF_A_CELL = "settings of a cell"
 Value = TypeVar("Value")
@@ -64,13 +67,19 @@ class Kept:
                 "what this notebook had was not kept whole",
                 value=", ".join(lacking),
                 cause="a password, or what a cell gave its Captain; without it packages would come"
-                " from another index",
+                " from another index, or go to another cluster",
                 cure="say it again: %boat launch --last "
                 + " ".join(_AGAIN.get(name, name) for name in lacking),
             )
 
     def at(self, said: Where) -> Where:
-        """Where that was, under what is said now."""
+        """Where that was, under what is said now.
+
+        Raises:
+            SettingsError: its master was not kept, and is not said now.
+        """
+        if not said.master:
+            self.refuse_half({*self.left_out} - {"master"})
         return Where(
             said.master or self.where.master,
             conf={**self.where.conf, **said.conf},
@@ -119,7 +128,7 @@ class Last:
         named = {name for name, said in indexes.items() if said} | set(self.settings)
         named |= {"channel"} if wanted.channels else set()
         named |= {_OF_A_CELL, *_AGAIN} if has_captain and not self.made_here else set()
-        kept.refuse_half({*named, *wanted.settings})
+        kept.refuse_half({*named, *wanted.settings, "master"})
         return kept
 
     def keep(self, captain: Captain, where: Where | None = None) -> None:
@@ -188,7 +197,7 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
         "channels": [name for name in manifest.channels if redact(name) == name],
         "lock": wanted.lock,
         "settings": {key: said for key, said in wanted.settings.items() if _shows(said)},
-        "master": wanted.where.master,
+        "master": wanted.where.master if _shows(wanted.where.master) else None,
         "preload": wanted.where.preload,
         "conf": {
             key: said
@@ -198,6 +207,8 @@ def keep(store: Store, notebook: str, wanted: Kept) -> list[str]:
     }
     hidden = {key for key, said in wanted.settings.items() if not _shows(said)}
     hidden |= {key for key, said in asdict(manifest.indexes).items() if not _shows(said)}
+    if value["master"] != wanted.where.master:  # sc://host/;token=...
+        hidden.add("master")
     if len(value["channels"]) < len(manifest.channels):
         hidden.add("channel")
     value["left_out"] = sorted({*wanted.left_out, *(hidden & _AGAIN.keys())})

@@ -204,7 +204,7 @@ class Captain(Steering):
         self, master: str | None = None, conf: Mapping[str, str] | None = None
     ) -> Captain:
         """Build the environment now; the next SparkContext or SparkSession of this process has it,
-        and each after that.
+        and each after that. A session of Spark Connect is sent it when it is there.
 
         In force until `close()` or the next `launch_ship`, of this captain or of another one: the
         newest wins.
@@ -244,8 +244,8 @@ class Captain(Steering):
         are used from now on; what that does not reach is told.
 
         Raises:
-            LaunchError: it was stopped, is Spark Connect's, does not go with this Python, or is
-                ours and this store does not know it.
+            LaunchError: it was stopped, its server does not know it any more, it does not go with
+                this Python, or it is ours and this store does not know it.
             RequirementError, LockError, BuildError, ShipError: the environment cannot be made or
                 sent. The captain is as it was before.
         """
@@ -337,6 +337,7 @@ class Captain(Steering):
         master: str | None = None,
         deploy_mode: str | None = None,
         conf: Mapping[str, str] | None = None,
+        serves_connect: bool = False,
     ) -> Order:
         """Build the environment and tell the Spark settings that use it, for people who submit by
         other means.
@@ -344,7 +345,13 @@ class Captain(Steering):
         They may do so from elsewhere: what the cluster cannot do, as seen from here, is told and
         refuses nothing.
 
+        Args:
+            serves_connect: what is started with them is a Spark Connect server: its sessions need
+                pyarrow, which is added as for a session of ours.
+
         Raises:
             BoatError: as `submit`.
         """
+        if serves_connect:
+            self._work.bring_arrow()
         return order.order(self._work, order.Where(master, deploy_mode, conf), order.asked)

@@ -43,7 +43,7 @@ from coffee_boat.cli.verbose import Group
 from coffee_boat.cli.watching import Watch, refresh, watch
 from coffee_boat.errors import BoatError, Problem, SettingsError
 from coffee_boat.model import Archive, Arrival, Difference, Finding, History, Plan, Report
-from coffee_boat.spark import install, jvm
+from coffee_boat.spark import connect, install, jvm
 
 _NAME = "captain"
 _WITH_FINDINGS = (Archive, Arrival, Plan, Report)
@@ -154,7 +154,8 @@ class Notebook:
 
     def bind(self, spark: Any) -> None:
         """Bind a session as a pyspark shell does; what else has these names stays."""
-        for name, value in (("spark", spark), ("sc", spark.sparkContext)):
+        context = getattr(spark, "sparkContext", None)  # Spark Connect has none
+        for name, value in (("spark", spark), ("sc", context)):
             taken = self._shell.user_ns.get(name)
             if taken is None or type(taken).__module__.startswith("pyspark."):
                 self._shell.user_ns[name] = value
@@ -177,11 +178,9 @@ class Notebook:
         else a SparkContext, else None.
         """
         context = _active_context()
-        return (
-            next((value for _, value in self._sessions(context)), context)
-            if context is not None
-            else None
-        )
+        if context is None:
+            return connect.among(self._shell.user_ns.values())
+        return next((value for _, value in self._sessions(context)), context)
 
     def take_last(self, wanted: Wanted, where: Where) -> Where:
         """Ask the Captain for what this notebook launched last, and for more.

@@ -102,6 +102,7 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
         _lane("kubernetes", "kubernetes", after=("kubernetes build",)),
         _lane("standalone", "standalone broken refused hot_add conda"),
         _lane("yarn", "yarn", after=(_WHEELS,)),
+        _lane("connect", "connect"),
         _lane("s3", "s3", _LOCAL_CLUSTERS, after=("s3 build",)),
         _lane("generations", "generations"),
         _lane("pairs", "matrix", after=(_WHEELS,)),

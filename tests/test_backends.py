@@ -58,6 +58,11 @@ CASES = [(kind, "client", "") for kind in MASTERS] + [
     if (mode, stage) != ("client", "")
 ]
 """Master, deploy mode, and where the archive is."""
+PYTHONS = {"ship_python": True, "nodes_python": False}
+REFUSED = {("Spark Connect", "nodes_python")}
+GOLDENS = [
+    (*case, python) for case in CASES for python in PYTHONS if (case[0], python) not in REFUSED
+]
 
 
 def shipped(*, python: bool = True, stage: str = "") -> Shipped:
@@ -112,16 +117,13 @@ def golden_name(kind: str, mode: str, stage: str, python: str, user: str) -> str
 
 
 @pytest.mark.parametrize("user", USERS)
-@pytest.mark.parametrize("python", [True, False], ids=["ship_python", "nodes_python"])
-@pytest.mark.parametrize(("kind", "mode", "stage"), CASES)
-def test_golden(kind: str, mode: str, stage: str, python: bool, user: str) -> None:
+@pytest.mark.parametrize(("kind", "mode", "stage", "python"), GOLDENS)
+def test_golden(kind: str, mode: str, stage: str, python: str, user: str) -> None:
     """Of findings the codes: sentences may change."""
-    patched = patch(MASTERS[kind], USERS[user], python=python, mode=mode, stage=stage)
+    patched = patch(MASTERS[kind], USERS[user], python=PYTHONS[python], mode=mode, stage=stage)
     codes = [f"{f.severity} {f.code}: {f.value}" for f in patched.findings]
     made = json.loads(json.dumps({**dataclasses.asdict(patched), "findings": codes}))
-    path = GOLDEN / golden_name(
-        kind, mode, stage, "ship_python" if python else "nodes_python", user
-    )
+    path = GOLDEN / golden_name(kind, mode, stage, python, user)
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", "utf-8")
     assert made == json.loads(path.read_text("utf-8"))
@@ -147,12 +149,8 @@ def test_a_setting_of_one_kind_is_replaced_there_and_left_alone_elsewhere() -> N
 
 
 def test_every_golden_file_is_of_a_case() -> None:
-    assert {p.name for p in GOLDEN.glob("*.json")} == {
-        golden_name(*case, python, user)
-        for case in CASES
-        for python in ("ship_python", "nodes_python")
-        for user in USERS
-    }
+    made = {golden_name(*case, user) for case in GOLDENS for user in USERS}
+    assert {path.name for path in GOLDEN.glob("*.json")} == made
 
 
 @pytest.mark.parametrize(
@@ -167,6 +165,7 @@ def test_every_golden_file_is_of_a_case() -> None:
         ("local-cluster[2, 1, 1024]", False),
         ("yarn", False),
         ("k8s://https://host:6443", False),
+        ("sc://host:15002", False),
     ],
 )
 def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bool) -> None:
@@ -178,7 +177,7 @@ def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bo
     [
         ("yarn-cluster", "use local[*]"),
         ("kubernetes", "k8s://https://host:6443"),
-        ("sc://host:15002", 'spark.addArtifacts("boat.tar.gz#boat", archive=True)'),
+        ("sc:/host:15002", "sc://host:15002"),
         ("mesos://host:5050", "use local[*]"),
         ("local[two]", "use local[*]"),
         ("local-cluster[2,1]", "use local[*]"),
@@ -193,7 +192,7 @@ def test_other_masters_are_refused_with_what_works_instead(master: str, cure: st
 
 def test_a_token_in_a_master_is_not_shown() -> None:
     with pytest.raises(LaunchError) as error:
-        kind_of("sc://me:secret@host:15002")
+        kind_of("sd://me:secret@host:15002/;token=secret")
     assert "secret" not in str(error.value)
 
 

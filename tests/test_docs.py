@@ -29,10 +29,10 @@ from pages import (
     prose,
 )
 
-from coffee_boat import Captain, LaunchError, settings
-from coffee_boat.clusters import kind_of
+from coffee_boat import Captain, settings
+from coffee_boat.errors import Problem
 from coffee_boat.settings import keys
-from coffee_boat.spark import diagnosis
+from coffee_boat.spark import connect, diagnosis
 
 pytestmark = pytest.mark.once
 
@@ -294,28 +294,16 @@ def test_every_setting_is_documented_and_every_documented_one_exists() -> None:
     assert sorted(first_column(DOCS / "reference" / "settings.md")) == sorted(keys.KEYS)
 
 
-# settings by hand
+# Spark Connect
 
 
-@pytest.mark.parametrize(("page", "master"), [("connect", "sc://host:15002")])
-def test_a_cluster_that_is_refused_has_a_page_with_the_cure(page: str, master: str) -> None:
-    with pytest.raises(LaunchError) as refused:
-        kind_of(master)
-    path = DOCS / "guides" / "clusters" / f"{page}.md"
-    text = _without_minor("\n".join([*blocks(path, "sh"), *blocks(path, "python")]))
-    parts = _SETTING.findall(_without_minor(refused.value.cure))
-    assert len(parts) >= 3
-    assert [part for part in parts if part not in text] == []
-
-
-_SETTING = re.compile(
-    r"captain\.pack\(.*?\)|--archives \S+|--conf spark\.pyspark\.python=\S+|--conf"
-    r" spark\.[\w.]+=|spark\.addArtifacts\(.*?\)|spark\.conf\.set\(.*?\)"
+@pytest.mark.parametrize(
+    "problem",
+    [connect.unreachable("sc://host:1", ""), connect.ended("sc://host:1"), connect.denied("", "")],
+    ids=lambda problem: problem.code,
 )
-
-
-def _without_minor(text: str) -> str:
-    return re.sub(r"python3\.\d+", "python3.X", text)
+def test_what_a_connect_server_does_not_do_is_on_its_page(problem: Problem) -> None:
+    assert problem.what in prose(DOCS / "guides" / "clusters" / "connect.md")
 
 
 # troubleshooting

@@ -249,6 +249,21 @@ def test_processes_that_start_at_once_compose_one_environment(executor: Executor
     assert not [*folder.glob("env.*")]
 
 
+def test_what_no_process_runs_from_is_removed_when_another_generation_starts(
+    executor: Executor,
+) -> None:
+    kept, plain = executor.arrives(upgraded(executor)), executor.arrives(Composition("boat-base"))
+    executor.starts(kept, "")
+    waits = [str(kept / "env/bin" / f"python{MINOR}"), "-I", "-S", "-c", "input()"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, env={compose.RUNS: str(kept)}) as process:
+        executor.starts(plain, "")
+        assert (kept / "env").is_dir()
+        process.communicate(b"\n")
+    executor.starts(plain, "")
+    assert not (kept / "env").exists()
+    assert "v = 2" in executor.starts(kept, SEEN).stdout, "it is made again"
+
+
 def test_where_links_are_refused_each_file_is_a_symbolic_link_and_the_interpreter_a_copy(
     executor: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

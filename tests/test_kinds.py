@@ -246,9 +246,6 @@ def test_who_mistypes_a_master_reads_of_it(harbour: Cluster) -> None:
     with pytest.raises(LaunchError) as refused:
         kind_of("harbor:/pier")
     assert refused.value.cure.startswith(f"use {harbour.example}, local[*], spark://host:7077, ")
-    with pytest.raises(LaunchError) as refused:
-        kind_of("sc://host:15002")
-    assert harbour.example in refused.value.cause
 
 
 def test_without_it_the_master_is_of_no_kind() -> None:
@@ -256,6 +253,9 @@ def test_without_it_the_master_is_of_no_kind() -> None:
         pass
     with pytest.raises(LaunchError, match="the master cannot be used"):
         kind_of(PIER)
+    with pytest.raises(LaunchError) as old:
+        kind_of("yarn-cluster")
+    assert old.value.cure == "use yarn; with boat launch, --master yarn --deploy-mode cluster"
     assert probe(SparkFacts("4.1.0", PIER)).nodes == ()
     assert waiting(SparkFacts("4.1.0", PIER), None) == ()
 
@@ -289,7 +289,7 @@ def test_a_master_of_no_kind_is_refused_before_anything_is_built(
     tmp_path: Path,
 ) -> None:
     captain = new().add_pip_packages("no-such-package")
-    for master, what in (("mesos://host:5050", "cannot be used"), ("sc://host", "not supported")):
+    for master, what in (("mesos://host:5050", "cannot be used"), ("sc:/host", "cannot be used")):
         with pytest.raises(LaunchError, match=what):
             captain.launch_ship(master=master)
         done = run("check", "--master", master, "--store", str(tmp_path / "store"), "--json")

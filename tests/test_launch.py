@@ -6,6 +6,7 @@ What real Spark does with it: integration/test_launch.py.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from coffee_boat.model import SQL_PYTHON, ConfPatch, SparkFacts
 from coffee_boat.spark import gateway as spark_gateway
 from coffee_boat.spark import hook as spark_hook
 from coffee_boat.spark import install
-from coffee_boat.spark.hook import Hook, Launch, Start
+from coffee_boat.spark.hook import Installed, Launch, Start
 
 PYSPARK = {
     "__init__.py": (
@@ -69,6 +70,7 @@ class SparkConf:
     "context.py": (
         """
 import os
+import socket
 from threading import RLock
 from types import SimpleNamespace
 
@@ -139,6 +141,9 @@ def _wrap_function(sc, func, returnType=None):
     "sql/udtf.py": "from pyspark.sql.udf import _wrap_function\n",
     "sql/__init__.py": (
         """
+import os
+import socket
+
 class SparkSession:
     class Builder:
         def __init__(self):
@@ -151,13 +156,25 @@ class SparkSession:
         def getOrCreate(self):
             from pyspark.conf import SparkConf
             from pyspark.context import SparkContext
+            if 'spark.remote' in self._options or 'SPARK_REMOTE' in os.environ:
+                return self.create()
             conf = SparkConf()
             for key, value in self._options.items():
                 conf.set(key, value)
+            if self._options.get('spark.api.mode') == 'connect':
+                SparkContext(conf=conf)
+                return self.create()
             return SparkContext._active_spark_context or SparkContext(conf=conf)
         def create(self):
-            return 'a Connect session'
+            return Remote(self._options)
     builder = property()
+
+class Remote:
+    def __init__(self, options):
+        self.options, self.stopped = options, False
+    def stop(self):
+        self.stopped = True
+Remote.__module__ = 'pyspark.sql.connect.session'
 
 class Fresh:
     def __get__(self, instance, owner):
@@ -250,7 +267,7 @@ class Recorder:
         self.said: list[str] = []
         self.fail = fail
         self.fail_started = fail_started
-        self.hook: Hook = spark_hook.install(
+        self.hook: Installed = spark_hook.install(
             Launch(
                 complete=self.complete,
                 say=self.said.append,
@@ -644,8 +661,8 @@ def test_a_builder_that_inherits_is_wrapped_and_left_as_it_was(
     spark.Session.Builder = theirs
     names = set(vars(theirs))
     boat = Recorder(home)
-    monkeypatch.setenv("SPARK_REMOTE", "sc://host")
-    with pytest.raises(LaunchError, match="Connect is not supported yet"):
+    monkeypatch.setenv("SPARK_REMOTE", "sc://127.0.0.1:1")
+    with pytest.raises(LaunchError, match="server does not answer"):
         spark.Session.builder.getOrCreate()
     monkeypatch.delenv("SPARK_REMOTE")
     assert spark.Session.builder.master("local[2]").getOrCreate().pythonExec == PATCH.python
@@ -693,7 +710,7 @@ def test_a_wrap_of_the_builder_that_came_later_stays_too(spark: Any, home: Path)
 
     spark.Session.Builder.create = theirs
     boat.hook.remove()
-    assert spark.Session.builder.config("spark.remote", "sc://host").create() == "a Connect session"
+    assert not spark.Session.builder.config("spark.remote", "sc://host").create().stopped
 
 
 def test_the_newest_launch_wins_and_says_so(spark: Any, home: Path) -> None:
@@ -753,36 +770,76 @@ def test_a_context_stops_whatever_happens_before(spark: Any, home: Path) -> None
 # Spark Connect
 
 
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The address of somebody who listens and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"sc://127.0.0.1:{listening.getsockname()[1]}"
+
+
 @pytest.mark.parametrize("entry", ["getOrCreate", "create"])
-@pytest.mark.parametrize(
-    ("kind", "name", "value"),
-    [
-        ("option", "spark.remote", "sc://me:secret@host"),
-        ("option", "spark.api.mode", "connect"),
-        ("variable", "SPARK_REMOTE", "sc://host"),
-    ],
-)
-def test_connect_is_refused_not_ignored(
-    spark: Any,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    entry: str,
-    kind: str,
-    name: str,
-    value: str,
+@pytest.mark.parametrize("how", ["option", "variable", "launch"])
+def test_a_connect_session_is_handed_on_when_it_is_up(
+    spark: Any, home: Path, monkeypatch: pytest.MonkeyPatch, server: str, entry: str, how: str
 ) -> None:
-    boat = Recorder(home)
+    connected: list[Any] = []
+    conf = {"spark.sql.shuffle.partitions": "3"}
+    master = server if how == "launch" else None
+    boat = Recorder(home, connected=connected.append, conf=conf, master=master)
     builder = spark.Session.builder
-    if kind == "option":
-        builder.config(name, value)
-    else:
-        monkeypatch.setenv(name, value)
-    with pytest.raises(LaunchError, match="Connect is not supported yet") as error:
-        getattr(builder, entry)()
-    assert "addArtifacts" in error.value.cure
-    assert "secret" not in str(error.value)
+    if how == "option":
+        builder.config("spark.remote", server)
+    if how == "variable":
+        monkeypatch.setenv("SPARK_REMOTE", server)
+    session = getattr(builder, entry)()
+    assert connected == [session]
+    assert session.options["spark.sql.shuffle.partitions"] == "3"
+    assert session.options.get("spark.remote") == (None if how == "variable" else server)
+    assert boat.facts == []
     boat.hook.remove()
-    assert spark.Session.builder.config("spark.remote", "sc://host").create() == "a Connect session"
+    spark.Session.builder.config("spark.remote", server).create()
+    assert connected == [session]
+
+
+def test_a_connect_server_of_this_process_has_no_session_of_ours_itself(
+    spark: Any, home: Path
+) -> None:
+    connected: list[Any] = []
+    boat = Recorder(home, connected=connected.append)
+    session = (
+        spark.Session.builder.config("spark.api.mode", "connect").master("local").getOrCreate()
+    )
+    assert (connected, boat.facts) == ([session], [])
+    assert spark.Context._active_spark_context.pythonExec == "python3"
+
+
+def test_a_connect_session_that_cannot_have_it_is_stopped(
+    spark: Any, home: Path, server: str
+) -> None:
+    connected: list[Any] = []
+
+    def refuses(session: Any) -> None:
+        connected.append(session)
+        raise LaunchError("session.made-up", "it does not fit")
+
+    Recorder(home, connected=refuses)
+    with pytest.raises(LaunchError, match="it does not fit"):
+        spark.Session.builder.config("spark.remote", server).getOrCreate()
+    assert connected[0].stopped
+
+
+@pytest.mark.parametrize(
+    "address", ["sc://127.0.0.1:1/;token=secret", "sc://me:secret@127.0.0.1:1"]
+)
+def test_a_connect_server_that_does_not_answer_is_told_at_once(
+    spark: Any, home: Path, address: str
+) -> None:
+    Recorder(home)
+    with pytest.raises(LaunchError) as error:
+        spark.Session.builder.config("spark.remote", address).getOrCreate()
+    assert error.value.code == "launch.connect-unreachable"
+    assert error.value.value == "sc://127.0.0.1:1"
+    assert "secret" not in str(error.value)
 
 
 # Java

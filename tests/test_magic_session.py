@@ -17,6 +17,7 @@ pytest.importorskip("IPython")
 
 from IPython.core.interactiveshell import InteractiveShell
 from small_packages import wheel
+from test_connect import GrpcError, Server
 from test_launch import home, spark  # noqa: F401  fixtures
 from test_magic import boat, shell  # noqa: F401  a fixture
 from test_sessions import context, new  # noqa: F401  fixtures
@@ -219,6 +220,16 @@ def kernel(
         one.history_manager.end_session()
 
 
+def test_a_connect_session_of_the_kernel_is_taken_over(kernel: Callable[[], Any]) -> None:
+    one = kernel()
+    stopped, one.user_ns["spark"] = Server(), Server()
+    stopped.is_stopped = True
+    one.user_ns = {"old": stopped, **one.user_ns}
+    one.user_ns["spark"].fails = GrpcError("[INVALID_HANDLE.SESSION_CLOSED]")
+    with pytest.raises(LaunchError, match="Spark Connect session has ended"):
+        boat(one, "launch")  # it is ours to take over, and says why it cannot be
+
+
 def test_another_kernel_takes_what_the_notebook_launched_last(
     kernel: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,6 +271,21 @@ def test_a_launch_of_nothing_says_so_and_what_the_notebook_had(
     assert "%boat launch --last takes what this notebook had: alpha" in told
     kept = next((tmp_path / "store/keys/notebook").iterdir()).read_text()
     assert "alpha" in kept
+
+
+def test_the_token_of_a_connect_server_is_not_kept_and_the_server_has_to_be_named_again(
+    tmp_path: Path,
+) -> None:
+    store, manifest = Store(tmp_path / "store"), Captain().add_pip_packages("six").manifest
+    where = Where("sc://host/;token=hunter2", conf={})
+    assert notebooks.keep(store, "n", notebooks.Kept(manifest, None, {}, where)) == ["master"]
+    kept = notebooks.recall(store, "n")
+    assert kept is not None
+    with pytest.raises(SettingsError, match="not kept whole: master"):
+        kept.at(Where())
+    assert kept.at(Where("sc://other")).master == "sc://other"
+    files = [path.read_text() for path in (tmp_path / "store").rglob("*") if path.is_file()]
+    assert not any("hunter2" in text for text in files)
 
 
 def test_no_password_is_kept(tmp_path: Path) -> None:

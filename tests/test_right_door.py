@@ -217,3 +217,10 @@ def test_a_local_version_of_an_own_index_is_no_distributions(version: str) -> No
     with pytest.raises(BoatError) as caught:
         captain.plan()
     assert caught.value.code != "requirements.of-another-system"
+
+
+def test_extras_behind_a_projects_file_are_told_what_takes_them(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[project]\nname = "a"\nversion = "1"\n')
+    with pytest.raises(RequirementError) as caught:
+        Captain().add_requirements("pyproject.toml[all,more]")
+    assert caught.value.cure.startswith("extras: captain.add_pip_packages('.[all,more]')")

@@ -132,6 +132,21 @@ def test_a_cut_archive_is_named_on_stderr_and_python_goes_on(node: Node) -> None
     assert "Traceback" not in done.stderr
 
 
+def test_a_users_own_packages_on_the_node_are_left_alone(node: Node, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    said = node.says(
+        f"""
+        import os
+        theirs = {str(tmp_path / "theirs")!r}
+        site.ENABLE_USER_SITE, site.USER_SITE = True, theirs
+        sys.path.insert(1, theirs)
+        import coffee_boat_worker.startup as s; s.start()
+        print(theirs in sys.path, os.environ["PYTHONNOUSERSITE"])
+        """
+    )
+    assert said == "False 1"
+
+
 def test_a_failure_at_the_start_never_breaks_the_interpreter(node: Node) -> None:
     (node.site / "coffee_boat_worker" / "node.py").write_text(
         "def prepare(prefix): raise OSError('this node is odd')"

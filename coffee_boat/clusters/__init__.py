@@ -18,6 +18,7 @@ imports that take time go inside.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
 from coffee_boat._support.redact import redact
-from coffee_boat.clusters import connect, settings
+from coffee_boat.clusters import settings
+from coffee_boat.clusters.connect import Connect
 from coffee_boat.clusters.kubernetes import Kubernetes
 from coffee_boat.clusters.local import Local
 from coffee_boat.clusters.local_cluster import LocalCluster
@@ -146,6 +148,15 @@ class CountsExecutors(Protocol):
         """
 
 
+@runtime_checkable
+class TakesFilesOnly(Protocol):
+    """A kind of cluster of which the session itself sends archives, from the driver's machine."""
+
+    @property
+    def takes_files_only(self) -> bool:
+        """True."""
+
+
 class RemoteDriver(Protocol):
     """The driver of one submission, where it runs in the cluster: spark-submit does not say how it
     ended.
@@ -166,7 +177,14 @@ class RemoteDriver(Protocol):
         """
 
 
-KINDS: tuple[Cluster, ...] = (Local(), Standalone(), Yarn(), Kubernetes(), LocalCluster())
+KINDS: tuple[Cluster, ...] = (
+    Local(),
+    Standalone(),
+    Yarn(),
+    Kubernetes(),
+    LocalCluster(),
+    Connect(),
+)
 """Each kind, one entry: the only line outside of its own file or folder. No master matches two."""
 
 _OTHER = "its kind is not known, so it is not asked"
@@ -190,13 +208,20 @@ def kind_of(master: str) -> Cluster:
     """The kind of cluster that a master is of.
 
     Raises:
-        LaunchError: there is none, or it is not supported (yet).
+        LaunchError: there is none.
     """
     kind = _known(master)
     if kind is not None:
         return kind
     examples = [one.example for one in _kinds()]
-    connect.refuse(master, examples)
+    if old := re.fullmatch(r"yarn-(client|cluster)", master.strip()):
+        raise LaunchError(
+            "launch.master-of-spark-1",
+            "the master is written otherwise since Spark 2",
+            value=master,
+            cause="the master is yarn, and where the driver runs is the deploy mode",
+            cure=f"use yarn; with boat launch, --master yarn --deploy-mode {old[1]}",
+        )
     raise LaunchError(
         "launch.master-invalid",
         "the master cannot be used",
@@ -211,7 +236,14 @@ def kind_of_running(master: str) -> RunningCluster:
     addArchive.
     """
     kind = _known(master)
-    return kind if kind is not None and kind.runs_in_driver else _ByAddArchive(kind)
+    if kind is not None and (kind.runs_in_driver or takes_files_only(master)):
+        return kind
+    return _ByAddArchive(kind)
+
+
+def takes_files_only(master: str) -> bool:
+    """True if what is sent has to be a file of this machine: a stage is of no use there."""
+    return isinstance(_known(master), TakesFilesOnly)
 
 
 @dataclass(frozen=True)

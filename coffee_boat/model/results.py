@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from coffee_boat._support.redact import redact
-from coffee_boat._support.words import human_size
+from coffee_boat._support.words import counted, human_size
 from coffee_boat.errors import Finding
 from coffee_boat.model.archive import Archive
 from coffee_boat.model.difference import NO_DIFFERENCE, Difference
@@ -70,6 +70,10 @@ class Report(Redacted):
     findings: tuple[Finding, ...] = ()
     rounds: int = 1
     """Jobs that it took to reach them."""
+    complete: bool = True
+    """False if nobody says which executors are live, as with Spark Connect: these are those that
+    were seen.
+    """
     generation: int = 1
     """Of the session: what every function runs with from its next job on, also those that were
     made under an earlier one.
@@ -77,7 +81,7 @@ class Report(Redacted):
 
     @property
     def ok(self) -> bool:
-        """Every live executor answered, and nothing is in error."""
+        """Every executor that is known of answered, and nothing is in error."""
         return (
             bool(self.executors)
             and not self.missed
@@ -135,14 +139,16 @@ class Report(Redacted):
 
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "NOT ok"
-        answered = (
-            f"{len(self.executors)} of {len(self.executors) + len(self.missed)} executors answered"
-            f" in {self.seconds:.1f} s, {self.rounds} round{'s' * (self.rounds != 1)}"
+        known = len(self.executors) + len(self.missed)
+        which = (
+            f"{len(self.executors)} of {known} executors answered"
+            if self.complete
+            else f"{counted(len(self.executors), 'executor')} seen"
         )
-        head = (
-            f"Report: {verdict}, {answered} (Spark: driver {self.driver_spark}, JVM"
-            f" {self.jvm_spark})"
-        )
+        answered = f"{which} in {self.seconds:.1f} s, {counted(self.rounds, 'round')}"
+        sides = ("driver", "JVM") if self.complete else ("client", "server")
+        versions = f"{sides[0]} {self.driver_spark}, {sides[1]} {self.jvm_spark}"
+        head = f"Report: {verdict}, {answered} (Spark: {versions})"
         return "\n".join(
             [
                 head,
@@ -177,10 +183,12 @@ class Arrival(Redacted):
     findings: tuple[Finding, ...] = ()
     difference: Difference = NO_DIFFERENCE
     """What changed besides: versions, and what was removed."""
+    complete: bool = True
+    """False if nobody says which executors are live, as with Spark Connect."""
 
     @property
     def ok(self) -> bool:
-        """Every live executor was seen to have it."""
+        """Every executor that is known of was seen to have it."""
         return not self.missed and not any(f.severity == "error" for f in self.findings)
 
     def __str__(self) -> str:
@@ -195,6 +203,8 @@ class Arrival(Redacted):
         seen = (
             f"confirmed by {len(self.confirmed)} of {len(self.confirmed) + len(self.missed)}"
             " executors"
+            if self.complete
+            else f"confirmed by {counted(len(self.confirmed), 'executor')}, those seen"
         )
         parts = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
         return "\n".join(

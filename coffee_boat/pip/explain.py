@@ -27,10 +27,7 @@ _UNREACHABLE = (
                 "offline=True (or UV_OFFLINE), and the store, uv's cache and find_links lack"
                 " something"
             ),
-            cure=(
-                "run once with offline=False, or put the wheels into a folder and give it as"
-                " find_links"
-            ),
+            cure=("run once with offline=False, or put the wheels into a folder: find_links=[...]"),
         ),
     ),
     (
@@ -40,8 +37,8 @@ _UNREACHABLE = (
             "a git host cannot be reached",
             cause="no network here, a proxy that is not set, or a wrong host name",
             cure=(
-                "export HTTPS_PROXY=http://proxy:port, or put a wheel of it into a folder and give"
-                " that as find_links"
+                "export HTTPS_PROXY=http://proxy:port, or put a wheel of it into a folder:"
+                " find_links=[...]"
             ),
         ),
     ),

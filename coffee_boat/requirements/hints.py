@@ -142,6 +142,13 @@ def cure_of_missing(path: Path, written: str = "") -> str:
     """For a path where nothing is, and the text that named it."""
     if found := _AT_VERSION.fullmatch(written):
         return f'"{found["name"]}=={found["version"]}"'
+    if (found := re.fullmatch(r"(.+\.toml)\[([\w,. -]+)\]", path.name)) and exists(
+        path.with_name(found[1])
+    ):
+        return (
+            f"extras: captain.add_pip_packages({f'{path.parent}[{found[2]}]'!r}) takes the project"
+            " with them"
+        )
     if _OF_A_BUILD.search(path.as_posix()):
         return (
             "the line was written by pip freeze in a conda environment, and names a folder of the"

@@ -22,6 +22,8 @@ class Answers:
     """Ids of executors that were live at the end and did not answer."""
     rounds: int
     """How many jobs it took."""
+    complete: bool = True
+    """False if nobody says which executors are live: these are those that were seen."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Versions:
     """pyspark's __version__ in this process."""
     jvm: str
     """Spark's version in the driver's JVM."""
+    remote: bool = False
+    """True if that JVM is a server's, which may be of another version than this process's."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Lasting:
     """Names of queries that run."""
     sql_functions: bool = True
     """True if SQL functions that were used before keep theirs as well."""
+    functions: bool = True
+    """False if no function keeps its own: each query has what its session has then."""
 
 
 class Session(Protocol):
@@ -59,7 +65,11 @@ class Session(Protocol):
 
     @property
     def master(self) -> str:
-        """As Spark has it: "yarn", "local[2]"."""
+        """As Spark has it: "yarn", "local[2]"; a server's address without its parameters."""
+
+    @property
+    def remote(self) -> bool:
+        """True if its driver is a server: there is no SparkContext, and no JVM of this process."""
 
     def is_of(self, handed: Any) -> bool:
         """True if this is the session that a user handed over."""

@@ -60,6 +60,11 @@ class ClassicSession:
         """As Spark has it: "yarn", "local[2]"."""
         return str(self._context.master)
 
+    @property
+    def remote(self) -> bool:
+        """False: the driver is this process's."""
+        return False
+
     def is_of(self, handed: Any) -> bool:
         """True if it is the session of a SparkContext, or of a SparkSession."""
         return getattr(handed, "sparkContext", handed) is self._context

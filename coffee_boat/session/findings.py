@@ -208,6 +208,9 @@ def _foreign_files(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
 
 def spark_versions(executors: Sequence[ExecutorFacts], versions: Versions) -> Iterator[Finding]:
     """Versions of pyspark and Spark that do not go together."""
+    if versions.remote:
+        yield from _of_a_server(executors, versions)
+        return
     if _minor(versions.driver) != _minor(versions.jvm):
         yield Finding(
             "verify.jvm-other-spark",
@@ -230,6 +233,29 @@ def spark_versions(executors: Sequence[ExecutorFacts], versions: Versions) -> It
             cure=f'pip install "pyspark=={".".join(_minor(version))}.*" on the driver, as the'
             " cluster has",
             severity="error",
+        )
+
+
+def _of_a_server(executors: Sequence[ExecutorFacts], versions: Versions) -> Iterator[Finding]:
+    """Clients of Spark Connect may be of another version than the server; executors may not."""
+    others = (e for e in executors if _minor(e.pyspark) != _minor(versions.jvm))
+    for (version, path), some in _grouped(others, lambda e: (e.pyspark, e.pyspark_path)):
+        yield Finding(
+            "verify.executor-other-than-server",
+            "an executor's pyspark is not of the server's minor version",
+            value=f"{version} from {path} instead of {versions.jvm} on {_who(some)}",
+            cause="the server's nodes have no Python files of Spark, so they run the client's",
+            cure=f'pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on the client',
+            severity="error",
+        )
+    if _minor(versions.driver) != _minor(versions.jvm):
+        yield Finding(
+            "verify.client-other-spark",
+            "the client's pyspark is not of the server's minor version",
+            value=f"pyspark {versions.driver}, server {versions.jvm}",
+            cause="most calls go together, and a function may not: it is pickled with one version"
+            " and read with the other",
+            cure=f'pip install "pyspark=={".".join(_minor(versions.jvm))}.*" on the client',
         )
 
 

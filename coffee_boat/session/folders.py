@@ -48,9 +48,9 @@ _followed: WeakKeyDictionary[Any, Folders] = WeakKeyDictionary()
 
 def follow(context: Any) -> None:
     """Remove what the executors of a SparkContext leave behind when this process ends, or `clear`
-    is called. Only for a context that gets an archive of ours.
+    is called. Only for a context that gets an archive of ours; None for none.
     """
-    if context in _followed or not (_PROCESSES / "self/cwd").exists():
+    if context is None or context in _followed or not (_PROCESSES / "self/cwd").exists():
         return
     with while_it_lasts():  # nothing is removed of a Spark that is not as we know it
         java = context._jvm.java.lang

@@ -7,7 +7,8 @@ from typing import Any
 from coffee_boat.errors import LaunchError
 from coffee_boat.session import Session
 from coffee_boat.session.classic import ClassicSession
-from coffee_boat.spark import jvm
+from coffee_boat.session.connect import ConnectSession
+from coffee_boat.spark import connect, jvm
 
 _AGAIN = "spark = SparkSession.builder.getOrCreate(), then captain.board(spark)"
 
@@ -16,20 +17,11 @@ def session_of(handed: Any) -> Session:
     """What is done with a SparkSession or a SparkContext.
 
     Raises:
-        LaunchError: it is neither, is Spark Connect's, or was stopped.
+        LaunchError: it is neither, or was stopped.
     """
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
-
-    if type(handed).__module__.startswith("pyspark.sql.connect"):
-        raise LaunchError(
-            "session.connect-not-supported",
-            "Spark Connect is not supported yet",
-            value=type(handed).__name__,
-            cause="its executors belong to a server",
-            cure="board a session that has a SparkContext: spark.sparkContext",
-        )
-    if not isinstance(handed, (SparkContext, SparkSession)):
+    if connect.is_session(handed):
+        return _of_a_server(handed)
+    if not isinstance(handed, _classic()):
         raise LaunchError(
             "session.not-a-session",
             "this is not a Spark session",
@@ -37,6 +29,9 @@ def session_of(handed: Any) -> Session:
             cause="board takes a SparkSession or a SparkContext",
             cure=_AGAIN,
         )
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
     context = handed if isinstance(handed, SparkContext) else handed.sparkContext
     if not jvm.is_up(context):
         jvm.refuse_ended()
@@ -48,3 +43,21 @@ def session_of(handed: Any) -> Session:
         )
     sql = SparkSession.getActiveSession() if isinstance(handed, SparkContext) else handed
     return ClassicSession(context, sql)
+
+
+def _classic() -> tuple[type[Any], ...]:
+    try:
+        from pyspark import SparkContext
+    except ImportError:  # pyspark-client
+        return ()
+    from pyspark.sql import SparkSession
+
+    return SparkContext, SparkSession
+
+
+def _of_a_server(handed: Any) -> Session:
+    session = ConnectSession(handed)
+    trouble = session.trouble()
+    if trouble is not None:
+        raise LaunchError.of(trouble)
+    return session

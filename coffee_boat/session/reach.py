@@ -28,14 +28,15 @@ def not_reached(session: Session, *, ships_python: bool) -> Iterator[Finding]:
         if lasting.sql_functions or not ships_python
         else "SQL functions used before in other sessions"
     )
-    yield Finding(
-        "session.earlier-work-unchanged",
-        "what ran before keeps its interpreter and its packages",
-        value=f"RDD functions of earlier actions, {sql}",
-        cause="Spark captures both with a function when it is first used",
-        cure="make these functions again: run the cells that define them once more",
-        severity="note",
-    )
+    if lasting.functions:
+        yield Finding(
+            "session.earlier-work-unchanged",
+            "what ran before keeps its interpreter and its packages",
+            value=f"RDD functions of earlier actions, {sql}",
+            cause="Spark captures both with a function when it is first used",
+            cure="make these functions again: run the cells that define them once more",
+            severity="note",
+        )
     if lasting.cached:
         yield Finding(
             "session.cache-unchanged",

@@ -28,12 +28,13 @@ from coffee_boat.model import (
     grammar,
 )
 from coffee_boat.model.generation import LAUNCHED
+from coffee_boat.spark.keys import MARK
 
-LOCK = "spark.coffee_boat.lock"
+LOCK = f"{MARK}lock"
 """The digest of the lock that the session was started with."""
-PYTHON = "spark.coffee_boat.python"
+PYTHON = f"{MARK}python"
 """The executors' interpreter, as in ConfPatch."""
-SHIPS_PYTHON = "spark.coffee_boat.ship_python"
+SHIPS_PYTHON = f"{MARK}ship_python"
 """As Captain's argument."""
 
 

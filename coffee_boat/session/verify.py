@@ -77,6 +77,7 @@ def verify(
         seconds=time.monotonic() - started,
         findings=findings,
         rounds=answers.rounds,
+        complete=answers.complete,
     )
 
 

@@ -23,6 +23,17 @@ _UNSET = (
 )
 ON_EXECUTORS = (
     Symptom(
+        r"(?P<folder>\S*/boat-gen-[0-9a-f]+) cannot be composed: (?P<why>[^\n]*)",
+        Problem(
+            "executor.not-composed",
+            "an executor cannot have the session's newest packages",
+            cause="{why}; a full disk there, or a folder that cannot be written",
+            cure="make room on that node; or go back to what the session had before:"
+            " captain.rollback()",
+        ),
+        of_the_node=True,
+    ),
+    Symptom(
         r"error while loading shared libraries: (?P<library>[^:\s]+): [^\n]*",
         Problem(
             "executor.library-missing",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 
 from coffee_boat.model import SparkFacts
+from coffee_boat.spark import connect, install, pairs
 from coffee_boat.spark.defaults import defaults
 from coffee_boat.spark.install import Spark
 from coffee_boat.spark.keys import DEPLOY_MODE, MASTER
@@ -38,3 +40,16 @@ def facts_of(
         },
         python=python,
     )
+
+
+def of_master(master: str, conf: Mapping[str, str] | None = None) -> SparkFacts:
+    """What is known of a Spark that is to start in this process; or of a Connect server before its
+    session starts: its Spark may be another one, and the client's need not have spark-submit.
+
+    Raises:
+        LaunchError: there is no Spark.
+    """
+    if connect.is_remote(master):
+        address, known = connect.address(master), dict(conf or {})
+        return SparkFacts(version=pairs.version_here(), master=address, conf=known)
+    return facts_of(install.find_spark(), master=master, conf=conf, python=sys.executable)

@@ -7,7 +7,8 @@ install(Launch(...)) -> Hook      from now on each new SparkContext of this proc
                                       executors' interpreter
     SparkContext._initialize_context  the first place where the final master is known, whoever named
                                       it
-    SparkSession.Builder              refuses Spark Connect, which starts no SparkContext
+    SparkSession.Builder              a session of Spark Connect starts no SparkContext: it gets
+                                      what it needs when it is there (connect.py)
 pyspark.sql.udf, .udtf            _wrap_function: what the driver's JVM plans in Python gets the
                                   driver's copy of the interpreter
 Hook.remove()                     takes all of it back
@@ -27,13 +28,11 @@ from typing import Any
 from coffee_boat._support.environ import changed_environ
 from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import say_line
-from coffee_boat._support.redact import redact_setting
 from coffee_boat._support.store import Store
 from coffee_boat.errors import BoatError
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
+from coffee_boat.spark import connect, java, jvm, planning, remarks
 from coffee_boat.spark import install as spark_install
-from coffee_boat.spark import java, jvm, planning
-from coffee_boat.spark.connect import refuse_connect
 from coffee_boat.spark.jvm import shared_map
 from coffee_boat.spark.wrapping import wrap
 
@@ -75,6 +74,8 @@ class Launch:
             out of SparkContext(...).
         store: where a Java shim is kept, if one is needed.
         failed: called when it did not come up; what it returns is raised in place of the error.
+        connected: called with a session of Spark Connect that is up; what it raises comes out of
+            the builder, and the session is stopped.
         stopping, stopped: called before and after a context stops.
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
@@ -84,6 +85,7 @@ class Launch:
     complete: Callable[[SparkFacts], Start]
     store: Store = field(default_factory=Store)
     failed: Callable[[BaseException], BoatError | None] = _nothing
+    connected: Callable[[Any], None] = _nothing
     stopping: Callable[[Any], None] = _nothing
     stopped: Callable[[Any], None] = _nothing
     master: str | None = None
@@ -99,26 +101,36 @@ class Launch:
         )
 
 
-def install(launch: Launch) -> Hook:
-    """Complete each SparkContext of this process from now on, until `Hook.remove` or the next
-    `install`.
+def install(launch: Launch) -> Installed:
+    """Complete each SparkContext of this process, and each session of Spark Connect, from now on,
+    until `Hook.remove` or the next `install`.
 
     Raises:
         LaunchError: no pyspark, one that does not fit, or a SparkContext is already up.
     """
+    remote = connect.Remote(connect.Defaults(launch.master, launch.conf), launch.connected)
+    builder = spark_install.remote_builder()
+    if builder is not None:
+        _replace(builder, launch)
+        return connect.RemoteOnly(builder, remote, launch, _MARK)
     spark = spark_install.load()
     # What is merely unknown of the pair was told, or refused, before anything was built.
     spark_install.compatible(spark.version, sys.version_info[:2], said=spark.declared)
     with spark.context._lock:
         spark_install.refuse_if_running()
-        previous: Hook | None = spark.context.__dict__.get(_MARK)
-        if previous is not None:
-            previous.remove()
-            previous.launch.replaced()
-            what = "this launch_ship replaces an earlier one of this process"
-            note = Finding("launch.earlier-replaced", what, severity="note")
-            launch.say(f"note: {note}")
-        return Hook(launch, spark)
+        _replace(spark.context, launch)
+        return Hook(launch, spark, remote)
+
+
+def _replace(owner: Any, launch: Launch) -> None:
+    """Take back the launch before, if it is in force."""
+    previous: Installed | None = owner.__dict__.get(_MARK)
+    if previous is not None:
+        previous.remove()
+        previous.launch.replaced()
+        what = "this launch_ship replaces an earlier one of this process"
+        note = Finding("launch.earlier-replaced", what, severity="note")
+        launch.say(f"note: {note}")
 
 
 def start(
@@ -130,7 +142,9 @@ def start(
         builder: a `SparkSession.builder`.
         master, conf: set on the builder, and so stronger than the launch's own.
     """
-    builder = spark_install.load().session.builder if builder is None else builder
+    if builder is None:
+        only_remote = spark_install.remote_builder()
+        builder = spark_install.load().session.builder if only_remote is None else only_remote()
     if master is not None:
         builder = builder.master(master)
     for key, value in (conf or {}).items():
@@ -141,8 +155,11 @@ def start(
 class Hook:
     """The wraps around pyspark's own functions; made by `install`."""
 
-    def __init__(self, launch: Launch, spark: spark_install.PySpark) -> None:
+    def __init__(
+        self, launch: Launch, spark: spark_install.PySpark, remote: connect.Remote
+    ) -> None:
         self.launch = launch
+        self._remote = remote
         self.active = True
         self._spark = spark
         self._starts: dict[int, Start | None] = {}
@@ -191,9 +208,14 @@ class Hook:
             if not self.active:
                 return original(context, *args, **kwargs)
             given = signature.bind(context, *args, **kwargs)
+            if self._remote.starting:  # a Connect server's, in this process: needs Java, no more
+                self._start_gateway(given.arguments)
+                return original(context, *args, **kwargs)
             if given.arguments.get("jsc") is not None:
                 self._say(
-                    _handed_over("a context that the platform had started was handed to pyspark")
+                    remarks.handed_over(
+                        "a context that the platform had started was handed to pyspark"
+                    )
                 )
                 return original(context, *args, **kwargs)
             return self._make(context, original, given)
@@ -224,7 +246,7 @@ class Hook:
                 if self.active:
                     self.launch.stopping(context)
             finally:
-                ended = _explained(original, context)
+                ended = remarks.explained(original, context)
             if self.active:
                 self.launch.stopped(context)
             return ended
@@ -233,9 +255,11 @@ class Hook:
 
     def _session(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def session(builder: Any, *args: Any, **kwargs: Any) -> Any:
-            if self.active:
-                refuse_connect(getattr(builder, "_options", {}))
-                jvm.refuse_ended()
+            if not self.active:
+                return original(builder, *args, **kwargs)
+            jvm.refuse_ended()
+            if self._remote.defaults.starts_remote(getattr(builder, "_options", {})):
+                return self._remote.session(original, builder, *args, **kwargs)
             return original(builder, *args, **kwargs)
 
         return session
@@ -275,7 +299,7 @@ class Hook:
         for finding in findings:
             self._say(finding)
         if start is None:
-            self._say(_handed_over("a subclass of SparkContext starts it in its own way"))
+            self._say(remarks.handed_over("a subclass of SparkContext starts it in its own way"))
             return
         # From PYSPARK_PYTHON until here. That variable stays as it is: other programs started by
         # this process read it too.
@@ -307,12 +331,12 @@ class Hook:
         if arguments.get("appName"):
             explicit["spark.app.name"] = arguments["appName"]
         if theirs is not None:
-            fresh = _copy(theirs, self._spark.conf)
+            fresh = remarks.copy(theirs, self._spark.conf)
         for key, value in defaults.items():
             fresh.set(key, explicit.get(key, value))
         arguments["conf"] = fresh
         return [
-            _overruled(key, value, explicit[key])
+            remarks.overruled(key, value, explicit[key])
             for key, value in sorted(defaults.items())
             if explicit.get(key, value) != value
         ]
@@ -360,41 +384,5 @@ class Hook:
         self.launch.say(f"{finding.severity}: {finding}")
 
 
-def _explained(stop: Callable[..., Any], context: Any) -> Any:
-    try:
-        return stop(context)
-    except Exception as error:
-        known = jvm.explain(error)
-        if known is None:
-            raise
-        raise known from error
-
-
-def _copy(conf: Any, conf_class: Any) -> Any:
-    copy = conf_class(loadDefaults=False)
-    for key, value in conf.getAll():
-        copy.set(key, value)
-    return copy
-
-
-def _overruled(key: str, ours: str, theirs: str) -> Finding:
-    ours, theirs = redact_setting(key, ours), redact_setting(key, theirs)
-    return Finding(
-        "launch.overruled-by-program",
-        f"{key} of launch_ship is not used",
-        value=ours,
-        cause=f"the program says {theirs!r} itself, which wins",
-        cure="say it in one place only",
-        severity="note",
-    )
-
-
-def _handed_over(cause: str) -> Finding:
-    return Finding(
-        "launch.environment-not-used",
-        "the shipped environment is not used by this SparkContext",
-        cause=cause,
-        cure='captain.board(sc) ships it to this context; or captain.pack("boat.tar.gz") and name'
-        " it in the platform's settings: spark.archives=boat.tar.gz#boat,"
-        " PYSPARK_PYTHON=./boat/bin/python3",
-    )
+Installed = Hook | connect.RemoteOnly
+"""What `install` gives: `remove` takes it back."""

@@ -15,7 +15,7 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.pythons import dotted
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import Finding
-from coffee_boat.spark import jvm, pairs
+from coffee_boat.spark import connect, jvm, pairs
 from coffee_boat.spark.pairs import Declared, Minor
 
 _log = logger(__name__)
@@ -87,8 +87,8 @@ def load() -> PySpark:
             "launch.no-sparkcontext-class",
             "this pyspark has no SparkContext",
             value=str(error),
-            cause="pyspark-client serves Spark Connect only, which is not supported yet",
-            cure="pip install pyspark",
+            cause="pyspark-client serves Spark Connect only",
+            cure="pip install pyspark; or name a Connect server: SparkSession.builder.remote(...)",
         ) from error
     found = PySpark(
         pyspark.__version__,
@@ -101,6 +101,21 @@ def load() -> PySpark:
     )
     _assert_names(found)
     return found
+
+
+def remote_builder() -> Any | None:
+    """The class of builders of a pyspark that serves Spark Connect only; None if it has a
+    SparkContext, or cannot be imported.
+    """
+    try:
+        import pyspark.util  # noqa: F401  tells what it is
+    except ImportError:
+        return None
+    if not connect.client_only():
+        return None
+    from pyspark.sql import SparkSession
+
+    return SparkSession.Builder
 
 
 def fitting(*, refuse_unknown: bool = False) -> tuple[Finding, ...]:

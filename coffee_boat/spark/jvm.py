@@ -49,6 +49,16 @@ def running() -> Any | None:
     return getattr(getattr(sys.modules.get("pyspark"), "SparkContext", None), "_jvm", None)
 
 
+def context_of(handed: Any) -> Any | None:
+    """The SparkContext of a session; of a Connect session, that of a server in this process. None
+    if there is none. Imports nothing.
+    """
+    if not type(handed).__module__.startswith("pyspark.sql.connect"):
+        return getattr(handed, "sparkContext", handed)
+    context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+    return getattr(context, "_active_spark_context", None)
+
+
 def has_ended() -> bool:
     """True if this process's pyspark had a JVM, and it is there no more. Imports nothing of it."""
     machine = running()

@@ -1,4 +1,4 @@
-"""ConfPatch -> a submission, and the four texts that people may have of it."""
+"""ConfPatch -> a submission, and the texts that people may have of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact_setting
-from coffee_boat.model import ConfPatch, Finding, SparkFacts
+from coffee_boat.model import SQL_PYTHON, ConfPatch, Finding, SparkFacts
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.spark.defaults import properties
 from coffee_boat.spark.install import Spark
-from coffee_boat.spark.keys import DEPLOY_MODE, DRIVER_PYTHON, MASTER, PYTHON
+from coffee_boat.spark.keys import DEPLOY_MODE, DRIVER_PYTHON, MARK, MASTER, PYTHON
 
 _log = logger(__name__)
 
@@ -115,3 +115,19 @@ def as_yaml(order: Order) -> str:
         f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(order.conf.items())
     ]  # a JSON string is a YAML string
     return "\n".join(["spec:", f"  mode: {order.deploy_mode}", "  sparkConf:", *lines]) + "\n"
+
+
+def as_connect_server(order: Order) -> str:
+    """Lines for the spark-defaults.conf of a Spark Connect server: its sessions have the
+    environment from the start, and a client that has the same lock sends nothing.
+
+    Python works in a folder of its session there, one below the executor's, where archives are
+    (org.apache.spark.executor.Executor.IsolatedSessionState).
+    """
+    own = (DRIVER_PYTHON, PYTHON)  # the server runs no Python, and its sessions read another one
+    conf = {key: value for key, value in order.conf.items() if key not in own}
+    conf[SQL_PYTHON] = order.conf[PYTHON]
+    for key, value in conf.items():
+        if value.startswith("./") and (key == SQL_PYTHON or key.startswith(MARK)):
+            conf[key] = f".{value}"
+    return properties({**conf, MASTER: order.master})

@@ -267,13 +267,13 @@ def _clear_others(folder: str) -> None:
     (org.apache.spark.api.python.PythonWorkerFactory).
     """
     processes = _processes()
-    parents, used = {one.parent for one in processes}, set()
+    if not processes:  # nobody can tell what is in use
+        return
+    parents, used = {one.parent for one in processes}, {one.generation for one in processes}
     for one in processes:
         idle = one.is_daemon and one.pid not in parents and one.age > _YOUNG
-        if idle and one.parent == os.getppid() and one.pid != os.getpid():
+        if idle and one.generation != folder and one.parent == os.getppid():
             _end(one.pid)
-        elif one.generation:
-            used.add(one.generation)
     around = os.path.dirname(folder)
     for name in os.listdir(around):
         other = os.path.join(around, name)
@@ -324,11 +324,20 @@ def _processes() -> list[_Process]:
         if len(fields) > 19:
             variables = b"\0" + _bytes(f"/proc/{name}/environ")
             runs = variables.partition(f"\0{RUNS}=".encode())[2].partition(b"\0")[0]
+            runs = runs or _program(name).rpartition(f"/{ENVIRONMENT}/bin/".encode())[0]
             words = _bytes(f"/proc/{name}/cmdline").split(b"\0")
             daemon = any(word.endswith((b"pyspark.daemon", b"worker.daemon")) for word in words)
             age = uptime - int(fields[19]) / ticks
             found.append(_Process(int(name), int(fields[1]), age, os.fsdecode(runs), daemon))
     return found
+
+
+def _program(pid: str) -> bytes:
+    """Of a process that was started with other variables it tells which generation it runs."""
+    try:
+        return os.readlink(os.fsencode(f"/proc/{pid}/exe"))
+    except OSError:  # ended since, or another user's
+        return b""
 
 
 def _end(pid: int) -> None:

@@ -37,12 +37,28 @@ def start() -> None:
     if os.path.realpath(sys.prefix) == os.path.realpath(
         root
     ):  # a node's own interpreter fits its node
+        leave_user_site()
         for failure in prefix.settle(root):
             sys.stderr.write(f"coffee_boat: {failure}\n")
         node.prepare(root)
         activation.activate(os.path.realpath(root))
     else:
         activation.put_on_path(os.path.realpath(root))
+
+
+def leave_user_site() -> None:
+    """Import nothing of the node user's own packages (~/.local), which site.py puts before ours.
+
+    Where Spark can set PYTHONNOUSERSITE for its workers there are none; a session of Spark Connect
+    cannot. What this process starts does the same.
+    """
+    import site
+
+    if site.ENABLE_USER_SITE:
+        theirs = os.path.realpath(site.getusersitepackages())
+        sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != theirs]
+        site.ENABLE_USER_SITE = False
+    os.environ["PYTHONNOUSERSITE"] = "1"
 
 
 def change_base() -> None:

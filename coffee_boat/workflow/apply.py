@@ -268,6 +268,7 @@ def confirm(live: LiveSession, applied: Applied) -> Arrival:
         dict(applied.watch.seconds),
         findings,
         applied.change.difference,
+        complete=not live.session.remote,
     )
 
 

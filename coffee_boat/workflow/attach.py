@@ -11,9 +11,9 @@ from coffee_boat.clusters import kind_of_running
 from coffee_boat.model import ConfPatch, History, Lock, Manifest
 from coffee_boat.session import Session, driver, reach, record
 from coffee_boat.session.live import LiveSession
-from coffee_boat.workflow import composing, launch
+from coffee_boat.workflow import composing, launch, remote
 from coffee_boat.workflow.apply import Applied, addition, apply, expose_here
-from coffee_boat.workflow.built import Built, Resolved, build
+from coffee_boat.workflow.built import Built, Resolved, built_of
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import Request, lock_file_while_running
 from coffee_boat.workflow.tools import Tools
@@ -38,8 +38,25 @@ class Attached:
         return self.live.running
 
 
-def take_over(tools: Tools, session: Session, request: Request, say: Say) -> tuple[Attached, Built]:
-    """Send the base to a session that was started without us, and switch its interpreter.
+def recalled(tools: Tools, session: Session) -> History | None:
+    """What a session has that a captain started; None if it was started without us.
+
+    Raises:
+        LaunchError: it is a captain's, and this store does not know it.
+    """
+    if session.remote:
+        return remote.recalled(tools.store, session)
+    return record.recall(tools.store, session.id, session.facts().conf)
+
+
+def take_over(
+    tools: Tools, session: Session, request: Request, known: Resolved | None, say: Say
+) -> tuple[Attached, Built]:
+    """Send the base to a session that was started without us, and switch its interpreter. A server
+    that was set up with it is sent nothing.
+
+    Args:
+        known: what was chosen or built of the request.
 
     Raises:
         LaunchError: it does not go with this Python, or with its nodes.
@@ -48,7 +65,10 @@ def take_over(tools: Tools, session: Session, request: Request, say: Say) -> tup
     facts = session.facts()
     _log.info("session %s on %s is nobody's yet: it gets a base", session.id, redact(facts.master))
     launch.refuse_other_minor(tools, request, None)
-    built = build(tools, request, say)
+    built = built_of(tools, request, known, say)
+    on_server = remote.on_server(facts.conf, built.lock) if session.remote else None
+    if on_server is not None:
+        return Attached(remote.use_servers(tools, session, built, on_server, say), tools), built
     if session.executors():
         tools.emit(tools.preflight.ask_nodes(session, built.archive))
     kind, shipped = kind_of_running(facts.master), launch.ship(tools, built.archive, facts)
@@ -68,7 +88,11 @@ def take_over(tools: Tools, session: Session, request: Request, say: Say) -> tup
         [
             *patch.findings,
             *reach.not_reached(session, ships_python=ships_python),
-            *reach.not_planned(patch.python, facts.version),
+            *(
+                remote.odd(session, built.lock)
+                if session.remote
+                else reach.not_planned(patch.python, facts.version)
+            ),
             *reach.not_preloaded(request.preload, patch.environment),
         ]
     )

@@ -21,7 +21,7 @@ from coffee_boat._support.exceptions import guarded
 from coffee_boat._support.progress import Step, say_line
 from coffee_boat._support.words import human_size
 from coffee_boat.archive.unpack import environment_path, unpack
-from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running
+from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running, takes_files_only
 from coffee_boat.clusters.preload import preloading
 from coffee_boat.errors import BoatError, LaunchError, Severity, StoreError
 from coffee_boat.model import (
@@ -63,23 +63,19 @@ def prepare(
     tools.reporter.begin(launch=True)
     install.refuse_if_running()
     tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
-    install.load()
+    if install.remote_builder() is None:
+        install.load()
     cluster = None
     if master is not None:
-        cluster = ask(tools, facts_of(master, conf), partial(nodes, tools, request, None))
+        cluster = ask(
+            tools, spark_facts.of_master(master, conf), partial(nodes, tools, request, None)
+        )
     refuse_other_minor(tools, request, None)
     with tools.work() as say:
         built = build(tools, request, say)
     if cluster is not None:
         tools.emit(tools.preflight.hold(built.archive, cluster))
     return built
-
-
-def facts_of(master: str, conf: Mapping[str, str] | None = None) -> SparkFacts:
-    """What is known of a Spark that is to start in this process."""
-    return spark_facts.facts_of(
-        install.find_spark(), master=master, conf=conf, python=sys.executable
-    )
 
 
 def ask(
@@ -184,7 +180,8 @@ def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
     Raises:
         ShipError: it cannot be put there.
     """
-    stage = None if kind_of_running(facts.master).runs_in_driver else tools.settings.stage
+    unstaged = kind_of_running(facts.master).runs_in_driver or takes_files_only(facts.master)
+    stage = None if unstaged else tools.settings.stage
     with tools.work() as say:
         if stage is not None:
             say(Step(f"sending {human_size(archive.size)} to the stage"))
@@ -293,6 +290,7 @@ class Launcher:
         wanted: the same later, for what the driver plans itself.
         took: takes the session that came up, and what it was started with.
         failed: called when it did not come up; what it returns is raised in place of the error.
+        connected: called with a session of Spark Connect that is up.
         stopping: called with a context that is about to stop.
         replaced: called when another launch takes this one's place.
     """
@@ -305,16 +303,17 @@ class Launcher:
         wanted: Callable[[], tuple[Request, Resolved | None]],
         took: Callable[[LiveSession, Built], None],
         failed: Callable[[BaseException], BoatError | None],
+        connected: Callable[[Any], None],
         stopping: Callable[[Any], None],
         replaced: Callable[[], None],
     ) -> None:
         self._tools = tools
         self._begins, self._wanted, self._took, self._failed = begins, wanted, took, failed
-        self._stopping, self._replaced = stopping, replaced
+        self._connected, self._stopping, self._replaced = connected, stopping, replaced
         self._added: tuple[str, Path] | None = None
         """Of the newest session: a lock's digest, and its environment on this machine."""
 
-    def install(self, master: str | None, conf: Mapping[str, str] | None) -> hook.Hook:
+    def install(self, master: str | None, conf: Mapping[str, str] | None) -> hook.Installed:
         """Complete each SparkContext of this process from now on.
 
         Args:
@@ -327,6 +326,7 @@ class Launcher:
             hook.Launch(
                 complete=self.complete,
                 failed=self._failed,
+                connected=self._connected,
                 stopping=self._stopping,
                 stopped=self._stopped,
                 replaced=self._replaced,

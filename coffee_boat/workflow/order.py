@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from coffee_boat._support.progress import say_line
-from coffee_boat.clusters import kind_of
+from coffee_boat.clusters import kind_of, takes_files_only
 from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install, java, script, submission
@@ -100,7 +100,9 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
         conf=where.conf,
         spark_defaults=where.spark_defaults,
     )
-    kind_of(facts.master)  # refused before anything is built
+    kind = kind_of(facts.master)  # what is none is refused before anything is built
+    if takes_files_only(facts.master):
+        kind.check_submission(facts, None)
     cluster = ask(tools, facts, partial(nodes, tools, request, known))
     with tools.work() as say:
         built = built_of(tools, request, known, say)

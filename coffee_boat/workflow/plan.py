@@ -8,6 +8,7 @@ from coffee_boat.errors import LaunchError, LockError
 from coffee_boat.model import Finding, Lock, Manifest, Plan
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import companions
+from coffee_boat.spark import facts as spark_facts
 from coffee_boat.workflow import launch
 from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
 from coffee_boat.workflow.request import Request
@@ -33,7 +34,7 @@ def plan_launch(
         BoatError: as `Captain.plan`.
     """
     fits = () if master is None else launch.fitting(tools)
-    facts = None if master is None else launch.facts_of(master)
+    facts = None if master is None else spark_facts.of_master(master)
     known = None if lock is None else Resolved(request, lock)
     cluster = (
         None

@@ -8,27 +8,24 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from coffee_boat import requirements
 from coffee_boat._support import home
 from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
-from coffee_boat.errors import BoatError, LaunchError, VerifyError
-from coffee_boat.model import Archive, Arrival, Finding, Lock, Manifest, Plan, Report
-from coffee_boat.session import folders, reach, record, verify
+from coffee_boat.errors import BoatError, VerifyError
+from coffee_boat.model import Archive, Arrival, Lock, Manifest, Plan, Report
+from coffee_boat.session import Session, folders, reach, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install, jvm
-from coffee_boat.workflow import apply, attach, changes, launch, own_code, plan
+from coffee_boat.workflow import apply, attach, changes, launch, own_code, plan, refusals, remote
 from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built, Resolved, build
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import LockFile, Request, has_packages, lock_file_while_running
 from coffee_boat.workflow.tools import Tools
-
-if TYPE_CHECKING:
-    from pyspark import SparkContext
 
 
 class Workspace:
@@ -41,7 +38,7 @@ class Workspace:
         self._known: Resolved | None = None
         """What was chosen, and perhaps built, last."""
         self._attached: Attached | None = None
-        self._hook: hook.Hook | None = None
+        self._hook: hook.Installed | None = None
         self._requests: dict[int, Request] = {}
         """What was asked for by the generation of the running session that had it."""
         self._starting = False
@@ -161,9 +158,7 @@ class Workspace:
         self, code: str, what: str, names: Sequence[str], cure: str, cause: str = ""
     ) -> None:
         if self.running:
-            typed = ", ".join(f'"{name}"' for name in names)
-            said = cure.format(typed)
-            raise LaunchError(code, what, value=", ".join(names), cause=cause, cure=said)
+            raise refusals.while_running(code, what, names, cure, cause)
 
     # before a session
 
@@ -208,6 +203,8 @@ class Workspace:
             self._launch(master, conf)
 
     def _launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
+        if remote.expects(master, conf):
+            self.bring_arrow()
         built = launch.prepare(self.tools, self.request, master=master, conf=conf)
         self.keep(built)
         self.unhook()
@@ -217,6 +214,7 @@ class Workspace:
             wanted=self.wanted,
             took=self._took,
             failed=self._failed,
+            connected=self._connected,
             stopping=self._stopping,
             replaced=self.unhook,
         )
@@ -228,30 +226,50 @@ class Workspace:
             self.unhook()
             raise
 
+    def bring_arrow(self, spark: str = "") -> None:
+        """Ask for what sessions of a Spark Connect server need; `spark` is that server's."""
+        with self._changing:
+            known = self.wanted()[1]
+            self.request = remote.with_arrow(self.tools, self.request, known, spark)
+
     # while a session runs
 
     def board(self, handed: Any) -> None:
         """As `Captain.board`."""
-        tools = self.tools
-        tools.reporter.begin()
+        self.tools.reporter.begin()
         session = session_of(handed)
-        folders.follow(getattr(handed, "sparkContext", handed))
-        tools.emit(install.fitting(refuse_unknown=tools.refuses_untested))
-        with self._changing, self.tools.work() as say:
-            history = record.recall(tools.store, session.id, session.facts().conf)
+        self.tools.emit(install.fitting(refuse_unknown=self.tools.refuses_untested))
+        self._board(session, handed)
+        if self._hook is None:
+            self.tools.emit([reach.this_session_only()])
+
+    def _board(self, session: Session, handed: Any) -> None:
+        """It gets what was asked for; what it has is known then."""
+        tools = self.tools
+        folders.follow(jvm.context_of(handed))
+        with self._changing, tools.work() as say:
+            history = attach.recalled(tools, session)
             before = self._attached
             if history is None:
-                self._attached, self._known = attach.take_over(tools, session, self.request, say)
+                if session.remote:
+                    self.bring_arrow(session.versions().jvm)
+                self._attached, self._known = attach.take_over(tools, session, *self.wanted(), say)
+                self._requests = {1: self.request}
             elif before is None or not before.live.session.is_of(handed):
                 here, applied = attach.go_on(
                     tools, session, history, self.request, known=self._known, say=say
                 )
-                self._attached = here
+                self._attached, self._requests = here, {}
                 self._known = Resolved(self.request, here.live.history.current.lock)
                 if applied is not None:
                     self._confirm(here, applied)
-        if self._hook is None:
-            tools.emit([reach.this_session_only()])
+
+    def _connected(self, spark: Any) -> None:
+        """A session of Spark Connect is up, perhaps the one that we have."""
+        here = self._attached
+        if here is None or not here.live.session.is_of(spark) or not here.running:
+            self.tools.reporter.begin_context()
+            self._board(session_of(spark), spark)
 
     def verify(self, modules: Sequence[str], deadline: float) -> Report:
         """As `Captain.verify`."""
@@ -284,16 +302,7 @@ class Workspace:
         """
         running = self._running()
         if running is None:
-            if jvm.has_ended():
-                raise VerifyError.of(jvm.ENDED)
-            raise VerifyError(
-                "session.not-running",
-                "no session runs with this captain's environment",
-                cure=(
-                    "captain.launch_ship(), then start a SparkContext or SparkSession, and ask"
-                    " again"
-                ),
-            )
+            raise refusals.no_session(self._attached)
         return running
 
     def close(self) -> None:
@@ -376,25 +385,14 @@ class Workspace:
             self.request = built.request
             if later.lock_file is not None and later.lock_file != built.request.lock_file:
                 refusal = lock_file_while_running(later.lock_file.path)
-                self.tools.emit([_not_in_session(refusal)])
+                self.tools.emit([refusals.not_in_session(refusal)])
                 return
             try:
                 self._add_live(here, later, Manifest(), wait=0.0)
             except BoatError as error:
-                self.tools.emit([_not_in_session(error)])
+                self.tools.emit([refusals.not_in_session(error)])
 
-    def _stopping(self, context: SparkContext) -> None:
+    def _stopping(self, context: Any) -> None:
         """Called before a context stops."""
         if self._attached is not None and self._attached.live.session.is_of(context):
             self.tools.preflight.stopping()
-
-
-def _not_in_session(error: BoatError) -> Finding:
-    return Finding(
-        "session.asked-too-late",
-        "what was asked for while the session started is not in it",
-        value=f"{error.what}: {error.value}",
-        cause=error.cause,
-        cure=error.cure,
-        severity="error",
-    )
