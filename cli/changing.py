@@ -11,6 +11,7 @@ from coffee_boat.captain import Captain
 from coffee_boat.cli.cells import Status
 from coffee_boat.cli.notebooks import Last
 from coffee_boat.cli.options import Place, Wanted
+from coffee_boat.cli.verbose import Command
 from coffee_boat.model import Arrival
 
 
@@ -28,7 +29,7 @@ class Notebook(Place, Protocol):
 _CONDA = click.option("--conda", multiple=True, metavar="SPEC", help="A conda package. Repeatable.")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("packages", nargs=-1, required=True)
 @click.pass_obj
 def forget(place: Notebook, packages: tuple[str, ...]) -> None:
@@ -37,7 +38,7 @@ def forget(place: Notebook, packages: tuple[str, ...]) -> None:
     place.show(place.status())
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("packages", nargs=-1)
 @_CONDA
 @click.pass_obj
@@ -49,7 +50,7 @@ def upgrade(place: Notebook, packages: tuple[str, ...], conda: tuple[str, ...]) 
     _show_arrival(place, captain)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("packages", nargs=-1)
 @_CONDA
 @click.pass_obj
@@ -61,7 +62,7 @@ def remove(place: Notebook, packages: tuple[str, ...], conda: tuple[str, ...]) -
     _show_arrival(place, captain)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("generation", type=int, required=False)
 @click.pass_obj
 def rollback(place: Notebook, generation: int | None) -> None:
@@ -70,14 +71,14 @@ def rollback(place: Notebook, generation: int | None) -> None:
     _show_arrival(place, captain)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.pass_obj
 def generations(place: Notebook) -> None:
     """Show what the session has and had, each time that it changed."""
     place.show(place.captain(Wanted()).generations)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("before", type=int)
 @click.argument("after", type=int, required=False)
 @click.pass_obj

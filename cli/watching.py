@@ -12,6 +12,7 @@ from coffee_boat._support.words import human_size
 from coffee_boat.captain import Captain
 from coffee_boat.cli import changing, words
 from coffee_boat.cli.options import Wanted
+from coffee_boat.cli.verbose import Command
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Arrival
 
@@ -72,7 +73,7 @@ class Place(changing.Notebook, Protocol):
     watch: Watch
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("switch", type=click.Choice(["on", "off"]), default="on")
 @click.pass_obj
 def watch(place: Place, switch: str) -> None:
@@ -87,7 +88,7 @@ def watch(place: Place, switch: str) -> None:
     )
 
 
-@click.command()
+@click.command(cls=Command)
 @click.pass_obj
 def refresh(place: Place) -> None:
     """Send code of your own again, where it was edited."""

@@ -175,7 +175,7 @@ def test_which_masters_need_the_environment_on_the_driver(master: str, needs: bo
 @pytest.mark.parametrize(
     ("master", "cure"),
     [
-        ("yarn-cluster", "use local[*]"),
+        ("yarn-cluster", "use yarn; with boat launch, --master yarn --deploy-mode cluster"),
         ("kubernetes", "k8s://https://host:6443"),
         ("sc:/host:15002", "sc://host:15002"),
         ("mesos://host:5050", "use local[*]"),

@@ -350,10 +350,10 @@ def test_each_change_of_a_session_is_told(store: Store, mine: io.StringIO) -> No
     first = History((Generation("./boat-1/bin/python3.11", LOCK, LOCK),))
     live = LiveSession(ClassicSession(context), first, store)
     layer = Archive("abcd" * 16, "/a.tar.gz", 1, (), LOCK.target, "0" * 64, False)
-    live.add_layer(LOCK, layer, f"app @ https://me:{S}@host/app.whl")
+    live.add_layer(LOCK, layer, first, f"app @ https://me:{S}@host/app.whl")
     told = mine.getvalue().splitlines()
     assert "session app-1: generation 1 (launched)" in told[0]
-    assert "session app-1: generation 2, a layer (app @ https://***@host/app.whl)" in told[1]
+    assert "session app-1: generation 2: layer (app @ https://***@host/app.whl)" in told[1]
 
 
 def test_what_a_submission_sets_is_told_without_secrets(mine: io.StringIO) -> None:

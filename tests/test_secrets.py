@@ -203,7 +203,7 @@ def test_no_value_shows_a_token_of_a_url(tmp_path: Path) -> None:
     finding = Finding(
         "verify.odd", "odd", value=URL, cause=f"https://me:{S}@h", cure=f"http//me:{S}@h"
     )
-    change = model.Change("layer", lock, lock.pins, why=URL)
+    change = model.Change("layer", lock, model.Difference(lock.pins), why=URL)
     plan = Plan(change, (model.PlanItem(URL, "fetch"),), findings=(finding,))
     report = Report((), (), lock, "", "", 0.0, (finding,))
     manifest = requirements.pip_packages([f"x @ {URL}"], origin="test")

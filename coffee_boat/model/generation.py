@@ -58,8 +58,8 @@ class Generation(Redacted):
     """
 
 
-@dataclass(frozen=True)
-class Holding:
+@dataclass(frozen=True, repr=False)
+class Holding(Redacted):
     """One package in an archive that a session was sent."""
 
     name: str
@@ -69,8 +69,8 @@ class Holding:
     """Ids of the chunks with its files."""
 
 
-@dataclass(frozen=True)
-class Part:
+@dataclass(frozen=True, repr=False)
+class Part(Redacted):
     """One archive that a session was sent."""
 
     folder: str
