@@ -115,7 +115,9 @@ def main() -> None:
         found = on_each(context, EXECUTORS, lambda: imported(name))
         if set(found) != {version}:
             sys.exit(f"{name} {version} was wanted, and {found} seen")
-        return time.perf_counter() - began
+        took = time.perf_counter() - began
+        print(f"{name} {version}: {took:.2f} s, load {os.getloadavg()[0]:.1f}", flush=True)
+        return took
 
     rows, fails = [], [median(on_each(context, EXECUTORS, failing))]
     states = [left()]

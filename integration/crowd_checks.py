@@ -39,7 +39,8 @@ def check_all(told: Any) -> None:
 
 
 def check_others(told: Any) -> None:
-    """Of other processes, data files and programs."""
+    """Of other processes, data files and programs; and all is well in the end."""
+    assert told["ok"], told["report"]
     for said in (*told["children"], *told["children afterwards"]):
         assert said == {"chdir": "1.0", "subprocess": "1.0", "spawn": "1.0"}
     assert {tuple(one.values()) for one in told["files"]} == {("rocks", "rocks ahead")}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -384,6 +385,7 @@ def main() -> int:
             soak = run(chosen, folder, cluster)
         finally:
             standalone.down(state)
+            shutil.rmtree(state, ignore_errors=True)
     for what, count in sorted(soak.counts.items()):
         print(f"{what}: {count}")
     print(*soak.faults[:20], sep="\n")

@@ -72,6 +72,10 @@ def test_other_directories_and_processes_data_files_and_programs(told: Any) -> N
     check_others(told)
 
 
+def test_an_addition_to_a_composed_generation_is_confirmed_by_each_executor(told: Any) -> None:
+    assert sorted(told["confirmed"]) == ["0", "1"]
+
+
 def test_libraries_that_lean_on_those_of_another_package_come_in_layers_of_their_own(
     told: Any,
 ) -> None:

@@ -182,6 +182,32 @@ except ImportError:
     assert executor.starts(folder, code).stdout.split("\n")[1] == "late"
 
 
+def test_what_was_added_to_a_generation_is_for_its_processes_alone(executor: Executor) -> None:
+    folder = executor.arrives(Composition("boat-base", known=("boat-layer-1",)))
+    digits = folder.name.rpartition("-")[2]
+    executor.layer(f"2-{digits}", {"late.py": ""})
+    code = f"""
+import sys
+sys.path.insert(0, {str(executor.site)!r})
+import coffee_boat_worker.finder as finder
+finder.install()
+try:
+    import late
+    print("late")
+except ImportError:
+    print("not there")
+"""
+    assert executor.starts(folder, code).stdout == "late\n"
+    other = executor.arrives(Composition("boat-base", known=()))
+    assert executor.starts(other, code).stdout == "not there\n"
+    words = [sys.executable, "-I", "-S", "-c", code]
+    plain = {"PATH": os.environ["PATH"]}
+    said = subprocess.run(
+        words, cwd=executor.workdir, env=plain, capture_output=True, text=True, check=True
+    )
+    assert said.stdout == "not there\n", "an earlier one has other versions of what it needs"
+
+
 def test_files_of_conda_packages_that_were_written_for_the_base_are_so_in_what_is_composed(
     executor: Executor, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -480,6 +506,7 @@ def sailing(
     for name, version, requires in (
         ("alpha", "1.5", ()),
         ("alpha", "3.0", ()),
+        ("epsilon", "1.0", ()),
         ("gamma", "1.0", ("alpha>=2",)),
         ("delta", "1.0", ("beta",)),
     ):
@@ -500,6 +527,11 @@ def test_a_session_is_upgraded_shrunk_and_rolled_back(sailing: tuple[Captain, An
     sent = [uri.rpartition("#")[2] for uri in running.archives]
     assert [name.rpartition("-")[0] for name in sent] == ["boat-part", "boat-gen"]
     assert running.environment["COFFEE_BOAT_BASE"].endswith(f"{sent[1]}/bin/python{MINOR}")
+    captain.add_pip_packages("epsilon", wait=0.0)
+    layer = running.archives[-1].rpartition("#")[2]
+    assert layer.startswith("boat-layer-")
+    assert layer.endswith(sent[1].rpartition("-")[2]), "for the processes of that generation"
+    captain.rollback(wait=0.0)
     captain.remove_pip_packages("beta", wait=0.0)
     captain.rollback(wait=0.0)
     assert names(captain) == ["alpha 1.5", "beta 2.0"]
@@ -508,7 +540,7 @@ def test_a_session_is_upgraded_shrunk_and_rolled_back(sailing: tuple[Captain, An
     assert captain.manifest.texts == ["alpha==1.0", "beta"]
     kinds = [uri.rpartition("#")[2].rpartition("-")[0] for uri in running.archives]
     assert kinds.count("boat-part") == 1, "what executors have is not sent again"
-    assert [one.number for one in captain.generations] == [1, 2, 3, 4, 5]
+    assert [one.number for one in captain.generations] == [1, 2, 3, 4, 5, 6, 7]
     assert captain.diff(1, 2).summary == "alpha 1.0 -> 1.5"
     assert captain.diff(1).summary == ""
     with pytest.raises(LaunchError, match="no generation of that number"):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -514,6 +515,20 @@ def test_an_archive_is_kept_as_long_as_somebody_launches_with_it(
     assert doomed.marks == (marks[0].name,)
     assert prune(str(stage), [doomed]).removed == (doomed,)
     assert list(stage.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "role", [{"role": "part"}, {"role": "generation"}, {"role": "layer", "after": "0123456789ab"}]
+)
+def test_what_a_changed_session_was_sent_is_found_too(
+    archive: Archive, tmp_path: Path, role: dict[str, Any]
+) -> None:
+    stage = tmp_path / "stage"
+    sent = replace(archive, **role)
+    ship(sent, str(stage))
+    (file,) = [path for path in stage.iterdir() if path.name.startswith(sent.name)]
+    age(file, 100)
+    assert [each.name for each in leftovers(str(stage), 90)] == [file.name]
 
 
 def test_what_is_used_between_the_question_and_the_answer_stays(

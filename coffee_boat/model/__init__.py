@@ -1,7 +1,15 @@
 """The values that pass between the stages: frozen, plain, and free of behaviour."""
 
 from coffee_boat.errors import Finding, Severity
-from coffee_boat.model.archive import SENTINEL, START_FOLDER, Archive, Chunk, Interpreter, Shipped
+from coffee_boat.model.archive import (
+    FOLDER,
+    SENTINEL,
+    START_FOLDER,
+    Archive,
+    Chunk,
+    Interpreter,
+    Shipped,
+)
 from coffee_boat.model.change import (
     PLAN_HEAD,
     PLAN_NUMBERS,
@@ -19,6 +27,7 @@ from coffee_boat.model.spark import SQL_PYTHON, ClusterFacts, ConfPatch, NodeFac
 from coffee_boat.model.tables import finding_lines, html_findings, html_table, text_table
 
 __all__ = [
+    "FOLDER",
     "PLAN_HEAD",
     "PLAN_NUMBERS",
     "SENTINEL",

@@ -76,6 +76,8 @@ _FOLDERS: dict[Role, str] = {
     "part": "boat-part-",
     "generation": "boat-gen-",
 }
+FOLDER = r"boat-(?:(?:layer|part|gen)-)?[0-9a-f]{12}(?:-[0-9a-f]{12})?"
+"""A regular expression for `Archive.name`."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +97,10 @@ class Archive(Redacted):
     has_python: bool
     role: Role = "base"
     findings: tuple[Finding, ...] = ()
+    after: str = ""
+    """Of a layer that is added to a composed generation: the digits in the name of that one, whose
+    processes alone see it. Those of an earlier one have other versions of what it needs.
+    """
 
     @property
     def floor(self) -> tuple[int, int]:
@@ -104,7 +110,8 @@ class Archive(Redacted):
     @property
     def name(self) -> str:
         """The folder it becomes on a node: content-addressed, since Spark takes each name once."""
-        return f"{_FOLDERS[self.role]}{self.id[:12]}"
+        after = f"-{self.after}" if self.after else ""
+        return f"{_FOLDERS[self.role]}{self.id[:12]}{after}"
 
     @property
     def layer(self) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from coffee_boat.clusters import left_behind
+from coffee_boat.model import FOLDER
 from coffee_boat.session.status_store import while_it_lasts
 from coffee_boat.spark.jvm import is_up
 
@@ -39,8 +40,7 @@ _GLANCE = 1.0
 a session that runs.
 """
 _PROCESSES = Path("/proc")
-_ENVIRONMENT = re.compile(r"boat-(layer-)?[0-9a-f]{12}")
-"""As `Archive.name`."""
+_ENVIRONMENT = re.compile(FOLDER)
 
 _followed: WeakKeyDictionary[Any, Folders] = WeakKeyDictionary()
 """By SparkContext."""

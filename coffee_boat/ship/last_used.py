@@ -20,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from coffee_boat.errors import ShipError
+from coffee_boat.model import FOLDER
 from coffee_boat.ship.failures import explained
 from coffee_boat.ship.open import opened
 from coffee_boat.ship.places import Place, Status, url_of
@@ -27,7 +28,7 @@ from coffee_boat.spark.jvm import Hadoop
 
 DAY = 86400.0
 
-ARCHIVE = re.compile(r"boat-(layer-)?[0-9a-f]{12}-[0-9a-f]{12}\.tar\.gz")
+ARCHIVE = re.compile(rf"{FOLDER}-[0-9a-f]{{12}}\.tar\.gz")
 _USED = re.compile(rf"\.(?P<archive>{ARCHIVE.pattern})\.used-[\w.-]+")
 _UNFINISHED = re.compile(rf"\.+(?P<archive>{ARCHIVE.pattern})(\.used-[\w.-]+)?\.[0-9a-f]{{32}}")
 

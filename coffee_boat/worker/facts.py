@@ -94,6 +94,7 @@ def _layer_folders() -> list[Path]:
     (worker/compose.py); sorted.
     """
     hidden = _generation().get("known", ())
+    running = os.path.basename(os.environ.get(GENERATION, "")).rpartition("-")[2]
     roots = [Path.cwd(), *map(Path, _spark_files())]
     return sorted(
         {
@@ -101,6 +102,7 @@ def _layer_folders() -> list[Path]:
             for root in roots
             for path in root.glob(f"{LAYERS}*/{SENTINEL}")
             if path.parent.name not in hidden
+            and path.parent.name[len(LAYERS) :].partition("-")[2] in ("", running)
         }
     )
 

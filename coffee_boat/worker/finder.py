@@ -2,8 +2,9 @@
 those that nobody has.
 
 A layer is an archive that Spark unpacked as a folder `boat-layer-...` into SparkFiles' root or the
-working directory. It is looked for only when an import fails, and then costs a listing of two small
-folders.
+working directory. One that was added to a composed generation has that one's digits in its name,
+and is seen by its processes alone. It is looked for only when an import fails, and then costs a
+listing of two small folders.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class LayerFinder:
     def __init__(self) -> None:
         self._seen: set[str] = set()
         self._hidden = _hidden()
+        self._runs = os.path.basename(os.environ.get(RUNS, "")).rpartition("-")[2]
         self._lock = allocate_lock()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -86,7 +88,11 @@ class LayerFinder:
         """
         with self._lock:
             apart = self._seen | self._hidden
-            layers = {name: folder for name, folder in _layers().items() if name not in apart}
+            layers = {
+                name: folder
+                for name, folder in _layers().items()
+                if name not in apart and name[len(LAYERS) :].partition("-")[2] in ("", self._runs)
+            }
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
             sys.path.extend(new)

@@ -107,6 +107,8 @@ def apply(tools: Tools, live: LiveSession, wish: Wish) -> Applied:
         now = live.refresh()
         change = tools.pipeline.change(wish.choose(now, say), now.lock, live.history.held)
         change, archive = tools.pipeline.addition(change, wish.manifest, say)
+        if archive is not None and archive.role == "layer":
+            archive = replace(archive, after=now.composed.removeprefix(compose.GENERATIONS))
         _log.info("change: %s", ", ".join(filter(None, (change.kind, change.difference.summary))))
         if change.kind == "nothing":
             return Applied(change, None, watch, wish.deadline)

@@ -358,7 +358,11 @@ if not FEW:
         if list(Path(FOLDER).glob(f"{name}-*")):
             captain.add_pip_packages(name)
             result["hauled"] = everywhere(hauled) if name == "crewrope" else []
-result["report"] = str(captain.verify())
+if not FEW:
+    captain.add_pip_packages("crewflag", wait=60.0)
+    result["confirmed"] = list(captain.report.confirmed)
+report = captain.verify()
+result["ok"], result["report"] = report.ok, str(report)
 result["generations"] = str(captain.generations)
 for end in ends:
     end()
