@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -157,29 +158,53 @@ class SparkSession:
             from pyspark.conf import SparkConf
             from pyspark.context import SparkContext
             if 'spark.remote' in self._options or 'SPARK_REMOTE' in os.environ:
-                return self.create()
+                return self._there() or self.create()
             conf = SparkConf()
             for key, value in self._options.items():
                 conf.set(key, value)
             if self._options.get('spark.api.mode') == 'connect':
                 SparkContext(conf=conf)
-                return self.create()
+                return self._there() or self.create()
             return SparkContext._active_spark_context or SparkContext(conf=conf)
+        def _there(self):
+            from pyspark.sql.connect.session import SparkSession as Remote
+            return Remote.getActiveSession() or Remote._get_default_session()
         def create(self):
+            from pyspark.sql.connect.session import SparkSession as Remote
             return Remote(self._options)
     builder = property()
-
-class Remote:
-    def __init__(self, options):
-        self.options, self.stopped = options, False
-    def stop(self):
-        self.stopped = True
-Remote.__module__ = 'pyspark.sql.connect.session'
 
 class Fresh:
     def __get__(self, instance, owner):
         return owner.Builder()
 SparkSession.builder = Fresh()
+"""
+    ),
+    "sql/connect/__init__.py": "",
+    "sql/connect/session.py": (
+        """
+import threading
+
+class SparkSession:
+    _active_session = threading.local()
+    _default_session = None
+    def __init__(self, options):
+        self.options, self.stopped = options, False
+        SparkSession._default_session = SparkSession._get_default_session() or self
+        SparkSession._active_session.session = SparkSession.getActiveSession() or self
+    @classmethod
+    def getActiveSession(cls):
+        found = getattr(cls._active_session, 'session', None)
+        return None if found is None or found.is_stopped else found
+    @classmethod
+    def _get_default_session(cls):
+        found = cls._default_session
+        return None if found is None or found.is_stopped else found
+    @property
+    def is_stopped(self):
+        return self.stopped
+    def stop(self):
+        self.stopped = True
 """
     ),
 }
@@ -196,7 +221,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     variables.
     """
     package = tmp_path / "lib" / "pyspark"
-    (package / "sql").mkdir(parents=True)
+    (package / "sql" / "connect").mkdir(parents=True)
     for name, source in PYSPARK.items():
         (package / name).write_text(source)
     (tmp_path / "jdk" / "bin").mkdir(parents=True)
@@ -826,6 +851,34 @@ def test_a_connect_session_that_cannot_have_it_is_stopped(
     with pytest.raises(LaunchError, match="it does not fit"):
         spark.Session.builder.config("spark.remote", server).getOrCreate()
     assert connected[0].stopped
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_connect_session_that_was_there_before_is_left_running(
+    spark: Any, home: Path, server: str, elsewhere: bool
+) -> None:
+    def start() -> Any:
+        return spark.Session.builder.config("spark.remote", server).getOrCreate()
+
+    if elsewhere:  # then it is the default one, and this thread has none of its own
+        with ThreadPoolExecutor(1) as pool:
+            theirs = pool.submit(start).result()
+    else:
+        theirs = start()
+    handed: list[Any] = []
+
+    def interrupted(session: Any) -> None:
+        handed.append(session)
+        raise KeyboardInterrupt
+
+    Recorder(home, connected=interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert handed == [theirs]
+    assert not theirs.stopped
+    with pytest.raises(KeyboardInterrupt):
+        spark.Session.builder.config("spark.remote", server).create()
+    assert [each.stopped for each in handed] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ class Remote:
     """Sends what is launched to each Connect session that a builder starts.
 
     Args:
-        connected: called with a session that is there; if it raises, the session is stopped.
+        connected: called with a session that is there; if it raises, one that is new is stopped.
     """
 
     def __init__(self, defaults: Defaults, connected: Callable[[Any], None]) -> None:
@@ -119,21 +119,22 @@ class Remote:
         url = str(builder._options.get(REMOTE) or os.environ.get("SPARK_REMOTE") or "")
         if is_remote(url):
             refuse_silent(url)
+        there = _there()
         with self._server_starts():
             try:
                 session = original(builder, *args, **kwargs)
             except ImportError as error:
                 raise LaunchError.of(client_incomplete(str(error))) from error
             except Exception as error:
-                known = problem(error, url)
-                if known is None:
+                if (known := problem(error, url)) is None:
                     raise
                 raise LaunchError.of(known) from error
         if is_session(session):
             try:
                 self._connected(session)
             except BaseException:
-                session.stop()
+                if all(session is not each for each in there):
+                    session.stop()
                 raise
         return session
 
@@ -203,19 +204,24 @@ def among(values: Iterable[Any]) -> Any | None:
     return next((each for each in sessions if not getattr(each, "is_stopped", False)), None)
 
 
+def _there() -> tuple[Any, Any]:
+    """This thread's session and the default one, which a builder gives again; or None."""
+    owner = getattr(sys.modules.get("pyspark.sql.connect.session"), "SparkSession", None)
+    active = getattr(owner, "_active_session", None)
+    return getattr(active, "session", None), getattr(owner, "_default_session", None)
+
+
 def client_only() -> bool:
     """True if the pyspark that is imported has no SparkContext: pyspark-client, or pyspark-connect
     without its JVM. Imports nothing.
     """
-    util = sys.modules.get("pyspark.util")
-    is_remote_only = getattr(util, "is_remote_only", None)
+    is_remote_only = getattr(sys.modules.get("pyspark.util"), "is_remote_only", None)
     return bool(is_remote_only()) if is_remote_only is not None else False
 
 
 def _default_mode() -> str:
     """What pyspark does where nobody says anything; Spark 3.5 knows one mode only."""
-    util = sys.modules.get("pyspark.util")
-    default = getattr(util, "default_api_mode", None)
+    default = getattr(sys.modules.get("pyspark.util"), "default_api_mode", None)
     return str(default()) if default is not None else "classic"
 
 
@@ -346,8 +352,7 @@ def asking(error: BaseException, url: str) -> Problem | None:
 
 def sending(error: BaseException, url: str, name: str) -> Problem:
     """What is said where a server did not take an archive."""
-    known = problem(error, url)
-    if known is not None:
+    if (known := problem(error, url)) is not None:
         return known
     text = _text(error)
     if _LACKS.search(text):
