@@ -169,6 +169,40 @@ def test_a_new_base_is_found_by_what_the_session_was_started_with_and_beats_laye
     assert record.latest(store, "app-1", conf, renewed) == renewed
 
 
+class Counting(Store):
+    """Notes which small values are read."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.read: list[tuple[str, object]] = []
+
+    def recall(self, kind: str, key: object) -> Any:
+        self.read.append((kind, key))
+        return super().recall(kind, key)
+
+
+def test_each_lock_of_a_session_is_read_once_however_often_it_is_looked_at(store: Store) -> None:
+    counting = Counting(store.root)
+    conf = record.marks(PATCH, LOCK, ships_python=True)
+    session: Any = SimpleNamespace(id="app-1", facts=lambda: replace(FACTS, conf=conf))
+    here = LiveSession(session, having(), counting)
+    counting.read.clear()
+    there = having()
+    for number in range(9):  # another captain adds
+        more = replace(
+            LOCK, pins=(*LOCK.pins, pinned("gamma", f"{number}", sha256=f"{number}" * 64))
+        )
+        now = there.current
+        newest = replace(now, lock=more, layers=(*now.layers, f"boat-layer-{number}"))
+        there = there.then(newest)
+        record.remember(store, "app-1", there)
+        assert here.refresh() == there.current
+        assert here.refresh().lock == more
+    locks = [key for kind, key in counting.read if kind == "session-lock"]
+    assert sorted(locks) == sorted({one.lock.digest for one in there})
+    assert here.history == there
+
+
 def test_what_two_captains_added_at_once_is_united(store: Store) -> None:
     conf = record.marks(PATCH, LOCK, ships_python=True)
     gamma, aleph = pinned("gamma", "3.0", sha256="c" * 64), pinned("aleph", "4.0", sha256="d" * 64)

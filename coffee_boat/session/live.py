@@ -28,6 +28,8 @@ class LiveSession:
         self.session = session
         self._store = store
         self._history = history
+        self._locks: dict[str, Lock] = {}
+        """By digest, as the store has them: each is read once, not at each look at the session."""
         self._id = session.id
         now = history.current
         _log.info("session %s: generation %d (%s)", self._id, now.number, now.why)
@@ -46,7 +48,7 @@ class LiveSession:
     def refresh(self) -> Generation:
         """What it has by now: another captain may have added to it."""
         facts = self.session.facts()
-        self._history = record.latest(self._store, self._id, facts.conf, self._history)
+        self._history = record.latest(self._store, self._id, facts.conf, self._history, self._locks)
         return self._history.current
 
     def add_layer(self, lock: Lock, layer: Archive, parts: History, why: str) -> None:

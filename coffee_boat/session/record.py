@@ -104,11 +104,14 @@ def _public(pin: Pin | CondaPin) -> dict[str, Any]:
     return {**asdict(pin), "url": url}
 
 
-def recall(store: Store, application: str, conf: Mapping[str, str]) -> History | None:
+def recall(
+    store: Store, application: str, conf: Mapping[str, str], known: dict[str, Lock] | None = None
+) -> History | None:
     """What a session has and had; None if it was started without us.
 
     Args:
         conf: the session's Spark settings.
+        known: locks by digest that are not read again; gets those that are read.
 
     Raises:
         LaunchError: it is one of ours, and the store does not know its lock.
@@ -121,8 +124,12 @@ def recall(store: Store, application: str, conf: Mapping[str, str]) -> History |
     if kept.get("started") != digest:  # ids are unique within one cluster only
         kept = {}
     written = kept.get("generations") or [{"base": digest, "lock": digest}]
+    locks = {} if known is None else known
+    for named in (each[key] for each in written for key in ("base", "lock")):
+        if named not in locks:
+            locks[named] = _lock(store, named)
     return History(
-        tuple(_read(store, conf, each) for each in written),
+        tuple(_read(locks, conf, each) for each in written),
         tuple(_part(each) for each in kept.get("parts", ())),
     )
 
@@ -134,11 +141,13 @@ def _part(written: Mapping[str, Any]) -> Part:
     return Part(written["folder"], tuple(holds), written["base"])
 
 
-def _read(store: Store, conf: Mapping[str, str], written: Mapping[str, Any]) -> Generation:
+def _read(
+    locks: Mapping[str, Lock], conf: Mapping[str, str], written: Mapping[str, Any]
+) -> Generation:
     return Generation(
         python=conf.get(PYTHON, ""),
-        base=_lock(store, written["base"]),
-        lock=_lock(store, written["lock"]),
+        base=locks[written["base"]],
+        lock=locks[written["lock"]],
         ships_python=conf.get(SHIPS_PYTHON, "true") == "true",
         layers=tuple(written.get("layers", ())),
         environment=written.get("environment", {}),
@@ -153,16 +162,25 @@ def _read(store: Store, conf: Mapping[str, str], written: Mapping[str, Any]) -> 
     )
 
 
-def latest(store: Store, application: str, conf: Mapping[str, str], ours: History) -> History:
+def latest(
+    store: Store,
+    application: str,
+    conf: Mapping[str, str],
+    ours: History,
+    known: dict[str, Lock] | None = None,
+) -> History:
     """What a session has by now, where another captain may have added to it: what is kept and what
     we know, united.
 
     Neither need be the fuller one: a store that cannot be written knows less than we do, and two
     processes may have added at once. If they chose different versions of one package, what we know
     stays.
+
+    Args:
+        known: as `recall`'s.
     """
     with suppress(LaunchError):
-        kept = recall(store, application, conf)
+        kept = recall(store, application, conf, known)
         if kept is None:
             return ours
         theirs, own = kept.current, ours.current
