@@ -14,6 +14,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -482,11 +483,15 @@ def test_a_difference_tells_versions_and_other_content() -> None:
 
 def test_generations_are_a_table() -> None:
     a1, a2 = pinned("a", "1"), pinned("a", "2")
+    when = datetime(2026, 2, 28, 23, 59, 59)
     first = Generation("./boat-1/bin/python3", locked(a1), locked(a1))
-    history = History((first,)).then(replace(first, lock=locked(a2), why="upgrade a"))
+    history = History((first,)).then(
+        replace(first, lock=locked(a2), why="upgrade a", when=when.timestamp())
+    )
     history = history.told(["1"], ["2"])
     assert [row[0] for row in history.rows] == ["1", "2 (now)"]
     assert history.rows[1][2:] == ("upgrade a", "a 1 -> 2", "1", "1 of 2")
+    assert [row[1] for row in history.rows] == ["", "2026-02-28 23:59:59"]
     assert history[2].lock == locked(a2)
     assert len(history) == 2
     with pytest.raises(IndexError, match="no generation 3"):

@@ -124,8 +124,8 @@ class History(Redacted):
 
     @property
     def rows(self) -> list[tuple[str, ...]]:
-        """For people: number, time, what was asked for, what it changed, how many packages, and
-        how many executors were seen to have it.
+        """For people: number, date and time, what was asked for, what it changed, how many
+        packages, and how many executors were seen to have it.
         """
         locks = [Lock(self.current.lock.target), *(one.lock for one in self.generations)]
         return [
@@ -165,7 +165,7 @@ def _row(one: Generation, difference: Difference, *, now: bool) -> tuple[str, ..
     seen, live = len(one.confirmed), len(one.confirmed) + len(one.missed)
     return (
         f"{one.number}{' (now)' if now else ''}",
-        time.strftime("%H:%M:%S", time.localtime(one.when)) if one.when else "",
+        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.when)) if one.when else "",
         one.why,
         "" if one.number == 1 else difference.summary,
         str(len(one.lock.pins) + len(one.lock.conda)),
