@@ -22,7 +22,7 @@ def test_what_is_damaged_is_refused_in_words(
     found = fuzzing.Found()
     fuzzing.try_texts(found, 200, SEED, tmp_path)
     assert not found.escaped, str(found)
-    assert len(found.tried) > 20
+    assert len(found.tried) >= 15, "a door is tried by chance, but most of them are"
     assert sum(found.refused.values()) < sum(found.tried.values())
 
 
