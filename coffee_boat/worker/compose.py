@@ -31,8 +31,10 @@ NODE_PYTHON = "COFFEE_BOAT_NODE_PYTHON"
 ENVIRONMENT = "env"
 """The composed environment's name in the folder of its generation."""
 _LOCK = "lock"
-_YOUNG = 10.0
-"""Seconds after its start in which a daemon may have no worker yet."""
+_YOUNG = 60.0
+"""Seconds after its start in which a daemon may have no worker yet: it preloads modules."""
+_PATIENCE, _PAUSE = 120.0, 0.05
+"""Seconds that a process waits for another one that composes; and between two tries."""
 _INTERPRETERS = os.path.join("bin", "python")
 _SETTLED_IN = os.path.join("lib", "coffee_boat", "conda", "settled")
 """Where worker/prefix.py keeps in which folder conda's files were written: the base's, which stays.
@@ -70,7 +72,7 @@ def main(argv: list[str]) -> None:
         root = compose(folder, spec)
         _clear_others(folder)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"coffee_boat: {failure(folder, error)}\n")
+        _say(failure(folder, error))
         sys.exit(1)
     os.environ[RUNS] = folder
     python = os.path.join(root, "bin", f"python{spec.python}")
@@ -119,17 +121,18 @@ def read(folder: str) -> Spec:
         raise ValueError(f"{SPEC} is not as this program writes it: {error}") from error
 
 
-def hidden() -> frozenset[str]:
+def hidden() -> frozenset[str] | None:
     """Names of the layers that are not for this process: those that its generation has inside, and
-    those that it took out.
+    those that it took out; None for all, where that is not known.
     """
     folder = os.environ.get(RUNS)
     if not folder:
         return frozenset()
     try:
         return frozenset(read(folder).known)
-    except (OSError, ValueError):
-        return frozenset()
+    except (OSError, ValueError) as error:
+        _say(f"{folder}/{SPEC} cannot be read, so no package that was added is seen: {error}")
+        return None
 
 
 def compose(folder: str, spec: Spec) -> str:
@@ -144,8 +147,7 @@ def compose(folder: str, spec: Spec) -> str:
     if os.path.isfile(os.path.join(root, SENTINEL)):
         return root
     _settle(place_of(folder, spec.base), spec.python)
-    aside = f"{root}.aside"
-    _remove(aside)
+    aside = f"{root}.{os.getpid()}.aside"
     try:
         for name in (spec.base, *spec.layers):
             _link_all(place_of(folder, name), aside, frozenset(spec.without.get(name, ())))
@@ -153,7 +155,8 @@ def compose(folder: str, spec: Spec) -> str:
         os.rename(aside, root)
     except BaseException:
         _remove(aside)
-        raise
+        if not os.path.isfile(os.path.join(root, SENTINEL)):  # else another process was faster
+            raise
     return root
 
 
@@ -168,7 +171,10 @@ def _settle(base: str, python: str) -> None:
 
     plain = {name: value for name, value in os.environ.items() if name not in (RUNS, _BASE)}
     program = os.path.join(base, "bin", f"python{python}")
-    subprocess.run([program, "-I", "-c", ""], env=plain, check=False)
+    try:
+        subprocess.run([program, "-I", "-c", ""], env=plain, check=False, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{program} did not start within {_PATIENCE:.0f} s") from error
 
 
 def place_of(folder: str, name: str) -> str:
@@ -269,12 +275,14 @@ def _clear_others(folder: str) -> None:
     processes = _processes()
     if not processes:  # nobody can tell what is in use
         return
+    around = os.path.dirname(folder)
     parents, used = {one.parent for one in processes}, {one.generation for one in processes}
     for one in processes:
         idle = one.is_daemon and one.pid not in parents and one.age > _YOUNG
-        if idle and one.generation != folder and one.parent == os.getppid():
+        # of this executor, and of this session: others have folders of their own
+        older = one.generation != folder and f"{one.generation}/".startswith(f"{around}/")
+        if idle and (older or one.runs_below(around)) and one.parent == os.getppid():
             _end(one.pid)
-    around = os.path.dirname(folder)
     for name in os.listdir(around):
         other = os.path.join(around, name)
         if name.startswith(GENERATIONS) and other != folder and other not in used:
@@ -294,7 +302,9 @@ def _clear(folder: str) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # one that held the lock when processes were listed may run from it by now
         if all(one.generation != folder for one in _processes()):
-            _remove(os.path.join(folder, ENVIRONMENT))
+            gone = os.path.join(folder, f"{ENVIRONMENT}.{os.getpid()}.gone")
+            os.rename(os.path.join(folder, ENVIRONMENT), gone)  # never half of it under its name
+            _remove(gone)
     except OSError:  # a process is about to run from it
         return
     finally:
@@ -310,6 +320,12 @@ class _Process(NamedTuple):
     """The folder of the one that it runs; empty for none."""
     is_daemon: bool
     """Of Spark's: what forks Python workers."""
+    program: str
+    """The real path of its executable."""
+
+    def runs_below(self, folder: str) -> bool:
+        """True if it runs a base in a folder, as it was sent."""
+        return not self.generation and self.program.startswith(f"{folder}/")
 
 
 def _processes() -> list[_Process]:
@@ -324,11 +340,14 @@ def _processes() -> list[_Process]:
         if len(fields) > 19:
             variables = b"\0" + _bytes(f"/proc/{name}/environ")
             runs = variables.partition(f"\0{RUNS}=".encode())[2].partition(b"\0")[0]
-            runs = runs or _program(name).rpartition(f"/{ENVIRONMENT}/bin/".encode())[0]
+            program = _program(name)
+            runs = runs or program.rpartition(f"/{ENVIRONMENT}/bin/".encode())[0]
             words = _bytes(f"/proc/{name}/cmdline").split(b"\0")
             daemon = any(word.endswith((b"pyspark.daemon", b"worker.daemon")) for word in words)
+            daemon = daemon and not any(word.endswith(b"/compose.py") for word in words)
             age = uptime - int(fields[19]) / ticks
-            found.append(_Process(int(name), int(fields[1]), age, os.fsdecode(runs), daemon))
+            told = os.fsdecode(runs), daemon, os.fsdecode(program)
+            found.append(_Process(int(name), int(fields[1]), age, *told))
     return found
 
 
@@ -350,26 +369,46 @@ def _end(pid: int) -> None:
 
 def _locked(folder: str) -> int:
     """A descriptor that holds the generation's lock until it is closed. Where a file system knows
-    no locks, each process composes for itself: the last rename fails, and the first counts.
+    no locks, or who has it hangs, this process composes under a name of its own.
     """
-    import contextlib
     import fcntl
+    import time
 
     lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with contextlib.suppress(OSError):
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_PAUSE)
+        except OSError:  # some NFS
+            return lock
+        else:
+            return lock
+    _say(f"{folder} is locked for {_PATIENCE:.0f} s by another process; going on without it")
     return lock
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"coffee_boat: {line}\n")
 
 
 def _roots() -> list[str]:
     """Where archives lie: as worker/finder.py looks for layers."""
-    roots = [os.getcwd(), *filter(None, os.environ.get("COFFEE_BOAT_FILES", "").split("\n"))]
+    roots = [*_working_directory(), *filter(None, os.environ.get("COFFEE_BOAT_FILES", "").split("\n"))]
     for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
         files = getattr(sys.modules.get(module), "SparkFiles", None)
         if getattr(files, "_is_running_on_worker", False):
             roots.append(os.path.abspath(str(getattr(files, "_root_directory", os.curdir))))
             break
     return list(dict.fromkeys(roots))
+
+
+def _working_directory() -> list[str]:
+    try:
+        return [os.getcwd()]
+    except OSError:  # it was removed
+        return []
 
 
 def _bytes(path: str) -> bytes:

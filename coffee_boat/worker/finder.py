@@ -120,16 +120,25 @@ class LayerFinder:
         return None
 
 
-def remember_files() -> None:
-    """Tell all that this process starts where layers arrive: in the working directory that it was
-    started in.
+def remember_files(base: str) -> None:
+    """Tell all that this process starts where layers arrive: in the working directory of an
+    executor, where the base lies, too.
+
+    Args:
+        base: the name of the folder of this environment, or of its generation's.
     """
-    known = os.environ.get(FILES, "").split("\n")
-    os.environ[FILES] = "\n".join(dict.fromkeys(filter(None, [*known, os.getcwd()])))
+    known = os.environ.get(FILES, "")
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed: what is known serves
+        return
+    if not known or os.path.isdir(os.path.join(here, base)):
+        lines = dict.fromkeys([*filter(None, known.split("\n")), here])
+        os.environ[FILES] = "\n".join(lines)
 
 
-def _hidden() -> frozenset[str]:
-    """Layers that are not for the generation that this process runs."""
+def _hidden() -> frozenset[str] | None:
+    """Layers that are not for the generation that this process runs; None for all."""
     if RUNS not in os.environ:
         return frozenset()
     from . import compose

@@ -30,7 +30,7 @@ def start() -> None:
     The finder comes first, so that it is there whatever the node is like.
     """
     change_base()
-    finder.remember_files()
+    finder.remember_files(os.path.basename(archive_root()))
     finder.install()
     root = archive_root()
     _check_complete(root)
