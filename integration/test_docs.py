@@ -56,6 +56,9 @@ def reader(tmp_path: Path) -> Path:
         "spark = SparkSession.builder.getOrCreate()\n"
         "print(spark.range(2).count(), edtf.parse_edtf(sys.argv[1]))\n"
     )
+    (tmp_path / "helpers.py").write_text("answer = 42\n")
+    (tmp_path / "src/mypkg").mkdir(parents=True)
+    (tmp_path / "src/mypkg/__init__.py").write_text("")
     return tmp_path
 
 
