@@ -90,8 +90,8 @@ class LayerFinder:
             apart = self._seen | self._hidden
             layers = {
                 name: folder
-                for name, folder in _layers().items()
-                if name not in apart and name[len(LAYERS) :].partition("-")[2] in ("", self._runs)
+                for name, folder in _layers(apart).items()
+                if name[len(LAYERS) :].partition("-")[2] in ("", self._runs)
             }
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
@@ -176,16 +176,18 @@ def missing(name: str, whole: str = "") -> str:
     return f"{said}It is not installed on this executor. On the driver:\n{''.join(parts)}".rstrip()
 
 
-def _layers() -> dict[str, str]:
-    """Names of the complete layers -> their site-packages.
+def _layers(apart: set[str] | frozenset[str]) -> dict[str, str]:
+    """Names of the complete layers, but for some -> their site-packages.
 
     Names are content-addressed: one folder of a name is enough.
     """
     found: dict[str, str] = {}
     for root in _roots():
         for name in _names(root):
+            if not name.startswith(LAYERS) or name in apart:
+                continue  # a failing import is not to look at each layer of a long session again
             folder = os.path.join(root, name)
-            if name.startswith(LAYERS) and os.path.isfile(os.path.join(folder, SENTINEL)):
+            if os.path.isfile(os.path.join(folder, SENTINEL)):
                 found.setdefault(name, os.path.abspath(os.path.join(folder, SITE_PACKAGES)))
     return found
 
