@@ -1,13 +1,14 @@
-"""Composes the environment of one generation, and becomes its interpreter.
+"""Composes the environment of one generation.
 
 A generation that changed or removed packages is a complete folder of links: the base and the layers
 that lie on the node already, each without the files of what went. So nothing is shadowed: metadata,
 entry points, data files, scripts and the search paths of libraries are as in any environment.
 
 What is sent of it is a folder `boat-gen-...` of some kB: `generation.json`, and a program
-`bin/pythonX.Y`, which runs this file with the base's interpreter (`-I -S`). The first process of an
-executor composes, aside, and renames; the others wait for it. Where all of the base counts and no
-layer, nothing is composed: the base itself runs, and does not see the layers that came since.
+`bin/pythonX.Y`, which runs worker/become.py with the base's interpreter (`-I -S`). The first
+process of an executor composes, aside, and renames; the others wait for it. Where all of the base
+counts and no layer, nothing is composed: the base itself runs, and does not see the layers that
+came since.
 
 Standard library only, Python 3.9 and later.
 """
@@ -30,9 +31,8 @@ NODE_PYTHON = "COFFEE_BOAT_NODE_PYTHON"
 """The variable with the node's own interpreter, where none is shipped."""
 ENVIRONMENT = "env"
 """The composed environment's name in the folder of its generation."""
-_LOCK = "lock"
-_YOUNG = 60.0
-"""Seconds after its start in which a daemon may have no worker yet: it preloads modules."""
+LOCK = "lock"
+"""The file in the folder of a generation that is locked while it is composed."""
 _PATIENCE, _PAUSE = 120.0, 0.05
 """Seconds that a process waits for another one that composes; and between two tries."""
 _INTERPRETERS = os.path.join("bin", "python")
@@ -59,30 +59,6 @@ class Spec(NamedTuple):
     """Names of all layers that were sent before."""
 
 
-def main(argv: list[str]) -> None:
-    """Compose if nobody did, then be the interpreter of the generation.
-
-    Args:
-        argv: the folder of the generation, then the arguments of its interpreter.
-    """
-    folder, arguments = os.path.realpath(argv[0]), argv[1:]
-    try:
-        spec = read(folder)
-        _locked(folder)  # until this process becomes the interpreter
-        root = compose(folder, spec)
-        _clear_others(folder)
-    except (OSError, ValueError) as error:
-        _say(failure(folder, error))
-        sys.exit(1)
-    os.environ[RUNS] = folder
-    python = os.path.join(root, "bin", f"python{spec.python}")
-    if not spec.has_python:
-        python = os.environ.get(NODE_PYTHON) or sys.executable
-        base = place_of(folder, spec.base)
-        os.environ["PYTHONPATH"] = _redirected(os.environ.get("PYTHONPATH", ""), base, root)
-    os.execv(python, [python, *arguments])  # noqa: S606  (a list, no shell)
-
-
 def try_here(name: str) -> str:
     """Compose a generation that was sent, in a task; why it cannot be done, empty if it is.
 
@@ -95,7 +71,7 @@ def try_here(name: str) -> str:
         return f"{name} did not arrive in {' or '.join(_roots())}"
     folder = os.path.realpath(folder)
     try:
-        lock = _locked(folder)
+        lock = locked(folder)
         try:
             root = compose(folder, read(folder))
         finally:
@@ -131,7 +107,7 @@ def hidden() -> frozenset[str] | None:
     try:
         return frozenset(read(folder).known)
     except (OSError, ValueError) as error:
-        _say(f"{folder}/{SPEC} cannot be read, so no package that was added is seen: {error}")
+        say(f"{folder}/{SPEC} cannot be read, so no package that was added is seen: {error}")
         return None
 
 
@@ -154,7 +130,7 @@ def compose(folder: str, spec: Spec) -> str:
         _link(os.path.join(folder, SENTINEL), os.path.join(aside, SENTINEL))
         os.rename(aside, root)
     except BaseException:
-        _remove(aside)
+        remove(aside)
         if not os.path.isfile(os.path.join(root, SENTINEL)):  # else another process was faster
             raise
     return root
@@ -253,149 +229,47 @@ def _link(source: str, target: str) -> None:
             os.symlink(source, target)
 
 
-def _redirected(path: str, base: str, root: str) -> str:
-    """PYTHONPATH with the entries of the base in the composed environment instead."""
-    entries = [os.path.realpath(entry) for entry in path.split(os.pathsep) if entry]
-    moved = (
-        os.path.join(root, os.path.relpath(entry, base))
-        if entry == base or entry.startswith(base + os.sep)
-        else entry
-        for entry in entries
-    )
-    return os.pathsep.join(moved)
-
-
-def _clear_others(folder: str) -> None:
-    """Remove what earlier generations leave on this executor: Python daemons that have no worker,
-    and environments from which no process runs. Both are made again where they are needed.
-
-    Spark ends a worker after a minute without a task, and its daemon with the executor only
-    (org.apache.spark.api.python.PythonWorkerFactory).
-    """
-    processes = _processes()
-    if not processes:  # nobody can tell what is in use
-        return
-    around = os.path.dirname(folder)
-    parents, used = {one.parent for one in processes}, {one.generation for one in processes}
-    for one in processes:
-        idle = one.is_daemon and one.pid not in parents and one.age > _YOUNG
-        # of this executor, and of this session: others have folders of their own
-        older = one.generation != folder and f"{one.generation}/".startswith(f"{around}/")
-        if idle and (older or one.runs_below(around)) and one.parent == os.getppid():
-            _end(one.pid)
-    for name in os.listdir(around):
-        other = os.path.join(around, name)
-        if name.startswith(GENERATIONS) and other != folder and other not in used:
-            _clear(other)
-
-
-def _clear(folder: str) -> None:
-    if not os.path.isdir(os.path.join(folder, ENVIRONMENT)):
-        return
-    import fcntl
-
-    try:
-        lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # one that held the lock when processes were listed may run from it by now
-        if all(one.generation != folder for one in _processes()):
-            gone = os.path.join(folder, f"{ENVIRONMENT}.{os.getpid()}.gone")
-            os.rename(os.path.join(folder, ENVIRONMENT), gone)  # never half of it under its name
-            _remove(gone)
-    except OSError:  # a process is about to run from it
-        return
-    finally:
-        os.close(lock)
-
-
-class _Process(NamedTuple):
-    pid: int
-    parent: int
-    age: float
-    """Seconds."""
-    generation: str
-    """The folder of the one that it runs; empty for none."""
-    is_daemon: bool
-    """Of Spark's: what forks Python workers."""
-    program: str
-    """The real path of its executable."""
-
-    def runs_below(self, folder: str) -> bool:
-        """True if it runs a base in a folder, as it was sent."""
-        return not self.generation and self.program.startswith(f"{folder}/")
-
-
-def _processes() -> list[_Process]:
-    """Those of this user (proc(5))."""
-    try:
-        uptime = float(_bytes("/proc/uptime").split()[0])
-    except IndexError:  # no Linux
-        return []
-    ticks, found = os.sysconf("SC_CLK_TCK"), []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        fields = _bytes(f"/proc/{name}/stat").rpartition(b")")[2].split()
-        if len(fields) > 19:
-            variables = b"\0" + _bytes(f"/proc/{name}/environ")
-            runs = variables.partition(f"\0{RUNS}=".encode())[2].partition(b"\0")[0]
-            program = _program(name)
-            runs = runs or program.rpartition(f"/{ENVIRONMENT}/bin/".encode())[0]
-            words = _bytes(f"/proc/{name}/cmdline").split(b"\0")
-            daemon = any(word.endswith((b"pyspark.daemon", b"worker.daemon")) for word in words)
-            daemon = daemon and not any(word.endswith(b"/compose.py") for word in words)
-            age = uptime - int(fields[19]) / ticks
-            told = os.fsdecode(runs), daemon, os.fsdecode(program)
-            found.append(_Process(int(name), int(fields[1]), age, *told))
-    return found
-
-
-def _program(pid: str) -> bytes:
-    """Of a process that was started with other variables it tells which generation it runs."""
-    try:
-        return os.readlink(os.fsencode(f"/proc/{pid}/exe"))
-    except OSError:  # ended since, or another user's
-        return b""
-
-
-def _end(pid: int) -> None:
-    import contextlib
-    import signal
-
-    with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGTERM)
-
-
-def _locked(folder: str) -> int:
+def locked(folder: str) -> int:
     """A descriptor that holds the generation's lock until it is closed. Where a file system knows
     no locks, or who has it hangs, this process composes under a name of its own.
     """
-    import fcntl
     import time
 
-    lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_PAUSE)
-        except OSError:  # some NFS
-            return lock
-        else:
-            return lock
-    _say(f"{folder} is locked for {_PATIENCE:.0f} s by another process; going on without it")
+    while is_held(lock) and time.monotonic() < end:
+        time.sleep(_PAUSE)
+    if time.monotonic() >= end:
+        say(f"{folder} is locked for {_PATIENCE:.0f} s by another process; going on without it")
     return lock
 
 
-def _say(line: str) -> None:
+def is_held(lock: int) -> bool:
+    """True if another process has the lock; else it is ours from now on, where the file system
+    knows locks.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # some NFS
+        return False
+    return False
+
+
+def say(line: str) -> None:
+    """A line on stderr, which Spark shows with what failed."""
     sys.stderr.write(f"coffee_boat: {line}\n")
 
 
 def _roots() -> list[str]:
     """Where archives lie: as worker/finder.py looks for layers."""
-    roots = [*_working_directory(), *filter(None, os.environ.get("COFFEE_BOAT_FILES", "").split("\n"))]
+    roots = [
+        *_working_directory(),
+        *filter(None, os.environ.get("COFFEE_BOAT_FILES", "").split("\n")),
+    ]
     for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
         files = getattr(sys.modules.get(module), "SparkFiles", None)
         if getattr(files, "_is_running_on_worker", False):
@@ -411,20 +285,9 @@ def _working_directory() -> list[str]:
         return []
 
 
-def _bytes(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:  # ended since, or another user's
-        return b""
-
-
-def _remove(folder: str) -> None:
+def remove(folder: str) -> None:
+    """Remove a folder and all in it, if it is there."""
     if os.path.isdir(folder):
         import shutil
 
         shutil.rmtree(folder)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -86,6 +86,8 @@ class LayerFinder:
         are run outside of the lock: they may import, and another thread that holds that module's
         lock may be waiting for ours.
         """
+        if self._hidden is None:
+            return []
         with self._lock:
             apart = self._seen | self._hidden
             layers = {
