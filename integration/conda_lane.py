@@ -102,7 +102,7 @@ def check_layer(said: Any) -> None:
     """
     assert {answer["pure"] for answer in said["before"]} == {""}
     layer = said["layer"]
-    assert layer["archive"].startswith("boat-layer-")
+    assert layer["archive"].startswith("boat-part-")
     assert {answer["pure"] for answer in layer["answers"]} == {"2.0"}
     assert all("/boat-gen-" in answer["prefix"] for answer in layer["answers"])
     assert layer["ok"]

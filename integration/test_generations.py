@@ -61,9 +61,10 @@ def test_a_function_made_before_has_what_the_session_has(
 
 @pytest.mark.parametrize("kind", ["rdd", "udf"])
 def test_an_addition_is_seen_by_the_workers_that_were_there(told: Any, kind: str) -> None:
+    every = [*told["seen"]["before"].values(), told["workers"][kind]]
     before, after = (
-        {(one["prefix"], one["pid"]) for one in seen}
-        for seen in (told["workers"][kind], told["seen"]["add"][kind])
+        {(one["prefix"], one["pid"]) for seen in some for one in seen}
+        for some in (every, [told["seen"]["add"][kind]])
     )
     assert before & after
 

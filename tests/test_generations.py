@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -349,7 +350,7 @@ def test_the_nodes_own_interpreter_finds_the_packages_of_the_generation(executor
     folder = executor.arrives(upgraded(executor), has_python=False)
     code = "import os; print(os.environ['PYTHONPATH'])"
     said = subprocess.run(
-        [sys.executable, "-I", "-S", compose.__file__, str(folder), "-c", code],
+        [f"./{folder.name}/bin/python{MINOR}", "-c", code],
         cwd=executor.workdir,
         env={
             "PATH": os.environ["PATH"],
@@ -388,6 +389,57 @@ def test_an_addition_is_seen_from_another_directory_and_by_what_a_task_starts(
         check=False,
     )
     assert said.stdout == "7\n7\n", said.stderr
+
+
+def test_where_a_file_system_knows_no_locks_one_whole_environment_counts(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads stand for processes: each composes aside, under its own name."""
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.chdir(executor.workdir)
+    for number in range(300):
+        (executor.site / f"more{number}.py").write_text("")
+    folder = executor.arrives(upgraded(executor))
+    monkeypatch.setattr("fcntl.flock", unknown)
+    pids = iter(range(100, 200))
+    monkeypatch.setattr(os, "getpid", lambda: next(pids))
+    with ThreadPoolExecutor(4) as pool:
+        said = [*pool.map(compose.try_here, [folder.name] * 4)]
+    assert said == [""] * 4
+    assert len([*(folder / "env" / SITE).glob("more*.py")]) == 300
+    assert [path.name for path in folder.glob("env*")] == ["env"]
+
+
+def test_without_the_list_of_what_is_hidden_no_layer_is_seen(
+    executor: Executor, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = executor.arrives(upgraded(executor))
+    (folder / "generation.json").write_text("{")
+    monkeypatch.setenv(compose.RUNS, str(folder))
+    assert compose.hidden() is None
+    assert "cannot be read, so no package that was added is seen" in capfd.readouterr().err
+
+
+def test_a_working_directory_that_is_gone_leaves_the_finder_there(executor: Executor) -> None:
+    gone = executor.workdir / "gone"
+    gone.mkdir()
+    code = (
+        f"import os, site, sys; os.rmdir({str(gone)!r}); os.environ['COFFEE_BOAT_BASE'] = './x/y';"
+        f" site.addsitedir({str(executor.site)!r});"
+        " print([type(one).__name__ for one in sys.meta_path][-1])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code],
+        cwd=gone,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.stdout == "LayerFinder\n", said.stderr
 
 
 # what is composed of what
@@ -488,7 +540,7 @@ def test_generations_are_a_table() -> None:
     history = History((first,)).then(
         replace(first, lock=locked(a2), why="upgrade a", when=when.timestamp())
     )
-    history = history.told(["1"], ["2"])
+    history = history.told(2, ["1"], ["2"])
     assert [row[0] for row in history.rows] == ["1", "2 (now)"]
     assert history.rows[1][2:] == ("upgrade a", "a 1 -> 2", "1", "1 of 2")
     assert [row[1] for row in history.rows] == ["", "2026-02-28 23:59:59"]
@@ -560,8 +612,34 @@ def test_what_would_change_is_refused_and_can_be_allowed(sailing: tuple[Captain,
     with pytest.raises(LockError):
         captain.add_pip_packages("gamma")
     assert running.archives == []
-    captain.add_pip_packages("gamma", "alpha", allow_changes=True, wait=0.0)
+    captain.add_pip_packages("gamma", "alpha>=2", allow_changes=True, wait=0.0)
     assert names(captain) == ["alpha 3.0", "beta 2.0", "gamma 1.0"]
+
+
+def test_what_another_captain_changed_meanwhile_stays(
+    sailing: tuple[Captain, Any],
+    new: Callable[..., Captain],  # noqa: F811
+) -> None:
+    captain, running = sailing
+    other = new().board(running)
+    captain.upgrade_pip_packages("alpha==1.5", wait=0.0)
+    live = captain._work.attached().live
+    number = live.history.current.number
+    other.remove_pip_packages("beta", wait=0.0)
+    live.told(number, ["1"], [])  # what executors said comes after another's change
+    assert [one.number for one in captain.generations] == [1, 2, 3]
+    assert names(other) == ["alpha 1.5"]
+    assert [pin.name for pin in live.refresh().lock.pins] == ["alpha"]
+    assert captain.generations[2].confirmed == ("1",)
+
+
+def test_bounds_that_do_not_contradict_stay_where_changes_are_allowed(
+    sailing: tuple[Captain, Any],
+) -> None:
+    captain, _ = sailing
+    captain.add_pip_packages("alpha", "delta", allow_changes=True, wait=0.0)
+    assert "alpha==1.0" in captain.manifest.texts
+    assert names(captain) == ["alpha 1.0", "beta 2.0", "delta 1.0"]
 
 
 def test_a_plan_shows_what_would_change_with_the_refusal(sailing: tuple[Captain, Any]) -> None:

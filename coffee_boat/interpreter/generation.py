@@ -19,13 +19,18 @@ _LAUNCHER = """\
 #!/bin/sh
 here=$(dirname -- "$0")/..
 for base in "$here/.."/{base} {base}; do
-    [ -f "$base/{script}" ] && break
+    [ -f "$base/{site}{package}/become.py" ] && break
 done
 python=$base/bin/python{minor}
 [ -x "$python" ] || python=${{{node_python}:-python{minor}}}
-exec "$python" -I -S "$base/{script}" "$here" "$@"
+exec "$python" -I -S -c '{start}' "$base/{site}" "$here" "$@"
 """
 """$0 is the path that was started, absolute or relative to the working directory."""
+
+_START = (
+    f"import sys; sys.path.append(sys.argv[1]); import {IMPORT_NAME}.become as it;"
+    " it.main(sys.argv[2:])"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,9 @@ def build(
         base=shlex.quote(composition.base),
         minor=minor,
         node_python=compose.NODE_PYTHON,
-        script=f"{lock.target.site_packages}{IMPORT_NAME}/compose.py",
+        site=lock.target.site_packages,
+        package=IMPORT_NAME,
+        start=_START,
     ).encode()
 
     def fill(writer: ChunkWriter) -> None:

@@ -102,10 +102,15 @@ class History(Redacted):
         following = replace(generation, number=self.current.number + 1, confirmed=(), missed=())
         return replace(self, generations=(*self.generations, following))
 
-    def told(self, confirmed: Sequence[str], missed: Sequence[str]) -> History:
-        """With what executors said of the newest."""
-        now = replace(self.current, confirmed=tuple(confirmed), missed=tuple(missed))
-        return replace(self, generations=(*self.generations[:-1], now))
+    def told(self, number: int, confirmed: Sequence[str], missed: Sequence[str]) -> History:
+        """With what executors said of a generation."""
+        said = tuple(
+            replace(one, confirmed=tuple(confirmed), missed=tuple(missed))
+            if one.number == number
+            else one
+            for one in self.generations
+        )
+        return replace(self, generations=said)
 
     def sent(self, part: Part) -> History:
         """With one more archive, unless it is there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,19 +22,28 @@ _log = logger(__name__)
 class LiveSession:
     """A running session and what is known to be installed there.
 
-    A store that cannot be written serves this process all the same.
+    A store that cannot be written serves this process all the same. Safe in threads.
+
+    Args:
+        history: as it begins; or, as far as it is known, of one that others may be changing.
+        begins: False where it ran before: what is kept of it is not replaced.
     """
 
-    def __init__(self, session: Session, history: History, store: Store) -> None:
+    def __init__(
+        self, session: Session, history: History, store: Store, *, begins: bool = True
+    ) -> None:
         self.session = session
         self._store = store
         self._history = history
         self._locks: dict[str, Lock] = {}
         """By digest, as the store has them: each is read once, not at each look at the session."""
         self._id = session.id
+        self._guard = threading.RLock()
+        """Held from where the history is read until it is replaced."""
         now = history.current
         _log.info("session %s: generation %d (%s)", self._id, now.number, now.why)
-        self._remember(history)
+        if begins:
+            self._remember(history)
 
     @property
     def running(self) -> bool:
@@ -48,8 +58,11 @@ class LiveSession:
     def refresh(self) -> Generation:
         """What it has by now: another captain may have added to it."""
         facts = self.session.facts()
-        self._history = record.latest(self._store, self._id, facts.conf, self._history, self._locks)
-        return self._history.current
+        with self._guard:
+            self._history = record.latest(
+                self._store, self._id, facts.conf, self._history, self._locks
+            )
+            return self._history.current
 
     def add_layer(self, lock: Lock, layer: Archive, parts: History, why: str) -> None:
         """Keep that a layer was sent, for other processes that go on with the session.
@@ -94,9 +107,13 @@ class LiveSession:
         following = replace(self._history.current, base=lock, lock=lock, composed=folder)
         self._become(following, launcher, parts, why)
 
-    def told(self, confirmed: Sequence[str], missed: Sequence[str]) -> None:
-        """Keep what executors said of the newest generation."""
-        self._remember(self._history.told(confirmed, missed))
+    def told(self, number: int, confirmed: Sequence[str], missed: Sequence[str]) -> None:
+        """Keep what executors said of a generation; another captain may have added a newer one
+        since.
+        """
+        with self.alone(), self._guard:
+            self.refresh()
+            self._remember(self._history.told(number, confirmed, missed))
 
     def _become(self, following: Generation, python: str, parts: History, why: str) -> None:
         now = self._history.current
@@ -122,14 +139,15 @@ class LiveSession:
             yield
 
     def _follow(self, kind: str, generation: Generation, parts: History, why: str) -> None:
-        history = replace(self._history, parts=parts.parts)
-        self._remember(history.then(replace(generation, why=why, when=time.time())))
-        now = self._history.current
+        with self._guard:
+            history = replace(self._history, parts=parts.parts)
+            self._remember(history.then(replace(generation, why=why, when=time.time())))
+            now = self._history.current
         _log.info("session %s: generation %d: %s (%s)", self._id, now.number, kind, why)
 
     def _remember(self, history: History) -> None:
-        self._history = history
-        with suppress(StoreError):
+        with self._guard, suppress(StoreError):
+            self._history = history
             record.remember(self._store, self._id, history)
 
 

@@ -126,10 +126,20 @@ def arrival(
     return having, missed, not_seen(missed)
 
 
-def not_seen(missed: Sequence[str]) -> tuple[Finding, ...]:
-    """What is said of executors that did not confirm an addition in time."""
+def not_seen(missed: Sequence[str], *, composed: bool = False) -> tuple[Finding, ...]:
+    """What is said of executors that did not confirm a change in time.
+
+    Args:
+        composed: they compose their environment of what they have (worker/compose.py).
+    """
     if not missed:
         return ()
+    then = (
+        "they compose the environment when they start Python for the next job; one that cannot"
+        " fails its tasks"
+        if composed
+        else "the packages are there from the next stage on"
+    )
     return (
         Finding(
             "verify.not-confirmed",
@@ -137,7 +147,7 @@ def not_seen(missed: Sequence[str]) -> tuple[Finding, ...]:
             value=", ".join(missed),
             cause=(
                 "no task of ours could run there yet: other tasks keep all slots, or the executor"
-                " is still starting; the packages are there from the next stage on"
+                f" is still starting; {then}"
             ),
             cure="captain.verify() asks again",
             severity="note",

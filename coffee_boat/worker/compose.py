@@ -1,13 +1,14 @@
-"""Composes the environment of one generation, and becomes its interpreter.
+"""Composes the environment of one generation.
 
 A generation that changed or removed packages is a complete folder of links: the base and the layers
 that lie on the node already, each without the files of what went. So nothing is shadowed: metadata,
 entry points, data files, scripts and the search paths of libraries are as in any environment.
 
 What is sent of it is a folder `boat-gen-...` of some kB: `generation.json`, and a program
-`bin/pythonX.Y`, which runs this file with the base's interpreter (`-I -S`). The first process of an
-executor composes, aside, and renames; the others wait for it. Where all of the base counts and no
-layer, nothing is composed: the base itself runs, and does not see the layers that came since.
+`bin/pythonX.Y`, which runs worker/become.py with the base's interpreter (`-I -S`). The first
+process of an executor composes, aside, and renames; the others wait for it. Where all of the base
+counts and no layer, nothing is composed: the base itself runs, and does not see the layers that
+came since.
 
 Standard library only, Python 3.9 and later.
 """
@@ -30,9 +31,10 @@ NODE_PYTHON = "COFFEE_BOAT_NODE_PYTHON"
 """The variable with the node's own interpreter, where none is shipped."""
 ENVIRONMENT = "env"
 """The composed environment's name in the folder of its generation."""
-_LOCK = "lock"
-_YOUNG = 10.0
-"""Seconds after its start in which a daemon may have no worker yet."""
+LOCK = "lock"
+"""The file in the folder of a generation that is locked while it is composed."""
+_PATIENCE, _PAUSE = 120.0, 0.05
+"""Seconds that a process waits for another one that composes; and between two tries."""
 _INTERPRETERS = os.path.join("bin", "python")
 _SETTLED_IN = os.path.join("lib", "coffee_boat", "conda", "settled")
 """Where worker/prefix.py keeps in which folder conda's files were written: the base's, which stays.
@@ -57,30 +59,6 @@ class Spec(NamedTuple):
     """Names of all layers that were sent before."""
 
 
-def main(argv: list[str]) -> None:
-    """Compose if nobody did, then be the interpreter of the generation.
-
-    Args:
-        argv: the folder of the generation, then the arguments of its interpreter.
-    """
-    folder, arguments = os.path.realpath(argv[0]), argv[1:]
-    try:
-        spec = read(folder)
-        _locked(folder)  # until this process becomes the interpreter
-        root = compose(folder, spec)
-        _clear_others(folder)
-    except (OSError, ValueError) as error:
-        sys.stderr.write(f"coffee_boat: {failure(folder, error)}\n")
-        sys.exit(1)
-    os.environ[RUNS] = folder
-    python = os.path.join(root, "bin", f"python{spec.python}")
-    if not spec.has_python:
-        python = os.environ.get(NODE_PYTHON) or sys.executable
-        base = place_of(folder, spec.base)
-        os.environ["PYTHONPATH"] = _redirected(os.environ.get("PYTHONPATH", ""), base, root)
-    os.execv(python, [python, *arguments])  # noqa: S606  (a list, no shell)
-
-
 def try_here(name: str) -> str:
     """Compose a generation that was sent, in a task; why it cannot be done, empty if it is.
 
@@ -93,7 +71,7 @@ def try_here(name: str) -> str:
         return f"{name} did not arrive in {' or '.join(_roots())}"
     folder = os.path.realpath(folder)
     try:
-        lock = _locked(folder)
+        lock = locked(folder)
         try:
             root = compose(folder, read(folder))
         finally:
@@ -119,17 +97,18 @@ def read(folder: str) -> Spec:
         raise ValueError(f"{SPEC} is not as this program writes it: {error}") from error
 
 
-def hidden() -> frozenset[str]:
+def hidden() -> frozenset[str] | None:
     """Names of the layers that are not for this process: those that its generation has inside, and
-    those that it took out.
+    those that it took out; None for all, where that is not known.
     """
     folder = os.environ.get(RUNS)
     if not folder:
         return frozenset()
     try:
         return frozenset(read(folder).known)
-    except (OSError, ValueError):
-        return frozenset()
+    except (OSError, ValueError) as error:
+        say(f"{folder}/{SPEC} cannot be read, so no package that was added is seen: {error}")
+        return None
 
 
 def compose(folder: str, spec: Spec) -> str:
@@ -144,16 +123,16 @@ def compose(folder: str, spec: Spec) -> str:
     if os.path.isfile(os.path.join(root, SENTINEL)):
         return root
     _settle(place_of(folder, spec.base), spec.python)
-    aside = f"{root}.aside"
-    _remove(aside)
+    aside = f"{root}.{os.getpid()}.aside"
     try:
         for name in (spec.base, *spec.layers):
             _link_all(place_of(folder, name), aside, frozenset(spec.without.get(name, ())))
         _link(os.path.join(folder, SENTINEL), os.path.join(aside, SENTINEL))
         os.rename(aside, root)
     except BaseException:
-        _remove(aside)
-        raise
+        remove(aside)
+        if not os.path.isfile(os.path.join(root, SENTINEL)):  # else another process was faster
+            raise
     return root
 
 
@@ -168,7 +147,10 @@ def _settle(base: str, python: str) -> None:
 
     plain = {name: value for name, value in os.environ.items() if name not in (RUNS, _BASE)}
     program = os.path.join(base, "bin", f"python{python}")
-    subprocess.run([program, "-I", "-c", ""], env=plain, check=False)
+    try:
+        subprocess.run([program, "-I", "-c", ""], env=plain, check=False, timeout=_PATIENCE)
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{program} did not start within {_PATIENCE:.0f} s") from error
 
 
 def place_of(folder: str, name: str) -> str:
@@ -247,123 +229,47 @@ def _link(source: str, target: str) -> None:
             os.symlink(source, target)
 
 
-def _redirected(path: str, base: str, root: str) -> str:
-    """PYTHONPATH with the entries of the base in the composed environment instead."""
-    entries = [os.path.realpath(entry) for entry in path.split(os.pathsep) if entry]
-    moved = (
-        os.path.join(root, os.path.relpath(entry, base))
-        if entry == base or entry.startswith(base + os.sep)
-        else entry
-        for entry in entries
-    )
-    return os.pathsep.join(moved)
-
-
-def _clear_others(folder: str) -> None:
-    """Remove what earlier generations leave on this executor: Python daemons that have no worker,
-    and environments from which no process runs. Both are made again where they are needed.
-
-    Spark ends a worker after a minute without a task, and its daemon with the executor only
-    (org.apache.spark.api.python.PythonWorkerFactory).
+def locked(folder: str) -> int:
+    """A descriptor that holds the generation's lock until it is closed. Where a file system knows
+    no locks, or who has it hangs, this process composes under a name of its own.
     """
-    processes = _processes()
-    if not processes:  # nobody can tell what is in use
-        return
-    parents, used = {one.parent for one in processes}, {one.generation for one in processes}
-    for one in processes:
-        idle = one.is_daemon and one.pid not in parents and one.age > _YOUNG
-        if idle and one.generation != folder and one.parent == os.getppid():
-            _end(one.pid)
-    around = os.path.dirname(folder)
-    for name in os.listdir(around):
-        other = os.path.join(around, name)
-        if name.startswith(GENERATIONS) and other != folder and other not in used:
-            _clear(other)
+    import time
+
+    lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + _PATIENCE
+    while is_held(lock) and time.monotonic() < end:
+        time.sleep(_PAUSE)
+    if time.monotonic() >= end:
+        say(f"{folder} is locked for {_PATIENCE:.0f} s by another process; going on without it")
+    return lock
 
 
-def _clear(folder: str) -> None:
-    if not os.path.isdir(os.path.join(folder, ENVIRONMENT)):
-        return
+def is_held(lock: int) -> bool:
+    """True if another process has the lock; else it is ours from now on, where the file system
+    knows locks.
+    """
     import fcntl
 
-    try:
-        lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError:
-        return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # one that held the lock when processes were listed may run from it by now
-        if all(one.generation != folder for one in _processes()):
-            _remove(os.path.join(folder, ENVIRONMENT))
-    except OSError:  # a process is about to run from it
-        return
-    finally:
-        os.close(lock)
+    except BlockingIOError:
+        return True
+    except OSError:  # some NFS
+        return False
+    return False
 
 
-class _Process(NamedTuple):
-    pid: int
-    parent: int
-    age: float
-    """Seconds."""
-    generation: str
-    """The folder of the one that it runs; empty for none."""
-    is_daemon: bool
-    """Of Spark's: what forks Python workers."""
-
-
-def _processes() -> list[_Process]:
-    """Those of this user (proc(5))."""
-    try:
-        uptime = float(_bytes("/proc/uptime").split()[0])
-    except IndexError:  # no Linux
-        return []
-    ticks, found = os.sysconf("SC_CLK_TCK"), []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        fields = _bytes(f"/proc/{name}/stat").rpartition(b")")[2].split()
-        if len(fields) > 19:
-            variables = b"\0" + _bytes(f"/proc/{name}/environ")
-            runs = variables.partition(f"\0{RUNS}=".encode())[2].partition(b"\0")[0]
-            runs = runs or _program(name).rpartition(f"/{ENVIRONMENT}/bin/".encode())[0]
-            words = _bytes(f"/proc/{name}/cmdline").split(b"\0")
-            daemon = any(word.endswith((b"pyspark.daemon", b"worker.daemon")) for word in words)
-            age = uptime - int(fields[19]) / ticks
-            found.append(_Process(int(name), int(fields[1]), age, os.fsdecode(runs), daemon))
-    return found
-
-
-def _program(pid: str) -> bytes:
-    """Of a process that was started with other variables it tells which generation it runs."""
-    try:
-        return os.readlink(os.fsencode(f"/proc/{pid}/exe"))
-    except OSError:  # ended since, or another user's
-        return b""
-
-
-def _end(pid: int) -> None:
-    import contextlib
-    import signal
-
-    with contextlib.suppress(OSError):
-        os.kill(pid, signal.SIGTERM)
-
-
-def _locked(folder: str) -> int:
-    """A descriptor that holds the generation's lock until it is closed. Where a file system knows
-    no locks, each process composes for itself: the last rename fails, and the first counts.
-    """
-    import contextlib
-    import fcntl
-
-    lock = os.open(os.path.join(folder, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with contextlib.suppress(OSError):
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
+def say(line: str) -> None:
+    """A line on stderr, which Spark shows with what failed."""
+    sys.stderr.write(f"coffee_boat: {line}\n")
 
 
 def _roots() -> list[str]:
     """Where archives lie: as worker/finder.py looks for layers."""
-    roots = [os.getcwd(), *filter(None, os.environ.get("COFFEE_BOAT_FILES", "").split("\n"))]
+    roots = [
+        *_working_directory(),
+        *filter(None, os.environ.get("COFFEE_BOAT_FILES", "").split("\n")),
+    ]
     for module in ("pyspark.core.files", "pyspark.files"):  # Spark 4, Spark 3
         files = getattr(sys.modules.get(module), "SparkFiles", None)
         if getattr(files, "_is_running_on_worker", False):
@@ -372,20 +278,16 @@ def _roots() -> list[str]:
     return list(dict.fromkeys(roots))
 
 
-def _bytes(path: str) -> bytes:
+def _working_directory() -> list[str]:
     try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:  # ended since, or another user's
-        return b""
+        return [os.getcwd()]
+    except OSError:  # it was removed
+        return []
 
 
-def _remove(folder: str) -> None:
+def remove(folder: str) -> None:
+    """Remove a folder and all in it, if it is there."""
     if os.path.isdir(folder):
         import shutil
 
         shutil.rmtree(folder)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -86,12 +86,14 @@ class LayerFinder:
         are run outside of the lock: they may import, and another thread that holds that module's
         lock may be waiting for ours.
         """
+        if self._hidden is None:
+            return []
         with self._lock:
             apart = self._seen | self._hidden
             layers = {
                 name: folder
-                for name, folder in _layers().items()
-                if name not in apart and name[len(LAYERS) :].partition("-")[2] in ("", self._runs)
+                for name, folder in _layers(apart).items()
+                if name[len(LAYERS) :].partition("-")[2] in ("", self._runs)
             }
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
@@ -120,16 +122,25 @@ class LayerFinder:
         return None
 
 
-def remember_files() -> None:
-    """Tell all that this process starts where layers arrive: in the working directory that it was
-    started in.
+def remember_files(base: str) -> None:
+    """Tell all that this process starts where layers arrive: in the working directory of an
+    executor, where the base lies, too.
+
+    Args:
+        base: the name of the folder of this environment, or of its generation's.
     """
-    known = os.environ.get(FILES, "").split("\n")
-    os.environ[FILES] = "\n".join(dict.fromkeys(filter(None, [*known, os.getcwd()])))
+    known = os.environ.get(FILES, "")
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed: what is known serves
+        return
+    if not known or os.path.isdir(os.path.join(here, base)):
+        lines = dict.fromkeys([*filter(None, known.split("\n")), here])
+        os.environ[FILES] = "\n".join(lines)
 
 
-def _hidden() -> frozenset[str]:
-    """Layers that are not for the generation that this process runs."""
+def _hidden() -> frozenset[str] | None:
+    """Layers that are not for the generation that this process runs; None for all."""
     if RUNS not in os.environ:
         return frozenset()
     from . import compose
@@ -167,16 +178,18 @@ def missing(name: str, whole: str = "") -> str:
     return f"{said}It is not installed on this executor. On the driver:\n{''.join(parts)}".rstrip()
 
 
-def _layers() -> dict[str, str]:
-    """Names of the complete layers -> their site-packages.
+def _layers(apart: set[str] | frozenset[str]) -> dict[str, str]:
+    """Names of the complete layers, but for some -> their site-packages.
 
     Names are content-addressed: one folder of a name is enough.
     """
     found: dict[str, str] = {}
     for root in _roots():
         for name in _names(root):
+            if not name.startswith(LAYERS) or name in apart:
+                continue  # a failing import is not to look at each layer of a long session again
             folder = os.path.join(root, name)
-            if name.startswith(LAYERS) and os.path.isfile(os.path.join(folder, SENTINEL)):
+            if os.path.isfile(os.path.join(folder, SENTINEL)):
                 found.setdefault(name, os.path.abspath(os.path.join(folder, SITE_PACKAGES)))
     return found
 

@@ -30,7 +30,7 @@ def start() -> None:
     The finder comes first, so that it is there whatever the node is like.
     """
     change_base()
-    finder.remember_files()
+    finder.remember_files(os.path.basename(archive_root()))
     finder.install()
     root = archive_root()
     _check_complete(root)
@@ -77,7 +77,7 @@ def change_base() -> None:
     places = [
         place
         for name in names
-        for place in (os.path.abspath(name), os.path.join(around, os.path.normpath(name)))
+        for place in (_absolute(name), os.path.join(around, os.path.normpath(name)))
     ]
     wanted = next((place for place in places if os.access(place, os.X_OK)), None)
     if wanted is None:
@@ -88,6 +88,13 @@ def change_base() -> None:
     if not runs_it and os.path.realpath(wanted) != os.path.realpath(sys.executable):
         os.environ[NODE_PYTHON] = sys.executable
         os.execv(wanted, [wanted, *sys.orig_argv[1:]])  # noqa: S606  (a list, no shell)
+
+
+def _absolute(name: str) -> str:
+    try:
+        return os.path.abspath(name)
+    except OSError:  # the working directory was removed
+        return name
 
 
 def archive_root() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from coffee_boat._support.logs import logger
@@ -59,6 +59,8 @@ class Applied:
     """None if no package had to be sent."""
     watch: Stopwatch
     deadline: float
+    number: int = 0
+    """Of the generation; 0 where nothing changed."""
     answers: Answers | None = None
     """What executors said of a composed environment, before it counted."""
 
@@ -112,7 +114,8 @@ def apply(tools: Tools, live: LiveSession, wish: Wish) -> Applied:
         _log.info("change: %s", ", ".join(filter(None, (change.kind, change.difference.summary))))
         if change.kind == "nothing":
             return Applied(change, None, watch, wish.deadline)
-        return _Sending(tools, live, change, archive, wish, watch).send()
+        applied = _Sending(tools, live, change, archive, wish, watch).send()
+        return replace(applied, number=live.history.current.number)
 
 
 @dataclass(frozen=True)
@@ -130,28 +133,31 @@ class _Sending:
         """A layer is only sent. A new base, or a composed environment, is what everything runs in
         from then on, also functions that were made before.
         """
-        facts, change = self.live.session.facts(), self.change
-        layer = self._new_layer()
+        facts, change, archive = self.live.session.facts(), self.change, self.archive
+        added = archive is not None and self._is_found_by_itself(archive)
+        if archive is not None and archive.role == "layer" and not added:
+            # seen by what is composed of it only: if an executor fails, by nobody
+            archive = replace(archive, role="part", after="")
         with self.watch.part("send"):
-            parts = self._sent(facts)
+            parts = self._sent(archive, facts)
         answers = None
-        if layer is not None:
-            self.live.add_layer(change.lock, layer, parts, self._why)
-        elif change.kind == "base" and self.archive is not None and not change.difference.leaving:
-            self._switch(self.archive, facts, parts)
+        if archive is not None and added:
+            self.live.add_layer(change.lock, archive, parts, self._why)
+        elif archive is not None and self._is_all_there_is(parts):
+            self._switch(archive, facts, parts)
         else:
             answers = self._compose(facts, parts)
         if answers is not None and change.kind == "layer":
             change = replace(change, kind="composed")
-        return Applied(change, self.archive, self.watch, self.wish.deadline, answers)
+        return Applied(change, archive, self.watch, self.wish.deadline, answers=answers)
 
     @property
     def _why(self) -> str:
         return redact(self.wish.why)
 
-    def _sent(self, facts: SparkFacts) -> History:
+    def _sent(self, archive: Archive | None, facts: SparkFacts) -> History:
         """The archive in its place; and what the session was sent by then."""
-        archive, history = self.archive, self.live.history
+        history = self.live.history
         if archive is None:
             return history
         shipped = launch.ship(self.tools, archive, facts)
@@ -162,15 +168,24 @@ class _Sending:
         folder = composing.folder_of(archive, facts, self.tools.store)
         return history.sent(composing.part_of(archive, self.change.lock, folder))
 
-    def _new_layer(self) -> Archive | None:
-        """The archive, where Python finds what is new beside what it has."""
-        archive = self.archive
-        if archive is None or self.change.kind != "layer":
-            return None
+    def _is_found_by_itself(self, archive: Archive) -> bool:
+        """True where Python finds what is new beside what it has."""
+        if self.change.kind != "layer":
+            return False
         parts, store = self.live.history.parts, self.tools.store
         known = any(part.folder == archive.name for part in parts)
         whole = composing.has_data(archive, store) or composing.leans(archive, parts, store)
-        return None if known or whole else archive
+        return not known and not whole
+
+    def _is_all_there_is(self, parts: History) -> bool:
+        """True for a new base where nothing lies beside it that Python could find: nothing went,
+        and no layer was ever sent.
+        """
+        return (
+            self.change.kind == "base"
+            and not self.change.difference.leaving
+            and all(part.base for part in parts.parts)
+        )
 
     def _switch(self, base: Archive, facts: SparkFacts, parts: History) -> None:
         tools, lock = self.tools, self.change.lock
@@ -220,9 +235,15 @@ def _refuse_failed(answers: Answers) -> None:
             "session.not-composed",
             "executors cannot have the changed environment; what they had before counts",
             value="; ".join(f"executor {executor}: {said}" for executor, said in failed.items()),
-            cause="a full disk there, or a folder that cannot be written",
-            cure="make room on that node, or let it be replaced, and ask again",
+            cause=_why_not(failed.values()),
+            cure="mend that, or let Spark replace the executor; then ask again",
         )
+
+
+def _why_not(said: Iterable[str]) -> str:
+    if any("No space left" in one or "quota" in one for one in said):
+        return "the disk with the executor's working directory is full"
+    return "its working directory cannot be written or read, or did not get all that was sent"
 
 
 def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
@@ -246,11 +267,15 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
     try:
         with tools.work() as say:
             loaded = tools.views.loaded(gone)
-            tools.views.close()
             lacking = driver.lacking(applied.lock)
-            if tools.settings.install_local:
-                chunks = tools.pipeline.chunks(lacking, applied.lock, manifest, say)
-                expose(tools, applied.lock, chunks, say)
+            chunks = (
+                tools.pipeline.chunks(lacking, applied.lock, manifest, say)
+                if tools.settings.install_local
+                else ()
+            )
+            tools.pipeline.trees(chunks, lacking)  # what can fail does so while the old is there
+            tools.views.close()
+            expose(tools, applied.lock, chunks, say)
         tools.emit(loaded)
     except (BoatError, OSError) as error:
         tools.emit([_on_executors_only(error)])
@@ -259,7 +284,8 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
 def confirm(live: LiveSession, applied: Applied) -> Arrival:
     """Wait until the live executors have what was sent."""
     confirmed, missed, findings = _confirmed(live, applied)
-    live.told(confirmed, missed)
+    if applied.number:
+        live.told(applied.number, confirmed, missed)
     return Arrival(
         applied.change.added,
         applied.archive,
@@ -277,7 +303,8 @@ def _confirmed(
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
     if applied.answers is not None:
         missed = applied.answers.missed
-        told = verify.not_seen(missed) if applied.deadline > 0 else ()  # else nobody asked
+        asked = applied.deadline > 0
+        told = verify.not_seen(missed, composed=True) if asked else ()
         return tuple(sorted(applied.answers.by_executor)), missed, told
     with applied.watch.part("arrive"):
         return verify.arrival(live.session, applied.archive, deadline=applied.deadline)

@@ -138,8 +138,10 @@ def go_on(
     tools.pipeline.check(request.manifest)
     lacking = driver.lacking(now.lock) if tools.settings.install_local else Lock(now.lock.target)
     chunks = tools.pipeline.chunks(lacking, now.lock, request.manifest, say)
-    session.activate(ConfPatch(now.python, environment=now.environment))
-    live = LiveSession(session, history, tools.store)
+    live = LiveSession(session, history, tools.store, begins=False)
+    with live.alone():  # it may have changed while chunks were made
+        newest = live.refresh()
+        session.activate(ConfPatch(newest.python, environment=newest.environment))
     wish = addition(tools, request.manifest, Manifest(), deadline=_WAIT)
     applied = apply(tools, live, wish) if request.names_packages else None
     expose(tools, now.lock, chunks, say)

@@ -75,6 +75,16 @@ class Request:
             raise
         return made
 
+    def asked(self, manifest: Manifest, *, running: bool, allow_changes: bool) -> Request:
+        """The same, as a captain is asked.
+
+        Raises:
+            RequirementError: it contradicts what was asked for.
+        """
+        if allow_changes:
+            return self.with_changes(manifest)
+        return self.and_manifest(manifest, running=running)
+
     def with_changes(self, manifest: Manifest) -> Request:
         """The same where it may count in place of what was asked for before.
 

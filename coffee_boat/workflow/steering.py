@@ -21,7 +21,8 @@ class Steering(Asking):
 
     Each change is a generation of the session: whole, numbered, and one that can be gone back to.
     Functions that were made before run with the newest one from their next job on. A change that
-    fails leaves the generation before it in force, on every executor.
+    fails on an executor that was asked leaves the generation before it in force everywhere; one
+    that could not be asked in time is told.
     """
 
     @property

@@ -98,8 +98,8 @@ class Workspace:
         """As `Captain.add_manifest`."""
         with self._changing:
             running = self._running()
-            wanted = self.request.and_manifest(
-                manifest, replacing=allow_changes, running=running is not None
+            wanted = self.request.asked(
+                manifest, running=running is not None, allow_changes=allow_changes
             )
             self._tools_of(running).pipeline.check(wanted.manifest)
             if running is not None:
