@@ -66,11 +66,12 @@ def ended(
     python = SparkPython(store=store, folder=folder)
 
     def start_anew() -> None:
+        defaults = set_up(server.master, store, folder / "conf")  # while the driver works
         end = time.monotonic() + _WAIT
         while not (folder / "ready").exists() and time.monotonic() < end:
             time.sleep(0.1)
         server.end()
-        server.defaults = set_up(server.master, store, folder / "conf")
+        server.defaults = defaults
         server.start()
         (folder / "restarted").touch()
 
