@@ -47,23 +47,29 @@ class Watch:
         try:
             captain = self._captain()
             if captain is not None and captain.running:
-                tell_sent(captain)
-        except BoatError as error:
+                tell_sent(captain, keep_rollback=True)
+        except (BoatError, OSError, ValueError) as error:
             told = f"warning: your code was not sent: {words.in_magic(str(error))}"
         if told and told != self._told:
             say_line(told)
         self._told = told
 
 
-def tell_sent(captain: Captain) -> bool:
-    """Send what was edited, and tell what; False if nothing was."""
+def tell_sent(captain: Captain, *, keep_rollback: bool = False) -> bool:
+    """Send what was edited, and tell what; False if nothing was.
+
+    Args:
+        keep_rollback: as for `Captain.refresh`.
+    """
     before = captain.report
-    arrival = captain.refresh().report
+    arrival = captain.refresh(keep_rollback=keep_rollback).report
     if arrival is before or not isinstance(arrival, Arrival):
         return False
     names = ", ".join(pin.name for pin in arrival.added)
-    size = human_size(arrival.archive.size) if arrival.archive is not None else "nothing"
-    say_line(f"sent again: {names} ({size})")
+    if arrival.archive is None:
+        say_line(f"in force again: {names} (executors have it from before: nothing was sent)")
+    else:
+        say_line(f"sent again: {names} ({human_size(arrival.archive.size)})")
     return True
 
 

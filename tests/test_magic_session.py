@@ -26,6 +26,7 @@ from coffee_boat import BoatError, Captain, LaunchError, SettingsError
 from coffee_boat._support.store import Store
 from coffee_boat.cli import notebooks
 from coffee_boat.cli.options import Where
+from coffee_boat.cli.watching import Watch
 from coffee_boat.magic import load
 
 
@@ -362,6 +363,51 @@ def test_a_cell_runs_though_code_cannot_be_sent_and_that_is_told_once(
         assert shell.run_cell("found = 1 + 1").success
         assert capsys.readouterr().err.count("your code was not sent") == told
     assert shell.user_ns["found"] == 2
+
+
+def test_what_is_watched_stays_as_a_rollback_left_it_until_it_is_edited(
+    shell: Any,  # noqa: F811
+    helpers: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    boat(shell, "watch")
+    first = helpers("x = 2\n")
+    boat(shell, "refresh")
+    second = helpers("")
+    assert shell.run_cell("_ = captain.rollback(wait=0)").success
+    capsys.readouterr()
+    assert shell.run_cell("1 + 1").success
+    assert helpers("") == first
+    assert capsys.readouterr().err == ""
+    helpers("x = 3\n")
+    shell.run_cell("1 + 1")
+    assert helpers("") not in (first, second)
+    helpers("x = 2\n")
+    capsys.readouterr()
+    shell.run_cell("1 + 1")
+    assert helpers("") == second
+    told = capsys.readouterr().err
+    assert "in force again: helpers (executors have it from before" in told
+    assert "sent again" not in told
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), ValueError("odd")])
+def test_a_cell_runs_whatever_a_look_at_the_code_meets(
+    error: Exception,
+    shell: Any,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def captain() -> Captain:
+        raise error
+
+    watch = Watch(shell, captain)
+    watch.turn(on=True)
+    for told in (1, 0):
+        assert shell.run_cell("found = 1 + 1").success
+        said = "".join(capsys.readouterr())
+        assert said.count(f"warning: your code was not sent: {error}") == told
+        assert "Traceback" not in said
+    watch.turn(on=False)
 
 
 def test_a_refresh_tells_what_it_sent(

@@ -104,6 +104,68 @@ def test_a_list_above_counts_within_its_repository_only(home: Path) -> None:
     assert refused.value.code == "requirements.no-module-in-folder"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"caf\xe9.py\nsecret.py\n",
+        b"\xef\xbb\xbfsecret.py\r\ncaf\xe9.py\r\n",
+        b"secret.py\nodd\x0cname\ncaf\xe9.*",
+    ],
+    ids=["latin-1", "byte order mark", "form feed"],
+)
+def test_a_list_is_read_as_git_reads_it_byte_by_byte(home: Path, text: bytes) -> None:
+    for name in ("pkg/__init__.py", "pkg/secret.py", "pkg/name", "pkg/caf\udce9.py"):
+        write_at(home, name)
+    (home / "pkg" / ".gitignore").write_bytes(text)
+    assert sent(home / "pkg") == ["pkg/__init__.py", "pkg/name"]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"secret.py\n" + b"#" * 3_000_000, "it has more than"),
+        (b"secret.py\n[z-a]\n", "a line of it is no pattern"),
+        (b"secret.py\n!\n", "a line of it is no pattern"),
+        (None, "No such file"),
+    ],
+    ids=["large", "range", "negation", "link"],
+)
+def test_a_list_that_cannot_be_read_is_refused(
+    captain: Captain, home: Path, text: bytes | None, why: str
+) -> None:
+    write_at(home, "pkg/__init__.py")
+    path = write_at(home, "pkg/secret.py").with_name(".gitignore")
+    if text is None:
+        path.symlink_to(home / "nowhere")
+    else:
+        path.write_bytes(text)
+    with pytest.raises(RequirementError) as refused:
+        captain.add_local("pkg")
+    assert refused.value.code == "requirements.gitignore-unreadable"
+    assert refused.value.value == str(path)
+    assert refused.value.cause.startswith(why)
+    assert captain.manifest == Manifest()
+
+
+def test_a_folder_that_is_called_so_is_no_list(home: Path) -> None:
+    write_at(home, "pkg/__init__.py")
+    (home / "pkg" / ".gitignore").mkdir()
+    assert sent(home / "pkg") == ["pkg/__init__.py"]
+
+
+def test_a_name_that_is_not_utf_8_is_refused_until_it_is_ignored(
+    captain: Captain, home: Path
+) -> None:
+    write_at(home, "p/__init__.py")
+    write_at(home, "p/caf\udce9.txt")
+    with pytest.raises(RequirementError) as refused:
+        captain.add_local("p")
+    assert refused.value.code == "requirements.own-code-name"
+    assert refused.value.value == r"'p/caf\udce9.txt'"
+    (home / "p" / ".gitignore").write_bytes(b"caf\xe9.txt\n")
+    assert captain.add_local("p").plan().lock.has("p")
+
+
 def test_what_was_named_itself_travels_whatever_gitignore_says(home: Path) -> None:
     (home / ".git").mkdir()
     write_at(home, ".gitignore", "helpers.py\n")

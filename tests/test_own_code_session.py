@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from small_packages import project, wheel
+from test_connect import Server
 from test_launch import home, spark  # noqa: F401  fixtures
 from test_own_code import write_at
 from test_sessions import context, new  # noqa: F401  fixtures
 
 from coffee_boat import Captain, LockError
-from coffee_boat.model import Arrival
+from coffee_boat.model import Arrival, ConfPatch
+from coffee_boat.session import record
 
 
 @pytest.fixture
@@ -43,6 +45,59 @@ def test_a_session_that_starts_later_has_the_code_of_then(
     write_at(code, "helpers.py", "x = 2\n")
     context("local[1]")
     assert version(captain) not in ("", first)
+
+
+def test_a_session_that_is_boarded_later_has_the_code_of_then(
+    new: Callable[[], Captain],  # noqa: F811
+    context: Callable[[str], Any],  # noqa: F811
+    code: Path,
+) -> None:
+    captain = new().add_local("helpers.py")
+    captain.plan()
+    found = {version(captain)}
+    for number in (2, 3):  # after what was chosen, and after what was built
+        write_at(code, "helpers.py", f"x = {number}\n")
+        running = context("local[1]")
+        found.add(version(captain.board(running)))
+        running.stop()
+    assert len(found - {""}) == 3
+
+
+def test_so_has_a_session_of_a_connect_server(
+    new: Callable[[], Captain],  # noqa: F811
+    code: Path,
+) -> None:
+    captain = new().add_local("helpers.py")
+    captain.plan()
+    for name in ("one", "two"):  # after what was chosen, and after what was built
+        write_at(code, "helpers.py", f"x = '{name}'\n")
+        now = new().add_local("helpers.py").plan().lock
+        patch = ConfPatch("../boat-1/bin/python3")
+        server = Server(record.marks(patch, now, ships_python=False))  # it is sent nothing
+        server.session_id, server.version = name, "4.1.0"  # needs no pyarrow
+        captain.board(server)  # type: ignore[arg-type]
+        assert captain.lock == now
+        server.server_session = "gone"
+
+
+def test_what_a_rollback_went_back_from_is_kept_until_it_is_edited_again(
+    new: Callable[[], Captain],  # noqa: F811
+    context: Callable[[str], Any],  # noqa: F811
+    code: Path,
+) -> None:
+    captain = new().add_local("helpers.py").launch_ship()
+    context("local[1]")
+    first = version(captain)
+    write_at(code, "helpers.py", "x = 2\n")
+    second = version(captain.refresh())
+    captain.rollback(wait=0)
+    assert version(captain.refresh(keep_rollback=True)) == first
+    write_at(code, "helpers.py", "x = 3\n")
+    assert version(captain.refresh(keep_rollback=True)) not in (first, second)
+    write_at(code, "helpers.py", "x = 2\n")
+    assert version(captain.refresh(keep_rollback=True)) == second, "it was edited since"
+    captain.rollback(1, wait=0)
+    assert version(captain.refresh()) == second, "asked for"
 
 
 def test_code_is_added_to_a_session_and_an_addition_leaves_it_as_it_was_sent(

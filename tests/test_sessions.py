@@ -96,6 +96,9 @@ class Running:
     def executorList(self, _active: bool) -> Running:  # noqa: N802
         return self
 
+    def getPersistentRDDs(self) -> Running:  # noqa: N802
+        return self
+
     def size(self) -> int:
         return 0
 

@@ -8,16 +8,21 @@ and nothing is started for it before each cell of a notebook. A person's own lis
 
 from __future__ import annotations
 
+import re
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coffee_boat._support import limits
+from coffee_boat.errors import RequirementError
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 _LIST = ".gitignore"
+_BOM = b"\xef\xbb\xbf"
+"""Of editors of Windows, which git skips."""
 _BUILT = ("build", "dist", "node_modules", "site-packages")
 """Folders of what was built or installed, unless they are packages."""
 
@@ -61,23 +66,48 @@ def _up_to_the_repository(root: Path) -> list[Path]:
 
 
 def _spec(folder: Path) -> GitIgnoreSpec | None:
+    path = folder / _LIST
     try:
-        status = (folder / _LIST).stat()
-    except OSError:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return _read(folder / _LIST, (status.st_mtime_ns, status.st_size, status.st_ino))
+    try:
+        status = path.stat()
+    except OSError as error:  # a link to nowhere: nobody knows what it names
+        raise _unreadable(path, error.strerror or str(error)) from error
+    if stat.S_ISDIR(status.st_mode):
+        return None
+    return _read(path, (status.st_mtime_ns, status.st_size, status.st_ino))
 
 
 @lru_cache(maxsize=1000)
-def _read(path: Path, _state: tuple[int, ...]) -> GitIgnoreSpec | None:
-    """Parsed once for each state of the file: it is looked at for each file beside and below it."""
+def _read(path: Path, _state: tuple[int, ...]) -> GitIgnoreSpec:
+    """Parsed once for each state of the file: it is looked at for each file beside and below it.
+
+    As git, bytes are compared: names of files have surrogates for what is not UTF-8, too. A list
+    that cannot be read is refused: what it names may be secrets.
+    """
     from pathspec import GitIgnoreSpec
 
     try:
-        lines = limits.read_text(path, limits.CONFIGURATION).splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return GitIgnoreSpec.from_lines(lines)
+        data = limits.read_bytes(path, limits.CONFIGURATION)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    text = data.removeprefix(_BOM).decode("utf-8", "surrogateescape")
+    try:  # git ends a line at \n only
+        return GitIgnoreSpec.from_lines([line.removesuffix("\r") for line in text.split("\n")])
+    except (ValueError, re.error) as error:
+        raise _unreadable(path, f"a line of it is no pattern: {error}") from error
+
+
+def _unreadable(path: Path, why: str) -> RequirementError:
+    return RequirementError(
+        "requirements.gitignore-unreadable",
+        "a .gitignore cannot be read",
+        value=str(path),
+        cause=f"{why}; what it names would be sent",
+        cure="mend the file, or take it away",
+    )
 
 
 def is_litter(path: Path, *, is_folder: bool) -> bool:

@@ -267,9 +267,25 @@ def _file(name: str, path: Path) -> File:
             cause="a part of it is longer than 255 bytes, or there are more than 64 folders",
             cure="give it a shorter name, or name it in .gitignore: then it stays behind",
         )
+    if not _is_utf8(name):
+        raise RequirementError(
+            "requirements.own-code-name",
+            "a file of your code has a name that executors cannot have",
+            value=repr(name),
+            cause="it is not UTF-8, as names in a wheel are",
+            cure="give it another name, or name it in .gitignore: then it stays behind",
+        )
     if not os.access(path, os.R_OK):
         raise _unreadable(path, "Permission denied")
     return File(name, path, status.st_size, bool(status.st_mode & 0o111))
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_pythons(name: str) -> bool:

@@ -156,7 +156,7 @@ class Asking:
         """
         return self.add_manifest(requirements.own_code(places, origin="add_local"), wait=wait)
 
-    def refresh(self: Asked, *, wait: float = 0.0) -> Asked:
+    def refresh(self: Asked, *, wait: float = 0.0, keep_rollback: bool = False) -> Asked:
         """Read code of your own again, and have the running session run what was edited: what
         `add_local` sent, and folders of projects.
 
@@ -167,13 +167,15 @@ class Asking:
         Args:
             wait: seconds to wait for executors to say that they have it; they get it with their
                 next task in any case.
+            keep_rollback: leave code that lies there as it did at the last `rollback`: that went
+                back from it. It is sent once it is edited again.
 
         Raises:
             RequirementError: code is gone, or cannot be sent.
             LockError, BuildError: a project cannot be built, or needs more packages by now.
             ShipError: it cannot be sent. The session has what it had before.
         """
-        self._work.refresh(wait)
+        self._work.refresh(wait, keep_rollback=keep_rollback)
         return self
 
     def add_manifest(

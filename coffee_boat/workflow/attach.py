@@ -13,7 +13,7 @@ from coffee_boat.session import Session, driver, reach, record
 from coffee_boat.session.live import LiveSession
 from coffee_boat.workflow import composing, launch, remote
 from coffee_boat.workflow.apply import Applied, addition, apply, expose_here
-from coffee_boat.workflow.built import Built, Resolved, built_of
+from coffee_boat.workflow.built import Built, Resolved, built_of, unedited
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import Request, lock_file_while_running
 from coffee_boat.workflow.tools import Tools
@@ -65,7 +65,7 @@ def take_over(
     facts = session.facts()
     _log.info("session %s on %s is nobody's yet: it gets a base", session.id, redact(facts.master))
     launch.refuse_other_minor(tools, request, None)
-    built = built_of(tools, request, known, say)
+    built = built_of(tools, request, unedited(known), say)
     on_server = remote.on_server(facts.conf, built.lock) if session.remote else None
     if on_server is not None:
         return Attached(remote.use_servers(tools, session, built, on_server, say), tools), built

@@ -92,6 +92,13 @@ def built_of(tools: Tools, request: Request, known: Resolved | None, say: Say) -
     return build(tools, request, say, lock=known.lock if known is not None else None)
 
 
+def unedited(known: Resolved | None) -> Resolved | None:
+    """What was chosen or built, for a session that begins; None if code of one's own that is in it
+    was edited since.
+    """
+    return None if known is not None and own_code.changed(known.lock) else known
+
+
 def forgettable(tools: Tools, request: Request, say: Say, ahead: Ahead | None = None) -> Lock:
     """As `resolve`, of what the captain was asked for: it can be taken back."""
     try:

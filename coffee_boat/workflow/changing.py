@@ -14,11 +14,17 @@ from coffee_boat.model import Difference, Generation, History, Lock, Manifest, R
 from coffee_boat.pip import own_pins
 from coffee_boat.workflow import apply, changes, own_code, rechoose
 from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.tools import Tools
 from coffee_boat.workflow.workspace import Workspace
 
 
 class Changing(Workspace):
     """A workspace whose session changes, shrinks, and goes back."""
+
+    def __init__(self, tools: Tools, request: Request) -> None:
+        super().__init__(tools, request)
+        self._left: dict[str, str] = {}
+        """URL -> digest of code as it lay there when a rollback went back from it."""
 
     def history(self) -> History:
         """As `Captain.generations`."""
@@ -70,17 +76,28 @@ class Changing(Workspace):
                 super().add(more, wait, allow_changes=allow_changes)
             self.refresh(wait, only=again)
 
-    def refresh(self, wait: float, only: Collection[str] | None = None) -> None:
+    def refresh(
+        self, wait: float, only: Collection[str] | None = None, *, keep_rollback: bool = False
+    ) -> None:
         """As `Captain.refresh`.
 
         Args:
             only: URLs of code; by default all of it.
+            keep_rollback: what lies there as it did at a rollback stays there.
         """
         with self._changing:
             here, manifest = self._running(), self.request.manifest
             if here is None:
                 return
             edited = own_pins.edited(here.live.refresh().lock.pins, only)
+            if keep_rollback:
+                left = {
+                    pin.url: pin.sha256
+                    for pin in edited.values()
+                    if self._left.get(pin.url) == pin.sha256
+                }
+                self._left = left  # what was edited since is no more of the rollback
+                edited = {was: pin for was, pin in edited.items() if pin.url not in left}
             if not edited:
                 return
 
@@ -127,12 +144,14 @@ class Changing(Workspace):
             history = here.live.history
             goal = _before(history) if to is None else _find(history, to)
             wanted = self._requests.get(goal.number) or _of_lock(self.request, goal.lock)
+            left = own_code.lying_there(goal.lock.pins)
 
             def choose(_now: Generation, _say: Say) -> Lock:
                 return goal.lock
 
             why = f"rollback to {goal.number}"
             self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
+            self._left = left
 
     def _without(self, names: Collection[str], aboard: Lock) -> Request:
         """What was asked for, without these names."""

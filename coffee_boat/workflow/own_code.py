@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def changed(lock: Lock) -> bool:
         return [own_pins.again(pin) for pin in code] != code
     except RequirementError:  # said where it is locked anew
         return True
+
+
+def lying_there(pins: Iterable[Pin]) -> dict[str, str]:
+    """URL -> digest, as it lies there now, of code that pins have in another state. What cannot be
+    read is left out.
+    """
+    found: dict[str, str] = {}
+    for pin in pins:
+        with suppress(RequirementError):  # said where it is sent
+            found |= {now.url: now.sha256 for now in own_pins.edited([pin]).values()}
+    return found
 
 
 def refuse_taken(

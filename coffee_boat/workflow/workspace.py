@@ -20,9 +20,9 @@ from coffee_boat.session import Session, folders, reach, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import hook, install, jvm
-from coffee_boat.workflow import apply, attach, changes, launch, own_code, plan, refusals, remote
+from coffee_boat.workflow import apply, attach, changes, launch, plan, refusals, remote
 from coffee_boat.workflow.attach import Attached
-from coffee_boat.workflow.built import Built, Resolved, build
+from coffee_boat.workflow.built import Built, Resolved, build, unedited
 from coffee_boat.workflow.expose import expose
 from coffee_boat.workflow.request import LockFile, Request, has_packages, lock_file_while_running
 from coffee_boat.workflow.tools import Tools
@@ -364,7 +364,7 @@ class Workspace:
         with self._changing:
             self._starting = True
             request, known = self.wanted()
-            return request, None if known and own_code.changed(known.lock) else known
+            return request, unedited(known)
 
     def _failed(self, error: BaseException) -> BoatError | None:
         """It did not come up; the error in words that help, if there are any."""
