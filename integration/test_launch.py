@@ -76,7 +76,7 @@ def test_what_is_refused_says_what_to_do_and_leaves_the_process_well(
     answer = spark_python.checked("launching.py", "refused").result
     mesos, connect, kubernetes, running = answer["errors"]
     assert "the master cannot be used: mesos://host:5050" in mesos
-    assert "Spark Connect is not supported yet: spark.remote=sc://localhost:15002" in connect
+    assert "the Spark Connect server does not answer: sc://localhost:15002" in connect
     assert (
         "no image is named for the pods: spark.kubernetes.container.image is not set" in kubernetes
     )

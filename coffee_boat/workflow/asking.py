@@ -67,7 +67,8 @@ class Asking:
             path: the file; -r and -c in it are followed.
             extras: optional dependencies of a pyproject.toml to take as well.
             groups: dependency groups (PEP 735) of a pyproject.toml to take as well.
-            wait, allow_changes: as for `add_pip_packages`.
+            wait: as for `add_pip_packages`.
+            allow_changes: the same.
 
         Raises:
             RequirementError: the file or a line of it cannot be read.
@@ -97,7 +98,8 @@ class Asking:
             channel: the one that these packages must come from, a name or a URL; or several, in the
                 order they are asked. With any named here or in an environment file, no others are
                 asked; by default those of .condarc, else conda-forge.
-            wait, allow_changes: as for `add_pip_packages`.
+            wait: as for `add_pip_packages`.
+            allow_changes: the same.
 
         Raises:
             RequirementError: one of them cannot be read, or lies in a channel of Anaconda's whose
@@ -124,7 +126,8 @@ class Asking:
         Args:
             channels: in place of those in the file: exported files nearly always list Anaconda's
                 `defaults`.
-            wait, allow_changes: as for `add_pip_packages`.
+            wait: as for `add_pip_packages`.
+            allow_changes: the same.
 
         Raises:
             RequirementError: the file or a line of it cannot be read, or a channel is Anaconda's
@@ -185,7 +188,8 @@ class Asking:
         starts or while a session runs.
 
         Args:
-            wait, allow_changes: as for `add_pip_packages`.
+            wait: as for `add_pip_packages`.
+            allow_changes: the same.
 
         Raises:
             RequirementError: it contradicts what was asked for before.

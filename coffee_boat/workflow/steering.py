@@ -79,7 +79,8 @@ class Steering(Asking):
         """The same of conda packages: the session gets a new base, with all that is installed.
 
         Args:
-            specs, channel: as for `add_conda_packages`.
+            specs: as for `add_conda_packages`.
+            channel: the same.
             wait: as for `upgrade_pip_packages`.
 
         Raises:
