@@ -633,6 +633,21 @@ def test_what_another_captain_changed_meanwhile_stays(
     assert captain.generations[2].confirmed == ("1",)
 
 
+def test_after_a_rollback_to_what_another_captain_had_an_upgrade_may_change_the_rest(
+    sailing: tuple[Captain, Any],
+    new: Callable[..., Captain],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    captain, running = sailing
+    wheel(tmp_path / "wheels", "gamma", "0.5", ("alpha<2",))
+    captain.upgrade_pip_packages("alpha==3.0", wait=0.0).add_pip_packages("gamma", wait=0.0)
+    other = new().board(running)
+    other.rollback(1, wait=0.0).rollback(3, wait=0.0)
+    assert names(other) == ["alpha 3.0", "beta 2.0", "gamma 1.0"]
+    other.upgrade_pip_packages("alpha==1.5", wait=0.0)
+    assert names(other) == ["alpha 1.5", "beta 2.0", "gamma 0.5"]
+
+
 def test_bounds_that_do_not_contradict_stay_where_changes_are_allowed(
     sailing: tuple[Captain, Any],
 ) -> None:

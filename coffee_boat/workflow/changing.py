@@ -193,19 +193,16 @@ def _before(history: History) -> Generation:
 
 
 def _of_lock(request: Request, lock: Lock) -> Request:
-    """What somebody else asked for, as far as a lock tells it."""
+    """What somebody else asked for, as far as a lock tells it: names, in any version, so that a
+    later upgrade of one may change another.
+    """
     origin = "in the running session"
     named = tuple(
-        Requirement(
-            text=f"{pin.name}=={pin.version}",
-            name=pin.name,
-            specifier=f"=={pin.version}",
-            origin=origin,
-        )
+        Requirement(text=pin.name, name=pin.name, origin=origin)
         for pin in lock.pins
         if pin.requested and not changes.is_source(pin)
     )
-    conda = [f"{pin.name} =={pin.version}" for pin in lock.conda if pin.requested]
+    conda = [pin.name for pin in lock.conda if pin.requested]
     manifest = replace(
         requirements.conda_packages(conda, origin=origin) if conda else Manifest(),
         requirements=named,
