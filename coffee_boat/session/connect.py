@@ -19,7 +19,7 @@ from coffee_boat._support.words import human_size
 from coffee_boat.errors import Problem, ShipError, VerifyError
 from coffee_boat.model import SQL_PYTHON, ConfPatch, NodeFacts, Shipped, SparkFacts
 from coffee_boat.session import Answers, Lasting, Versions, record
-from coffee_boat.session.jobs import by_value
+from coffee_boat.session.jobs import by_value, job_failed
 from coffee_boat.session.reading import how_far
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark import connect
@@ -340,13 +340,7 @@ class ConnectSession:
         if not isinstance(error, PySparkException):
             raise error
         (text,) = redact_all(str(error))
-        raise VerifyError(
-            "session.job-failed",
-            "a job that asks the executors failed",
-            value=text.splitlines()[0],
-            cause=text,
-            cure="look at the executors' stderr in the Spark UI",
-        ) from error
+        raise job_failed(text) from error
 
 
 class _Thread(threading.Thread):

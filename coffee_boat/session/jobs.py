@@ -136,14 +136,7 @@ class Job:
             raise VerifyError.of(jvm.ENDED) from error
         if not isinstance(error, (Py4JError, PySparkException)):
             raise error
-        text = redact(f"{error}\n{self._where()}")
-        raise VerifyError(
-            "session.job-failed",
-            "a job that asks the executors failed",
-            value=text.splitlines()[0],
-            cause=text,
-            cure="look at the executors' stderr in the Spark UI",
-        ) from error
+        raise job_failed(redact(f"{error}\n{self._where()}")) from error
 
     def _where(self) -> str:
         """The nodes where tasks failed, in the words of Spark's scheduler: from 4.1 on its
@@ -158,6 +151,21 @@ class Job:
                 }
             )
         )
+
+
+def job_failed(text: str) -> VerifyError:
+    """The error for a job that asks the executors.
+
+    Args:
+        text: Spark's own, without secrets.
+    """
+    return VerifyError(
+        "session.job-failed",
+        "a job that asks the executors failed",
+        value=text.splitlines()[0],
+        cause=text,
+        cure="look at the executors' stderr in the Spark UI",
+    )
 
 
 def _concatenation() -> Any:
