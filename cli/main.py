@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -43,20 +43,6 @@ FORMATS = {
 }
 
 
-_ASKED = "Packages are asked for as: boat launch --pip NAME"
-_ELSEWHERE = {
-    "add": f"{_ASKED}; in a notebook, %boat add NAME adds to a session",
-    "install": _ASKED,
-    "forget": "Each command is asked anew: leave the package out; %boat forget is for notebooks",
-    "status": "%boat status is for notebooks; here, boat check looks at this machine",
-    "run": "It is: boat launch --master M SCRIPT",
-    "submit": "It is: boat launch --master M SCRIPT",
-    "help": "It is: boat --help",
-    "version": "It is: boat --version",
-}
-"""What people type who know %boat, pip, uv or spark-submit, and what it is called here."""
-
-
 class Terminal:
     """The place of a command that was typed in a terminal: a Captain of its own, tables or text on
     stdout.
@@ -90,7 +76,7 @@ class BoatGroup(Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            told = _ELSEWHERE.get(args[0])
+            told = words.ELSEWHERE.get(args[0])
             if told is None:
                 raise
             raise click.UsageError(f"No such command {args[0]!r}. {told}.", ctx) from error
@@ -242,12 +228,14 @@ def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bo
 @options.where
 @options.wanted
 @spark_words.of_submit
+@options.functions
 @click.pass_obj
 def launch(
     place: Place,
     *,
     wanted: Wanted,
     where: Where,
+    functions: tuple[str, ...],
     script: str | None,
     args: tuple[str, ...],
     properties_file: str | None,
@@ -262,14 +250,13 @@ def launch(
     It takes what spark-submit takes. What stands after SCRIPT belongs to the application. What
     SCRIPT says of itself (PEP 723) is added to what is asked for. Without SCRIPT: an interactive
     pyspark.
+
+    SCRIPT may be a jar, with --class; Python functions that it calls in SQL are named by
+    --function.
     """
     files = [*filter(None, [properties_file]), *extra_properties_files]
-    options = [
-        *(("--class", main_class) if main_class else ()),
-        *(("--proxy-user", proxy_user) if proxy_user else ()),
-    ]
     code = (
-        place.captain(wanted)
+        options.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .submit(
             script,
@@ -277,7 +264,8 @@ def launch(
             master=where.master or remote,
             deploy_mode=where.deploy_mode,
             conf={**spark_words.read(*files), **where.conf},
-            options=options,
+            options=["--proxy-user", proxy_user] if proxy_user else [],
+            main_class=main_class,
             spark_defaults=load_spark_defaults or not properties_file,
         )
     )
@@ -316,23 +304,34 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     help="k8s-yaml is the spec of a SparkApplication, connect-server what a Spark Connect server on"
     " this master is started with.",
 )
+@options.driver
+@options.functions
 @options.where
 @options.wanted
 @click.pass_obj
-def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
+def conf(
+    place: Place,
+    *,
+    wanted: Wanted,
+    where: Where,
+    form: str,
+    driver: Literal["python", "jvm"],
+    functions: tuple[str, ...],
+) -> None:
     """Build the environment and print the Spark settings that use it, for Airflow, Livy,
     spark-operator and others who submit.
 
     The archive lies in the store, or in the `stage` of the settings.
     """
     order = (
-        place.captain(wanted)
+        options.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .order(
             master=where.master,
             deploy_mode=where.deploy_mode,
             conf=where.conf,
             serves_connect=form == "connect-server",
+            driver=driver,
         )
     )
     place.show(FORMATS[form](order).rstrip("\n"))
