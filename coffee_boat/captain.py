@@ -364,6 +364,7 @@ class Captain(Steering):
             BoatError: as `submit`.
         """
         if serves_connect:
+            order.refuse_connect(driver)
             self._work.bring_arrow()
         where = order.Where(master, deploy_mode, conf)
         if driver == "jvm":

@@ -221,9 +221,19 @@ def test_a_module_that_executors_would_not_have_is_refused(
         assert words.in_options(error.cure) == '--local "beside.py"'
 
 
+def test_code_that_this_process_finds_by_its_working_directory_the_driver_finds_too(
+    captain: Captain, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(home)
+    captain.add_function("f", "mypkg.text:tokenize").order(master=MASTER, driver="jvm")
+
+
 def test_functions_are_for_programs_of_the_jvm(captain: Captain, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text("print(1)", "utf-8")
     captain.add_function("f", "mypkg.text:tokenize")
+    with pytest.raises(LaunchError) as caught:
+        captain.order(master=MASTER, driver="jvm", serves_connect=True)
+    assert caught.value.code == "functions.connect-server"
     for attempt in (
         lambda: captain.submit("job.py", master=MASTER),
         lambda: captain.submit(master=MASTER),

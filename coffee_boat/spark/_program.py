@@ -58,32 +58,56 @@ class Handler:
         """The same."""
 
 
+class RefusedError(Exception):
+    """Spark does not take a function."""
+
+
 def register(spark: Any, functions: list[dict[str, Any]]) -> None:
-    """Give a session functions, as `_describe.py` describes them."""
+    """Give a session functions, as `_describe.py` describes them.
+
+    Raises:
+        RefusedError: one is not taken; for people.
+    """
+    for each in functions:
+        _register_or_refuse(spark, each)
+
+
+def _register_or_refuse(spark: Any, each: dict[str, Any]) -> None:
+    try:
+        _register(spark, each)
+    except Exception as error:
+        said = (each["returns"] or {}).get("words", "")
+        what = f"error: Spark does not take the function {each['name']}"
+        raise RefusedError(
+            f"{what}{f' -> {said}' if said else ''}\n  cause: {str(error).strip()}\n"
+            "  hint:  return types are written as array<string>, bigint, name string, n int"
+        ) from error
+
+
+def _register(spark: Any, each: dict[str, Any]) -> None:
     from pyspark.sql.types import _parse_datatype_json_string
     from pyspark.sql.udf import UserDefinedFunction
     from pyspark.sql.udtf import UserDefinedTableFunction
 
-    for each in functions:
-        name, said = each["name"], each["returns"]
-        command = Pickled(name, base64.b64decode(each["pickled"]))
-        returns = said and (said.get("words") or _parse_datatype_json_string(said["json"]))
-        about = {"name": name, "evalType": each["type"], "deterministic": each["deterministic"]}
-        if each["kind"] == "function":
-            made = UserDefinedFunction(command, returns, **about)
-            spark._jsparkSession.udf().registerPython(name, made._judf)
-            continue
-        handler = Handler if returns is None else type(name, (), {"eval": Handler.eval})
-        made = UserDefinedTableFunction(handler, returns, **about)
-        made.func = command
-        shipped = spark.sparkContext.pythonExec
-        if each["plans"] and not os.access(shipped, os.X_OK):
-            # the driver's JVM starts it to plan; executors are told theirs by a setting
-            spark.sparkContext.pythonExec = sys.executable
-        try:
-            spark._jsparkSession.udtf().registerPython(name, made._judtf)
-        finally:
-            spark.sparkContext.pythonExec = shipped
+    name, said = each["name"], each["returns"]
+    command = Pickled(name, base64.b64decode(each["pickled"]))
+    returns = said and (said.get("words") or _parse_datatype_json_string(said["json"]))
+    about = {"name": name, "evalType": each["type"], "deterministic": each["deterministic"]}
+    if each["kind"] == "function":
+        made = UserDefinedFunction(command, returns, **about)
+        spark._jsparkSession.udf().registerPython(name, made._judf)
+        return
+    handler = Handler if returns is None else type(name, (), {"eval": Handler.eval})
+    made = UserDefinedTableFunction(handler, returns, **about)
+    made.func = command
+    shipped = spark.sparkContext.pythonExec
+    if each["plans"] and not os.access(shipped, os.X_OK):
+        # the driver's JVM starts it to plan; executors are told theirs by a setting
+        spark.sparkContext.pythonExec = sys.executable
+    try:
+        spark._jsparkSession.udtf().registerPython(name, made._judtf)
+    finally:
+        spark.sparkContext.pythonExec = shipped
 
 
 def call_main(spark: Any, name: str, arguments: list[str]) -> int:
@@ -130,8 +154,7 @@ def main(name: str, functions: list[dict[str, Any]]) -> None:
 
     try:
         spark = SparkSession.builder.getOrCreate()
-        register(spark, functions)
-        code = call_main(spark, name, sys.argv[1:])
+        code = _run(spark, name, functions)
         if not spark.sparkContext._jsc.sc().isStopped():
             spark.stop()
     except (Py4JError, ConnectionError, EOFError):
@@ -144,6 +167,15 @@ def main(name: str, functions: list[dict[str, Any]]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os._exit(_INTERRUPTED)
     sys.exit(code)
+
+
+def _run(spark: Any, name: str, functions: list[dict[str, Any]]) -> int:
+    try:
+        register(spark, functions)
+    except RefusedError as error:
+        spark.sparkContext._jvm.java.lang.System.err.println(str(error))
+        return 1
+    return call_main(spark, name, sys.argv[1:])
 
 
 def _answers() -> bool:

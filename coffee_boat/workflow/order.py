@@ -163,6 +163,22 @@ def program_of(
     return program.program(path, main_class, conf)
 
 
+def refuse_connect(driver: str) -> None:
+    """Raise if sessions of a Spark Connect server were to have functions.
+
+    Raises:
+        LaunchError: they were.
+    """
+    if driver == "jvm":
+        raise LaunchError(
+            "functions.connect-server",
+            "sessions of a Spark Connect server cannot be given functions from outside",
+            value="connect-server with a driver in the JVM",
+            cause="each of its sessions has files and settings of its own",
+            cure="in a session: spark.udf.register(NAME, FUNCTION)",
+        )
+
+
 def refuse_functions(asked: Sequence[Function], what: str) -> None:
     """Raise if functions are given for what is Python.
 
