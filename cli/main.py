@@ -18,6 +18,7 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
+from coffee_boat.cli import functions as asked_functions
 from coffee_boat.cli import options, render, spark_words, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
@@ -228,7 +229,7 @@ def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bo
 @options.where
 @options.wanted
 @spark_words.of_submit
-@options.functions
+@asked_functions.option
 @click.pass_obj
 def launch(
     place: Place,
@@ -256,7 +257,7 @@ def launch(
     """
     files = [*filter(None, [properties_file]), *extra_properties_files]
     code = (
-        options.with_functions(place.captain(wanted), functions)
+        asked_functions.asked(place.captain(wanted), functions)
         .preload(*where.preload)
         .submit(
             script,
@@ -304,8 +305,8 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     help="k8s-yaml is the spec of a SparkApplication, connect-server what a Spark Connect server on"
     " this master is started with.",
 )
-@options.driver
-@options.functions
+@asked_functions.driver
+@asked_functions.option
 @options.where
 @options.wanted
 @click.pass_obj
@@ -323,8 +324,10 @@ def conf(
 
     The archive lies in the store, or in the `stage` of the settings.
     """
+    if functions and driver == "python":
+        raise click.UsageError("--function is for programs of the JVM: add --driver jvm")
     order = (
-        options.with_functions(place.captain(wanted), functions)
+        asked_functions.asked(place.captain(wanted), functions)
         .preload(*where.preload)
         .order(
             master=where.master,
