@@ -28,8 +28,6 @@ from integration.venvs import (
 )
 
 _WHEELS, _CLASSES, _BROWSER = "pyspark wheels", "class data", "browser and jupyterlab"
-_AFTER_LONG_ONES = (_CLASSES,)
-"""For lanes that could begin sooner: those of clusters are longer, and begin before them."""
 _BARE = {"trixie": "3.13", "sid": "3.14"}
 """Debian's stable and its newest, each with its Python: this machine's own of that minor would be
 tried a second time.
@@ -42,8 +40,9 @@ _NOT_ONCE = "-n 0 -m 'not once'"
 run at once, and a process each collects once and makes what tests share once. Quoted for make's
 shell.
 """
-_AT_ONCE = (os.cpu_count() or 1) + 1
-"""Half of what clusters do is waiting for each other."""
+_CORES = os.cpu_count() or 1
+_AT_ONCE = _CORES + 1
+"""Half of what clusters do is waiting for each other, and lanes that fill take what that leaves."""
 
 
 def main(names: Sequence[str]) -> int:
@@ -59,6 +58,7 @@ def main(names: Sequence[str]) -> int:
             ended = run(
                 [_apart(lane, Path(folder)) for lane in chosen],
                 at_once=_AT_ONCE,
+                filling=_CORES,
                 logs=OWN_CACHE / "ci",
             )
     except KeyboardInterrupt:
@@ -110,16 +110,15 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
     ]
     return [
         _preparing(_CLASSES, "integration.class_data"),
-        _preparing("kubernetes build", "integration.beds.kubernetes", "build"),
+        _compiling("kubernetes build", "integration.beds.kubernetes"),
         _preparing(_WHEELS, "integration.venvs", "wheels"),
         _preparing(_BROWSER, "integration.jupyterlab_lane"),
-        _preparing("s3 build", "integration.beds.s3", "build", after=(_WHEELS,)),
-        Lane("checks", (Command("checks", ("make", "check")),)),
-        Lane(f"python {here}", (_unit_tests(),)),
+        _compiling("s3 build", "integration.beds.s3", after=("kubernetes build",)),
+        Lane(f"python {here}", (_unit_tests(),), fills=True),
+        Lane("checks", (Command("checks", ("make", "check")),), fills=True),
         Lane("demo", (Command("demo", ("make", "demo")),), uses=_LOCAL_CLUSTERS),
-        clusters[0],
         _lane("local", _others(clusters), _LOCAL_CLUSTERS),
-        *clusters[1:],
+        *clusters,
         *pythons,
         *bare,
     ], not_here
@@ -128,6 +127,10 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
 def _preparing(name: str, module: str, *verb: str, after: tuple[str, ...] = ()) -> Lane:
     argv = (sys.executable, "-m", module, *verb)
     return Lane(name, (Command(name, argv),), after, prepares=True)
+
+
+def _compiling(name: str, bed: str, after: tuple[str, ...] = ()) -> Lane:
+    return replace(_preparing(name, bed, "build", after=after), fills=True)
 
 
 def _lane(
@@ -188,7 +191,7 @@ def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
     ]
     if demo:
         commands.append(Command("demo", (*make, "demo")))
-    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS, *_AFTER_LONG_ONES))
+    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,), fills=True)
 
 
 def _bare(suite: str) -> Iterator[Lane]:
@@ -201,8 +204,7 @@ def _bare(suite: str) -> Iterator[Lane]:
     yield _preparing(f"{name} root", bed, "up", suite, folder)
     commands = ("run", folder, "--", *_unit_tests("make", "demo", chosen=_NOT_ONCE).argv)
     argv = (sys.executable, "-m", bed, *commands)
-    before = (f"{name} root", *_AFTER_LONG_ONES)
-    yield Lane(name, (Command("demo and tests", argv),), after=before)
+    yield Lane(name, (Command("demo and tests", argv),), after=(f"{name} root",), fills=True)
     yield _preparing(f"{name} down", bed, "down", folder, after=(name,))
 
 
