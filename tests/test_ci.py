@@ -143,10 +143,29 @@ def test_a_name_that_is_no_lane_runs_nothing(capsys: pytest.CaptureFixture[str])
     assert "no lane nowhere" in capsys.readouterr().out
 
 
-def test_what_depends_on_no_python_is_run_on_one_and_all_else_on_each() -> None:
+def test_what_depends_on_a_python_is_run_on_the_oldest_and_the_newest_and_once_between() -> None:
     lanes, _ = ci.all_lanes()
     commands = [command.argv for lane in lanes for command in lane.commands]
     chosen = [argv[-1] for argv in commands if "test-unit" in argv]
     assert [words.startswith("PYTEST_ARGS=") for words in chosen] == [True] * len(chosen)
     assert sum("-m" not in words for words in chosen) == 1
-    assert {words.partition("-m ")[2] for words in chosen} <= {"", "'not once'"}
+    shares = [words.partition("--share ")[2] for words in chosen if "-m" in words]
+    between = [share for share in shares if share]
+    assert len(shares) - len(between) <= 2
+    assert between == [f"{number}/{len(between)}" for number in range(1, len(between) + 1)]
+
+
+def test_shares_are_all_files_of_tests_each_once() -> None:
+    files = ("tests/test_ci.py", "tests/test_house.py", "tests/test_kinds.py")
+
+    def collected(*words: str) -> list[str]:
+        argv = (sys.executable, "-m", "pytest", *files, "--collect-only", "-q", "-p", "no:xdist")
+        done = subprocess.run(
+            [*argv, *words], cwd=INTEGRATION.parent, capture_output=True, text=True, check=True
+        )
+        return sorted(line.split("::")[0] for line in done.stdout.splitlines() if "::" in line)
+
+    first, second = collected("--share", "1/2"), collected("--share", "2/2")
+    assert not {*first} & {*second}
+    assert sorted(first + second) == collected()
+    assert {*first, *second} == {*files}
