@@ -127,7 +127,9 @@ def raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
     start = name_end + extra_length
     end = start + info.compress_size
     if len(block) < end:
-        block += stream.read(end - len(block))
+        start, end, block = 0, info.compress_size, b""  # a large one is not in memory twice
+        stream.seek(info.header_offset + name_end + extra_length)
+        block = stream.read(info.compress_size)
     if len(block) < end:
         raise zipfile.BadZipFile("the wheel ends before it does")
     return memoryview(block)[start:end]
