@@ -234,6 +234,8 @@ class Building(Fetching):
             to=to,
         )
         said = packing.findings(archive.chunks, self._store)
+        if has_python:
+            said += self.untried(lock)
         if has_python or not lock.conda:  # a layer may find libraries in the base's conda packages
             said += tuple(system.lacking(chunks, lock.target.architecture, self._store))
         return replace(archive, findings=(*archive.findings, *said))

@@ -6,6 +6,7 @@ import functools
 import platform
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat import settings
@@ -14,10 +15,10 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.conda import condarc, configuration, request
-from coffee_boat.errors import SettingsError
-from coffee_boat.interpreter import copy, target
+from coffee_boat.errors import BuildError, SettingsError
+from coffee_boat.interpreter import copy, facts, target
 from coffee_boat.interpreter.find import find
-from coffee_boat.model import Chunk, Indexes, Interpreter, Lock, Manifest, Pin, Target
+from coffee_boat.model import Chunk, Finding, Indexes, Interpreter, Lock, Manifest, Pin, Target
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import sources as pip_sources
 from coffee_boat.workflow import machines
@@ -219,11 +220,22 @@ class Executors:
 
         Raises:
             BuildError: an interpreter would be shipped that is of another machine than the
-                executors', or needs a newer glibc; or a package that is for another one is pinned.
+                executors', or needs a newer glibc; or a package that is for another one is pinned;
+                or a Python that was not tried is to be shipped, and that is set to be refused.
         """
+        if self._settings.untested_python == "refuse":
+            for finding in self.untried(lock):
+                raise BuildError.of(
+                    replace(finding, cause=f'{finding.cause}; untested_python = "refuse" is set')
+                )
         if self._settings.ship_python and not lock.conda:
             self.refuse_interpreter(lock.target)
         machines.refuse_pins(lock)
+
+    def untried(self, lock: Lock) -> tuple[Finding, ...]:
+        """What is said of the Python that is shipped, if it is newer than those that were tried."""
+        found = facts.untried(lock.target.python) if self._settings.ship_python else None
+        return () if found is None else (found,)
 
     def refuse_interpreter(self, nodes: Target) -> None:
         """Refuse an interpreter that executors could not run.
