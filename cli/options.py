@@ -275,8 +275,11 @@ _WANTED = (
     ),
     click.option(
         "--python",
-        metavar="VERSION|PATH",
-        help='The interpreter to ship: "3.11", or a path. Default: the one that runs boat.',
+        metavar="VERSION|PATH|conda",
+        help=(
+            'The interpreter to ship: "3.11", a path, or "conda" for conda\'s. Default: the one'
+            " that runs boat; for nodes of another machine a standalone build."
+        ),
     ),
     click.option(
         "--platform",

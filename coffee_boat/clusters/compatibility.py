@@ -175,8 +175,8 @@ def _other_architecture(target: Target, nodes: Sequence[NodeFacts]) -> Finding:
         cause=(
             "an interpreter and compiled packages run on the architecture that they were made for"
         ),
-        cure=f"run the driver on {theirs}; or where the nodes have a Python of their own:"
-        f' Captain(ship_python=False, platform="manylinux_2_28_{theirs}")',
+        cure=f'Captain(platform="manylinux_2_28_{theirs}"): a standalone build of Python, and'
+        " packages, for those nodes; with ship_python=False their own Python",
         severity="error",
     )
 

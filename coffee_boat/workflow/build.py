@@ -237,21 +237,23 @@ class Building(Fetching):
         if has_python:
             said += self.untried(lock)
         if has_python or not lock.conda:  # a layer may find libraries in the base's conda packages
-            said += tuple(system.lacking(chunks, lock.target.architecture, self._store))
+            bare = has_python and not lock.conda and not self.interpreter.native
+            said += tuple(system.lacking(chunks, lock.target.architecture, self._store, bare=bare))
         return replace(archive, findings=(*archive.findings, *said))
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
         """The interpreter, conda's own where there is any conda package; our part of it;
         pyspark.
         """
+        python = self._python_for(lock)
         ours = [
             worker_files.chunk(lock.target, self._store),
-            pyspark.chunk(lock.target, self._store, python=self._python_for(lock)),
+            pyspark.chunk(lock.target, self._store, python=python),
         ]
         if lock.conda:
             return [*self._conda_chunks(lock, manifest, say), *ours]
         return (
-            [copy.chunk(self.interpreter, self._store), *ours]
+            [copy.chunk(self.interpreter, self._store, python=python), *ours]
             if self._settings.ship_python
             else ours
         )

@@ -52,21 +52,25 @@ class Executors:
         """
         if self._interpreter is None:
             named = self._named_machine()
-            if _is_version(self._settings.python):  # of this machine: nothing is fetched to see it
-                self._refuse_machine(named, host.architecture())
             found = find(
-                self._settings.python,
+                self._asked_for,
                 offline=self._settings.indexes.offline,
                 portable=self._nodes_are_older(),
+                machine="" if host.runs(named) else named,
                 store=self._store,
             )
             self._refuse_machine(named, found.architecture)
             self._interpreter = found
         return self._interpreter
 
+    @property
+    def _asked_for(self) -> str | None:
+        """The interpreter that the settings name, where it is not conda's."""
+        return None if self._settings.python == settings.CONDA else self._settings.python
+
     def _refuse_machine(self, nodes: str, shipped: str) -> None:
         machines.refuse_mixed(
-            nodes, shipped, platform=self._settings.platform, python=self._settings.python
+            nodes, shipped, platform=self._settings.platform, python=self._asked_for
         )
 
     def _named_machine(self) -> str:
@@ -140,7 +144,7 @@ class Executors:
                 if self._settings.ship_python
                 else platform.python_version()
             )
-        named = self._settings.python
+        named = self._asked_for
         if named is not None and re.fullmatch(r"3\.\d+(\.\d+)?", named):
             return target.minor_of(named)
         own = target.minor_of(
@@ -174,20 +178,18 @@ class Executors:
             platform=self._settings.platform,
         )
 
-    @property
-    def _python(self) -> str:
-        """The interpreter that builds source distributions: of the executors' minor version."""
-        return self.interpreter.executable if self._settings.ship_python else sys.executable
-
     def _indexes(self, manifest: Manifest) -> Indexes:
         return settings.combine(self._settings.indexes, manifest.indexes)
 
     def _python_for(self, lock: Lock, *, fetch: bool = True) -> str:
-        """An interpreter of the executors' minor version on this machine, to build and compile
-        with; conda's own need not run here.
+        """An interpreter of the executors' minor version on this machine, to build source
+        distributions and compile with; the one that is shipped need not run here.
         """
         if not lock.conda:
-            return self._python
+            if not self._settings.ship_python:
+                return sys.executable
+            if self.interpreter.native:
+                return self.interpreter.executable
         if platform.python_version().startswith(f"{lock.target.minor}."):
             return sys.executable
         return find(
@@ -248,8 +250,3 @@ class Executors:
         if self._nodes_are_older():  # this machine's own libraries are not asked otherwise
             floor = copy.floor(found, self._store).glibc
             machines.refuse_newer_glibc([(f"python {found.version}", floor)], nodes)
-
-
-def _is_version(python: str | None) -> bool:
-    """True for what is this machine's own interpreter, or one that is fetched for it."""
-    return python is None or re.fullmatch(r"\s*\d+(\.\d+)*\s*", python) is not None
