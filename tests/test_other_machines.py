@@ -13,13 +13,17 @@ import other_python
 import pytest
 from other_python import HERE, OTHER, PLATFORM
 
-from coffee_boat import Captain
+from coffee_boat import Captain, requirements, settings
 from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks
 from coffee_boat.errors import BuildError, LockError
 from coffee_boat.interpreter import copy
 from coffee_boat.interpreter.find import find
 from coffee_boat.model import Archive
+from coffee_boat.workflow.built import build
+from coffee_boat.workflow.expose import folders
+from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.tools import Tools
 
 pytestmark = pytest.mark.skipif(
     platform.system() != "Linux", reason="reads this machine's ELF files"
@@ -203,3 +207,37 @@ def test_condas_python_alone_is_a_word(
         pytest.raises(LockError, match="conda's python is asked for"),
     ):
         captain.add_lock(lock_file)
+
+
+# the driver's half
+
+
+def test_the_driver_has_for_itself_what_the_nodes_have_for_their_machine(
+    tmp_path: Path, pyspark_is_packed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheels = tmp_path / "wheels"
+    nodot = f"cp{MINOR.replace('.', '')}"
+    for name, machines_of in {"reach-both": (HERE, OTHER), "reach-there": (OTHER,)}.items():
+        for machine in machines_of:
+            text = f"MACHINE = {machine!r}\n"
+            hostile.wheel(
+                wheels,
+                name,
+                files={f"{name.replace('-', '_')}.py": text},
+                tag=f"{nodot}-{nodot}-manylinux_2_17_{machine}",
+            )
+    hostile.wheel(wheels, "reach-pure", requires=["reach-both"], files={"reach_pure.py": ""})
+    environ = {"COFFEE_BOAT_NO_INDEX": "1"}
+    said = {"platform": PLATFORM, "ship_python": False, "find_links": [str(wheels)]}
+    chosen, _ = settings.load({**said, "store": str(tmp_path / "store")}, environ=environ)
+    tools = Tools.of(chosen)
+    asked = requirements.pip_packages(["reach-pure", "reach-there"], origin="test")
+    made = build(tools, Request((asked,)), lambda _: None)
+
+    here = folders(tools, made, lambda _: None)
+    found = {path.name: path.read_text() for entry in here for path in Path(entry).glob("*.py")}
+    assert found == {"reach_both.py": f"MACHINE = {HERE!r}\n", "reach_pure.py": ""}
+    told = capsys.readouterr().err
+    assert "a package is on the executors only: reach-there 1.0" in told
+    assert "pip install reach-there==1.0 for the driver" in told
+    assert "reach-both" not in told

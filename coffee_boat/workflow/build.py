@@ -18,7 +18,7 @@ from coffee_boat.conda import install, request
 from coffee_boat.interpreter import compiled, copy, pyspark, target, worker_files
 from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, Pin
 from coffee_boat.pip import chunks as pip_chunks
-from coffee_boat.pip import metadata
+from coffee_boat.pip import for_driver, metadata
 from coffee_boat.session.own import beside
 from coffee_boat.spark import absent
 from coffee_boat.workflow import machines, own_code
@@ -205,6 +205,21 @@ class Building(Fetching):
             for name, label in wanted.items()
             if label in packed
         }
+
+    def for_the_driver(self, chunks: Iterable[Chunk], some: Lock, say: Say) -> dict[str, Path]:
+        """Of those pins whose chunks these are and that this process could not import: the same
+        versions for it, as far as there are wheels. Normalized name -> folder.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        labels = {chunk.label for chunk in chunks}
+        pins = [
+            pin
+            for pin in some.pins
+            if f"{pin.name} {pin.version}" in labels and for_driver.is_foreign(pin)
+        ]
+        return for_driver.trees(pins, self._settings.indexes, self._store, say)
 
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}
