@@ -284,7 +284,10 @@ _WANTED = (
     click.option(
         "--platform",
         metavar="TAG",
-        help='What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64".',
+        help=(
+            'What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64"; "auto" asks the'
+            " cluster, where it can be asked before building."
+        ),
     ),
     click.option(
         "--index-url",

@@ -54,8 +54,8 @@ class Captain(Steering):
             standalone build. Spark needs the driver's minor version; another one can only be
             packed.
         ship_python: False uses the nodes' own interpreter of that minor version. Default True.
-        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64". Default: as the
-            driver.
+        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64"; "auto" asks the
+            cluster, where it can be asked before building. Default: as the driver.
         index_url: as pip's option. pip's and uv's own settings are honoured without it.
         extra_index_urls: further indexes; the first index that has a name is taken for it.
         find_links: folders or pages with wheels, as pip's option.

@@ -6,12 +6,14 @@ Sources: PEP 425 (tags), PEP 600 (manylinux_x_y), PEP 508 (markers).
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from coffee_boat._support import host
 from coffee_boat.errors import SettingsError
-from coffee_boat.model import Target
+from coffee_boat.model import NodeFacts, Target
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
 """Minor of the first glibc that manylinux speaks of; 17 for all later architectures."""
+_USUAL_GLIBC = 28
+"""Minor of the oldest glibc that is common on nodes (RHEL 8), where a cluster tells none."""
 _ARCHITECTURES = (
     "x86_64",
     "aarch64",
@@ -58,6 +62,25 @@ def target_for(version: str, architecture: str, *, platform: str | None) -> Targ
     if platform is None:
         return Target(version, _known(architecture), _own_glibc())
     return Target(version, *_parse(platform.strip().lower()))
+
+
+def of_nodes(nodes: Iterable[NodeFacts]) -> str | None:
+    """What `platform` would say of a cluster's nodes: of their machine, and the oldest glibc among
+    them. Of two machines it is the driver's, if that is one of them, else the more frequent one.
+
+    None if nothing is known, or no more than that they are the driver's machine.
+    """
+    found = [node for node in nodes if node.architecture]
+    counted = Counter(host.architecture(node.architecture) for node in found)
+    if not counted:
+        return None
+    own = host.architecture()
+    machine = own if own in counted else counted.most_common(1)[0][0]
+    fitting = [node for node in found if host.architecture(node.architecture) == machine]
+    oldest = min((node.glibc for node in fitting if node.glibc), default=None)
+    if oldest is None:
+        return None if host.runs(machine) else f"manylinux_2_{_USUAL_GLIBC}_{machine}"
+    return f"manylinux_2_{oldest[1]}_{machine}"
 
 
 def minor_of(version: str) -> str:

@@ -6,6 +6,7 @@ import functools
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,17 @@ from coffee_boat.conda import condarc, configuration, request
 from coffee_boat.errors import BuildError, SettingsError
 from coffee_boat.interpreter import copy, facts, target
 from coffee_boat.interpreter.find import find
-from coffee_boat.model import Chunk, Finding, Indexes, Interpreter, Lock, Manifest, Pin, Target
+from coffee_boat.model import (
+    Chunk,
+    Finding,
+    Indexes,
+    Interpreter,
+    Lock,
+    Manifest,
+    NodeFacts,
+    Pin,
+    Target,
+)
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import sources as pip_sources
 from coffee_boat.workflow import machines
@@ -41,7 +52,28 @@ class Executors:
         self._target = target
         self._store = store
         self._interpreter: Interpreter | None = None
+        self._found_platform: str | None = None
+        """What a cluster said, where it is to be asked."""
         self.watch = Stopwatch()
+
+    @property
+    def _platform(self) -> str | None:
+        """What the nodes are, in pip's words; None: as the driver."""
+        if self._settings.platform == settings.AUTO:
+            return self._found_platform
+        return self._settings.platform
+
+    def learn(self, nodes: Iterable[NodeFacts]) -> tuple[Finding, ...]:
+        """Take what a cluster says of its nodes for what is built, if the settings say so; what is
+        said of that.
+        """
+        if self._settings.platform != settings.AUTO or self._target is not None:
+            return ()
+        found = target.of_nodes(nodes)
+        if found != self._found_platform:
+            self._found_platform, self._interpreter = found, None
+            self.__dict__.pop("target", None)
+        return (_learned(found),)
 
     @property
     def interpreter(self) -> Interpreter:
@@ -69,25 +101,23 @@ class Executors:
         return None if self._settings.python == settings.CONDA else self._settings.python
 
     def _refuse_machine(self, nodes: str, shipped: str) -> None:
-        machines.refuse_mixed(
-            nodes, shipped, platform=self._settings.platform, python=self._asked_for
-        )
+        machines.refuse_mixed(nodes, shipped, platform=self._platform, python=self._asked_for)
 
     def _named_machine(self) -> str:
         """What the settings say that the nodes are, as platform.machine() says it; empty if they do
         not.
         """
-        if self._settings.platform is None:
+        if self._platform is None:
             return ""
         return target.target_for(
-            platform.python_version(), platform.machine(), platform=self._settings.platform
+            platform.python_version(), platform.machine(), platform=self._platform
         ).architecture
 
     def _nodes_are_older(self) -> bool:
         """True if the settings name a platform whose glibc is older than this machine's: its own
         interpreters would not start there.
         """
-        named, own = self._settings.platform, host.glibc()
+        named, own = self._platform, host.glibc()
         return (
             named is not None
             and own is not None
@@ -105,7 +135,7 @@ class Executors:
             SettingsError: `platform` cannot be used.
         """
         found = self._target or self._target_of_settings()
-        why = "as this machine" if self._settings.platform is None else "as `platform` says"
+        why = "as this machine" if self._platform is None else "as `platform` says"
         why = why if self._target is None else "as the running session says"
         _log.info("executors: Python %s on %s, %s", found.python, found.platform, why)
         return found
@@ -115,10 +145,10 @@ class Executors:
             return target.target_for(
                 self.interpreter.version,
                 self.interpreter.architecture,
-                platform=self._settings.platform,
+                platform=self._platform,
             )
         return target.target_for(
-            platform.python_version(), platform.machine(), platform=self._settings.platform
+            platform.python_version(), platform.machine(), platform=self._platform
         )
 
     @functools.cached_property
@@ -175,7 +205,7 @@ class Executors:
         return self._target or target.target_for(
             own if minor in ("", target.minor_of(own)) else f"{minor}.0",
             platform.machine(),
-            platform=self._settings.platform,
+            platform=self._platform,
         )
 
     def _indexes(self, manifest: Manifest) -> Indexes:
@@ -250,3 +280,17 @@ class Executors:
         if self._nodes_are_older():  # this machine's own libraries are not asked otherwise
             floor = copy.floor(found, self._store).glibc
             machines.refuse_newer_glibc([(f"python {found.version}", floor)], nodes)
+
+
+def _learned(platform: str | None) -> Finding:
+    return Finding(
+        "launch.platform-found",
+        "what the nodes are was asked of the cluster",
+        value=platform or "as the driver",
+        cause='platform="auto"'
+        + ("" if platform else "; it says no more than that, or cannot be asked before it runs"),
+        cure=""
+        if platform
+        else 'if they are another: platform="manylinux_2_28_aarch64", as they are',
+        severity="note",
+    )
