@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,12 @@ HERE = host.architecture()
 OTHER, NUMBER = ("aarch64", 183) if HERE == "x86_64" else ("x86_64", 62)
 GLIBC = host.glibc() or (2, 36)
 PLATFORM = f"manylinux_{GLIBC[0]}_{GLIBC[1]}_{OTHER}"
+_KEPT = re.compile(
+    r"^bin/|^lib/libpython|lib-dynload/(zlib|_struct|_json|math)\."
+    r"|^lib/python3\.\d+/(_collections_abc|_sysconfigdata\w*|_?abc|codecs|io|os|pickle|site|socket"
+    r"|stat|sysconfig|types|(encodings|importlib|json|sysconfig)/\w+)[^/]*$"
+)
+"""Enough for what looks whether it is complete: it never runs."""
 _LOADERS = {"x86_64": b"/lib64/ld-linux-x86-64.so.2", "aarch64": b"/lib/ld-linux-aarch64.so.1"}
 
 
@@ -45,6 +52,8 @@ def _is_elf(data: bytes) -> bool:
 def fill(folder: Path) -> Path:
     """A folder with this interpreter as if for the other machine; skips where none can be made."""
     for name, file in channels.small_python().files.items():
+        if not _KEPT.search(name):
+            continue
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if file.link:
@@ -58,10 +67,19 @@ def fill(folder: Path) -> Path:
 
 def mirror(python: Path, folder: Path, version: str) -> dict[str, str]:
     """A list of downloads and a mirror with one build; the variables that have uv use them."""
-    place = folder / "20260101" / "cpython.tar.gz"
-    place.parent.mkdir(parents=True)
-    with tarfile.open(place, "w:gz") as archive:
+    with tarfile.open(place(folder), "w:gz") as archive:
         archive.add(python, "python")
+    return listed(folder, version)
+
+
+def place(folder: Path) -> Path:
+    """Where a mirror has its archive."""
+    (folder / "20260101").mkdir(parents=True, exist_ok=True)
+    return folder / "20260101" / "cpython.tar.gz"
+
+
+def listed(folder: Path, version: str) -> dict[str, str]:
+    """The same for an archive that is in its place."""
     major, minor, patch = map(int, version.split("."))
     releases = "https://github.com/astral-sh/python-build-standalone/releases/download"
     said = {
@@ -74,7 +92,7 @@ def mirror(python: Path, folder: Path, version: str) -> dict[str, str]:
         "patch": patch,
         "prerelease": "",
         "url": f"{releases}/20260101/cpython.tar.gz",
-        "sha256": hashlib.sha256(place.read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(place(folder).read_bytes()).hexdigest(),
         "variant": None,
         "build": "20260101",
     }

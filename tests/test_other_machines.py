@@ -3,26 +3,32 @@ never run. The one here says of itself that it is for another machine."""
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import hostile
 import other_python
 import pytest
+from conftest import with_chunks_of
 from other_python import HERE, OTHER, PLATFORM
 
 from coffee_boat import Captain, requirements, settings
+from coffee_boat._support.host import Host
 from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks
-from coffee_boat.errors import BuildError, LockError
+from coffee_boat.errors import BuildError, LockError, SettingsError
 from coffee_boat.interpreter import copy
 from coffee_boat.interpreter.find import find
 from coffee_boat.model import Archive
 from coffee_boat.workflow.built import build
 from coffee_boat.workflow.expose import folders
 from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.target import Executors
 from coffee_boat.workflow.tools import Tools
 
 pytestmark = pytest.mark.skipif(
@@ -186,6 +192,86 @@ def test_a_mirror_that_has_none_is_told_by_what_was_asked_for(
         captain.plan()
     assert caught.value.value == f"cpython-{other}-linux-{OTHER}-gnu"
     assert "UV_PYTHON_DOWNLOADS_JSON_URL" in caught.value.cure
+
+
+# built on other systems
+
+
+def packed_on(here: Host, nodes: str, folder: Path, wheel: Path) -> bytes:
+    """The archive for nodes, as if this machine were another one."""
+    chosen, _ = settings.load({"platform": nodes, "store": str(folder / "store")})
+    tools = Tools.of(chosen, here=here)
+    request = Request((requirements.pip_packages([str(wheel)], origin="test"),))
+    made = build(tools, request, lambda _: None)
+    assert made.archive.has_python
+    assert machines(made.archive) == {OTHER}
+    return Path(made.archive.path).read_bytes()
+
+
+def test_the_archive_is_the_same_byte_for_byte_whatever_system_it_is_built_on(
+    tmp_path: Path, served: None, pyspark_packed: Path
+) -> None:
+    hosts = [
+        Host.here(),
+        Host("Darwin", OTHER),
+        Host("Windows", HERE),
+    ]
+    wheel = hostile.wheel(tmp_path, "demo")
+    made = []
+    for host in hosts:
+        folder = tmp_path / host.system
+        with_chunks_of(pyspark_packed, folder / "store")
+        made.append(packed_on(host, PLATFORM, folder, wheel))
+    assert made[0] == made[1] == made[2]
+
+
+def test_a_driver_that_is_no_linux_reads_what_would_run_here_and_knows_no_nodes_by_itself(
+    tmp_path: Path, python: Path
+) -> None:
+    mac = Host("Darwin", OTHER)
+    chosen, _ = settings.load({"platform": PLATFORM, "python": str(python)})
+    assert not Executors(chosen, Store(tmp_path), here=mac).interpreter.native
+    with pytest.raises(SettingsError, match="does not tell what the executors are") as caught:
+        Executors(settings.Settings(ship_python=False), Store(tmp_path), here=mac).target  # noqa: B018
+    assert "manylinux_2_28_x86_64" in caught.value.cure
+
+
+_WITHOUT_LINUX = """
+import sys
+
+ABSENT = {"fcntl", "grp", "pwd", "resource", "termios"}
+for name in ABSENT:
+    sys.modules[name] = None  # an import of it fails, as on Windows
+import os
+
+for name in ("geteuid", "killpg", "O_NONBLOCK"):
+    delattr(os, name)
+
+from coffee_boat.cli.main import boat
+
+boat(sys.argv[1:], prog_name="boat", standalone_mode=False)
+"""
+
+
+def test_nothing_of_linux_is_imported_to_pack_for_it(
+    tmp_path: Path, mirror: dict[str, str], pyspark_packed: Path
+) -> None:
+    with_chunks_of(pyspark_packed, tmp_path / "store")
+    wheel = hostile.wheel(tmp_path, "demo")
+    archive = tmp_path / "boat.tar.gz"
+    arguments = ["pack", "-o", str(archive), "--platform", PLATFORM, "--pip", str(wheel)]
+    ran = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_LINUX, *arguments, "--store", str(tmp_path / "store")],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **mirror},
+    )
+    assert ran.returncode == 0, ran.stderr
+    with tarfile.open(archive) as packed:
+        assert packed.getmember(f"bin/python{MINOR}").mode == 0o755
+        assert packed.getmember("bin/python3").linkname == f"python{MINOR}"
 
 
 # conda's

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import platform
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from packaging.markers import Marker, default_environment
 from packaging.tags import sys_tags
 
 from coffee_boat._support import host
+from coffee_boat._support.host import Host
 from coffee_boat.errors import SettingsError
 from coffee_boat.interpreter.target import environment, of_nodes, tags, target_for
 from coffee_boat.model import NodeFacts, Target
@@ -85,12 +87,13 @@ def test_what_nodes_are_is_their_machine_and_the_oldest_glibc_among_them() -> No
         NodeFacts("d", other, (2, 31)),
         NodeFacts("e", other, (2, 40)),
     )
-    assert of_nodes([]) is None
-    assert of_nodes([unknown]) is None
-    assert of_nodes([unknown, here]) is None
-    assert of_nodes([there]) == f"manylinux_2_28_{other}"
-    assert of_nodes([there, old, new, unknown]) == f"manylinux_2_31_{other}"
-    assert of_nodes([there, old, new, replace(here, glibc=(2, 17))]) == f"manylinux_2_17_{own}"
+    of_nodes_here = partial(of_nodes, here=Host.here())
+    assert of_nodes_here([]) is None
+    assert of_nodes_here([unknown]) is None
+    assert of_nodes_here([unknown, here]) is None
+    assert of_nodes_here([there]) == f"manylinux_2_28_{other}"
+    assert of_nodes_here([there, old, new, unknown]) == f"manylinux_2_31_{other}"
+    assert of_nodes_here([there, old, new, replace(here, glibc=(2, 17))]) == f"manylinux_2_17_{own}"
 
 
 def test_markers_speak_of_the_executors() -> None:

@@ -72,7 +72,14 @@ def chunk(interpreter: Interpreter, store: Store, *, python: str | None = None) 
     """
 
     def fill(writer: archive_writer.ChunkWriter) -> tuple[int, int]:
-        chunks.fill_from_tree(writer, tree(interpreter, store, python=python), keep=bool)
+        copied = tree(interpreter, store, python=python)
+        if interpreter.native:
+            chunks.fill_from_tree(writer, copied, keep=bool)
+        else:  # nothing is asked of this machine's file system: it may have no links, or no modes
+            program = f"bin/python{_minor(interpreter)}"
+            chunks.fill_from_tree(writer, copied, keep=bool, runs=program.__eq__)
+            for name, target in sorted(_all_links(interpreter).items()):
+                writer.link(name, target)
         return floor(interpreter, store).glibc
 
     return chunks.make(store, _chunk_key(interpreter), f"python {interpreter.version}", fill)
@@ -117,8 +124,9 @@ def _copy(interpreter: Interpreter, root: Path, python: str | None) -> dict[str,
     if interpreter.native:  # this machine's binutils know no others
         libraries.strip(root, load.read)
     libraries.make_relocatable(root, load.program, load.read)
-    for name, target in {**_links(facts), **load.links}.items():
-        _link(root / name, target)
+    if interpreter.native:
+        for name, target in {**_links(facts), **load.links}.items():
+            _link(root / name, target)
     _write_landmark(root, facts)
     compiler = str(root / load.program) if interpreter.native else python
     if compiler:
@@ -164,10 +172,19 @@ def _load(facts: Facts, native: bool) -> _Load:
     )
 
 
+def _minor(interpreter: Interpreter) -> str:
+    return ".".join(interpreter.version.split(".")[:2])
+
+
+def _all_links(interpreter: Interpreter) -> dict[str, str]:
+    facts = _facts(interpreter)
+    return {**_links(facts), **_load(facts, interpreter.native).links}
+
+
 def _write_landmark(root: Path, facts: Facts) -> None:
     path = root / f"lib/python{facts.minor}/lib-dynload/README"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_LANDMARK, "utf-8")
+    path.write_bytes(_LANDMARK.encode())
     path.chmod(0o644)
 
 
@@ -187,7 +204,7 @@ def _links(facts: Facts) -> dict[str, str]:
     if facts.libdir != "lib":
         links[facts.libdir] = "lib"
     packages = f"lib/python{facts.minor}/site-packages"
-    looks = [os.path.relpath(path, facts.base) for path in facts.site]
+    looks = [Path(os.path.relpath(path, facts.base)).as_posix() for path in facts.site]
     debian = "lib/python3/dist-packages"
     if packages not in looks and debian in looks:
         links[debian] = posixpath.relpath(packages, posixpath.dirname(debian))

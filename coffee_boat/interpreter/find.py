@@ -13,6 +13,7 @@ from typing import Any
 
 from coffee_boat._support import files, home, trust
 from coffee_boat._support.digest import digest_of, file_state
+from coffee_boat._support.host import Host
 from coffee_boat._support.logs import logger
 from coffee_boat._support.pythons import dotted
 from coffee_boat._support.store import Store
@@ -37,6 +38,7 @@ def find(
     portable: bool = False,
     machine: str = "",
     store: Store | None = None,
+    here: Host | None = None,
 ) -> Interpreter:
     """The interpreter that is meant. One for another machine than this one is read, never run.
 
@@ -50,6 +52,7 @@ def find(
             glibc 2.17 only: the nodes are older than this machine.
         machine: what the nodes are, as platform.machine() says it, where this machine is another.
         store: remembers what the program's file says of itself.
+        here: the driver's machine; by default this one.
 
     Raises:
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
@@ -60,7 +63,7 @@ def find(
         if machine and (python is None or is_version(python))
         else _located(python, offline, portable)
     )
-    native = not unpacked.is_foreign(Path(path))
+    native = not unpacked.is_foreign(Path(path), here or Host.here())
     facts = probed(path) if native else unpacked.facts(Path(path))
     refuse(facts, path)
     program = facts.program

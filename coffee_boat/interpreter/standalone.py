@@ -91,8 +91,8 @@ def _installed(asked: str, offline: bool, folder: Path) -> Path:
     if ran.code or len(found) != 1:
         raise _not_fetched(asked, offline, ran)
     for path in found[0].glob("lib/python3.*/_sysconfigdata*.py"):
-        text = path.read_text("utf-8")  # uv wrote the folder of this moment into it
-        path.write_text(text.replace(str(found[0]), "/install"), "utf-8")
+        data = path.read_bytes()  # uv wrote the folder of this moment into it
+        path.write_bytes(data.replace(str(found[0]).encode(), b"/install"))
     return found[0]
 
 

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from coffee_boat._support import host
+from coffee_boat._support.host import Host
 from coffee_boat.archive import elf
 from coffee_boat.errors import BuildError
 from coffee_boat.interpreter.facts import Facts
@@ -33,8 +33,8 @@ _NEEDED = (
 several packages."""
 
 
-def is_foreign(path: Path) -> bool:
-    """True for a program that this machine does not run by itself; whether an emulator would does
+def is_foreign(path: Path, here: Host) -> bool:
+    """True for a program that a machine does not run by itself; whether an emulator would does
     not matter. False for a script, which is asked what it starts.
     """
     try:
@@ -42,7 +42,7 @@ def is_foreign(path: Path) -> bool:
             head = stream.read(20)
     except OSError:
         return False
-    return elf.is_elf(head) and not host.runs(elf.machine_of(head))
+    return elf.is_elf(head) and not here.runs(elf.machine_of(head))
 
 
 def program_in(folder: Path) -> Path | None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat import requirements, settings
-from coffee_boat._support import home, host
+from coffee_boat._support import home
 from coffee_boat._support.progress import Say
 from coffee_boat.archive import chunks
 from coffee_boat.conda import licence, lockfile, provides, request
@@ -99,7 +99,7 @@ class Resolving(Fetching):
                 )
             return pylock.read(path, self.target)
         self._refuse_nodes_own("a lock with conda packages")
-        nodes = self.target if self._named_machine() in ("", host.architecture()) else None
+        nodes = self.target if self._named_machine() in ("", self._here.machine) else None
         return lockfile.read(
             path,
             nodes or self._conda_nodes(),

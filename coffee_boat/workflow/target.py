@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat import settings
-from coffee_boat._support import host
+from coffee_boat._support.host import Host
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.conda import chunks as conda_chunks
@@ -42,12 +42,19 @@ class Executors:
     """What executors are, with the settings and the store that all verbs share."""
 
     def __init__(
-        self, chosen: settings.Settings, store: Store, *, target: Target | None = None
+        self,
+        chosen: settings.Settings,
+        store: Store,
+        *,
+        target: Target | None = None,
+        here: Host | None = None,
     ) -> None:
         """
         Args:
             target: what the executors of a running session are; by default what the settings say.
+            here: the driver's machine; by default this one.
         """
+        self._here = here or Host.here()
         self._settings = chosen
         self._target = target
         self._store = store
@@ -69,7 +76,7 @@ class Executors:
         """
         if self._settings.platform != settings.AUTO or self._target is not None:
             return ()
-        found = target.of_nodes(nodes)
+        found = target.of_nodes(nodes, self._here)
         if found != self._found_platform:
             self._found_platform, self._interpreter = found, None
             self.__dict__.pop("target", None)
@@ -88,8 +95,9 @@ class Executors:
                 self._asked_for,
                 offline=self._settings.indexes.offline,
                 portable=self._nodes_are_older(),
-                machine="" if host.runs(named) else named,
+                machine="" if self._here.runs(named) else named,
                 store=self._store,
+                here=self._here,
             )
             self._refuse_machine(named, found.architecture)
             self._interpreter = found
@@ -109,20 +117,23 @@ class Executors:
         """
         if self._platform is None:
             return ""
-        return target.target_for(
-            platform.python_version(), platform.machine(), platform=self._platform
+        return self._target_for(
+            platform.python_version(), self._here.machine, platform=self._platform
         ).architecture
+
+    def _target_for(self, version: str, machine: str, *, platform: str | None) -> Target:
+        return target.target_for(version, machine, platform=platform, here=self._here)
 
     def _nodes_are_older(self) -> bool:
         """True if the settings name a platform whose glibc is older than this machine's: its own
         interpreters would not start there.
         """
-        named, own = self._platform, host.glibc()
+        named, own = self._platform, self._here.glibc
         return (
             named is not None
             and own is not None
-            and target.target_for(
-                platform.python_version(), platform.machine(), platform=named
+            and self._target_for(
+                platform.python_version(), self._here.machine, platform=named
             ).glibc
             < own
         )
@@ -142,13 +153,13 @@ class Executors:
 
     def _target_of_settings(self) -> Target:
         if self._settings.ship_python:
-            return target.target_for(
+            return self._target_for(
                 self.interpreter.version,
                 self.interpreter.architecture,
                 platform=self._platform,
             )
-        return target.target_for(
-            platform.python_version(), platform.machine(), platform=self._platform
+        return self._target_for(
+            platform.python_version(), self._here.machine, platform=self._platform
         )
 
     @functools.cached_property
@@ -202,9 +213,9 @@ class Executors:
 
     def _conda_nodes(self, minor: str = "") -> Target:
         own = platform.python_version()
-        return self._target or target.target_for(
+        return self._target or self._target_for(
             own if minor in ("", target.minor_of(own)) else f"{minor}.0",
-            platform.machine(),
+            self._here.machine,
             platform=self._platform,
         )
 
