@@ -29,7 +29,7 @@ from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Finding
 
 _log = logger(__name__)
-FORMAT = 5
+FORMAT = 6
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
 change, or what is remembered beside them.
 """
