@@ -378,7 +378,7 @@ boat.add_command(cache)
 
 def main() -> None:
     """The console script."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored, as by nohup
             signal.signal(number, _end)
     with without_secrets():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from coffee_boat._support.progress import Say, Step
 from coffee_boat.model import Chunk, Lock
@@ -24,7 +25,10 @@ def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
         return
     if chunks:
         say(Step("making the packages importable here"))
-        tools.emit(tools.views.board(lock, tools.pipeline.trees(chunks, driver.lacking(lock))))
+        lacking = driver.lacking(lock)
+        own = tools.pipeline.for_the_driver(chunks, lacking, say)
+        rest = replace(lacking, pins=tuple(pin for pin in lacking.pins if pin.name not in own))
+        tools.emit(tools.views.board(lock, {**tools.pipeline.trees(chunks, rest), **own}))
     tools.emit(tools.views.show_code(own_code.on_the_driver(lock)))
 
 
