@@ -69,7 +69,7 @@ class Tools:
             store,
             Pipeline(settings, store),
             Preflight(store, reporter.emit, refuses=settings.preflight == "refuse"),
-            Views(),
+            Views(store),
             reporter,
         )
 
