@@ -30,17 +30,29 @@ class Executors:
     """What executors are, with the settings and the store that all verbs share."""
 
     def __init__(
-        self, chosen: settings.Settings, store: Store, *, target: Target | None = None
+        self,
+        chosen: settings.Settings,
+        store: Store,
+        *,
+        target: Target | None = None,
+        spark: bool = True,
     ) -> None:
         """
         Args:
             target: what the executors of a running session are; by default what the settings say.
+            spark: pyspark goes along; False for what runs outside of Spark.
         """
+        self._spark = spark
         self._settings = chosen
         self._target = target
         self._store = store
         self._interpreter: Interpreter | None = None
         self.watch = Stopwatch()
+
+    @property
+    def given_target(self) -> Target | None:
+        """What a running session's executors are; None where the settings say it."""
+        return self._target
 
     @property
     def interpreter(self) -> Interpreter:

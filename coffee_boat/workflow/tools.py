@@ -85,6 +85,12 @@ class Tools:
             self, settings=settings, pipeline=Pipeline(settings, self.store, target=target)
         )
 
+    def without_spark(self) -> Tools:
+        """For archives that no Spark runs."""
+        target = self.pipeline.given_target
+        pipeline = Pipeline(self.settings, self.store, target=target, spark=False)
+        return replace(self, pipeline=pipeline)
+
     @contextmanager
     def work(self) -> Iterator[Say]:
         """Around what takes long: it is shown, and what it finds in the store stays there."""
