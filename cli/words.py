@@ -27,6 +27,7 @@ _SWITCHES = {
     "offline=False": "no --offline",
     "accept_conda_license=True": "--accept-conda-license",
     "overwrite=True": "--overwrite",
+    "pyspark=False": "--no-pyspark",
 }
 _SETTINGS = {
     "python": "--python",

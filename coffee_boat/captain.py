@@ -196,14 +196,22 @@ class Captain(Steering):
         """
         return self._work.plan(more, master, None if lock is None else Path(lock))
 
-    def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
+    def pack(
+        self, path: str | Path | None, *, overwrite: bool = False, pyspark: bool = True
+    ) -> Archive:
         """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy.
+
+        Args:
+            path: a .tar.gz; None for the store.
+            overwrite: replace the file if it is there.
+            pyspark: False leaves pyspark and py4j out, for what runs outside of Spark.
 
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
                 `overwrite` is not given.
         """
-        return self._work.pack(Destination.of(path, overwrite=overwrite))
+        destination = None if path is None else Destination.of(path, overwrite=overwrite)
+        return self._work.pack(destination, pyspark=pyspark)
 
     def launch_ship(
         self, master: str | None = None, conf: Mapping[str, str] | None = None
