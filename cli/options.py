@@ -153,6 +153,18 @@ def probing(command: F) -> F:
     return _gathered(command, "probing", Probing, (_MODULE, _DEADLINE))
 
 
+def with_functions(captain: Captain, functions: Sequence[str]) -> Captain:
+    """Ask a Captain for Python functions, as they are named in a command line.
+
+    Raises:
+        RequirementError: one cannot be read.
+    """
+    for text in functions:
+        asked = requirements.read_function(text)
+        captain.add_function(asked.name, asked.place, returns=asked.returns)
+    return captain
+
+
 def _at(command: F, group: Sequence[Callable[[F], F]]) -> F:
     """With spark-submit's own words for settings."""
 
@@ -369,6 +381,23 @@ _DEADLINE = click.option(
     help="Seconds to wait for executors.",
 )
 
+functions = click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    metavar="NAME=MODULE:FUNCTION",
+    help=(
+        "A Python function that a program of the JVM calls as NAME in SQL; 'NAME=MODULE:FUNCTION ->"
+        " TYPE' says what it returns. Repeatable."
+    ),
+)
+driver = click.option(
+    "--driver",
+    type=click.Choice(["python", "jvm"]),
+    default="python",
+    show_default=True,
+    help="jvm for what starts with no Python: spark-sql, spark-shell, the Thrift server.",
+)
 master = click.option(
     "--master",
     metavar="MASTER",

@@ -55,9 +55,15 @@ def _hints(
 
 
 def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:
-    """What a driver in a process of its own imports from, after all that this one has itself."""
-    if not tools.views.entries:
+    """What a driver in a process of its own imports from, after all that this one has itself.
+
+    Code of one's own may be importable here by the working directory, which is not on sys.path
+    there.
+    """
+    entries = tools.views.entries
+    if not entries:
         expose(tools, built.lock, built.archive.chunks, say)
         with closing(tools.views):
-            return tools.views.entries
-    return tools.views.entries
+            entries = tools.views.entries
+    code = own_code.on_the_driver(built.lock) if tools.settings.install_local else {}
+    return tuple(dict.fromkeys((*entries, *map(str, code.values()))))
