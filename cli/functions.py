@@ -28,12 +28,18 @@ driver = click.option(
 )
 
 
-def asked(captain: Captain, functions: Sequence[str]) -> Captain:
+def asked(captain: Captain, functions: Sequence[str], driver: str = "jvm") -> Captain:
     """Ask a Captain for Python functions, as they are named in a command line.
 
+    Args:
+        driver: of what they are for.
+
     Raises:
+        UsageError: that is no program of the JVM.
         RequirementError: one cannot be read.
     """
+    if functions and driver == "python":
+        raise click.UsageError("--function is for programs of the JVM: add --driver jvm")
     named = [requirements.read_function(text) for text in functions]
     requirements.refuse_functions_twice(named)
     for each in named:

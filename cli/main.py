@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal, NoReturn
 
 import click
@@ -18,8 +16,8 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
+from coffee_boat.cli import elsewhere, ended, options, outside, render, spark_words, words
 from coffee_boat.cli import functions as asked_functions
-from coffee_boat.cli import options, render, spark_words, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.cli.origin import origin
@@ -77,7 +75,7 @@ class BoatGroup(Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            told = words.ELSEWHERE.get(args[0])
+            told = elsewhere.TYPED.get(args[0])
             if told is None:
                 raise
             raise click.UsageError(f"No such command {args[0]!r}. {told}.", ctx) from error
@@ -98,21 +96,7 @@ class BoatGroup(Group):
             ctx.exit(FAILED)
         except KeyboardInterrupt as error:
             click.echo("interrupted", err=True)
-            ctx.exit(error.code if isinstance(error, EndedError) else INTERRUPTED)
-
-
-class EndedError(KeyboardInterrupt):
-    """Somebody ended us (SIGTERM, SIGHUP): as Ctrl-C, so that the programs that we started end with
-    us and nothing half-made is left.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.code = 128 + number
-
-
-def _end(number: int, _: FrameType | None) -> NoReturn:
-    raise EndedError(number)
+            ctx.exit(error.code if isinstance(error, ended.EndedError) else INTERRUPTED)
 
 
 @contextmanager
@@ -213,13 +197,22 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
     help="Where to: a .tar.gz that spark.archives takes.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
+@click.option(
+    "--pyspark/--no-pyspark",
+    default=True,
+    help="Without pyspark and py4j, for what runs outside of Spark.",
+)
 @options.as_json
 @options.wanted
 @click.pass_obj
-def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bool) -> None:
-    """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy."""
-    archive = place.captain(wanted).pack(output, overwrite=overwrite)
-    say_line(render.how_to_use(archive))
+def pack(
+    place: Place, *, wanted: Wanted, output: str, overwrite: bool, pyspark: bool, as_json: bool
+) -> None:
+    """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy; or who
+    run it elsewhere: boat unpack, boat exec.
+    """
+    archive = place.captain(wanted).pack(output, overwrite=overwrite, pyspark=pyspark)
+    say_line(render.how_to_use(archive, pyspark=pyspark))
     place.show(archive if as_json else output, as_json=as_json)
 
 
@@ -305,6 +298,13 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     help="k8s-yaml is the spec of a SparkApplication, connect-server what a Spark Connect server on"
     " this master is started with.",
 )
+@click.option(
+    "--for",
+    "system",
+    type=click.Choice(outside.SYSTEMS),
+    help="Print what is typed there instead, where no Spark runs. The archive, without pyspark,"
+    " lies in the store.",
+)
 @asked_functions.driver
 @asked_functions.option
 @options.where
@@ -316,6 +316,7 @@ def conf(
     wanted: Wanted,
     where: Where,
     form: str,
+    system: str | None,
     driver: Literal["python", "jvm"],
     functions: tuple[str, ...],
 ) -> None:
@@ -324,10 +325,12 @@ def conf(
 
     The archive lies in the store, or in the `stage` of the settings.
     """
-    if functions and driver == "python":
-        raise click.UsageError("--function is for programs of the JVM: add --driver jvm")
+    if system is not None:
+        archive = place.captain(wanted).pack(None, pyspark=False)
+        place.show(outside.how_to(system, archive))
+        return
     order = (
-        asked_functions.asked(place.captain(wanted), functions)
+        asked_functions.asked(place.captain(wanted), functions, driver)
         .preload(*where.preload)
         .order(
             master=where.master,
@@ -376,13 +379,13 @@ def demo() -> None:
 
 
 boat.add_command(cache)
+boat.add_command(outside.unpack)
+boat.add_command(outside.exec_)
 
 
 def main() -> None:
     """The console script."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored, as by nohup
-            signal.signal(number, _end)
+    ended.listen()
     with without_secrets():
         boat(prog_name="boat")
 

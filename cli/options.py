@@ -275,13 +275,19 @@ _WANTED = (
     ),
     click.option(
         "--python",
-        metavar="VERSION|PATH",
-        help='The interpreter to ship: "3.11", or a path. Default: the one that runs boat.',
+        metavar="VERSION|PATH|conda",
+        help=(
+            'The interpreter to ship: "3.11", a path, or "conda" for conda\'s. Default: the one'
+            " that runs boat; for nodes of another machine a standalone build."
+        ),
     ),
     click.option(
         "--platform",
         metavar="TAG",
-        help='What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64".',
+        help=(
+            'What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64"; "auto" asks the'
+            " cluster, where it can be asked before building."
+        ),
     ),
     click.option(
         "--index-url",

@@ -8,19 +8,6 @@ import re
 
 from coffee_boat.errors import FORGET
 
-_ASKED = "Packages are asked for as: boat launch --pip NAME"
-ELSEWHERE = {
-    "add": f"{_ASKED}; in a notebook, %boat add NAME adds to a session",
-    "install": _ASKED,
-    "forget": "Each command is asked anew: leave the package out; %boat forget is for notebooks",
-    "status": "%boat status is for notebooks; here, boat check looks at this machine",
-    "run": "It is: boat launch --master M SCRIPT",
-    "submit": "It is: boat launch --master M SCRIPT",
-    "help": "It is: boat --help",
-    "version": "It is: boat --version",
-}
-"""What people type who know %boat, pip, uv or spark-submit, and what it is called here."""
-
 _CALLS = {
     "add_pip_packages": "--pip",
     "add_local": "--local",
@@ -41,6 +28,7 @@ _SWITCHES = {
     "offline=False": "no --offline",
     "accept_conda_license=True": "--accept-conda-license",
     "overwrite=True": "--overwrite",
+    "pyspark=False": "--no-pyspark",
 }
 _SETTINGS = {
     "python": "--python",

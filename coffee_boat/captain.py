@@ -49,11 +49,13 @@ class Captain(Steering):
     Args:
         accept_conda_license: agree to the terms of Anaconda's own channels; matters for conda
             packages only.
-        python: the interpreter to ship: "3.11", or a path. Default: the driver's own. Spark needs
-            the driver's minor version; another one can only be packed.
+        python: the interpreter to ship: "3.11", the path of one or of a folder that has one, or
+            "conda" for conda's. Default: the driver's own; for nodes of another machine a
+            standalone build. Spark needs the driver's minor version; another one can only be
+            packed.
         ship_python: False uses the nodes' own interpreter of that minor version. Default True.
-        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64". Default: as the
-            driver.
+        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64"; "auto" asks the
+            cluster, where it can be asked before building. Default: as the driver.
         index_url: as pip's option. pip's and uv's own settings are honoured without it.
         extra_index_urls: further indexes; the first index that has a name is taken for it.
         find_links: folders or pages with wheels, as pip's option.
@@ -96,7 +98,10 @@ class Captain(Steering):
             "store": None if store is None else str(store),
         }
         chosen, findings = settings.load(given)
-        super().__init__(Changing(Tools.of(chosen), Request((Manifest(findings=findings),))))
+        asked = Request(
+            (Manifest(findings=findings),), condas_python=chosen.python == settings.CONDA
+        )
+        super().__init__(Changing(Tools.of(chosen), asked))
 
     @classmethod
     def from_environment(cls, environment: str | Path | None = None, **settings: Any) -> Captain:
@@ -191,14 +196,22 @@ class Captain(Steering):
         """
         return self._work.plan(more, master, None if lock is None else Path(lock))
 
-    def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
+    def pack(
+        self, path: str | Path | None, *, overwrite: bool = False, pyspark: bool = True
+    ) -> Archive:
         """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy.
+
+        Args:
+            path: a .tar.gz; None for the store.
+            overwrite: replace the file if it is there.
+            pyspark: False leaves pyspark and py4j out, for what runs outside of Spark.
 
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
                 `overwrite` is not given.
         """
-        return self._work.pack(Destination.of(path, overwrite=overwrite))
+        destination = None if path is None else Destination.of(path, overwrite=overwrite)
+        return self._work.pack(destination, pyspark=pyspark)
 
     def launch_ship(
         self, master: str | None = None, conf: Mapping[str, str] | None = None

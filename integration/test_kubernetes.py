@@ -126,10 +126,11 @@ def test_an_addition_is_seen_by_an_rdd_that_was_made_before(
 
 
 def test_functions_made_before_follow_what_the_session_has(
-    kubernetes: KubernetesLane, drive: Drive, tmp_path: Path
+    kubernetes: KubernetesLane, drive: Drive, tmp_path: Path, kinds_of_functions: str
 ) -> None:
     crowd_wheels.write(tmp_path / "wheels")
-    told = checked(drive("generations.py", kubernetes.master, tmp_path / "wheels", "few"))
+    words = (kubernetes.master, tmp_path / "wheels", kinds_of_functions)
+    told = checked(drive("generations.py", *words))
     check_all(told)
 
 

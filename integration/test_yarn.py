@@ -184,12 +184,11 @@ def test_executors_that_come_later_have_base_and_additions(
 
 
 def test_functions_made_before_follow_what_the_session_has(
-    yarn: YarnLane, spark_python: SparkPython, tmp_path: Path
+    yarn: YarnLane, spark_python: SparkPython, tmp_path: Path, kinds_of_functions: str
 ) -> None:
     crowd_wheels.write(tmp_path / "wheels")
-    told = spark_python.checked(
-        "generations.py", "yarn", tmp_path / "wheels", "few", env=yarn.environment, timeout=1100
-    ).result
+    words = ("yarn", tmp_path / "wheels", kinds_of_functions)
+    told = spark_python.checked("generations.py", *words, env=yarn.environment, timeout=1100).result
     check_all(told)
 
 

@@ -23,6 +23,7 @@ class Changing(Workspace):
 
     def __init__(self, tools: Tools, request: Request) -> None:
         super().__init__(tools, request)
+        self.functions: tuple[Function, ...] = ()
         self._left: dict[str, str] = {}
         """URL -> digest of code as it lay there when a rollback went back from it."""
 
