@@ -38,6 +38,7 @@ class Wanted:
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     offline: bool | None = None
+    torch_backend: str | None = None
     store: str | None = None
     ship_python: bool | None = None
     allow_changes: bool = False
@@ -53,6 +54,7 @@ class Wanted:
             "extra_index_urls",
             "find_links",
             "offline",
+            "torch_backend",
             "store",
             "ship_python",
         )
@@ -303,6 +305,11 @@ _WANTED = (
     ),
     click.option(
         "--offline", is_flag=True, default=None, help="Use nothing but the store and local folders."
+    ),
+    click.option(
+        "--torch-backend",
+        metavar="NAME",
+        help="Which build of torch: cpu, cu128..., as uv's option. Default: that of the index.",
     ),
     click.option(
         "--store",

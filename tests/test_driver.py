@@ -155,6 +155,21 @@ def test_a_package_built_for_another_version_is_left_out_and_both_are_named(
     view.close()
 
 
+@pytest.mark.parametrize("tool", ["setuptools", "pip", "wheel"])
+def test_nothing_is_left_out_over_what_installs_packages(
+    tool: str, tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(own)])
+    trees = {"boat-t": dist(tmp_path / "t", "boat-t", "2.9", requires=[f"{tool}>=77"])}
+    for version in (None, "65.5"):
+        if version is not None:
+            dist(own, tool, version)
+        view = boarded(trees, tmp_path)
+        assert view.findings == ()
+        assert len(view.entries) == 1
+        view.close()
+
+
 def test_markers_and_extras_decide_what_is_needed(tmp_path: Path, own: Path) -> None:
     dist(own, "boat-old", "1.0")
     trees = {

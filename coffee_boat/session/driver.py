@@ -34,6 +34,12 @@ importlib.metadata.
 """
 
 
+_FOR_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
+"""Packages name them for what builds or compiles at run time: torch needs setuptools for its
+compiler alone, and a virtual environment has an old one, or none.
+"""
+
+
 def installed(path: Sequence[str] | None = None) -> dict[str, str]:
     """The driver's own distributions: normalized name -> version.
 
@@ -229,6 +235,8 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
         )
     for need in _all_needs(offer, taken):
         name = normal(need.name)
+        if name in _FOR_INSTALLERS:
+            continue
         have = own.get(name) or (taken[name].version if name in taken else None)
         if have is None:
             return _left_out(

@@ -48,6 +48,7 @@ KEYS: Mapping[str, Key] = {
     "no_binary": Key(values.names),
     "only_binary": Key(values.names),
     "prerelease": Key(values.flag),
+    "torch_backend": Key(values.torch_backend),
     "offline": Key(values.flag),
 }
 """Fields of Settings and of Indexes -> how they are read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from coffee_boat.clusters import large
 from coffee_boat.errors import LaunchError, LockError
 from coffee_boat.model import Finding, Lock, Manifest, Plan
 from coffee_boat.session.live import LiveSession
@@ -46,10 +47,12 @@ def plan_launch(
             lock = (forgettable if asked_for else resolve)(tools, request, say)
         change = tools.pipeline.change(lock, None)
         items = tools.pipeline.items(change)
+    size = sum(item.size or 0 for item in items)
     unfit = (
         ()
-        if cluster is None
+        if cluster is None or facts is None
         else (
+            *tools.preflight.sending(size, facts, cluster, tools.settings.stage),
             *cluster.findings,
             *launch.other_minor(tools, request, known),
             *launch.held(tools, lock, cluster),
@@ -59,6 +62,7 @@ def plan_launch(
     findings = (
         *request.manifest.findings,
         *lock.findings,
+        *large.cuda(items),
         *fits,
         *unfit,
         *(patch.findings if patch else companions.odd(lock)),
