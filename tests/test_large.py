@@ -10,7 +10,9 @@ import pytest
 
 from coffee_boat import Captain, LockError, SettingsError
 from coffee_boat.clusters import large
-from coffee_boat.model import Lock, Pin, PlanItem, SparkFacts, Target
+from coffee_boat.model import ExecutorFacts, Lock, Pin, PlanItem, SparkFacts, Target
+from coffee_boat.session import gpus
+from coffee_boat.worker import facts as worker_facts
 
 LOCK = Lock(Target("3.11.7"), (Pin("numpy", "2.0"), Pin("torch", "2.9.1")))
 GB = 1_000_000_000
@@ -58,6 +60,52 @@ def test_a_driver_that_would_send_much_is_told_of_a_stage() -> None:
     assert list(large.egress(9 * GB, facts("yarn"), 50, stage=None)) == []
     (nodes,) = large.egress(3 * GB, facts("spark://h:7077"), 4, stage=None)
     assert nodes.value == "4 executors, 3.0 GB each: 12.0 GB"
+
+
+PROC = (
+    "NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}  Sat Aug 19 01:15:15 UTC 2023\n"
+    "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n"
+)
+OPEN = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\n"
+
+
+def test_the_drivers_version_is_read_from_the_file_that_it_makes(tmp_path: Path) -> None:
+    file = tmp_path / "version"
+    for text, version in (
+        (PROC.format("535.104.05"), "535.104.05"),
+        (OPEN, "570.86.15"),
+        ("", ""),
+        ("no such module\n", ""),
+    ):
+        file.write_text(text)
+        assert worker_facts.gpu_driver(str(file)) == version
+    assert worker_facts.gpu_driver(str(tmp_path / "none")) == ""
+
+
+@pytest.mark.parametrize(
+    ("runtime", "driver", "cure"),
+    [
+        ("nvidia-cuda-runtime-cu12 12.8.90", "515.65.01", "cu118"),
+        ("nvidia-cuda-runtime 13.0.48", "570.86.15", "cu128"),
+        ("nvidia-cuda-runtime-cu12 12.8.90", "418.40", "cpu"),
+        ("nvidia-cuda-runtime-cu12 12.8.90", "535.104.05", ""),
+        ("nvidia-cuda-runtime-cu12 12.8.90", "", ""),
+        ("numpy 2.0", "418.40", ""),
+    ],
+)
+def test_a_driver_of_a_gpu_that_is_too_old_for_the_cuda_is_told(
+    runtime: str, driver: str, cure: str
+) -> None:
+    lock = Lock(LOCK.target, (Pin(*runtime.split()),))
+    executor = ExecutorFacts(
+        *("1", "gpu-host", "3.11.7", "/x", "/x", "/x", (), "", {}, "4.1.0", "2.36", "x86_64"),
+        gpu_driver=driver,
+    )
+    found = list(gpus.drivers([executor], lock))
+    assert len(found) == bool(cure)
+    for one in found:
+        assert f"driver {driver} on gpu-host" in one.value
+        assert f'torch_backend="{cure}"' in one.cure
 
 
 def test_the_build_of_torch_is_asked_for_as_uv_asks(
