@@ -103,7 +103,7 @@ def _redacted_messages() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        message = redact(f"{error.message}{options.hint(error, '--pip')}")
+        message = redact(f"{error.message}{elsewhere.hint(error, '--pip')}")
         error.message = message  # type: ignore[misc]  # what click shows
         raise
 

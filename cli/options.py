@@ -5,7 +5,6 @@ notebook.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar, cast
@@ -187,25 +186,6 @@ def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callab
     for option in reversed(group):
         gathered = option(gathered)
     return gathered  # type: ignore[return-value]
-
-
-_BETWEEN = r"\s+|,(?=[A-Za-z])(?![^\[]*\])"
-"""Spaces, and commas that are neither of versions (>=1,<2) nor of extras ([a,b])."""
-
-
-def hint(error: click.ClickException, typed: str) -> str:
-    """What to add to the message where a package was named as if the command took some.
-
-    Args:
-        typed: what is typed before a package.
-    """
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    wants = context is not None and any(part.name == "pip" for part in context.command.params)
-    extra = re.fullmatch(r"Got unexpected extra arguments? \((?P<words>.*)\)", error.message)
-    if not wants or extra is None:
-        return ""
-    packages = re.split(_BETWEEN, extra[1])
-    return f". Packages are asked for as: {' '.join(f'{typed} {each}' for each in packages)}"
 
 
 def _pairs(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from coffee_boat.model.hidden import Redacted
+
 
 @dataclass(frozen=True)
-class Function:
+class Function(Redacted):
     """As it was asked for: one of a module, or one that was pickled."""
 
     name: str
