@@ -55,7 +55,7 @@ def _try(folder: Path) -> int:
         captain.add_pip_packages("noise", "sparse", "many")
         with timed("packed"):
             archive = captain.pack(folder / "large.tar.gz")
-    site = f"{archive.target.site_packages}/"
+    site = archive.target.site_packages
     with timed("read back"):
         found = read(folder / "large.tar.gz", site)
     wrong = [name for name, digest in made.items() if found.get(site + name) != digest]
@@ -97,7 +97,7 @@ def wheel(folder: Path, name: str, files: dict[str, Iterable[bytes]]) -> dict[st
 def read(path: Path, below: str) -> dict[str, str]:
     """Name -> sha256 (hex) of the files of an archive below a folder."""
     found = {}
-    with tarfile.open(path, "r|gz") as entries:
+    with tarfile.open(path, "r:gz") as entries:
         for entry in entries:
             stream = entries.extractfile(entry) if entry.name.startswith(below) else None
             if stream is not None:

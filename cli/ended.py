@@ -23,6 +23,6 @@ def _end(number: int, _: FrameType | None) -> NoReturn:
 
 def listen() -> None:
     """Take the signals that are not ignored, as nohup has it."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):  # Windows has none
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -103,7 +103,7 @@ def _redacted_messages() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        message = redact(f"{error.message}{options.hint(error, '--pip')}")
+        message = redact(f"{error.message}{elsewhere.hint(error, '--pip')}")
         error.message = message  # type: ignore[misc]  # what click shows
         raise
 
@@ -221,12 +221,14 @@ def pack(
 @options.where
 @options.wanted
 @spark_words.of_submit
+@options.functions
 @click.pass_obj
 def launch(
     place: Place,
     *,
     wanted: Wanted,
     where: Where,
+    functions: tuple[str, ...],
     script: str | None,
     args: tuple[str, ...],
     properties_file: str | None,
@@ -241,14 +243,13 @@ def launch(
     It takes what spark-submit takes. What stands after SCRIPT belongs to the application. What
     SCRIPT says of itself (PEP 723) is added to what is asked for. Without SCRIPT: an interactive
     pyspark.
+
+    SCRIPT may be a jar, with --class; Python functions that it calls in SQL are named by
+    --function.
     """
     files = [*filter(None, [properties_file]), *extra_properties_files]
-    options = [
-        *(("--class", main_class) if main_class else ()),
-        *(("--proxy-user", proxy_user) if proxy_user else ()),
-    ]
     code = (
-        place.captain(wanted)
+        options.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .submit(
             script,
@@ -256,7 +257,8 @@ def launch(
             master=where.master or remote,
             deploy_mode=where.deploy_mode,
             conf={**spark_words.read(*files), **where.conf},
-            options=options,
+            options=["--proxy-user", proxy_user] if proxy_user else [],
+            main_class=main_class,
             spark_defaults=load_spark_defaults or not properties_file,
         )
     )
@@ -302,10 +304,21 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     help="Print what is typed there instead, where no Spark runs. The archive, without pyspark,"
     " lies in the store.",
 )
+@options.driver
+@options.functions
 @options.where
 @options.wanted
 @click.pass_obj
-def conf(place: Place, wanted: Wanted, where: Where, form: str, system: str | None) -> None:
+def conf(
+    place: Place,
+    *,
+    wanted: Wanted,
+    where: Where,
+    form: str,
+    system: str | None,
+    driver: Literal["python", "jvm"],
+    functions: tuple[str, ...],
+) -> None:
     """Build the environment and print the Spark settings that use it, for Airflow, Livy,
     spark-operator and others who submit.
 
@@ -316,13 +329,14 @@ def conf(place: Place, wanted: Wanted, where: Where, form: str, system: str | No
         place.show(outside.how_to(system, archive))
         return
     order = (
-        place.captain(wanted)
+        options.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .order(
             master=where.master,
             deploy_mode=where.deploy_mode,
             conf=where.conf,
             serves_connect=form == "connect-server",
+            driver=driver,
         )
     )
     place.show(FORMATS[form](order).rstrip("\n"))

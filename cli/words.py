@@ -15,6 +15,7 @@ _CALLS = {
     "add_conda_packages": "--conda",
     "add_environment": "--environment",
     "add_lock": "--lock",
+    "add_function": "--function",
     "preload": "--preload",
     "pack": "boat pack -o",
     "launch_ship": "boat launch",

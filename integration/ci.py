@@ -28,8 +28,6 @@ from integration.venvs import (
 )
 
 _WHEELS, _CLASSES, _BROWSER = "pyspark wheels", "class data", "browser and jupyterlab"
-_AFTER_LONG_ONES = (_CLASSES,)
-"""For lanes that could begin sooner: those of clusters are longer, and begin before them."""
 _BARE = {"trixie": "3.13", "sid": "3.14"}
 """Debian's stable and its newest, each with its Python: this machine's own of that minor would be
 tried a second time.
@@ -42,8 +40,9 @@ _NOT_ONCE = "-n 0 -m 'not once'"
 run at once, and a process each collects once and makes what tests share once. Quoted for make's
 shell.
 """
-_AT_ONCE = (os.cpu_count() or 1) + 1
-"""Half of what clusters do is waiting for each other."""
+_CORES = os.cpu_count() or 1
+_AT_ONCE = _CORES + 1
+"""Half of what clusters do is waiting for each other, and lanes that fill take what that leaves."""
 
 
 def main(names: Sequence[str]) -> int:
@@ -59,6 +58,7 @@ def main(names: Sequence[str]) -> int:
             ended = run(
                 [_apart(lane, Path(folder)) for lane in chosen],
                 at_once=_AT_ONCE,
+                filling=_CORES,
                 logs=OWN_CACHE / "ci",
             )
     except KeyboardInterrupt:
@@ -94,8 +94,9 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
     """The lanes, in the order in which they begin; and what this machine has no Python for."""
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     suites = _BARE if _can_hold_a_bare_root() else {}
-    pythons, not_here = _other_pythons({here, *suites.values()})
-    bare = [lane for suite in suites for lane in _bare(suite)]
+    pythons, not_here = _other_pythons(here, set(suites.values()))
+    chosen = _chosen([here, *pythons, *suites.values()], here)
+    bare = [lane for suite, minor in suites.items() for lane in _bare(suite, chosen[minor])]
     if not bare:
         not_here.append("bare Debian roots: they need Linux, root, and debootstrap or apt-get")
     clusters = [
@@ -105,22 +106,22 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
         _lane("connect", "connect"),
         _lane("s3", "s3", _LOCAL_CLUSTERS, after=("s3 build",)),
         _lane("generations", "generations"),
+        _lane("jvm door", "jvm_door", _LOCAL_CLUSTERS),
         _lane("pairs", "matrix", after=(_WHEELS,)),
         _lane("jupyterlab", "jupyterlab", after=(_BROWSER,)),
     ]
     return [
         _preparing(_CLASSES, "integration.class_data"),
-        _preparing("kubernetes build", "integration.beds.kubernetes", "build"),
+        _compiling("kubernetes build", "integration.beds.kubernetes"),
         _preparing(_WHEELS, "integration.venvs", "wheels"),
         _preparing(_BROWSER, "integration.jupyterlab_lane"),
-        _preparing("s3 build", "integration.beds.s3", "build", after=(_WHEELS,)),
-        Lane("checks", (Command("checks", ("make", "check")),)),
-        Lane(f"python {here}", (_unit_tests(),)),
+        _compiling("s3 build", "integration.beds.s3", after=("kubernetes build",)),
+        Lane(f"python {here}", (_unit_tests(),), fills=True),
+        Lane("checks", (Command("checks", ("make", "check")),), fills=True),
         Lane("demo", (Command("demo", ("make", "demo")),), uses=_LOCAL_CLUSTERS),
-        clusters[0],
         _lane("local", _others(clusters), _LOCAL_CLUSTERS),
-        *clusters[1:],
-        *pythons,
+        *clusters,
+        *(_python(minor, python, chosen[minor]) for minor, python in pythons.items()),
         *bare,
     ], not_here
 
@@ -128,6 +129,10 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
 def _preparing(name: str, module: str, *verb: str, after: tuple[str, ...] = ()) -> Lane:
     argv = (sys.executable, "-m", module, *verb)
     return Lane(name, (Command(name, argv),), after, prepares=True)
+
+
+def _compiling(name: str, bed: str, after: tuple[str, ...] = ()) -> Lane:
+    return replace(_preparing(name, bed, "build", after=after), fills=True)
 
 
 def _lane(
@@ -146,20 +151,29 @@ def _others(named: Sequence[Lane]) -> str:
     )
 
 
-def _other_pythons(tried: Set[str]) -> tuple[list[Lane], list[str]]:
-    """tests/ on each supported minor, and the demo on the oldest and the newest, each in a virtual
-    environment of its own, but for those minors that are tried by other lanes.
+def _other_pythons(here: str, in_roots: Set[str]) -> tuple[dict[str, Path], list[str]]:
+    """The interpreters of other minors than this one's and those of bare roots; and which are not
+    on this machine.
     """
-    found = {minor: _interpreter(minor) for minor in _supported() if minor not in tried}
-    ends = [minor for minor in _supported() if minor in tried or found[minor]]
-    lanes = [
-        _python(minor, interpreter, demo=minor in (ends[0], ends[-1]))
-        for minor, interpreter in found.items()
-        if interpreter
+    wanted = [minor for minor in _supported() if minor not in {here, *in_roots}]
+    found = {minor: interpreter for minor in wanted if (interpreter := _interpreter(minor))}
+    return found, [
+        f"python {minor} of this machine: there is none" for minor in wanted if minor not in found
     ]
-    return lanes, [
-        f"python {minor} of this machine: there is none" for minor in found if not found[minor]
-    ]
+
+
+def _chosen(minors: Sequence[str], here: str) -> dict[str, str]:
+    """What of tests/ each minor runs: this one all, the oldest and the newest all that depends on a
+    Python; those between share it, since what fails on one of them fails at an end, too, as a rule.
+    """
+    oldest, *others = sorted({*minors, here}, key=lambda minor: int(minor.partition(".")[2]))
+    between = [minor for minor in others[:-1] if minor != here]
+    shares = {
+        minor: f"{_NOT_ONCE} --share {number}/{len(between)}"
+        for number, minor in enumerate(between, 1)
+    }
+    ends = dict.fromkeys((oldest, *others[-1:]), _NOT_ONCE)
+    return {**ends, **shares, here: ""}
 
 
 def _interpreter(minor: str) -> Path | None:
@@ -177,21 +191,22 @@ def _supported() -> list[str]:
     return [f"3.{minor}" for minor in minors]
 
 
-def _python(minor: str, interpreter: Path, *, demo: bool) -> Lane:
+def _python(minor: str, interpreter: Path, chosen: str) -> Lane:
+    """tests/, and the demo where all of them run, in a virtual environment of its own."""
     venv = f".cache/python{minor}"
     make = ("make", f"VENV={venv}", f"PYTHON={interpreter}")
     alone = ("flock", ".cache/editable.lock")  # as integration/venvs.py
     wheels = {"UV_FIND_LINKS": str(wheels_folder())}
     commands = [
         Command("environment", (*alone, *make, f"{venv}/ready"), wheels),
-        _unit_tests(*make, chosen=_NOT_ONCE),
+        _unit_tests(*make, chosen=chosen),
     ]
-    if demo:
+    if chosen == _NOT_ONCE:
         commands.append(Command("demo", (*make, "demo")))
-    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS, *_AFTER_LONG_ONES))
+    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,), fills=True)
 
 
-def _bare(suite: str) -> Iterator[Lane]:
+def _bare(suite: str, chosen: str) -> Iterator[Lane]:
     """The README's two commands, the second without clusters, where nothing is but Python.
 
     To make the root and to remove it is waiting for a disk: neither takes a place.
@@ -199,10 +214,9 @@ def _bare(suite: str) -> Iterator[Lane]:
     name, folder = f"debian {suite}", str(OWN_CACHE / "bare" / suite)
     bed = "integration.beds.bare_root"
     yield _preparing(f"{name} root", bed, "up", suite, folder)
-    commands = ("run", folder, "--", *_unit_tests("make", "demo", chosen=_NOT_ONCE).argv)
+    commands = ("run", folder, "--", *_unit_tests("make", "demo", chosen=chosen).argv)
     argv = (sys.executable, "-m", bed, *commands)
-    before = (f"{name} root", *_AFTER_LONG_ONES)
-    yield Lane(name, (Command("demo and tests", argv),), after=before)
+    yield Lane(name, (Command("demo and tests", argv),), after=(f"{name} root",), fills=True)
     yield _preparing(f"{name} down", bed, "down", folder, after=(name,))
 
 

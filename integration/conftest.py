@@ -47,6 +47,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="test_matrix.py: each supported pair of Python and Spark, not four of them",
     )
+    parser.addoption(
+        "--every-function",
+        action="store_true",
+        help="on YARN, Kubernetes and Connect: each kind of function after each change",
+    )
+
+
+@pytest.fixture(scope="session")
+def kinds_of_functions(request: pytest.FixtureRequest) -> str:
+    """What `drivers/generations.py` tries where a session takes long."""
+    return "every" if request.config.getoption("--every-function") else "few"
 
 
 @pytest.fixture(scope="session", autouse=True)

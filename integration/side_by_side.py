@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _CLOSING = re.compile(r"^(?:=+ )?\d+ [a-z]+(?:, \d+ [a-z]+)* in [\d.]+s.*$", re.MULTILINE)
+_BEHIND = ("nice", "-n", "5")
+"""A third of what another gets that wants the same processor."""
 _SILENCE = 300.0
 """Seconds after which a reader of the output is told what still runs."""
 
@@ -45,6 +47,10 @@ class Lane:
     prepares: bool = False
     """Makes what others would make themselves, or name as missing, or takes it away: it takes no
     place, and its end is not the run's.
+    """
+    fills: bool = False
+    """Keeps a processor all the time, where others wait for each other: it has a place of its own
+    kind, and they go before it where both want a processor.
     """
 
 
@@ -82,11 +88,12 @@ class Ended:
         return [line.strip("= ") for line in _CLOSING.findall(text)]
 
 
-def run(lanes: Sequence[Lane], *, at_once: int, logs: Path) -> list[Ended]:
+def run(lanes: Sequence[Lane], *, at_once: int, logs: Path, filling: int = 1) -> list[Ended]:
     """Run all of them, in this order where there is a choice; say what begins and what ends.
 
     Args:
-        at_once: lanes beside those that only prepare.
+        at_once: lanes beside those that only prepare and those that fill.
+        filling: lanes that fill, at once.
         logs: a folder for NAME.log.
     """
     logs.mkdir(parents=True, exist_ok=True)
@@ -97,7 +104,7 @@ def run(lanes: Sequence[Lane], *, at_once: int, logs: Path) -> list[Ended]:
         _interrupted_with_us() as processes,
     ):
         while waiting or running:
-            while lane := _next(waiting, list(running.values()), ended, at_once):
+            while lane := _next(waiting, list(running.values()), ended, (at_once, filling)):
                 waiting.remove(lane)
                 _say(started, f"{lane.name} begins")
                 running[threads.submit(_run, lane, started, logs, processes)] = lane
@@ -139,12 +146,13 @@ class _Processes:
         self._lock = threading.Lock()
         self._over = False
 
-    def run(self, command: Command, output: int) -> tuple[int, float]:
+    def run(self, command: Command, output: int, *, behind: bool) -> tuple[int, float]:
         """The command's exit code, 127 if it cannot be started, as a shell says; and for how many
         seconds it kept a processor.
         """
+        argv = (*_BEHIND, *command.argv) if behind else command.argv
         try:
-            process = self._start(command, output)
+            process = self._start(argv, command.env, output)
         except OSError as error:
             os.write(output, f"{command.argv[0]}: {error}\n".encode())
             return 127, 0.0
@@ -162,13 +170,15 @@ class _Processes:
             for process in self._running:
                 os.kill(process.pid, signal.SIGINT)  # Popen's own would take its end from us
 
-    def _start(self, command: Command, output: int) -> subprocess.Popen[bytes]:
+    def _start(
+        self, argv: Sequence[str], env: Mapping[str, str], output: int
+    ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._over:
                 raise InterruptedError("interrupted")
             process = subprocess.Popen(
-                command.argv,
-                env={**os.environ, **command.env},
+                argv,
+                env={**os.environ, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -196,13 +206,17 @@ def _interrupted_with_us() -> Iterator[_Processes]:
 
 
 def _next(
-    waiting: Sequence[Lane], running: Sequence[Lane], ended: Sequence[Ended], at_once: int
+    waiting: Sequence[Lane],
+    running: Sequence[Lane],
+    ended: Sequence[Ended],
+    places: tuple[int, int],
 ) -> Lane | None:
     over = {each.lane.name for each in ended}
     used = {thing for lane in running for thing in lane.uses}
-    full = sum(not lane.prepares for lane in running) >= at_once
+    taken = [lane.fills for lane in running if not lane.prepares]
     for lane in waiting:
-        if set(lane.after) <= over and not lane.uses & used and (lane.prepares or not full):
+        free = lane.prepares or taken.count(lane.fills) < places[lane.fills]
+        if free and set(lane.after) <= over and not lane.uses & used:
             return lane
     return None
 
@@ -213,7 +227,7 @@ def _run(lane: Lane, started: float, logs: Path, processes: _Processes) -> Ended
     with log.open("wb") as output:
         for command in lane.commands:
             before = time.monotonic()
-            code, used = processes.run(command, output.fileno())
+            code, used = processes.run(command, output.fileno(), behind=lane.fills)
             busy += used
             took.append(time.monotonic() - before)
             if code:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from integration import connect_lane
+from integration import connect_lane, crowd_wheels
 from integration.conftest import Lane
 from integration.connect_lane import Server
+from integration.crowd_checks import check_all
 from integration.running import Ended, SparkPython, plain_environment
 
 _TOKEN = "0123456789abcdef-hidden"
@@ -84,6 +85,17 @@ def ended(
 @pytest.fixture(scope="module")
 def told(ended: Ended) -> Any:
     return ended.result
+
+
+def test_functions_made_before_follow_what_the_session_has(
+    server: Server, store: Path, tmp_path: Path, kinds_of_functions: str
+) -> None:
+    crowd_wheels.write(tmp_path / "wheels")
+    words = (f"{server.url}/;token={_TOKEN}", tmp_path / "wheels", kinds_of_functions)
+    python = SparkPython(store=store, folder=tmp_path)
+    check_all(
+        python.checked("generations.py", *words, env=connect_lane.client(), timeout=_WAIT).result
+    )
 
 
 def test_the_readmes_program_runs_through_a_server(told: Any) -> None:

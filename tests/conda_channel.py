@@ -13,9 +13,7 @@ and imports (0.2 s). A wheel becomes a conda package by `from_wheel`.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import email
-import functools
 import hashlib
 import io
 import json
@@ -196,17 +194,19 @@ def lock_of(channels: Sequence[str], *specs: str) -> Any:
 
     from coffee_boat.model import CondaPin, Lock, Target
 
-    async def solve() -> Any:
+    async def solve(listed: Path) -> Any:
         return await rattler.solve(
             sources=[rattler.Channel(channel) for channel in channels],
             specs=[rattler.MatchSpec(spec) for spec in specs],
             platforms=[NATIVE, "noarch"],
             virtual_packages=rattler.VirtualPackage.detect(),
-            gateway=rattler.Gateway(cache_dir=Path(tempfile.mkdtemp(dir=_scratch()))),
+            gateway=rattler.Gateway(cache_dir=listed),
         )
 
     pins = []
-    for record in asyncio.run(solve()):
+    with tempfile.TemporaryDirectory(prefix="boat-repodata-") as listed:
+        records = asyncio.run(solve(Path(listed)))
+    for record in records:
         kind = "python" if record.noarch.python else "generic" if record.noarch.generic else None
         said = {
             "build_number": record.build_number,
@@ -242,14 +242,6 @@ def lock_of(channels: Sequence[str], *specs: str) -> Any:
         Target(python, os.uname().machine, glibc),
         conda=tuple(sorted(pins, key=lambda pin: pin.name)),
     )
-
-
-@functools.cache
-def _scratch() -> str:
-    """For rattler's list of what is in a channel; gone when the tests end."""
-    folder = tempfile.TemporaryDirectory(prefix="boat-repodata-")
-    atexit.register(folder.cleanup)
-    return folder.name
 
 
 # packages that are made up

@@ -30,6 +30,31 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--share",
+        type=_share,
+        default=(1, 1),
+        metavar="N/M",
+        help="each M-th file of tests, from the N-th on: for several runs that are all of them",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    number, shares = config.getoption("--share")
+    files = list(dict.fromkeys(item.path for item in items))
+    here = {path for place, path in enumerate(files) if place % shares == number - 1}
+    config.hook.pytest_deselected(items=[item for item in items if item.path not in here])
+    items[:] = [item for item in items if item.path in here]
+
+
+def _share(text: str) -> tuple[int, int]:
+    number, _, shares = text.partition("/")
+    if not 1 <= int(number) <= int(shares):
+        raise ValueError(text)
+    return int(number), int(shares)
+
+
 class MakeWheel(Protocol):
     """Writes a small real wheel and returns its path."""
 
@@ -81,7 +106,7 @@ def pyspark_packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
     with Captain(ship_python=False, offline=True, store=folder / "all") as captain:
         captain.pack(folder / "none.tar.gz")
-    for kind in ("chunks", "keys/chunk"):
+    for kind in ("chunks", "keys/chunk", "keys/listing", "keys/findings", "keys/needs"):
         shutil.copytree(folder / "all" / kind, folder / "store" / kind)
     return folder / "store"
 

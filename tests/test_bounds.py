@@ -98,6 +98,13 @@ def test_a_large_library_is_not_taken_into_memory(
     assert "its tables have more than 200,000 entries" in told
 
 
+def test_what_is_not_compressed_is_in_memory_once(tmp_path: Path) -> None:
+    wheel = bombs.of_zeros(tmp_path, "bomb/x.bin", 60 * MIB, zipfile.ZIP_STORED)
+    store = str(tmp_path / "store")
+    code = f"import bombs; print(bombs.install({str(wheel)!r}, {store!r}))"
+    assert within(code, megabytes=MEMORY).startswith("made")
+
+
 def test_members_do_not_lie_upon_each_other(
     tmp_path: Path, installed: Callable[[Path], str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -57,6 +58,32 @@ def test_what_only_prepares_takes_no_place_and_does_not_fail_the_run(tmp_path: P
     assert not ended["prepares"].failed
     assert "FAILED" in ended["prepares"].verdict
     assert ended["later"].begun >= sum(ended["prepares"].took)
+
+
+def test_what_fills_goes_beside_the_others_and_lets_them_go_first(tmp_path: Path) -> None:
+    """The place is taken by the first lane, which waits for both of those that fill, one by one."""
+    first, second = (tmp_path / name for name in ("first", "second"))
+    behind = "import os, sys; assert os.nice(0) == int(sys.argv[1]), os.nice(0)"
+    wait = (
+        f"import pathlib, time\nwhile not pathlib.Path({str(second)!r}).exists(): time.sleep(0.01)"
+    )
+    lanes = [
+        Lane("waits", (command(wait),)),
+        *(
+            Lane(
+                path.name,
+                (
+                    Command("it", (sys.executable, "-c", behind, str(min(os.nice(0) + 5, 19)))),
+                    command(f"import os; os.mkdir({str(path)!r})"),
+                ),
+                fills=True,
+            )
+            for path in (first, second)
+        ),
+    ]
+    ended = ran(lanes, tmp_path, at_once=1)
+    assert not any(each.failed for each in ended.values())
+    assert ended["second"].begun >= ended["first"].begun + sum(ended["first"].took)
 
 
 def test_what_one_lane_at_a_time_may_use_is_used_by_one(tmp_path: Path) -> None:
@@ -116,10 +143,29 @@ def test_a_name_that_is_no_lane_runs_nothing(capsys: pytest.CaptureFixture[str])
     assert "no lane nowhere" in capsys.readouterr().out
 
 
-def test_what_depends_on_no_python_is_run_on_one_and_all_else_on_each() -> None:
+def test_what_depends_on_a_python_is_run_on_the_oldest_and_the_newest_and_once_between() -> None:
     lanes, _ = ci.all_lanes()
     commands = [command.argv for lane in lanes for command in lane.commands]
     chosen = [argv[-1] for argv in commands if "test-unit" in argv]
     assert [words.startswith("PYTEST_ARGS=") for words in chosen] == [True] * len(chosen)
     assert sum("-m" not in words for words in chosen) == 1
-    assert {words.partition("-m ")[2] for words in chosen} <= {"", "'not once'"}
+    shares = [words.partition("--share ")[2] for words in chosen if "-m" in words]
+    between = [share for share in shares if share]
+    assert len(shares) - len(between) <= 2
+    assert between == [f"{number}/{len(between)}" for number in range(1, len(between) + 1)]
+
+
+def test_shares_are_all_files_of_tests_each_once() -> None:
+    files = ("tests/test_ci.py", "tests/test_house.py", "tests/test_kinds.py")
+
+    def collected(*words: str) -> list[str]:
+        argv = (sys.executable, "-m", "pytest", *files, "--collect-only", "-q", "-p", "no:xdist")
+        done = subprocess.run(
+            [*argv, *words], cwd=INTEGRATION.parent, capture_output=True, text=True, check=True
+        )
+        return sorted(line.split("::")[0] for line in done.stdout.splitlines() if "::" in line)
+
+    first, second = collected("--share", "1/2"), collected("--share", "2/2")
+    assert not {*first} & {*second}
+    assert sorted(first + second) == collected()
+    assert {*first, *second} == {*files}

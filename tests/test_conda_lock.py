@@ -393,6 +393,18 @@ def test_a_folder_that_is_no_channel_is_told(tmp_path: Path) -> None:
         plan(tmp_path, "numpy", channel=[str(tmp_path / "nothing")])
 
 
+def test_a_misspelt_channel_is_told_with_the_nearest_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    condarc = tmp_path / "condarc"
+    condarc.write_text(f"channel_alias: {tmp_path.as_uri()}\n")
+    monkeypatch.setenv("CONDARC", str(condarc))
+    for written, meant in {"default": "defaults", "condaforge": "conda-forge"}.items():
+        with pytest.raises(LockError, match="no such channel") as caught:
+            plan(tmp_path, "numpy", channel=[written])
+        assert f"did you mean {meant}, not {written}?" in caught.value.cure
+
+
 def test_what_was_refused_is_not_kept(tmp_path: Path, forge: str) -> None:
     ours = captain(tmp_path).add_conda_packages("numpy", channel=forge)
     for wrong in ("numpy >=>2", "numpy==0.1"):

@@ -127,7 +127,9 @@ def raw(stream: BinaryIO, info: zipfile.ZipInfo) -> memoryview:
     start = name_end + extra_length
     end = start + info.compress_size
     if len(block) < end:
-        block += stream.read(end - len(block))
+        start, end, block = 0, info.compress_size, b""  # a large one is not in memory twice
+        stream.seek(info.header_offset + name_end + extra_length)
+        block = stream.read(info.compress_size)
     if len(block) < end:
         raise zipfile.BadZipFile("the wheel ends before it does")
     return memoryview(block)[start:end]
@@ -173,7 +175,19 @@ def whole(
     return b"".join(blocks(info, packed))
 
 
-def blocks(info: zipfile.ZipInfo, packed: memoryview) -> Iterator[bytes]:
+def unpacked(info: zipfile.ZipInfo, packed: memoryview) -> bytes | memoryview:
+    """As `whole`; of what is stored as it is, no copy is made.
+
+    Raises:
+        zipfile.BadZipFile, BuildError: it cannot be read, or is not what the zip says.
+    """
+    if info.compress_type != zipfile.ZIP_STORED:
+        return whole(info, packed)
+    _check(info, packed)
+    return packed
+
+
+def blocks(info: zipfile.ZipInfo, packed: memoryview) -> Iterator[bytes | memoryview]:
     """A member's content in blocks, checked to the last byte.
 
     Raises:
@@ -183,9 +197,13 @@ def blocks(info: zipfile.ZipInfo, packed: memoryview) -> Iterator[bytes]:
         yield from inflated(info.filename, packed, crc=info.CRC, size=info.file_size)
         return
     data = packed if info.compress_type == zipfile.ZIP_STORED else _from_bzip2(info, packed)
+    _check(info, data)
+    yield data
+
+
+def _check(info: zipfile.ZipInfo, data: bytes | memoryview) -> None:
     if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
         raise zipfile.BadZipFile("its CRC-32 or its length is not what the zip says")
-    yield bytes(data)
 
 
 def _from_bzip2(info: zipfile.ZipInfo, packed: memoryview) -> bytes:

@@ -84,7 +84,7 @@ class ChunkWriter:
         """What was noticed, to be told with every archive that has this chunk."""
         self._out = out
         self._digest = hashlib.sha256()
-        self._pending: list[bytes] = []
+        self._pending: list[bytes | memoryview] = []
         self._waiting = 0
         self._folders: set[str] = set()
 
@@ -96,14 +96,16 @@ class ChunkWriter:
         """
         self.stored(name, data, executable=executable)
 
-    def stored(self, name: str, data: bytes, *, executable: bool = False) -> Content:
+    def stored(self, name: str, data: bytes | memoryview, *, executable: bool = False) -> Content:
         """As `file`; returns what RECORD has to say of it."""
         self._head(name, len(data), executable)
-        self._add(data)
+        whole, head = memoryview(data), bytes(data[:_HEAD])
+        for start in range(0, len(data), BATCH):  # a large file is not in memory twice
+            self._add(whole[start : start + BATCH])
         self._add(_padding(len(data)))
-        if elf.is_elf(data[:_HEAD]):
-            self._look(name, data[:_HEAD], io.BytesIO(data))
-        return self._known(name, hashlib.sha256(data).digest(), data[:_HEAD])
+        if elf.is_elf(head):
+            self._look(name, head, io.BytesIO(data))
+        return self._known(name, hashlib.sha256(data).digest(), head)
 
     def link(self, name: str, target: str) -> None:
         """A symbolic link; the target is relative to the link's folder and stays within the
@@ -217,7 +219,7 @@ class ChunkWriter:
         self._notice(name, head)
         return content
 
-    def _add(self, data: bytes) -> None:
+    def _add(self, data: bytes | memoryview) -> None:
         self._pending.append(data)
         self._waiting += len(data)
         if self._waiting >= BATCH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -20,6 +21,8 @@ _LONGEST = 20_000
 """Characters of what rattler says: it quotes channels."""
 
 _BUILD = re.compile(r"[= ]\w{1,64}_\d{1,4}$")
+_KNOWN = ("defaults", "conda-forge", "bioconda", "nvidia", "pytorch", "anaconda", "main", "msys2")
+"""Channels that most lists name."""
 _EXPORTED = 3
 """So many builds are pinned by nobody who types."""
 
@@ -63,7 +66,8 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
             "no such channel",
             value=value,
             cause=f"it has no list of packages there; asked were {named}",
-            cure="check its name; a name is looked up under channel_alias of .condarc",
+            cure=f"{_nearest(places, configuration)}; a name is looked up under channel_alias of"
+            " .condarc",
         )
     if "(os error 27)" in text:
         return LockError(
@@ -100,6 +104,20 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
         cause=cause,
         cure=cure,
     )
+
+
+def _nearest(places: Iterable[Channel], configuration: Configuration) -> str:
+    """What to do about a name that is no channel's."""
+    asked_for = {place.asked for place in places}
+    known = {*_KNOWN, *configuration.custom_channels, *configuration.custom_multichannels}
+    near = {
+        name: close[0]
+        for name in sorted(asked_for - known)
+        if (close := difflib.get_close_matches(name, sorted(known), n=1))
+    }
+    if not near:
+        return "check its name"
+    return "; ".join(f"did you mean {close}, not {name}?" for name, close in near.items())
 
 
 def unsolvable(text: str, wish: Wish, store: Store) -> LockError:

@@ -1,9 +1,12 @@
 """The driver's pyspark and py4j, without jars: the Python side of Spark that every archive carries.
 
-Executors then run the very files that the driver runs, also where nodes have another patch version,
-or none on PYTHONPATH. They are found without importing them, where the driver's own imports would
-find them: a distribution (its RECORD tells the files), a folder or zip on sys.path (a vendor's,
-without metadata), or SPARK_HOME.
+Executors then run the very files that the driver runs, wherever nodes have none. Where they have
+Spark's own python/lib, Spark puts that before all else on PYTHONPATH: its worker is that of the
+executor's JVM, which may be of another patch version than the driver.
+
+They are found without importing them, where the driver's own imports would find them: a
+distribution (its RECORD tells the files), a folder or zip on sys.path (a vendor's, without
+metadata), or SPARK_HOME.
 """
 
 from __future__ import annotations

@@ -228,9 +228,9 @@ class Install:
             )
             self._row(place.name, content.hash, info.file_size)
             return content
-        data = members.whole(info, raw)
-        self._put(writer, place.name, data, executable=place.executable)
-        return Content.of(data)
+        return self._put(
+            writer, place.name, members.unpacked(info, raw), executable=place.executable
+        )
 
     def _link(self, writer: ChunkWriter, place: _Place, target: str) -> None:
         if is_inside(place.name, target):
@@ -239,9 +239,12 @@ class Install:
         else:
             self._issue(place.info.filename, f"it is a link to {target!r}, out of the archive")
 
-    def _put(self, writer: ChunkWriter, name: str, data: bytes, *, executable: bool) -> None:
+    def _put(
+        self, writer: ChunkWriter, name: str, data: bytes | memoryview, *, executable: bool
+    ) -> Content:
         content = writer.stored(name, data, executable=executable)
         self._row(name, content.hash, len(data))
+        return content
 
     def _row(self, name: str, digest: str, size: int) -> None:
         self._rows.append((self._relative(name), digest, str(size)))

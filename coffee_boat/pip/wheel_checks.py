@@ -33,7 +33,7 @@ def contradiction(
     return "" if written.rstrip("=") == found else "its content is not what RECORD says"
 
 
-def _digest(algorithm: str, blocks: Iterable[bytes]) -> bytes:
+def _digest(algorithm: str, blocks: Iterable[bytes | memoryview]) -> bytes:
     digest = hashlib.new(algorithm)
     for block in blocks:
         digest.update(block)

@@ -230,7 +230,8 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
         return _left_out(
             offer,
             f"it is for {', '.join(offer.tags)}, and the driver is another platform or Python",
-            "use it in functions that run on executors only",
+            f"pip install {offer.name}=={offer.version} for the driver, or use it in functions that"
+            " run on executors only",
         )
     if offer.unasked:
         return _left_out(

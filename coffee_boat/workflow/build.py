@@ -18,7 +18,7 @@ from coffee_boat.conda import install, request
 from coffee_boat.interpreter import compiled, copy, pyspark, target, worker_files
 from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, Pin
 from coffee_boat.pip import chunks as pip_chunks
-from coffee_boat.pip import metadata
+from coffee_boat.pip import for_driver, metadata
 from coffee_boat.session.own import beside
 from coffee_boat.spark import absent
 from coffee_boat.spark.packages import DRIVERS_OWN
@@ -208,6 +208,21 @@ class Building(Fetching):
             if label in packed
         }
 
+    def for_the_driver(self, chunks: Iterable[Chunk], some: Lock, say: Say) -> dict[str, Path]:
+        """Of those pins whose chunks these are and that this process could not import: the same
+        versions for it, as far as there are wheels. Normalized name -> folder.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        labels = {chunk.label for chunk in chunks}
+        pins = [
+            pin
+            for pin in some.pins
+            if f"{pin.name} {pin.version}" in labels and for_driver.is_foreign(pin)
+        ]
+        return for_driver.trees(pins, self._settings.indexes, self._store, say)
+
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}
         return metadata.with_edges(
@@ -236,14 +251,18 @@ class Building(Fetching):
             to=to,
         )
         said = packing.findings(archive.chunks, self._store)
+        if has_python:
+            said += self.untried(lock)
         if has_python or not lock.conda:  # a layer may find libraries in the base's conda packages
-            said += tuple(system.lacking(chunks, lock.target.architecture, self._store))
+            bare = has_python and not lock.conda and not self.interpreter.native
+            said += tuple(system.lacking(chunks, lock.target.architecture, self._store, bare=bare))
         return replace(archive, findings=(*archive.findings, *said))
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
         """The interpreter, conda's own where there is any conda package; our part of it;
         pyspark.
         """
+        python = self._python_for(lock)
         ours = [
             worker_files.chunk(
                 lock.target,
@@ -252,11 +271,11 @@ class Building(Fetching):
             )
         ]
         if self._spark:
-            ours.append(pyspark.chunk(lock.target, self._store, python=self._python_for(lock)))
+            ours.append(pyspark.chunk(lock.target, self._store, python=python))
         if lock.conda:
             return [*self._conda_chunks(lock, manifest, say), *ours]
         return (
-            [copy.chunk(self.interpreter, self._store), *ours]
+            [copy.chunk(self.interpreter, self._store, python=python), *ours]
             if self._settings.ship_python
             else ours
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -37,11 +37,16 @@ def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
         if chunks:
             say(Step("making the packages importable here"))
             lacking = driver.lacking(lock)
-            later = dict(_later(tools, lacking, chunks))
-            now = replace(lacking, pins=tuple(p for p in lacking.pins if p.name not in later))
-            told = tools.views.board(lock, tools.pipeline.trees(chunks, now), later)
+            own = tools.pipeline.for_the_driver(chunks, lacking, say)
+            later = dict(_later(tools, _without(lacking, own), chunks))
+            now = tools.pipeline.trees(chunks, _without(lacking, {*own, *later}))
+            told = tools.views.board(lock, {**now, **own}, later)
         tools.emit([*told, *tools.views.show_code(own_code.on_the_driver(lock))])
     tools.views.hints.add(dict(_hints(tools, lock, chunks, told)))
+
+
+def _without(lock: Lock, names: Collection[str]) -> Lock:
+    return replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in names))
 
 
 def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tuple[str, Later]]:
@@ -99,11 +104,18 @@ def _hints(
 
 
 def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:
-    """What a driver in a process of its own imports from, after all that this one has itself."""
+    """What a driver in a process of its own imports from, after all that this one has itself.
+
+    Code of one's own may be importable here by the working directory, which is not on sys.path
+    there.
+    """
     if not tools.views.entries:
         expose(tools, built.lock, built.archive.chunks, say)
         with closing(tools.views):
             tools.views.unpack_later(built.lock)  # another process has no finder of ours
-            return tools.views.entries
-    tools.views.unpack_later(built.lock)
-    return tools.views.entries
+            entries = tools.views.entries
+    else:
+        tools.views.unpack_later(built.lock)
+        entries = tools.views.entries
+    code = own_code.on_the_driver(built.lock) if tools.settings.install_local else {}
+    return tuple(dict.fromkeys((*entries, *map(str, code.values()))))

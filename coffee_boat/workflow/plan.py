@@ -63,6 +63,7 @@ def plan_launch(
         *request.manifest.findings,
         *lock.findings,
         *large.cuda(items),
+        *tools.pipeline.untried(lock),
         *fits,
         *unfit,
         *(patch.findings if patch else companions.odd(lock)),

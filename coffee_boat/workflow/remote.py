@@ -79,14 +79,15 @@ def odd(session: Session, lock: Lock) -> Iterator[Finding]:
 
 
 def without_streams(master: str) -> Finding:
-    """What is said before a streaming query fails."""
+    """What is said before a streaming query fails, or a source of data in Python."""
     return Finding(
         "session.connect-streams",
-        "streaming queries cannot use this environment",
+        "streaming queries and Python data sources do not use this environment",
         value=master,
-        cause="a Spark Connect server runs them beside the session, without its archives: Cannot"
-        ' run program "./boat-..."',
-        cure="functions of batch queries do; a stream needs a Python that the nodes have",
+        cause="a Spark Connect server runs the first beside the session, without its archives"
+        ' (Cannot run program "./boat-..."), and plans the second with its own Python',
+        cure="functions of batch queries use it; streams need a Python that the nodes have, and"
+        " Python data sources one with pyarrow where the server runs",
         severity="note",
     )
 

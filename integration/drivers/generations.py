@@ -1,9 +1,10 @@
 """What functions that were made before see after each change of a running session.
 
-    generations.py MASTER FOLDER [few] [key=value ...]
+    generations.py MASTER FOLDER [few|every] [key=value ...]
 
 FOLDER holds the wheels of crowd_wheels.py. With `few`, only some kinds of functions and no
-accidents: for clusters that take longer. What follows are settings of Spark.
+accidents: for clusters that take longer; with `every` all of them, and no accidents. What follows
+are settings of Spark. MASTER may be the address of a Connect server, too.
 """
 
 import importlib.util
@@ -17,18 +18,25 @@ from pathlib import Path
 from coffee_boat import BoatError, Captain
 
 MASTER, FOLDER, *MORE = sys.argv[1:]
-FEW = "few" in MORE
+FEW, ACCIDENTS, REMOTE = "few" in MORE, not {"few", "every"} & {*MORE}, MASTER.startswith("sc://")
 captain = Captain(find_links=[FOLDER])
 captain.add_pip_packages("crewballast==1.0", "crewhull")
 if not FEW:
     captain.add_pip_packages("pyarrow", "pandas")
+elif REMOTE:
+    captain.add_pip_packages("pyarrow")
 conf = {
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
     **dict(pair.split("=", 1) for pair in MORE if "=" in pair),
 }
-spark = captain.launch_ship(master=MASTER, conf=conf).start()
-sc = spark.sparkContext
+if REMOTE:
+    from pyspark.sql import SparkSession
+
+    captain.launch_ship()
+    spark = SparkSession.builder.remote(MASTER).config(map=conf).getOrCreate()
+else:
+    spark = captain.launch_ship(master=MASTER, conf=conf).start()
 
 from pyspark.sql.functions import pandas_udf, udf  # noqa: E402
 
@@ -93,7 +101,7 @@ def look_at_group(group):
 
 
 def by_rdd():
-    return sc.parallelize(range(2), 2).map(look).collect
+    return spark.sparkContext.parallelize(range(2), 2).map(look).collect
 
 
 def of_frame(frame):
@@ -221,8 +229,14 @@ MAKERS = {
 }
 if importlib.util.find_spec("pyspark.sql.datasource"):
     MAKERS["data source"] = by_data_source
+if REMOTE:  # it has no RDDs, runs streams without archives, and plans sources with its own Python
+    MAKERS = {
+        kind: make
+        for kind, make in MAKERS.items()
+        if kind not in ("rdd", "foreachBatch", "data source")
+    }
 if FEW:
-    MAKERS = {kind: MAKERS[kind] for kind in ("rdd", "udf")}
+    MAKERS = {kind: MAKERS[kind] for kind in ("rdd", "udf") if kind in MAKERS}
 kinds = {kind: make() for kind, make in MAKERS.items()}
 result = {"seen": {}, "seconds": {}, "refused": {}}
 
@@ -230,9 +244,10 @@ result = {"seen": {}, "seconds": {}, "refused": {}}
 def see(operation):
     """Ask each kind, and keep what its functions said."""
     began = time.monotonic()
-    result["seen"][operation] = {
-        kind: [json.loads(text) for text in ask()] for kind, ask in kinds.items()
-    }
+    seen = result["seen"][operation] = {}
+    for kind, ask in kinds.items():
+        print(f"{operation}: {kind}", file=sys.stderr)
+        seen[kind] = [json.loads(text) for text in ask()]
     result["seconds"][f"{operation}: jobs"] = time.monotonic() - began
 
 
@@ -304,7 +319,10 @@ def hauled(_):
 
 
 def everywhere(function, tasks=4):
-    return sc.parallelize(range(tasks), tasks).map(function).collect()
+    asking = udf(lambda number: json.dumps(function(number)), "string")
+    return [
+        json.loads(text) for text in answers(spark.range(0, tasks, 1, tasks).select(asking("id")))
+    ]
 
 
 def permit(mode, everybody):
@@ -342,7 +360,8 @@ def accident():
 
 see("before")
 # again: Spark ends a worker that had no task for a minute
-result["workers"] = {kind: list(map(json.loads, kinds[kind]())) for kind in ("rdd", "udf")}
+again = ("rdd", "udf") if "rdd" in kinds else ("udf",)
+result["workers"] = {kind: list(map(json.loads, kinds[kind]())) for kind in again}
 change("add", lambda: captain.add_pip_packages("crewsail"))
 result["children"] = everywhere(in_other_processes, 2)
 change("upgrade", lambda: captain.upgrade_pip_packages("crewballast==2.0"))
@@ -352,13 +371,13 @@ change("rollback", captain.rollback)
 result["children afterwards"] = everywhere(in_other_processes, 2)
 change("data", lambda: captain.add_pip_packages("crewchart"))
 result["files"] = everywhere(data_files)
-if not FEW:
+if ACCIDENTS:
     accident()
+if not FEW:
     for name in ("crewanchor", "crewrope"):
         if list(Path(FOLDER).glob(f"{name}-*")):
             captain.add_pip_packages(name)
             result["hauled"] = everywhere(hauled) if name == "crewrope" else []
-if not FEW:
     captain.add_pip_packages("crewflag", wait=60.0)
     result["confirmed"] = list(captain.report.confirmed)
 report = captain.verify()
