@@ -285,14 +285,6 @@ def refuse_minor(shipped: str, *, asked: str = "") -> None:
         )
 
 
-def fitting(tools: Tools) -> tuple[Finding, ...]:
-    """What is known against this Spark and this Python; a refusal is a finding."""
-    try:
-        return install.fitting(refuse_unknown=tools.refuses_untested)
-    except LaunchError as refusal:
-        return (Finding.of(refusal.problem, "error"),)
-
-
 # while a SparkContext is made
 
 

@@ -8,7 +8,7 @@ from coffee_boat.clusters import large
 from coffee_boat.errors import LaunchError, LockError
 from coffee_boat.model import Finding, Lock, Manifest, Plan
 from coffee_boat.session.live import LiveSession
-from coffee_boat.spark import companions
+from coffee_boat.spark import companions, install
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.workflow import launch
 from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
@@ -34,7 +34,7 @@ def plan_launch(
     Raises:
         BoatError: as `Captain.plan`.
     """
-    fits = () if master is None else launch.fitting(tools)
+    fits = () if master is None else _fitting(tools)
     facts = None if master is None else spark_facts.of_master(master)
     known = None if lock is None else Resolved(request, lock)
     cluster = (
@@ -107,3 +107,11 @@ def plan_addition(
     change = tools.pipeline.change(lock, installed, live.history.held)
     findings = (*refused, *added.findings, *lock.findings, *companions.odd(change.sent))
     return Plan(change, tools.pipeline.items(change), findings=findings)
+
+
+def _fitting(tools: Tools) -> tuple[Finding, ...]:
+    """What is known against this Spark and this Python; a refusal is a finding."""
+    try:
+        return install.fitting(refuse_unknown=tools.refuses_untested)
+    except LaunchError as refusal:
+        return (Finding.of(refusal.problem, "error"),)
