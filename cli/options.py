@@ -40,6 +40,7 @@ class Wanted:
     offline: bool | None = None
     store: str | None = None
     ship_python: bool | None = None
+    exclude: tuple[str, ...] = ()
     allow_changes: bool = False
 
     @property
@@ -55,6 +56,7 @@ class Wanted:
             "offline",
             "store",
             "ship_python",
+            "exclude",
         )
         return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
 
@@ -319,6 +321,15 @@ _WANTED = (
         type=bool,
         default=None,
         help="Use the nodes' own interpreter.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="WORD",
+        help=(
+            "What stays behind of packages: tests, headers, static-libraries, stubs; a pattern with"
+            " a * or a / as in .gitignore, below site-packages; the name of a package. Repeatable."
+        ),
     ),
 )
 

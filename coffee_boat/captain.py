@@ -58,6 +58,8 @@ class Captain(Steering):
         extra_index_urls: further indexes; the first index that has a name is taken for it.
         find_links: folders or pages with wheels, as pip's option.
         offline: use nothing but the store and local folders.
+        exclude: what stays behind of packages: "tests", "headers", "static-libraries", "stubs";
+            patterns with a * or a / as .gitignore has them, below site-packages; names of packages.
         install_local: make the packages importable on the driver too, after its own. Default True.
         stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or
             "s3://bucket/boats". Default: Spark's own file server.
@@ -78,6 +80,7 @@ class Captain(Steering):
         extra_index_urls: Sequence[str] = (),
         find_links: Sequence[str] = (),
         offline: bool | None = None,
+        exclude: Sequence[str] = (),
         install_local: bool | None = None,
         stage: str | None = None,
         store: str | Path | None = None,
@@ -91,6 +94,7 @@ class Captain(Steering):
             "extra_index_urls": extra_index_urls or None,
             "find_links": find_links or None,
             "offline": offline,
+            "exclude": exclude or None,
             "install_local": install_local,
             "stage": stage,
             "store": None if store is None else str(store),

@@ -21,7 +21,7 @@ from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import metadata
 from coffee_boat.session.own import beside
 from coffee_boat.spark import absent
-from coffee_boat.workflow import machines, own_code
+from coffee_boat.workflow import leaving_out, machines, own_code
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.packing import Packing
 from coffee_boat.workflow.prefetch import Ahead
@@ -85,9 +85,11 @@ class Building(Fetching):
             lock = conda_chunks.with_provided(
                 self._with_edges(lock, fetched, manifest), self._store
             )
-            return lock, self._assemble(
+            archive = self._assemble(
                 parts, lock, manifest, has_python=self._settings.ship_python, to=to
             )
+            said = tuple(leaving_out.matched_nothing(lock, parts))
+            return lock, replace(archive, findings=(*archive.findings, *said))
 
     def addition(
         self, change: Change, manifest: Manifest, say: Say
