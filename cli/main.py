@@ -16,7 +16,16 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
-from coffee_boat.cli import elsewhere, ended, options, outside, render, spark_words, words
+from coffee_boat.cli import (
+    elsewhere,
+    ended,
+    jvm_functions,
+    options,
+    outside,
+    render,
+    spark_words,
+    words,
+)
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.cli.origin import origin
@@ -221,7 +230,7 @@ def pack(
 @options.where
 @options.wanted
 @spark_words.of_submit
-@options.functions
+@jvm_functions.option
 @click.pass_obj
 def launch(
     place: Place,
@@ -249,7 +258,7 @@ def launch(
     """
     files = [*filter(None, [properties_file]), *extra_properties_files]
     code = (
-        options.with_functions(place.captain(wanted), functions)
+        jvm_functions.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .submit(
             script,
@@ -304,8 +313,8 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     help="Print what is typed there instead, where no Spark runs. The archive, without pyspark,"
     " lies in the store.",
 )
-@options.driver
-@options.functions
+@jvm_functions.driver
+@jvm_functions.option
 @options.where
 @options.wanted
 @click.pass_obj
@@ -329,7 +338,7 @@ def conf(
         place.show(outside.how_to(system, archive))
         return
     order = (
-        options.with_functions(place.captain(wanted), functions)
+        jvm_functions.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .order(
             master=where.master,

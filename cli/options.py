@@ -40,6 +40,7 @@ class Wanted:
     torch_backend: str | None = None
     store: str | None = None
     ship_python: bool | None = None
+    exclude: tuple[str, ...] = ()
     allow_changes: bool = False
 
     @property
@@ -56,6 +57,7 @@ class Wanted:
             "torch_backend",
             "store",
             "ship_python",
+            "exclude",
         )
         return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
 
@@ -152,18 +154,6 @@ def session(command: F) -> F:
 def probing(command: F) -> F:
     """Give a command what says how executors are asked; it gets it as one argument `probing`."""
     return _gathered(command, "probing", Probing, (_MODULE, _DEADLINE))
-
-
-def with_functions(captain: Captain, functions: Sequence[str]) -> Captain:
-    """Ask a Captain for Python functions, as they are named in a command line.
-
-    Raises:
-        RequirementError: one cannot be read.
-    """
-    for text in functions:
-        asked = requirements.read_function(text)
-        captain.add_function(asked.name, asked.place, returns=asked.returns)
-    return captain
 
 
 def _at(command: F, group: Sequence[Callable[[F], F]]) -> F:
@@ -325,6 +315,15 @@ _WANTED = (
         default=None,
         help="Use the nodes' own interpreter.",
     ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="WORD",
+        help=(
+            "What stays behind of packages: tests, headers, static-libraries, stubs; a pattern with"
+            " a * or a / as in .gitignore, below site-packages; the name of a package. Repeatable."
+        ),
+    ),
 )
 
 allow_changes = click.option(
@@ -368,23 +367,6 @@ _DEADLINE = click.option(
     help="Seconds to wait for executors.",
 )
 
-functions = click.option(
-    "--function",
-    "functions",
-    multiple=True,
-    metavar="NAME=MODULE:FUNCTION",
-    help=(
-        "A Python function that a program of the JVM calls as NAME in SQL; 'NAME=MODULE:FUNCTION ->"
-        " TYPE' says what it returns. Repeatable."
-    ),
-)
-driver = click.option(
-    "--driver",
-    type=click.Choice(["python", "jvm"]),
-    default="python",
-    show_default=True,
-    help="jvm for what starts with no Python: spark-sql, spark-shell, the Thrift server.",
-)
 master = click.option(
     "--master",
     metavar="MASTER",

@@ -198,7 +198,7 @@ def test_boat_json_tells_what_it_was_made_from_and_no_path(
     assert last.name == "boat.json"
     assert json.loads(text)["inputs"] == {"requirements": ["alpha", "beta<2"]}
     documented = first_column(DOCS / "reference" / "boat-json.md")
-    assert sorted(documented) == sorted({*json.loads(text), "conda", "records"})
+    assert sorted(documented) == sorted({*json.loads(text), "conda", "records", "exclude"})
     assert str(tmp_path) not in text
 
 

@@ -87,6 +87,7 @@ def lacking(lock: Lock) -> Lock:
             for pin in lock.conda
             if pin.noarch_python and _distributions(pin).keys() - own.keys()
         ),
+        exclude=lock.exclude,
     )
 
 

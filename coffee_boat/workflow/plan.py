@@ -68,7 +68,8 @@ def plan_launch(
         *unfit,
         *(patch.findings if patch else companions.odd(lock)),
     )
-    return Plan(change, items, patch, findings), Resolved(request, lock)
+    left_out = tools.pipeline.packages_left_out(lock)
+    return Plan(change, items, patch, findings, left_out), Resolved(request, lock)
 
 
 def plan_addition(
@@ -106,7 +107,8 @@ def plan_addition(
             )
     change = tools.pipeline.change(lock, installed, live.history.held)
     findings = (*refused, *added.findings, *lock.findings, *companions.odd(change.sent))
-    return Plan(change, tools.pipeline.items(change), findings=findings)
+    left_out = tools.pipeline.packages_left_out(lock)
+    return Plan(change, tools.pipeline.items(change), findings=findings, packages_left_out=left_out)
 
 
 def _fitting(tools: Tools) -> tuple[Finding, ...]:
