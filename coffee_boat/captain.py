@@ -389,5 +389,4 @@ class Captain(Steering):
         where = order.Where(master, deploy_mode, conf)
         if driver == "jvm":
             return order.for_jvm(self._work, where)
-        order.refuse_functions(self._work.functions, "a driver in Python")
         return order.order(self._work, where, order.asked)

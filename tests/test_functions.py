@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from conftest import with_chunks_of
 from test_submit import fake_spark
 
 from coffee_boat import BoatError, Captain, LaunchError, RequirementError, requirements
 from coffee_boat._support.store import Store
 from coffee_boat.cli import words
+from coffee_boat.cli.main import boat
 from coffee_boat.model import Function
 from coffee_boat.spark import _describe, _program, program
 
@@ -125,11 +127,19 @@ def test_what_is_written_otherwise_is_refused_with_what_to_type(text: str, code:
     assert "--function 'tokenize=mypkg.text:tokenize -> array<string>'" in caught.value.cure
 
 
-def test_two_functions_of_one_name_are_refused_and_the_same_one_twice_is_not() -> None:
-    captain = Captain().add_function("f", "m:g").add_function("f", "m:g")
-    with pytest.raises(RequirementError, match="same name") as caught:
-        captain.add_function("F", "m:other")
-    assert caught.value.code == "functions.name-twice"
+def test_two_functions_of_one_name_are_refused_in_one_command() -> None:
+    told = CliRunner().invoke(
+        boat, ["conf", "--driver", "jvm", "--function", "f=m:g", "--function", "F=m:other"]
+    )
+    assert told.exit_code == 3
+    assert "two functions have the same name in SQL: f=m:g and F=m:other" in told.stderr
+    requirements.refuse_functions_twice([Function("f", "m", "g"), Function("f", "m", "g")])
+
+
+def test_a_spark_with_a_driver_in_python_takes_no_function() -> None:
+    told = CliRunner().invoke(boat, ["conf", "--function", "f=m:g"])
+    assert told.exit_code == 2
+    assert "add --driver jvm" in told.stderr
 
 
 def test_a_function_itself_goes_by_its_place_and_one_of_a_notebook_by_value() -> None:
@@ -237,7 +247,6 @@ def test_functions_are_for_programs_of_the_jvm(captain: Captain, tmp_path: Path)
     for attempt in (
         lambda: captain.submit("job.py", master=MASTER),
         lambda: captain.submit(master=MASTER),
-        lambda: captain.order(master=MASTER),
     ):
         with pytest.raises(LaunchError) as caught:
             attempt()
@@ -350,7 +359,8 @@ def handed(driver: str) -> Any:
 
 
 def test_a_spark_that_starts_by_itself_is_told_by_settings(captain: Captain) -> None:
-    captain.add_function("tokenize", "mypkg.text:tokenize")
+    captain.add_function("Tokenize", "mypkg.text:untyped")
+    captain.add_function("tokenize", "mypkg.text:tokenize")  # in its place: a cell that ran again
     captain.add_function("words", "mypkg.text:Words", returns="word string, n int")
     captain.add_function("decorated", "mypkg.text:decorated")
     theirs = {"spark.sql.extensions": "a.B", "spark.jars": "/theirs.jar"}

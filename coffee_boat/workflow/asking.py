@@ -172,15 +172,14 @@ class Asking:
         which are table functions.
 
         Args:
-            name: in SQL.
+            name: in SQL. A function that was asked for under the same name is replaced.
             function: "module:function", of a package that was asked for or of code of your own
                 (`add_local`); or the function itself.
             returns: the return type in Spark's words. Default: what its decorator or its
                 annotation says.
 
         Raises:
-            RequirementError: it cannot be read, has the name of another one, or cannot go to
-                another process.
+            RequirementError: it cannot be read, or cannot go to another process.
         """
         self._work.add_function(requirements.function(name, function, returns))
         return self

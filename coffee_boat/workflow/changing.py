@@ -23,15 +23,16 @@ class Changing(Workspace):
 
     def __init__(self, tools: Tools, request: Request) -> None:
         super().__init__(tools, request)
+        self.functions: tuple[Function, ...] = ()
         self._left: dict[str, str] = {}
         """URL -> digest of code as it lay there when a rollback went back from it."""
 
     def add_function(self, function: Function) -> None:
         """As `Captain.add_function`."""
         with self._changing:
-            asked = (*self.functions, function)
-            requirements.refuse_functions_twice(asked)
-            self.functions = tuple(dict.fromkeys(asked))
+            name = function.name.lower()  # SQL does not tell capital letters from small ones
+            others = [one for one in self.functions if one.name.lower() != name]
+            self.functions = (*others, function)
 
     def history(self) -> History:
         """As `Captain.generations`."""

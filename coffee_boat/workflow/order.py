@@ -18,11 +18,11 @@ from coffee_boat.spark.keys import DRIVER_PYTHON, PY_FILES, PYTHON
 from coffee_boat.spark.program import Program
 from coffee_boat.workflow import functions, launch, own_code, submit
 from coffee_boat.workflow.built import Built, built_of, nodes
+from coffee_boat.workflow.changing import Changing
 from coffee_boat.workflow.driver import driver_python
 from coffee_boat.workflow.expose import folders
 from coffee_boat.workflow.starting import unpacks
 from coffee_boat.workflow.tools import Tools
-from coffee_boat.workflow.workspace import Workspace
 
 Ask = Callable[[Tools, SparkFacts, Callable[[], Target]], ClusterFacts]
 
@@ -47,7 +47,7 @@ def asked(tools: Tools, facts: SparkFacts, target: Callable[[], Target]) -> Clus
     return cluster
 
 
-def header(work: Workspace, path: str | Path | None) -> str | Path | None:
+def header(work: Changing, path: str | Path | None) -> str | Path | None:
     """The script, if it says what it needs (PEP 723) and no lock file says it all.
 
     Raises:
@@ -82,7 +82,7 @@ def _not_sent(path: Path, sent: str, code: Iterable[str]) -> Iterator[Finding]:
             )
 
 
-def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
+def order(work: Changing, where: Where, ask: Ask) -> submission.Order:
     """All that a submission sets, with the environment built and shipped.
 
     Args:
@@ -120,7 +120,7 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
     return replace(submission.order(spark, facts, patch), functions=described)
 
 
-def for_jvm(work: Workspace, where: Where) -> submission.Order:
+def for_jvm(work: Changing, where: Where) -> submission.Order:
     """The same for a Spark that starts by itself, with no Python driver: spark-sql, spark-shell,
     the Thrift server.
 
@@ -145,7 +145,7 @@ def _data_sources(made: submission.Order) -> Finding:
 
 
 def program_of(
-    work: Workspace, where: Where, path: str | Path | None, main_class: str | None
+    work: Changing, where: Where, path: str | Path | None, main_class: str | None
 ) -> Program | None:
     """The program of the JVM that is to run; None if it is Python.
 
@@ -198,7 +198,7 @@ def refuse_functions(asked: Sequence[Function], what: str) -> None:
 
 
 def run(
-    work: Workspace,
+    work: Changing,
     where: Where,
     path: str | Path | None,
     arguments: Sequence[str],

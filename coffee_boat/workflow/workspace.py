@@ -15,7 +15,7 @@ from coffee_boat._support import home
 from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
 from coffee_boat.errors import BoatError, VerifyError
-from coffee_boat.model import Archive, Arrival, Function, Lock, Manifest, Plan, Report
+from coffee_boat.model import Archive, Arrival, Lock, Manifest, Plan, Report
 from coffee_boat.session import Session, folders, reach, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
@@ -34,7 +34,6 @@ class Workspace:
     def __init__(self, tools: Tools, request: Request) -> None:
         self.tools = tools
         self.request = request
-        self.functions: tuple[Function, ...] = ()
         self.report: Report | Arrival | None = None
         self._known: Resolved | None = None
         """What was chosen, and perhaps built, last."""

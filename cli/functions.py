@@ -1,4 +1,4 @@
-"""Options of those who run a program of the JVM that calls Python functions."""
+"""What `boat launch` and `boat conf` say of Python functions for programs of the JVM."""
 
 from __future__ import annotations
 
@@ -28,13 +28,20 @@ driver = click.option(
 )
 
 
-def with_functions(captain: Captain, functions: Sequence[str]) -> Captain:
+def asked(captain: Captain, functions: Sequence[str], driver: str = "jvm") -> Captain:
     """Ask a Captain for Python functions, as they are named in a command line.
 
+    Args:
+        driver: of what they are for.
+
     Raises:
+        UsageError: that is no program of the JVM.
         RequirementError: one cannot be read.
     """
-    for text in functions:
-        asked = requirements.read_function(text)
-        captain.add_function(asked.name, asked.place, returns=asked.returns)
+    if functions and driver == "python":
+        raise click.UsageError("--function is for programs of the JVM: add --driver jvm")
+    named = [requirements.read_function(text) for text in functions]
+    requirements.refuse_functions_twice(named)
+    for each in named:
+        captain.add_function(each.name, each.place, returns=each.returns)
     return captain
