@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from coffee_boat.model.hidden import Redacted
+
 GROUPS = ("headers", "static-libraries", "stubs", "tests")
 """Kinds of files that have a name of their own; archive/excluded.py says which files they are."""
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Redacted):
     """What one word of `exclude` left behind."""
 
     rule: str
