@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import click
 
-from coffee_boat import _version, settings
+from coffee_boat import _version
 from coffee_boat._support.exceptions import without_secrets
 from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
-from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
-from coffee_boat.cli import elsewhere, ended, options, outside, render, spark_words, words
+from coffee_boat.cli import ended, options, outside, render, spark_words
 from coffee_boat.cli import functions as asked_functions
 from coffee_boat.cli.cache import cache
+from coffee_boat.cli.group import BoatGroup
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.cli.origin import origin
-from coffee_boat.cli.verbose import Group
-from coffee_boat.errors import BoatError
 from coffee_boat.model import Plan
 from coffee_boat.spark import submission
 
-OK, NO, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+OK, NO, USAGE = 0, 1, 2
 """Exit codes. NO: the question of `verify`, `check` or `lock --check` was answered with no, or a
 `plan` says that its launch would be refused.
 
@@ -58,55 +54,6 @@ class Terminal:
     def show(self, value: Any, *, as_json: bool = False) -> None:
         """Print it."""
         render.show(value, as_json=as_json)
-
-
-class BoatGroup(Group):
-    """A group that turns a BoatError into its text and exit code 3, and Ctrl-C into 130. No message
-    of click's shows a secret of the command line.
-    """
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """Read the group's own options."""
-        with _redacted_messages():
-            return super().make_context(*args, **kwargs)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """The command that is named; of some that others have, what is typed here."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            told = elsewhere.TYPED.get(args[0])
-            if told is None:
-                raise
-            raise click.UsageError(f"No such command {args[0]!r}. {told}.", ctx) from error
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what it says is in words of a command line."""
-        with told_in(words.in_options):
-            return self._invoke(ctx)
-
-    def _invoke(self, ctx: click.Context) -> Any:
-        try:
-            with _redacted_messages():
-                return super().invoke(ctx)
-        except BoatError as error:
-            render.tell_error(error)
-            for finding in settings.misspelt():  # perhaps why; what goes well tells it itself
-                render.tell(finding)
-            ctx.exit(FAILED)
-        except KeyboardInterrupt as error:
-            click.echo("interrupted", err=True)
-            ctx.exit(error.code if isinstance(error, ended.EndedError) else INTERRUPTED)
-
-
-@contextmanager
-def _redacted_messages() -> Iterator[None]:
-    try:
-        yield
-    except click.ClickException as error:
-        message = redact(f"{error.message}{options.hint(error, '--pip')}")
-        error.message = message  # type: ignore[misc]  # what click shows
-        raise
 
 
 def _tell_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -6,11 +6,12 @@ import click
 
 from coffee_boat._support.progress import say_line
 from coffee_boat.cli import render, stored
+from coffee_boat.cli.verbose import Command
 from coffee_boat.errors import Finding
 from coffee_boat.model import Archive
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("archive", type=click.Path())
 @click.argument("folder", metavar="DIR", type=click.Path())
 def unpack(archive: str, folder: str) -> None:
@@ -32,7 +33,9 @@ def unpack(archive: str, folder: str) -> None:
 
 
 @click.command(
-    "exec", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True}
+    "exec",
+    cls=Command,
+    context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
 )
 @stored.option
 @click.argument("archive", type=click.Path())

@@ -34,6 +34,7 @@ _SETTINGS = {
     "python": "--python",
     "platform": "--platform",
     "index_url": "--index-url",
+    "torch_backend": "--torch-backend",
     "extra_index_urls": "--extra-index-url",
     "find_links": "--find-links",
     "store": "--store",

@@ -59,7 +59,10 @@ class Captain(Steering):
         index_url: as pip's option. pip's and uv's own settings are honoured without it.
         extra_index_urls: further indexes; the first index that has a name is taken for it.
         find_links: folders or pages with wheels, as pip's option.
+        torch_backend: which build of torch, as uv's --torch-backend: "cpu" where no node has a GPU.
         offline: use nothing but the store and local folders.
+        exclude: what stays behind of packages: "tests", "headers", "static-libraries", "stubs";
+            patterns with a * or a / as .gitignore has them, below site-packages; names of packages.
         install_local: make the packages importable on the driver too, after its own. Default True.
         stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or
             "s3://bucket/boats". Default: Spark's own file server.
@@ -80,6 +83,8 @@ class Captain(Steering):
         extra_index_urls: Sequence[str] = (),
         find_links: Sequence[str] = (),
         offline: bool | None = None,
+        torch_backend: str | None = None,
+        exclude: Sequence[str] = (),
         install_local: bool | None = None,
         stage: str | None = None,
         store: str | Path | None = None,
@@ -93,6 +98,8 @@ class Captain(Steering):
             "extra_index_urls": extra_index_urls or None,
             "find_links": find_links or None,
             "offline": offline,
+            "torch_backend": torch_backend,
+            "exclude": exclude or None,
             "install_local": install_local,
             "stage": stage,
             "store": None if store is None else str(store),

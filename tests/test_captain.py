@@ -198,7 +198,7 @@ def test_boat_json_tells_what_it_was_made_from_and_no_path(
     assert last.name == "boat.json"
     assert json.loads(text)["inputs"] == {"requirements": ["alpha", "beta<2"]}
     documented = first_column(DOCS / "reference" / "boat-json.md")
-    assert sorted(documented) == sorted({*json.loads(text), "conda", "records"})
+    assert sorted(documented) == sorted({*json.loads(text), "conda", "records", "exclude"})
     assert str(tmp_path) not in text
 
 
@@ -422,6 +422,25 @@ def test_on_the_driver_two_distributions_are_one_package_and_what_it_lacks_is_to
         importlib.import_module("boat_three")
     captain.close()
     for name in ("boat_shared", "boat_shared.two"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.once
+def test_what_is_large_is_not_unpacked_on_the_driver_until_it_is_imported(
+    captain: Captain, wheels: Path, make_wheel: MakeWheel, tmp_path: Path
+) -> None:
+    big = {"boat_big/__init__.py": "x = 1\n", "boat_big/weights.bin": bytes(201_000_000)}
+    make_wheel("boat-big", files=big, requires=["boat-engine"], folder=wheels)
+    make_wheel("boat-engine", files={"boat_engine.py": "y = 2\n"}, folder=wheels)
+    make_wheel("boat-small", files={"boat_small.py": "z = 3\n"}, folder=wheels)
+    captain.add_pip_packages("boat-big", "boat-small")
+    captain.launch_ship(master="local[1]")
+    assert importlib.import_module("boat_small").z == 3
+    assert not list((tmp_path / "store" / "trees").rglob("weights.bin"))
+    assert importlib.import_module("boat_big").x == 1
+    assert importlib.import_module("boat_engine").y == 2
+    captain.close()
+    for name in ("boat_small", "boat_big", "boat_engine"):
         sys.modules.pop(name, None)
 
 

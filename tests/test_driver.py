@@ -7,9 +7,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import packaging.utils  # noqa: F401  stays loaded where sys.path is cut short
@@ -20,7 +22,7 @@ from coffee_boat.model import CondaPin, Lock, Pin, SparkFacts, Target
 from coffee_boat.session import arrow as session_arrow
 from coffee_boat.session import driver, only_there
 from coffee_boat.session.sys_path import DriverView
-from coffee_boat.session.views import Views
+from coffee_boat.session.views import Later, Views
 
 
 @pytest.fixture(autouse=True)
@@ -153,6 +155,21 @@ def test_a_package_built_for_another_version_is_left_out_and_both_are_named(
     assert "boat-above 1.0" in above
     assert "boat-pandas" in above
     view.close()
+
+
+@pytest.mark.parametrize("tool", ["setuptools", "pip", "wheel"])
+def test_nothing_is_left_out_over_what_installs_packages(
+    tool: str, tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [str(own)])
+    trees = {"boat-t": dist(tmp_path / "t", "boat-t", "2.9", requires=[f"{tool}>=77"])}
+    for version in (None, "65.5"):
+        if version is not None:
+            dist(own, tool, version)
+        view = boarded(trees, tmp_path)
+        assert view.findings == ()
+        assert len(view.entries) == 1
+        view.close()
 
 
 def test_markers_and_extras_decide_what_is_needed(tmp_path: Path, own: Path) -> None:
@@ -326,6 +343,46 @@ def test_a_module_that_is_on_executors_only_says_so_where_a_result_is_unpickled(
     views.close()
     with pytest.raises(ModuleNotFoundError, match=r"^No module named 'boat_torch'$"):
         importlib.import_module("boat_torch")
+
+
+def test_what_is_large_is_judged_by_its_wheel_and_unpacked_when_it_is_imported(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    dist(own, "boat-numpy", "1.26.4")
+    unpacked: list[str] = []
+
+    def later(name: str, *requires: str) -> Later:
+        tree = dist(tmp_path / name, name, "1.0", requires=requires)
+        file = Path(shutil.make_archive(str(tmp_path / f"{name}-1.0"), "zip", tree))
+
+        def unpack() -> Path:
+            unpacked.append(name)
+            return tree
+
+        module = name.replace("-", "_")
+        return Later(file.rename(file.with_suffix(".whl")), frozenset({module}), unpack)
+
+    some = {
+        "boat-big": later("boat-big", "boat-cuda", "boat-small"),
+        "boat-cuda": later("boat-cuda"),
+        "boat-unfit": later("boat-unfit", "boat-numpy>=2"),
+    }
+    trees = {"boat-small": dist(tmp_path / "s", "boat-small", "1.0")}
+    lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in (*some, "boat-small")))
+    (told,) = views.board(lock, trees, some)
+    assert told.value == "boat-unfit 1.0"
+    assert importlib.util.find_spec("boat_big") is None
+    assert importlib.import_module("boat_small").version == "1.0"
+    more = {"boat-above": dist(tmp_path / "m", "boat-above", "1.0", requires=["boat-big"])}
+    assert views.board(lock_of(more), more) == ()
+    assert importlib.import_module("boat_above").version == "1.0"
+    assert unpacked == [], "nobody has imported it"
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(importlib.import_module, ["boat_big"] * 4))
+    assert {module.version for module in found} == {"1.0"}
+    assert importlib.import_module("boat_cuda").version == "1.0"
+    assert sorted(unpacked) == ["boat-big", "boat-cuda"]
+    assert importlib.metadata.version("boat-big") == "1.0"
 
 
 # what pyspark makes of the driver's packages

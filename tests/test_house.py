@@ -132,6 +132,7 @@ def test_no_files_import_each_other_in_a_circle() -> None:
 OF_ALL_CLUSTERS = {
     "coffee_boat.clusters",
     "coffee_boat.clusters.compatibility",
+    "coffee_boat.clusters.large",
     "coffee_boat.clusters.preload",
 }
 LOOKS = {"startswith", "removeprefix", "partition", "split", "match", "fullmatch", "search"}

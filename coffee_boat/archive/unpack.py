@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import human_size
 from coffee_boat.archive.chunks import chunk_path, gone, listing
 from coffee_boat.archive.names import is_inside, is_plain
+from coffee_boat.errors import StoreError
 from coffee_boat.model import SENTINEL, Archive, Chunk
 from coffee_boat.worker.prefix import settle
 
@@ -37,6 +39,8 @@ def unpack(archive: Archive, store: Store) -> Path:
     """
     name = environment_path(store, archive).name
     records = [chunk.record for chunk in archive.chunks if chunk.record]
+    if not store.has("trees", name):
+        _refuse_small(store, sum(chunk.unpacked for chunk in archive.chunks))
     return _unpacked(Path(archive.path), archive.size, name, store, last=SENTINEL, records=records)
 
 
@@ -47,10 +51,26 @@ def unpack_chunk(chunk: Chunk, store: Store) -> Path:
         BuildError: the chunk is damaged or was cut short.
         StoreError: it is not unpacked yet, and the store cannot be written.
     """
+    if not store.has("trees", chunk.id):
+        _refuse_small(store, chunk.unpacked)
     records = [chunk.record] if chunk.record else []
     return _unpacked(
         chunk_path(store, chunk), chunk.size, chunk.id, store, last="", records=records
     )
+
+
+def _refuse_small(store: Store, needed: int) -> None:
+    """Raise before anything is written where the disk has too little room for it."""
+    free = shutil.disk_usage(store.root).free
+    if needed > free:
+        raise StoreError(
+            "store.too-little-room",
+            "there is too little room to unpack the environment on this machine",
+            value=f"{human_size(needed)} are needed, {human_size(free)} are free: {store.root}",
+            cause="its packages are large, or the disk is full of something else",
+            cure="free some space (boat cache prune), or name another folder:"
+            " COFFEE_BOAT_STORE=/some/folder",
+        )
 
 
 def modules(archive: Archive, store: Store) -> frozenset[str]:

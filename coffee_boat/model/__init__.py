@@ -19,6 +19,7 @@ from coffee_boat.model.change import (
     PlanItem,
 )
 from coffee_boat.model.difference import Difference
+from coffee_boat.model.excluded import LeftOut
 from coffee_boat.model.function import Function
 from coffee_boat.model.generation import Generation, History, Holding, Part
 from coffee_boat.model.lock import CondaPin, Lock, Pin, SourceKind, Target
@@ -52,6 +53,7 @@ __all__ = [
     "Holding",
     "Indexes",
     "Interpreter",
+    "LeftOut",
     "Lock",
     "Manifest",
     "NodeFacts",

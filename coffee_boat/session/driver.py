@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from coffee_boat._support.store import Store
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 """Each stands once in the core metadata, on a line of its own; of two the first counts, as for
 importlib.metadata.
+"""
+
+
+_FOR_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
+"""Packages name them for what builds or compiles at run time: torch needs setuptools for its
+compiler alone, and a virtual environment has an old one, or none.
 """
 
 
@@ -80,11 +87,16 @@ def lacking(lock: Lock) -> Lock:
             for pin in lock.conda
             if pin.noarch_python and _distributions(pin).keys() - own.keys()
         ),
+        exclude=lock.exclude,
     )
 
 
 def board(
-    lock: Lock, trees: Mapping[str, Path], store: Store, before: Sequence[str] = ()
+    lock: Lock,
+    trees: Mapping[str, Path],
+    store: Store,
+    before: Sequence[str] = (),
+    later: Mapping[str, Path] = MappingProxyType({}),
 ) -> DriverView:
     """Put what the driver lacks on sys.path, after all that is its own, as one folder.
 
@@ -92,6 +104,7 @@ def board(
         trees: normalized name -> a folder with that wheel's site-packages.
         store: where that folder is made.
         before: trees that it is to have besides, and that were judged when they came.
+        later: normalized name -> a wheel that is judged as the others are, and not unpacked.
 
     Raises:
         StoreError: the store's disk is full.
@@ -102,15 +115,15 @@ def board(
     brought_by = _packages(lock)
     offered = {
         name: _Offer.read(name, tree, brought_by.get(name, name), path)
-        for name, tree in sorted(trees.items())
+        for name, tree in sorted({**trees, **later}.items())
         if name not in own
     }
     taken, findings = _fitting(offered, own)
     told = (*_other_versions(lock, own), *_native(lock, own), *findings)
     theirs = {entry for entry in sys.path if entry not in HOLDERS}
-    wanted = dict.fromkeys([*before, *(folders[name] for name in taken)])
+    wanted = dict.fromkeys([*before, *(folders[name] for name in taken if name in folders)])
     seen = tuple(tree for tree in wanted if tree not in theirs)
-    return hold(joined(seen, store), told, seen)
+    return hold(joined(seen, store), told, seen, [name for name in taken if name in later])
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,7 @@ class _Offer:
 
     @classmethod
     def read(cls, name: str, tree: Path, package: str, path: Sequence[str]) -> _Offer:
-        """From the one .dist-info in a wheel's site-packages.
+        """From the one .dist-info in a wheel's site-packages, or in the wheel.
 
         Args:
             package: what brings it: a conda package may be called otherwise.
@@ -230,6 +243,8 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
         )
     for need in _all_needs(offer, taken):
         name = normal(need.name)
+        if name in _FOR_INSTALLERS:
+            continue
         have = own.get(name) or (taken[name].version if name in taken else None)
         if have is None:
             return _left_out(

@@ -1,4 +1,4 @@
-"""Modules that executors have and the driver has not: what an import of one says here.
+"""Modules that executors have and the driver has not: what an import of one says here, or brings.
 
 A result whose class the driver lacks fails while it is unpickled, in a frame of pyspark's, with
 Python's own words only.
@@ -7,9 +7,12 @@ Python's own words only.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
+from coffee_boat.errors import BoatError
 from coffee_boat.model import Finding
 from coffee_boat.worker import finder
 
@@ -21,12 +24,12 @@ _THERE = "the driver has its own packages, and what of the others goes with them
 
 
 class Hints:
-    """A meta-path finder that finds nothing; it stands last on sys.meta_path, once it has a hint
-    to give.
-    """
+    """A meta-path finder; it stands last on sys.meta_path, once it has a hint to give."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._brings: dict[str, Callable[[], None]] = {}
+        self._bringing = threading.RLock()
 
     def add(self, texts: Mapping[str, str]) -> None:
         """Say these where a module at the top, the key, is imported and nobody has it."""
@@ -34,23 +37,51 @@ class Hints:
         if self._texts and self not in sys.meta_path:
             sys.meta_path.append(self)
 
+    def bring(self, modules: Iterable[str], unpack: Callable[[], None]) -> None:
+        """Have modules at the top put on sys.path when one of them is first imported.
+
+        Args:
+            unpack: does it; an import that needs it fails with what it raises.
+        """
+        self._brings |= dict.fromkeys(modules, unpack)
+        if self._brings and self not in sys.meta_path:
+            sys.meta_path.append(self)
+
     def close(self) -> None:
         """Say nothing any more."""
         self._texts.clear()
+        self._brings.clear()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: object = None, _: object = None) -> ModuleSpec | None:
-        """None; importlib.util.find_spec and the like get that as from any finder.
+        """None, but for an import of what was to be unpacked by then; importlib.util.find_spec and
+        the like unpack nothing.
 
         Raises:
             ModuleNotFoundError: an import statement or an unpickler asked for a module that is on
                 executors only.
+            ImportError: it cannot be unpacked.
         """
+        if path is None and name in self._brings and finder.is_import():
+            return self._brought(name)
         text = self._texts.get(name) if path is None else None
         if text is not None and finder.is_import():
             raise ModuleNotFoundError(f"No module named {name!r}\n{text}", name=name)
         return None
+
+    def _brought(self, name: str) -> ModuleSpec | None:
+        with self._bringing:  # another thread that imports it waits
+            unpack = self._brings.get(name)
+            if unpack is not None:
+                try:
+                    unpack()
+                except (BoatError, OSError) as error:
+                    raise ImportError(
+                        f"{name} cannot be unpacked here: {error}", name=name
+                    ) from error
+                self._brings = {n: one for n, one in self._brings.items() if one is not unpack}
+        return PathFinder.find_spec(name)
 
 
 def text(label: str, findings: Iterable[Finding], *, install_local: bool) -> str:

@@ -22,6 +22,8 @@ class DriverView:
     """What was left out, and why."""
     trees: tuple[str, ...] = ()
     """The site-packages of single distributions that are seen through the entries."""
+    later: tuple[str, ...] = ()
+    """Names of distributions that fit, and are not unpacked yet."""
 
     def close(self) -> None:
         """Take these entries off sys.path again, but for those that another view holds.
@@ -54,13 +56,16 @@ def trees_on_path() -> list[str]:
 
 
 def hold(
-    folders: Iterable[str], findings: Iterable[Finding] = (), trees: Iterable[str] = ()
+    folders: Iterable[str],
+    findings: Iterable[Finding] = (),
+    trees: Iterable[str] = (),
+    later: Iterable[str] = (),
 ) -> DriverView:
     """Put folders at the end of sys.path, but for those that are there without us."""
     with _HOLDING:
         here = {entry for entry in sys.path if entry not in HOLDERS}
         wanted = tuple(dict.fromkeys(folder for folder in folders if folder not in here))
-        view = DriverView(wanted, tuple(findings), tuple(trees))
+        view = DriverView(wanted, tuple(findings), tuple(trees), tuple(later))
         for entry in view.entries:
             HOLDERS.setdefault(entry, set()).add(view)
         sys.path.extend([entry for entry in view.entries if entry not in sys.path])

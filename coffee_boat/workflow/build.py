@@ -22,7 +22,7 @@ from coffee_boat.pip import for_driver, metadata
 from coffee_boat.session.own import beside
 from coffee_boat.spark import absent
 from coffee_boat.spark.packages import DRIVERS_OWN
-from coffee_boat.workflow import machines, own_code
+from coffee_boat.workflow import leaving_out, machines, own_code
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.packing import Packing
 from coffee_boat.workflow.prefetch import Ahead
@@ -89,6 +89,8 @@ class Building(Fetching):
             archive = self._assemble(
                 parts, lock, manifest, has_python=self._settings.ship_python, to=to
             )
+            said = tuple(leaving_out.matched_nothing(lock, parts))
+            archive = replace(archive, findings=(*archive.findings, *said))
             return lock, archive if self._spark else self._without_spark(archive, lock)
 
     def addition(

@@ -249,7 +249,7 @@ class Executors:
 
     def packed(self, lock: Lock) -> tuple[Chunk, ...]:
         """What of a lock was packed before."""
-        where, store = lock.target, self._store
+        where, store, exclude = lock.target, self._store, lock.exclude
 
         def built(pin: Pin) -> Path | None:
             return None if pin.kind == "wheel" else pip_sources.built(pin, where, store)
@@ -261,8 +261,11 @@ class Executors:
         )
         found = (
             own,
-            *(pip_chunks.recall_wheel(pin, where, store, built=built(pin)) for pin in lock.pins),
-            *(conda_chunks.recall_package(pin, where, store) for pin in lock.conda),
+            *(
+                pip_chunks.recall_wheel(pin, where, store, built=built(pin), exclude=exclude)
+                for pin in lock.pins
+            ),
+            *(conda_chunks.recall_package(pin, where, store, exclude) for pin in lock.conda),
         )
         return tuple(chunk for chunk in found if chunk is not None)
 

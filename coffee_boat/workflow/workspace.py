@@ -381,8 +381,7 @@ class Workspace:
             self._starting = False
             self._attached = here = Attached(live, self.tools)
             self._known, self._requests = built, {1: built.request}
-            later = self.request
-            if built.serves(later):
+            if built.serves(later := self.request):
                 return
             self.request = built.request
             if later.lock_file is not None and later.lock_file != built.request.lock_file:
