@@ -222,7 +222,7 @@ def _target(said: settings.Settings, store: Store) -> Target | None:
 def _platform() -> str:
     glibc = host.glibc()
     return f"{host.architecture()}, " + (
-        f"glibc {glibc[0]}.{glibc[1]}" if glibc else "no glibc: say --platform and --python"
+        f"glibc {glibc[0]}.{glibc[1]}" if glibc else "no glibc: say --platform"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 import re
 import tarfile
 from dataclasses import replace
@@ -62,6 +63,9 @@ def fill(folder: Path) -> Path:
         data = file.data.replace(channels.PLACEHOLDER.encode(), b"/install")
         path.write_bytes(for_other(data) if _is_elf(data) else data)
         path.chmod(0o755 if file.executable else 0o644)
+    header = folder / f"include/python{channels.MINOR}/patchlevel.h"
+    header.parent.mkdir(parents=True)
+    header.write_text(f'#define PY_VERSION "{platform.python_version()}"\n', "utf-8")
     return folder
 
 

@@ -103,11 +103,19 @@ def test_the_program_of_a_folder_can_be_named_itself_and_fetches_nothing(
     assert not found.native
 
 
-def test_without_a_platform_a_folder_is_taken_for_the_machine_that_it_is_for(
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 exports no version")
+def test_without_its_header_the_program_tells_its_version(tmp_path: Path, python: Path) -> None:
+    bare = shutil.copytree(python, tmp_path / "bare", symlinks=True)
+    shutil.rmtree(bare / "include")
+    assert find(str(bare)).version == VERSION
+
+
+def test_a_folder_is_for_the_machine_that_it_is_for_and_refused_where_that_is_not_the_nodes(
     tmp_path: Path, python: Path, pyspark_is_packed: None
 ) -> None:
-    with Captain(python=str(python), platform=PLATFORM, store=tmp_path / "store") as captain:
-        assert captain.plan().lock.target.architecture == OTHER
+    for said in (None, PLATFORM):
+        with Captain(python=str(python), platform=said, store=tmp_path / "store") as captain:
+            assert captain.plan().lock.target.architecture == OTHER
     with (
         Captain(
             python=str(python), platform=PLATFORM.replace(OTHER, HERE), store=tmp_path / "store"
@@ -158,9 +166,6 @@ def test_a_library_that_is_not_beside_it_is_named(tmp_path: Path, python: Path) 
     if not libraries:
         pytest.skip("this interpreter is one file")
     torn = shutil.copytree(python, tmp_path / "torn", symlinks=True)
-    version = torn / f"include/python{MINOR}/patchlevel.h"
-    version.parent.mkdir(parents=True)
-    version.write_text(f'#define PY_VERSION "{VERSION}"\n')
     for path in torn.glob("lib/libpython3*.so*"):
         path.unlink()
     found = find(str(torn))
@@ -191,7 +196,7 @@ def test_a_mirror_that_has_none_is_told_by_what_was_asked_for(
     ):
         captain.plan()
     assert caught.value.value == f"cpython-{other}-linux-{OTHER}-gnu"
-    assert "UV_PYTHON_DOWNLOADS_JSON_URL" in caught.value.cure
+    assert 'python="conda"' in caught.value.cure
 
 
 # built on other systems

@@ -113,10 +113,15 @@ def _ask_uv(*arguments: str, **environment: str | None) -> run.Ran:
 
 
 def _not_fetched(asked: str, offline: bool, ran: run.Ran) -> BuildError:
+    named = (
+        'name the folder of one, python="/path/to/folder", take conda\'s, python="conda"'
+        if asked.startswith("cpython-")
+        else 'name one that is here, python="/path/to/python"'
+    )
     cure = (
-        'name one that is here, python="/path/to/python", or set UV_PYTHON_INSTALL_MIRROR to a'
-        " mirror of python-build-standalone's releases (https://... or file://...), or"
-        " UV_PYTHON_DOWNLOADS_JSON_URL to a list of your own"
+        f"{named}, or set UV_PYTHON_INSTALL_MIRROR to a mirror of python-build-standalone's"
+        " releases (https://... or file://...), or UV_PYTHON_DOWNLOADS_JSON_URL to a list of your"
+        " own"
     )
     if offline:
         cure = (
