@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 from coffee_boat._support import files
+from coffee_boat.cli import render
 from coffee_boat.conda import lockfile as conda_lockfile
 from coffee_boat.errors import LockError
-from coffee_boat.model import CondaPin, Lock, Pin
+from coffee_boat.model import CondaPin, Finding, Lock, Pin
 from coffee_boat.pip import pylock
 from coffee_boat.workflow import lockfile
 
@@ -54,6 +55,19 @@ def write(lock: Lock, output: str) -> None:
             cure="name a file in a folder that you may write: -o FILE",
         ) from error
     click.echo(f"{output}: {lock.summary}", err=True)
+    if lock.conda and lock.exclude:
+        render.tell(_not_written(output, lock))
+
+
+def _not_written(output: str, lock: Lock) -> Finding:
+    return Finding(
+        "lock.exclude-not-written",
+        "a pixi.lock has no word for what stays behind of packages",
+        value=f"{output}: {', '.join(lock.exclude)}",
+        cause="its format is rattler's",
+        cure="say --exclude again where the lock is used, or set exclude in pyproject.toml",
+        severity="note",
+    )
 
 
 def _replaced(path: Path, text: str) -> None:
@@ -86,6 +100,11 @@ def is_current(lock: Lock, output: str) -> bool:
         or name not in chosen
         or written[name].identity != chosen[name].identity
     ]
+    same = not differing
+    words = ", ".join(there.exclude) or "nothing", ", ".join(lock.exclude) or "nothing"
+    if not lock.conda and there.exclude != lock.exclude:
+        click.echo(f"exclude: {words[0]} in {output}, {words[1]} now", err=True)
+        same = False
     for name in differing:
         before, after = (
             f"{side[name].version or side[name].url}" if name in side else "absent"
@@ -96,7 +115,7 @@ def is_current(lock: Lock, output: str) -> bool:
             + (" (other files)" if before == after else ""),
             err=True,
         )
-    return not differing
+    return same
 
 
 def _pins(lock: Lock) -> dict[str, Pin | CondaPin]:

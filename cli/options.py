@@ -5,7 +5,6 @@ notebook.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar, cast
@@ -38,8 +37,10 @@ class Wanted:
     extra_index_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
     offline: bool | None = None
+    torch_backend: str | None = None
     store: str | None = None
     ship_python: bool | None = None
+    exclude: tuple[str, ...] = ()
     allow_changes: bool = False
 
     @property
@@ -53,8 +54,10 @@ class Wanted:
             "extra_index_urls",
             "find_links",
             "offline",
+            "torch_backend",
             "store",
             "ship_python",
+            "exclude",
         )
         return {name: value for name in names if (value := getattr(self, name)) not in (None, ())}
 
@@ -177,25 +180,6 @@ def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callab
     return gathered  # type: ignore[return-value]
 
 
-_BETWEEN = r"\s+|,(?=[A-Za-z])(?![^\[]*\])"
-"""Spaces, and commas that are neither of versions (>=1,<2) nor of extras ([a,b])."""
-
-
-def hint(error: click.ClickException, typed: str) -> str:
-    """What to add to the message where a package was named as if the command took some.
-
-    Args:
-        typed: what is typed before a package.
-    """
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    wants = context is not None and any(part.name == "pip" for part in context.command.params)
-    extra = re.fullmatch(r"Got unexpected extra arguments? \((?P<words>.*)\)", error.message)
-    if not wants or extra is None:
-        return ""
-    packages = re.split(_BETWEEN, extra[1])
-    return f". Packages are asked for as: {' '.join(f'{typed} {each}' for each in packages)}"
-
-
 def _pairs(
     _context: click.Context, _option: click.Parameter, values: Sequence[str]
 ) -> dict[str, str]:
@@ -311,6 +295,11 @@ _WANTED = (
         "--offline", is_flag=True, default=None, help="Use nothing but the store and local folders."
     ),
     click.option(
+        "--torch-backend",
+        metavar="NAME",
+        help="Which build of torch: cpu, cu128..., as uv's option. Default: that of the index.",
+    ),
+    click.option(
         "--store",
         metavar="FOLDER",
         type=click.Path(),
@@ -325,6 +314,15 @@ _WANTED = (
         type=bool,
         default=None,
         help="Use the nodes' own interpreter.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="WORD",
+        help=(
+            "What stays behind of packages: tests, headers, static-libraries, stubs; a pattern with"
+            " a * or a / as in .gitignore, below site-packages; the name of a package. Repeatable."
+        ),
     ),
 )
 

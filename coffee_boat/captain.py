@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from coffee_boat import requirements, settings
 from coffee_boat._support.exceptions import door
@@ -59,7 +59,10 @@ class Captain(Steering):
         index_url: as pip's option. pip's and uv's own settings are honoured without it.
         extra_index_urls: further indexes; the first index that has a name is taken for it.
         find_links: folders or pages with wheels, as pip's option.
+        torch_backend: which build of torch, as uv's --torch-backend: "cpu" where no node has a GPU.
         offline: use nothing but the store and local folders.
+        exclude: what stays behind of packages: "tests", "headers", "static-libraries", "stubs";
+            patterns with a * or a / as .gitignore has them, below site-packages; names of packages.
         install_local: make the packages importable on the driver too, after its own. Default True.
         stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or
             "s3://bucket/boats". Default: Spark's own file server.
@@ -80,6 +83,8 @@ class Captain(Steering):
         extra_index_urls: Sequence[str] = (),
         find_links: Sequence[str] = (),
         offline: bool | None = None,
+        torch_backend: str | None = None,
+        exclude: Sequence[str] = (),
         install_local: bool | None = None,
         stage: str | None = None,
         store: str | Path | None = None,
@@ -93,6 +98,8 @@ class Captain(Steering):
             "extra_index_urls": extra_index_urls or None,
             "find_links": find_links or None,
             "offline": offline,
+            "torch_backend": torch_backend,
+            "exclude": exclude or None,
             "install_local": install_local,
             "stage": stage,
             "store": None if store is None else str(store),
@@ -196,14 +203,22 @@ class Captain(Steering):
         """
         return self._work.plan(more, master, None if lock is None else Path(lock))
 
-    def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
+    def pack(
+        self, path: str | Path | None, *, overwrite: bool = False, pyspark: bool = True
+    ) -> Archive:
         """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy.
+
+        Args:
+            path: a .tar.gz; None for the store.
+            overwrite: replace the file if it is there.
+            pyspark: False leaves pyspark and py4j out, for what runs outside of Spark.
 
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
                 `overwrite` is not given.
         """
-        return self._work.pack(Destination.of(path, overwrite=overwrite))
+        destination = None if path is None else Destination.of(path, overwrite=overwrite)
+        return self._work.pack(destination, pyspark=pyspark)
 
     def launch_ship(
         self, master: str | None = None, conf: Mapping[str, str] | None = None
@@ -307,34 +322,42 @@ class Captain(Steering):
         conf: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         spark_defaults: bool = True,
+        main_class: str | None = None,
     ) -> int:
         """Run a script with spark-submit and the environment, to its end; without a script, an
         interactive pyspark. It has our terminal.
+
+        Or a program of the JVM: `captain.submit("app.jar", main_class="com.example.Main")`. With
+        functions (`add_function`) its `main` is called by a driver in Python, in whose session
+        they are; `SparkSession.builder().getOrCreate()` there is that session.
 
         What the script says of itself (PEP 723) is added to what is asked for, unless a lock file
         says it all.
 
         Args:
-            script: a Python file on this machine, or a URL that spark-submit takes.
+            script: a Python file or a jar on this machine, or a URL that spark-submit takes.
             args: of the script.
             master: over what spark-defaults.conf says.
             deploy_mode: "client" or "cluster", over what it says.
             conf: Spark settings, over what it says.
             options: of spark-submit, for what is no setting: ["--proxy-user", "ann"].
             spark_defaults: False leaves spark-defaults.conf unread.
+            main_class: of a jar. Default: what its manifest says.
 
         Returns:
             The application's exit code; 128 + n if signal n ended it.
 
         Raises:
-            LaunchError: no Spark, Java or script, or this Spark does not support this Python.
+            LaunchError: no Spark, Java, script or jar, or this Spark does not support this Python;
+                a function cannot be had.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
         where = order.Where(master, deploy_mode, conf, spark_defaults=spark_defaults)
-        header = order.header(self._work, script)
+        program = order.program_of(self._work, where, script, main_class)
+        header = None if program else order.header(self._work, script)
         if header is not None:
             self.add_requirements(header)
-        return order.run(self._work, where, script, args, options)
+        return order.run(self._work, where, script, args, options, jvm=program)
 
     def order(
         self,
@@ -343,6 +366,7 @@ class Captain(Steering):
         deploy_mode: str | None = None,
         conf: Mapping[str, str] | None = None,
         serves_connect: bool = False,
+        driver: Literal["python", "jvm"] = "python",
     ) -> Order:
         """Build the environment and tell the Spark settings that use it, for people who submit by
         other means.
@@ -353,10 +377,16 @@ class Captain(Steering):
         Args:
             serves_connect: what is started with them is a Spark Connect server: its sessions need
                 pyarrow, which is added as for a session of ours.
+            driver: "jvm" where Spark starts with no Python (spark-sql, spark-shell, the Thrift
+                server): its sessions have the functions that were asked for (`add_function`).
 
         Raises:
             BoatError: as `submit`.
         """
         if serves_connect:
+            order.refuse_connect(driver)
             self._work.bring_arrow()
-        return order.order(self._work, order.Where(master, deploy_mode, conf), order.asked)
+        where = order.Where(master, deploy_mode, conf)
+        if driver == "jvm":
+            return order.for_jvm(self._work, where)
+        return order.order(self._work, where, order.asked)

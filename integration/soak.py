@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,10 +34,12 @@ from integration import class_data, crowd_wheels
 from integration.beds import _java, standalone
 from integration.beds.standalone import cluster as clusters
 from integration.running import QUICK_JAVA, plain_environment
-from integration.soak_oracle import Change, Ledger, Task, Versions, find_faults
+from integration.soak_oracle import Change, Ledger, Task, find_faults
 from integration.venvs import OWN_CACHE, cache_folder
 
 OPTIONAL = ("crewsail", "crewflag", "crewchart", "crewframes")
+VERSIONS = ("1.0", "2.0")
+"""Of those: the solver takes what goes with crewballast's."""
 NAMES = ("crewballast", "crewhull", "crewkeel", *OPTIONAL)
 REFUSALS = {
     "lock.needed-by-others",
@@ -155,7 +157,9 @@ class Soak:
 
     # changes
 
-    def change(self, what: str, act: Callable[[], object], wanted: Versions) -> None:
+    def change(
+        self, what: str, act: Callable[[], object], wanted: Mapping[str, Set[str | None]]
+    ) -> None:
         from coffee_boat import BoatError
 
         began = time.time()
@@ -169,7 +173,7 @@ class Soak:
         self.counts[what] += 1
         self.ledger.changes.append(Change(began, time.time(), what, wanted))
 
-    def act(self, captain: Any) -> tuple[str, Callable[[], object], Versions]:
+    def act(self, captain: Any) -> tuple[str, Callable[[], object], Mapping[str, Set[str | None]]]:
         """A change that a captain may ask for, and what is so after it."""
         kind = next(self.kinds)
         here = {name for name in OPTIONAL if captain.lock.has(name)}
@@ -177,17 +181,17 @@ class Soak:
         if (kind == "add" and absent) or (kind == "remove" and not here):
             name = self.some.choice(absent)
             add = partial(captain.add_pip_packages, name, wait=self.wait)
-            return f"add {name}", add, {name: "1.0"}
+            return f"add {name}", add, {name: {*VERSIONS}}
         if kind == "remove":
             name = self.some.choice(sorted(here))
             remove = partial(captain.remove_pip_packages, name, wait=self.wait)
-            return f"remove {name}", remove, {name: None}
+            return f"remove {name}", remove, {name: {None}}
         if kind == "rollback" and len(captain.generations) > 1:
             number = self.some.randint(1, len(captain.generations) - 1)
             return "rollback", partial(captain.rollback, number, wait=self.wait), {}
         version = self.some.choice(crowd_wheels.BALLAST)
         upgrade = partial(captain.upgrade_pip_packages, f"crewballast=={version}", wait=self.wait)
-        return "upgrade", upgrade, {"crewballast": version}
+        return "upgrade", upgrade, {"crewballast": {version}}
 
     def alone(self) -> None:
         self.change(*self.act(self.some.choice(self.captains)))
@@ -266,7 +270,7 @@ class Soak:
         self.change(
             "upgrade",
             lambda: self.captains[0].upgrade_pip_packages("crewballast==1.0", wait=self.wait),
-            {"crewballast": "1.0"},
+            {"crewballast": {"1.0"}},
         )
         report = self.captains[0].verify()
         if not report.ok:

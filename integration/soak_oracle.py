@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 Versions = Mapping[str, str | None]
@@ -33,8 +33,8 @@ class Change:
     began: float
     ended: float
     what: str = ""
-    wanted: Versions = field(default_factory=dict)
-    """What it was to make so; nothing if it was refused."""
+    wanted: Mapping[str, Set[str | None]] = field(default_factory=dict)
+    """Package -> the versions of which one was to be there; nothing if it was refused."""
 
 
 @dataclass
@@ -71,10 +71,14 @@ def find_faults(generations: Sequence[tuple[float, Versions]], ledger: Ledger) -
 def _lost(change: Change, reigns: Sequence[_Reign]) -> str:
     """Another change may have undone it before it ended, but it was there for a time."""
     during = [one for one in reigns if one.since <= change.ended and change.began <= one.until]
-    if any(change.wanted.items() <= one.versions.items() for one in during):
+    if any(_has(one.versions, change.wanted) for one in during):
         return ""
     had = " | ".join(_brief(one.versions) for one in during)
     return f"lost: {change.what}; in force while it was asked for: {had}"
+
+
+def _has(versions: Versions, wanted: Mapping[str, Set[str | None]]) -> bool:
+    return all(versions.get(name) in some for name, some in wanted.items())
 
 
 def _reigns(

@@ -98,6 +98,18 @@ def test_an_archive_is_its_chunks_and_a_tail(store: Store, chunks: tuple[Chunk, 
     }
 
 
+def test_too_little_room_is_told_before_anything_is_unpacked(
+    store: Store, chunks: tuple[Chunk, Chunk]
+) -> None:
+    huge = replace(chunks[0], unpacked=1 << 60)
+    for ask in (lambda: unpack_chunk(huge, store), lambda: unpack(archive_of(store, huge), store)):
+        with pytest.raises(StoreError) as refused:
+            ask()
+        assert refused.value.code == "store.too-little-room"
+        assert "1152921.5 TB" in refused.value.value or "TB are needed" in refused.value.value
+    assert not list(store.root.glob("trees/*"))
+
+
 def test_the_second_time_nothing_is_written(store: Store, chunks: tuple[Chunk, Chunk]) -> None:
     archive = archive_of(store, *chunks)
     unpack(archive, store)

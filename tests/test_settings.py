@@ -101,6 +101,7 @@ def test_every_key_can_be_said_in_every_kind_of_place(
         "no_binary": [":all:"],
         "only_binary": ["Foo_Bar"],
         "prerelease": True,
+        "torch_backend": "cpu",
         "offline": True,
     }
     variables = {
@@ -143,6 +144,7 @@ def test_every_key_can_be_said_in_every_kind_of_place(
             no_binary=(":all:",),
             only_binary=("foo-bar",),
             prerelease=True,
+            torch_backend="cpu",
             offline=True,
         ),
     )

@@ -38,7 +38,8 @@ def test_a_mix_of_two_generations_is_a_fault() -> None:
 
 def test_a_change_that_was_done_and_is_in_no_generation_is_a_fault() -> None:
     def told(began: float, ended: float, **wanted: str | None) -> list[str]:
-        return find_faults(GENERATIONS, Ledger([], [Change(began, ended, "add b", wanted)]))
+        some = {name: {version} for name, version in wanted.items()}
+        return find_faults(GENERATIONS, Ledger([], [Change(began, ended, "add b", some)]))
 
     assert not told(29, 31, b="1")
     assert not told(18, 22, a="2"), "what comes later does not undo that it was there"

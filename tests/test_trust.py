@@ -77,6 +77,7 @@ _VALUES = {
     "no_binary": "[':all:']",
     "only_binary": "[]",
     "prerelease": "true",
+    "torch_backend": "'cpu'",
     "offline": "false",
 }
 

@@ -124,6 +124,7 @@ def _manifest(
         "architecture": target.architecture,
         "python": target.python,
         "has_python": has_python,
+        **({"exclude": list(lock.exclude)} if lock.exclude else {}),
     }
     return json.dumps(value, sort_keys=True, indent=1).encode("ascii") + b"\n"
 

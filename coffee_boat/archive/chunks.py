@@ -17,7 +17,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,7 +26,7 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.archive.writer import BATCH, ChunkWriter, recorded_hash
 from coffee_boat.errors import BuildError, StoreError
-from coffee_boat.model import Chunk, Finding
+from coffee_boat.model import Chunk, Finding, LeftOut
 
 _log = logger(__name__)
 FORMAT = 6
@@ -75,7 +75,8 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     size, crc = packed_crc(store.path("chunks", f"{digest}.gz"))
     machines = tuple(sorted(writer.machines.items()))
     chunk = Chunk(
-        digest, size, writer.unpacked, writer.files, floor, label, machines, writer.record, crc
+        *(digest, size, writer.unpacked, writer.files, floor, label, machines),
+        *(writer.record, crc, tuple(writer.left_out)),
     )
     store.remember("listing", digest, writer.listing)
     store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
@@ -230,7 +231,9 @@ def recall_chunk(store: Store, key: object) -> Chunk | None:
     if value is None:
         return None
     machines = tuple((machine, name) for machine, name in value["machines"])
-    chunk = Chunk(**{**value, "floor": tuple(value["floor"]), "machines": machines})
+    left = tuple(LeftOut(*one) for one in value.get("left_out", ()))
+    said = {"floor": tuple(value["floor"]), "machines": machines, "left_out": left}
+    chunk = Chunk(**{**value, **said})
     return chunk if store.use("chunks", f"{chunk.id}.gz") else None
 
 
@@ -249,6 +252,11 @@ def remember_chunk(store: Store, key: object, chunk: Chunk) -> None:
             "machines": [list(pair) for pair in chunk.machines],
             "record": chunk.record,
             "crc": chunk.crc,
+            **(
+                {"left_out": [list(astuple(one)) for one in chunk.left_out]}
+                if chunk.left_out
+                else {}
+            ),
         },
     )
 

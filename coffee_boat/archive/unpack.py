@@ -7,13 +7,16 @@ import io
 import os
 import shutil
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from coffee_boat._support.store import Store
+from coffee_boat._support.words import human_size
 from coffee_boat.archive.chunks import chunk_path, gone, listing
 from coffee_boat.archive.names import is_inside, is_plain
+from coffee_boat.errors import StoreError
 from coffee_boat.model import SENTINEL, Archive, Chunk
 from coffee_boat.worker.prefix import settle
 
@@ -36,6 +39,8 @@ def unpack(archive: Archive, store: Store) -> Path:
     """
     name = environment_path(store, archive).name
     records = [chunk.record for chunk in archive.chunks if chunk.record]
+    if not store.has("trees", name):
+        _refuse_small(store, sum(chunk.unpacked for chunk in archive.chunks))
     return _unpacked(Path(archive.path), archive.size, name, store, last=SENTINEL, records=records)
 
 
@@ -46,10 +51,26 @@ def unpack_chunk(chunk: Chunk, store: Store) -> Path:
         BuildError: the chunk is damaged or was cut short.
         StoreError: it is not unpacked yet, and the store cannot be written.
     """
+    if not store.has("trees", chunk.id):
+        _refuse_small(store, chunk.unpacked)
     records = [chunk.record] if chunk.record else []
     return _unpacked(
         chunk_path(store, chunk), chunk.size, chunk.id, store, last="", records=records
     )
+
+
+def _refuse_small(store: Store, needed: int) -> None:
+    """Raise before anything is written where the disk has too little room for it."""
+    free = shutil.disk_usage(store.root).free
+    if needed > free:
+        raise StoreError(
+            "store.too-little-room",
+            "there is too little room to unpack the environment on this machine",
+            value=f"{human_size(needed)} are needed, {human_size(free)} are free: {store.root}",
+            cause="its packages are large, or the disk is full of something else",
+            cure="free some space (boat cache prune), or name another folder:"
+            " COFFEE_BOAT_STORE=/some/folder",
+        )
 
 
 def modules(archive: Archive, store: Store) -> frozenset[str]:
@@ -88,17 +109,35 @@ def _unpacked(
 
 
 def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
+    try:
+        if source.stat().st_size != size:
+            raise gone(source, f"it has {source.stat().st_size} bytes, {size} were made")
+        name = write_entries(source, folder)
+    except FileNotFoundError as error:
+        raise gone(source, "it was removed from the store") from error
+    except UNREADABLE as error:
+        raise gone(source, f"it cannot be read: {error}") from error
+    if last and name != last:
+        raise gone(source, f"its last entry is {name!r}, not {last}")
+
+
+UNREADABLE = (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error)
+"""What `write_entries` raises for a file that is no archive, or a damaged one."""
+
+
+def write_entries(source: Path, folder: Path) -> str:
+    """Write all that is in an archive below a folder; gives the name of the last entry.
+
+    Raises:
+        UNREADABLE: it is damaged, or an entry leads out of the folder.
+        OSError: it cannot be read, or the folder not be written.
+    """
     # isal and a plain loop take half of the processor time of gzip and GNU tar; threads gain
     # nothing, since files are made one by one.
     from isal import igzip, isal_zlib
 
-    name, unreadable = (
-        "",
-        (tarfile.ReadError, EOFError, gzip.BadGzipFile, cast("type[Exception]", isal_zlib.error)),
-    )
+    name = ""
     try:
-        if source.stat().st_size != size:
-            raise gone(source, f"it has {source.stat().st_size} bytes, {size} were made")
         with (
             igzip.open(source, "rb") as stream,
             tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER) as entries,
@@ -106,12 +145,9 @@ def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
             for entry in entries:
                 name = entry.name
                 _unpack_entry(entries, entry, folder)
-    except FileNotFoundError as error:
-        raise gone(source, "it was removed from the store") from error
-    except unreadable as error:
-        raise gone(source, f"it cannot be read: {error}") from error
-    if last and name != last:
-        raise gone(source, f"its last entry is {name!r}, not {last}")
+    except cast("type[Exception]", isal_zlib.error) as error:
+        raise tarfile.ReadError(str(error)) from error
+    return name
 
 
 def _unpack_entry(entries: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:

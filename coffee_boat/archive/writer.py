@@ -18,7 +18,7 @@ from coffee_boat.archive.deflate import blocks_of, inflate
 from coffee_boat.archive.names import is_inside, is_plain
 from coffee_boat.archive.needed import needed
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Finding
+from coffee_boat.model import Finding, LeftOut
 
 MTIME = 315532800
 """1980-01-01, the first instant that a zip can name; every entry carries it."""
@@ -82,6 +82,8 @@ class ChunkWriter:
         """As Chunk.record."""
         self.findings: list[Finding] = []
         """What was noticed, to be told with every archive that has this chunk."""
+        self.left_out: list[LeftOut] = []
+        """As Chunk.left_out."""
         self._out = out
         self._digest = hashlib.sha256()
         self._pending: list[bytes | memoryview] = []

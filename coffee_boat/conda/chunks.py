@@ -15,12 +15,13 @@ from coffee_boat._support.progress import Say, Tally
 from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks
 from coffee_boat.archive.areas import RECORDS
+from coffee_boat.archive.excluded import EXCLUDES
 from coffee_boat.conda import prefix
 from coffee_boat.conda.install import Source
 from coffee_boat.conda.package import META, Package
 from coffee_boat.conda.prefix import Installed
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Chunk, CondaPin, Finding, Lock, Target
+from coffee_boat.model import Chunk, CondaPin, Finding, Lock, Target, excluded
 
 LAYOUT = 3
 """Part of each package's key: raise it when the bytes that it becomes change."""
@@ -42,17 +43,23 @@ def conda_chunks(
     """
     wanted = None if only is None else frozenset(only)
     pins = [pin for pin in in_order(lock.conda) if wanted is None or pin.name in wanted]
-    known = _known(pins, lock.target, store)
+    known = _known(pins, lock, store)
     if len(known) < len(pins):
         with store.turn(f"conda {digest_of([pin.identity for pin in lock.conda])}"):
-            known = _known(pins, lock.target, store)
+            known = _known(pins, lock, store)
             known |= _made([pin for pin in pins if pin.name not in known], lock, store, source, say)
     return [known[pin.name] for pin in pins]
 
 
-def recall_package(pin: CondaPin, target: Target, store: Store) -> Chunk | None:
-    """The chunk of a package, if it was made before."""
-    return chunks.recall(store, _key(pin, target))
+def recall_package(
+    pin: CondaPin, target: Target, store: Store, exclude: Sequence[str] = ()
+) -> Chunk | None:
+    """The chunk of a package, if it was made before.
+
+    Args:
+        exclude: what stays behind of it, as Lock.exclude.
+    """
+    return chunks.recall(store, _key(pin, target, exclude))
 
 
 def have(pin: CondaPin, store: Store) -> bool:
@@ -86,7 +93,7 @@ def with_provided(lock: Lock, store: Store) -> Lock:
     )
 
     def told(pin: CondaPin) -> CondaPin:
-        chunk = recall_package(pin, lock.target, store)
+        chunk = recall_package(pin, lock.target, store, lock.exclude)
         names = sorted(chunks.listing(chunk, store)) if chunk is not None else ()
         found = tuple(
             f"{_normal(match[1])}=={match[2]}" for name in names if (match := info.fullmatch(name))
@@ -146,10 +153,9 @@ def in_order(pins: Sequence[CondaPin]) -> list[CondaPin]:
     return list(order.values())
 
 
-def _known(pins: Sequence[CondaPin], target: Target, store: Store) -> dict[str, Chunk]:
-    return {
-        pin.name: chunk for pin in pins if (chunk := recall_package(pin, target, store)) is not None
-    }
+def _known(pins: Sequence[CondaPin], lock: Lock, store: Store) -> dict[str, Chunk]:
+    found = {pin.name: recall_package(pin, lock.target, store, lock.exclude) for pin in pins}
+    return {name: chunk for name, chunk in found.items() if chunk is not None}
 
 
 def _made(
@@ -169,8 +175,7 @@ def _made(
         for name in sizes:
             tally.begin(name)
         made = {
-            crew.submit(partial(_chunk, packages[pin.name], lock.target, store)): pin.name
-            for pin in pins
+            crew.submit(partial(_chunk, packages[pin.name], lock, store)): pin.name for pin in pins
         }
         found = {}
         for one in completed(made):
@@ -179,12 +184,14 @@ def _made(
         return found
 
 
-def _chunk(package: Installed, target: Target, store: Store) -> Chunk:
-    pin = package.pin
-    return chunks.make(store, _key(pin, target), label(pin), Package(package, target).fill)
+def _chunk(package: Installed, lock: Lock, store: Store) -> Chunk:
+    pin, target = package.pin, lock.target
+    written = Package(package, target, excluded.of_files(lock.exclude))
+    return chunks.make(store, _key(pin, target, lock.exclude), label(pin), written.fill)
 
 
-def _key(pin: CondaPin, target: Target) -> list[object]:
+def _key(pin: CondaPin, target: Target, exclude: Sequence[str]) -> list[object]:
+    rules = excluded.of_files(exclude)
     return [
         "conda",
         LAYOUT,
@@ -193,6 +200,7 @@ def _key(pin: CondaPin, target: Target) -> list[object]:
         pin.license,
         target.minor,
         target.architecture,
+        *(["exclude", EXCLUDES, *rules] if rules else []),
     ]
 
 

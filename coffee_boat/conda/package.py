@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from coffee_boat.archive import areas, elf, scripts
+from coffee_boat.archive import areas, elf, excluded, scripts
 from coffee_boat.archive import names as archive_names
 from coffee_boat.archive.areas import RECORDS, Areas
 from coffee_boat.archive.writer import ChunkWriter
@@ -36,7 +38,14 @@ class Package:
     What breaks the rules is collected, and raised together at the end.
     """
 
-    def __init__(self, package: Installed, target: Target) -> None:
+    def __init__(self, package: Installed, target: Target, exclude: Sequence[str] = ()) -> None:
+        """
+        Args:
+            exclude: groups and patterns of files that stay behind.
+        """
+        self._exclude = exclude
+        self._written: frozenset[str] | None = None
+        """The files that are written, where some are left out."""
         self._package, self._target = package, target
         self._issues: list[str] = []
         self._areas = Areas(target, "python" if package.pin.name == "python" else "conda")
@@ -49,11 +58,19 @@ class Package:
         names = {file.name for file in self._package.paths}
         self._check_tree(names)
         self._raise_issues()
-        for file in self._package.paths:
-            if not _is_bytecode(file.name, names) and not self._areas.is_sparks(file.name):
+        files = {
+            file.name: file
+            for file in self._package.paths
+            if not _is_bytecode(file.name, names) and not self._areas.is_sparks(file.name)
+        }
+        made = dict(self._scripts())
+        gone = self._left_out(writer, files, made)
+        for name, file in files.items():
+            if name not in gone:
                 self._write(writer, file)
-        for name, data in self._scripts():
-            writer.file(name, data, executable=True)
+        for name, data in made.items():
+            if name not in gone:
+                writer.file(name, data, executable=True)
         self._write_meta(writer)
         self._write_record(writer)
         if self._package.pin.name == "python":
@@ -65,6 +82,37 @@ class Package:
         return floor
 
     # files
+
+    def _left_out(
+        self, writer: ChunkWriter, files: Mapping[str, CondaFile], made: Mapping[str, bytes]
+    ) -> frozenset[str]:
+        """What stays behind, as `exclude` says."""
+        if not self._exclude:
+            return frozenset()
+        sizes = {name: file.source.lstat().st_size for name, file in files.items()}
+        sizes |= {name: len(data) for name, data in made.items()}
+        gone, told = excluded.left_out(
+            self._exclude,
+            sizes,
+            self._target.site_packages,
+            lambda name: made[name] if name in made else files[name].source.read_bytes(),
+        )
+        writer.left_out[:] = told
+        self._written = frozenset(sizes.keys() - gone) if gone else None
+        return gone
+
+    def _without_rows(self, name: str, record: bytes) -> bytes:
+        """A distribution's RECORD without rows of what is not written."""
+        site = self._target.site_packages
+        written = self._written or frozenset()
+        rows = record.decode("utf-8").splitlines(keepends=True)
+        return "".join(
+            row
+            for row in rows
+            if not row.strip()
+            or (path := posixpath.normpath(f"{site}{next(csv.reader([row]))[0]}")) == name
+            or path in written
+        ).encode()
 
     def _write(self, writer: ChunkWriter, file: CondaFile) -> None:
         if not file.source.parent.resolve().is_relative_to(self._package.folder.resolve()):
@@ -79,6 +127,8 @@ class Package:
         data = file.source.read_bytes()
         if file.sha256 and hashlib.sha256(data).hexdigest() != file.sha256:
             self._issue(file.name, "its content is not what the package says")
+        if self._written is not None and file.name.endswith(".dist-info/RECORD"):
+            data = self._without_rows(file.name, data)
         if file.name.startswith("bin/") and _is_for_python(data, file.placeholder):
             data = scripts.relocatable(data, self._target.minor)
         if file.placeholder and file.placeholder.encode() in data:

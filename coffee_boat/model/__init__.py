@@ -19,6 +19,8 @@ from coffee_boat.model.change import (
     PlanItem,
 )
 from coffee_boat.model.difference import Difference
+from coffee_boat.model.excluded import LeftOut
+from coffee_boat.model.function import Function
 from coffee_boat.model.generation import Generation, History, Holding, Part
 from coffee_boat.model.lock import CondaPin, Lock, Pin, SourceKind, Target
 from coffee_boat.model.requirements import CondaRequirement, Indexes, Manifest, Requirement
@@ -45,11 +47,13 @@ __all__ = [
     "Difference",
     "ExecutorFacts",
     "Finding",
+    "Function",
     "Generation",
     "History",
     "Holding",
     "Indexes",
     "Interpreter",
+    "LeftOut",
     "Lock",
     "Manifest",
     "NodeFacts",

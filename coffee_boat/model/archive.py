@@ -7,6 +7,7 @@ from typing import Literal
 
 from coffee_boat._support.words import human_size
 from coffee_boat.errors import Finding
+from coffee_boat.model.excluded import LeftOut
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import Target
 from coffee_boat.model.tables import html_table
@@ -65,6 +66,8 @@ class Chunk:
     what is no conda package."""
     crc: int | None = None
     """CRC-32 of the packed bytes; None where an earlier version made it."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What of the package stayed behind, as `exclude` said."""
 
 
 Role = Literal["base", "layer", "part", "generation"]

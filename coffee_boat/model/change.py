@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coffee_boat._support.redact import redact
-from coffee_boat._support.words import human_size
+from coffee_boat._support.words import counted, human_size
 from coffee_boat.errors import Finding
+from coffee_boat.model import excluded
 from coffee_boat.model.difference import NO_DIFFERENCE, Difference
+from coffee_boat.model.excluded import LeftOut
 from coffee_boat.model.hidden import Redacted
 from coffee_boat.model.lock import CondaPin, Lock, Pin
 from coffee_boat.model.spark import ConfPatch
@@ -56,6 +58,7 @@ class Change(Redacted):
             self.lock.target,
             tuple(pin for pin in new if isinstance(pin, Pin)),
             conda=tuple(pin for pin in new if isinstance(pin, CondaPin)),
+            exclude=self.lock.exclude,
         )
 
     def __str__(self) -> str:
@@ -91,6 +94,10 @@ class PlanItem(Redacted):
     """True if the sizes were measured, False if they are the index's word or an estimate."""
     unpacked: int | None = None
     """Bytes on an executor; None if not known yet."""
+    files: int | None = None
+    """On an executor; None if not known yet."""
+    left_out: tuple[LeftOut, ...] = ()
+    """What of it stays behind, as `exclude` says, as far as it is known."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,6 +113,16 @@ class Plan(Redacted):
     patch: ConfPatch | None = None
     """Only when a master was given."""
     findings: tuple[Finding, ...] = ()
+    packages_left_out: tuple[LeftOut, ...] = ()
+    """Packages that stay behind whole, as `exclude` says."""
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What `exclude` saves on each executor, by its words, as far as it is known; the largest
+        first.
+        """
+        parts = (one for item in self.items for one in item.left_out)
+        return excluded.together((*self.packages_left_out, *parts))
 
     @property
     def lock(self) -> Lock:
@@ -153,7 +170,15 @@ class Plan(Redacted):
     def unpacking(self) -> str:
         """For people: what an executor unpacks; empty if nothing is sent."""
         sizes = [(item.unpacked, item.known) for item in self.items]
-        return f"each executor unpacks {_size(sizes)}" if sizes else ""
+        return f"each executor unpacks {_size(sizes)}{self._saved}" if sizes else ""
+
+    @property
+    def _saved(self) -> str:
+        """For people: what `exclude` leaves out."""
+        if not self.left_out:
+            return ""
+        parts = "; ".join(f"{one.rule}: {_amount(one)}" for one in self.left_out)
+        return f"; exclude leaves behind {parts}"
 
     def __str__(self) -> str:
         settings = [] if self.patch is None else self.patch.lines()
@@ -190,6 +215,11 @@ def _size(sizes: Sequence[tuple[int | None, bool]]) -> str:
     about = "" if all(measured for _, measured in known) else "~"
     rest = " + ?" if len(known) < len(sizes) else ""
     return f"{about}{human_size(sum(size for size, _ in known))}{rest}"
+
+
+def _amount(one: LeftOut) -> str:
+    size = "?" if one.size is None else human_size(one.size)
+    return size if one.files is None else f"{size} in {counted(one.files, 'file')}"
 
 
 def _time(item: PlanItem) -> str:

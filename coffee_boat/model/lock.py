@@ -140,6 +140,10 @@ class Lock(Redacted):
     findings: tuple[Finding, ...] = ()
     conda: tuple[CondaPin, ...] = ()
     """Sorted by name. With any, conda's own python is the environment's interpreter."""
+    exclude: tuple[str, ...] = ()
+    """What stays behind: groups, patterns and names of packages, in order (model/excluded.py)."""
+    without: tuple[Pin | CondaPin, ...] = field(default=(), compare=False)
+    """Packages that were chosen, and that `exclude` names: for a plan only, never kept."""
 
     @property
     def digest(self) -> str:
@@ -148,6 +152,7 @@ class Lock(Redacted):
             f"{self.target.minor} {self.target.platform}",
             *(pin.identity for pin in self.pins),
             *(pin.identity for pin in self.conda),
+            *(f"exclude {word}" for word in self.exclude),
         ]
         return digest_of(lines)
 
@@ -179,4 +184,5 @@ class Lock(Redacted):
             other.target,
             tuple(pin for pin in other.pins if pin.name not in ours[0]),
             conda=tuple(pin for pin in other.conda if pin.name not in ours[1]),
+            exclude=other.exclude,
         )

@@ -62,6 +62,8 @@ class Indexes(Redacted):
     no_binary_said: tuple[str, ...] = field(default=(), compare=False)
     """The same; of requirements files alone."""
     prerelease: bool = False
+    torch_backend: str | None = None
+    """Which build of torch and its kin: "cpu", "cu128", as uv's --torch-backend."""
     offline: bool = False
 
 

@@ -50,6 +50,8 @@ class ExecutorFacts(Redacted):
     """Top-level modules of the environment that Python takes from elsewhere -> from where."""
     conda: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Name of each conda package -> its version and its channel."""
+    gpu_driver: str = ""
+    """The version of NVIDIA's driver there; empty where none is loaded."""
     unsettled: tuple[str, ...] = ()
     """Files of conda packages that name another folder than theirs: it could not be written
     there.

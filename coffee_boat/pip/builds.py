@@ -5,10 +5,13 @@ would do either asks here first, whatever the source came from."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from typing import NoReturn
 
+from coffee_boat._support import uv
+from coffee_boat._support.digest import digest_of
 from coffee_boat.errors import BoatError
 from coffee_boat.model import Indexes, Pin, Requirement
 from coffee_boat.model.grammar import shown
@@ -20,6 +23,33 @@ _KINDS = {
     "vcs": "a commit of a repository",
 }
 _ARCHIVE = re.compile(r"\.(tar\.\w+|tgz|zip)$", re.IGNORECASE)
+
+
+_UV_KEYS = (
+    "extra-build-dependencies",
+    "extra-build-variables",
+    "no-build-isolation",
+    "no-build-isolation-package",
+    "config-settings",
+    "config-settings-package",
+)
+"""Of uv's configuration: what else a build has, and how it is run."""
+_UV_VARIABLES = ("UV_NO_BUILD_ISOLATION",)
+
+
+def surroundings() -> str:
+    """A digest of what uv's configuration says of builds; empty where it says nothing. What was
+    built otherwise is another wheel: Horovod with and without a framework, say.
+    """
+    said: list[object] = [
+        [key, places[key]]
+        for table in uv.configuration()
+        for places in (table, table.get("pip", {}))
+        for key in _UV_KEYS
+        if key in places
+    ]
+    said += [[name, os.environ[name]] for name in _UV_VARIABLES if os.environ.get(name)]
+    return digest_of(repr(said)) if said else ""
 
 
 def may_build(name: str, indexes: Indexes) -> bool:

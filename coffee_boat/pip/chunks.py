@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from coffee_boat._support.digest import file_digest
 from coffee_boat._support.futures import completed
 from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import make, recall
+from coffee_boat.archive.excluded import EXCLUDES
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Chunk, Lock, Pin, Target
+from coffee_boat.model import Chunk, LeftOut, Lock, Pin, Target, excluded
 from coffee_boat.pip.metadata import direct_url, remember_requires
 from coffee_boat.pip.tags import check_filename
 from coffee_boat.pip.wheel import Install
@@ -46,7 +47,9 @@ def wheel_chunks(
     largest_first = sorted(lock.pins, key=lambda pin: -_size(wheels[pin.name]))
     with Crew(os.cpu_count() or 1, "wheels") as crew:
         made = {
-            crew.submit(partial(wheel_chunk, wheels[pin.name], pin, lock.target, store)): pin
+            crew.submit(
+                partial(wheel_chunk, wheels[pin.name], pin, lock.target, store, lock.exclude)
+            ): pin
             for pin in largest_first
         }
         found = {}
@@ -56,11 +59,16 @@ def wheel_chunks(
         return [found[pin.name] for pin in lock.pins]
 
 
-def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
+def wheel_chunk(
+    wheel: Path, pin: Pin, target: Target, store: Store, exclude: Sequence[str] = ()
+) -> Chunk:
     """The chunk of one wheel as installed for a target; made once for the same wheel, Python minor
     and architecture.
 
     The file is the pin's, byte for byte: who fetched it compared its sha256 with the lock's.
+
+    Args:
+        exclude: what stays behind of it, as Lock.exclude.
 
     Raises:
         BuildError: the wheel is damaged, hostile, not what was pinned, or for other machines.
@@ -75,28 +83,33 @@ def wheel_chunk(wheel: Path, pin: Pin, target: Target, store: Store) -> Chunk:
             cure="try again: it is then fetched anew",
         )
     digest = pin.sha256 if _is_pinned_file(pin) else file_digest(wheel)
-    install = Install(wheel, pin, target)
-    made = make(
-        store, _key(digest, wheel.name, pin, target), f"{pin.name} {pin.version}", install.fill
-    )
+    install = Install(wheel, pin, target, excluded.of_files(exclude))
+    key = _key(digest, wheel.name, pin, target, exclude)
+    made = make(store, key, f"{pin.name} {pin.version}", install.fill)
     if install.requires is not None:
         remember_requires(pin, install.requires, store)
     return made
 
 
 def recall_wheel(
-    pin: Pin, target: Target, store: Store, *, built: Path | None = None
+    pin: Pin,
+    target: Target,
+    store: Store,
+    *,
+    built: Path | None = None,
+    exclude: Sequence[str] = (),
 ) -> Chunk | None:
     """The chunk of a pinned wheel, if it was made before.
 
     Args:
         built: the wheel of a source, in the store, whose folder there is called after its sha256;
             without it nobody can tell.
+        exclude: as for `wheel_chunk`.
     """
     if built is not None:
-        return recall(store, _key(built.parent.name, built.name, pin, target))
+        return recall(store, _key(built.parent.name, built.name, pin, target, exclude))
     return (
-        recall(store, _key(pin.sha256, pin.filename, pin, target))
+        recall(store, _key(pin.sha256, pin.filename, pin, target, exclude))
         if _is_pinned_file(pin) and pin.filename
         else None
     )
@@ -110,7 +123,20 @@ def _is_pinned_file(pin: Pin) -> bool:
     return pin.kind == "wheel" and bool(pin.sha256)
 
 
-def _key(digest: str, filename: str, pin: Pin, target: Target) -> list[object]:
+def would_leave_out(
+    wheel: Path, pin: Pin, target: Target, exclude: Sequence[str]
+) -> tuple[LeftOut, ...]:
+    """What `exclude` leaves behind of a wheel that is not packed yet; nothing of one that cannot be
+    packed, which is told when it is.
+    """
+    rules = excluded.of_files(exclude)
+    return Install(wheel, pin, target, rules).would_leave_out() if rules else ()
+
+
+def _key(
+    digest: str, filename: str, pin: Pin, target: Target, exclude: Sequence[str]
+) -> list[object]:
+    rules = excluded.of_files(exclude)
     return [
         "wheel",
         LAYOUT,
@@ -120,4 +146,5 @@ def _key(digest: str, filename: str, pin: Pin, target: Target) -> list[object]:
         target.architecture,
         pin.requested,
         direct_url(pin),
+        *(["exclude", EXCLUDES, *rules] if rules else []),
     ]

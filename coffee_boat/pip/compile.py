@@ -141,6 +141,8 @@ class Desk:
             f"--python-version={request.target.python}",
             f"--python={request.python}",
         ]
+        if request.indexes.torch_backend:
+            argv.append(f"--torch-backend={request.indexes.torch_backend}")
         # uv lets a folder that is a source of another one be built as an editable install in spite
         # of --only-binary
         own = [

@@ -6,7 +6,7 @@ what was asked for by name, a folder's digest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,9 @@ from coffee_boat._support.files import local_path
 from coffee_boat._support.urls import without_query
 from coffee_boat.errors import LockError
 from coffee_boat.model import Finding, Lock, Pin, Target
+from coffee_boat.model.excluded import in_order
 from coffee_boat.pip.pylock_pins import pins_of
+from coffee_boat.settings import excluded
 from coffee_boat.spark import packages
 
 if TYPE_CHECKING:
@@ -52,7 +54,32 @@ def read(source: str | Path, target: Target, *, extras: Sequence[str] = ()) -> L
         for pin in pins
         if pin.name in packages.DRIVERS_OWN
     )
-    return Lock(target, kept, dropped + _lost_credentials(text, name))
+    findings = dropped + _lost_credentials(text, name)
+    return Lock(target, kept, findings, exclude=_exclude(document, name))
+
+
+def _exclude(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """What stays behind of its packages, where we wrote it.
+
+    Raises:
+        LockError: it says something else there.
+    """
+    said: object = document
+    for key in ("tool", "coffee_boat", "exclude"):
+        said = said.get(key) if isinstance(said, Mapping) else None
+    if said is None:
+        return ()
+    words: list[object] = said if isinstance(said, list) else [None]
+    for word in words:
+        if why := excluded.fault(word):
+            raise LockError(
+                "lock.exclude-invalid",
+                "the lock file says what to leave out, and it cannot be read",
+                value=f"{name}: {said if word is None else word!r}",
+                cause=why,
+                cure="make the lock again: boat lock --exclude ...",
+            )
+    return in_order(map(str, words))
 
 
 def write(lock: Lock) -> str:
@@ -81,7 +108,13 @@ def write(lock: Lock) -> str:
             )
         ],
         packages=[_package(pin) for pin in lock.pins],
-        tool={"coffee_boat": {"python": target.python, "platform": target.platform}},
+        tool={
+            "coffee_boat": {
+                "python": target.python,
+                "platform": target.platform,
+                **({"exclude": list(lock.exclude)} if lock.exclude else {}),
+            }
+        },
     )
     document.validate()
     return tomli_w.dumps(document.to_dict())

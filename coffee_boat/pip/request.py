@@ -120,7 +120,8 @@ def _described(indexes: Indexes) -> dict[str, Any]:
         "only_binary",
         "prerelease",
     )
-    return {field: getattr(indexes, field) for field in fields}
+    torch = {"torch_backend": indexes.torch_backend} if indexes.torch_backend else {}
+    return {field: getattr(indexes, field) for field in fields} | torch
 
 
 def _surroundings() -> dict[str, Any]:

@@ -288,7 +288,9 @@ def offline(pins: list[Pin]) -> BuildError:
 
 
 def _key(pin: Pin, target: Target) -> list[object]:
-    return [_LAYOUT, pin.identity, pin.subdirectory, target.minor, target.architecture]
+    how = builds.surroundings()
+    key: list[object] = [_LAYOUT, pin.identity, pin.subdirectory, target.minor, target.architecture]
+    return [*key, how] if how else key
 
 
 @contextmanager

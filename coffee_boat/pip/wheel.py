@@ -10,44 +10,31 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from coffee_boat._support import temporary
 from coffee_boat.archive import areas, elf, members, scripts
 from coffee_boat.archive.areas import Areas
 from coffee_boat.archive.names import folders_of, is_inside, is_plain
 from coffee_boat.archive.writer import ChunkWriter, Content
 from coffee_boat.errors import BuildError
-from coffee_boat.model import Finding, Pin, Target
+from coffee_boat.model import LeftOut, Pin, Target
 from coffee_boat.pip.metadata import direct_url
 from coffee_boat.pip.tags import is_same_name, is_version, promised_glibc
-from coffee_boat.pip.wheel_checks import contradiction, is_bytecode, is_data
+from coffee_boat.pip.wheel_checks import (
+    SHOWN,
+    contradiction,
+    for_others,
+    is_bytecode,
+    is_data,
+    needed_glibc,
+)
+from coffee_boat.pip.wheel_places import LeftBehind, Made, Place, left_behind, schemes
 
 INSTALLER = b"coffee_boat\n"
 
-_SHOWN = 3
 _OURS = {"RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER", "REQUESTED", "direct_url.json"}
 """Written anew, or signatures of a RECORD that is no more."""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A wheel's member, and where it goes."""
-
-    info: zipfile.ZipInfo
-    name: str
-    """In the archive."""
-    script: bool = False
-
-    @property
-    def mode(self) -> int:
-        return self.info.external_attr >> 16
-
-    @property
-    def executable(self) -> bool:
-        return self.script or (stat.S_ISREG(self.mode) and bool(self.mode & 0o111))
 
 
 class Install:
@@ -56,12 +43,17 @@ class Install:
     What breaks the rules is collected, and raised together at the end.
     """
 
-    def __init__(self, wheel: Path, pin: Pin, target: Target) -> None:
+    def __init__(self, wheel: Path, pin: Pin, target: Target, exclude: Sequence[str] = ()) -> None:
+        """
+        Args:
+            exclude: groups and patterns of files that stay behind.
+        """
+        self._exclude = exclude
         self._wheel, self._pin, self._target, self._site = wheel, pin, target, target.site_packages
         self._areas = Areas(target)
         self._issues: list[str] = []
         self._rows: list[tuple[str, str, str]] = []
-        self._binaries: list[tuple[_Place, bytes]] = []
+        self._binaries: list[tuple[Place, bytes]] = []
         self.requires: list[str] | None = None
         """Each Requires-Dist of its metadata, once that was read."""
 
@@ -97,7 +89,8 @@ class Install:
         places = {place.name: place for place in self._places(archive, dist_info)}
         self._check_tree([*places, *generated])
         places = self._without_spark(places, writer)
-        for name in sorted({*places, *generated}):
+        gone, writer.left_out[:] = self._left_out(stream, places, generated)
+        for name in sorted({*places, *generated} - gone):
             if name in generated:
                 data, executable = generated[name]
                 self._put(writer, name, data, executable=executable)
@@ -107,7 +100,7 @@ class Install:
 
     # where things go
 
-    def _places(self, archive: zipfile.ZipFile, dist_info: str) -> Iterator[_Place]:
+    def _places(self, archive: zipfile.ZipFile, dist_info: str) -> Iterator[Place]:
         """Each member that is installed; of two for one place the last wins, as with pip."""
         members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
         own = {f"{dist_info}/{name}" for name in _OURS}
@@ -120,9 +113,7 @@ class Install:
             elif name not in own:
                 yield from self._allowed(info, dist_info, bytecode=is_bytecode(name, members))
 
-    def _allowed(
-        self, info: zipfile.ZipInfo, dist_info: str, *, bytecode: bool
-    ) -> Iterator[_Place]:
+    def _allowed(self, info: zipfile.ZipInfo, dist_info: str, *, bytecode: bool) -> Iterator[Place]:
         """Where a member goes, if that is a place that the wheel may have."""
         for place in self._placed(info):
             reason = self._areas.taken(place.name)
@@ -142,7 +133,7 @@ class Install:
         own = is_same_name(stem.partition("-")[0], self._pin.name)
         return folder if kind == "dist-info" or (kind == "egg-info" and not own) else ""
 
-    def _without_spark(self, places: dict[str, _Place], writer: ChunkWriter) -> dict[str, _Place]:
+    def _without_spark(self, places: dict[str, Place], writer: ChunkWriter) -> dict[str, Place]:
         """Without the pyspark that a wheel brings: the driver's own is in every archive."""
         said, planted = areas.of_spark(places, self._areas, self._wheel.name)
         if planted:
@@ -150,30 +141,41 @@ class Install:
         writer.findings += said
         return {name: place for name, place in places.items() if not self._areas.is_sparks(name)}
 
-    def _placed(self, info: zipfile.ZipInfo) -> Iterator[_Place]:
+    def _left_out(
+        self, stream: BinaryIO, places: Mapping[str, Place], generated: Mapping[str, Made]
+    ) -> LeftBehind:
+        """What stays behind, as `exclude` says."""
+        if not self._exclude:
+            return frozenset(), ()
+        return left_behind(self._exclude, self._site, stream, places, generated)
+
+    def would_leave_out(self) -> tuple[LeftOut, ...]:
+        """As `Chunk.left_out`, without packing it; empty where it cannot be read."""
+        from installer.exceptions import InstallerError
+        from installer.sources import WheelFile
+
+        try:
+            with members.opened(self._wheel) as archive:
+                self._check_readable(archive)
+                dist_info = WheelFile(archive).dist_info_dir
+                places = {place.name: place for place in self._places(archive, dist_info)}
+                generated = dict(self._generated(archive, dist_info))
+                return self._left_out(members.stream_of(archive), places, generated)[1]
+        except (zipfile.BadZipFile, InstallerError, BuildError, OSError, EOFError, ValueError):
+            return ()
+
+    def _placed(self, info: zipfile.ZipInfo) -> Iterator[Place]:
         if not is_data(info.filename):
-            yield _Place(info, self._site + info.filename)
+            yield Place(info, self._site + info.filename)
             return
         _, scheme, *rest = info.filename.split("/", 2)
-        root = self._schemes().get(scheme)
+        root = schemes(self._wheel, self._target).get(scheme)
         if root is None or not rest:
             self._issue(info.filename, "no installation scheme is called so")
         else:
-            yield _Place(info, root + rest[0], script=scheme == "scripts")
+            yield Place(info, root + rest[0], script=scheme == "scripts")
 
-    def _schemes(self) -> dict[str, str]:
-        distribution = self._wheel.name.split("-")[0]
-        return {
-            "purelib": self._site,
-            "platlib": self._site,
-            "scripts": "bin/",
-            "data": "",
-            "headers": f"include/python{self._target.minor}/{distribution}/",
-        }
-
-    def _generated(
-        self, archive: zipfile.ZipFile, dist_info: str
-    ) -> Iterator[tuple[str, tuple[bytes, bool]]]:
+    def _generated(self, archive: zipfile.ZipFile, dist_info: str) -> Iterator[tuple[str, Made]]:
         """What installers add: name -> content and run bit."""
         folder = f"{self._site}{dist_info}/"
         yield f"{folder}INSTALLER", (INSTALLER, False)
@@ -195,7 +197,7 @@ class Install:
         self,
         writer: ChunkWriter,
         stream: BinaryIO,
-        place: _Place,
+        place: Place,
         recorded: Mapping[str, tuple[str, str]],
     ) -> None:
         info = place.info
@@ -210,7 +212,7 @@ class Install:
         if content is not None and elf.is_elf(content.head):
             self._binaries.append((place, content.head))
 
-    def _write_body(self, writer: ChunkWriter, place: _Place, raw: memoryview) -> Content:
+    def _write_body(self, writer: ChunkWriter, place: Place, raw: memoryview) -> Content:
         info, is_link = place.info, stat.S_ISLNK(place.mode)
         if is_link:
             target = members.link_target(info, raw)
@@ -232,7 +234,7 @@ class Install:
             writer, place.name, members.unpacked(info, raw), executable=place.executable
         )
 
-    def _link(self, writer: ChunkWriter, place: _Place, target: str) -> None:
+    def _link(self, writer: ChunkWriter, place: Place, target: str) -> None:
         if is_inside(place.name, target):
             writer.link(place.name, target)
             self._rows.append((self._relative(place.name), "", ""))
@@ -323,7 +325,7 @@ class Install:
                 self._issue(name, f"it is for {machine}, the executors are {architecture}")
         self._raise_issues()
         if others:
-            writer.findings.append(_for_others(self._wheel.name, others, architecture))
+            writer.findings.append(for_others(self._wheel.name, others, architecture))
         for _, machine in others:
             writer.machines.pop(machine, None)
 
@@ -347,7 +349,7 @@ class Install:
             self._raise_issues()
         if promised is not None:
             return promised
-        return max((_glibc(archive, info) for info in fitting), default=(0, 0))
+        return max((needed_glibc(archive, info) for info in fitting), default=(0, 0))
 
     def _text(self, archive: zipfile.ZipFile, name: str, most: int = members.SMALL) -> str:
         try:
@@ -360,9 +362,9 @@ class Install:
 
     def _raise_issues(self) -> None:
         if self._issues:
-            others = len(self._issues) - _SHOWN
+            others = len(self._issues) - SHOWN
             raise self._broken(
-                "; ".join(self._issues[:_SHOWN]) + (f"; + {others} others" if others > 0 else "")
+                "; ".join(self._issues[:SHOWN]) + (f"; + {others} others" if others > 0 else "")
             )
 
     def _broken(self, cause: str) -> BuildError:
@@ -377,23 +379,3 @@ class Install:
             cause=cause,
             cure=cure,
         )
-
-
-def _for_others(wheel: str, others: Sequence[tuple[str, str]], architecture: str) -> Finding:
-    shown = ", ".join(f"{name} ({machine})" for name, machine in others[:_SHOWN])
-    more = f" + {len(others) - _SHOWN} others" if len(others) > _SHOWN else ""
-    return Finding(
-        "build.foreign-binaries",
-        "a package carries binaries for other machines, too",
-        value=f"{wheel}: {shown}{more}",
-        cause=f"the executors are {architecture}",
-        severity="note",
-    )
-
-
-def _glibc(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[int, int]:
-    """The glibc that a binary needs; by way of a file, since libraries may have gigabytes."""
-    with temporary.file() as copy, temporary.written():
-        for block in members.blocks(info, members.raw(members.stream_of(archive), info)):
-            copy.write(block)
-        return elf.parse_file(copy, info.filename).glibc

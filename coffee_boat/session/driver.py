@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from coffee_boat._support.store import Store
 from coffee_boat.archive import unasked
 from coffee_boat.model import CondaPin, Finding, Lock
 from coffee_boat.session import lookalikes
-from coffee_boat.session.sys_path import HOLDERS, DriverView, hold
+from coffee_boat.session.one_tree import joined
+from coffee_boat.session.sys_path import HOLDERS, DriverView, hold, trees_on_path
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"^(Name|Version):[ \t]*(\S+)", re.MULTILINE)
 """Each stands once in the core metadata, on a line of its own; of two the first counts, as for
 importlib.metadata.
+"""
+
+
+_FOR_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
+"""Packages name them for what builds or compiles at run time: torch needs setuptools for its
+compiler alone, and a virtual environment has an old one, or none.
 """
 
 
@@ -78,27 +87,43 @@ def lacking(lock: Lock) -> Lock:
             for pin in lock.conda
             if pin.noarch_python and _distributions(pin).keys() - own.keys()
         ),
+        exclude=lock.exclude,
     )
 
 
-def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
-    """Put what the driver lacks on sys.path, after all that is its own.
+def board(
+    lock: Lock,
+    trees: Mapping[str, Path],
+    store: Store,
+    before: Sequence[str] = (),
+    later: Mapping[str, Path] = MappingProxyType({}),
+) -> DriverView:
+    """Put what the driver lacks on sys.path, after all that is its own, as one folder.
 
     Args:
         trees: normalized name -> a folder with that wheel's site-packages.
+        store: where that folder is made.
+        before: trees that it is to have besides, and that were judged when they came.
+        later: normalized name -> a wheel that is judged as the others are, and not unpacked.
+
+    Raises:
+        StoreError: the store's disk is full.
     """
     folders = {name: str(tree) for name, tree in trees.items()}
-    own = installed([entry for entry in sys.path if entry not in folders.values()])
+    own = installed([tree for tree in trees_on_path() if tree not in folders.values()])
     path = [entry for entry in sys.path if entry not in {*folders.values(), *HOLDERS}]
     brought_by = _packages(lock)
     offered = {
         name: _Offer.read(name, tree, brought_by.get(name, name), path)
-        for name, tree in sorted(trees.items())
+        for name, tree in sorted({**trees, **later}.items())
         if name not in own
     }
     taken, findings = _fitting(offered, own)
     told = (*_other_versions(lock, own), *_native(lock, own), *findings)
-    return hold([folders[name] for name in taken], told)
+    theirs = {entry for entry in sys.path if entry not in HOLDERS}
+    wanted = dict.fromkeys([*before, *(folders[name] for name in taken if name in folders)])
+    seen = tuple(tree for tree in wanted if tree not in theirs)
+    return hold(joined(seen, store), told, seen, [name for name in taken if name in later])
 
 
 @dataclass(frozen=True)
@@ -114,7 +139,7 @@ class _Offer:
 
     @classmethod
     def read(cls, name: str, tree: Path, package: str, path: Sequence[str]) -> _Offer:
-        """From the one .dist-info in a wheel's site-packages.
+        """From the one .dist-info in a wheel's site-packages, or in the wheel.
 
         Args:
             package: what brings it: a conda package may be called otherwise.
@@ -218,6 +243,8 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
         )
     for need in _all_needs(offer, taken):
         name = normal(need.name)
+        if name in _FOR_INSTALLERS:
+            continue
         have = own.get(name) or (taken[name].version if name in taken else None)
         if have is None:
             return _left_out(
@@ -327,6 +354,11 @@ def _native(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
             f" {' '.join(names)}",
             severity="note",
         )
+
+
+def brings(pin: CondaPin) -> Set[str]:
+    """The normalized names of the distributions in a conda package, as far as that is known."""
+    return _distributions(pin).keys()
 
 
 def _distributions(pin: CondaPin) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat.model import ExecutorFacts, Finding, Lock
-from coffee_boat.session import Versions
+from coffee_boat.session import Versions, gpus
 from coffee_boat.session.own import SPARKS_OWN, explain, how_to_add
 
 _SHOWN = 3
@@ -57,6 +57,7 @@ def aboard(
     yield from _shadowed(fitting)
     yield from _conda_packages(fitting, lock)
     yield from _unsettled(fitting)
+    yield from gpus.drivers(fitting, lock)
     yield from _foreign_files(fitting if ships_python else ())
 
 

@@ -5,6 +5,7 @@ them by themselves.
 from __future__ import annotations
 
 import sys
+import zipfile
 from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -16,12 +17,12 @@ def of(tree: Path, package: str, path: Sequence[str]) -> Iterator[str]:
     """Those that the driver has not itself, and would so find in the package.
 
     Args:
-        tree: the package's site-packages.
+        tree: the package's site-packages, or its wheel.
         package: its name, normalized.
         path: entries of sys.path where the driver's own modules are.
     """
     yield from _protocols(tree)
-    names = list(_top_level(tree))
+    names = list(_top_level(tree if tree.is_dir() else zipfile.Path(tree)))
     brought = {*unasked.foreign(names, package), *unasked.of_standard_library(names, package)}
     yield from (one for one in sorted(brought) if not _has(one, path))
 
@@ -56,7 +57,7 @@ def _root(place: str) -> str:
     return place.partition(":")[0].partition(".")[0].strip()
 
 
-def _top_level(tree: Path) -> Iterator[str]:
+def _top_level(tree: Path | zipfile.Path) -> Iterator[str]:
     """Names in a folder and in its folders, those of folders with a slash at the end."""
     for entry in tree.iterdir():
         if not entry.is_dir():

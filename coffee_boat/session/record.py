@@ -94,6 +94,7 @@ def remember_lock(store: Store, lock: Lock) -> None:
             "target": asdict(lock.target),
             "pins": [_public(pin) for pin in lock.pins],
             "conda": [_public(pin) for pin in lock.conda],
+            **({"exclude": list(lock.exclude)} if lock.exclude else {}),
         }
         store.remember("session-lock", lock.digest, value)
 
@@ -236,6 +237,7 @@ def _lock(store: Store, digest: str) -> Lock:
         _target(value["target"]),
         tuple(_pin(pin) for pin in value["pins"]),
         conda=tuple(_conda_pin(pin) for pin in value.get("conda", ())),
+        exclude=tuple(value.get("exclude", ())),
     )
 
 

@@ -3,29 +3,87 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
+from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Lock
 from coffee_boat.session import driver
+from coffee_boat.session.one_tree import carry_over
+from coffee_boat.session.only_there import Hints
 from coffee_boat.session.sys_path import DriverView, show_code
+
+
+@dataclass(frozen=True)
+class Later:
+    """A large distribution that is unpacked when this process imports it."""
+
+    wheel: Path
+    modules: frozenset[str]
+    """At the top."""
+    unpack: Callable[[], Path]
+    """Gives the folder with its site-packages."""
 
 
 class Views:
     """All that a captain put on sys.path of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._open: list[DriverView] = []
+        self._later: dict[str, Later] = {}
+        self.hints = Hints()
+        """What is said of modules that are on executors only."""
 
     @property
     def entries(self) -> tuple[str, ...]:
         """What was added and not taken off again, in order."""
         return tuple(entry for view in self._open for entry in view.entries)
 
-    def board(self, lock: Lock, trees: Mapping[str, Path]) -> tuple[Finding, ...]:
-        """As `driver.board`; gives what was left out, and why."""
-        self._open.append(driver.board(lock, trees))
-        return self._open[-1].findings
+    def board(
+        self,
+        lock: Lock,
+        trees: Mapping[str, Path],
+        later: Mapping[str, Later] = MappingProxyType({}),
+    ) -> tuple[Finding, ...]:
+        """As `driver.board`, together with what it gave before; gives what was left out, and
+        why.
+
+        Args:
+            later: normalized name -> what is unpacked all together when one of it is imported.
+        """
+        self._later = {**self._later, **later}
+        wheels = {name: one.wheel for name, one in self._later.items() if name not in trees}
+        before = [view for view in self._open if view.trees]
+        known = [tree for view in before for tree in view.trees]
+        view = driver.board(lock, trees, self._store, known, wheels)
+        self._later = {name: self._later[name] for name in view.later}
+        modules = {module for one in self._later.values() for module in one.modules}
+        self.hints.bring(modules, partial(self.unpack_later, lock))
+        self._open.append(view)
+        for entry in view.entries if view.trees else ():
+            carry_over([old for one in before for old in one.entries if old != entry], entry)
+        for one in before:
+            self._open.remove(one)
+            one.close()
+        return view.findings
+
+    @property
+    def later(self) -> Set[str]:
+        """Names of the distributions that are unpacked when they are imported."""
+        return self._later.keys()
+
+    def unpack_later(self, lock: Lock) -> None:
+        """Put on sys.path what waits for an import.
+
+        Raises:
+            BuildError, StoreError: it cannot be unpacked.
+        """
+        if self._later:
+            self.board(lock, {name: one.unpack() for name, one in self._later.items()})
 
     def show_code(self, folders: Mapping[str, Path]) -> tuple[Finding, ...]:
         """As `sys_path.show_code`; gives what is imported from elsewhere."""
@@ -64,5 +122,7 @@ class Views:
 
     def close(self) -> None:
         """Take all of it off sys.path again."""
+        self.hints.close()
+        self._later = {}
         while self._open:
             self._open.pop().close()

@@ -22,6 +22,7 @@ applies its own. The same for UV_FIND_LINKS and pip's find-links.
 
     __init__.py    the values and the door      keys.py      which keys there are
     sources.py     the places above, in order   values.py    what their values may be
+    excluded.py    the words of `exclude`
     pipconf.py     pip's configuration          uvconf.py    uv's, as far as it matters
 """
 
@@ -69,6 +70,8 @@ class Settings:
     """A folder or URL that executors can read; None: Spark's own file server."""
     bytecode: Literal["base", "all"] = "base"
     """What is compiled beforehand: the standard library and pyspark, or every package too."""
+    exclude: tuple[str, ...] = ()
+    """What stays behind of packages: groups, patterns, names of packages (model/excluded.py)."""
     preflight: Literal["refuse", "warn"] = "refuse"
     """What becomes of a launch that its cluster cannot serve, as far as we know."""
     untested_python: Literal["refuse", "warn"] = "warn"

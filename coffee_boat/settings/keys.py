@@ -10,7 +10,7 @@ from typing import Any
 from coffee_boat._support import trust
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
-from coffee_boat.settings import values
+from coffee_boat.settings import excluded, values
 from coffee_boat.settings.values import Said, Source
 
 
@@ -30,6 +30,7 @@ KEYS: Mapping[str, Key] = {
     "platform": Key(values.text, harmless=True),
     "install_local": Key(values.flag),
     "stage": Key(values.place),
+    "exclude": Key(excluded.words, harmless=True),
     "bytecode": Key(values.bytecode, harmless=True),
     "preflight": Key(values.refusal, harmless=True),
     "untested_python": Key(values.refusal, harmless=True),
@@ -48,6 +49,7 @@ KEYS: Mapping[str, Key] = {
     "no_binary": Key(values.names),
     "only_binary": Key(values.names),
     "prerelease": Key(values.flag),
+    "torch_backend": Key(values.torch_backend),
     "offline": Key(values.flag),
 }
 """Fields of Settings and of Indexes -> how they are read."""

@@ -204,6 +204,19 @@ def bytecode(said: Said) -> str:
     return str(said.value)
 
 
+def torch_backend(said: Said) -> str:
+    """As uv's --torch-backend has it; which there are, uv knows."""
+    value = text(said)
+    if not re.fullmatch(r"auto|cpu|xpu|cu\d+|rocm[\d.]+", value):
+        raise said.error(
+            "settings.unknown-torch-backend",
+            "there is no such build of torch",
+            cause="torch is built for the processor alone, for versions of CUDA and of ROCm",
+            cure='torch_backend="cpu", "cu128", "rocm6.4"',
+        )
+    return value
+
+
 def refusal(said: Said) -> str:
     """What becomes of what does not fit."""
     if said.value not in ("refuse", "warn"):

@@ -70,6 +70,7 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
         "pyspark_path": str(Path(getattr(pyspark, "__file__", "")).parent),
         "glibc": _glibc(),
         "architecture": platform.machine(),
+        "gpu_driver": gpu_driver(),
         "import_errors": import_errors,
         "absent": sorted(name for name in candidates if not _is_findable(name)),
     }
@@ -335,6 +336,16 @@ def _is_file(path: str) -> bool:
     return path.startswith("/") and not path.startswith(
         ("/dev/", "/memfd:", "/SYSV", "/anon_hugepage", "/[aio]")
     )
+
+
+def gpu_driver(version: str = "/proc/driver/nvidia/version") -> str:
+    """The version of NVIDIA's driver; empty where none is loaded, as without a GPU.
+
+    Args:
+        version: the file that the driver's kernel module makes.
+    """
+    found = re.search(rb"NVRM version:[^\n]*Kernel Module[^\n]*?\s(\d{3,}\.[\d.]+)", _read(version))
+    return found.group(1).decode() if found else ""
 
 
 def _is_below(path: str, folders: Sequence[str]) -> bool:

@@ -21,7 +21,8 @@ from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import for_driver, metadata
 from coffee_boat.session.own import beside
 from coffee_boat.spark import absent
-from coffee_boat.workflow import machines, own_code
+from coffee_boat.spark.packages import DRIVERS_OWN
+from coffee_boat.workflow import leaving_out, machines, own_code
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.packing import Packing
 from coffee_boat.workflow.prefetch import Ahead
@@ -85,9 +86,12 @@ class Building(Fetching):
             lock = conda_chunks.with_provided(
                 self._with_edges(lock, fetched, manifest), self._store
             )
-            return lock, self._assemble(
+            archive = self._assemble(
                 parts, lock, manifest, has_python=self._settings.ship_python, to=to
             )
+            said = tuple(leaving_out.matched_nothing(lock, parts))
+            archive = replace(archive, findings=(*archive.findings, *said))
+            return lock, archive if self._spark else self._without_spark(archive, lock)
 
     def addition(
         self, change: Change, manifest: Manifest, say: Say
@@ -262,9 +266,14 @@ class Building(Fetching):
         """
         python = self._python_for(lock)
         ours = [
-            worker_files.chunk(lock.target, self._store),
-            pyspark.chunk(lock.target, self._store, python=python),
+            worker_files.chunk(
+                lock.target,
+                self._store,
+                has_python=bool(lock.conda) or self._settings.ship_python,
+            )
         ]
+        if self._spark:
+            ours.append(pyspark.chunk(lock.target, self._store, python=python))
         if lock.conda:
             return [*self._conda_chunks(lock, manifest, say), *ours]
         return (
@@ -296,10 +305,27 @@ class Building(Fetching):
         """
         return install.Source(self.condarc, request.channels_of(manifest, self.condarc))
 
+    def _without_spark(self, archive: Archive, lock: Lock) -> Archive:
+        """With what is said of packages that need the pyspark or py4j that was left out."""
+        names = [pin.name for pin in lock.pins if not {*pin.requires}.isdisjoint(DRIVERS_OWN)]
+        if not names:
+            return archive
+        found = Finding(
+            "build.spark-left-out",
+            "packages need pyspark or py4j, which were left out",
+            value=", ".join(names),
+            cause="pyspark=False packs neither",
+            cure='leave it out: captain.pack("boat.tar.gz") packs those that this machine has',
+        )
+        return replace(archive, findings=(*archive.findings, found))
+
     def _has_base(self, lock: Lock) -> bool:
         """True if all was packed before that no resolution decides, where it is not conda's."""
         python = self._python_for(lock)
-        return pyspark.recall(lock.target, self._store, python=python) is not None and (
+        has_spark = (
+            not self._spark or pyspark.recall(lock.target, self._store, python=python) is not None
+        )
+        return has_spark and (
             not self._settings.ship_python or copy.recall(self.interpreter, self._store) is not None
         )
 

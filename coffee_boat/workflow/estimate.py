@@ -7,7 +7,7 @@ from dataclasses import replace
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.errors import BuildError
 from coffee_boat.interpreter import copy, pyspark
-from coffee_boat.model import Change, Chunk, CondaPin, Lock, Pin, PlanItem, Target
+from coffee_boat.model import Change, Chunk, CondaPin, LeftOut, Lock, Pin, PlanItem
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import fetch as pip_fetch
 from coffee_boat.pip import sources as pip_sources
@@ -39,7 +39,7 @@ class Estimates(Executors):
         """
 
         def fits(pin: CondaPin) -> bool | None:
-            packed = conda_chunks.recall_package(pin, lock.target, self._store)
+            packed = conda_chunks.recall_package(pin, lock.target, self._store, lock.exclude)
             if packed is None:
                 return None
             return conda_chunks.fits_a_layer(packed, lock.target, self._store)
@@ -63,10 +63,24 @@ class Estimates(Executors):
             self.refuse_unfit(sent)
         found = (
             *(self._base_items(sent) if whole else ()),
-            *(self._conda_item(pin, sent.target) for pin in sent.conda),
-            *(self._pin_item(pin, sent.target) for pin in sent.pins),
+            *(self._conda_item(pin, sent) for pin in sent.conda),
+            *(self._pin_item(pin, sent) for pin in sent.pins),
         )
         return tuple(sorted(found, key=lambda item: -(item.size or 0)))
+
+    def packages_left_out(self, lock: Lock) -> tuple[LeftOut, ...]:
+        """What packages that stay behind whole would have been on an executor, as far as it is
+        known.
+        """
+        whole = replace(lock, exclude=())
+
+        def told(pin: Pin | CondaPin) -> LeftOut:
+            item = (
+                self._pin_item(pin, whole) if isinstance(pin, Pin) else self._conda_item(pin, whole)
+            )
+            return LeftOut(pin.name, item.files, item.unpacked)
+
+        return tuple(map(told, lock.without))
 
     def _base_items(self, lock: Lock) -> list[PlanItem]:
         spark = _item(
@@ -97,24 +111,25 @@ class Estimates(Executors):
             return None
         return pyspark.recall(lock.target, self._store, python=python)
 
-    def _pin_item(self, pin: Pin, where: Target) -> PlanItem:
-        label = pin.label
+    def _pin_item(self, pin: Pin, lock: Lock) -> PlanItem:
+        label, where, exclude = pin.label, lock.target, lock.exclude
         wheel = None if pin.kind == "wheel" else pip_sources.built(pin, where, self._store)
-        packed = pip_chunks.recall_wheel(pin, where, self._store, built=wheel)
+        packed = pip_chunks.recall_wheel(pin, where, self._store, built=wheel, exclude=exclude)
         if packed is not None:
             return _packed(label, packed)
         wheel = wheel or pip_fetch.here(pin, self._store)
         if wheel is not None:
-            return _work(label, wheel.stat().st_size, fetch=False)
+            item = _work(label, wheel.stat().st_size, fetch=False)
+            return _without(item, pip_chunks.would_leave_out(wheel, pin, where, exclude))
         if pin.kind == "local":
             return replace(_work(label, pin.size, fetch=False), unpacked=pin.size)
         if pin.kind != "wheel":  # the size of a source says nothing about that of its wheel
             return PlanItem(label, "build", None, None)
         return _work(label, pin.size, fetch=True)
 
-    def _conda_item(self, pin: CondaPin, where: Target) -> PlanItem:
+    def _conda_item(self, pin: CondaPin, lock: Lock) -> PlanItem:
         label = f"{pin.name} {pin.version} ({pin.channel}, {pin.license or 'licence not said'})"
-        packed = conda_chunks.recall_package(pin, where, self._store)
+        packed = conda_chunks.recall_package(pin, lock.target, self._store, lock.exclude)
         if packed is not None:
             return _packed(label, packed)
         return _work(label, pin.size, fetch=not conda_chunks.have(pin, self._store))
@@ -128,7 +143,23 @@ def _item(label: str, chunk: Chunk | None, *, seconds: float, size: int, unpacke
 
 
 def _packed(label: str, chunk: Chunk) -> PlanItem:
-    return PlanItem(label, "reuse", chunk.size, known=True, unpacked=chunk.unpacked)
+    return PlanItem(
+        *(label, "reuse", chunk.size),
+        known=True,
+        unpacked=chunk.unpacked,
+        files=chunk.files,
+        left_out=chunk.left_out,
+    )
+
+
+def _without(item: PlanItem, left_out: tuple[LeftOut, ...]) -> PlanItem:
+    """An estimate of a wheel that is here, of which its list tells what stays behind."""
+    less = sum(one.size or 0 for one in left_out)
+    if not less or not item.unpacked or item.size is None:
+        return replace(item, left_out=left_out)
+    unpacked = max(0, item.unpacked - less)
+    size = item.size * unpacked // item.unpacked
+    return replace(item, size=size, unpacked=unpacked, left_out=left_out)
 
 
 def _work(label: str, size: int | None, *, fetch: bool) -> PlanItem:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from coffee_boat._support.progress import Say, Step
-from coffee_boat.model import Chunk, Lock
-from coffee_boat.session import driver
+from coffee_boat._support.words import human_size
+from coffee_boat.archive import modules, unpack
+from coffee_boat.archive.chunks import listing
+from coffee_boat.conda import chunks as conda_chunks
+from coffee_boat.model import Chunk, Finding, Lock
+from coffee_boat.pip import fetch
+from coffee_boat.session import driver, only_there
+from coffee_boat.session.views import Later
 from coffee_boat.workflow import own_code
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
+
+_LARGE = 200_000_000
+"""Bytes of a distribution, unpacked: some seconds."""
 
 
 def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
@@ -21,21 +32,90 @@ def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
     Raises:
         StoreError: the store cannot be written.
     """
-    if not tools.settings.install_local:
-        return
-    if chunks:
-        say(Step("making the packages importable here"))
-        lacking = driver.lacking(lock)
-        own = tools.pipeline.for_the_driver(chunks, lacking, say)
-        rest = replace(lacking, pins=tuple(pin for pin in lacking.pins if pin.name not in own))
-        tools.emit(tools.views.board(lock, {**tools.pipeline.trees(chunks, rest), **own}))
-    tools.emit(tools.views.show_code(own_code.on_the_driver(lock)))
+    told: tuple[Finding, ...] = ()
+    if tools.settings.install_local:
+        if chunks:
+            say(Step("making the packages importable here"))
+            lacking = driver.lacking(lock)
+            own = tools.pipeline.for_the_driver(chunks, lacking, say)
+            later = dict(_later(tools, _without(lacking, own), chunks))
+            now = tools.pipeline.trees(chunks, _without(lacking, {*own, *later}))
+            told = tools.views.board(lock, {**now, **own}, later)
+        tools.emit([*told, *tools.views.show_code(own_code.on_the_driver(lock))])
+    tools.views.hints.add(dict(_hints(tools, lock, chunks, told)))
+
+
+def _without(lock: Lock, names: Collection[str]) -> Lock:
+    return replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in names))
+
+
+def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tuple[str, Later]]:
+    """What is large, and what nobody but that needs: it is judged by its wheel, and unpacked when
+    the driver imports it.
+    """
+    packed = {chunk.label: chunk for chunk in chunks}
+    wheels = {
+        pin.name: wheel
+        for pin in lacking.pins
+        if pin.label in packed and (wheel := fetch.here(pin, tools.store)) is not None
+    }
+    large = {p.name for p in lacking.pins if p.label in packed and _is_large(packed[p.label])}
+    grown = True
+    while grown:
+        needed_by = {
+            name: {p.name for p in lacking.pins if name in p.requires}
+            for name in (p.name for p in lacking.pins if not p.requested)
+        }
+        more = {name for name, users in needed_by.items() if users and users <= large} - large
+        grown, large = bool(more), large | more
+    for pin in lacking.pins:
+        if pin.name in large and pin.name in wheels:
+            chunk = packed[pin.label]
+            tops = modules.tops(listing(chunk, tools.store), lacking.target)
+            yield pin.name, Later(wheels[pin.name], tops, partial(_unpacked, tools, chunk, lacking))
+
+
+def _is_large(chunk: Chunk) -> bool:
+    return chunk.unpacked >= _LARGE
+
+
+def _unpacked(tools: Tools, chunk: Chunk, lock: Lock) -> Path:
+    with tools.work() as say:
+        say(Step(f"unpacking {chunk.label}, {human_size(chunk.unpacked)}, which is imported here"))
+        return unpack.unpack_chunk(chunk, tools.store) / lock.target.site_packages
+
+
+def _hints(
+    tools: Tools, lock: Lock, chunks: Sequence[Chunk], told: Sequence[Finding]
+) -> Iterator[tuple[str, str]]:
+    """Of modules that executors have and the driver has not: what an import of one says here."""
+    packed = {chunk.label: chunk for chunk in chunks}
+    here = driver.installed().keys() | tools.views.later if packed else set[str]()
+    absent = {pin.label: pin.label for pin in lock.pins if pin.name not in here}
+    absent |= {
+        conda_chunks.label(pin): pin.label for pin in lock.conda if not driver.brings(pin) <= here
+    }
+    for label, said in absent.items():
+        names = listing(packed[label], tools.store) if label in packed else ()
+        text = only_there.text(said, told, install_local=tools.settings.install_local)
+        for module in modules.tops(names, lock.target):
+            if not module.startswith("_"):
+                yield module, text
 
 
 def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:
-    """What a driver in a process of its own imports from, after all that this one has itself."""
+    """What a driver in a process of its own imports from, after all that this one has itself.
+
+    Code of one's own may be importable here by the working directory, which is not on sys.path
+    there.
+    """
     if not tools.views.entries:
         expose(tools, built.lock, built.archive.chunks, say)
         with closing(tools.views):
-            return tools.views.entries
-    return tools.views.entries
+            tools.views.unpack_later(built.lock)  # another process has no finder of ours
+            entries = tools.views.entries
+    else:
+        tools.views.unpack_later(built.lock)
+        entries = tools.views.entries
+    code = own_code.on_the_driver(built.lock) if tools.settings.install_local else {}
+    return tuple(dict.fromkeys((*entries, *map(str, code.values()))))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat._support.progress import Say
-from coffee_boat.model import Chunk, Lock, Manifest, Pin, Target
+from coffee_boat.model import Chunk, Lock, Manifest, Pin
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import fetch as pip_fetch
 from coffee_boat.pip import resolve as pip_resolve
@@ -29,7 +29,7 @@ class Fetching(Executors):
 
         def arrived(pin: Pin, wheel: Path) -> None:
             if ahead is not None:
-                self._pack_ahead(wheel, pin, lock.target, ahead)
+                self._pack_ahead(wheel, pin, lock, ahead)
 
         credentials = [r.url or r.index for r in manifest.requirements if r.url or r.index]
         some = replace(lock, pins=pins)
@@ -55,8 +55,11 @@ class Fetching(Executors):
             if (wheel := pip_fetch.kept(pin, self._store)) is not None
         ]
         for wheel, pin in sorted(here, key=lambda found: -found[0].stat().st_size):
-            self._pack_ahead(wheel, pin, lock.target, ahead)
+            self._pack_ahead(wheel, pin, replace(lock, exclude=self._settings.exclude), ahead)
         return []
 
-    def _pack_ahead(self, wheel: Path, pin: Pin, nodes: Target, ahead: Ahead) -> None:
-        ahead.begin(wheel.name, lambda: [pip_chunks.wheel_chunk(wheel, pin, nodes, self._store)])
+    def _pack_ahead(self, wheel: Path, pin: Pin, lock: Lock, ahead: Ahead) -> None:
+        def made() -> list[Chunk]:
+            return [pip_chunks.wheel_chunk(wheel, pin, lock.target, self._store, lock.exclude)]
+
+        ahead.begin(wheel.name, made)

@@ -21,7 +21,13 @@ from coffee_boat._support.exceptions import guarded
 from coffee_boat._support.progress import Step, say_line
 from coffee_boat._support.words import human_size
 from coffee_boat.archive.unpack import environment_path, unpack
-from coffee_boat.clusters import RunningCluster, kind_of, kind_of_running, takes_files_only
+from coffee_boat.clusters import (
+    RunningCluster,
+    kind_of,
+    kind_of_running,
+    large,
+    takes_files_only,
+)
 from coffee_boat.clusters.preload import preloading
 from coffee_boat.errors import BoatError, LaunchError, Severity, StoreError
 from coffee_boat.model import (
@@ -137,6 +143,7 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
         ShipError: it cannot be put where executors find it.
     """
     tools.emit(tools.preflight.hold(built.archive, cluster))
+    tools.emit(tools.preflight.sending(built.archive.size, facts, cluster, tools.settings.stage))
     tools.emit(tools.pipeline.not_aboard(built.request.preload, built.archive))
     made = preloading(
         patch_of(tools, kind_of(facts.master), facts, ship(tools, built.archive, facts)),
@@ -219,7 +226,7 @@ def seen_from_the_driver(tools: Tools, made: ConfPatch, facts: SparkFacts, lock:
     """With what the driver's own packages make of it. What the nodes' own interpreter has is not
     known.
     """
-    said = companions.odd(lock, facts.version)
+    said = chain(companions.odd(lock, facts.version), large.memory(lock, facts))
     if tools.settings.ship_python:
         said = chain(arrow(lock, facts), said)
     return replace(made, findings=(*made.findings, *said))
@@ -276,14 +283,6 @@ def refuse_minor(shipped: str, *, asked: str = "") -> None:
                 " captain.pack(path) can pack any"
             ),
         )
-
-
-def fitting(tools: Tools) -> tuple[Finding, ...]:
-    """What is known against this Spark and this Python; a refusal is a finding."""
-    try:
-        return install.fitting(refuse_unknown=tools.refuses_untested)
-    except LaunchError as refusal:
-        return (Finding.of(refusal.problem, "error"),)
 
 
 # while a SparkContext is made

@@ -57,7 +57,7 @@ def _lacks(pin: Pin, wheels: Mapping[str, Path], lock: Lock, store: Store) -> bo
     wheel = wheels[pin.name]
     built = wheel if pin.kind != "wheel" else None
     return wheel.is_file() and (
-        pip_chunks.recall_wheel(pin, lock.target, store, built=built) is None
+        pip_chunks.recall_wheel(pin, lock.target, store, built=built, exclude=lock.exclude) is None
     )
 
 

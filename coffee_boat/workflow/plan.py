@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from coffee_boat.clusters import large
 from coffee_boat.errors import LaunchError, LockError
 from coffee_boat.model import Finding, Lock, Manifest, Plan
 from coffee_boat.session.live import LiveSession
-from coffee_boat.spark import companions
+from coffee_boat.spark import companions, install
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.workflow import launch
 from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
@@ -33,7 +34,7 @@ def plan_launch(
     Raises:
         BoatError: as `Captain.plan`.
     """
-    fits = () if master is None else launch.fitting(tools)
+    fits = () if master is None else _fitting(tools)
     facts = None if master is None else spark_facts.of_master(master)
     known = None if lock is None else Resolved(request, lock)
     cluster = (
@@ -46,10 +47,12 @@ def plan_launch(
             lock = (forgettable if asked_for else resolve)(tools, request, say)
         change = tools.pipeline.change(lock, None)
         items = tools.pipeline.items(change)
+    size = sum(item.size or 0 for item in items)
     unfit = (
         ()
-        if cluster is None
+        if cluster is None or facts is None
         else (
+            *tools.preflight.sending(size, facts, cluster, tools.settings.stage),
             *cluster.findings,
             *launch.other_minor(tools, request, known),
             *launch.held(tools, lock, cluster),
@@ -59,12 +62,14 @@ def plan_launch(
     findings = (
         *request.manifest.findings,
         *lock.findings,
+        *large.cuda(items),
         *tools.pipeline.untried(lock),
         *fits,
         *unfit,
         *(patch.findings if patch else companions.odd(lock)),
     )
-    return Plan(change, items, patch, findings), Resolved(request, lock)
+    left_out = tools.pipeline.packages_left_out(lock)
+    return Plan(change, items, patch, findings, left_out), Resolved(request, lock)
 
 
 def plan_addition(
@@ -102,4 +107,13 @@ def plan_addition(
             )
     change = tools.pipeline.change(lock, installed, live.history.held)
     findings = (*refused, *added.findings, *lock.findings, *companions.odd(change.sent))
-    return Plan(change, tools.pipeline.items(change), findings=findings)
+    left_out = tools.pipeline.packages_left_out(lock)
+    return Plan(change, tools.pipeline.items(change), findings=findings, packages_left_out=left_out)
+
+
+def _fitting(tools: Tools) -> tuple[Finding, ...]:
+    """What is known against this Spark and this Python; a refusal is a finding."""
+    try:
+        return install.fitting(refuse_unknown=tools.refuses_untested)
+    except LaunchError as refusal:
+        return (Finding.of(refusal.problem, "error"),)

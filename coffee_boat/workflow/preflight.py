@@ -23,6 +23,7 @@ from coffee_boat.clusters import (
     executors,
     kind_of,
     kind_of_running,
+    large,
     probe,
     waiting,
 )
@@ -137,6 +138,12 @@ class Preflight:
                 remembered=True,
             ),
         )
+
+    def sending(
+        self, size: int, facts: SparkFacts, cluster: ClusterFacts, stage: str | None
+    ) -> tuple[Finding, ...]:
+        """What is said of an archive of so many bytes, where the driver sends it to all."""
+        return tuple(large.egress(size, facts, len(cluster.nodes), stage=stage))
 
     def _held(self, archive: Archive, cluster: ClusterFacts) -> tuple[Finding, ...]:
         odd: list[Finding] = []

@@ -8,7 +8,7 @@ from dataclasses import replace
 from coffee_boat._support.progress import Say
 from coffee_boat.errors import BoatError, LockError, RequirementError
 from coffee_boat.model import CondaPin, CondaRequirement, Lock, Manifest, Pin, Requirement
-from coffee_boat.workflow import own_code
+from coffee_boat.workflow import leaving_out, own_code
 from coffee_boat.workflow.changes import is_of, is_source
 from coffee_boat.workflow.resolve import Resolving
 
@@ -50,7 +50,8 @@ class Rechoosing(Resolving):
                 error.problem = self._with_names(error.problem, manifest, preferred)
                 raise
         pins = (*code, *(_kept(pin, aboard, added) for pin in lock.pins))
-        return replace(lock, pins=tuple(sorted(pins, key=lambda pin: pin.name)))
+        lock = replace(lock, pins=tuple(sorted(pins, key=lambda pin: pin.name)))
+        return leaving_out.without(lock, aboard.exclude, told=False)
 
     def refused(self, error: BoatError) -> bool:
         """True if something that is installed would have to change."""

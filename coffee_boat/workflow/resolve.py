@@ -20,7 +20,7 @@ from coffee_boat.pip import builds, nearest, pylock
 from coffee_boat.pip import resolve as pip_resolve
 from coffee_boat.session import driver
 from coffee_boat.session.own import beside, namesake
-from coffee_boat.workflow import own_code
+from coffee_boat.workflow import leaving_out, own_code
 from coffee_boat.workflow.changes import is_of, is_source, kept_as_is, source_of
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.prefetch import Ahead
@@ -47,7 +47,7 @@ class Resolving(Fetching):
         except LockError as error:
             error.problem = self._with_names(error.problem, manifest, own)
             raise
-        return _with_namesakes(lock, manifest)
+        return leaving_out.without(_with_namesakes(lock, manifest), self._settings.exclude)
 
     def _with_names(self, problem: Problem, manifest: Manifest, own: Iterable[str]) -> Problem:
         """With the nearest names, where one is not known."""
@@ -84,7 +84,7 @@ class Resolving(Fetching):
         """
         lock = self._read_lock(home.expanded(path))
         builds.refuse(lock.pins, self._settings.indexes, LockError)
-        return lock
+        return leaving_out.without(lock, (*lock.exclude, *self._settings.exclude))
 
     def _read_lock(self, path: Path) -> Lock:
         if not lockfile.holds_conda(path):
@@ -134,7 +134,8 @@ class Resolving(Fetching):
         _refuse_changes(aboard, lock, added=added)
         new = (pin for pin in lock.pins if aboard.pin(pin.name) is None)
         lock = _with_namesakes(lock, added)
-        return replace(lock, pins=tuple(sorted((*aboard.pins, *new), key=lambda pin: pin.name)))
+        pins = tuple(sorted((*aboard.pins, *new), key=lambda pin: pin.name))
+        return leaving_out.without(replace(lock, pins=pins), aboard.exclude, told=False)
 
     def _with_built(self, manifest: Manifest, added: Manifest, aboard: Lock, say: Say) -> Manifest:
         """The manifest with the wheels that came aboard in place of folders, archives and branches,

@@ -48,13 +48,16 @@ class Executors:
         *,
         target: Target | None = None,
         here: Host | None = None,
+        spark: bool = True,
     ) -> None:
         """
         Args:
             target: what the executors of a running session are; by default what the settings say.
             here: the driver's machine; by default this one.
+            spark: pyspark goes along; False for what runs outside of Spark.
         """
         self._here = here or Host.here()
+        self._spark = spark
         self._settings = chosen
         self._target = target
         self._store = store
@@ -81,6 +84,11 @@ class Executors:
             self._found_platform, self._interpreter = found, None
             self.__dict__.pop("target", None)
         return (_learned(found),)
+
+    @property
+    def given_target(self) -> Target | None:
+        """What a running session's executors are; None where the settings say it."""
+        return self._target
 
     @property
     def interpreter(self) -> Interpreter:
@@ -241,7 +249,7 @@ class Executors:
 
     def packed(self, lock: Lock) -> tuple[Chunk, ...]:
         """What of a lock was packed before."""
-        where, store = lock.target, self._store
+        where, store, exclude = lock.target, self._store, lock.exclude
 
         def built(pin: Pin) -> Path | None:
             return None if pin.kind == "wheel" else pip_sources.built(pin, where, store)
@@ -253,8 +261,11 @@ class Executors:
         )
         found = (
             own,
-            *(pip_chunks.recall_wheel(pin, where, store, built=built(pin)) for pin in lock.pins),
-            *(conda_chunks.recall_package(pin, where, store) for pin in lock.conda),
+            *(
+                pip_chunks.recall_wheel(pin, where, store, built=built(pin), exclude=exclude)
+                for pin in lock.pins
+            ),
+            *(conda_chunks.recall_package(pin, where, store, exclude) for pin in lock.conda),
         )
         return tuple(chunk for chunk in found if chunk is not None)
 

@@ -74,7 +74,7 @@ class Tools:
             store,
             Pipeline(settings, store, here=here),
             Preflight(store, reporter.emit, refuses=settings.preflight == "refuse"),
-            Views(),
+            Views(store),
             reporter,
         )
 
@@ -89,6 +89,12 @@ class Tools:
         return replace(
             self, settings=settings, pipeline=Pipeline(settings, self.store, target=target)
         )
+
+    def without_spark(self) -> Tools:
+        """For archives that no Spark runs."""
+        target = self.pipeline.given_target
+        pipeline = Pipeline(self.settings, self.store, target=target, spark=False)
+        return replace(self, pipeline=pipeline)
 
     @contextmanager
     def work(self) -> Iterator[Say]:
