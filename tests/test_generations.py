@@ -80,7 +80,7 @@ class Executor(Node):
         self.prefix.rename(self.workdir / "boat-base")
         self.prefix = self.workdir / "boat-base"
         self.site = self.prefix / SITE
-        (self.prefix / "bin").mkdir()
+        (self.prefix / "bin").mkdir(exist_ok=True)
         stub = f'#!/bin/sh\nprefix=$(dirname "$(dirname "$0")") exec {sys.executable} "$@"\n'
         (self.prefix / f"bin/python{MINOR}").write_text(stub)
         (self.prefix / f"bin/python{MINOR}").chmod(0o755)
