@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
 STORED := --config-settings-package pyspark:--build-option=--compression=stored
 
-.PHONY: demo test check types docs dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab test-large fuzz soak soak-store
+.PHONY: demo test check types docs jar dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab test-large fuzz soak soak-store
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -98,6 +98,10 @@ docs: $(VENV)/docs
 $(VENV)/docs: $(VENV)/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[docs]'
 	touch $@
+
+# The session extension of spark-sql and others; javac is needed. It lies in the repository: who installs need have no javac. A test compares it with its source.
+jar: $(VENV)/ready
+	$(BIN)/python -m integration.jar
 
 # What a release uploads: a source archive, and the wheel that is built from it; both as an index checks them.
 dist: $(VENV)/ready

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import click
 
-from coffee_boat import settings
 from coffee_boat._support import scratch
 from coffee_boat._support.entries import UNFINISHED, Entry
 from coffee_boat._support.store import Store
@@ -24,13 +23,6 @@ _DAY = 86400.0
 _KINDS = ("kind", "entries", "size", "last used")
 _NUMBERS = ("entries", "size")
 
-_store = click.option(
-    "--store",
-    metavar="FOLDER",
-    type=click.Path(),
-    help="The store. Default: COFFEE_BOAT_STORE, or the user's cache folder.",
-)
-
 
 @click.group(cls=Group)
 def cache() -> None:
@@ -38,11 +30,11 @@ def cache() -> None:
 
 
 @cache.command("list")
-@_store
+@stored.option
 @click.option("--json", "as_json", is_flag=True, help="Print every entry as JSON, for programs.")
 def list_(store: str | None, as_json: bool) -> None:
     """List the store: its kinds of entries, then the packages in it, the largest first."""
-    opened = _open(store)
+    opened = stored.opened(store)
     entries = sorted(opened.entries(), key=lambda entry: (entry.kind, entry.name))
     if as_json:
         click.echo(
@@ -64,7 +56,7 @@ def list_(store: str | None, as_json: bool) -> None:
 
 
 @cache.command()
-@_store
+@stored.option
 @click.option("--stage", metavar="URL", help="Free this stage instead of the store. Asks first.")
 @click.option(
     "--days",
@@ -84,7 +76,7 @@ def prune(
     Executors that join a session late fetch its archive from the stage again: keep a stage's
     archives for longer than sessions last.
     """
-    opened, now = _open(store), time.time()
+    opened, now = stored.opened(store), time.time()
     if stage is not None:
         _prune_stage(opened, stage, 90 if days is None else days, dry_run=dry_run, yes=yes)
         return
@@ -103,14 +95,14 @@ def prune(
 
 
 @cache.command()
-@_store
+@stored.option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def clear(store: str | None, yes: bool) -> None:
     """Remove everything but what is being made, and what it needs.
 
     Sessions that run from the store lose their files.
     """
-    opened, now = _open(store), time.time()
+    opened, now = stored.opened(store), time.time()
     doomed = [
         entry for entry in opened.entries() if entry.kind != UNFINISHED or _stale(entry, now, 0)
     ]
@@ -205,13 +197,6 @@ def _spark_settings() -> Mapping[str, str]:
         return facts.facts_of(install.find_spark()).conf
     except LaunchError:
         return {}
-
-
-def _open(store: str | None) -> Store:
-    said, findings = settings.load({"store": store})
-    for finding in findings:
-        render.tell(finding)
-    return Store(said.store)
 
 
 def _stale(entry: Entry, now: float, days: float) -> bool:

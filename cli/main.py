@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -18,7 +16,7 @@ from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat._version import __version__
 from coffee_boat.captain import Captain
-from coffee_boat.cli import options, render, spark_words, words
+from coffee_boat.cli import elsewhere, ended, options, outside, render, spark_words, words
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.options import Place, Probing, Wanted, Where
 from coffee_boat.cli.origin import origin
@@ -41,20 +39,6 @@ FORMATS = {
     "k8s-yaml": submission.as_yaml,
     "connect-server": submission.as_connect_server,
 }
-
-
-_ASKED = "Packages are asked for as: boat launch --pip NAME"
-_ELSEWHERE = {
-    "add": f"{_ASKED}; in a notebook, %boat add NAME adds to a session",
-    "install": _ASKED,
-    "forget": "Each command is asked anew: leave the package out; %boat forget is for notebooks",
-    "status": "%boat status is for notebooks; here, boat check looks at this machine",
-    "run": "It is: boat launch --master M SCRIPT",
-    "submit": "It is: boat launch --master M SCRIPT",
-    "help": "It is: boat --help",
-    "version": "It is: boat --version",
-}
-"""What people type who know %boat, pip, uv or spark-submit, and what it is called here."""
 
 
 class Terminal:
@@ -90,7 +74,7 @@ class BoatGroup(Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            told = _ELSEWHERE.get(args[0])
+            told = elsewhere.TYPED.get(args[0])
             if told is None:
                 raise
             raise click.UsageError(f"No such command {args[0]!r}. {told}.", ctx) from error
@@ -111,21 +95,7 @@ class BoatGroup(Group):
             ctx.exit(FAILED)
         except KeyboardInterrupt as error:
             click.echo("interrupted", err=True)
-            ctx.exit(error.code if isinstance(error, EndedError) else INTERRUPTED)
-
-
-class EndedError(KeyboardInterrupt):
-    """Somebody ended us (SIGTERM, SIGHUP): as Ctrl-C, so that the programs that we started end with
-    us and nothing half-made is left.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.code = 128 + number
-
-
-def _end(number: int, _: FrameType | None) -> NoReturn:
-    raise EndedError(number)
+            ctx.exit(error.code if isinstance(error, ended.EndedError) else INTERRUPTED)
 
 
 @contextmanager
@@ -133,7 +103,7 @@ def _redacted_messages() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        message = redact(f"{error.message}{options.hint(error, '--pip')}")
+        message = redact(f"{error.message}{elsewhere.hint(error, '--pip')}")
         error.message = message  # type: ignore[misc]  # what click shows
         raise
 
@@ -226,13 +196,22 @@ def lock(place: Place, wanted: Wanted, output: str | None, check: bool) -> None:
     help="Where to: a .tar.gz that spark.archives takes.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
+@click.option(
+    "--pyspark/--no-pyspark",
+    default=True,
+    help="Without pyspark and py4j, for what runs outside of Spark.",
+)
 @options.as_json
 @options.wanted
 @click.pass_obj
-def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bool) -> None:
-    """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy."""
-    archive = place.captain(wanted).pack(output, overwrite=overwrite)
-    say_line(render.how_to_use(archive))
+def pack(
+    place: Place, *, wanted: Wanted, output: str, overwrite: bool, pyspark: bool, as_json: bool
+) -> None:
+    """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy; or who
+    run it elsewhere: boat unpack, boat exec.
+    """
+    archive = place.captain(wanted).pack(output, overwrite=overwrite, pyspark=pyspark)
+    say_line(render.how_to_use(archive, pyspark=pyspark))
     place.show(archive if as_json else output, as_json=as_json)
 
 
@@ -242,12 +221,14 @@ def pack(place: Place, wanted: Wanted, output: str, overwrite: bool, as_json: bo
 @options.where
 @options.wanted
 @spark_words.of_submit
+@options.functions
 @click.pass_obj
 def launch(
     place: Place,
     *,
     wanted: Wanted,
     where: Where,
+    functions: tuple[str, ...],
     script: str | None,
     args: tuple[str, ...],
     properties_file: str | None,
@@ -262,14 +243,13 @@ def launch(
     It takes what spark-submit takes. What stands after SCRIPT belongs to the application. What
     SCRIPT says of itself (PEP 723) is added to what is asked for. Without SCRIPT: an interactive
     pyspark.
+
+    SCRIPT may be a jar, with --class; Python functions that it calls in SQL are named by
+    --function.
     """
     files = [*filter(None, [properties_file]), *extra_properties_files]
-    options = [
-        *(("--class", main_class) if main_class else ()),
-        *(("--proxy-user", proxy_user) if proxy_user else ()),
-    ]
     code = (
-        place.captain(wanted)
+        options.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .submit(
             script,
@@ -277,7 +257,8 @@ def launch(
             master=where.master or remote,
             deploy_mode=where.deploy_mode,
             conf={**spark_words.read(*files), **where.conf},
-            options=options,
+            options=["--proxy-user", proxy_user] if proxy_user else [],
+            main_class=main_class,
             spark_defaults=load_spark_defaults or not properties_file,
         )
     )
@@ -316,23 +297,46 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     help="k8s-yaml is the spec of a SparkApplication, connect-server what a Spark Connect server on"
     " this master is started with.",
 )
+@click.option(
+    "--for",
+    "system",
+    type=click.Choice(outside.SYSTEMS),
+    help="Print what is typed there instead, where no Spark runs. The archive, without pyspark,"
+    " lies in the store.",
+)
+@options.driver
+@options.functions
 @options.where
 @options.wanted
 @click.pass_obj
-def conf(place: Place, wanted: Wanted, where: Where, form: str) -> None:
+def conf(
+    place: Place,
+    *,
+    wanted: Wanted,
+    where: Where,
+    form: str,
+    system: str | None,
+    driver: Literal["python", "jvm"],
+    functions: tuple[str, ...],
+) -> None:
     """Build the environment and print the Spark settings that use it, for Airflow, Livy,
     spark-operator and others who submit.
 
     The archive lies in the store, or in the `stage` of the settings.
     """
+    if system is not None:
+        archive = place.captain(wanted).pack(None, pyspark=False)
+        place.show(outside.how_to(system, archive))
+        return
     order = (
-        place.captain(wanted)
+        options.with_functions(place.captain(wanted), functions)
         .preload(*where.preload)
         .order(
             master=where.master,
             deploy_mode=where.deploy_mode,
             conf=where.conf,
             serves_connect=form == "connect-server",
+            driver=driver,
         )
     )
     place.show(FORMATS[form](order).rstrip("\n"))
@@ -374,13 +378,13 @@ def demo() -> None:
 
 
 boat.add_command(cache)
+boat.add_command(outside.unpack)
+boat.add_command(outside.exec_)
 
 
 def main() -> None:
     """The console script."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # else it is ignored, as by nohup
-            signal.signal(number, _end)
+    ended.listen()
     with without_secrets():
         boat(prog_name="boat")
 

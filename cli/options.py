@@ -5,7 +5,6 @@ notebook.
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar, cast
@@ -155,6 +154,18 @@ def probing(command: F) -> F:
     return _gathered(command, "probing", Probing, (_MODULE, _DEADLINE))
 
 
+def with_functions(captain: Captain, functions: Sequence[str]) -> Captain:
+    """Ask a Captain for Python functions, as they are named in a command line.
+
+    Raises:
+        RequirementError: one cannot be read.
+    """
+    for text in functions:
+        asked = requirements.read_function(text)
+        captain.add_function(asked.name, asked.place, returns=asked.returns)
+    return captain
+
+
 def _at(command: F, group: Sequence[Callable[[F], F]]) -> F:
     """With spark-submit's own words for settings."""
 
@@ -177,25 +188,6 @@ def _gathered(command: F, argument: str, kind: type[Any], group: Sequence[Callab
     for option in reversed(group):
         gathered = option(gathered)
     return gathered  # type: ignore[return-value]
-
-
-_BETWEEN = r"\s+|,(?=[A-Za-z])(?![^\[]*\])"
-"""Spaces, and commas that are neither of versions (>=1,<2) nor of extras ([a,b])."""
-
-
-def hint(error: click.ClickException, typed: str) -> str:
-    """What to add to the message where a package was named as if the command took some.
-
-    Args:
-        typed: what is typed before a package.
-    """
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    wants = context is not None and any(part.name == "pip" for part in context.command.params)
-    extra = re.fullmatch(r"Got unexpected extra arguments? \((?P<words>.*)\)", error.message)
-    if not wants or extra is None:
-        return ""
-    packages = re.split(_BETWEEN, extra[1])
-    return f". Packages are asked for as: {' '.join(f'{typed} {each}' for each in packages)}"
 
 
 def _pairs(
@@ -277,13 +269,19 @@ _WANTED = (
     ),
     click.option(
         "--python",
-        metavar="VERSION|PATH",
-        help='The interpreter to ship: "3.11", or a path. Default: the one that runs boat.',
+        metavar="VERSION|PATH|conda",
+        help=(
+            'The interpreter to ship: "3.11", a path, or "conda" for conda\'s. Default: the one'
+            " that runs boat; for nodes of another machine a standalone build."
+        ),
     ),
     click.option(
         "--platform",
         metavar="TAG",
-        help='What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64".',
+        help=(
+            'What the nodes are, in pip\'s words, as "manylinux_2_28_x86_64"; "auto" asks the'
+            " cluster, where it can be asked before building."
+        ),
     ),
     click.option(
         "--index-url",
@@ -374,6 +372,23 @@ _DEADLINE = click.option(
     help="Seconds to wait for executors.",
 )
 
+functions = click.option(
+    "--function",
+    "functions",
+    multiple=True,
+    metavar="NAME=MODULE:FUNCTION",
+    help=(
+        "A Python function that a program of the JVM calls as NAME in SQL; 'NAME=MODULE:FUNCTION ->"
+        " TYPE' says what it returns. Repeatable."
+    ),
+)
+driver = click.option(
+    "--driver",
+    type=click.Choice(["python", "jvm"]),
+    default="python",
+    show_default=True,
+    help="jvm for what starts with no Python: spark-sql, spark-shell, the Thrift server.",
+)
 master = click.option(
     "--master",
     metavar="MASTER",

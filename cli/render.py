@@ -68,8 +68,10 @@ def tell_error(error: BoatError) -> None:
         )
 
 
-def how_to_use(archive: Archive) -> str:
-    """What a packed archive is, and the options of spark-submit that use it."""
+def how_to_use(archive: Archive, *, pyspark: bool = True) -> str:
+    """What a packed archive is, and the options of spark-submit that use it; without pyspark, what
+    runs it elsewhere.
+    """
     glibc = ".".join(map(str, archive.floor))
     needs = f"needs glibc {glibc} or newer" if any(archive.floor) else "needs no certain glibc"
     packages = ":".join(
@@ -80,6 +82,12 @@ def how_to_use(archive: Archive) -> str:
         if archive.has_python
         else f"spark.executorEnv.PYTHONPATH={packages}"
     )
+    if not pyspark:
+        return (
+            f"{human_size(archive.size)} for Python {archive.target.minor}; {needs}. To use it:\n"
+            f"  boat exec {archive.path} -- python ...\n"
+            f"  boat unpack {archive.path} DIR"
+        )
     return (
         f"{human_size(archive.size)} for Python {archive.target.minor}; {needs}. To use it:\n"
         f"  --archives {archive.path}#boat\n"

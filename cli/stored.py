@@ -1,4 +1,4 @@
-"""What the entries of a store are, by the names of packages."""
+"""The store that a command works on, and what its entries are, by the names of packages."""
 
 from __future__ import annotations
 
@@ -6,14 +6,34 @@ import re
 import time
 from collections.abc import Iterable
 
+import click
+
+from coffee_boat import settings
 from coffee_boat._support.entries import Entry
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import counted, human_size
 from coffee_boat.archive.chunks import labels
+from coffee_boat.cli import render
 from coffee_boat.model import text_table
 
 _NOTES = "keys/"
 _DIGEST = re.compile(r"[0-9a-f]{12,64}")
+
+
+option = click.option(
+    "--store",
+    metavar="FOLDER",
+    type=click.Path(),
+    help="The store. Default: COFFEE_BOAT_STORE, or the user's cache folder.",
+)
+
+
+def opened(named: str | None) -> Store:
+    """The store that an option names, or the settings; what is odd about those is told."""
+    said, findings = settings.load({"store": named})
+    for finding in findings:
+        render.tell(finding)
+    return Store(said.store)
 
 
 def table(store: Store, entries: Iterable[Entry]) -> str:

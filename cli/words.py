@@ -15,6 +15,7 @@ _CALLS = {
     "add_conda_packages": "--conda",
     "add_environment": "--environment",
     "add_lock": "--lock",
+    "add_function": "--function",
     "preload": "--preload",
     "pack": "boat pack -o",
     "launch_ship": "boat launch",
@@ -27,6 +28,7 @@ _SWITCHES = {
     "offline=False": "no --offline",
     "accept_conda_license=True": "--accept-conda-license",
     "overwrite=True": "--overwrite",
+    "pyspark=False": "--no-pyspark",
 }
 _SETTINGS = {
     "python": "--python",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from coffee_boat import requirements, settings
 from coffee_boat._support.exceptions import door
@@ -49,11 +49,13 @@ class Captain(Steering):
     Args:
         accept_conda_license: agree to the terms of Anaconda's own channels; matters for conda
             packages only.
-        python: the interpreter to ship: "3.11", or a path. Default: the driver's own. Spark needs
-            the driver's minor version; another one can only be packed.
+        python: the interpreter to ship: "3.11", the path of one or of a folder that has one, or
+            "conda" for conda's. Default: the driver's own; for nodes of another machine a
+            standalone build. Spark needs the driver's minor version; another one can only be
+            packed.
         ship_python: False uses the nodes' own interpreter of that minor version. Default True.
-        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64". Default: as the
-            driver.
+        platform: what the nodes are, in pip's words, as "manylinux_2_28_x86_64"; "auto" asks the
+            cluster, where it can be asked before building. Default: as the driver.
         index_url: as pip's option. pip's and uv's own settings are honoured without it.
         extra_index_urls: further indexes; the first index that has a name is taken for it.
         find_links: folders or pages with wheels, as pip's option.
@@ -100,7 +102,10 @@ class Captain(Steering):
             "store": None if store is None else str(store),
         }
         chosen, findings = settings.load(given)
-        super().__init__(Changing(Tools.of(chosen), Request((Manifest(findings=findings),))))
+        asked = Request(
+            (Manifest(findings=findings),), condas_python=chosen.python == settings.CONDA
+        )
+        super().__init__(Changing(Tools.of(chosen), asked))
 
     @classmethod
     def from_environment(cls, environment: str | Path | None = None, **settings: Any) -> Captain:
@@ -195,14 +200,22 @@ class Captain(Steering):
         """
         return self._work.plan(more, master, None if lock is None else Path(lock))
 
-    def pack(self, path: str | Path, *, overwrite: bool = False) -> Archive:
+    def pack(
+        self, path: str | Path | None, *, overwrite: bool = False, pyspark: bool = True
+    ) -> Archive:
         """Write the archive to a file, for people who submit with spark-submit, Airflow or Livy.
+
+        Args:
+            path: a .tar.gz; None for the store.
+            overwrite: replace the file if it is there.
+            pyspark: False leaves pyspark and py4j out, for what runs outside of Spark.
 
         Raises:
             RequirementError, LockError, BuildError: it cannot be made, or `path` exists and
                 `overwrite` is not given.
         """
-        return self._work.pack(Destination.of(path, overwrite=overwrite))
+        destination = None if path is None else Destination.of(path, overwrite=overwrite)
+        return self._work.pack(destination, pyspark=pyspark)
 
     def launch_ship(
         self, master: str | None = None, conf: Mapping[str, str] | None = None
@@ -306,34 +319,42 @@ class Captain(Steering):
         conf: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
         spark_defaults: bool = True,
+        main_class: str | None = None,
     ) -> int:
         """Run a script with spark-submit and the environment, to its end; without a script, an
         interactive pyspark. It has our terminal.
+
+        Or a program of the JVM: `captain.submit("app.jar", main_class="com.example.Main")`. With
+        functions (`add_function`) its `main` is called by a driver in Python, in whose session
+        they are; `SparkSession.builder().getOrCreate()` there is that session.
 
         What the script says of itself (PEP 723) is added to what is asked for, unless a lock file
         says it all.
 
         Args:
-            script: a Python file on this machine, or a URL that spark-submit takes.
+            script: a Python file or a jar on this machine, or a URL that spark-submit takes.
             args: of the script.
             master: over what spark-defaults.conf says.
             deploy_mode: "client" or "cluster", over what it says.
             conf: Spark settings, over what it says.
             options: of spark-submit, for what is no setting: ["--proxy-user", "ann"].
             spark_defaults: False leaves spark-defaults.conf unread.
+            main_class: of a jar. Default: what its manifest says.
 
         Returns:
             The application's exit code; 128 + n if signal n ended it.
 
         Raises:
-            LaunchError: no Spark, Java or script, or this Spark does not support this Python.
+            LaunchError: no Spark, Java, script or jar, or this Spark does not support this Python;
+                a function cannot be had.
             RequirementError, LockError, BuildError: the environment cannot be made.
         """
         where = order.Where(master, deploy_mode, conf, spark_defaults=spark_defaults)
-        header = order.header(self._work, script)
+        program = order.program_of(self._work, where, script, main_class)
+        header = None if program else order.header(self._work, script)
         if header is not None:
             self.add_requirements(header)
-        return order.run(self._work, where, script, args, options)
+        return order.run(self._work, where, script, args, options, jvm=program)
 
     def order(
         self,
@@ -342,6 +363,7 @@ class Captain(Steering):
         deploy_mode: str | None = None,
         conf: Mapping[str, str] | None = None,
         serves_connect: bool = False,
+        driver: Literal["python", "jvm"] = "python",
     ) -> Order:
         """Build the environment and tell the Spark settings that use it, for people who submit by
         other means.
@@ -352,10 +374,17 @@ class Captain(Steering):
         Args:
             serves_connect: what is started with them is a Spark Connect server: its sessions need
                 pyarrow, which is added as for a session of ours.
+            driver: "jvm" where Spark starts with no Python (spark-sql, spark-shell, the Thrift
+                server): its sessions have the functions that were asked for (`add_function`).
 
         Raises:
             BoatError: as `submit`.
         """
         if serves_connect:
+            order.refuse_connect(driver)
             self._work.bring_arrow()
-        return order.order(self._work, order.Where(master, deploy_mode, conf), order.asked)
+        where = order.Where(master, deploy_mode, conf)
+        if driver == "jvm":
+            return order.for_jvm(self._work, where)
+        order.refuse_functions(self._work.functions, "a driver in Python")
+        return order.order(self._work, where, order.asked)

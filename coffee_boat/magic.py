@@ -33,7 +33,7 @@ from coffee_boat._support.progress import say_line
 from coffee_boat._support.redact import redact
 from coffee_boat._support.wording import told_in
 from coffee_boat.captain import Captain
-from coffee_boat.cli import changing, options, render, words
+from coffee_boat.cli import changing, elsewhere, options, render, words
 from coffee_boat.cli import main as terminal
 from coffee_boat.cli.cache import cache
 from coffee_boat.cli.cells import Status, words_of
@@ -102,7 +102,7 @@ class Notebook:
         except click.Abort as error:
             raise KeyboardInterrupt from error
         except click.ClickException as error:
-            hint = options.hint(error, "%boat add")
+            hint = elsewhere.hint(error, "%boat add")
             raise UsageError(f"%boat: {error.format_message()}{hint} (%boat --help)") from error
         except BoatError as error:  # shown later, by IPython
             error.problem = _in_magic(error.problem)

@@ -106,6 +106,7 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
         _lane("connect", "connect"),
         _lane("s3", "s3", _LOCAL_CLUSTERS, after=("s3 build",)),
         _lane("generations", "generations"),
+        _lane("jvm door", "jvm_door", _LOCAL_CLUSTERS),
         _lane("pairs", "matrix", after=(_WHEELS,)),
         _lane("jupyterlab", "jupyterlab", after=(_BROWSER,)),
     ]

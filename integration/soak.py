@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from integration import class_data, crowd_wheels
 from integration.beds import _java, standalone
 from integration.beds.standalone import cluster as clusters
 from integration.running import QUICK_JAVA, plain_environment
-from integration.soak_oracle import Change, Ledger, Task, find_faults
+from integration.soak_oracle import Change, Ledger, Task, Versions, find_faults
 from integration.venvs import OWN_CACHE, cache_folder
 
 OPTIONAL = ("crewsail", "crewflag", "crewchart", "crewframes")
@@ -154,7 +155,7 @@ class Soak:
 
     # changes
 
-    def change(self, what: str, act: Callable[[], object]) -> None:
+    def change(self, what: str, act: Callable[[], object], wanted: Versions) -> None:
         from coffee_boat import BoatError
 
         began = time.time()
@@ -162,27 +163,31 @@ class Soak:
             act()
         except BoatError as error:
             self.counts[f"refused, {error.code}"] += 1
+            wanted = {}
             if error.code not in REFUSALS:
                 self.faults.append(f"{what}: {error}")
         self.counts[what] += 1
-        self.ledger.changes.append(Change(began, time.time()))
+        self.ledger.changes.append(Change(began, time.time(), what, wanted))
 
-    def act(self, captain: Any) -> tuple[str, Callable[[], object]]:
-        """A change that a captain may ask for."""
+    def act(self, captain: Any) -> tuple[str, Callable[[], object], Versions]:
+        """A change that a captain may ask for, and what is so after it."""
         kind = next(self.kinds)
         here = {name for name in OPTIONAL if captain.lock.has(name)}
         absent = sorted(set(OPTIONAL) - here)
         if (kind == "add" and absent) or (kind == "remove" and not here):
             name = self.some.choice(absent)
-            return f"add {name}", lambda: captain.add_pip_packages(name, wait=self.wait)
+            add = partial(captain.add_pip_packages, name, wait=self.wait)
+            return f"add {name}", add, {name: "1.0"}
         if kind == "remove":
             name = self.some.choice(sorted(here))
-            return f"remove {name}", lambda: captain.remove_pip_packages(name, wait=self.wait)
+            remove = partial(captain.remove_pip_packages, name, wait=self.wait)
+            return f"remove {name}", remove, {name: None}
         if kind == "rollback" and len(captain.generations) > 1:
             number = self.some.randint(1, len(captain.generations) - 1)
-            return "rollback", lambda: captain.rollback(number, wait=self.wait)
-        wanted = f"crewballast=={self.some.choice(crowd_wheels.BALLAST)}"
-        return "upgrade", lambda: captain.upgrade_pip_packages(wanted, wait=self.wait)
+            return "rollback", partial(captain.rollback, number, wait=self.wait), {}
+        version = self.some.choice(crowd_wheels.BALLAST)
+        upgrade = partial(captain.upgrade_pip_packages, f"crewballast=={version}", wait=self.wait)
+        return "upgrade", upgrade, {"crewballast": version}
 
     def alone(self) -> None:
         self.change(*self.act(self.some.choice(self.captains)))
@@ -261,6 +266,7 @@ class Soak:
         self.change(
             "upgrade",
             lambda: self.captains[0].upgrade_pip_packages("crewballast==1.0", wait=self.wait),
+            {"crewballast": "1.0"},
         )
         report = self.captains[0].verify()
         if not report.ok:

@@ -32,6 +32,9 @@ class Change:
 
     began: float
     ended: float
+    what: str = ""
+    wanted: Versions = field(default_factory=dict)
+    """What it was to make so; nothing if it was refused."""
 
 
 @dataclass
@@ -52,13 +55,26 @@ class _Reign:
 
 
 def find_faults(generations: Sequence[tuple[float, Versions]], ledger: Ledger) -> list[str]:
-    """One line for each task that saw a mix, or what was over before its job was submitted.
+    """One line for each task that saw a mix, or what was over before its job was submitted; and for
+    each change that was done and is in no generation.
 
     Args:
         generations: when each was written down, and what it has; oldest first.
     """
     reigns = _reigns(generations, ledger.changes)
-    return [fault for task in ledger.tasks for fault in _faults(task, reigns)]
+    lost = [_lost(change, reigns) for change in ledger.changes]
+    return [fault for task in ledger.tasks for fault in _faults(task, reigns)] + [
+        *filter(None, lost)
+    ]
+
+
+def _lost(change: Change, reigns: Sequence[_Reign]) -> str:
+    """Another change may have undone it before it ended, but it was there for a time."""
+    during = [one for one in reigns if one.since <= change.ended and change.began <= one.until]
+    if any(change.wanted.items() <= one.versions.items() for one in during):
+        return ""
+    had = " | ".join(_brief(one.versions) for one in during)
+    return f"lost: {change.what}; in force while it was asked for: {had}"
 
 
 def _reigns(

@@ -152,14 +152,22 @@ class Soak:
             done.set()
             thread.join()
 
-    def left(self) -> None:
-        """What may not be there in the end."""
+    def prune(self) -> None:
         _, said = (pruning := self.start("cache", "prune")).communicate()
         if pruning.returncode:
             self.faults.append(f"prune failed: {said[-1500:]}")
+
+    def left(self) -> None:
+        """What may not be there in the end. Work that has no mark yet may have just begun: it stays
+        for a minute.
+        """
         store = self.folder / "store"
+        self.prune()
+        if any(not (work / "alive").exists() for work in (store / "tmp").iterdir()):
+            time.sleep(65.0)
+            self.prune()
         places = {
-            "unfinished work": [*(store / "tmp").iterdir()],
+            "unfinished work": [[work, *work.iterdir()] for work in (store / "tmp").iterdir()],
             "locks": [*(store / "locks").iterdir()],
             "leases": [p for p in (store / "leases").iterdir() if p.name != "gate"],
             "in TMPDIR": [*(self.folder / "tmp").iterdir()],

@@ -206,3 +206,27 @@ def test_what_cannot_be_served_is_3(boat: Boat, wanted: list[str]) -> None:
         == 3
     )
     assert boat("launch", *wanted, "--master", "mesos://host", "job.py").returncode == 3
+
+
+def test_an_archive_runs_outside_of_spark(boat: Boat, run: Boat, tmp_path: Path) -> None:
+    (tmp_path / "say.py").write_text(
+        "import sys, edtf, json\n"
+        "print(json.dumps([sys.prefix, edtf.__file__, sys.argv[1:]]))\n"
+        "sys.exit(5)\n"
+    )
+    packed = boat("pack", "--no-pyspark", "--pip", "edtf", "-o", "boat.tar.gz")
+    assert packed.returncode == 0, packed.stderr[-3000:]
+    unpacked = boat("unpack", "boat.tar.gz", "here")
+    minor = ".".join(map(str, sys.version_info[:2]))
+    assert unpacked.stdout.strip() == f"{tmp_path}/here/bin/python{minor}"
+    for archive in ("boat.tar.gz", "here"):
+        done = boat("exec", archive, "--", "python", "say.py", "--a", "b")
+        assert done.returncode == 5, done.stderr[-3000:]
+        prefix, module, words = json.loads(done.stdout)
+        assert module.startswith(prefix)
+        assert words == ["--a", "b"]
+        assert (prefix == str(tmp_path / "here")) == (archive == "here")
+    bare = boat("exec", "here", "python", "-c", "import pyspark")
+    assert "No module named 'pyspark'" in bare.stderr
+    shell = run("bash", "-c", "source here/bin/activate && python say.py")
+    assert shell.returncode == 5, shell.stderr

@@ -30,6 +30,21 @@ package-data = {{ "brew.{part}" = ["beans.txt"] }}
 """
 
 
+MORE = """
+[build-system]
+requires = ["setuptools>=68"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "brew-more"
+version = "1.0"
+
+[tool.setuptools]
+py-modules = ["brew.base.more"]
+"""
+"""A module of the package that brew-base brings."""
+
+
 @pytest.fixture(scope="module")
 def two_slots() -> Iterator[Lane]:
     """Executors with two slots: one for a task that runs on, one for those that come."""
@@ -44,6 +59,10 @@ def write_projects(folder: Path) -> None:
         (folder / f"brew_{part}" / "pyproject.toml").write_text(PROJECT.format(part=part))
         (package / "__init__.py").write_text(f"def bean():\n    return {part!r}\n")
         (package / "beans.txt").write_text("arabica\n")
+    module = folder / "brew_more" / "brew" / "base" / "more.py"
+    module.parent.mkdir(parents=True)
+    module.write_text("MORE = 'robusta'\n")
+    (folder / "brew_more" / "pyproject.toml").write_text(MORE)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +125,11 @@ def test_a_namespace_is_split_between_base_and_layer(told: Any) -> None:
         base, extra = detail["namespace"]
         assert "/boat-layer-" not in base
         assert "/boat-layer-" in extra
+
+
+def test_a_package_is_of_two_distributions_on_executors_and_on_the_driver(told: Any) -> None:
+    assert set(told["more"]["there"]) == {"robusta"}
+    assert told["more"]["here"] == "robusta"
 
 
 def test_metadata_entry_points_and_resources_come_in_a_layer(told: Any) -> None:

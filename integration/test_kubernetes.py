@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from lanes import cannot_run
 
-from integration import crowd_wheels
+from integration import crowd_wheels, jvm_lane
 from integration.crowd_checks import check_all
 from integration.kubernetes_lane import KubernetesLane
 from integration.running import (
@@ -319,6 +319,18 @@ def launch(
 
 def log_of(kubernetes: KubernetesLane, name: str) -> str:
     return kubernetes.kubectl("logs", "-l", f"spark-role=driver,spark-app-name={name}", "--tail=-1")
+
+
+def test_in_cluster_mode_a_jar_calls_functions(
+    kubernetes: KubernetesLane, launch: Launch, tmp_path: Path
+) -> None:
+    jvm_lane.write_code(tmp_path)
+    main = ("--class", "com.example.Main", str(jvm_lane.compiled(tmp_path)), "plain")
+    done = launch("--conf", "spark.app.name=jar", *jvm_lane.ASKED, *main)
+    assert done.returncode == 0, done.stderr[-4000:]
+    said = jvm_lane.told(log_of(kubernetes, "jar"))
+    assert said["error"] == ["true"]
+    assert all(map(jvm_lane.shipped, said["call_udf"])), said
 
 
 def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from lanes import cannot_run
 
-from integration import conda_lane, crowd_wheels
+from integration import conda_lane, crowd_wheels, jvm_lane
 from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
 from integration.crowd_checks import check_all
@@ -254,6 +254,22 @@ def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_to
     assert said.count("/bin/python3") >= 3
     assert "/nowhere" not in said
     assert str(store) not in said
+
+
+def test_in_cluster_mode_a_jar_calls_functions_and_its_exception_is_told(
+    yarn: YarnLane, store: Path, tmp_path: Path
+) -> None:
+    jvm_lane.write_code(tmp_path)
+    main = ("--class", "com.example.Main", str(jvm_lane.compiled(tmp_path)), "fail")
+    quiet = ("--conf", "spark.executor.memory=512m", "--conf", "spark.ui.enabled=false")
+    words = ("launch", *jvm_lane.ASKED, "--master", "yarn", "--deploy-mode", "cluster", *quiet)
+    variables = {**yarn.environment, "COFFEE_BOAT_STORE": str(store)}
+    ended = boat(*words, *main, folder=tmp_path, env=variables)
+    assert ended.returncode == 1, ended.stderr[-4000:]
+    assert "java.lang.IllegalStateException: at the end" in ended.stderr
+    said = jvm_lane.told(ended.stderr)
+    assert said["error"] == ["true"]
+    assert all(map(jvm_lane.shipped, said["call_udf"])), said
 
 
 def test_the_shell_uses_what_is_shipped(yarn: YarnLane, store: Path, tmp_path: Path) -> None:

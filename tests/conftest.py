@@ -106,7 +106,7 @@ def pyspark_packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed")
     with Captain(ship_python=False, offline=True, store=folder / "all") as captain:
         captain.pack(folder / "none.tar.gz")
-    for kind in ("chunks", "keys/chunk"):
+    for kind in ("chunks", "keys/chunk", "keys/listing", "keys/findings", "keys/needs"):
         shutil.copytree(folder / "all" / kind, folder / "store" / kind)
     return folder / "store"
 

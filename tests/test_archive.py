@@ -397,3 +397,45 @@ def test_a_wheel_in_an_archive_imports(make_wheel: MakeWheel, store: Store) -> N
         check=True,
     )
     assert ran.stdout.split() == ["42", "1.0"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from coffee_boat.archive.destination import Destination
+
+with Destination(Path(sys.argv[1])).written() as out:
+    out.write(b"half")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_wrote_goes_with_the_next_archive(tmp_path: Path) -> None:
+    def writer(name: str) -> subprocess.Popen[str]:
+        begun = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path / name)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert begun.stdout is not None
+        assert begun.stdout.readline() == "written\n"
+        return begun
+
+    others = tmp_path / ".boat-others_"
+    (others / "kept").mkdir(parents=True)
+    with writer("alive.tar.gz") as alive, writer("killed.tar.gz") as killed:
+        killed.kill()
+        killed.wait()
+        assert len([*tmp_path.glob(".boat-*")]) == 3
+        with Destination(tmp_path / "next.tar.gz").written() as out:
+            out.write(b"whole")
+        assert len([*tmp_path.glob(".boat-*")]) == 2
+        alive.communicate()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        others.name,
+        "alive.tar.gz",
+        "next.tar.gz",
+    }
+    assert (others / "kept").exists()

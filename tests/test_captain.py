@@ -20,7 +20,7 @@ import pytest
 from conftest import MakeWheel, with_chunks_of
 from lanes import cannot_run
 from pages import DOCS, first_column
-from small_packages import project, serving
+from small_packages import project, serving, wheel
 
 import coffee_boat
 from coffee_boat import (
@@ -324,6 +324,11 @@ def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(
 ) -> None:
     pytest.importorskip("pyspark", reason="needs pyspark: pip install coffee_boat[local]")
     captain.add_pip_packages("no-such-package")
+
+    def made() -> set[Path]:
+        return {path for path in (tmp_path / "store").glob("*/*") if path.is_dir()}
+
+    before = made()
     with pytest.raises(LaunchError, match="cannot be reached"):
         captain.launch_ship(master=NOBODY)
     with pytest.raises(LaunchError, match="cannot be reached"):
@@ -332,12 +337,7 @@ def test_with_a_master_the_cluster_is_asked_before_anything_is_resolved(
         captain.launch_ship(master="local[2]", conf={"spark.executor.memory": "100m"})
     with pytest.raises(LaunchError, match=r"spark\.driver\.memory=128m"):
         captain.submit(master="local[2]", conf={"spark.driver.memory": "128m"})
-    made = {
-        path.relative_to(tmp_path / "store").as_posix()
-        for path in (tmp_path / "store").glob("*/*")
-        if path.is_dir()
-    }
-    assert made == {"keys/chunk"}, "what was there before"
+    assert made() == before
 
 
 def test_an_order_for_elsewhere_is_made_all_the_same(
@@ -406,6 +406,23 @@ def test_a_lock_file_is_taken_as_it_is(
         other.add_pip_packages("alpha")
     with pytest.raises(RequirementError, match="lock file"):
         captain.add_lock(tmp_path / "pylock.toml")
+
+
+def test_on_the_driver_two_distributions_are_one_package_and_what_it_lacks_is_told(
+    captain: Captain, wheels: Path, tmp_path: Path
+) -> None:
+    wheel(tmp_path / "more", "one", "1.0", module="boat_shared/__init__")
+    wheel(tmp_path / "more", "two", "1.0", module="boat_shared/two")
+    wheel(tmp_path / "more", "three", "1.0", ["packaging>999"], module="boat_three")
+    wheel(tmp_path / "more", "packaging", "1000")
+    found = [str(path) for path in (tmp_path / "more").iterdir()]
+    captain.add_pip_packages(*found).launch_ship(master="local[1]")
+    assert importlib.import_module("boat_shared.two").VERSION == "1.0"
+    with pytest.raises(ModuleNotFoundError, match=r"three 1\.0 is on the executors, not"):
+        importlib.import_module("boat_three")
+    captain.close()
+    for name in ("boat_shared", "boat_shared.two"):
+        sys.modules.pop(name, None)
 
 
 def test_packages_work_on_the_driver_until_close(captain: Captain) -> None:

@@ -66,7 +66,11 @@ def chunks_of(lock: Lock, store: Store, **how: Any) -> list[Chunk]:
 
 
 def archive_of(lock: Lock, store: Store, more: Sequence[Chunk] = ()) -> Archive:
-    parts = (*chunks_of(lock, store), worker_files.chunk(lock.target, store), *more)
+    parts = (
+        *chunks_of(lock, store),
+        worker_files.chunk(lock.target, store, has_python=True),
+        *more,
+    )
     return assemble(parts, target=lock.target, lock=lock, has_python=True, inputs={}, store=store)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +15,12 @@ from pathlib import Path
 import packaging.utils  # noqa: F401  stays loaded where sys.path is cut short
 import pytest
 
+from coffee_boat._support.store import Store
 from coffee_boat.model import CondaPin, Lock, Pin, SparkFacts, Target
 from coffee_boat.session import arrow as session_arrow
-from coffee_boat.session import driver
+from coffee_boat.session import driver, only_there
+from coffee_boat.session.sys_path import DriverView
+from coffee_boat.session.views import Views
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +78,10 @@ def lock_of(trees: Mapping[str, Path]) -> Lock:
     )
 
 
+def boarded(trees: Mapping[str, Path], tmp_path: Path) -> DriverView:
+    return driver.board(lock_of(trees), trees, Store(tmp_path / "store"))
+
+
 def test_what_the_driver_lacks_is_importable_with_metadata_and_gone_after_close(
     tmp_path: Path, own: Path
 ) -> None:
@@ -83,7 +91,7 @@ def test_what_the_driver_lacks_is_importable_with_metadata_and_gone_after_close(
     }
     with pytest.raises(ImportError):
         importlib.import_module("boat_a")
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.findings == ()
     assert importlib.import_module("boat_a").version == "1.0"
     assert importlib.metadata.version("boat-b") == "2.5"
@@ -98,8 +106,8 @@ def test_entries_stand_after_the_drivers_own_until_the_last_view_that_holds_them
 ) -> None:
     before = list(sys.path)
     trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0")}
-    first = driver.board(lock_of(trees), trees)
-    second = driver.board(lock_of(trees), trees)
+    first = boarded(trees, tmp_path)
+    second = boarded(trees, tmp_path)
     assert sys.path == [*before, str(tmp_path / "a")]
     assert first.entries == second.entries == (str(tmp_path / "a"),)
     for view in (first, first):
@@ -112,7 +120,7 @@ def test_entries_stand_after_the_drivers_own_until_the_last_view_that_holds_them
 def test_what_somebody_else_put_on_the_path_is_not_taken_off(tmp_path: Path, own: Path) -> None:
     trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0")}
     sys.path.append(str(tmp_path / "a"))
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.entries == ()
     view.close()
     assert sys.path.pop() == str(tmp_path / "a")
@@ -121,7 +129,7 @@ def test_what_somebody_else_put_on_the_path_is_not_taken_off(tmp_path: Path, own
 def test_the_drivers_own_stays_and_another_version_is_told(tmp_path: Path, own: Path) -> None:
     dist(own, "Boat.A", "1.0")
     trees = {"boat-a": dist(tmp_path / "a", "boat-a", "2.0")}
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.entries == ()
     assert "boat-a: 1.0 here, 2.0 there" in str(view.findings[0])
     assert 'add_pip_packages("boat-a==1.0")' in view.findings[0].cure
@@ -137,7 +145,7 @@ def test_a_package_built_for_another_version_is_left_out_and_both_are_named(
         "boat-above": dist(tmp_path / "s", "boat-above", "1.0", requires=["boat-pandas"]),
         "boat-free": dist(tmp_path / "f", "boat-free", "1.0"),
     }
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.entries == (str(tmp_path / "f"),)
     _, above, pandas = map(str, view.findings)
     assert "boat-pandas 2.2.3" in pandas
@@ -163,7 +171,7 @@ def test_markers_and_extras_decide_what_is_needed(tmp_path: Path, own: Path) -> 
         ),
         "boat-b": dist(tmp_path / "b", "boat-b", "1.0", requires=["boat-a[x]"]),
     }
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.entries == (str(tmp_path / "a"),)
     assert [f.value for f in view.findings] == ["boat-b 1.0"]
     assert "boat-old>=9" in view.findings[0].cause
@@ -187,14 +195,15 @@ def test_packages_that_need_each_other_with_extras_end(tmp_path: Path, own: Path
             extras=["x"],
         ),
     }
-    view = driver.board(lock_of(trees), trees)
-    assert len(view.entries) == 2
+    view = boarded(trees, tmp_path)
+    assert set(view.trees) == {str(tmp_path / "a"), str(tmp_path / "b")}
+    assert len(view.entries) == 1
     view.close()
 
 
 def test_a_wheel_for_another_platform_is_for_the_executors_only(tmp_path: Path, own: Path) -> None:
     trees = {"boat-a": dist(tmp_path / "a", "boat-a", "1.0", tag="cp38-cp38-manylinux2014_s390x")}
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.entries == ()
     assert "cp38-cp38-manylinux2014_s390x" in view.findings[0].cause
 
@@ -207,7 +216,7 @@ def test_prereleases_and_vendors_own_numbers_are_taken_as_they_are(
     trees = {
         "boat-a": dist(tmp_path / "a", "boat-a", "1.0", requires=["boat-old>=1", "boat-vendor>=3"])
     }
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert len(view.entries) == 1
     view.close()
 
@@ -236,6 +245,87 @@ def test_lacking_is_what_the_driver_has_in_no_version(own: Path) -> None:
     dist(own, "boat-a", "1.0")
     lock = Lock(Target("3.11.7"), (Pin("boat-a", "2.0"), Pin("boat-b", "1.0")))
     assert [pin.name for pin in driver.lacking(lock).pins] == ["boat-b"]
+
+
+# several distributions as one folder
+
+
+def shared(tmp_path: Path) -> dict[str, Path]:
+    """Two distributions that are one package, whose library looks beside itself for the other's."""
+    trees = {name: dist(tmp_path / name, name, "1.0") for name in ("boat-one", "boat-two")}
+    for tree, file in zip(trees.values(), ("__init__", "two"), strict=True):
+        (tree / "boat_shared").mkdir()
+        (tree / "boat_shared" / f"{file}.py").write_text(f"file = {file!r}\n")
+    return trees
+
+
+def test_distributions_that_share_a_package_are_one_folder(tmp_path: Path, own: Path) -> None:
+    trees = shared(tmp_path)
+    view = boarded(trees, tmp_path)
+    assert importlib.import_module("boat_shared.two").file == "two"
+    module = importlib.import_module("boat_shared")
+    assert Path(module.__file__ or "").with_name("two.py").exists(), "beside itself, too"
+    assert importlib.metadata.version("boat-two") == "1.0"
+    view.close()
+
+
+def test_what_is_added_to_a_package_that_was_imported_before_is_found(
+    tmp_path: Path, own: Path
+) -> None:
+    trees, path = shared(tmp_path), list(sys.path)
+    views = Views(Store(tmp_path / "store"))
+    views.board(lock_of(trees), {"boat-one": trees["boat-one"]})
+    before = importlib.import_module("boat_shared")
+    with pytest.raises(ImportError):
+        importlib.import_module("boat_shared.two")
+    views.board(lock_of(trees), {"boat-two": trees["boat-two"]})
+    assert importlib.import_module("boat_shared.two").file == "two"
+    assert importlib.import_module("boat_shared") is before
+    assert len(views.entries) == 1
+    views.close()
+    assert sys.path == path
+
+
+def test_a_store_that_cannot_be_written_serves_each_by_itself(tmp_path: Path, own: Path) -> None:
+    trees = {name: dist(tmp_path / name, name, "1.0") for name in ("boat-a", "boat-b")}
+    (tmp_path / "file").write_text("")
+    view = driver.board(lock_of(trees), trees, Store(tmp_path / "file" / "store"))
+    assert view.entries == (str(tmp_path / "boat-a"), str(tmp_path / "boat-b"))
+    view.close()
+
+
+# what is on executors only
+
+
+@pytest.fixture
+def views(tmp_path: Path) -> Iterator[Views]:
+    views = Views(Store(tmp_path / "store"))
+    yield views
+    views.close()
+
+
+def test_a_module_that_is_on_executors_only_says_so_where_a_result_is_unpickled(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    dist(own, "boat-numpy", "1.26.4")
+    trees = {"boat-torch": dist(tmp_path / "t", "boat-torch", "2.9", requires=["boat-numpy>=2"])}
+    told = views.board(lock_of(trees), trees)
+    views.hints.add({"boat_torch": only_there.text("boat-torch 2.9", told, install_local=True)})
+    for ask in (
+        lambda: pickle.loads(b"cboat_torch\nTensor\n."),
+        lambda: importlib.import_module("boat_torch.nn"),
+    ):
+        with pytest.raises(ModuleNotFoundError) as refused:
+            ask()
+        said = str(refused.value)
+        assert said.startswith("No module named 'boat_torch'\n  boat-torch 2.9 is on the executors")
+        assert "it needs boat-numpy>=2, the driver has boat-numpy 1.26.4" in said
+        assert 'pip install "boat-numpy>=2" for the driver' in said
+        assert refused.value.name == "boat_torch"
+    assert importlib.util.find_spec("boat_torch") is None
+    views.close()
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'boat_torch'$"):
+        importlib.import_module("boat_torch")
 
 
 # what pyspark makes of the driver's packages
@@ -340,7 +430,7 @@ def test_a_module_that_libraries_import_by_themselves_is_taken_from_its_own_pack
     planted = trees["boat-x"] / file
     planted.parent.mkdir(parents=True, exist_ok=True)
     planted.write_text("")
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.entries == ()
     [finding] = view.findings
     assert finding.value == "boat-x 1.0"
@@ -359,7 +449,7 @@ def test_a_protocol_of_fsspec_is_not_taken_over(
     trees = {"boat-x": dist(tmp_path / "x", "boat-x", "1.0")}
     info = next(trees["boat-x"].glob("*.dist-info"))
     (info / "entry_points.txt").write_text(f"[fsspec.specs]\ns3 = {value}\nboat = boat_x:Files\n")
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert ["s3://" in finding.cause for finding in view.findings] == [True] * left_out
     view.close()
 
@@ -372,12 +462,14 @@ def test_pyspark_runs_no_code_of_a_package_that_nobody_imported(tmp_path: Path) 
     script = f"""
 import sys
 from pathlib import Path
+from coffee_boat._support.store import Store
 from coffee_boat.model import Lock, Pin, Target
-from coffee_boat.session import driver
+from coffee_boat.session import driver, only_there
 
 tree = Path({str(trees["boat-x"])!r})
 sys.path[:] = [entry for entry in sys.path if not Path(entry, "numpy").exists()]
-driver.board(Lock(Target("3.11.7"), (Pin("boat-x", "1.0"),)), {{"boat-x": tree}})
+lock = Lock(Target("3.11.7"), (Pin("boat-x", "1.0"),))
+driver.board(lock, {{"boat-x": tree}}, Store(Path("store").absolute()))
 import py4j.protocol
 import pyspark.sql.types
 for one in py4j.protocol.INPUT_CONVERTER:
@@ -407,9 +499,9 @@ def test_a_module_is_taken_from_the_package_that_it_is_of(
         (trees[name] / file).parent.mkdir(parents=True)
         (trees[name] / file).write_text("")
         (trees[name] / f"{name.replace('-', '_')}.py").unlink()
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.findings == ()
-    assert len(view.entries) == len(files)
+    assert len(view.trees) == len(files)
     view.close()
 
 
@@ -419,7 +511,7 @@ def test_what_the_driver_has_itself_hides_the_lookalike(tmp_path: Path, own: Pat
     trees = {"boat-x": dist(tmp_path / "x", "boat-x", "1.0")}
     (trees["boat-x"] / "numpy.py").write_text("")
     (trees["boat-x"] / "types.py").write_text("")
-    view = driver.board(lock_of(trees), trees)
+    view = boarded(trees, tmp_path)
     assert view.findings == ()
     view.close()
 
@@ -441,6 +533,6 @@ def test_a_conda_package_owns_what_it_is_called_not_what_it_says_it_brings(
         provides=("numpy==1.0",),
     )
     trees = {"numpy": dist(tmp_path / "x", "numpy", "1.0")}
-    view = driver.board(Lock(Target("3.11.7"), (), conda=(pin,)), trees)
+    view = driver.board(Lock(Target("3.11.7"), (), conda=(pin,)), trees, Store(tmp_path / "store"))
     assert view.entries == ()
     assert "numpy" in view.findings[0].cause

@@ -94,6 +94,21 @@ def test_where_some_nodes_fit_the_others_are_told() -> None:
     assert glibc.value.startswith("old1, more0, more1 + 3 others: glibc 2.28")
 
 
+def test_where_nodes_are_mixed_it_is_said_what_keeps_executors_on_those_that_fit() -> None:
+    selector = "spark.kubernetes.executor.node.selector.kubernetes.io/arch={oci}"
+    mixed = replace(cluster(FITTING, ARM), keeps_to=selector)
+    (finding,) = compatibility.platform(TARGET, mixed, ships_python=True)
+    assert selector.format(oci="amd64") in finding.cure
+    (finding,) = compatibility.platform(
+        replace(TARGET, architecture="aarch64"), mixed, ships_python=True
+    )
+    assert selector.format(oci="arm64") in finding.cure
+    assert 'for the others, Captain(platform="manylinux_2_28_x86_64")' in finding.cure
+    with pytest.raises(LaunchError) as caught:  # no node fits: none could be kept to
+        compatibility.platform(TARGET, replace(cluster(ARM), keeps_to=selector), ships_python=True)
+    assert "selector" not in caught.value.cure
+
+
 def test_what_nodes_said_the_last_time_refuses_nothing() -> None:
     (finding,) = compatibility.archive(ARCHIVE, cluster(OLD), remembered=True)
     assert finding.severity == "warning"

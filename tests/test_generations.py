@@ -500,6 +500,21 @@ def test_a_layer_whose_libraries_load_those_of_another_package_is_composed(store
     assert not composing.leans(layer("libodbc.so.2", "libc.so.6", "libd.so"), before, store)
 
 
+def test_a_layer_with_modules_of_a_package_that_was_sent_before_is_composed(store: Store) -> None:
+    def layer(*files: str) -> Archive:
+        store.remember("listing", files[0], {f"{SITE}/{file}": "" for file in files})
+        chunk = Chunk(files[0], 1, 1, 1, label="d 1")
+        return Archive("d" * 64, "", 1, (chunk,), LOCK.target, "", has_python=False, role="layer")
+
+    for name, files in {"a-1": ["one/__init__.py", "some/x.py"], "c-1": ["c.py"]}.items():
+        store.remember("listing", name, {f"{SITE}/{file}": "" for file in files})
+    before = [part("boat-1", pinned("a", "1"), pinned("c", "1"), base="digest")]
+    assert composing.extends(layer("one/two.py"), before, store)
+    assert composing.extends(layer("some/__init__.py"), before, store)
+    assert not composing.extends(layer("some/y.py", "other/__init__.py"), before, store)
+    assert not composing.extends(layer("one.py", "c.py"), before, store)
+
+
 def test_what_is_removed_takes_along_what_only_it_needed() -> None:
     app = pinned("app", "1", "lib", "tool")
     lib = pinned("lib", "1", "leaf", requested=False)

@@ -23,14 +23,18 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import urllib3
 
-from coffee_boat.clusters import probe, waiting
+from coffee_boat import settings
+from coffee_boat._support.store import Store
+from coffee_boat.clusters import compatibility, probe, waiting
 from coffee_boat.clusters.kubernetes import access as kubernetes_access
 from coffee_boat.clusters.kubernetes import api, kubeconfig
 from coffee_boat.clusters.kubernetes import plugin as kubernetes_plugin
 from coffee_boat.clusters.kubernetes.access import Unusable
 from coffee_boat.clusters.kubernetes.driver import KubernetesDriver
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import NodeFacts, SparkFacts
+from coffee_boat.model import NodeFacts, SparkFacts, Target
+from coffee_boat.workflow.preflight import Preflight
+from coffee_boat.workflow.target import Executors
 
 PODS, ACCOUNTS = "/api/v1/namespaces/default/pods", "/api/v1/namespaces/default/serviceaccounts"
 SELF, OTHER = (
@@ -215,7 +219,28 @@ def test_a_cluster_that_is_well(cluster: Cluster) -> None:
     told = probe(cluster.facts())
     assert told.manager == "Kubernetes v1.34.4"
     assert told.nodes == (NodeFacts("a", "x86_64"), NodeFacts("b", "aarch64"))
+    nodes = Target("3.11.7", "aarch64", (2, 28))
+    (mixed,) = compatibility.platform(nodes, told, ships_python=True)
+    assert "spark.kubernetes.executor.node.selector.kubernetes.io/arch=arm64" in mixed.cure
     assert told.findings == ()
+
+
+def test_a_platform_that_is_asked_of_the_cluster_is_that_of_its_nodes(
+    cluster: Cluster, store: Store
+) -> None:
+    chosen, _ = settings.load({"platform": "auto", "ship_python": False})
+    executors = Executors(chosen, store)
+    driver = executors.target
+    arm = cluster.facts(spark__kubernetes__node__selector__zone="2")
+    told = Preflight(store).ask(
+        arm, lambda: executors.target, ships_python=False, learn=executors.learn
+    )
+    assert executors.target.platform == "manylinux_2_28_aarch64"
+    assert [finding.value for finding in told.findings] == ["manylinux_2_28_aarch64"]
+    Preflight(store).ask(
+        cluster.facts(), lambda: executors.target, ships_python=False, learn=executors.learn
+    )
+    assert executors.target == driver, "of two machines the driver's, if it is one of them"
 
 
 def test_nodes_that_executors_are_not_bound_to_do_not_count(cluster: Cluster) -> None:

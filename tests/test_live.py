@@ -532,7 +532,9 @@ def test_the_captain_takes_modules_and_shows_them_in_the_plan(
 def boat(tmp_path: Path) -> Path:
     """A folder with the worker's files, as on a node."""
     store, folder = Store(tmp_path / "store"), tmp_path / "boat"
-    with tarfile.open(chunk_path(store, worker_files.chunk(Target(f"{MINOR}.0"), store))) as tar:
+    with tarfile.open(
+        chunk_path(store, worker_files.chunk(Target(f"{MINOR}.0"), store, has_python=True))
+    ) as tar:
         (
             tar.extractall(folder, filter="fully_trusted")
             if sys.version_info >= (3, 12)

@@ -407,6 +407,7 @@ def test_links_within_are_sent_as_what_they_lead_to(home: Path) -> None:
 def test_the_driver_imports_the_folder_itself(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from coffee_boat._support.store import Store
     from coffee_boat.session.views import Views
     from coffee_boat.workflow import own_code as among_packages
 
@@ -417,7 +418,7 @@ def test_the_driver_imports_the_folder_itself(
         lock = captain.lock
     assert lock is not None
     monkeypatch.syspath_prepend(str(home))
-    views = Views()
+    views = Views(Store(tmp_path / "views"))
     assert views.show_code(among_packages.on_the_driver(lock)) == ()
     assert views.entries == (str(home / "src"),), "the other one can be imported already"
     module = importlib.import_module("boat_of_mine")

@@ -14,9 +14,14 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from coffee_boat.errors import LaunchError
+from coffee_boat import settings
+from coffee_boat._support.pythons import NEWEST
+from coffee_boat._support.store import Store
+from coffee_boat.errors import BuildError, LaunchError
+from coffee_boat.model import Lock, Target
 from coffee_boat.spark import install
 from coffee_boat.spark.pairs import RELEASES, Declared
+from coffee_boat.workflow.target import Executors
 
 OWN = sys.version_info[:2]
 AFTER = f"3.{OWN[1] + 1}"
@@ -58,7 +63,6 @@ def test_a_vendor_s_spark_runs_with_what_its_release_says(
         ("4.10.0", (3, 10), "needs Python 3.11"),
         ("3.4.4", (3, 11), "older"),
         ("2.4.8", (3, 11), "older"),
-        ("5.0.0", (3, 13), "newer"),
         ("main-SNAPSHOT", (3, 11), "vendor"),
     ],
 )
@@ -77,6 +81,7 @@ def test_what_is_known_to_fail_is_refused_with_the_reason(
     [
         ("4.0.1", (3, 14), "Spark 4.0 declares Python up to 3.13"),
         ("4.10.0", (3, 12), "the newest that coffee_boat knows the Pythons of"),
+        ("5.0.0", (3, 13), "the newest that coffee_boat knows the Pythons of"),
     ],
 )
 def test_what_nobody_knows_is_told_and_refused_only_where_that_is_set(
@@ -96,12 +101,23 @@ def says(requires: str, *minors: int) -> Declared:
 
 def test_what_the_installed_pyspark_declares_comes_before_the_table() -> None:
     assert install.compatible("4.3.0", (3, 10), said=says(">=3.10", 10, 11)) == ()
-    assert install.compatible("4.9.0", (3, 15), said=says(">=3.12", 12, 15)) == ()
+    assert install.compatible("4.3.9", (3, 15), said=says(">=3.12", 12, 15)) == ()
     with pytest.raises(LaunchError) as error:
         install.compatible("4.1.0", (3, 11), said=says(">=3.12", 12, 13))
     assert error.value.cause == "this pyspark declares Requires-Python >=3.12"
     (finding,) = install.compatible("4.1.0", (3, 13), said=says(">=3.10", 10, 12))
     assert finding.cause == "this pyspark declares Python up to 3.12"
+
+
+def test_a_spark_newer_than_those_tried_is_told_and_refused_only_where_that_is_set() -> None:
+    (finding,) = install.compatible("5.1.0", (3, 15), said=says(">=3.12", 12, 15))
+    assert finding.code == "launch.spark-untested"
+    assert "the newest that it was tried with; nothing is known against it" in finding.cause
+    with pytest.raises(LaunchError, match="not tried with this Spark") as error:
+        install.compatible("5.1.0", (3, 15), said=says(">=3.12", 12, 15), refuse_unknown=True)
+    assert "untested_python" in error.value.cause
+    with pytest.raises(LaunchError, match="does not run"):
+        install.compatible("5.1.0", (3, 11), said=says(">=3.12", 12, 15))
 
 
 def test_what_was_found_after_a_release_holds_whatever_it_declares() -> None:
@@ -141,6 +157,26 @@ def test_each_release_of_the_table_has_its_source_and_they_are_in_order() -> Non
     assert [one.spark for one in RELEASES] == sorted(one.spark for one in RELEASES)
     for one, after in pairwise(RELEASES):
         assert one.oldest <= after.oldest, "no Spark goes back to an older Python"
+
+
+def test_a_shipped_python_newer_than_those_tried_is_told_and_refused_only_where_that_is_set(
+    store: Store,
+) -> None:
+    def executors(untested: str) -> Executors:
+        return Executors(
+            settings.load({}, environ={"COFFEE_BOAT_UNTESTED_PYTHON": untested})[0], store
+        )
+
+    newer, tried = (Lock(Target(f"3.{minor}.1")) for minor in (NEWEST[1] + 1, NEWEST[1]))
+    [finding] = executors("warn").untried(newer)
+    assert finding.code == "build.python-untested"
+    assert "nothing is known against it" in finding.cause
+    executors("warn").refuse_unfit(newer)
+    executors("refuse").refuse_unfit(tried)
+    with pytest.raises(BuildError, match="not tried with this Python") as error:
+        executors("refuse").refuse_unfit(newer)
+    assert error.value.value == newer.target.python
+    assert "untested_python" in error.value.cause
 
 
 # the pyspark that is there

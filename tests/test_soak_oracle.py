@@ -34,3 +34,15 @@ def test_a_mix_of_two_generations_is_a_fault() -> None:
     (one,) = faults(11, 33, {"a": "1", "b": "1"}, NEW)
     assert one.startswith("a mix: by import a=1 b=1, in a job of 22.0 s submitted under 1, pid 7")
     assert faults(11, 33, OLD, {"a": None, "b": None})
+
+
+def test_a_change_that_was_done_and_is_in_no_generation_is_a_fault() -> None:
+    def told(began: float, ended: float, **wanted: str | None) -> list[str]:
+        return find_faults(GENERATIONS, Ledger([], [Change(began, ended, "add b", wanted)]))
+
+    assert not told(29, 31, b="1")
+    assert not told(18, 22, a="2"), "what comes later does not undo that it was there"
+    (one,) = told(11, 12, b="1")
+    assert one == "lost: add b; in force while it was asked for: a=1"
+    assert told(32, 33, a=None)
+    assert not told(32, 33), "it was refused"

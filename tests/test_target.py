@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from packaging.markers import Marker, default_environment
 from packaging.tags import sys_tags
 
+from coffee_boat._support import host
+from coffee_boat._support.host import Host
 from coffee_boat.errors import SettingsError
-from coffee_boat.interpreter.target import environment, tags, target_for
-from coffee_boat.model import Target
+from coffee_boat.interpreter.target import environment, of_nodes, tags, target_for
+from coffee_boat.model import NodeFacts, Target
 
 
 @pytest.mark.parametrize(
@@ -72,6 +76,24 @@ def test_none_is_the_drivers_own() -> None:
         "platform_release": "",
         "platform_version": "",
     }
+
+
+def test_what_nodes_are_is_their_machine_and_the_oldest_glibc_among_them() -> None:
+    own = host.architecture()
+    other = "aarch64" if own == "x86_64" else "x86_64"
+    unknown, here = NodeFacts("a"), NodeFacts("b", own)
+    there, old, new = (
+        NodeFacts("c", other),
+        NodeFacts("d", other, (2, 31)),
+        NodeFacts("e", other, (2, 40)),
+    )
+    of_nodes_here = partial(of_nodes, here=Host.here())
+    assert of_nodes_here([]) is None
+    assert of_nodes_here([unknown]) is None
+    assert of_nodes_here([unknown, here]) is None
+    assert of_nodes_here([there]) == f"manylinux_2_28_{other}"
+    assert of_nodes_here([there, old, new, unknown]) == f"manylinux_2_31_{other}"
+    assert of_nodes_here([there, old, new, replace(here, glibc=(2, 17))]) == f"manylinux_2_17_{own}"
 
 
 def test_markers_speak_of_the_executors() -> None:

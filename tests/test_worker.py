@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from coffee_boat._support.store import Store
-from coffee_boat.archive.chunks import chunk_path
+from coffee_boat.archive.chunks import chunk_path, listing
 from coffee_boat.interpreter import worker_files
 from coffee_boat.model import Target
 from coffee_boat.worker import facts
@@ -36,7 +36,7 @@ class Node:
         self.prefix, self.workdir = folder / "boat", folder / "work"
         self.workdir.mkdir()
         store = Store(folder / "store")
-        self.chunk = worker_files.chunk(Target(f"{MINOR}.0"), store)
+        self.chunk = worker_files.chunk(Target(f"{MINOR}.0"), store, has_python=True)
         with tarfile.open(
             chunk_path(store, self.chunk)
         ) as tar:  # a chunk has no end of archive, which tarfile takes
@@ -101,10 +101,14 @@ def test_the_chunk_holds_a_starter_and_the_workers_files_and_is_made_once(
         f"{SITE}/coffee_boat_worker/{name}.py"
         for name in ("__init__", "startup", "finder", "facts", "node")
     } <= set(node.members)
-    assert worker_files.chunk(Target(f"{MINOR}.9"), Store(tmp_path / "store")) == node.chunk
+    again = Store(tmp_path / "store")
+    assert worker_files.chunk(Target(f"{MINOR}.9"), again, has_python=True) == node.chunk
+    bare = worker_files.chunk(Target(f"{MINOR}.9"), again, has_python=False)
+    assert "bin/activate" in listing(node.chunk, again)
+    assert not any(name.startswith("bin/") for name in listing(bare, again))
     assert (
         worker_files.chunk(
-            Target("3.10.0" if MINOR != "3.10" else "3.11.0"), Store(tmp_path / "store")
+            Target("3.10.0" if MINOR != "3.10" else "3.11.0"), again, has_python=True
         )
         != node.chunk
     )

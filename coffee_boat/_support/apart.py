@@ -107,8 +107,10 @@ def answer(said: dict[str, Any]) -> None:
 
 def _bind(memory: int, file: int) -> None:
     """Bound this process, which leaves no core: secrets would lie in it."""
-    import resource
-
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return
     for kind, most in (
         (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_FSIZE, file),

@@ -90,7 +90,7 @@ def _blocks(path: Path) -> Iterator[bytes]:
 
 def _without_waiting(path: str, flags: int) -> int:
     """A named pipe would wait for who writes to it."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def file_state(path: Path) -> list[object]:

@@ -1,4 +1,7 @@
-"""Files that a process holds until it ends, however it ends: the kernel lets go of its locks."""
+"""Files that a process holds until it ends, however it ends: the kernel lets go of its locks.
+
+Windows has none of this kind: there is nothing held there.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def is_free(path: Path) -> bool | None:
 
 
 def lock(descriptor: int, *, shared: bool, wait: bool) -> bool | None:
-    """Lock an open file or folder; None where the file system has no locks.
+    """Lock an open file or folder; None where the system or the file system has no such locks.
 
     Returns:
         False if others have it, and it is not to be waited for.
@@ -54,8 +57,10 @@ def lock(descriptor: int, *, shared: bool, wait: bool) -> bool | None:
     Raises:
         OSError: it cannot be locked for another reason.
     """
-    import fcntl
-
+    try:
+        import fcntl
+    except ImportError:
+        return None
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
         fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)

@@ -111,7 +111,7 @@ def _refuse_endless(path: Path) -> int:
         raise OSError(errno.EINVAL, "it is a named pipe, which may never end", str(path))
     if (stat.S_ISCHR(mode) and path != _NOTHING) or stat.S_ISBLK(mode):
         raise OSError(errno.EINVAL, "it is a device, which may never end", str(path))
-    return os.O_NONBLOCK
+    return getattr(os, "O_NONBLOCK", 0)
 
 
 def read_text(path: Path, limit: Limit, encoding: str = "utf-8", errors: str = "strict") -> str:

@@ -1,4 +1,5 @@
-"""Which Pythons coffee_boat runs with and ships: the one place that says it.
+"""Which Pythons coffee_boat was tried with, as driver and as what is shipped: the one place that
+says it. An older one does not do; of a newer one nothing is known yet, and it is told.
 
 Run as a program, by any Python however old, it says whether that one will do: the Makefile asks so.
 """
@@ -18,14 +19,19 @@ SUPPORTED = "%s to %s" % (dotted(OLDEST), dotted(NEWEST))  # noqa: UP031  also f
 """As it is said to people: "3.10 to 3.12"."""
 
 
-def _refuse_others():  # type: () -> None
+def _refuse_older():  # type: () -> None
     own = sys.version_info[:2]
-    if not OLDEST <= own <= NEWEST:
+    if own < OLDEST:
         sys.exit(
-            "coffee_boat needs Python %s, %s is %s: make PYTHON=/path/to/python%s ..."  # noqa: UP031
-            % (SUPPORTED, sys.executable, dotted(own), dotted(NEWEST))
+            "coffee_boat needs Python %s or later, %s is %s: make PYTHON=/path/to/python%s ..."  # noqa: UP031
+            % (dotted(OLDEST), sys.executable, dotted(own), dotted(NEWEST))
+        )
+    if own > NEWEST:
+        sys.stderr.write(
+            "coffee_boat was tried with Python %s only, %s is %s\n"  # noqa: UP031
+            % (SUPPORTED, sys.executable, dotted(own))
         )
 
 
 if __name__ == "__main__":
-    _refuse_others()
+    _refuse_older()

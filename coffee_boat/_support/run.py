@@ -148,13 +148,18 @@ def interrupt(work: Iterable[Future[Any]] = ()) -> None:
             running = _RUNNING & told.keys()
             for process in running:
                 if process.returncode is None and time.monotonic() - told[process] >= _GRACE:
-                    _signal(process, signal.SIGKILL)
+                    _signal(process, _KILL)
             waiting = [future for future in waiting if not future.done()]
             if not waiting and not running:
                 return
             time.sleep(_PAUSE)
 
 
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
+_PASSED_ON = tuple(
+    number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))
+)
+"""Signals that a program gets as we do. Windows lacks some."""
 _RUNNING: set[subprocess.Popen[str]] = set()
 _INTERRUPTED: list[bool] = []
 """As long as `interrupt` was called often."""
@@ -226,11 +231,14 @@ def _end(process: subprocess.Popen[str], *, gently: bool) -> None:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_GRACE)
     finally:
-        _signal(process, signal.SIGKILL)
+        _signal(process, _KILL)
         process.wait()
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:
+    if not hasattr(os, "killpg"):  # Windows: there are no groups, and one way to end a program
+        process.kill()
+        return
     # Nobody is left of it, or (macOS) nobody who is not waited for.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
@@ -283,9 +291,7 @@ class _Relay:
             yield
             return
         numbers = [
-            number
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-            if signal.getsignal(number) is not signal.SIG_IGN
+            number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN
         ]
         before = {number: signal.signal(number, self._take) for number in numbers}
         try:

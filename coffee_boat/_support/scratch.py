@@ -19,7 +19,7 @@ from coffee_boat._support import flocks
 
 _MARK, _ENTRY = "alive", "entry"
 _PREFIX = "boat-"
-_NAME = re.compile(rf"{_PREFIX}\w{{8}}")
+_NAME = re.compile(rf"\.?{_PREFIX}\w{{8}}")
 _BEGINS = 60.0
 """Seconds after which one without a mark was not just begun."""
 _OPEN: dict[Path, int] = {}
@@ -27,15 +27,18 @@ _OPEN: dict[Path, int] = {}
 
 
 @contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
+def scratch(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
     """A path in a folder that does not exist yet; gone when the block ends, or the process.
+
+    Args:
+        hidden: for a folder that people look into.
 
     Raises:
         OSError: it cannot be made.
     """
     if not _OPEN:
         atexit.register(_drop_all)  # threads that nobody waits for are in the middle of their work
-    holder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+    holder = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}" if hidden else _PREFIX, dir=folder))
     _OPEN[holder] = os.getpid()
     try:
         with flocks.held(holder / _MARK):
@@ -63,6 +66,20 @@ def is_dead(holder: Path) -> bool | None:
         except FileNotFoundError:
             return None
     return flocks.is_free(holder / _MARK)
+
+
+def drop_dead(folder: Path) -> None:
+    """Remove what our killed processes left in a folder that is no store's: nobody else looks
+    there.
+    """
+    for path in folder.glob(f".{_PREFIX}*"):
+        if _is_ours(path) and is_scratch(path) and is_dead(path):
+            _remove(path)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whose marks are opened: a folder may be everybody's."""
+    return not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()
 
 
 def _drop_all() -> None:

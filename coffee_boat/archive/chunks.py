@@ -158,11 +158,14 @@ def fill_from_tree(
     *,
     prefix: str = "",
     keep: Callable[[str], bool] = without_bytecode,
+    runs: Callable[[str], bool] | None = None,
 ) -> None:
-    """Write all files and links below a folder, sorted, run bits kept; empty folders are left out.
+    """Write all files and links below a folder, sorted; empty folders are left out.
 
     Args:
         prefix: put before each name, with a slash at the end.
+        runs: told a path relative to `tree`, whether it has the run bit; by default as it lies
+            there.
         keep: told a path relative to `tree`, of a file, or (with a slash at the end) of a folder;
             False leaves it out.
 
@@ -174,7 +177,8 @@ def fill_from_tree(
         if stat.S_ISLNK(mode):
             writer.link(prefix + relative, str(path.readlink()))
         elif stat.S_ISREG(mode):
-            writer.file(prefix + relative, path.read_bytes(), executable=bool(mode & 0o111))
+            executable = bool(mode & 0o111) if runs is None else runs(relative)
+            writer.file(prefix + relative, path.read_bytes(), executable=executable)
         else:
             raise BuildError(
                 "build.special-file",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import BinaryIO
 
 from coffee_boat._support import files
 from coffee_boat._support.redact import redact
+from coffee_boat._support.scratch import drop_dead, scratch
 from coffee_boat.errors import BuildError
 
 _SUFFIXES = (".tar.gz", ".tgz")
@@ -101,10 +101,10 @@ class Destination:
             BuildError: as `check`; or it cannot be written.
         """
         self.check()
-        with _beside(self.path) as scratch:
-            with scratch.open("wb", buffering=0) as out:
+        with _beside(self.path) as archive:
+            with archive.open("wb", buffering=0) as out:
                 yield out
-            scratch.replace(self.path)
+            archive.replace(self.path)
 
 
 # copies
@@ -112,10 +112,15 @@ class Destination:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A place in the same folder to write to; removed at the end."""
+    """A place in the same folder to write to; removed at the end.
+
+    What a killed process left there, up to a whole archive, goes when the next one is written.
+    """
+    folder = path.absolute().parent
     try:
-        with tempfile.TemporaryDirectory(dir=path.absolute().parent, prefix=".boat-") as folder:
-            yield Path(folder) / "archive"
+        drop_dead(folder)
+        with scratch(folder, hidden=True) as archive:
+            yield archive
     except OSError as error:
         raise BuildError(
             "build.archive-unwritable",

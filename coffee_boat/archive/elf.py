@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -119,6 +120,25 @@ def read(path: Path) -> Elf:
         return _parsed(stream, str(path))
 
 
+def exported_number(path: Path, name: str) -> int | None:
+    """The value of a number of 64 bits that a file exports under a name; None if it exports none.
+
+    Raises:
+        BuildError: it is damaged, or not ELF.
+    """
+    from elftools.elf.elffile import ELFFile
+
+    with path.open("rb") as stream, _told(str(path)):
+        file = ELFFile(cast("BinaryIO", _Counted(stream)))
+        table = file.get_section_by_name(".dynsym")
+        symbols = table.get_symbol_by_name(name) if table is not None else None
+        for symbol in symbols or ():
+            for offset in file.address_offsets(symbol["st_value"], 8):
+                stream.seek(offset)
+                return int.from_bytes(stream.read(8), "little" if file.little_endian else "big")
+    return None
+
+
 def parse(data: bytes, name: str) -> Elf:
     """Read from memory; `name` is for the error message.
 
@@ -134,12 +154,20 @@ def parse_file(stream: BinaryIO, name: str) -> Elf:
 
 
 def _parsed(stream: BinaryIO, name: str) -> Elf:
-    from elftools.common.exceptions import ELFError
-    from elftools.construct.core import ConstructError
     from elftools.elf.elffile import ELFFile
 
-    try:
+    with _told(name):
         return _described(ELFFile(cast("BinaryIO", _Counted(stream))))
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """What goes wrong with a file, in words."""
+    from elftools.common.exceptions import ELFError
+    from elftools.construct.core import ConstructError
+
+    try:
+        yield
     except (
         _TooMuch,
         ELFError,

@@ -90,3 +90,13 @@ def tops(names: Iterable[str], target: Target) -> frozenset[str]:
     found = (_module(name, target.site_packages, suffixes) for name in names)
     modules = {module for one in found if one is not None for module in one[:1]}
     return frozenset(module for module in modules if "." not in module)
+
+
+def roots(names: Iterable[str], target: Target) -> frozenset[str]:
+    """What an import statement may begin with, also where many packages share a folder."""
+    site = target.site_packages
+    return frozenset(
+        name.removeprefix(site).partition("/")[0].partition(".")[0]
+        for name in names
+        if name.startswith(site)
+    )

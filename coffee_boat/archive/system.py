@@ -13,23 +13,29 @@ from coffee_boat.model.libraries import how_to_have
 
 _EVERYWHERE = re.compile(
     r"(?:ld-linux[\w-]*|ld64|linux-vdso|libc|libm|libmvec|libdl|librt|libpthread|libutil|libresolv"
-    r"|libanl|libnss_\w+|libBrokenLocale|libthread_db|libgcc_s|libstdc\+\+|libz|libcuda"
-    r"|libnvidia-[\w-]+)\.so(?:\.\d+)*"
+    r"|libanl|libnss_\w+|libBrokenLocale|libthread_db|libcuda|libnvidia-[\w-]+)\.so(?:\.\d+)*"
 )
 """What each node with glibc has, and the user's half of a GPU driver. The rest of what a manylinux
 wheel may take from its node (PEP 600: libX11, libGL, libglib-2.0...) desktops have, and slim images
 do not.
 """
+_CARRIED = re.compile(r"(?:libgcc_s|libstdc\+\+|libz)\.so(?:\.\d+)*")
+"""What the interpreter brings for nodes that lack it, if it was copied from a machine that has it,
+or is conda's.
+"""
 _SHOWN = 3
 
 
-def lacking(parts: Collection[Chunk], architecture: str, store: Store) -> Iterator[Finding]:
+def lacking(
+    parts: Collection[Chunk], architecture: str, store: Store, *, bare: bool = False
+) -> Iterator[Finding]:
     """What packages need of the nodes' system, for each of them.
 
     Args:
         architecture: of the executors, as platform.machine() says it.
+        bare: the interpreter may bring no library for nodes that lack it.
     """
-    wanted = {one.id: _wanted(one, architecture, store) for one in parts}
+    wanted = {one.id: _wanted(one, architecture, store, bare=bare) for one in parts}
     if not any(wanted.values()):
         return
     here = {posixpath.basename(name) for one in parts for name in chunks.listing(one, store)}
@@ -51,9 +57,13 @@ def absent(parts: Collection[Chunk], architecture: str, store: Store) -> frozens
     )
 
 
-def _wanted(chunk: Chunk, architecture: str, store: Store) -> dict[str, str]:
+def _wanted(chunk: Chunk, architecture: str, store: Store, *, bare: bool = False) -> dict[str, str]:
     said = chunks.needs(chunk, store).get(architecture, {})
-    return {name: file for name, file in said.items() if not _EVERYWHERE.fullmatch(name)}
+    return {
+        name: file
+        for name, file in said.items()
+        if not _EVERYWHERE.fullmatch(name) and (bare or not _CARRIED.fullmatch(name))
+    }
 
 
 def _finding(distribution: str, absent: dict[str, str]) -> Finding:

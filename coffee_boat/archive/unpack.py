@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -88,17 +89,35 @@ def _unpacked(
 
 
 def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
+    try:
+        if source.stat().st_size != size:
+            raise gone(source, f"it has {source.stat().st_size} bytes, {size} were made")
+        name = write_entries(source, folder)
+    except FileNotFoundError as error:
+        raise gone(source, "it was removed from the store") from error
+    except UNREADABLE as error:
+        raise gone(source, f"it cannot be read: {error}") from error
+    if last and name != last:
+        raise gone(source, f"its last entry is {name!r}, not {last}")
+
+
+UNREADABLE = (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error)
+"""What `write_entries` raises for a file that is no archive, or a damaged one."""
+
+
+def write_entries(source: Path, folder: Path) -> str:
+    """Write all that is in an archive below a folder; gives the name of the last entry.
+
+    Raises:
+        UNREADABLE: it is damaged, or an entry leads out of the folder.
+        OSError: it cannot be read, or the folder not be written.
+    """
     # isal and a plain loop take half of the processor time of gzip and GNU tar; threads gain
     # nothing, since files are made one by one.
     from isal import igzip, isal_zlib
 
-    name, unreadable = (
-        "",
-        (tarfile.ReadError, EOFError, gzip.BadGzipFile, cast("type[Exception]", isal_zlib.error)),
-    )
+    name = ""
     try:
-        if source.stat().st_size != size:
-            raise gone(source, f"it has {source.stat().st_size} bytes, {size} were made")
         with (
             igzip.open(source, "rb") as stream,
             tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER) as entries,
@@ -106,12 +125,9 @@ def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
             for entry in entries:
                 name = entry.name
                 _unpack_entry(entries, entry, folder)
-    except FileNotFoundError as error:
-        raise gone(source, "it was removed from the store") from error
-    except unreadable as error:
-        raise gone(source, f"it cannot be read: {error}") from error
-    if last and name != last:
-        raise gone(source, f"its last entry is {name!r}, not {last}")
+    except cast("type[Exception]", isal_zlib.error) as error:
+        raise tarfile.ReadError(str(error)) from error
+    return name
 
 
 def _unpack_entry(entries: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:

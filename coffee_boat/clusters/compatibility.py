@@ -27,6 +27,8 @@ _ALL_THE_SAME = (
     "; COFFEE_BOAT_PREFLIGHT=warn launches all the same, where other nodes come when they are"
     " needed"
 )
+_OCI = {"x86_64": "amd64", "aarch64": "arm64"}
+"""A machine as container images and Kubernetes' node labels call it."""
 
 # what Spark refuses
 
@@ -105,7 +107,7 @@ def platform(target: Target, cluster: ClusterFacts, *, ships_python: bool) -> tu
     """
     others = _of_another_architecture(cluster, target)
     if others and ships_python:
-        return _refuse_or_tell(_other_architecture(target, others), others, cluster)
+        return _refuse_or_tell(_other_architecture(target, others, cluster), others, cluster)
     return ()
 
 
@@ -134,7 +136,7 @@ def _misfits(made: Archive, cluster: ClusterFacts) -> Iterator[tuple[Finding, Se
         return
     others = _of_another_architecture(cluster, made.target)
     if others:
-        yield _other_architecture(made.target, others), others
+        yield _other_architecture(made.target, others, cluster), others
     older = [node for node in cluster.nodes if node.glibc is not None and node.glibc < made.floor]
     if older:
         yield _older_glibc(made, older), older
@@ -166,8 +168,16 @@ def _as_remembered(finding: Finding) -> Finding:
     )
 
 
-def _other_architecture(target: Target, nodes: Sequence[NodeFacts]) -> Finding:
-    theirs = nodes[0].architecture
+def _other_architecture(
+    target: Target, nodes: Sequence[NodeFacts], cluster: ClusterFacts
+) -> Finding:
+    theirs, ours = nodes[0].architecture, host.architecture(target.architecture)
+    kept = cluster.keeps_to.format(oci=_OCI.get(ours, ours))
+    apart = (
+        f"keep executors on the nodes that are {ours}: {kept}; or for the others, "
+        if kept and len(nodes) < len(cluster.nodes)
+        else ""
+    )
     return Finding(
         "cluster.other-architecture",
         "nodes are of another architecture than the environment",
@@ -175,8 +185,8 @@ def _other_architecture(target: Target, nodes: Sequence[NodeFacts]) -> Finding:
         cause=(
             "an interpreter and compiled packages run on the architecture that they were made for"
         ),
-        cure=f"run the driver on {theirs}; or where the nodes have a Python of their own:"
-        f' Captain(ship_python=False, platform="manylinux_2_28_{theirs}")',
+        cure=f'{apart}Captain(platform="manylinux_2_28_{theirs}"): a standalone build of Python,'
+        " and packages, for those nodes; with ship_python=False their own Python",
         severity="error",
     )
 

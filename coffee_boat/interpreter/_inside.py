@@ -48,7 +48,7 @@ def compiled(root: str, names: list[str]) -> list[str]:
                 Path(str(path)).unlink()
                 continue
             _mark_all_names(Path(str(path)))
-        written.append(str(path)[len(root) + 1 :])
+        written.append(Path(str(path)).relative_to(root).as_posix())
     return written
 
 

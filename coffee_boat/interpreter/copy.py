@@ -15,7 +15,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks, elf
 from coffee_boat.archive import writer as archive_writer
 from coffee_boat.errors import BuildError, StoreError
-from coffee_boat.interpreter import bytecode, libraries
+from coffee_boat.interpreter import bytecode, libraries, linked, unpacked
 from coffee_boat.interpreter.facts import STANDALONE, Facts, probed
 from coffee_boat.interpreter.parts import extension_modules, standard_library, unreadable
 from coffee_boat.model import Chunk, Interpreter
@@ -35,10 +35,15 @@ class Floor:
     """The files that set it, relative to the archive's root."""
 
 
-def tree(interpreter: Interpreter, store: Store) -> Path:
+def tree(interpreter: Interpreter, store: Store, *, python: str | None = None) -> Path:
     """The interpreter's relocatable copy, made once for all processes.
 
-    It is complete, compiled, and checked.
+    It is complete, compiled, and checked: it ran, or, for another machine, each of its files was
+    read.
+
+    Args:
+        python: for an interpreter that does not run here: one of its minor version that does, for
+            the bytecode; without it there is none.
 
     Raises:
         BuildError: it cannot be copied, or the copy does not work.
@@ -49,14 +54,17 @@ def tree(interpreter: Interpreter, store: Store) -> Path:
         with store.lock(f"tree {name}"):
             if not store.has("trees", name):
                 with store.publish("trees", name) as root:
-                    needs = _copy(probed(interpreter.executable), root)
+                    needs = _copy(interpreter, root, python)
                 store.remember("floor", interpreter.key, _highest(needs))
     return store.path("trees", name)
 
 
-def chunk(interpreter: Interpreter, store: Store) -> Chunk:
+def chunk(interpreter: Interpreter, store: Store, *, python: str | None = None) -> Chunk:
     """The interpreter as a chunk, made once for all processes; its floor does not count the
     fallback libraries.
+
+    Args:
+        python: as for `tree`.
 
     Raises:
         BuildError: it cannot be copied, or the copy does not work.
@@ -64,7 +72,14 @@ def chunk(interpreter: Interpreter, store: Store) -> Chunk:
     """
 
     def fill(writer: archive_writer.ChunkWriter) -> tuple[int, int]:
-        chunks.fill_from_tree(writer, tree(interpreter, store), keep=bool)
+        copied = tree(interpreter, store, python=python)
+        if interpreter.native:
+            chunks.fill_from_tree(writer, copied, keep=bool)
+        else:  # nothing is asked of this machine's file system: it may have no links, or no modes
+            program = f"bin/python{_minor(interpreter)}"
+            chunks.fill_from_tree(writer, copied, keep=bool, runs=program.__eq__)
+            for name, target in sorted(_all_links(interpreter).items()):
+                writer.link(name, target)
         return floor(interpreter, store).glibc
 
     return chunks.make(store, _chunk_key(interpreter), f"python {interpreter.version}", fill)
@@ -86,7 +101,7 @@ def floor(interpreter: Interpreter, store: Store) -> Floor:
     """
     known = store.recall("floor", interpreter.key)
     if known is None:
-        known = _highest(_load(probed(interpreter.executable)).read)
+        known = _highest(_load(_facts(interpreter), interpreter.native).read)
         with suppress(StoreError):
             store.remember("floor", interpreter.key, known)
     return Floor((known["glibc"][0], known["glibc"][1]), tuple(known["by"]))
@@ -95,22 +110,31 @@ def floor(interpreter: Interpreter, store: Store) -> Floor:
 # the copy
 
 
-def _copy(facts: Facts, root: Path) -> dict[str, elf.Elf]:
+def _facts(interpreter: Interpreter) -> Facts:
+    path = interpreter.executable
+    return probed(path) if interpreter.native else unpacked.facts(Path(path))
+
+
+def _copy(interpreter: Interpreter, root: Path, python: str | None) -> dict[str, elf.Elf]:
     """Make the copy; returns its binaries."""
-    load = _load(facts)
+    facts = _facts(interpreter)
+    load = _load(facts, interpreter.native)
     _copy_files({**load.binaries, **standard_library(facts)}, root)
     (root / load.program).chmod(0o755)
-    libraries.strip(root, load.read)
+    if interpreter.native:  # this machine's binutils know no others
+        libraries.strip(root, load.read)
     libraries.make_relocatable(root, load.program, load.read)
-    for name, target in {**_links(facts), **load.links}.items():
-        _link(root / name, target)
+    if interpreter.native:
+        for name, target in {**_links(facts), **load.links}.items():
+            _link(root / name, target)
     _write_landmark(root, facts)
-    bytecode.compile_tree(
-        str(root / load.program),
-        root,
-        [name for name in _names(root) if not bytecode.RARE.search(name)],
-    )
-    _check(facts, root, load)
+    compiler = str(root / load.program) if interpreter.native else python
+    if compiler:
+        bytecode.compile_tree(
+            compiler, root, [name for name in _names(root) if not bytecode.RARE.search(name)]
+        )
+    if interpreter.native:
+        _check(facts, root, load)
     return load.read
 
 
@@ -126,12 +150,13 @@ class _Load:
     links: dict[str, str]
 
 
-def _load(facts: Facts) -> _Load:
+def _load(facts: Facts, native: bool) -> _Load:
     program, found = f"bin/python{facts.minor}", dict(extension_modules(facts))
-    needs = libraries.needs(facts.program, found.values())
+    asked = libraries if native else linked
+    needs = asked.needs(facts.program, found.values())
     modules = {name: path for name, path in found.items() if path not in needs.unusable}
     shared = {f"lib/{name}": path for name, path in needs.libraries.items()}
-    located = libraries.fallbacks(facts.program)
+    located = asked.fallbacks(facts.program)
     spare = {
         f"lib/fallback/{name}": path
         for name, path in located.items()
@@ -147,10 +172,19 @@ def _load(facts: Facts) -> _Load:
     )
 
 
+def _minor(interpreter: Interpreter) -> str:
+    return ".".join(interpreter.version.split(".")[:2])
+
+
+def _all_links(interpreter: Interpreter) -> dict[str, str]:
+    facts = _facts(interpreter)
+    return {**_links(facts), **_load(facts, interpreter.native).links}
+
+
 def _write_landmark(root: Path, facts: Facts) -> None:
     path = root / f"lib/python{facts.minor}/lib-dynload/README"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(_LANDMARK, "utf-8")
+    path.write_bytes(_LANDMARK.encode())
     path.chmod(0o644)
 
 
@@ -170,7 +204,7 @@ def _links(facts: Facts) -> dict[str, str]:
     if facts.libdir != "lib":
         links[facts.libdir] = "lib"
     packages = f"lib/python{facts.minor}/site-packages"
-    looks = [os.path.relpath(path, facts.base) for path in facts.site]
+    looks = [Path(os.path.relpath(path, facts.base)).as_posix() for path in facts.site]
     debian = "lib/python3/dist-packages"
     if packages not in looks and debian in looks:
         links[debian] = posixpath.relpath(packages, posixpath.dirname(debian))

@@ -13,6 +13,7 @@ from typing import Any
 from coffee_boat._support import run
 from coffee_boat._support.pythons import NEWEST, OLDEST, SUPPORTED, dotted
 from coffee_boat.errors import BuildError
+from coffee_boat.model import Finding
 
 _PROBE = Path(__file__).with_name("_probe.py")
 
@@ -143,12 +144,33 @@ def refuse(facts: Facts, path: str) -> None:
 
 
 def refuse_version(parts: tuple[int, ...], value: str) -> None:
-    """Refuse a version that no supported PySpark runs on."""
-    if not OLDEST <= parts[:2] <= NEWEST:
+    """Refuse a version that no supported PySpark runs on. One that is newer than those that were
+    tried is `untried`.
+    """
+    if parts[:2] < OLDEST:
         raise BuildError(
             "build.python-not-supported",
             "this version of Python is not supported",
             value=value,
-            cause=f"coffee_boat ships Python {SUPPORTED}",
+            cause=f"coffee_boat ships Python {dotted(OLDEST)} and later",
             cure=f"{STANDALONE}; or leave out python=, for the driver's own",
         )
+
+
+def untried(version: str) -> Finding | None:
+    """What is said of a Python that is newer than those that were tried; None of the others.
+
+    Args:
+        version: "3.11" or "3.11.7".
+    """
+    if tuple(map(int, version.split(".")[:2])) <= NEWEST:
+        return None
+    return Finding(
+        "build.python-untested",
+        "coffee_boat was not tried with this Python",
+        value=version,
+        cause=f"it is newer than those that it was tried with, {SUPPORTED}; nothing is known"
+        " against it",
+        cure=f'if it fails: python="{dotted(NEWEST)}", and a driver of that version;'
+        ' untested_python = "refuse" refuses what was not tried',
+    )

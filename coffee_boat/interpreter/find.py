@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coffee_boat._support import files, home, run, trust, uv
+from coffee_boat._support import files, home, trust
 from coffee_boat._support.digest import digest_of, file_state
+from coffee_boat._support.host import Host
 from coffee_boat._support.logs import logger
+from coffee_boat._support.pythons import dotted
 from coffee_boat._support.store import Store
 from coffee_boat.archive import elf
 from coffee_boat.errors import BuildError, StoreError
+from coffee_boat.interpreter import standalone, unpacked
 from coffee_boat.interpreter.facts import STANDALONE, probed, refuse, refuse_version
-from coffee_boat.interpreter.parts import FORMAT, copy_key
+from coffee_boat.interpreter.parts import FORMAT, copy_key, read_key
 from coffee_boat.model import Interpreter
 
 _log = logger(__name__)
@@ -34,33 +36,46 @@ def find(
     *,
     offline: bool = False,
     portable: bool = False,
+    machine: str = "",
     store: Store | None = None,
+    here: Host | None = None,
 ) -> Interpreter:
-    """The interpreter that is meant.
+    """The interpreter that is meant. One for another machine than this one is read, never run.
 
     Args:
         python: None for the driver's own; a version ("3.11", "3.11.7"), which is the driver's own
             if it fits and is otherwise looked for, then fetched, by uv; the path of an interpreter
             or of the folder of an environment; a command on PATH. Of a virtual environment the base
-            is taken.
+            is taken. With `machine`, a version or None is a standalone build for that.
         offline: fetch nothing.
         portable: a version means a standalone build (python-build-standalone, by uv), which needs
             glibc 2.17 only: the nodes are older than this machine.
+        machine: what the nodes are, as platform.machine() says it, where this machine is another.
         store: remembers what the program's file says of itself.
+        here: the driver's machine; by default this one.
 
     Raises:
         BuildError: there is none, or it cannot be shipped: the reason and the cure are in it.
         SettingsError: the uv program is missing, and a version is to be found.
     """
-    path, why = _located(python, offline, portable)
-    facts = probed(path)
+    path, why = (
+        _for_machine(python, machine, offline, store or Store())
+        if machine and (python is None or is_version(python))
+        else _located(python, offline, portable)
+    )
+    native = not unpacked.is_foreign(Path(path), here or Host.here())
+    facts = probed(path) if native else unpacked.facts(Path(path))
     refuse(facts, path)
     program = facts.program
     found = _binary(program, store)
     _log.info("interpreter: Python %s for %s, %s (%s)", facts.version, found.machine, program, why)
-    return Interpreter(
-        str(program), facts.version, found.machine, digest_of(copy_key(facts, program, store))
-    )
+    key = copy_key(facts, program, store) if native else read_key(facts, program, store)
+    return Interpreter(str(program), facts.version, found.machine, digest_of(key), native)
+
+
+def is_version(python: str) -> bool:
+    """True for a version, not a path or a command."""
+    return re.fullmatch(r"\s*\d+(\.\d+)*\s*", python) is not None
 
 
 # which one
@@ -71,11 +86,11 @@ def _located(python: str | None, offline: bool, portable: bool) -> tuple[str, st
     if python is None:
         return _own(), "this process's own: nothing else is set"
     python = python.strip()
-    if re.fullmatch(r"\d+(\.\d+)*", python):
+    if is_version(python):
         return _of_version(python, offline, portable)
     path = home.expanded(python)
     if files.is_dir(path):
-        inner = path / "bin" / "python3"
+        inner = unpacked.program_in(path) or path / "bin" / "python3"
         path = path / "python3" if path.name == "bin" and not files.exists(inner) else inner
     known = shutil.which(python, path=trust.absolute_path(os.environ))
     if known is None and files.exists(path) and os.sep in str(path):
@@ -102,7 +117,17 @@ def _own() -> str:
     return sys.executable
 
 
-def _of_version(version: str, offline: bool, portable: bool) -> tuple[str, str]:
+def _for_machine(python: str | None, machine: str, offline: bool, store: Store) -> tuple[str, str]:
+    version = dotted(sys.version_info[:2]) if python is None else python.strip()
+    _checked(version)
+    if machine not in _LOADERS:
+        raise _not_made_for(machine)
+    folder = standalone.for_machine(version, machine, offline=offline, store=store)
+    program = unpacked.program_in(folder) or folder / "bin" / "python3"
+    return str(program), f"a Python {version} for {machine}, a standalone build by uv"
+
+
+def _checked(version: str) -> tuple[int, ...]:
     parts = tuple(int(part) for part in version.split("."))
     if len(parts) not in (2, 3):
         raise BuildError(
@@ -113,6 +138,11 @@ def _of_version(version: str, offline: bool, portable: bool) -> tuple[str, str]:
             cure='say python="3.11" or "3.11.7"',
         )
     refuse_version(parts, version)
+    return parts
+
+
+def _of_version(version: str, offline: bool, portable: bool) -> tuple[str, str]:
+    parts = _checked(version)
     if (
         not portable
         and sys.version_info[: len(parts)] == parts
@@ -121,7 +151,7 @@ def _of_version(version: str, offline: bool, portable: bool) -> tuple[str, str]:
     ):
         return sys.executable, f"this process's own, which is a Python {version}"
     why = "a standalone build by uv: the nodes are older than this machine" if portable else "by uv"
-    return _by_uv(version, offline, portable), f"a Python {version}, {why}"
+    return standalone.for_here(version, offline, portable), f"a Python {version}, {why}"
 
 
 def _can_be_shipped(path: str) -> bool:
@@ -130,63 +160,6 @@ def _can_be_shipped(path: str) -> bool:
     except BuildError:
         return False
     return True
-
-
-def _by_uv(version: str, offline: bool, portable: bool) -> str:
-    found = _ask_uv(
-        "find",
-        "--no-project",
-        "--managed-python" if portable else "--system",
-        "--no-python-downloads",
-        f"cpython@{version}",
-    )
-    if found.code:
-        fetched = _ask_uv(
-            "install", "--no-bin", *(["--offline"] if offline else []), f"cpython@{version}"
-        )
-        found = _ask_uv(
-            "find",
-            "--no-project",
-            "--managed-python",
-            "--no-python-downloads",
-            f"cpython@{version}",
-        )
-        if fetched.code or found.code:
-            raise _not_fetched(version, offline, fetched if fetched.code else found)
-    return found.stdout.strip()
-
-
-def _ask_uv(*arguments: str) -> run.Ran:
-    try:
-        uv.refuse_strangers(Path.cwd(), os.environ)
-        return run.run([uv.binary(), "python", *arguments], env={"NO_COLOR": "1"}, timeout=900)
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(
-            "build.uv-timeout",
-            "uv did not answer within 15 minutes",
-            value=" ".join(arguments),
-            cause="a very slow network or mirror",
-            cure='name an interpreter that is here: python="/path/to/python"',
-        ) from error
-
-
-def _not_fetched(version: str, offline: bool, ran: run.Ran) -> BuildError:
-    cure = (
-        'name one that is here, python="/path/to/python", or set UV_PYTHON_INSTALL_MIRROR to a'
-        " mirror of python-build-standalone's releases (https://... or file://...)"
-    )
-    if offline:
-        cure = (
-            f"fetch it while there is a network: uv python install {version}; or name one that is"
-            ' here: python="/path/to/python"'
-        )
-    return BuildError(
-        "build.no-such-python",
-        "no such Python is on this machine, and uv could not fetch one",
-        value=version,
-        cause=" ".join(ran.tail.split()),
-        cure=cure,
-    )
 
 
 def _read(program: Path, store: Store | None) -> elf.Elf:
@@ -227,13 +200,7 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
             cure="build on a glibc system, as Debian or RHEL; " + STANDALONE,
         )
     if found.machine not in _LOADERS or found.bits != 64:
-        raise BuildError(
-            "build.architecture-not-supported",
-            "this architecture is not supported",
-            value=f"{found.machine}, {found.bits} bits",
-            cause="archives are made for x86_64 and aarch64",
-            cure="use the nodes' own Python: ship_python=False",
-        )
+        raise _not_made_for(f"{found.machine}, {found.bits} bits")
     if found.loader != _LOADERS[found.machine]:
         raise BuildError(
             "build.own-loader",
@@ -243,3 +210,13 @@ def _binary(program: Path, store: Store | None) -> elf.Elf:
             cure=STANDALONE,
         )
     return found
+
+
+def _not_made_for(machine: str) -> BuildError:
+    return BuildError(
+        "build.architecture-not-supported",
+        "this architecture is not supported",
+        value=machine,
+        cause="archives are made for x86_64 and aarch64",
+        cure="use the nodes' own Python: ship_python=False",
+    )

@@ -31,7 +31,7 @@ lacks: carried, loaded only there.
 
 _RPATH = "$ORIGIN/../lib"
 
-_BOUND = frozenset({"libnsl.so.1"})
+BOUND = frozenset({"libnsl.so.1"})
 """Bound to one build of glibc by GLIBC_PRIVATE symbols: of no use elsewhere."""
 _TRACED = re.compile(r"\s*(?P<name>\S+) => (?P<path>/\S+|not found)")
 
@@ -60,7 +60,7 @@ def needs(executable: Path, modules: Iterable[Path]) -> Needs:
         if all(is_glibc(name) for name in found.needed):
             continue
         traced = _traced(read[executable].loader, binary, search)
-        if any(path is None or name in _BOUND for name, path in traced.items()):
+        if any(path is None or name in BOUND for name, path in traced.items()):
             unusable.add(binary)
         else:
             libraries.update({name: path for name, path in traced.items() if path})
@@ -165,14 +165,15 @@ def _search_path(program: elf.Elf, executable: Path) -> str:
     # An executable's DT_RPATH counts for the modules that it loads; LD_LIBRARY_PATH stands in for
     # it when a module is traced alone.
     own = [
-        os.path.normpath(_origin(entry, str(executable.parent)))
+        os.path.normpath(origin(entry, str(executable.parent)))
         for entry in (program.rpath or program.runpath).split(":")
         if entry
     ]
     return ":".join([*own, os.environ.get("LD_LIBRARY_PATH", "")]).strip(":")
 
 
-def _origin(entry: str, folder: str) -> str:
+def origin(entry: str, folder: str) -> str:
+    """A part of a search path, with the folder of the file that says it."""
     return entry.replace("${ORIGIN}", "$ORIGIN").replace("$ORIGIN", folder)
 
 
@@ -199,7 +200,7 @@ def _traced(loader: str, binary: Path, search: str) -> dict[str, Path | None]:
 
 
 def _leads_to_lib(path: str, place: str) -> bool:
-    entries = [_origin(entry, posixpath.dirname(place)) for entry in path.split(":") if entry]
+    entries = [origin(entry, posixpath.dirname(place)) for entry in path.split(":") if entry]
     return bool(entries) and all(posixpath.normpath(entry) == "lib" for entry in entries)
 
 

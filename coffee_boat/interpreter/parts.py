@@ -12,7 +12,7 @@ from typing import Any
 from coffee_boat._support.digest import contents_digest
 from coffee_boat._support.store import Store
 from coffee_boat.errors import BuildError
-from coffee_boat.interpreter import bytecode, libraries
+from coffee_boat.interpreter import bytecode, libraries, linked
 from coffee_boat.interpreter.facts import STANDALONE, Facts
 
 FORMAT = 1
@@ -68,6 +68,26 @@ def copy_key(facts: Facts, program: Path, store: Store | None) -> list[Any]:
         facts.base,
         platform.machine(),
         contents_digest((*copied, _LOADER_CACHE, *map(Path, tools)), store),
+    ]
+
+
+def read_key(facts: Facts, program: Path, store: Store | None) -> list[Any]:
+    """The same for an interpreter that is read, wherever it lies: what it says, and the Python that
+    compiles for it.
+    """
+    shared = [path for folder in linked.beside(Path(facts.base)) for path in folder.glob("*.so*")]
+    copied = [
+        program,
+        *sorted(path for path in shared if path.is_file()),
+        *standard_library(facts).values(),
+        *(path for _, path in extension_modules(facts)),
+    ]
+    return [
+        FORMAT,
+        bytecode.FORMAT,
+        facts.build,
+        platform.python_version(),
+        contents_digest(copied, store),
     ]
 
 

@@ -6,12 +6,15 @@ Sources: PEP 425 (tags), PEP 600 (manylinux_x_y), PEP 508 (markers).
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from coffee_boat._support import host
+from coffee_boat._support.host import Host
 from coffee_boat.errors import SettingsError
-from coffee_boat.model import Target
+from coffee_boat.model import NodeFacts, Target
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 _OLDEST_GLIBC = {"x86_64": 5, "i686": 5}
 """Minor of the first glibc that manylinux speaks of; 17 for all later architectures."""
+_USUAL_GLIBC = 28
+"""Minor of the oldest glibc that is common on nodes (RHEL 8), where a cluster tells none."""
 _ARCHITECTURES = (
     "x86_64",
     "aarch64",
@@ -35,7 +40,9 @@ _CURE = (
 )
 
 
-def target_for(version: str, architecture: str, *, platform: str | None) -> Target:
+def target_for(
+    version: str, architecture: str, *, platform: str | None, here: Host | None = None
+) -> Target:
     """The target that executors with this interpreter and platform are.
 
     Args:
@@ -44,6 +51,7 @@ def target_for(version: str, architecture: str, *, platform: str | None) -> Targ
             not name one.
         platform: in pip's words: "manylinux_2_28_x86_64", "manylinux2014_aarch64", "linux_x86_64";
             None for the driver's own C library.
+        here: the driver's machine; by default this one.
 
     Raises:
         SettingsError: it is not a version, not a platform, or not one with glibc.
@@ -55,9 +63,28 @@ def target_for(version: str, architecture: str, *, platform: str | None) -> Targ
             value=repr(version),
             cure='give all three numbers, as in "3.11.7"',
         )
+    here = here or Host.here()
     if platform is None:
-        return Target(version, _known(architecture), _own_glibc())
-    return Target(version, *_parse(platform.strip().lower()))
+        return Target(version, _known(architecture), _own_glibc(here))
+    return Target(version, *_parse(platform.strip().lower(), here))
+
+
+def of_nodes(nodes: Iterable[NodeFacts], here: Host) -> str | None:
+    """What `platform` would say of a cluster's nodes: of their machine, and the oldest glibc among
+    them. Of two machines it is the driver's, if that is one of them, else the more frequent one.
+
+    None if nothing is known, or no more than that they are the driver's machine.
+    """
+    found = [node for node in nodes if node.architecture]
+    counted = Counter(host.architecture(node.architecture) for node in found)
+    if not counted:
+        return None
+    machine = here.machine if here.machine in counted else counted.most_common(1)[0][0]
+    fitting = [node for node in found if host.architecture(node.architecture) == machine]
+    oldest = min((node.glibc for node in fitting if node.glibc), default=None)
+    if oldest is None:
+        return None if here.runs(machine) else f"manylinux_2_{_USUAL_GLIBC}_{machine}"
+    return f"manylinux_2_{oldest[1]}_{machine}"
 
 
 def minor_of(version: str) -> str:
@@ -109,7 +136,7 @@ def _platforms(target: Target) -> list[str]:
     return [*names, f"linux_{target.architecture}"]
 
 
-def _parse(platform: str) -> tuple[str, tuple[int, int]]:
+def _parse(platform: str, here: Host) -> tuple[str, tuple[int, int]]:
     """Architecture and glibc of a platform's name."""
     if platform.startswith(("macosx", "win", "musllinux")):
         raise SettingsError(
@@ -126,7 +153,7 @@ def _parse(platform: str) -> tuple[str, tuple[int, int]]:
             platform, found[2], next(minor for minor, name in _LEGACY.items() if name == found[1])
         )
     if found := re.fullmatch(r"linux_(\w+)", platform):
-        return _plain_linux(_known(found[1]))
+        return _plain_linux(_known(found[1]), here)
     raise SettingsError(
         "settings.not-a-platform",
         "not a platform",
@@ -150,11 +177,11 @@ def _checked(platform: str, architecture: str, minor: int) -> tuple[str, tuple[i
     return known, (2, minor)
 
 
-def _plain_linux(architecture: str) -> tuple[str, tuple[int, int]]:
+def _plain_linux(architecture: str, here: Host) -> tuple[str, tuple[int, int]]:
     """linux_x86_64 says nothing of glibc: the driver's own for its own architecture, else the
     oldest that is common.
     """
-    own = host.glibc() if architecture == host.architecture() else None
+    own = here.glibc if architecture == here.machine else None
     return architecture, own or (2, 17)
 
 
@@ -171,13 +198,12 @@ def _known(architecture: str) -> str:
     return name
 
 
-def _own_glibc() -> tuple[int, int]:
-    own = host.glibc()
-    if own is None:
+def _own_glibc(here: Host) -> tuple[int, int]:
+    if here.glibc is None:
         raise SettingsError(
             "settings.platform-unknown",
             "the driver's machine does not tell what the executors are",
             cause="it is not Linux with glibc (macOS, Windows, Alpine), Spark's executors are",
             cure=_CURE,
         )
-    return own
+    return here.glibc

@@ -9,6 +9,7 @@ from importlib.resources import files
 from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks
 from coffee_boat.archive import writer as archive_writer
+from coffee_boat.interpreter.programs import programs
 from coffee_boat.model import START_FOLDER, Chunk, Target
 
 IMPORT_NAME = "coffee_boat_worker"
@@ -19,17 +20,22 @@ STARTER = f"import {IMPORT_NAME}.startup; {IMPORT_NAME}.startup.start()\n"
 """
 
 
-def chunk(target: Target, store: Store) -> Chunk:
+def chunk(target: Target, store: Store, *, has_python: bool) -> Chunk:
     """The worker's files, for the target's site-packages.
+
+    Args:
+        has_python: an interpreter goes along, and so the programs that start it.
 
     Raises:
         StoreError: it is not in the store yet, and the store cannot be written.
     """
     content = _content(target.site_packages)
+    if has_python:
+        content |= programs(target.minor)
 
     def fill(writer: archive_writer.ChunkWriter) -> None:
         for name, text in content.items():
-            writer.file(name, text.encode())
+            writer.file(name, text.encode(), executable=text.startswith("#!"))
 
     return chunks.make(store, ["worker", content], "coffee_boat worker", fill)
 

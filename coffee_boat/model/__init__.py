@@ -20,6 +20,7 @@ from coffee_boat.model.change import (
 )
 from coffee_boat.model.difference import Difference
 from coffee_boat.model.excluded import LeftOut
+from coffee_boat.model.function import Function
 from coffee_boat.model.generation import Generation, History, Holding, Part
 from coffee_boat.model.lock import CondaPin, Lock, Pin, SourceKind, Target
 from coffee_boat.model.requirements import CondaRequirement, Indexes, Manifest, Requirement
@@ -46,6 +47,7 @@ __all__ = [
     "Difference",
     "ExecutorFacts",
     "Finding",
+    "Function",
     "Generation",
     "History",
     "Holding",

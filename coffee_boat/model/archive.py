@@ -26,7 +26,7 @@ SENTINEL = "boat.json"
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that can be shipped: what its own probe says."""
+    """A Python that can be shipped: what its own probe says, or its files."""
 
     executable: str
     """The real executable of the base interpreter, a venv followed to its end."""
@@ -36,6 +36,8 @@ class Interpreter:
     """Digest of all that decides its copy: path, version, build, modification times, layout
     version.
     """
+    native: bool = True
+    """False for one that is for another machine than this one: it is never run."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,10 @@ class ClusterFacts(Redacted):
     """What looks odd; what cannot work is a LaunchError of the probe."""
     not_known: str = ""
     """Why it could not be asked what it has, for people; empty if it was."""
+    keeps_to: str = ""
+    """What has executors run on nodes of one machine only, to type: {oci} stands for it as
+    container images call it. Empty where nothing does.
+    """
 
 
 @dataclass(frozen=True, repr=False)

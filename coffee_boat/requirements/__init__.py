@@ -19,11 +19,11 @@ not load packaging.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from coffee_boat.model import CondaRequirement, Manifest, Requirement
+from coffee_boat.model import CondaRequirement, Function, Manifest, Requirement
 
 if TYPE_CHECKING:
     from coffee_boat.requirements.environments import Described
@@ -32,6 +32,7 @@ __all__ = [
     "conda_packages",
     "describe",
     "for_target",
+    "function",
     "merge",
     "own_code",
     "parse",
@@ -40,6 +41,8 @@ __all__ = [
     "read",
     "read_constraints",
     "read_environment",
+    "read_function",
+    "refuse_functions_twice",
     "without",
 ]
 
@@ -146,6 +149,39 @@ def own_code(places: Iterable[str | Path], *, origin: str, folder: Path | None =
     from coffee_boat.requirements import local
 
     return local.read(places, origin=origin, folder=folder)
+
+
+def read_function(text: str) -> Function:
+    """A Python function for programs of the JVM: NAME=MODULE:FUNCTION, perhaps with -> TYPE.
+
+    Raises:
+        RequirementError: it cannot be read.
+    """
+    from coffee_boat.requirements import functions
+
+    return functions.parse(text)
+
+
+def function(name: str, place: str | Callable[..., Any], returns: str = "") -> Function:
+    """The same of its parts; `place` may be the function itself.
+
+    Raises:
+        RequirementError: it cannot be read, or cannot go to another process.
+    """
+    from coffee_boat.requirements import functions
+
+    return functions.function(name, place, returns)
+
+
+def refuse_functions_twice(asked: Sequence[Function]) -> None:
+    """Raise if two functions have one name in SQL.
+
+    Raises:
+        RequirementError: they have.
+    """
+    from coffee_boat.requirements import functions
+
+    functions.refuse_twice(asked)
 
 
 def conda_packages(

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coffee_boat._support.store import Store
 from coffee_boat.archive import unasked
 from coffee_boat.model import CondaPin, Finding, Lock
 from coffee_boat.session import lookalikes
-from coffee_boat.session.sys_path import HOLDERS, DriverView, hold
+from coffee_boat.session.one_tree import joined
+from coffee_boat.session.sys_path import HOLDERS, DriverView, hold, trees_on_path
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -82,14 +84,21 @@ def lacking(lock: Lock) -> Lock:
     )
 
 
-def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
-    """Put what the driver lacks on sys.path, after all that is its own.
+def board(
+    lock: Lock, trees: Mapping[str, Path], store: Store, before: Sequence[str] = ()
+) -> DriverView:
+    """Put what the driver lacks on sys.path, after all that is its own, as one folder.
 
     Args:
         trees: normalized name -> a folder with that wheel's site-packages.
+        store: where that folder is made.
+        before: trees that it is to have besides, and that were judged when they came.
+
+    Raises:
+        StoreError: the store's disk is full.
     """
     folders = {name: str(tree) for name, tree in trees.items()}
-    own = installed([entry for entry in sys.path if entry not in folders.values()])
+    own = installed([tree for tree in trees_on_path() if tree not in folders.values()])
     path = [entry for entry in sys.path if entry not in {*folders.values(), *HOLDERS}]
     brought_by = _packages(lock)
     offered = {
@@ -99,7 +108,10 @@ def board(lock: Lock, trees: Mapping[str, Path]) -> DriverView:
     }
     taken, findings = _fitting(offered, own)
     told = (*_other_versions(lock, own), *_native(lock, own), *findings)
-    return hold([folders[name] for name in taken], told)
+    theirs = {entry for entry in sys.path if entry not in HOLDERS}
+    wanted = dict.fromkeys([*before, *(folders[name] for name in taken)])
+    seen = tuple(tree for tree in wanted if tree not in theirs)
+    return hold(joined(seen, store), told, seen)
 
 
 @dataclass(frozen=True)
@@ -207,7 +219,8 @@ def _trouble(offer: _Offer, taken: Mapping[str, _Offer], own: Mapping[str, str])
         return _left_out(
             offer,
             f"it is for {', '.join(offer.tags)}, and the driver is another platform or Python",
-            "use it in functions that run on executors only",
+            f"pip install {offer.name}=={offer.version} for the driver, or use it in functions that"
+            " run on executors only",
         )
     if offer.unasked:
         return _left_out(
@@ -327,6 +340,11 @@ def _native(lock: Lock, own: Mapping[str, str]) -> Iterator[Finding]:
             f" {' '.join(names)}",
             severity="note",
         )
+
+
+def brings(pin: CondaPin) -> Set[str]:
+    """The normalized names of the distributions in a conda package, as far as that is known."""
+    return _distributions(pin).keys()
 
 
 def _distributions(pin: CondaPin) -> dict[str, str]:

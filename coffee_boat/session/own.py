@@ -6,9 +6,10 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -33,12 +34,12 @@ def driver_only_modules(loaded: Iterable[tuple[str, ModuleType]] | None = None) 
     Args:
         loaded: pairs as in sys.modules, which is the default.
     """
-    folders = _own_folders()
+    folders, resolved = _own_folders(), cache(Path.resolve)
     pairs = sorted(dict(sys.modules if loaded is None else loaded).items())
     found = {
         name: place
         for name, module in pairs
-        if (place := _place(name, module)) is not None and place.parent in folders
+        if (place := _place(name, module, resolved)) is not None and place.parent in folders
     }
     return {
         name: place for name, place in found.items() if name not in {"coffee_boat", *SPARKS_OWN}
@@ -53,12 +54,15 @@ def _own_folders() -> set[Path]:
     return folders - {Path(path).resolve() for path in sysconfig.get_paths().values()}
 
 
-def _place(name: str, module: ModuleType) -> Path | None:
+def _place(name: str, module: ModuleType, resolved: Callable[[Path], Path]) -> Path | None:
+    """Hundreds of modules lie in a few folders: those are resolved, and once each."""
     file = getattr(module, "__file__", None)
     if "." in name or name.startswith("__") or not isinstance(file, str):
         return None
-    path = Path(file).resolve()
-    return path.parent if path.name == "__init__.py" else path
+    path = Path(file)
+    if path.name == "__init__.py":
+        return resolved(path.parent)
+    return resolved(path.parent) / path.name
 
 
 def beside(name: str) -> Path | None:

@@ -20,6 +20,8 @@ class DriverView:
     """Exactly the entries that are ours, in order; another view may hold the same ones."""
     findings: tuple[Finding, ...] = ()
     """What was left out, and why."""
+    trees: tuple[str, ...] = ()
+    """The site-packages of single distributions that are seen through the entries."""
 
     def close(self) -> None:
         """Take these entries off sys.path again, but for those that another view holds.
@@ -42,12 +44,23 @@ HOLDERS: dict[str, set[DriverView]] = {}
 _HOLDING = threading.Lock()
 
 
-def hold(folders: Iterable[str], findings: Iterable[Finding] = ()) -> DriverView:
+def trees_on_path() -> list[str]:
+    """sys.path, with the trees of single distributions in place of our entries that join them."""
+    return [
+        tree
+        for entry in sys.path
+        for tree in next((v.trees for v in HOLDERS.get(entry, ()) if v.trees), (entry,))
+    ]
+
+
+def hold(
+    folders: Iterable[str], findings: Iterable[Finding] = (), trees: Iterable[str] = ()
+) -> DriverView:
     """Put folders at the end of sys.path, but for those that are there without us."""
     with _HOLDING:
         here = {entry for entry in sys.path if entry not in HOLDERS}
         wanted = tuple(dict.fromkeys(folder for folder in folders if folder not in here))
-        view = DriverView(wanted, tuple(findings))
+        view = DriverView(wanted, tuple(findings), tuple(trees))
         for entry in view.entries:
             HOLDERS.setdefault(entry, set()).add(view)
         sys.path.extend([entry for entry in view.entries if entry not in sys.path])

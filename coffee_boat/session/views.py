@@ -6,16 +6,22 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Lock
 from coffee_boat.session import driver
+from coffee_boat.session.one_tree import carry_over
+from coffee_boat.session.only_there import Hints
 from coffee_boat.session.sys_path import DriverView, show_code
 
 
 class Views:
     """All that a captain put on sys.path of this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._open: list[DriverView] = []
+        self.hints = Hints()
+        """What is said of modules that are on executors only."""
 
     @property
     def entries(self) -> tuple[str, ...]:
@@ -23,9 +29,19 @@ class Views:
         return tuple(entry for view in self._open for entry in view.entries)
 
     def board(self, lock: Lock, trees: Mapping[str, Path]) -> tuple[Finding, ...]:
-        """As `driver.board`; gives what was left out, and why."""
-        self._open.append(driver.board(lock, trees))
-        return self._open[-1].findings
+        """As `driver.board`, together with what it gave before; gives what was left out, and
+        why.
+        """
+        before = [view for view in self._open if view.trees]
+        known = [tree for view in before for tree in view.trees]
+        view = driver.board(lock, trees, self._store, known)
+        self._open.append(view)
+        for entry in view.entries if view.trees else ():
+            carry_over([old for one in before for old in one.entries if old != entry], entry)
+        for one in before:
+            self._open.remove(one)
+            one.close()
+        return view.findings
 
     def show_code(self, folders: Mapping[str, Path]) -> tuple[Finding, ...]:
         """As `sys_path.show_code`; gives what is imported from elsewhere."""
@@ -64,5 +80,6 @@ class Views:
 
     def close(self) -> None:
         """Take all of it off sys.path again."""
+        self.hints.close()
         while self._open:
             self._open.pop().close()

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 __all__ = ["Settings", "combine", "load", "misspelt", "places_of"]
 
 _log = logger(__name__)
+CONDA = "conda"
+"""As `python`: conda's, also where no other conda package is asked for."""
+AUTO = "auto"
+"""As `platform`: what the cluster says of its nodes, where it can be asked before building."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,10 +58,12 @@ class Settings:
     store: str | None = None
     """Folder for what was built; None: Store's own default."""
     python: str | None = None
-    """The interpreter to ship: "3.11" or a path; None: the driver's."""
+    """The interpreter to ship: "3.11", a path, or CONDA; None: the driver's, or for nodes of
+    another machine a standalone build.
+    """
     ship_python: bool = True
     platform: str | None = None
-    """What the nodes are, in pip's words: "manylinux_2_28_x86_64"; None: as the driver."""
+    """What the nodes are, in pip's words: "manylinux_2_28_x86_64", or AUTO; None: as the driver."""
     indexes: Indexes = field(default_factory=Indexes)
     install_local: bool = True
     stage: str | None = None

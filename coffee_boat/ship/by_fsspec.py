@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import grp
 import hashlib
 import os
-import pwd
 import stat
 import time
 import uuid
@@ -273,7 +271,7 @@ def _as_hadoop_does(scheme: str) -> dict[str, Any]:
 
 def _our_name(scheme: str) -> str:
     return (
-        _user(os.geteuid())
+        _user(os.geteuid() if hasattr(os, "geteuid") else 0)
         if scheme == "file"
         else os.environ.get("HADOOP_USER_NAME") or getpass.getuser()
     )
@@ -369,13 +367,17 @@ def _modified(info: Mapping[str, Any]) -> float:
 
 def _user(uid: int) -> str:
     try:
+        import pwd
+
         return pwd.getpwuid(uid).pw_name
-    except KeyError:
+    except (ImportError, KeyError):  # (Windows has no such list)
         return str(uid)
 
 
 def _group(gid: int) -> str:
     try:
+        import grp
+
         return grp.getgrgid(gid).gr_name
-    except KeyError:
+    except (ImportError, KeyError):
         return str(gid)

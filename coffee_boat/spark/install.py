@@ -147,7 +147,8 @@ def compatible(
     said: Declared | None = None,
     refuse_unknown: bool = False,
 ) -> tuple[Finding, ...]:
-    """Refuse a pair of Spark and Python that is known not to run; tell one that nobody knows.
+    """Refuse a pair of Spark and Python that is known not to run; tell one that nobody knows, and a
+    Spark that is newer than those that were tried.
 
     Args:
         spark_version: pyspark's `__version__`, with a vendor's suffix or not: "3.5.1-amzn-1",
@@ -163,7 +164,7 @@ def compatible(
     _refuse_unserved(spark, spark_version)
     verdict = pairs.judge(spark, python, said)
     if verdict.outcome == "works":
-        return ()
+        return _newer(spark_version, refuse_unknown) if spark > pairs.NEWEST else ()
     value = f"Spark {spark_version}, Python {dotted(python)}"
     fails = verdict.outcome == "fails"
     cure = pairs.cure(spark, python, said, search=fails)
@@ -184,11 +185,30 @@ def compatible(
         if cure
         else 'untested_python = "refuse" refuses what nobody says',
     )
-    if refuse_unknown:
+    return _told(unknown, refuse_unknown)
+
+
+def _newer(text: str, refuse: bool) -> tuple[Finding, ...]:
+    """What is said of a Spark that is newer than those that were tried, and names this Python."""
+    finding = Finding(
+        "launch.spark-untested",
+        "coffee_boat was not tried with this Spark",
+        value=text,
+        cause=f"it is newer than {dotted(pairs.NEWEST)}, the newest that it was tried with; nothing"
+        " is known against it",
+        cure=f"if it fails: pip install 'pyspark=={dotted(pairs.NEWEST)}.*', where the cluster has"
+        " that version too",
+    )
+    return _told(finding, refuse)
+
+
+def _told(finding: Finding, refuse: bool) -> tuple[Finding, ...]:
+    """What nobody knows: told, or refused where that is set."""
+    if refuse:
         raise LaunchError.of(
-            replace(unknown, cause=f'{unknown.cause}; untested_python = "refuse" is set')
+            replace(finding, cause=f'{finding.cause}; untested_python = "refuse" is set')
         )
-    return (unknown,)
+    return (finding,)
 
 
 def refuse_if_running() -> None:
@@ -242,16 +262,14 @@ def elsewhere() -> tuple[Finding, ...]:
 
 def _refuse_unserved(spark: Minor, text: str) -> None:
     """Refuse a Spark that we do not serve with any Python."""
-    if spark < (3, 5) or spark >= (5, 0):
-        cause = "coffee_boat serves Spark 3.5 and 4.x; " + (
-            "older ones lack what it relies on" if spark < (3, 5) else "this one is newer than it"
-        )
+    oldest = dotted(pairs.RELEASES[0].spark)
+    if spark < pairs.RELEASES[0].spark:
         raise LaunchError(
             "launch.spark-not-supported",
             "this Spark is not supported",
             value=text,
-            cause=cause,
-            cure="pip install 'pyspark>=3.5,<5', of your cluster's version",
+            cause=f"coffee_boat serves Spark {oldest} and later; older ones lack what it relies on",
+            cure=f"pip install 'pyspark>={oldest}', of your cluster's version",
         )
 
 

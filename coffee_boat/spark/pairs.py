@@ -19,7 +19,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from coffee_boat._support.pythons import NEWEST, OLDEST, dotted
+from coffee_boat._support import pythons
+from coffee_boat._support.pythons import dotted
 from coffee_boat._support.run import run
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ RELEASES = (
     Release((4, 3), (3, 11), (3, 14), source="pyspark 4.3.0's metadata"),
 )
 """Sorted. For Sparks that do not say it themselves."""
+NEWEST = RELEASES[-1].spark
+"""The newest that coffee_boat was tried with; of a newer one nothing is known, and it is told."""
 
 
 @dataclass(frozen=True)
@@ -226,8 +229,8 @@ def _other_release(spark: Minor, python: Minor) -> Release | None:
 def _other_python(spark: Minor, python: Minor, said: Declared | None, search: bool) -> str:
     """Another Python for the driver, and where it is; or one that nobody knows."""
     outcomes = {
-        (OLDEST[0], minor): judge(spark, (OLDEST[0], minor), said).outcome
-        for minor in range(NEWEST[1], OLDEST[1] - 1, -1)
+        (3, minor): judge(spark, (3, minor), said).outcome
+        for minor in range(pythons.NEWEST[1], pythons.OLDEST[1] - 1, -1)
     }
     minors = [minor for minor, outcome in outcomes.items() if outcome == "works"]
     if not minors and outcomes.get(python, "fails") == "fails":

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact_setting
@@ -32,6 +33,8 @@ class Order(Redacted):
     user_conf: Mapping[str, str] = field(repr=False)
     """The user's own settings, complete."""
     findings: tuple[Finding, ...] = ()
+    functions: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
+    """Python functions for a program of the JVM, as `_describe.py` describes them."""
 
     @property
     def complete(self) -> dict[str, str]:

@@ -126,7 +126,7 @@ def compose(folder: str, spec: Spec) -> str:
     aside = f"{root}.{os.getpid()}.aside"
     try:
         for name in (spec.base, *spec.layers):
-            _link_all(place_of(folder, name), aside, frozenset(spec.without.get(name, ())))
+            link_all(place_of(folder, name), aside, frozenset(spec.without.get(name, ())))
         _link(os.path.join(folder, SENTINEL), os.path.join(aside, SENTINEL))
         os.rename(aside, root)
     except BaseException:
@@ -177,7 +177,7 @@ def failure(folder: str, error: Exception) -> str:
     return f"{folder} cannot be composed: {reason}{f': {named}' if named else ''}"
 
 
-def _link_all(source: str, target: str, without: frozenset[str]) -> None:
+def link_all(source: str, target: str, without: frozenset[str]) -> None:
     """Link all files of a folder, but for some and what Python compiled of them. No folder is made
     that stays empty: Python takes it for a package.
 

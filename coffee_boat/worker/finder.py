@@ -60,7 +60,7 @@ class LayerFinder:
         """
         self._board()
         spec = self._ask_others(name, path, target, everyone=bool(self._seen))
-        if spec is None and _is_hintable(name, path) and _is_import():
+        if spec is None and _is_hintable(name, path) and is_import():
             raise ModuleNotFoundError(missing(name, _whole(name)), name=name)
         return spec
 
@@ -260,14 +260,14 @@ def _from_list(frame: FrameType) -> tuple[str, ...]:
     return names if isinstance(names, tuple) else ()
 
 
-def _is_import() -> bool:
+def is_import() -> bool:
     """True below an import statement, import_module or an unpickler; False below
     importlib.util.find_spec, which must answer None.
 
     importlib offers no other way to tell: both call every finder through _bootstrap._find_spec, and
     only an import goes through _bootstrap._find_and_load_unlocked.
     """
-    finding = sys._getframe(2)  # _is_import < find_spec < _bootstrap._find_spec < its caller
+    finding = sys._getframe(2)  # is_import < find_spec < _bootstrap._find_spec < its caller
     caller = finding.f_back
     if caller is None or finding.f_code.co_name != "_find_spec":
         return False

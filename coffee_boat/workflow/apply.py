@@ -174,7 +174,11 @@ class _Sending:
             return False
         parts, store = self.live.history.parts, self.tools.store
         known = any(part.folder == archive.name for part in parts)
-        whole = composing.has_data(archive, store) or composing.leans(archive, parts, store)
+        whole = (
+            composing.has_data(archive, store)
+            or composing.leans(archive, parts, store)
+            or composing.extends(archive, parts, store)
+        )
         return not known and not whole
 
     def _is_all_there_is(self, parts: History) -> bool:

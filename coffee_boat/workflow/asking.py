@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from coffee_boat import requirements
 from coffee_boat._support.exceptions import door
@@ -158,6 +158,32 @@ class Asking:
             LockError, BuildError: as for `add_pip_packages`; or a package has its name already.
         """
         return self.add_manifest(requirements.own_code(places, origin="add_local"), wait=wait)
+
+    def add_function(
+        self: Asked, name: str, function: str | Callable[..., Any], *, returns: str = ""
+    ) -> Asked:
+        """Ask for a Python function that a program of the JVM calls by a name of SQL: in
+        `spark.sql("SELECT tokenize(text) ...")`, `call_udf("tokenize", ...)`, a `SQLTransformer`.
+        For `submit` with a jar, and for `order(driver="jvm")`.
+
+            captain.add_function("tokenize", "mypkg.text:tokenize", returns="array<string>")
+
+        Plain functions, what `udf`, `pandas_udf` and `udtf` make of them, and classes with `eval`,
+        which are table functions.
+
+        Args:
+            name: in SQL.
+            function: "module:function", of a package that was asked for or of code of your own
+                (`add_local`); or the function itself.
+            returns: the return type in Spark's words. Default: what its decorator or its
+                annotation says.
+
+        Raises:
+            RequirementError: it cannot be read, has the name of another one, or cannot go to
+                another process.
+        """
+        self._work.add_function(requirements.function(name, function, returns))
+        return self
 
     def refresh(self: Asked, *, wait: float = 0.0, keep_rollback: bool = False) -> Asked:
         """Read code of your own again, and have the running session run what was edited: what

@@ -11,6 +11,7 @@ from coffee_boat.clusters import kind_of_running
 from coffee_boat.model import ConfPatch, History, Lock, Manifest
 from coffee_boat.session import Session, driver, reach, record
 from coffee_boat.session.live import LiveSession
+from coffee_boat.settings import AUTO
 from coffee_boat.workflow import composing, launch, remote
 from coffee_boat.workflow.apply import Applied, addition, apply, expose_here
 from coffee_boat.workflow.built import Built, Resolved, built_of, unedited
@@ -64,6 +65,9 @@ def take_over(
     """
     facts = session.facts()
     _log.info("session %s on %s is nobody's yet: it gets a base", session.id, redact(facts.master))
+    if tools.settings.platform == AUTO and session.executors():
+        tools.emit(tools.pipeline.learn(tools.preflight.nodes_of(session)))
+        known = None  # it may have been chosen for others
     launch.refuse_other_minor(tools, request, None)
     built = built_of(tools, request, unedited(known), say)
     on_server = remote.on_server(facts.conf, built.lock) if session.remote else None

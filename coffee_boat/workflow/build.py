@@ -18,9 +18,10 @@ from coffee_boat.conda import install, request
 from coffee_boat.interpreter import compiled, copy, pyspark, target, worker_files
 from coffee_boat.model import Archive, Change, Chunk, Finding, Lock, Manifest, Pin
 from coffee_boat.pip import chunks as pip_chunks
-from coffee_boat.pip import metadata
+from coffee_boat.pip import for_driver, metadata
 from coffee_boat.session.own import beside
 from coffee_boat.spark import absent
+from coffee_boat.spark.packages import DRIVERS_OWN
 from coffee_boat.workflow import leaving_out, machines, own_code
 from coffee_boat.workflow.fetch import Fetching
 from coffee_boat.workflow.packing import Packing
@@ -89,7 +90,8 @@ class Building(Fetching):
                 parts, lock, manifest, has_python=self._settings.ship_python, to=to
             )
             said = tuple(leaving_out.matched_nothing(lock, parts))
-            return lock, replace(archive, findings=(*archive.findings, *said))
+            archive = replace(archive, findings=(*archive.findings, *said))
+            return lock, archive if self._spark else self._without_spark(archive, lock)
 
     def addition(
         self, change: Change, manifest: Manifest, say: Say
@@ -208,6 +210,21 @@ class Building(Fetching):
             if label in packed
         }
 
+    def for_the_driver(self, chunks: Iterable[Chunk], some: Lock, say: Say) -> dict[str, Path]:
+        """Of those pins whose chunks these are and that this process could not import: the same
+        versions for it, as far as there are wheels. Normalized name -> folder.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        labels = {chunk.label for chunk in chunks}
+        pins = [
+            pin
+            for pin in some.pins
+            if f"{pin.name} {pin.version}" in labels and for_driver.is_foreign(pin)
+        ]
+        return for_driver.trees(pins, self._settings.indexes, self._store, say)
+
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}
         return metadata.with_edges(
@@ -236,22 +253,31 @@ class Building(Fetching):
             to=to,
         )
         said = packing.findings(archive.chunks, self._store)
+        if has_python:
+            said += self.untried(lock)
         if has_python or not lock.conda:  # a layer may find libraries in the base's conda packages
-            said += tuple(system.lacking(chunks, lock.target.architecture, self._store))
+            bare = has_python and not lock.conda and not self.interpreter.native
+            said += tuple(system.lacking(chunks, lock.target.architecture, self._store, bare=bare))
         return replace(archive, findings=(*archive.findings, *said))
 
     def _base_chunks(self, lock: Lock, manifest: Manifest, say: Say) -> list[Chunk]:
         """The interpreter, conda's own where there is any conda package; our part of it;
         pyspark.
         """
+        python = self._python_for(lock)
         ours = [
-            worker_files.chunk(lock.target, self._store),
-            pyspark.chunk(lock.target, self._store, python=self._python_for(lock)),
+            worker_files.chunk(
+                lock.target,
+                self._store,
+                has_python=bool(lock.conda) or self._settings.ship_python,
+            )
         ]
+        if self._spark:
+            ours.append(pyspark.chunk(lock.target, self._store, python=python))
         if lock.conda:
             return [*self._conda_chunks(lock, manifest, say), *ours]
         return (
-            [copy.chunk(self.interpreter, self._store), *ours]
+            [copy.chunk(self.interpreter, self._store, python=python), *ours]
             if self._settings.ship_python
             else ours
         )
@@ -279,10 +305,27 @@ class Building(Fetching):
         """
         return install.Source(self.condarc, request.channels_of(manifest, self.condarc))
 
+    def _without_spark(self, archive: Archive, lock: Lock) -> Archive:
+        """With what is said of packages that need the pyspark or py4j that was left out."""
+        names = [pin.name for pin in lock.pins if not {*pin.requires}.isdisjoint(DRIVERS_OWN)]
+        if not names:
+            return archive
+        found = Finding(
+            "build.spark-left-out",
+            "packages need pyspark or py4j, which were left out",
+            value=", ".join(names),
+            cause="pyspark=False packs neither",
+            cure='leave it out: captain.pack("boat.tar.gz") packs those that this machine has',
+        )
+        return replace(archive, findings=(*archive.findings, found))
+
     def _has_base(self, lock: Lock) -> bool:
         """True if all was packed before that no resolution decides, where it is not conda's."""
         python = self._python_for(lock)
-        return pyspark.recall(lock.target, self._store, python=python) is not None and (
+        has_spark = (
+            not self._spark or pyspark.recall(lock.target, self._store, python=python) is not None
+        )
+        return has_spark and (
             not self._settings.ship_python or copy.recall(self.interpreter, self._store) is not None
         )
 

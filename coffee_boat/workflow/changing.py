@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 from coffee_boat import requirements
 from coffee_boat._support.progress import Say
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import Difference, Generation, History, Lock, Manifest, Requirement
+from coffee_boat.model import Difference, Function, Generation, History, Lock, Manifest, Requirement
 from coffee_boat.pip import own_pins
 from coffee_boat.workflow import apply, changes, own_code, rechoose
 from coffee_boat.workflow.request import Request
@@ -25,6 +25,13 @@ class Changing(Workspace):
         super().__init__(tools, request)
         self._left: dict[str, str] = {}
         """URL -> digest of code as it lay there when a rollback went back from it."""
+
+    def add_function(self, function: Function) -> None:
+        """As `Captain.add_function`."""
+        with self._changing:
+            asked = (*self.functions, function)
+            requirements.refuse_functions_twice(asked)
+            self.functions = tuple(dict.fromkeys(asked))
 
     def history(self) -> History:
         """As `Captain.generations`."""

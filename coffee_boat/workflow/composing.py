@@ -119,6 +119,34 @@ def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
     )
 
 
+def extends(archive: Archive, parts: Sequence[Part], store: Store) -> bool:
+    """True if it has modules of a package that was sent before, or the other way round: Python
+    looks for those of a folder with __init__ in one place only.
+    """
+    site = archive.target.site_packages
+    folders, packages = _folders(archive.chunks, site, store)
+    sent = [_by_id(chunk) for part in parts for one in part.holds for chunk in one.chunks]
+    folders_before, packages_before = _folders(sent, site, store)
+    return not (folders & folders_before).isdisjoint(packages | packages_before)
+
+
+def _folders(
+    some: Sequence[Chunk], site: str, store: Store
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Below site-packages: all folders, and those with an __init__."""
+    found, packages = set[str](), set[str]()
+    for chunk in some:
+        for name in chunks.listing(chunk, store):
+            folder, _, file = name.removeprefix(site).rpartition("/")
+            if not name.startswith(site) or not folder:
+                continue
+            packages |= {folder} if file.startswith("__init__.") else set()
+            while folder and folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+    return frozenset(found), frozenset(packages)
+
+
 def _fits(part: Part, wanted: Collection[str]) -> tuple[int, int]:
     """How many packages that are wanted a part holds, then how few others."""
     held = sum(one.identity in wanted for one in part.holds)

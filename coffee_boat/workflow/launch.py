@@ -91,7 +91,11 @@ def ask(
         LaunchError: it cannot serve.
     """
     cluster = tools.preflight.ask(
-        facts, target, ships_python=tools.settings.ship_python, driver_starts=driver_starts
+        facts,
+        target,
+        ships_python=tools.settings.ship_python,
+        driver_starts=driver_starts,
+        learn=tools.pipeline.learn,
     )
     tools.emit(cluster.findings)
     return cluster
@@ -112,7 +116,12 @@ def ask_gently(
     An interpreter that cannot be shipped is refused all the same: nothing can be resolved for it.
     """
     try:
-        return tools.preflight.ask(facts, target, ships_python=tools.settings.ship_python)
+        return tools.preflight.ask(
+            facts,
+            target,
+            ships_python=tools.settings.ship_python,
+            learn=tools.pipeline.learn,
+        )
     except LaunchError as refusal:
         return ClusterFacts(facts.master, findings=(Finding.of(refusal.problem, severity),))
 

@@ -40,12 +40,10 @@ def refuse_mixed(
         _MIXED.code,
         _MIXED.what,
         value=f"{named}, and an interpreter for {shipped} ({asked})",
-        cause="the interpreter that is shipped runs on this machine: it is copied from here, or is"
-        " a build that uv fetches for it",
-        cure="take conda's python, which is solved for that platform:"
-        f' captain.add_conda_packages("python")'
-        f"; or the nodes' own: ship_python=False; or build on a machine that is {nodes}; or, if the"
-        f" nodes are {shipped}, name such a platform or none",
+        cause="that interpreter was named, and is not for the nodes",
+        cure=f"leave python= out, or name a version: that is a standalone build for {nodes}, by uv;"
+        f" or name the folder of one for {nodes}; or take conda's, python='conda'; or the nodes'"
+        f" own: ship_python=False; or, if the nodes are {shipped}, name such a platform or none",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,11 +10,13 @@ from pathlib import Path
 
 from coffee_boat._support.progress import say_line
 from coffee_boat.clusters import kind_of, takes_files_only
-from coffee_boat.model import ClusterFacts, Finding, SparkFacts, Target
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import ClusterFacts, Finding, Function, SparkFacts, Target
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.spark import install, java, script, submission
-from coffee_boat.spark.keys import PY_FILES
-from coffee_boat.workflow import launch, own_code, submit
+from coffee_boat.spark import install, java, program, script, submission
+from coffee_boat.spark.keys import DRIVER_PYTHON, PY_FILES, PYTHON
+from coffee_boat.spark.program import Program
+from coffee_boat.workflow import functions, launch, own_code, submit
 from coffee_boat.workflow.built import Built, built_of, nodes
 from coffee_boat.workflow.driver import driver_python
 from coffee_boat.workflow.expose import folders
@@ -109,9 +112,89 @@ def order(work: Workspace, where: Where, ask: Ask) -> submission.Order:
         entries = folders(tools, built, say)
     work.keep(built)
     facts = replace(facts, python=driver_python(entries, tools.store))
+    described = functions.described(
+        tools, built, work.functions, python=facts.python, conf=facts.conf
+    )
     patch = launch.patch(tools, built, facts, cluster)
     tools.emit(patch.findings)
-    return submission.order(spark, facts, patch)
+    return replace(submission.order(spark, facts, patch), functions=described)
+
+
+def for_jvm(work: Workspace, where: Where) -> submission.Order:
+    """The same for a Spark that starts by itself, with no Python driver: spark-sql, spark-shell,
+    the Thrift server.
+
+    Raises:
+        BoatError: as `order`.
+    """
+    made = order(work, where, asked)
+    work.tools.emit([_data_sources(made)])
+    return replace(made, conf={**made.conf, **program.for_jvm(made)})
+
+
+def _data_sources(made: submission.Order) -> Finding:
+    python = made.conf.get(DRIVER_PYTHON) or made.conf[PYTHON]
+    return Finding(
+        "launch.data-sources-need-python",
+        "data sources in Python need one more variable where Spark is started",
+        value=f"PYSPARK_PYTHON={python}",
+        cause="the driver's JVM asks a Python for them; functions need none there",
+        cure=f"if you use them: export PYSPARK_PYTHON={shlex.quote(python)}",
+        severity="note",
+    )
+
+
+def program_of(
+    work: Workspace, where: Where, path: str | Path | None, main_class: str | None
+) -> Program | None:
+    """The program of the JVM that is to run; None if it is Python.
+
+    Raises:
+        LaunchError: its jar or its class is not there; or functions are given, and it is Python.
+    """
+    if path is None or not program.is_one(path, main_class):
+        refuse_functions(work.functions, str(path or "an interactive pyspark"))
+        return None
+    if not work.functions:  # spark-submit looks for the class, also where we would not
+        if "://" not in str(path) and str(path).lower().endswith(".jar"):
+            program.refuse_unreadable(Path(path))
+        return Program(str(path), main_class or "")
+    conf = where.conf or {}
+    return program.program(path, main_class, conf)
+
+
+def refuse_connect(driver: str) -> None:
+    """Raise if sessions of a Spark Connect server were to have functions.
+
+    Raises:
+        LaunchError: they were.
+    """
+    if driver == "jvm":
+        raise LaunchError(
+            "functions.connect-server",
+            "sessions of a Spark Connect server cannot be given functions from outside",
+            value="connect-server with a driver in the JVM",
+            cause="each of its sessions has files and settings of its own",
+            cure="in a session: spark.udf.register(NAME, FUNCTION)",
+        )
+
+
+def refuse_functions(asked: Sequence[Function], what: str) -> None:
+    """Raise if functions are given for what is Python.
+
+    Raises:
+        LaunchError: they are.
+    """
+    if asked:
+        raise LaunchError(
+            "functions.python-program",
+            "functions are for programs of the JVM",
+            value=", ".join(f"{each.name}={each.place}" for each in asked),
+            cause=f"{what} is Python",
+            cure="in Python: spark.udf.register(NAME, FUNCTION); or name a jar: boat launch"
+            " --function ... --class com.example.Main app.jar; for spark-sql: boat conf --driver"
+            " jvm --function ...",
+        )
 
 
 def run(
@@ -120,12 +203,16 @@ def run(
     path: str | Path | None,
     arguments: Sequence[str],
     options: Sequence[str] = (),
+    *,
+    jvm: Program | None = None,
 ) -> int:
-    """Run a script with spark-submit, to its end; without a script, an interactive pyspark.
+    """Run a script or a program of the JVM with spark-submit, to its end; without any, an
+    interactive pyspark.
 
     Args:
         arguments: of the script.
         options: of spark-submit.
+        jvm: the program, as `program_of` gives it.
 
     Returns:
         The application's exit code; 128 + n if signal n ended it.
@@ -135,10 +222,18 @@ def run(
     """
     made = order(work, where, launch.ask)
     known = work.wanted()[1]
-    if path is not None:
+    if path is not None and jvm is None:
         code = own_code.on_the_driver(known.lock) if known is not None else ()
         work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, ""), code))
+    driver = None
+    if jvm is not None and made.functions:
+        driver = program.driver(jvm.main_class, made.functions)
+        made = replace(made, conf={**made.conf, **program.with_jar(jvm, made.complete)})
+    elif jvm is not None and jvm.main_class:
+        options = ["--class", jvm.main_class, *options]
     if isinstance(known, Built) and not kind_of(made.master).runs_in_driver:
         say_line(f"Spark starts; {unpacks(known.archive)}")  # the terminal is spark-submit's then
     environment = java.java_environment(work.tools.store, made.spark.home)
-    return submit.run(made, path, arguments, options=options, environment=environment)
+    return submit.run(
+        made, path, arguments, options=options, environment=environment, driver=driver
+    )

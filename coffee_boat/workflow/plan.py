@@ -59,6 +59,7 @@ def plan_launch(
     findings = (
         *request.manifest.findings,
         *lock.findings,
+        *tools.pipeline.untried(lock),
         *fits,
         *unfit,
         *(patch.findings if patch else companions.odd(lock)),

@@ -79,6 +79,7 @@ class Preflight:
         *,
         ships_python: bool = True,
         driver_starts: bool = False,
+        learn: Callable[[Iterable[NodeFacts]], Iterable[Finding]] = lambda _: (),
     ) -> ClusterFacts:
         """What the cluster says of itself, its findings among it; what cannot work there is
         refused.
@@ -87,6 +88,7 @@ class Preflight:
             target: what the environment is to be made for; asked after the cluster, as it may take
                 a download to know. None if nobody knows.
             driver_starts: the driver's JVM is still to be started, with this memory.
+            learn: is told what the nodes are, now or the last time, before `target` is asked.
 
         Raises:
             LaunchError: the settings or the cluster cannot serve it, or there is no such kind of
@@ -107,6 +109,7 @@ class Preflight:
             cluster.manager or "it says nothing of itself before Spark starts",
             counted(len(cluster.nodes), "known node"),
         )
+        odd += learn(self.known(cluster).nodes)
         made_for = target() if any(node.architecture for node in cluster.nodes) else None
         with self._refusing(odd):
             odd += (
@@ -166,6 +169,12 @@ class Preflight:
 
     # a session that runs
 
+    def nodes_of(self, session: Session, *, deadline: float = _SHORT) -> tuple[NodeFacts, ...]:
+        """What the nodes of a running session say they are, asked without Python."""
+        found = session.nodes(deadline=deadline)
+        nodes.remember(self._store, session.master, found)
+        return found
+
     def ask_nodes(
         self, session: Session, archive: Archive | None, *, deadline: float = _SHORT
     ) -> tuple[Finding, ...]:
@@ -175,8 +184,7 @@ class Preflight:
         Raises:
             LaunchError: it can start on none of them.
         """
-        found = session.nodes(deadline=deadline)
-        nodes.remember(self._store, session.master, found)
+        found = self.nodes_of(session, deadline=deadline)
         return (
             ()
             if archive is None

@@ -30,6 +30,8 @@ class Request:
     lock_file: LockFile | None = None
     preload: tuple[str, ...] = ()
     """Modules, in the order in which they are imported."""
+    condas_python: bool = False
+    """True if the interpreter is to be conda's, whatever else is asked for."""
 
     @functools.cached_property
     def manifest(self) -> Manifest:
@@ -38,7 +40,15 @@ class Request:
         Raises:
             RequirementError: two of them contradict each other.
         """
-        return requirements.merge(self.manifests)
+        merged = requirements.merge(self.manifests)
+        if (
+            not self.condas_python
+            or self.lock_file
+            or any(r.name == "python" for r in merged.conda)
+        ):
+            return merged
+        python = requirements.conda_packages(["python"], origin='python="conda"')
+        return requirements.merge([*self.manifests, python])
 
     @property
     def names_packages(self) -> bool:
@@ -141,7 +151,7 @@ class Request:
         Raises:
             RequirementError: they are.
         """
-        if has_packages(own_code.apart(self.manifest)[0]):
+        if has_packages(own_code.apart(requirements.merge(self.manifests))[0]):
             raise _besides_a_lock(path)
 
     def without(self, names: Sequence[str], known: Mapping[str, str]) -> Request:

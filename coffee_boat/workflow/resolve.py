@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from coffee_boat import requirements
-from coffee_boat._support import home, host
+from coffee_boat import requirements, settings
+from coffee_boat._support import home
 from coffee_boat._support.progress import Say
 from coffee_boat.archive import chunks
 from coffee_boat.conda import licence, lockfile, provides, request
@@ -88,9 +88,18 @@ class Resolving(Fetching):
 
     def _read_lock(self, path: Path) -> Lock:
         if not lockfile.holds_conda(path):
+            if self._settings.python == settings.CONDA:
+                raise LockError(
+                    "lock.no-conda-python",
+                    "this lock file has no conda packages, and conda's python is asked for",
+                    value=path.name,
+                    cause='python="conda", and the lock is one of pip',
+                    cure='name a version in its place, as python="3.11"; or take a pixi.lock, which'
+                    ' `boat lock` writes of what is asked for with python="conda"',
+                )
             return pylock.read(path, self.target)
         self._refuse_nodes_own("a lock with conda packages")
-        nodes = self.target if self._named_machine() in ("", host.architecture()) else None
+        nodes = self.target if self._named_machine() in ("", self._here.machine) else None
         return lockfile.read(
             path,
             nodes or self._conda_nodes(),

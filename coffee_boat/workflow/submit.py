@@ -25,6 +25,7 @@ def run(
     *,
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    driver: str | None = None,
 ) -> int:
     """Run a script with spark-submit; without a script, an interactive pyspark.
 
@@ -34,6 +35,7 @@ def run(
         arguments: of the script.
         options: of spark-submit, for what is no setting.
         environment: variables that Spark's own scripts need (JAVA_HOME).
+        driver: the text of a Python driver that runs the script, which is a jar.
 
     Returns:
         The application's exit code; 128 + n if signal n ended it.
@@ -44,15 +46,18 @@ def run(
     kind = kind_of(order.master)
     facts = SparkFacts(order.spark.version, order.master, order.deploy_mode, order.complete)
     kind.check_submission(facts, None if script is None else str(script))
-    driver = kind.remote_driver(facts)
+    remote = kind.remote_driver(facts)
     program = "pyspark" if script is None else "spark-submit"
     with temporary.folder() as folder:
         settings = folder / "spark.conf"
         with temporary.written():
             settings.touch(mode=0o600)
             settings.write_text(
-                properties({**order.complete, **(driver.conf if driver else {})}), "ascii"
+                properties({**order.complete, **(remote.conf if remote else {})}), "ascii"
             )
+            if driver is not None:
+                script = folder / "jvm_driver.py"
+                script.write_text(driver, "utf-8")
         argv = [
             str(Path(order.spark.home, "bin", program)),
             "--properties-file",
@@ -60,11 +65,11 @@ def run(
             *options,
             *_application(script, arguments),
         ]
-        with driver.watched(say_line) if driver else nullcontext():
+        with remote.watched(say_line) if remote else nullcontext():
             code = attach(
                 argv, env={**_environment(order, interactive=script is None), **(environment or {})}
             )
-    return driver.exit_code(code, say_line) if driver else code
+    return remote.exit_code(code, say_line) if remote else code
 
 
 def _application(script: str | Path | None, arguments: Sequence[str]) -> list[str]:

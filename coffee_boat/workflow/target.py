@@ -6,18 +6,30 @@ import functools
 import platform
 import re
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from coffee_boat import settings
-from coffee_boat._support import host
+from coffee_boat._support.host import Host
 from coffee_boat._support.logs import logger
 from coffee_boat._support.store import Store
 from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.conda import condarc, configuration, request
-from coffee_boat.errors import SettingsError
-from coffee_boat.interpreter import copy, target
+from coffee_boat.errors import BuildError, SettingsError
+from coffee_boat.interpreter import copy, facts, target
 from coffee_boat.interpreter.find import find
-from coffee_boat.model import Chunk, Indexes, Interpreter, Lock, Manifest, Pin, Target
+from coffee_boat.model import (
+    Chunk,
+    Finding,
+    Indexes,
+    Interpreter,
+    Lock,
+    Manifest,
+    NodeFacts,
+    Pin,
+    Target,
+)
 from coffee_boat.pip import chunks as pip_chunks
 from coffee_boat.pip import sources as pip_sources
 from coffee_boat.workflow import machines
@@ -30,17 +42,53 @@ class Executors:
     """What executors are, with the settings and the store that all verbs share."""
 
     def __init__(
-        self, chosen: settings.Settings, store: Store, *, target: Target | None = None
+        self,
+        chosen: settings.Settings,
+        store: Store,
+        *,
+        target: Target | None = None,
+        here: Host | None = None,
+        spark: bool = True,
     ) -> None:
         """
         Args:
             target: what the executors of a running session are; by default what the settings say.
+            here: the driver's machine; by default this one.
+            spark: pyspark goes along; False for what runs outside of Spark.
         """
+        self._here = here or Host.here()
+        self._spark = spark
         self._settings = chosen
         self._target = target
         self._store = store
         self._interpreter: Interpreter | None = None
+        self._found_platform: str | None = None
+        """What a cluster said, where it is to be asked."""
         self.watch = Stopwatch()
+
+    @property
+    def _platform(self) -> str | None:
+        """What the nodes are, in pip's words; None: as the driver."""
+        if self._settings.platform == settings.AUTO:
+            return self._found_platform
+        return self._settings.platform
+
+    def learn(self, nodes: Iterable[NodeFacts]) -> tuple[Finding, ...]:
+        """Take what a cluster says of its nodes for what is built, if the settings say so; what is
+        said of that.
+        """
+        if self._settings.platform != settings.AUTO or self._target is not None:
+            return ()
+        found = target.of_nodes(nodes, self._here)
+        if found != self._found_platform:
+            self._found_platform, self._interpreter = found, None
+            self.__dict__.pop("target", None)
+        return (_learned(found),)
+
+    @property
+    def given_target(self) -> Target | None:
+        """What a running session's executors are; None where the settings say it."""
+        return self._target
 
     @property
     def interpreter(self) -> Interpreter:
@@ -51,43 +99,49 @@ class Executors:
         """
         if self._interpreter is None:
             named = self._named_machine()
-            if _is_version(self._settings.python):  # of this machine: nothing is fetched to see it
-                self._refuse_machine(named, host.architecture())
             found = find(
-                self._settings.python,
+                self._asked_for,
                 offline=self._settings.indexes.offline,
                 portable=self._nodes_are_older(),
+                machine="" if self._here.runs(named) else named,
                 store=self._store,
+                here=self._here,
             )
             self._refuse_machine(named, found.architecture)
             self._interpreter = found
         return self._interpreter
 
+    @property
+    def _asked_for(self) -> str | None:
+        """The interpreter that the settings name, where it is not conda's."""
+        return None if self._settings.python == settings.CONDA else self._settings.python
+
     def _refuse_machine(self, nodes: str, shipped: str) -> None:
-        machines.refuse_mixed(
-            nodes, shipped, platform=self._settings.platform, python=self._settings.python
-        )
+        machines.refuse_mixed(nodes, shipped, platform=self._platform, python=self._asked_for)
 
     def _named_machine(self) -> str:
         """What the settings say that the nodes are, as platform.machine() says it; empty if they do
         not.
         """
-        if self._settings.platform is None:
+        if self._platform is None:
             return ""
-        return target.target_for(
-            platform.python_version(), platform.machine(), platform=self._settings.platform
+        return self._target_for(
+            platform.python_version(), self._here.machine, platform=self._platform
         ).architecture
+
+    def _target_for(self, version: str, machine: str, *, platform: str | None) -> Target:
+        return target.target_for(version, machine, platform=platform, here=self._here)
 
     def _nodes_are_older(self) -> bool:
         """True if the settings name a platform whose glibc is older than this machine's: its own
         interpreters would not start there.
         """
-        named, own = self._settings.platform, host.glibc()
+        named, own = self._platform, self._here.glibc
         return (
             named is not None
             and own is not None
-            and target.target_for(
-                platform.python_version(), platform.machine(), platform=named
+            and self._target_for(
+                platform.python_version(), self._here.machine, platform=named
             ).glibc
             < own
         )
@@ -100,20 +154,20 @@ class Executors:
             SettingsError: `platform` cannot be used.
         """
         found = self._target or self._target_of_settings()
-        why = "as this machine" if self._settings.platform is None else "as `platform` says"
+        why = "as this machine" if self._platform is None else "as `platform` says"
         why = why if self._target is None else "as the running session says"
         _log.info("executors: Python %s on %s, %s", found.python, found.platform, why)
         return found
 
     def _target_of_settings(self) -> Target:
         if self._settings.ship_python:
-            return target.target_for(
+            return self._target_for(
                 self.interpreter.version,
                 self.interpreter.architecture,
-                platform=self._settings.platform,
+                platform=self._platform,
             )
-        return target.target_for(
-            platform.python_version(), platform.machine(), platform=self._settings.platform
+        return self._target_for(
+            platform.python_version(), self._here.machine, platform=self._platform
         )
 
     @functools.cached_property
@@ -139,7 +193,7 @@ class Executors:
                 if self._settings.ship_python
                 else platform.python_version()
             )
-        named = self._settings.python
+        named = self._asked_for
         if named is not None and re.fullmatch(r"3\.\d+(\.\d+)?", named):
             return target.minor_of(named)
         own = target.minor_of(
@@ -167,26 +221,24 @@ class Executors:
 
     def _conda_nodes(self, minor: str = "") -> Target:
         own = platform.python_version()
-        return self._target or target.target_for(
+        return self._target or self._target_for(
             own if minor in ("", target.minor_of(own)) else f"{minor}.0",
-            platform.machine(),
-            platform=self._settings.platform,
+            self._here.machine,
+            platform=self._platform,
         )
-
-    @property
-    def _python(self) -> str:
-        """The interpreter that builds source distributions: of the executors' minor version."""
-        return self.interpreter.executable if self._settings.ship_python else sys.executable
 
     def _indexes(self, manifest: Manifest) -> Indexes:
         return settings.combine(self._settings.indexes, manifest.indexes)
 
     def _python_for(self, lock: Lock, *, fetch: bool = True) -> str:
-        """An interpreter of the executors' minor version on this machine, to build and compile
-        with; conda's own need not run here.
+        """An interpreter of the executors' minor version on this machine, to build source
+        distributions and compile with; the one that is shipped need not run here.
         """
         if not lock.conda:
-            return self._python
+            if not self._settings.ship_python:
+                return sys.executable
+            if self.interpreter.native:
+                return self.interpreter.executable
         if platform.python_version().startswith(f"{lock.target.minor}."):
             return sys.executable
         return find(
@@ -222,11 +274,22 @@ class Executors:
 
         Raises:
             BuildError: an interpreter would be shipped that is of another machine than the
-                executors', or needs a newer glibc; or a package that is for another one is pinned.
+                executors', or needs a newer glibc; or a package that is for another one is pinned;
+                or a Python that was not tried is to be shipped, and that is set to be refused.
         """
+        if self._settings.untested_python == "refuse":
+            for finding in self.untried(lock):
+                raise BuildError.of(
+                    replace(finding, cause=f'{finding.cause}; untested_python = "refuse" is set')
+                )
         if self._settings.ship_python and not lock.conda:
             self.refuse_interpreter(lock.target)
         machines.refuse_pins(lock)
+
+    def untried(self, lock: Lock) -> tuple[Finding, ...]:
+        """What is said of the Python that is shipped, if it is newer than those that were tried."""
+        found = facts.untried(lock.target.python) if self._settings.ship_python else None
+        return () if found is None else (found,)
 
     def refuse_interpreter(self, nodes: Target) -> None:
         """Refuse an interpreter that executors could not run.
@@ -241,6 +304,15 @@ class Executors:
             machines.refuse_newer_glibc([(f"python {found.version}", floor)], nodes)
 
 
-def _is_version(python: str | None) -> bool:
-    """True for what is this machine's own interpreter, or one that is fetched for it."""
-    return python is None or re.fullmatch(r"\s*\d+(\.\d+)*\s*", python) is not None
+def _learned(platform: str | None) -> Finding:
+    return Finding(
+        "launch.platform-found",
+        "what the nodes are was asked of the cluster",
+        value=platform or "as the driver",
+        cause='platform="auto"'
+        + ("" if platform else "; it says no more than that, or cannot be asked before it runs"),
+        cure=""
+        if platform
+        else 'if they are another: platform="manylinux_2_28_aarch64", as they are',
+        severity="note",
+    )

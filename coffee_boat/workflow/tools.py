@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from coffee_boat._support.host import Host
 from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import Say, progress, say_line
 from coffee_boat._support.store import Store
@@ -61,15 +62,19 @@ class Tools:
     reporter: Reporter
 
     @classmethod
-    def of(cls, settings: Settings) -> Tools:
-        """For what these settings say."""
+    def of(cls, settings: Settings, *, here: Host | None = None) -> Tools:
+        """For what these settings say.
+
+        Args:
+            here: the driver's machine; by default this one.
+        """
         store, reporter = Store(settings.store), Reporter()
         return cls(
             settings,
             store,
-            Pipeline(settings, store),
+            Pipeline(settings, store, here=here),
             Preflight(store, reporter.emit, refuses=settings.preflight == "refuse"),
-            Views(),
+            Views(store),
             reporter,
         )
 
@@ -84,6 +89,12 @@ class Tools:
         return replace(
             self, settings=settings, pipeline=Pipeline(settings, self.store, target=target)
         )
+
+    def without_spark(self) -> Tools:
+        """For archives that no Spark runs."""
+        target = self.pipeline.given_target
+        pipeline = Pipeline(self.settings, self.store, target=target, spark=False)
+        return replace(self, pipeline=pipeline)
 
     @contextmanager
     def work(self) -> Iterator[Say]:

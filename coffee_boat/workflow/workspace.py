@@ -15,7 +15,7 @@ from coffee_boat._support import home
 from coffee_boat.archive import concatenate
 from coffee_boat.archive.destination import Destination
 from coffee_boat.errors import BoatError, VerifyError
-from coffee_boat.model import Archive, Arrival, Lock, Manifest, Plan, Report
+from coffee_boat.model import Archive, Arrival, Function, Lock, Manifest, Plan, Report
 from coffee_boat.session import Session, folders, reach, verify
 from coffee_boat.session.handed import session_of
 from coffee_boat.session.live import LiveSession
@@ -34,6 +34,7 @@ class Workspace:
     def __init__(self, tools: Tools, request: Request) -> None:
         self.tools = tools
         self.request = request
+        self.functions: tuple[Function, ...] = ()
         self.report: Report | Arrival | None = None
         self._known: Resolved | None = None
         """What was chosen, and perhaps built, last."""
@@ -184,16 +185,18 @@ class Workspace:
             wanted = self.request.with_manifest(more)
             return plan.plan_launch(tools, wanted, master, asked_for=False)[0]
 
-    def pack(self, destination: Destination) -> Archive:
-        """As `Captain.pack`."""
-        destination.check()
+    def pack(self, destination: Destination | None, *, pyspark: bool = True) -> Archive:
+        """As `Captain.pack`; without a destination it lies in the store."""
+        if destination is not None:
+            destination.check()
         self.tools.reporter.begin()
         request, known = self.request, self.in_session()
-        if isinstance(known, Built):
+        if isinstance(known, Built) and destination is not None and pyspark:
             return concatenate.copy_to(known.archive, destination)
-        with self.tools.work() as say:
+        tools = self.here if pyspark else self.here.without_spark()
+        with tools.work() as say:
             lock = known.lock if known else None
-            built = build(self.here, request, say, lock=lock, to=destination)
+            built = build(tools, request, say, lock=lock, to=destination)
         self.keep(Resolved(request, built.lock))
         return built.archive
 
@@ -379,8 +382,7 @@ class Workspace:
             self._starting = False
             self._attached = here = Attached(live, self.tools)
             self._known, self._requests = built, {1: built.request}
-            later = self.request
-            if built.serves(later):
+            if built.serves(later := self.request):
                 return
             self.request = built.request
             if later.lock_file is not None and later.lock_file != built.request.lock_file:

@@ -20,6 +20,7 @@ STAGES = {
     "lock": "Choosing versions, and lock files.",
     "build": "Making the interpreter, the packages and the archive.",
     "ship": "Putting the archive where executors find it.",
+    "functions": "Python functions for programs of the JVM.",
     "launch": "Starting Spark with it.",
     "cluster": "What a cluster says of itself, and what becomes of an application there.",
     "session": "A session that runs.",

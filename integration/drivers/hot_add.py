@@ -3,7 +3,7 @@
     hot_add.py MASTER FOLDER
 
 FOLDER holds two projects that share the namespace `brew`: brew_base is shipped at launch,
-brew_extra is added.
+brew_extra is added; brew_more adds a module to brew_base's package.
 """
 
 import contextlib
@@ -176,6 +176,22 @@ def edit_own_code():
     return told
 
 
+def extend_a_package():
+    """A module that another distribution adds to the package of one that was shipped at launch,
+    and that both sides have imported.
+    """
+
+    def more(_):
+        from brew.base import more
+
+        return [more.MORE]
+
+    importlib.import_module("brew.base")
+    captain.add_pip_packages(f"{FOLDER}/brew_more")
+    there = sc.parallelize(range(4), 4).mapPartitions(more).collect()
+    return {"there": there, "here": importlib.import_module("brew.base.more").MORE}
+
+
 early = sc.parallelize(range(4), 4).mapPartitions(look)
 before = both_hosts(early)
 
@@ -219,6 +235,7 @@ try:
     report = captain.verify()
     crowded = add_while_all_are_busy()
     own = edit_own_code()
+    more = extend_a_package()
 finally:
     hidden.rename(on_the_driver)
 print(arrival, report, sep="\n", file=sys.stderr)
@@ -234,6 +251,7 @@ result = {
     "parts": arrival.seconds,
     "crowded": crowded,
     "own": own,
+    "more": more,
     "ok": report.ok,
     "report": str(report),
     "threads": threading.active_count(),

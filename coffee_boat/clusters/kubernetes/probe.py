@@ -34,6 +34,7 @@ _IMAGE = "spark.kubernetes.container.image"
 _NO_CONFIG_MAP = "spark.kubernetes.executor.disableConfigMap"
 _ACCOUNT = "spark.kubernetes.authenticate.driver.serviceAccountName"
 _SELECTORS = ("spark.kubernetes.node.selector.", "spark.kubernetes.executor.node.selector.")
+_KEEPS_TO = "spark.kubernetes.executor.node.selector.kubernetes.io/arch={oci}"
 _EXECUTOR_LABEL = "spark.kubernetes.executor.label."
 
 
@@ -79,7 +80,7 @@ def _told(facts: SparkFacts, cluster: Apiserver) -> ClusterFacts:
             findings=(_not_asked(str(refused)),),
             not_known=_UNASKED,
         )
-    return ClusterFacts(facts.master, f"Kubernetes {version}", nodes)
+    return ClusterFacts(facts.master, f"Kubernetes {version}", nodes, keeps_to=_KEEPS_TO)
 
 
 def waiting(facts: SparkFacts, application: str | None) -> tuple[Finding, ...]:

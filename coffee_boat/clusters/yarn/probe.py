@@ -20,6 +20,7 @@ from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, NodeFacts, SparkFacts
 
 _LEAST = 512 * MIB
+_KEEPS_TO = "spark.yarn.executor.nodeLabelExpression=LABEL, with a node label of those"
 _UNASKED = "it could not be asked what it has"
 """Advised at least: below 450 MiB Spark does not start."""
 
@@ -63,7 +64,11 @@ def probe(facts: SparkFacts) -> ClusterFacts:
     _refuse_too_much(facts, nodes, _largest_allowed(service))
     known = tuple(NodeFacts(host) for host in dict.fromkeys(node.host for node in nodes))
     return ClusterFacts(
-        facts.master, f"YARN {version}, {_summary(nodes)}", known, (*files, *_busy(facts, nodes))
+        facts.master,
+        f"YARN {version}, {_summary(nodes)}",
+        known,
+        (*files, *_busy(facts, nodes)),
+        keeps_to=_KEEPS_TO,
     )
 
 

@@ -1,0 +1,120 @@
+"""Python functions for programs of the JVM, as people write them:
+"tokenize=mypkg.text:tokenize -> array<string>".
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from coffee_boat.errors import RequirementError
+from coffee_boat.model import Function
+
+_TEXT = re.compile(r"(?P<name>[^=:]+)=(?P<place>[^>]+?)(?:\s*->\s*(?P<returns>.*))?", re.DOTALL)
+_PLACE = re.compile(r"(?P<module>[\w.]+):(?P<attribute>[\w.]+)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WRITTEN = "boat launch --function 'tokenize=mypkg.text:tokenize -> array<string>'"
+
+
+def parse(text: str) -> Function:
+    """Read NAME=MODULE:FUNCTION, or NAME=MODULE:FUNCTION -> TYPE.
+
+    Raises:
+        RequirementError: it is not written so.
+    """
+    found = _TEXT.fullmatch(text.strip())
+    if found is None:
+        raise _unreadable(text, "it is NAME=MODULE:FUNCTION, and perhaps -> TYPE after it")
+    returns = found["returns"]
+    if returns is not None and not returns.strip():
+        raise _unreadable(text, "there is no type after ->")
+    return function(found["name"].strip(), found["place"].strip(), (returns or "").strip())
+
+
+def function(name: str, place: str | Callable[..., Any], returns: str = "") -> Function:
+    """One of a module, "mypkg.text:tokenize", or the function itself.
+
+    Args:
+        name: in SQL.
+        returns: the return type in Spark's words.
+
+    Raises:
+        RequirementError: it cannot be read, or cannot go to another process.
+    """
+    if _NAME.fullmatch(name) is None:
+        raise RequirementError(
+            "functions.name-invalid",
+            "a function cannot have this name in SQL",
+            value=repr(name),
+            cause="a name has letters, digits and _, and does not begin with a digit",
+            cure=f"give it another name: {_WRITTEN}",
+        )
+    if not isinstance(place, str):
+        return _of_object(name, place, returns)
+    found = _PLACE.fullmatch(place)
+    parts = found.group("module", "attribute") if found else ()
+    if not all(part.isidentifier() for text in parts for part in text.split(".")) or not parts:
+        raise _unreadable(f"{name}={place}", "the function is written MODULE:FUNCTION")
+    return Function(name, parts[0], parts[1], returns)
+
+
+def refuse_twice(functions: Sequence[Function]) -> None:
+    """Raise if two have one name; SQL does not tell capital letters from small ones.
+
+    Raises:
+        RequirementError: they have.
+    """
+    seen: dict[str, Function] = {}
+    for each in functions:
+        other = seen.setdefault(each.name.lower(), each)
+        if other != each:
+            raise RequirementError(
+                "functions.name-twice",
+                "two functions have the same name in SQL",
+                value=f"{other.name}={other.place} and {each.name}={each.place}",
+                cause="SQL does not tell capital letters from small ones",
+                cure="give one of them another name",
+            )
+
+
+def _unreadable(text: str, cause: str) -> RequirementError:
+    return RequirementError(
+        "functions.unreadable",
+        "a function cannot be read",
+        value=repr(text),
+        cause=cause,
+        cure=f"write it as {_WRITTEN}",
+    )
+
+
+def _of_object(name: str, given: Any, returns: str) -> Function:
+    """By its place where others can import it from there; one of a notebook is pickled."""
+    inner = getattr(given, "func", given)
+    module, path = getattr(inner, "__module__", None), getattr(inner, "__qualname__", "")
+    if module and module != "__main__" and _named(module, path) in (given, inner):
+        return Function(name, module, path, returns)
+    try:
+        from pyspark import cloudpickle
+
+        data = cloudpickle.dumps(given)
+    except Exception as error:  # noqa: BLE001  whatever a stranger's object raises
+        raise RequirementError(
+            "functions.not-picklable",
+            "a function cannot be sent to another process",
+            value=f"{name}: {path or type(given).__name__}",
+            cause=f"{type(error).__name__}: {error}",
+            cure='put it into a module: captain.add_local("mymodule.py"), and name it as'
+            ' "mymodule:function"',
+        ) from None
+    pickled = base64.b64encode(data).decode()
+    return Function(name, "", path or type(given).__name__, returns, pickled)
+
+
+def _named(module: str, path: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return found

@@ -1,0 +1,219 @@
+"""Python functions for programs of the JVM: are they aboard, can they be imported, and what must
+Spark know of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coffee_boat._support import files
+from coffee_boat._support.progress import Step
+from coffee_boat._support.run import run
+from coffee_boat.archive import modules
+from coffee_boat.archive.chunks import listing
+from coffee_boat.errors import LaunchError
+from coffee_boat.model import Function
+from coffee_boat.spark.keys import PY_FILES
+from coffee_boat.workflow.built import Built
+from coffee_boat.workflow.tools import Tools
+
+_DESCRIBE = Path(__file__).parent.parent / "spark" / "_describe.py"
+_SECONDS = 300.0
+"""To import what functions are in: tensorflow takes half a minute on a slow disk."""
+_ALWAYS = frozenset({*sys.stdlib_module_names, "pyspark", "py4j"})
+_WITH_TYPE = "boat launch --function '{name}={place} -> string'"
+_TYPES = {
+    "": "its annotations say none that Spark knows (str, int, float, bool, bytes, date, datetime,"
+    " Decimal, list[...], dict[...])",
+    "pandas": "pandas.Series does not say what is in it",
+    "table": "a table function says which columns it gives",
+}
+
+
+def described(
+    tools: Tools,
+    built: Built,
+    functions: Sequence[Function],
+    *,
+    python: str,
+    conf: Mapping[str, str],
+) -> tuple[dict[str, Any], ...]:
+    """What Spark must know of each, from an interpreter of the driver's that has the packages.
+
+    Args:
+        python: that interpreter.
+        conf: the submission's settings.
+
+    Raises:
+        LaunchError: executors do not have the module, it cannot be imported, it has no such
+            function, or that has no return type.
+    """
+    if not functions:
+        return ()
+    if tools.settings.ship_python:  # else the nodes' own packages may have it
+        _refuse_not_aboard(functions, _aboard(tools, built, conf))
+    with tools.work() as say:
+        say(Step("importing the functions"))
+        answers = _ask(functions, python)
+    return tuple(
+        _accepted(wanted, answer) for wanted, answer in zip(functions, answers, strict=True)
+    )
+
+
+def _aboard(tools: Tools, built: Built, conf: Mapping[str, str]) -> set[str]:
+    """The modules that an import on executors may begin with."""
+    found = {
+        name.rpartition("/")[2].partition(".")[0] for name in conf.get(PY_FILES, "").split(",")
+    }
+    for chunk in built.archive.chunks:
+        found |= modules.roots(listing(chunk, tools.store), built.archive.target)
+    return found
+
+
+def _refuse_not_aboard(functions: Iterable[Function], aboard: Collection[str]) -> None:
+    for each in functions:
+        top = each.module.partition(".")[0]
+        if top and top not in aboard and top not in _ALWAYS:
+            raise LaunchError(
+                "functions.module-not-aboard",
+                "executors do not have the module of a function",
+                value=f"{top}, of {each.name}={each.place}",
+                cause="no package and no code of your own that is sent has it",
+                cure=_how_to_bring(top, aboard),
+            )
+
+
+def _how_to_bring(top: str, aboard: Collection[str]) -> str:
+    here = next((place for place in (f"{top}.py", top) if files.exists(Path(place))), None)
+    if here is not None:
+        return f'captain.add_local("{here}")'
+    near = difflib.get_close_matches(top, sorted(aboard), n=2)
+    perhaps = f"perhaps {' or '.join(near)}; else " if near else ""
+    return f'{perhaps}captain.add_local("{top}.py") for code of your own, or\
+ captain.add_pip_packages("NAME") for a package'
+
+
+def _ask(functions: Sequence[Function], python: str) -> Sequence[Mapping[str, Any]]:
+    import pyspark
+
+    wanted = [
+        {
+            "module": each.module,
+            "attribute": each.attribute,
+            "returns": each.returns,
+            "pickled": each.pickled,
+        }
+        for each in functions
+    ]
+    places = [os.environ.get("PYTHONPATH", ""), str(Path(pyspark.__file__).parent.parent)]
+    try:
+        ran = run(
+            [python, str(_DESCRIBE)],
+            stdin=json.dumps(wanted),
+            env={"PYTHONPATH": os.pathsep.join(filter(None, places))},
+            timeout=_SECONDS,
+        )
+        answers: list[dict[str, Any]] = json.loads(ran.stdout)
+    except subprocess.TimeoutExpired:
+        raise _failed(f"it did not end within {_SECONDS:.0f} seconds") from None
+    except ValueError:
+        raise _failed(ran.tail) from None
+    return answers
+
+
+def _failed(said: str) -> LaunchError:
+    return LaunchError(
+        "functions.import-ended",
+        "the modules of the functions cannot be imported",
+        value=said,
+        cause="the Python that imports them ended, or waits for something",
+        cure="look at what the module does when it is imported",
+    )
+
+
+def _accepted(wanted: Function, answer: Mapping[str, Any]) -> dict[str, Any]:
+    if "why" not in answer:
+        return {"name": wanted.name, **answer}
+    raise _REFUSALS[answer["why"]](
+        wanted, str(answer["text"]), " or ".join(answer["near"]), f"{wanted.name}={wanted.place}"
+    )
+
+
+def _module_missing(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001  (as all of them)
+    return LaunchError(
+        "functions.module-missing",
+        "the module of a function is not there",
+        value=value,
+        cause=text,
+        cure="check how it is spelt: it is MODULE:FUNCTION, as mypkg.text:tokenize. With"
+        " install_local = false the driver has no packages: leave that out",
+    )
+
+
+def _module_fails(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
+    return LaunchError(
+        "functions.module-fails",
+        "the module of a function cannot be imported",
+        value=value,
+        cause=text,
+        cure=f'python -c "import {wanted.module}" shows where',
+    )
+
+
+def _missing(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
+    return LaunchError(
+        "functions.function-missing",
+        "the module has no such function",
+        value=value,
+        cause=f"{wanted.module} has no {wanted.attribute}",
+        cure=f"perhaps {near}" if near else "check how it is spelt",
+    )
+
+
+def _not_callable(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
+    return LaunchError(
+        "functions.not-a-function",
+        "what is named is not a function",
+        value=f"{value} ({text})",
+        cause="what can be named: a function, what udf, pandas_udf or udtf made of one, and a"
+        " class with eval",
+        cure="name another one",
+    )
+
+
+def _no_return_type(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
+    typed = _WITH_TYPE.format(name=wanted.name, place=wanted.place)
+    return LaunchError(
+        "functions.no-return-type",
+        "nobody says what a function returns",
+        value=value,
+        cause=_TYPES[text],
+        cure=f'{typed}; in Python, returns="string"; or annotate it: -> str',
+    )
+
+
+def _not_picklable(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
+    return LaunchError(
+        "functions.not-pickled",
+        "a function cannot be sent to executors",
+        value=value,
+        cause=text,
+        cure="let it refer to what can be pickled: open files and connections inside of it",
+    )
+
+
+_REFUSALS = {
+    "module-missing": _module_missing,
+    "module-fails": _module_fails,
+    "missing": _missing,
+    "not-callable": _not_callable,
+    "no-return-type": _no_return_type,
+    "not-picklable": _not_picklable,
+}
