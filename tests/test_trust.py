@@ -78,6 +78,7 @@ _VALUES = {
     "only_binary": "[]",
     "prerelease": "true",
     "torch_backend": "'cpu'",
+    "exclude": "['tests']",
     "offline": "false",
 }
 

@@ -30,7 +30,7 @@ KEYS: Mapping[str, Key] = {
     "platform": Key(values.text, harmless=True),
     "install_local": Key(values.flag),
     "stage": Key(values.place),
-    "exclude": Key(excluded.words, harmless=True),
+    "exclude": Key(excluded.words),
     "bytecode": Key(values.bytecode, harmless=True),
     "preflight": Key(values.refusal, harmless=True),
     "untested_python": Key(values.refusal, harmless=True),
