@@ -56,6 +56,7 @@ def test_a_driver_that_would_send_much_is_told_of_a_stage() -> None:
     assert found.value == "20 executors, 300.0 MB each: 6.0 GB"
     assert "spark.files.fetchTimeout (60s)" in found.cause
     assert list(large.egress(300_000_000, many, 0, stage="s3://b/x")) == []
+    assert list(large.egress(300_000_000, many, 0, stage="file:///shared/boats")) == [found]
     assert list(large.egress(100_000_000, many, 0, stage=None)) == []
     assert list(large.egress(9 * GB, facts("yarn"), 50, stage=None)) == []
     (nodes,) = large.egress(3 * GB, facts("spark://h:7077"), 4, stage=None)

@@ -96,13 +96,15 @@ def memory(lock: Lock, facts: SparkFacts) -> Iterator[Finding]:
 
 
 def egress(size: int, facts: SparkFacts, nodes: int, *, stage: str | None) -> Iterator[Finding]:
-    """What the driver sends to all executors together, where no stage is named.
+    """What the driver sends to all executors together, where no stage relieves it: Spark serves a
+    shared folder's files (`file:`) from the driver, too (SparkContext.addArchive).
 
     Args:
         size: bytes of the archive.
         nodes: those of the cluster that are known.
     """
-    if stage is not None or not facts.master.startswith(("spark://", "k8s://")):
+    relieved = stage is not None and "://" in stage and not stage.startswith("file:")
+    if relieved or not facts.master.startswith(("spark://", "k8s://")):
         return  # on YARN it goes to HDFS once, and to each node from there
     conf = facts.conf
     named = conf.get("spark.executor.instances") or conf.get("spark.dynamicAllocation.maxExecutors")
@@ -114,10 +116,10 @@ def egress(size: int, facts: SparkFacts, nodes: int, *, stage: str | None) -> It
         "ship.stage-advised",
         "the driver sends the environment to each executor by itself",
         value=f"{executors} executors, {human_size(size)} each: {human_size(executors * size)}",
-        cause="no stage is named, so all of them fetch it from the driver at once; one that gets"
+        cause="no stage relieves it, so all of them fetch it from the driver at once; one that gets"
         f" nothing for spark.files.fetchTimeout ({timeout}) fails",
-        cure='name a place that executors can read: stage="file:///shared/boats",'
-        ' "hdfs:///boats" or "s3://bucket/boats"',
+        cure='name a place that executors fetch from: stage="hdfs:///boats" or'
+        ' "s3://bucket/boats"; a shared folder is served by the driver, too',
     )
 
 
