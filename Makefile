@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
 STORED := --config-settings-package pyspark:--build-option=--compression=stored
 
-.PHONY: demo test check types docs jar dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab test-large fuzz soak soak-store
+.PHONY: demo test check types docs jar dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab test-systems test-large fuzz soak soak-store
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -43,6 +43,10 @@ test-kubernetes: $(VENV)/ready
 # A notebook in a real browser; pictures of it are in .cache/jupyterlab. Chromium is needed; on Debian, root installs it.
 test-jupyterlab: $(VENV)/ready
 	$(BIN)/python -m pytest integration/test_jupyterlab.py $(PYTEST_ARGS)
+
+# Each program of examples/, also those with libraries of some hundred MB.
+test-systems: $(VENV)/ready
+	$(BIN)/python -m pytest integration/test_examples.py --every-system $(PYTEST_ARGS)
 
 # A wheel of more than 2 GiB and an environment of more than 4, packed and compared: 9 GB of disk, some minutes.
 test-large: $(VENV)/ready

@@ -249,8 +249,8 @@ def verify(place: Place, wanted: Wanted, where: Where, probing: Probing, as_json
     "--for",
     "system",
     type=click.Choice(outside.SYSTEMS),
-    help="Print what is typed there instead, where no Spark runs. The archive, without pyspark,"
-    " lies in the store.",
+    help="Print what is typed there instead, where no Spark runs. The archive lies in the store,"
+    " without pyspark where that is not needed.",
 )
 @asked_functions.driver
 @asked_functions.option
@@ -273,7 +273,7 @@ def conf(
     The archive lies in the store, or in the `stage` of the settings.
     """
     if system is not None:
-        archive = place.captain(wanted).pack(None, pyspark=False)
+        archive = place.captain(wanted).pack(None, pyspark=system in outside.NEEDS_PY4J)
         place.show(outside.how_to(system, archive))
         return
     order = (

@@ -61,6 +61,8 @@ def exec_(store: str | None, archive: str, command: tuple[str, ...]) -> None:
 
 SYSTEMS = ("flink", "beam", "ray", "dask")
 """What `boat conf --for` knows."""
+NEEDS_PY4J = ("flink",)
+"""Those whose Python starts with py4j, which is Spark's own here: it travels with pyspark."""
 
 
 def how_to(system: str, archive: Archive) -> str:
@@ -70,7 +72,8 @@ def how_to(system: str, archive: Archive) -> str:
 
 
 _FLINK = """
-# Flink unpacks the archive on each TaskManager; apache-flink and its py4j must be in it
+# Flink unpacks the archive on each TaskManager; apache-flink must be in it (--pip apache-flink).
+# Its py4j is the driver's, which this archive has
 flink run \\
   --pyArchives {archive}#boat \\
   --pyExecutable boat/bin/python{minor} \\

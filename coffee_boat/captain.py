@@ -64,8 +64,8 @@ class Captain(Steering):
         exclude: what stays behind of packages: "tests", "headers", "static-libraries", "stubs";
             patterns with a * or a / as .gitignore has them, below site-packages; names of packages.
         install_local: make the packages importable on the driver too, after its own. Default True.
-        stage: a folder that the executors can read, as "file:///shared", "hdfs:///boats" or
-            "s3://bucket/boats". Default: Spark's own file server.
+        stage: a place that executors fetch the archive from, as "hdfs:///boats" or
+            "s3://bucket/boats"; or a folder, "file:///shared". Default: Spark's own file server.
         store: the folder for what was built. Default: COFFEE_BOAT_STORE or the user's cache folder.
 
     Raises:

@@ -13,7 +13,8 @@ import time
 
 from coffee_boat import Captain
 
-MASTER, ROWS = (*sys.argv[1:], *("local-cluster[2,1,1024]", "2000000")[len(sys.argv) - 1 :])
+MASTER = sys.argv[1] if len(sys.argv) > 1 else "local-cluster[2,1,1024]"
+ROWS = int(sys.argv[2]) if len(sys.argv) > 2 else 2_000_000
 
 captain = Captain()
 captain.add_pip_packages("pandas<3", "pyarrow")
@@ -35,7 +36,7 @@ def by_arrow(celsius: pd.Series) -> pd.Series:
 
 def timed(function):
     """The sum, and the seconds that it took; the first time starts Python, and is not counted."""
-    frame = spark.range(int(ROWS)).selectExpr("cast(id as double) as celsius")
+    frame = spark.range(ROWS).selectExpr("cast(id as double) as celsius")
     asked = frame.select(f.sum(function("celsius")))
     frame.limit(1).select(function("celsius")).collect()
     began = time.monotonic()

@@ -1,8 +1,8 @@
-"""A model in ONNX, by onnxruntime: loaded once in each Python worker, fed with batches.
+"""A model in ONNX, by onnxruntime: loaded once in each task, then fed with its batches.
 
     python examples/onnx_udf.py [MASTER]
 
-The model is made here: y = 2 a + 3 b + 1. It travels with the function, as bytes of some hundred;
+The model is made here: y = 2 a + 3 b + 1. It travels with the function, as a few hundred bytes;
 a large one belongs in a file that executors can read, or in spark.files.
 """
 

@@ -1,4 +1,4 @@
-"""spaCy: text into words, by a pipeline that each Python worker makes once.
+"""spaCy: text into words, by a pipeline that each task makes once, before its batches.
 
     python examples/spacy_tokenize.py [MASTER]
 

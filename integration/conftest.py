@@ -48,6 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="test_matrix.py: each supported pair of Python and Spark, not four of them",
     )
     parser.addoption(
+        "--every-system",
+        action="store_true",
+        help="test_examples.py: also libraries of some hundred MB",
+    )
+    parser.addoption(
         "--every-function",
         action="store_true",
         help="on YARN, Kubernetes and Connect: each kind of function after each change",

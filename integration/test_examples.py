@@ -20,14 +20,14 @@ SMALL = "local-cluster[1,1,1024]"
 def told(store: Path, tmp_path: Path) -> Any:
     require_java()
 
-    def run(name: str, *words: str) -> Any:
+    def run(name: str, *words: str, timeout: float = 150) -> Any:
         done = subprocess.run(
             [sys.executable, str(EXAMPLES / f"{name}.py"), SMALL, *words],
             cwd=tmp_path,
             env={**os.environ, "COFFEE_BOAT_STORE": str(store)},
             capture_output=True,
             text=True,
-            timeout=150,
+            timeout=timeout,
             check=False,
         )
         said = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
@@ -48,3 +48,26 @@ def test_a_model_in_onnx_predicts_on_executors(told: Any) -> None:
 
 def test_spacy_tokenizes_on_executors_and_in_sql(told: Any) -> None:
     assert told("spacy_tokenize") == [["Do", "n't", "sink", "the", "boat", "!"], []]
+
+
+def test_xgboost_learns_on_executors_that_start_together(told: Any) -> None:
+    found = told("xgboost_barrier")
+    assert found["workers"] >= 1
+    assert found["worst"] < 10, "of numbers up to 63"
+
+
+def test_stages_in_python_are_saved_and_loaded_with_those_of_the_jvm(told: Any) -> None:
+    assert told("ml_pipeline") == [
+        ["Fahrschiff uber See", ["fahrschiff", "uber", "see"], 1.0],
+        ["naive bateau", ["naive", "bateau"], 0.63],
+    ]
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["keras_udf", "torch_udf"])
+def test_a_large_library_predicts_on_executors(
+    told: Any, request: pytest.FixtureRequest, name: str
+) -> None:
+    if not request.config.getoption("--every-system"):
+        pytest.skip("some hundred MB: make test-systems")
+    assert told(name, timeout=1500) == [1.0, 3.0, 5.0, 7.0]

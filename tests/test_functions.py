@@ -222,7 +222,7 @@ def test_a_module_that_executors_would_not_have_is_refused(
         shipping.add_local("mypkg")
         error = asked_for(shipping, "mypgk.text:tokenize")
         assert (error.code, error.value) == (
-            "functions.module-not-aboard",
+            "functions.module-not-sent",
             "mypgk, of f=mypgk.text:tokenize",
         )
         assert "perhaps mypkg" in error.cure

@@ -91,7 +91,7 @@ class Building(Fetching):
             )
             said = tuple(leaving_out.matched_nothing(lock, parts))
             archive = replace(archive, findings=(*archive.findings, *said))
-            return lock, archive if self._spark else self._without_spark(archive, lock)
+            return lock, archive if self._spark else self._tell_who_needs_spark(archive, lock)
 
     def addition(
         self, change: Change, manifest: Manifest, say: Say
@@ -305,7 +305,7 @@ class Building(Fetching):
         """
         return install.Source(self.condarc, request.channels_of(manifest, self.condarc))
 
-    def _without_spark(self, archive: Archive, lock: Lock) -> Archive:
+    def _tell_who_needs_spark(self, archive: Archive, lock: Lock) -> Archive:
         """With what is said of packages that need the pyspark or py4j that was left out."""
         names = [pin.name for pin in lock.pins if not {*pin.requires}.isdisjoint(DRIVERS_OWN)]
         if not names:

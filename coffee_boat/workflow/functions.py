@@ -82,7 +82,7 @@ def _refuse_not_aboard(functions: Iterable[Function], aboard: Collection[str]) -
         top = each.module.partition(".")[0]
         if top and top not in aboard and top not in _ALWAYS:
             raise LaunchError(
-                "functions.module-not-aboard",
+                "functions.module-not-sent",
                 "executors do not have the module of a function",
                 value=f"{top}, of {each.name}={each.place}",
                 cause="no package and no code of your own that is sent has it",
@@ -192,7 +192,7 @@ def _no_return_type(wanted: Function, text: str, near: str, value: str) -> Launc
     typed = _WITH_TYPE.format(name=wanted.name, place=wanted.place)
     return LaunchError(
         "functions.no-return-type",
-        "nobody says what a function returns",
+        "a function has no return type",
         value=value,
         cause=_TYPES[text],
         cure=f'{typed}; in Python, returns="string"; or annotate it: -> str',
@@ -201,7 +201,7 @@ def _no_return_type(wanted: Function, text: str, near: str, value: str) -> Launc
 
 def _not_picklable(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
     return LaunchError(
-        "functions.not-pickled",
+        "functions.value-not-picklable",
         "a function cannot be sent to executors",
         value=value,
         cause=text,

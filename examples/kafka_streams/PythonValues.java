@@ -4,8 +4,9 @@ import org.apache.kafka.streams.processor.api.FixedKeyProcessorSupplier;
 import org.apache.kafka.streams.processor.api.FixedKeyRecord;
 
 /**
- * Each value of a stream is what a Python function makes of it; None drops the record. A task of
- * Streams has a worker of its own, which ends with it.
+ * Each value of a stream is what a Python function makes of it; None drops the record. A record
+ * without a value (a tombstone) goes on as it is. A task of Streams has a worker of its own, which
+ * ends with it.
  *
  * <p>This is what a ValueTransformer was before Kafka 4, which has no KStream.transformValues.
  */
@@ -32,6 +33,10 @@ public final class PythonValues<K> extends ContextualFixedKeyProcessor<K, String
 
   @Override
   public void process(FixedKeyRecord<K, String> record) {
+    if (record.value() == null) {
+      context().forward(record);
+      return;
+    }
     String made = pipe.call(record.value());
     if (made != null) {
       context().forward(record.withValue(made));
