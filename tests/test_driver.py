@@ -10,8 +10,11 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import packaging.utils  # noqa: F401  stays loaded where sys.path is cut short
@@ -345,33 +348,38 @@ def test_a_module_that_is_on_executors_only_says_so_where_a_result_is_unpickled(
         importlib.import_module("boat_torch")
 
 
+def large(folder: Path, name: str, *requires: str, unpack: Callable[[], None]) -> Later:
+    """A distribution that is unpacked when it is imported."""
+    tree = dist(folder / name, name, "1.0", requires=requires)
+    file = Path(shutil.make_archive(str(folder / f"{name}-1.0"), "zip", tree))
+    wheel = file.rename(file.with_suffix(".whl"))
+
+    def unpacked() -> Path:
+        unpack()
+        return tree
+
+    return Later(wheel, frozenset({name.replace("-", "_")}), unpacked)
+
+
 def test_what_is_large_is_judged_by_its_wheel_and_unpacked_when_it_is_imported(
     views: Views, tmp_path: Path, own: Path
 ) -> None:
     dist(own, "boat-numpy", "1.26.4")
     unpacked: list[str] = []
-
-    def later(name: str, *requires: str) -> Later:
-        tree = dist(tmp_path / name, name, "1.0", requires=requires)
-        file = Path(shutil.make_archive(str(tmp_path / f"{name}-1.0"), "zip", tree))
-
-        def unpack() -> Path:
-            unpacked.append(name)
-            return tree
-
-        module = name.replace("-", "_")
-        return Later(file.rename(file.with_suffix(".whl")), frozenset({module}), unpack)
-
+    needs = {
+        "boat-big": ("boat-cuda", "boat-small"),
+        "boat-cuda": (),
+        "boat-unfit": ("boat-numpy>=2",),
+    }
     some = {
-        "boat-big": later("boat-big", "boat-cuda", "boat-small"),
-        "boat-cuda": later("boat-cuda"),
-        "boat-unfit": later("boat-unfit", "boat-numpy>=2"),
+        name: large(tmp_path, name, *asked, unpack=partial(unpacked.append, name))
+        for name, asked in needs.items()
     }
     trees = {"boat-small": dist(tmp_path / "s", "boat-small", "1.0")}
     lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in (*some, "boat-small")))
     (told,) = views.board(lock, trees, some)
     assert told.value == "boat-unfit 1.0"
-    assert importlib.util.find_spec("boat_big") is None
+    assert importlib.util.find_spec("boat_unfit") is None
     assert importlib.import_module("boat_small").version == "1.0"
     more = {"boat-above": dist(tmp_path / "m", "boat-above", "1.0", requires=["boat-big"])}
     assert views.board(lock_of(more), more) == ()
@@ -383,6 +391,84 @@ def test_what_is_large_is_judged_by_its_wheel_and_unpacked_when_it_is_imported(
     assert importlib.import_module("boat_cuda").version == "1.0"
     assert sorted(unpacked) == ["boat-big", "boat-cuda"]
     assert importlib.metadata.version("boat-big") == "1.0"
+
+
+def test_who_looks_whether_a_large_package_is_there_finds_it_and_unpacks_nothing(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    unpacked: list[str] = []
+    some = {
+        name: large(tmp_path, name, unpack=partial(unpacked.append, name))
+        for name in ("boat-big", "boat-lazy")
+    }
+    views.board(Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in some)), {}, some)
+    spec = importlib.util.find_spec("boat_big")
+    assert spec is not None
+    assert spec.loader is not None
+    assert importlib.metadata.version("boat.big") == "1.0"
+    assert "boat-lazy" in {one.metadata["Name"] for one in importlib.metadata.distributions()}
+    assert driver.installed().keys() & some.keys() == set(), "not the driver's own"
+    assert unpacked == []
+    lazy = importlib.util.find_spec("boat_lazy")
+    assert lazy is not None
+    assert lazy.loader is not None
+    lazy.loader = importlib.util.LazyLoader(lazy.loader)
+    for one in (spec, lazy):
+        module = importlib.util.module_from_spec(one)
+        assert one.loader is not None
+        one.loader.exec_module(module)
+        assert module.version == "1.0"
+        assert (module.__file__ or "").endswith(f"{one.name}.py")
+    assert sorted(unpacked) == ["boat-big", "boat-lazy"]
+    views.close()
+    assert importlib.util.find_spec("boat_big") is None
+    with pytest.raises(importlib.metadata.PackageNotFoundError):
+        importlib.metadata.version("boat-big")
+
+
+class Meeting(dict[str, Path]):
+    """Trees; who reads them waits until two read theirs, or a moment has passed."""
+
+    at = threading.Barrier(2)
+
+    def items(self) -> ItemsView[str, Path]:
+        with suppress(threading.BrokenBarrierError):
+            self.at.wait(0.1)
+        return super().items()
+
+
+def test_two_threads_may_add_at_once(views: Views, tmp_path: Path, own: Path) -> None:
+    trees = {name: dist(tmp_path / name, name, "1.0") for name in ("boat-a", "boat-b", "boat-c")}
+    lock = lock_of(trees)
+    views.board(lock, {"boat-c": trees["boat-c"]})
+    with ThreadPoolExecutor(2) as threads:
+        some = [Meeting({name: trees[name]}) for name in ("boat-a", "boat-b")]
+        assert list(threads.map(partial(views.board, lock), some)) == [(), ()]
+    assert len(views.entries) == 1
+    for name in ("boat_a", "boat_b", "boat_c"):
+        assert importlib.import_module(name).version == "1.0"
+
+
+def test_an_addition_does_not_wait_for_what_another_thread_unpacks(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    unpacks, added, waited = threading.Event(), threading.Event(), []
+
+    def unpack() -> None:
+        unpacks.set()
+        waited.append(added.wait(5))
+
+    some = {"boat-big": large(tmp_path, "boat-big", unpack=unpack)}
+    lock = Lock(Target("3.11.7"), (Pin("boat-big", "1.0"), Pin("boat-small", "1.0")))
+    views.board(lock, {}, some)
+    with ThreadPoolExecutor(1) as threads:
+        big = threads.submit(importlib.import_module, "boat_big")
+        assert unpacks.wait(5)
+        views.board(lock, {"boat-small": dist(tmp_path / "s", "boat-small", "1.0")})
+        added.set()
+        assert big.result().version == "1.0"
+    assert waited == [True]
+    assert importlib.import_module("boat_small").version == "1.0"
 
 
 # what pyspark makes of the driver's packages

@@ -2,6 +2,9 @@
 
 A result whose class the driver lacks fails while it is unpickled, in a frame of pyspark's, with
 Python's own words only.
+
+What waits for an import is there for who asks: libraries look with importlib.util.find_spec and
+importlib.metadata.version for others that they can use (transformers for torch), once in a process.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from importlib.machinery import PathFinder
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from coffee_boat.errors import BoatError
@@ -17,18 +22,23 @@ from coffee_boat.model import Finding
 from coffee_boat.worker import finder
 
 if TYPE_CHECKING:
-    from importlib.machinery import ModuleSpec
+    from importlib.metadata import Distribution
 
 _OFF = "install_local=False keeps the packages off the driver"
 _THERE = "the driver has its own packages, and what of the others goes with them"
 
 
 class Hints:
-    """A meta-path finder; it stands last on sys.meta_path, once it has a hint to give."""
+    """A meta-path finder; it stands last on sys.meta_path, once it has a hint to give. Safe in
+    threads.
+    """
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
         self._brings: dict[str, Callable[[], None]] = {}
+        self._wheels: tuple[str, ...] = ()
+        self._came: frozenset[str] = frozenset()
+        """Modules that were brought: another thread may have looked for one before it was there."""
         self._bringing = threading.RLock()
 
     def add(self, texts: Mapping[str, str]) -> None:
@@ -37,40 +47,65 @@ class Hints:
         if self._texts and self not in sys.meta_path:
             sys.meta_path.append(self)
 
-    def bring(self, modules: Iterable[str], unpack: Callable[[], None]) -> None:
-        """Have modules at the top put on sys.path when one of them is first imported.
+    def bring(
+        self, modules: Iterable[str], unpack: Callable[[], None], wheels: Iterable[str] = ()
+    ) -> None:
+        """Have modules at the top put on sys.path when one of them is first imported; from now on
+        these only.
 
         Args:
             unpack: does it; an import that needs it fails with what it raises.
+            wheels: what they are in, for their metadata.
         """
-        self._brings |= dict.fromkeys(modules, unpack)
+        before = self._brings.keys()
+        self._brings, self._wheels = dict.fromkeys(modules, unpack), tuple(wheels)
+        self._came |= before - self._brings.keys()
         if self._brings and self not in sys.meta_path:
             sys.meta_path.append(self)
 
     def close(self) -> None:
         """Say nothing any more."""
         self._texts.clear()
-        self._brings.clear()
+        self._brings, self._wheels, self._came = {}, (), frozenset()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: object = None, _: object = None) -> ModuleSpec | None:
-        """None, but for an import of what was to be unpacked by then; importlib.util.find_spec and
-        the like unpack nothing.
+        """Of what waits for an import; importlib.util.find_spec and the like unpack nothing.
 
         Raises:
             ModuleNotFoundError: an import statement or an unpickler asked for a module that is on
                 executors only.
             ImportError: it cannot be unpacked.
         """
-        if path is None and name in self._brings and finder.is_import():
-            return self._brought(name)
-        text = self._texts.get(name) if path is None else None
-        if text is not None and finder.is_import():
-            raise ModuleNotFoundError(f"No module named {name!r}\n{text}", name=name)
-        return None
+        if path is not None:
+            return None
+        importing = finder.is_import()
+        if name in self._brings:
+            return self.brought(name) if importing else ModuleSpec(name, _Waiting(self))
+        found = PathFinder.find_spec(name) if name in self._came else None
+        if found is None and importing and name in self._texts:
+            raise ModuleNotFoundError(f"No module named {name!r}\n{self._texts[name]}", name=name)
+        return found
 
-    def _brought(self, name: str) -> ModuleSpec | None:
+    def find_distributions(self, context: object = None) -> Iterable[Distribution]:
+        """What waits for an import, as its wheels say it; nothing where somebody looks into folders
+        of their own.
+        """
+        from importlib.metadata import DistributionFinder, MetadataPathFinder
+
+        if context is not None and "path" in vars(context):
+            return ()
+        name = getattr(context, "name", None)
+        asked = DistributionFinder.Context(name=name, path=list(self._wheels))
+        return MetadataPathFinder.find_distributions(asked)
+
+    def brought(self, name: str) -> ModuleSpec | None:
+        """A module, unpacked.
+
+        Raises:
+            ImportError: it cannot be.
+        """
         with self._bringing:  # another thread that imports it waits
             unpack = self._brings.get(name)
             if unpack is not None:
@@ -80,8 +115,34 @@ class Hints:
                     raise ImportError(
                         f"{name} cannot be unpacked here: {error}", name=name
                     ) from error
-                self._brings = {n: one for n, one in self._brings.items() if one is not unpack}
         return PathFinder.find_spec(name)
+
+
+class _Waiting(Loader):
+    """Loads a module that is unpacked for that."""
+
+    def __init__(self, hints: Hints) -> None:
+        self._hints = hints
+        self._loader: Loader | None = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """The spec is that of the unpacked module from here on.
+
+        Raises:
+            ImportError: it cannot be unpacked, or was taken away meanwhile.
+        """
+        found = self._hints.brought(spec.name)
+        if found is None:
+            raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name)
+        for part in ("loader", "origin", "submodule_search_locations", "cached", "has_location"):
+            setattr(spec, part, getattr(found, part))
+        self._loader = found.loader
+        return None if found.loader is None else found.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """For who took this loader from the spec before; a folder without __init__ runs nothing."""
+        if self._loader is not None:
+            self._loader.exec_module(module)
 
 
 def text(label: str, findings: Iterable[Finding], *, install_local: bool) -> str:

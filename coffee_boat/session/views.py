@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Set
+import threading
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,10 +30,16 @@ class Later:
 
 
 class Views:
-    """All that a captain put on sys.path of this process."""
+    """All that a captain put on sys.path of this process. Safe in threads: an import in one may
+    bring what waits for it while another adds packages.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._changing = threading.RLock()
+        """Held while what is open changes. Who holds it imports nothing that we bring, and unpacks
+        nothing: the thread that imports holds Python's lock of that module.
+        """
         self._open: list[DriverView] = []
         self._later: dict[str, Later] = {}
         self.hints = Hints()
@@ -41,7 +48,7 @@ class Views:
     @property
     def entries(self) -> tuple[str, ...]:
         """What was added and not taken off again, in order."""
-        return tuple(entry for view in self._open for entry in view.entries)
+        return tuple(entry for view in list(self._open) for entry in view.entries)
 
     def board(
         self,
@@ -55,21 +62,28 @@ class Views:
         Args:
             later: normalized name -> what is unpacked all together when one of it is imported.
         """
-        self._later = {**self._later, **later}
-        wheels = {name: one.wheel for name, one in self._later.items() if name not in trees}
-        before = [view for view in self._open if view.trees]
-        known = [tree for view in before for tree in view.trees]
-        view = driver.board(lock, trees, self._store, known, wheels)
-        self._later = {name: self._later[name] for name in view.later}
-        modules = {module for one in self._later.values() for module in one.modules}
-        self.hints.bring(modules, partial(self.unpack_later, lock))
-        self._open.append(view)
-        for entry in view.entries if view.trees else ():
-            carry_over([old for one in before for old in one.entries if old != entry], entry)
-        for one in before:
-            self._open.remove(one)
-            one.close()
-        return view.findings
+        with self._changing:
+            self._later = {**self._later, **later}
+            wheels = {name: one.wheel for name, one in self._later.items() if name not in trees}
+            before = [view for view in self._open if view.trees]
+            known = [tree for view in before for tree in view.trees]
+            view = driver.board(lock, trees, self._store, known, wheels)
+            self._open.append(view)
+            self._wait_for(lock, view.later)
+            for entry in view.entries if view.trees else ():
+                carry_over([old for one in before for old in one.entries if old != entry], entry)
+            for one in before:
+                self._open.remove(one)
+                one.close()
+            return view.findings
+
+    def _wait_for(self, lock: Lock, names: Iterable[str]) -> None:
+        self._later = {name: self._later[name] for name in names}
+        self.hints.bring(
+            {module for one in self._later.values() for module in one.modules},
+            partial(self.unpack_later, lock),
+            [str(one.wheel) for one in self._later.values()],
+        )
 
     @property
     def later(self) -> Set[str]:
@@ -82,14 +96,19 @@ class Views:
         Raises:
             BuildError, StoreError: it cannot be unpacked.
         """
-        if self._later:
-            self.board(lock, {name: one.unpack() for name, one in self._later.items()})
+        while waiting := self._later:
+            trees = {name: one.unpack() for name, one in waiting.items()}
+            with self._changing:  # what another thread unpacked, closed or replaced is not for us
+                now = self._later
+                if still := {n: trees[n] for n in trees if now.get(n) is waiting[n]}:
+                    self.board(lock, still)
 
     def show_code(self, folders: Mapping[str, Path]) -> tuple[Finding, ...]:
         """As `sys_path.show_code`; gives what is imported from elsewhere."""
-        view = show_code(folders)
-        self._open += [view] if view.entries else []
-        return view.findings
+        with self._changing:
+            view = show_code(folders)
+            self._open += [view] if view.entries else []
+            return view.findings
 
     def loaded(self, names: Mapping[str, str]) -> tuple[Finding, ...]:
         """What is said of packages that this process has imported from here, and that executors
@@ -122,7 +141,8 @@ class Views:
 
     def close(self) -> None:
         """Take all of it off sys.path again."""
-        self.hints.close()
-        self._later = {}
-        while self._open:
-            self._open.pop().close()
+        with self._changing:
+            self.hints.close()
+            self._later = {}
+            while self._open:
+                self._open.pop().close()

@@ -262,7 +262,7 @@ def _from_list(frame: FrameType) -> tuple[str, ...]:
 
 def is_import() -> bool:
     """True below an import statement, import_module or an unpickler; False below
-    importlib.util.find_spec, which must answer None.
+    importlib.util.find_spec, which must neither fail nor do anything.
 
     importlib offers no other way to tell: both call every finder through _bootstrap._find_spec, and
     only an import goes through _bootstrap._find_and_load_unlocked.
