@@ -178,6 +178,7 @@ def test_a_package_that_is_called_tests_itself_stays(make_wheel: MakeWheel, stor
         "from .tests import (\n    other,\n    kept,\n)",
         "import demo.tests.kept as it",
         "import importlib\nimportlib.import_module('demo.tests.kept')",
+        "import importlib\nimportlib.import_module('.tests.kept', __package__)",
         "def later():\n    from . tests.kept import that",
     ],
 )

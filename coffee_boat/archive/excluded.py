@@ -27,7 +27,7 @@ from coffee_boat.model.excluded import GROUPS, LeftOut
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-EXCLUDES = 1
+EXCLUDES = 2
 """Part of the key of what something was left out of: raise it when a group has other files."""
 
 Read = Callable[[str], bytes]
@@ -203,8 +203,18 @@ def _named(node: ast.AST, package: Sequence[str]) -> Iterable[str]:
         base = ".".join([*above, *filter(None, [node.module])])
         return [base, *(f"{base}.{alias.name}" for alias in node.names)]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value] if _WORD.fullmatch(node.value) else []
+        return _as_text(node.value, package)
     return []
+
+
+def _as_text(text: str, package: Sequence[str]) -> Iterable[str]:
+    """What import_module makes of it: with dots at its beginning it is below the package."""
+    if not _WORD.fullmatch(text):
+        return []
+    name = text.lstrip(".")
+    level = len(text) - len(name)
+    above = package[: len(package) - level + 1] if level else []
+    return [".".join([*above, name])] if name else []
 
 
 def _upwards(module: str) -> Iterator[str]:
