@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import hostile
@@ -24,10 +25,13 @@ from coffee_boat.archive import chunks
 from coffee_boat.errors import BuildError, LockError, SettingsError
 from coffee_boat.interpreter import copy
 from coffee_boat.interpreter.find import find
-from coffee_boat.model import Archive
+from coffee_boat.model import Archive, Lock, Pin
+from coffee_boat.session.views import Later
+from coffee_boat.workflow.apply import Applied, expose_changed
 from coffee_boat.workflow.built import build
 from coffee_boat.workflow.expose import folders
 from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.target import Executors
 from coffee_boat.workflow.tools import Tools
 
@@ -325,10 +329,26 @@ def test_the_driver_has_for_itself_what_the_nodes_have_for_their_machine(
     asked = requirements.pip_packages(["reach-pure", "reach-there"], origin="test")
     made = build(tools, Request((asked,)), lambda _: None)
 
+    waits = Later(hostile.wheel(tmp_path, "reach-waits"), frozenset({"reach_waits"}), Path)
+    tools.views.board(
+        Lock(made.lock.target, (Pin("reach-waits", "1.0"),)), {}, {"reach-waits": waits}
+    )
     here = folders(tools, made, lambda _: None)
+    assert tools.views.later == {"reach-waits"}, "a running session of this process keeps its own"
     found = {path.name: path.read_text() for entry in here for path in Path(entry).glob("*.py")}
     assert found == {"reach_both.py": f"MACHINE = {HERE!r}\n", "reach_pure.py": ""}
     told = capsys.readouterr().err
     assert "a package is on the executors only: reach-there 1.0" in told
     assert "pip install reach-there==1.0 for the driver" in told
     assert "reach-both" not in told
+
+    unpacked = tools.store.root / "trees"
+    both = next(chunk.id for chunk in made.archive.chunks if chunk.label == "reach-both 1.0")
+    had = replace(made.lock, pins=(*made.lock.pins, Pin("reach-gone", "1.0")))
+    applied = Applied(tools.pipeline.change(made.lock, had), None, Stopwatch(), 0)
+    expose_changed(tools, applied, asked)
+    seen = {path.name for entry in tools.views.entries for path in Path(entry).glob("*.py")}
+    assert seen == {"reach_both.py", "reach_pure.py"}
+    assert tools.views.later == set()
+    assert both not in {path.name for path in unpacked.iterdir()}, "the driver has another one"
+    tools.views.close()

@@ -27,8 +27,7 @@ from coffee_boat.model import (
 from coffee_boat.session import Answers, driver, reach, verify
 from coffee_boat.session.live import LiveSession
 from coffee_boat.worker import compose
-from coffee_boat.workflow import composing, launch, own_code
-from coffee_boat.workflow.expose import expose
+from coffee_boat.workflow import composing, expose, launch, own_code
 from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.tools import Tools
 
@@ -254,7 +253,7 @@ def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
     """Make importable on the driver what executors have already; that it cannot be is a finding."""
     try:
         with tools.work() as say:
-            expose(tools, lock, chunks, say)
+            expose.expose(tools, lock, chunks, say)
     except (BoatError, OSError) as error:
         tools.emit([_on_executors_only(error)])
 
@@ -277,9 +276,10 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
                 if tools.settings.install_local
                 else ()
             )
-            tools.pipeline.trees(chunks, lacking)  # what can fail does so while the old is there
+            # what can fail does so while the old is there
+            now = expose.importable(tools, applied.lock, chunks, say)
             tools.views.close()
-            expose(tools, applied.lock, chunks, say)
+            expose.show(tools, applied.lock, chunks, now)
         tools.emit(loaded)
     except (BoatError, OSError) as error:
         tools.emit([_on_executors_only(error)])

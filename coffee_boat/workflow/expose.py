@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.model import Chunk, Finding, Lock
 from coffee_boat.pip import fetch
 from coffee_boat.session import driver, only_there
+from coffee_boat.session.sys_path import show_code
 from coffee_boat.session.views import Later
 from coffee_boat.workflow import own_code
 from coffee_boat.workflow.built import Built
@@ -25,6 +26,16 @@ _LARGE = 200_000_000
 """Bytes of a distribution, unpacked: some seconds."""
 
 
+@dataclass(frozen=True)
+class Importable:
+    """What the driver lacks and executors have, as this process could import it."""
+
+    trees: Mapping[str, Path] = field(default_factory=dict)
+    """Normalized name -> a folder with its site-packages."""
+    later: Mapping[str, Later] = field(default_factory=dict)
+    """What is large, and not unpacked yet."""
+
+
 def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
     """Make what the driver lacks importable here, after the driver's own packages; what was left
     out is shown.
@@ -32,15 +43,30 @@ def expose(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> None:
     Raises:
         StoreError: the store cannot be written.
     """
+    show(tools, lock, chunks, importable(tools, lock, chunks, say))
+
+
+def importable(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> Importable:
+    """All of `expose` that can fail; nothing is importable by it.
+
+    Raises:
+        StoreError: the store cannot be written.
+    """
+    if not tools.settings.install_local or not chunks:
+        return Importable()
+    say(Step("making the packages importable here"))
+    lacking = driver.lacking(lock)
+    own = tools.pipeline.for_the_driver(chunks, lacking, say)
+    later = dict(_later(tools, _without(lacking, own), chunks))
+    now = tools.pipeline.trees(chunks, _without(lacking, {*own, *later}))
+    return Importable({**now, **own}, later)
+
+
+def show(tools: Tools, lock: Lock, chunks: Sequence[Chunk], what: Importable) -> None:
+    """The rest of `expose`."""
     told: tuple[Finding, ...] = ()
     if tools.settings.install_local:
-        if chunks:
-            say(Step("making the packages importable here"))
-            lacking = driver.lacking(lock)
-            own = tools.pipeline.for_the_driver(chunks, lacking, say)
-            later = dict(_later(tools, _without(lacking, own), chunks))
-            now = tools.pipeline.trees(chunks, _without(lacking, {*own, *later}))
-            told = tools.views.board(lock, {**now, **own}, later)
+        told = tools.views.board(lock, what.trees, what.later) if chunks else ()
         tools.emit([*told, *tools.views.show_code(own_code.on_the_driver(lock))])
     tools.views.hints.add(dict(_hints(tools, lock, chunks, told)))
 
@@ -104,18 +130,28 @@ def _hints(
 
 
 def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:
-    """What a driver in a process of its own imports from, after all that this one has itself.
+    """What a driver in a process of its own imports from, after all that this one has itself; what
+    was left out is shown. What this process imports from stays as it is.
 
     Code of one's own may be importable here by the working directory, which is not on sys.path
     there.
+
+    Raises:
+        StoreError: the store cannot be written.
     """
-    if not tools.views.entries:
-        expose(tools, built.lock, built.archive.chunks, say)
-        with closing(tools.views):
-            tools.views.unpack_later(built.lock)  # another process has no finder of ours
-            entries = tools.views.entries
-    else:
-        tools.views.unpack_later(built.lock)
-        entries = tools.views.entries
-    code = own_code.on_the_driver(built.lock) if tools.settings.install_local else {}
+    if not tools.settings.install_local:
+        return ()
+    lock, store = built.lock, tools.store
+    some = importable(tools, lock, built.archive.chunks, say)
+    wheels = {name: one.wheel for name, one in some.later.items()}
+    with closing(driver.board(lock, some.trees, store, later=wheels)) as judged:
+        tools.emit(judged.findings)
+    trees, entries = dict(some.trees), judged.entries
+    if judged.later:  # another process has no finder of ours
+        trees |= {name: some.later[name].unpack() for name in judged.later}
+        with closing(driver.board(lock, trees, store)) as whole:
+            entries = whole.entries
+    code = own_code.on_the_driver(lock)
+    with closing(show_code(code)) as shown:
+        tools.emit(shown.findings)
     return tuple(dict.fromkeys((*entries, *map(str, code.values()))))
