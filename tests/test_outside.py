@@ -8,6 +8,7 @@ import ast
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,30 @@ def test_what_lies_in_the_folder_stays(tmp_path: Path) -> None:
     assert done.exit_code == 3
     assert "the folder to unpack into is not empty" in done.stderr
     assert (tmp_path / "boat" / "lib" / "x.txt").read_text() == "mine"
+
+
+def test_an_empty_folder_that_is_there_is_filled_and_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "boat").symlink_to("disk")
+    done = run("unpack", packed(tmp_path), str(tmp_path / "boat"))
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "boat").is_symlink()
+    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o700
+    assert not list((tmp_path / "disk").glob(".*"))
+    assert run("exec", str(tmp_path / "boat"), "python", "-c", "").exit_code == 0
+
+
+def test_a_program_that_is_none_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "job"
+    script.write_text("print(1)\n")
+    script.chmod(0o755)
+    archive = packed(tmp_path)
+    done = run("exec", archive, str(script))
+    assert done.exit_code == 3
+    assert "a program cannot be started" in done.stderr
+    assert "boat exec" in done.stderr
+    done = run("exec", archive, f"{script}/x")
+    assert "there is no such program in the archive" in done.stderr
 
 
 @pytest.mark.parametrize("damage", ["cut", "text", "gone", "tar"])
