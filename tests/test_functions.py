@@ -70,7 +70,7 @@ from pyspark.sql.types import StringType
 def plain(text: str, mark: str = "?") -> str:
     return text + mark
 shout = partial(plain, mark="!")
-loud = udf(plain, StringType()).asNondeterministic()
+loud = udf(plain, StringType(), useArrow=False).asNondeterministic()
 class Words:
     @classmethod
     def one(cls, text):
@@ -200,7 +200,8 @@ def test_what_wraps_a_function_of_a_module_is_not_taken_for_it(
     bound = requirements.function("f", functools.partial(wrapped.plain, mark="~"), "string")
     assert bound.module == ""
     assert pickle.loads(base64.b64decode(bound.pickled))("a") == "a~"
-    typed = requirements.function("f", udf(wrapped.plain, IntegerType()).asNondeterministic())
+    other = udf(wrapped.plain, IntegerType(), useArrow=False)
+    typed = requirements.function("f", other.asNondeterministic())
     assert typed.module == ""
     given = pickle.loads(base64.b64decode(typed.pickled))
     assert (given.returnType, given.deterministic) == (IntegerType(), False)
@@ -231,7 +232,7 @@ def test_what_a_module_prints_and_what_it_annotates_disturb_no_answer(home: Path
     assert good["returns"] == {"words": "array<string>"}
     assert (brackets["why"], nobody["why"]) == ("no-return-type", "no-return-type")
     assert shout["returns"] == {"words": "string"}
-    assert done.stderr == "a child of the module prints\n"
+    assert "a child of the module prints\n" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import base64
 import re
 import sys
 from collections.abc import Callable, Sequence
-from types import MethodType
+from types import MethodType, ModuleType
 from typing import Any
 
 from coffee_boat.errors import RequirementError
@@ -120,7 +120,7 @@ def _place_of(given: Any) -> tuple[str, str] | None:
     """
     for each in (given, _within(given)):
         module, path = _said(each, "__module__"), _said(each, "__qualname__")
-        if module in ("", "__main__") or module not in sys.modules:
+        if module == "__main__" or not isinstance(sys.modules.get(module), ModuleType):
             continue
         if path and _is(_named(module, path), given):
             return module, path
