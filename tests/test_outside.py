@@ -4,7 +4,9 @@ real interpreter in it: integration/test_cli.py.
 
 from __future__ import annotations
 
+import ast
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from conftest import with_chunks_of
 from small_packages import wheel
 
 from coffee_boat._support import host
@@ -165,9 +168,15 @@ def test_a_shell_is_activated_and_left_again(shell: str, tmp_path: Path) -> None
     if program is None:
         pytest.skip(f"there is no {shell} here")
     run("unpack", packed(tmp_path), str(tmp_path / "a boat"))
-    script = 'echo "$PATH"; . "./a boat/bin/activate"; command -v python; deactivate; echo "$PATH"'
+    (tmp_path / "other" / "a boat" / "bin").mkdir(parents=True)
+    script = 'echo "$PATH"; . "a boat/bin/activate"; command -v python; deactivate; echo "$PATH"'
     done = subprocess.run(
-        [program, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+        [program, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "CDPATH": f"{tmp_path}/other"},  # where `cd` goes first
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if shell == "dash":
         assert 'PATH="DIR/bin:$PATH"' in done.stderr
@@ -177,17 +186,45 @@ def test_a_shell_is_activated_and_left_again(shell: str, tmp_path: Path) -> None
     assert python == f"{tmp_path}/a boat/bin/python"
 
 
-@pytest.mark.usefixtures("pyspark_is_packed")
 @pytest.mark.parametrize("system", ["flink", "beam", "ray", "dask"])
-def test_what_is_typed_elsewhere_names_the_archive(system: str, tmp_path: Path) -> None:
+def test_what_is_typed_elsewhere_names_the_archive(
+    system: str, pyspark_packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = with_chunks_of(pyspark_packed, tmp_path / 'it\'s "my" $own')
+    monkeypatch.setenv("COFFEE_BOAT_STORE", str(own))
     wheel(tmp_path / "wheels", "app", "1.0")
     done = run(
         *("conf", "--for", system, "--pip", "app", "--no-ship-python"),
         *("--offline", "--find-links", str(tmp_path / "wheels")),
     )
     assert done.exit_code == 0, done.stderr
-    assert f"{tmp_path}/own/archives/" in done.stdout
+    (archive,) = (own / "archives").glob("*/*.tar.gz")
     assert f"bin/python{MINOR}" in done.stdout
+    assert "boat pack -o" in done.stdout or "boat pack --no-pyspark -o" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "archives/" in line]
+    for line in lines:
+        if line.startswith(("env.", "YarnCluster")):
+            (call,) = (node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call))
+            literal = call.args[0] if call.args else call.keywords[0].value
+            assert ast.literal_eval(literal) == str(archive)
+        else:
+            assert str(archive) in [word.removesuffix("#boat") for word in shlex.split(line)]
+    assert len(lines) == (2 if system in ("flink", "dask") else 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--function", "f=m:g"], "--function"),
+        (["--driver", "jvm"], "--driver"),
+        (["--format", "json"], "--format"),
+        (["--master", "yarn", "-c", "a=b", "--preload", "m"], "--master, --conf, --preload"),
+    ],
+)
+def test_where_no_spark_runs_what_is_said_of_spark_is_refused(words: list[str], named: str) -> None:
+    done = run("conf", "--for", "flink", "--offline", *words)
+    assert done.exit_code == 2
+    assert f"no Spark runs with --for flink: leave out {named}\n" in done.stderr
 
 
 def test_an_archive_without_pyspark_says_who_would_need_it(tmp_path: Path) -> None:
