@@ -273,6 +273,7 @@ def conf(
     The archive lies in the store, or in the `stage` of the settings.
     """
     if system is not None:
+        outside.refuse_spark(click.get_current_context(), system, [*options.OF_PACKAGES, "system"])
         archive = place.captain(wanted).pack(None, pyspark=system in outside.NEEDS_PY4J)
         place.show(outside.how_to(system, archive))
         return

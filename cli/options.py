@@ -131,6 +131,10 @@ class Probing:
     """Seconds."""
 
 
+OF_PACKAGES = tuple(part.name for part in fields(Wanted))
+"""The shared options, as click names them."""
+
+
 def wanted(command: F) -> F:
     """Give a command the shared options; it gets them as one argument `wanted`."""
     return _gathered(command, "wanted", Wanted, _WANTED)

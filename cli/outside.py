@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Collection
+
 import click
+from click.core import ParameterSource
 
 from coffee_boat._support.progress import say_line
 from coffee_boat.cli import render, stored
@@ -65,27 +69,61 @@ NEEDS_PY4J = ("flink",)
 """Those whose Python starts with py4j, which is Spark's own here: it travels with pyspark."""
 
 
+def refuse_spark(context: click.Context, system: str, others: Collection[str]) -> None:
+    """Raise if something is said of Spark, where none runs.
+
+    Args:
+        others: parameters that are of packages.
+
+    Raises:
+        UsageError: something is.
+    """
+    given = [
+        parameter.opts[-1]
+        for parameter in context.command.params
+        if parameter.name is not None
+        and parameter.name not in others
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+    ]
+    if given:
+        said = ", ".join(given)
+        raise click.UsageError(f"no Spark runs with --for {system}: leave out {said}")
+
+
 def how_to(system: str, archive: Archive) -> str:
     """What is typed there to run with an archive."""
     text = {"flink": _FLINK, "beam": _BEAM, "ray": _RAY, "dask": _DASK}[system]
-    return text.format(archive=archive.path, minor=archive.target.minor).strip()
+    return (
+        (_STAYS + text.lstrip())
+        .format(
+            shell=shlex.quote(archive.path),
+            literal=repr(archive.path),
+            minor=archive.target.minor,
+            pack="boat pack" if system in NEEDS_PY4J else "boat pack --no-pyspark",
+        )
+        .strip()
+    )
 
 
+_STAYS = """\
+# this archive lies in the store, where boat cache prune may remove it; one that is to stay:
+# {pack} -o FILE.tar.gz, with the same options
+"""
 _FLINK = """
 # Flink unpacks the archive on each TaskManager; apache-flink must be in it (--pip apache-flink).
 # Its py4j is the driver's, which this archive has
 flink run \\
-  --pyArchives {archive}#boat \\
+  --pyArchives {shell}#boat \\
   --pyExecutable boat/bin/python{minor} \\
   --python job.py
 
 # or in the program
-env.add_python_archive("{archive}", "boat")
+env.add_python_archive({literal}, "boat")
 env.set_python_executable("boat/bin/python{minor}")
 """
 _BEAM = """
 # on each worker, at the same place; apache-beam must be in it, in the version that you submit with
-boat unpack {archive} /opt/boat
+boat unpack {shell} /opt/boat
 
 # options of the pipeline, for runners that start a process (Flink, Spark)
 --environment_type=PROCESS
@@ -98,7 +136,7 @@ boat unpack {archive} /opt/boat
 """
 _RAY = """
 # on each node, at the same place; ray must be in it
-boat unpack {archive} /opt/boat
+boat unpack {shell} /opt/boat
 /opt/boat/bin/ray start --head
 /opt/boat/bin/ray start --address=HEAD:6379   # on the others
 
@@ -110,7 +148,7 @@ ray.init(runtime_env={{"py_executable": "/opt/boat/bin/python{minor}"}})
 """
 _DASK = """
 # on each node; distributed must be in it
-boat unpack {archive} /opt/boat
+boat unpack {shell} /opt/boat
 /opt/boat/bin/dask scheduler
 /opt/boat/bin/dask worker tcp://SCHEDULER:8786   # on the others
 
@@ -118,5 +156,5 @@ boat unpack {archive} /opt/boat
 SSHCluster([...], remote_python="/opt/boat/bin/python{minor}")
 
 # on YARN, where dask-yarn sources bin/activate; dask-yarn must be in it
-YarnCluster(environment="{archive}")
+YarnCluster(environment={literal})
 """

@@ -384,9 +384,9 @@ class Captain(Steering):
             BoatError: as `submit`.
         """
         if serves_connect:
-            order.refuse_connect(driver)
+            order.refuse_connect(driver, self._work.functions)
             self._work.bring_arrow()
         where = order.Where(master, deploy_mode, conf)
         if driver == "jvm":
             return order.for_jvm(self._work, where)
-        return order.order(self._work, where, order.asked)
+        return order.for_python(self._work, where)

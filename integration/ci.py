@@ -114,10 +114,10 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
     ]
     return [
         _preparing(_CLASSES, "integration.class_data"),
-        _compiling("kubernetes build", "integration.beds.kubernetes"),
+        _preparing("kubernetes build", "integration.beds.kubernetes", "build"),
         _preparing(_WHEELS, "integration.venvs", "wheels"),
         _preparing(_BROWSER, "integration.jupyterlab_lane"),
-        _compiling("s3 build", "integration.beds.s3", after=("kubernetes build",)),
+        _preparing("s3 build", "integration.beds.s3", "build", after=("kubernetes build",)),
         Lane(f"python {here}", (_unit_tests(),), fills=True),
         Lane("checks", (Command("checks", ("make", "check")),), fills=True),
         Lane("demo", (Command("demo", ("make", "demo")),), uses=_LOCAL_CLUSTERS),
@@ -131,10 +131,6 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
 def _preparing(name: str, module: str, *verb: str, after: tuple[str, ...] = ()) -> Lane:
     argv = (sys.executable, "-m", module, *verb)
     return Lane(name, (Command(name, argv),), after, prepares=True)
-
-
-def _compiling(name: str, bed: str, after: tuple[str, ...] = ()) -> Lane:
-    return replace(_preparing(name, bed, "build", after=after), fills=True)
 
 
 def _lane(

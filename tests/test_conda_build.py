@@ -44,6 +44,7 @@ from pages import DOCS, first_column
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
+from coffee_boat._support.waiting import PATIENCE
 from coffee_boat.archive import concatenate, destination, unpack
 from coffee_boat.archive.assemble import assemble
 from coffee_boat.archive.chunks import chunk_path
@@ -697,12 +698,15 @@ def test_concurrent_captains_install_once(conda_channel: str, store: Store) -> N
         threading.Thread(target=lambda: made.append(chunks_of(lock, store, say=said.append)))
         for _ in range(3)
     ]
+    began = time.monotonic()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     assert made[0] == made[1] == made[2]
-    assert len([step for step in said if step.what.startswith("installing")]) == 1
+    installed = [step for step in said if step.what.startswith("installing")]
+    # whoever shows nothing for that long is not waited for: a busy machine is slow enough
+    assert len(installed) == 1 or time.monotonic() - began > PATIENCE
 
 
 def test_a_killed_build_leaves_the_store_whole(

@@ -7,14 +7,19 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
+import functools
 import hashlib
+import importlib
 import json
+import os
 import pickle
 import re
+import subprocess
 import sys
 import typing
 import zipfile
 from collections.abc import Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +63,38 @@ def tokenize(text):
 def helper(text):
     return text.split()
 """
+WRAPPED = """
+from functools import partial
+from pyspark.sql.functions import udf
+from pyspark.sql.types import StringType
+def plain(text: str, mark: str = "?") -> str:
+    return text + mark
+shout = partial(plain, mark="!")
+loud = udf(plain, StringType(), useArrow=False).asNondeterministic()
+class Words:
+    @classmethod
+    def one(cls, text):
+        return text
+"""
+HINTS = """
+from __future__ import annotations
+import os
+os.system("echo a child of the module prints")
+def in_brackets(text) -> [str]:
+    return [text]
+def of_others(text: Somewhere.Else) -> list[str]:
+    return [text]
+def of_nobody(text: str) -> Nowhere:
+    return text
+"""
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder with a package, which is the working directory."""
     (tmp_path / "mypkg").mkdir()
-    for name, text in {"__init__": "", "text": TEXT, "worded": WORDED, "broken": "1 / 0"}.items():
+    texts = {"text": TEXT, "worded": WORDED, "wrapped": WRAPPED, "hints": HINTS, "broken": "1 / 0"}
+    for name, text in {"__init__": "", **texts}.items():
         (tmp_path / "mypkg" / f"{name}.py").write_text(text, "utf-8")
     monkeypatch.chdir(tmp_path)
     for name in ("SPARK_HOME", "SPARK_CONF_DIR", "PYTHONPATH"):
@@ -156,6 +186,55 @@ def test_a_function_itself_goes_by_its_place_and_one_of_a_notebook_by_value() ->
     assert caught.value.code == "functions.not-picklable"
 
 
+def test_what_wraps_a_function_of_a_module_is_not_taken_for_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyspark.sql.functions import udf
+    from pyspark.sql.types import IntegerType
+
+    monkeypatch.syspath_prepend(home)
+    wrapped = importlib.import_module("mypkg.wrapped")
+    for path in ("plain", "shout", "loud", "Words.one"):
+        given = attrgetter(path)(wrapped)
+        assert requirements.function("f", given) == Function("f", "mypkg.wrapped", path)
+    bound = requirements.function("f", functools.partial(wrapped.plain, mark="~"), "string")
+    assert bound.module == ""
+    assert pickle.loads(base64.b64decode(bound.pickled))("a") == "a~"
+    other = udf(wrapped.plain, IntegerType(), useArrow=False)
+    typed = requirements.function("f", other.asNondeterministic())
+    assert typed.module == ""
+    given = pickle.loads(base64.b64decode(typed.pickled))
+    assert (given.returnType, given.deterministic) == (IntegerType(), False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mypkg"]:
+        del sys.modules[name]
+
+
+def test_what_a_module_prints_and_what_it_annotates_disturb_no_answer(home: Path) -> None:
+    """With PYTHONSAFEPATH nothing stands before PYTHONPATH in sys.path."""
+    asked = [
+        {"module": module, "attribute": name, "returns": returns, "pickled": ""}
+        for module, name, returns in [
+            ("mypkg.hints", "of_others", ""),
+            ("mypkg.hints", "in_brackets", ""),
+            ("mypkg.hints", "of_nobody", ""),
+            ("mypkg.wrapped", "shout", ""),
+        ]
+    ]
+    done = subprocess.run(
+        [sys.executable, _describe.__file__],
+        input=json.dumps(asked),
+        env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    good, brackets, nobody, shout = json.loads(done.stdout)
+    assert good["returns"] == {"words": "array<string>"}
+    assert (brackets["why"], nobody["why"]) == ("no-return-type", "no-return-type")
+    assert shout["returns"] == {"words": "string"}
+    assert "a child of the module prints\n" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("hint", "said"),
     [
@@ -177,6 +256,8 @@ def test_a_function_itself_goes_by_its_place_and_one_of_a_notebook_by_value() ->
         (dict[str, object], ""),
         (int | str, ""),
         (None, ""),
+        ([str], ""),
+        (typing.Callable[[int], str], ""),
     ],
 )
 def test_annotations_are_types_of_spark(hint: Any, said: str) -> None:
@@ -241,10 +322,12 @@ def test_code_that_this_process_finds_by_its_working_directory_the_driver_finds_
 def test_functions_are_for_programs_of_the_jvm(captain: Captain, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text("print(1)", "utf-8")
     captain.add_function("f", "mypkg.text:tokenize")
-    with pytest.raises(LaunchError) as caught:
-        captain.order(master=MASTER, driver="jvm", serves_connect=True)
-    assert caught.value.code == "functions.connect-server"
+    for driver in ("jvm", "python"):
+        with pytest.raises(LaunchError) as caught:
+            captain.order(master=MASTER, driver=driver, serves_connect=True)
+        assert caught.value.code == "functions.connect-server"
     for attempt in (
+        lambda: captain.order(master=MASTER),
         lambda: captain.submit("job.py", master=MASTER),
         lambda: captain.submit(master=MASTER),
     ):
@@ -253,9 +336,23 @@ def test_functions_are_for_programs_of_the_jvm(captain: Captain, tmp_path: Path)
         assert caught.value.code == "functions.python-program"
 
 
+def test_a_session_of_this_process_says_that_it_has_no_such_functions(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with Captain() as captain:
+        captain.add_function("f", "m:g")
+        for attempt in (lambda: captain.launch_ship(master="no-master"), lambda: captain.board(7)):
+            with pytest.raises(BoatError):
+                attempt()
+            said = capsys.readouterr().err
+            assert "note: the functions are not in this session: f=m:g" in said
+            assert "spark.udf.register(NAME, FUNCTION)" in said
+
+
 @pytest.mark.parametrize(
     ("given", "main_class", "code", "cure"),
     [
+        ("file:/nowhere/app.jar", "com.example.Main", "launch.jar-missing", "target/"),
         ("nowhere.jar", "com.example.Main", "launch.jar-missing", "target/"),
         ("text.jar", "com.example.Main", "launch.jar-unreadable", "build it again"),
         ("app.jar", None, "launch.main-class-unnamed", "--class com.example.Main app.jar"),
@@ -288,7 +385,13 @@ def test_a_main_class_may_be_in_another_jar_in_the_manifest_or_where_nobody_look
         assert program.program("app.jar", "x.Y", conf).main_class == "x.Y"
     thrift = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
     assert not program.program("spark-internal", thrift, {}).is_file
-    assert program.program("https://host/app.jar", "x.Y", {}).main_class == "x.Y"
+    for elsewhere in ("https://host/app.jar", "hdfs:/apps/app.jar", "local:/opt/app.jar"):
+        assert program.program(elsewhere, "x.Y", {}).main_class == "x.Y"
+    assert program.program("app.jar", "x.Y", {"spark.jars": "libs/*.jar"}).main_class == "x.Y"
+    assert program.program((tmp_path / "app.jar").as_uri(), None, {}).main_class == "a.B"
+    with pytest.raises(LaunchError) as caught:
+        program.program(f"file:{tmp_path}/app.jar", "x.Y", {})
+    assert caught.value.code == "launch.main-class-missing"
 
 
 def test_without_functions_spark_submit_gets_the_jar_and_its_class_as_they_are(
@@ -331,16 +434,16 @@ def test_a_program_is_run_by_a_driver_in_python_that_has_its_jar_and_the_functio
     fake = fake_spark(tmp_path / "spark", f"{keep} > {tmp_path}/said; exit 7")
     monkeypatch.setenv("SPARK_HOME", fake.home)
     monkeypatch.setenv("JAVA_HOME", java_home(tmp_path))
-    jar(tmp_path / "app.jar", "com.example.Main")
+    jar(tmp_path / "app.jar", "com.example.App")
+    theirs = jar(tmp_path / "theirs.jar", "com.example.Main")
+    (tmp_path / "spark" / "conf").mkdir()
+    (tmp_path / "spark" / "conf" / "spark-defaults.conf").write_text(f"spark.jars {theirs}\n")
     captain.add_function("tokenize", "mypkg.text:tokenize")
-    conf = {"spark.jars": "/theirs.jar"}
-    ended = captain.submit(
-        "app.jar", ["a", "b c"], master=MASTER, main_class="com.example.Main", conf=conf
-    )
+    ended = captain.submit("app.jar", ["a", "b c"], master=MASTER, main_class="com.example.Main")
     assert ended == 7
     assert (tmp_path / "said").read_text() == "a b c\n"
     told = (tmp_path / "conf").read_text()
-    assert "spark.jars=app.jar,/theirs.jar\n" in told
+    assert f"spark.jars=app.jar,{theirs}\n" in told
     assert "spark.app.name=com.example.Main\n" in told
     driver = (tmp_path / "driver.py").read_text()
     main, functions = handed(driver)
@@ -368,6 +471,8 @@ def test_a_spark_that_starts_by_itself_is_told_by_settings(captain: Captain) -> 
     assert conf["spark.sql.extensions"] == "a.B,coffee_boat.Functions"
     assert conf["spark.jars"] == f"/theirs.jar,{ROOT}/coffee_boat/spark/functions.jar"
     assert conf["spark.sql.artifact.isolation.enabled"] == "false"
+    hidden = "(?i)secret|password|token|access[.]?key|spark[.]coffee_boat[.]functions"
+    assert conf["spark.redaction.regex"] == hidden, "Spark's UI shows no pickled function"
     told = [each.split(",") for each in conf["spark.coffee_boat.functions"].split()]
     assert [each[:4] for each in told] == [
         ["tokenize", "function", "100", "true"],
@@ -381,6 +486,13 @@ def test_a_spark_that_starts_by_itself_is_told_by_settings(captain: Captain) -> 
     assert types[:2] == [("words", "array<string>"), ("words", "word string, n int")]
     assert types[2][0] == "json"
     assert json.loads(types[2][1])["elementType"] == "string"
+
+
+def test_what_people_hide_in_sparks_ui_stays_hidden(captain: Captain) -> None:
+    captain.add_function("f", "mypkg.text:tokenize")
+    theirs = {"spark.redaction.regex": "mine"}
+    conf = settings(captain.order(master=MASTER, driver="jvm", conf=theirs))
+    assert conf["spark.redaction.regex"] == "mine|spark[.]coffee_boat[.]functions"
 
 
 def test_functions_travel_by_name_where_executors_can_import_their_module(

@@ -307,8 +307,9 @@ def test_condas_python_alone_is_a_word(
 # the driver's half
 
 
+@pytest.mark.parametrize("named_by", ["settings", "a file"])
 def test_the_driver_has_for_itself_what_the_nodes_have_for_their_machine(
-    tmp_path: Path, pyspark_is_packed: None, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, pyspark_is_packed: None, capsys: pytest.CaptureFixture[str], named_by: str
 ) -> None:
     wheels = tmp_path / "wheels"
     nodot = f"cp{MINOR.replace('.', '')}"
@@ -323,10 +324,16 @@ def test_the_driver_has_for_itself_what_the_nodes_have_for_their_machine(
             )
     hostile.wheel(wheels, "reach-pure", requires=["reach-both"], files={"reach_pure.py": ""})
     environ = {"COFFEE_BOAT_NO_INDEX": "1"}
-    said = {"platform": PLATFORM, "ship_python": False, "find_links": [str(wheels)]}
+    places = {"find_links": [str(wheels)]} if named_by == "settings" else {}
+    said = {"platform": PLATFORM, "ship_python": False, **places}
     chosen, _ = settings.load({**said, "store": str(tmp_path / "store")}, environ=environ)
     tools = Tools.of(chosen)
-    asked = requirements.pip_packages(["reach-pure", "reach-there"], origin="test")
+    if named_by == "settings":
+        asked = requirements.pip_packages(["reach-pure", "reach-there"], origin="test")
+    else:
+        file = tmp_path / "requirements.txt"
+        file.write_text(f"--find-links {wheels}\nreach-pure\nreach-there\n")
+        asked = requirements.read(file)
     made = build(tools, Request((asked,)), lambda _: None)
 
     waits = Later(hostile.wheel(tmp_path, "reach-waits"), frozenset({"reach_waits"}), Path)

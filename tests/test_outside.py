@@ -4,14 +4,18 @@ real interpreter in it: integration/test_cli.py.
 
 from __future__ import annotations
 
+import ast
 import os
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from conftest import with_chunks_of
 from small_packages import wheel
 
 from coffee_boat._support import host
@@ -83,6 +87,30 @@ def test_what_lies_in_the_folder_stays(tmp_path: Path) -> None:
     assert (tmp_path / "boat" / "lib" / "x.txt").read_text() == "mine"
 
 
+def test_an_empty_folder_that_is_there_is_filled_and_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "boat").symlink_to("disk")
+    done = run("unpack", packed(tmp_path), str(tmp_path / "boat"))
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "boat").is_symlink()
+    assert stat.S_IMODE((tmp_path / "disk").stat().st_mode) == 0o700
+    assert not list((tmp_path / "disk").glob(".*"))
+    assert run("exec", str(tmp_path / "boat"), "python", "-c", "").exit_code == 0
+
+
+def test_a_program_that_is_none_is_told(tmp_path: Path) -> None:
+    script = tmp_path / "job"
+    script.write_text("print(1)\n")
+    script.chmod(0o755)
+    archive = packed(tmp_path)
+    done = run("exec", archive, str(script))
+    assert done.exit_code == 3
+    assert "a program cannot be started" in done.stderr
+    assert "boat exec" in done.stderr
+    done = run("exec", archive, f"{script}/x")
+    assert "there is no such program in the archive" in done.stderr
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "gone", "tar"])
 def test_what_is_no_whole_archive_is_refused_and_leaves_nothing(
     damage: str, tmp_path: Path
@@ -140,9 +168,15 @@ def test_a_shell_is_activated_and_left_again(shell: str, tmp_path: Path) -> None
     if program is None:
         pytest.skip(f"there is no {shell} here")
     run("unpack", packed(tmp_path), str(tmp_path / "a boat"))
-    script = 'echo "$PATH"; . "./a boat/bin/activate"; command -v python; deactivate; echo "$PATH"'
+    (tmp_path / "other" / "a boat" / "bin").mkdir(parents=True)
+    script = 'echo "$PATH"; . "a boat/bin/activate"; command -v python; deactivate; echo "$PATH"'
     done = subprocess.run(
-        [program, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+        [program, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "CDPATH": f"{tmp_path}/other"},  # where `cd` goes first
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if shell == "dash":
         assert 'PATH="DIR/bin:$PATH"' in done.stderr
@@ -152,17 +186,45 @@ def test_a_shell_is_activated_and_left_again(shell: str, tmp_path: Path) -> None
     assert python == f"{tmp_path}/a boat/bin/python"
 
 
-@pytest.mark.usefixtures("pyspark_is_packed")
 @pytest.mark.parametrize("system", ["flink", "beam", "ray", "dask"])
-def test_what_is_typed_elsewhere_names_the_archive(system: str, tmp_path: Path) -> None:
+def test_what_is_typed_elsewhere_names_the_archive(
+    system: str, pyspark_packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = with_chunks_of(pyspark_packed, tmp_path / 'it\'s "my" $own')
+    monkeypatch.setenv("COFFEE_BOAT_STORE", str(own))
     wheel(tmp_path / "wheels", "app", "1.0")
     done = run(
         *("conf", "--for", system, "--pip", "app", "--no-ship-python"),
         *("--offline", "--find-links", str(tmp_path / "wheels")),
     )
     assert done.exit_code == 0, done.stderr
-    assert f"{tmp_path}/own/archives/" in done.stdout
+    (archive,) = (own / "archives").glob("*/*.tar.gz")
     assert f"bin/python{MINOR}" in done.stdout
+    assert "boat pack -o" in done.stdout or "boat pack --no-pyspark -o" in done.stdout
+    lines = [line for line in done.stdout.splitlines() if "archives/" in line]
+    for line in lines:
+        if line.startswith(("env.", "YarnCluster")):
+            (call,) = (node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call))
+            literal = call.args[0] if call.args else call.keywords[0].value
+            assert ast.literal_eval(literal) == str(archive)
+        else:
+            assert str(archive) in [word.removesuffix("#boat") for word in shlex.split(line)]
+    assert len(lines) == (2 if system in ("flink", "dask") else 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--function", "f=m:g"], "--function"),
+        (["--driver", "jvm"], "--driver"),
+        (["--format", "json"], "--format"),
+        (["--master", "yarn", "-c", "a=b", "--preload", "m"], "--master, --conf, --preload"),
+    ],
+)
+def test_where_no_spark_runs_what_is_said_of_spark_is_refused(words: list[str], named: str) -> None:
+    done = run("conf", "--for", "flink", "--offline", *words)
+    assert done.exit_code == 2
+    assert f"no Spark runs with --for flink: leave out {named}\n" in done.stderr
 
 
 def test_an_archive_without_pyspark_says_who_would_need_it(tmp_path: Path) -> None:

@@ -22,6 +22,11 @@ def backwards(data): return data[::-1]
 class Model:
     @staticmethod
     def score(text): return str(len(text))
+def greedy(text):
+    os.system("cat > eaten"); return text
+def leaves(text):
+    if text == "out": raise SystemExit(0)
+    return text
 LIMIT = 3
 """
 
@@ -46,6 +51,7 @@ def answers(data: bytes) -> Iterator[bytes | Exception | None]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "functions.py").write_text(FUNCTIONS)
+    (tmp_path / "leaves.py").write_text("raise SystemExit(0)")
     return tmp_path
 
 
@@ -98,6 +104,29 @@ def test_what_is_printed_is_no_answer(folder: Path) -> None:
     assert done.stderr == b"by a child\nprinted\n" or done.stderr == b"printed\nby a child\n"
 
 
+def test_a_child_of_the_function_reads_none_of_the_records(folder: Path) -> None:
+    (folder / "eats.py").write_text(
+        "import os, sys; os.system('cat > eaten'); print(repr(sys.stdin.read()))\n"
+        "from functions import greedy\n"
+    )
+    done = served(folder, framed("one") + framed("two"), "eats:greedy")
+    assert (done.returncode, list(answers(done.stdout))) == (0, [b"one", b"two"])
+    assert (done.stderr, (folder / "eaten").read_bytes()) == (b"''\n", b"")
+
+
+def test_a_function_that_leaves_has_failed_and_the_next_record_is_served(folder: Path) -> None:
+    done = served(folder, b"".join(map(framed, ["in", "out", "in"])), "functions:leaves")
+    first, failed, last = answers(done.stdout)
+    assert (first, last, done.returncode) == (b"in", b"in", 0)
+    assert str(failed).endswith("SystemExit: 0\n")
+
+
+def test_what_was_answered_before_a_wrong_record_is_written(folder: Path) -> None:
+    done = served(folder, framed("good") + struct.pack(">i", -3), "functions:upper")
+    assert (done.returncode, list(answers(done.stdout))) == (2, [b"GOOD"])
+    assert b"a record cannot have the length -3" in done.stderr
+
+
 def test_an_answer_is_written_before_the_next_record_is_waited_for(folder: Path) -> None:
     with subprocess.Popen(
         command("functions:upper"), cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -122,6 +151,7 @@ def test_an_answer_is_written_before_the_next_record_is_waited_for(folder: Path)
         (framed("cut")[:-1], ["functions:upper"], b"the input ended within a record, after 6"),
         (b"", ["functions:nothing"], b"functions:nothing is not there: module 'functions' has no"),
         (b"", ["no_such:thing"], b"no_such:thing is not there: No module named 'no_such'"),
+        (b"", ["leaves:f"], b"leaves:f is not there: SystemExit: 0"),
         (b"", ["functions:LIMIT"], b"functions:LIMIT is no function"),
         (b"", ["functions"], b"usage: python -m coffee_boat_worker.pipe"),
         (b"", [], b"usage: python -m coffee_boat_worker.pipe"),

@@ -84,6 +84,16 @@ def test_a_header_tells_which_python(tmp_path: Path) -> None:
         spark_script.refuse_other_python(found, "3.10.13")
 
 
+def test_a_script_of_this_machine_may_be_a_url_and_one_of_elsewhere_is_not_looked_for(
+    tmp_path: Path,
+) -> None:
+    path = script(tmp_path, "# /// script\n# dependencies = ['edtf']\n# ///\n")
+    for said in (path.as_uri(), f"file:{path}"):
+        assert spark_script.read_header(said) is not None
+    for said in ("hdfs:/jobs/job.py", "local:/opt/job.py", "s3a://bucket/job.py"):
+        assert spark_script.read_header(said) is None
+
+
 @pytest.mark.parametrize(
     "text", ["print(1)\n", "# /// pyproject\n# a = 1\n# ///\n", "# /// script\nprint(1)\n"]
 )

@@ -32,12 +32,12 @@ _BARE_QUERY = re.compile(
 )
 _BARE_PARAMETER = re.compile(r"(?:^|(?<=[&;]))[^&;=]*[^&;=).,:\]}](?=$|[&;).,:\]}])")
 """A parameter that is a value without a name: https://host/x.whl?TOKEN."""
-_SENSITIVE = r"secret|password|token|access[.]?key"
+SENSITIVE = r"secret|password|token|access[.]?key"
 """Spark's own default of spark.redaction.regex (org.apache.spark.internal.config)."""
-_SENSITIVE_KEY = re.compile(rf"{_SENSITIVE}|(?<![a-z])sas(?![a-z])", re.IGNORECASE)
+_SENSITIVE_KEY = re.compile(rf"{SENSITIVE}|(?<![a-z])sas(?![a-z])", re.IGNORECASE)
 """Azure's shared access signatures stand in fs.azure.sas.* too."""
 _ASSIGNED = re.compile(
-    rf"(?P<name>(?:{_SENSITIVE})[^\s=]{{0,80}}=)(?:\"[^\"]*\"|'[^']*'|\S+)", re.IGNORECASE
+    rf"(?P<name>(?:{SENSITIVE})[^\s=]{{0,80}}=)(?:\"[^\"]*\"|'[^']*'|\S+)", re.IGNORECASE
 )
 
 

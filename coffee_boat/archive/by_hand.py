@@ -4,17 +4,17 @@ unpacks it.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import host, parse
-from coffee_boat._support.digest import contents_digest
+from coffee_boat._support.digest import contents_digest, file_state
 from coffee_boat._support.store import Store
 from coffee_boat.archive.unpack import UNREADABLE, write_entries
 from coffee_boat.errors import BuildError
@@ -77,24 +77,37 @@ def unpack(archive: Path, folder: Path) -> Environment:
     """
     final = folder.absolute()
     _refuse_full(final)
-    aside = final.with_name(f".{final.name}.{os.getpid()}.boat")
+    there = final.is_dir()
+    # a folder that is there keeps its mode, and may be a link or a place where a disk is mounted
+    aside = (final if there else final.parent) / f".{final.name}.{os.getpid()}.boat"
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         made = _made(archive, aside, final)
-        with suppress(FileNotFoundError):
-            final.rmdir()  # it is empty
-        aside.rename(final)
+        if there:
+            _move_up(aside, final)
+        else:
+            aside.rename(final)
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise BuildError(
             "build.unpacking-failed",
             "the archive cannot be unpacked there",
             value=f"{archive} to {folder}",
-            cause=str(error),
-            cure="make room there, or name another folder: boat unpack ARCHIVE DIR",
+            cause=error.strerror or str(error),
+            cure=f"{'make room there' if full else 'let this user write there'}, or name another"
+            " folder: boat unpack ARCHIVE DIR",
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return made
+
+
+def _move_up(aside: Path, final: Path) -> None:
+    """What was unpacked in a folder of its own, its last entry last: without it the folder is known
+    to be incomplete.
+    """
+    for path in sorted(aside.iterdir(), key=lambda path: path.name == SENTINEL):
+        path.rename(final / path.name)
 
 
 def cached(archive: Path, store: Store) -> Environment:
@@ -106,8 +119,8 @@ def cached(archive: Path, store: Store) -> Environment:
     """
     if archive.is_dir():
         return described(archive)
-    if not archive.is_file():
-        raise _not_ours(archive, "there is no such file")
+    _refuse_unreadable(archive)
+    state = file_state(archive)
     name = f"packed-{contents_digest([archive], store)}"
     tree = store.path("trees", name)
     while not store.keep("trees", name):
@@ -115,22 +128,31 @@ def cached(archive: Path, store: Store) -> Environment:
             if not tree.exists():
                 with store.publish("trees", name) as scratch:
                     _made(archive, scratch, Path(os.path.realpath(tree)))
+                    if file_state(archive) != state:
+                        raise _not_ours(archive, "it was replaced while it was read")
     return described(tree)
 
 
 def _made(archive: Path, scratch: Path, final: Path) -> Environment:
+    _refuse_unreadable(archive)
     scratch.mkdir()
     try:
-        last = write_entries(archive, scratch)
+        last = write_entries(archive, scratch, most=shutil.disk_usage(scratch).free)
     except UNREADABLE as error:
         raise _not_ours(archive, str(error)) from error
-    except FileNotFoundError as error:
-        raise _not_ours(archive, "there is no such file") from error
     if last != SENTINEL:
         raise _not_ours(archive, f"its last entry is {last!r}, not {SENTINEL}")
     made = described(scratch)
     issues = tuple(settle(str(scratch), final=os.path.realpath(final)))
     return Environment(final, made.python, made.has_python, made.floor, made.architecture, issues)
+
+
+def _refuse_unreadable(archive: Path) -> None:
+    try:
+        with archive.open("rb"):
+            return
+    except OSError as error:
+        raise _not_ours(archive, error.strerror or str(error)) from error
 
 
 def _environment(folder: Path, said: Mapping[str, Any]) -> Environment:

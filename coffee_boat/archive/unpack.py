@@ -10,15 +10,18 @@ import tarfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_size
 from coffee_boat.archive.chunks import chunk_path, gone, listing
-from coffee_boat.archive.names import is_inside, is_plain
+from coffee_boat.archive.names import folders_of, is_inside, is_plain
 from coffee_boat.errors import StoreError
 from coffee_boat.model import SENTINEL, Archive, Chunk
 from coffee_boat.worker.prefix import settle
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 def environment_path(store: Store, archive: Archive) -> Path:
@@ -121,50 +124,99 @@ def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
         raise gone(source, f"its last entry is {name!r}, not {last}")
 
 
-UNREADABLE = (tarfile.ReadError, EOFError, gzip.BadGzipFile, zlib.error)
-"""What `write_entries` raises for a file that is no archive, or a damaged one."""
+UNREADABLE = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, ValueError, OverflowError)
+"""What `write_entries` raises for a file that is no archive, or a damaged or hostile one."""
+_HEADER = 1 << 20
+"""Bytes of what stands before an entry (a long name): tarfile takes it into memory whole."""
 
 
-def write_entries(source: Path, folder: Path) -> str:
+def write_entries(source: Path, folder: Path, *, most: int | None = None) -> str:
     """Write all that is in an archive below a folder; gives the name of the last entry.
 
+    Only what our archives have is written: folders, files and links that stay inside, each below a
+    folder that stands before it, and never through a link.
+
+    Args:
+        most: bytes that may come out, of an archive that anybody may have made.
+
     Raises:
-        UNREADABLE: it is damaged, or an entry leads out of the folder.
+        UNREADABLE: it is damaged or larger, or an entry leads out of the folder or is of another
+            kind.
         OSError: it cannot be read, or the folder not be written.
     """
     # isal and a plain loop take half of the processor time of gzip and GNU tar; threads gain
     # nothing, since files are made one by one.
     from isal import igzip, isal_zlib
 
-    name = ""
+    name, tree = "", _Tree(folder, most)
     try:
         with (
             igzip.open(source, "rb") as stream,
-            tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER) as entries,
+            tarfile.open(fileobj=stream, mode="r|", bufsize=_BUFFER, tarinfo=_Entry) as entries,
         ):
             for entry in entries:
                 name = entry.name
-                _unpack_entry(entries, entry, folder)
+                tree.write(entries, entry)
     except cast("type[Exception]", isal_zlib.error) as error:
         raise tarfile.ReadError(str(error)) from error
     return name
 
 
-def _unpack_entry(entries: tarfile.TarFile, entry: tarfile.TarInfo, folder: Path) -> None:
-    if not is_plain(entry.name) or (entry.issym() and not is_inside(entry.name, entry.linkname)):
-        raise tarfile.ReadError(f"{entry.name!r} leads out of it")
-    place = folder / entry.name
-    if entry.isdir():
-        place.mkdir(exist_ok=True)
-    elif entry.issym():
-        place.unlink(missing_ok=True)
-        place.symlink_to(entry.linkname)
-    else:
-        content = entries.extractfile(entry)
-        with _created(place) as out:
-            shutil.copyfileobj(content or io.BytesIO(), out, _BUFFER)
-        if entry.mode & 0o111:
-            place.chmod(0o755)
+class _Entry(tarfile.TarInfo):
+    """One whose own header is of a sane size."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.size > _HEADER and entry.type not in tarfile.REGULAR_TYPES:
+            raise tarfile.ReadError(f"a header claims {entry.size:,} bytes")
+        return entry
+
+
+class _Tree:
+    """What is being unpacked."""
+
+    def __init__(self, folder: Path, most: int | None) -> None:
+        self._folder, self._left, self._most = folder, most, most
+        self._links: set[str] = set()
+
+    def write(self, entries: tarfile.TarFile, entry: tarfile.TarInfo) -> None:
+        self._check(entry)
+        try:
+            self._write(entries, entry, self._folder / entry.name)
+        except (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            cause = f"{entry.name!r} does not lie in a folder that stands before it"
+            raise tarfile.ReadError(cause) from error
+
+    def _check(self, entry: tarfile.TarInfo) -> None:
+        name = entry.name
+        if not is_plain(name) or (entry.issym() and not is_inside(name, entry.linkname)):
+            raise tarfile.ReadError(f"{name!r} leads out of it")
+        if not self._links.isdisjoint(folders_of([name])) or (
+            entry.isdir() and name in self._links
+        ):
+            raise tarfile.ReadError(f"{name!r} lies behind a link")
+        if not (entry.isdir() or entry.issym() or entry.isreg()) or entry.sparse is not None:
+            raise tarfile.ReadError(f"{name!r} is neither a file, a folder nor a symbolic link")
+        if self._left is not None:
+            self._left -= entry.size
+            if self._left < 0:
+                raise tarfile.ReadError(f"it has more than {human_size(self._most or 0)} in it")
+
+    def _write(self, entries: tarfile.TarFile, entry: tarfile.TarInfo, place: Path) -> None:
+        self._links.discard(entry.name)
+        if entry.isdir():
+            place.mkdir(exist_ok=True)
+        elif entry.issym():
+            place.unlink(missing_ok=True)
+            place.symlink_to(entry.linkname)
+            self._links.add(entry.name)
+        else:
+            content = entries.extractfile(entry)
+            with _created(place) as out:
+                shutil.copyfileobj(content or io.BytesIO(), out, _BUFFER)
+            if entry.mode & 0o111:
+                place.chmod(0o755)
 
 
 def _created(place: Path) -> BinaryIO:

@@ -21,7 +21,7 @@ if [ -z "$_boat_file" ]; then
     return 1
 fi
 if [ -n "${_BOAT_OLD_PATH:-}" ]; then deactivate; fi
-_boat_bin="$(cd "$(dirname "$_boat_file")" && pwd -P)"
+_boat_bin="$(CDPATH= cd -- "$(dirname -- "$_boat_file")" >/dev/null && pwd -P)"
 _BOAT_OLD_PATH="$PATH"
 PATH="$_boat_bin:$PATH"
 export PATH

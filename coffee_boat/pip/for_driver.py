@@ -24,15 +24,17 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
 _log = logger(__name__)
-_LAYOUT = 1
+_LAYOUT = 2
 _TIMEOUT = 1800.0
 
 
 def is_foreign(pin: Pin) -> bool:
-    """True for a wheel that is for another platform or Python than this process."""
+    """True for a wheel of an index that is for another platform or Python than this process; one
+    that was asked for by URL or path has no other place where its like could be.
+    """
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-    if pin.kind != "wheel" or not pin.filename:
+    if pin.kind != "wheel" or not pin.filename or pin.direct:
         return False
     try:
         return parse_wheel_filename(pin.filename)[3].isdisjoint(_own_tags())
@@ -46,6 +48,7 @@ def trees(pins: Iterable[Pin], indexes: Indexes, store: Store, say: Say) -> dict
 
     Args:
         pins: wheels that are for another platform.
+        indexes: those that the pins were chosen from: a name may be somebody else's on another.
 
     Raises:
         StoreError: the store cannot be written.
@@ -57,9 +60,10 @@ def trees(pins: Iterable[Pin], indexes: Indexes, store: Store, say: Say) -> dict
 def _trees(
     pins: Iterable[Pin], indexes: Indexes, store: Store, say: Say
 ) -> Iterator[tuple[str, Path]]:
+    places = [*uv_options.index_urls(indexes), *indexes.find_links, indexes.no_index]
     for pin in pins:
         asked = f"{pin.name}=={pin.version}"
-        key = digest_of([_LAYOUT, asked, sorted(map(str, _own_tags()))])
+        key = digest_of([_LAYOUT, asked, sorted(map(str, _own_tags())), places])
         name = f"wheel-for-driver-{key}"
         while not store.keep("trees", name):
             with store.turn(f"tree {name}"), store.scratch() as folder:

@@ -8,6 +8,7 @@ import base64
 import re
 import sys
 from collections.abc import Callable, Sequence
+from types import MethodType, ModuleType
 from typing import Any
 
 from coffee_boat.errors import RequirementError
@@ -92,10 +93,11 @@ def _unreadable(text: str, cause: str) -> RequirementError:
 
 def _of_object(name: str, given: Any, returns: str) -> Function:
     """By its place where others can import it from there; one of a notebook is pickled."""
-    inner = getattr(given, "func", given)
-    module, path = getattr(inner, "__module__", None), getattr(inner, "__qualname__", "")
-    if module and module != "__main__" and _named(module, path) in (given, inner):
-        return Function(name, module, path, returns)
+    place = _place_of(given)
+    if place is not None:
+        return Function(name, *place, returns)
+    path = _said(given, "__qualname__") or _said(_within(given), "__qualname__")
+    shown = path or type(given).__name__
     try:
         from pyspark import cloudpickle
 
@@ -104,13 +106,43 @@ def _of_object(name: str, given: Any, returns: str) -> Function:
         raise RequirementError(
             "functions.not-picklable",
             "a function cannot be sent to another process",
-            value=f"{name}: {path or type(given).__name__}",
+            value=f"{name}: {shown}",
             cause=f"{type(error).__name__}: {error}",
             cure='put it into a module: captain.add_local("mymodule.py"), and name it as'
             ' "mymodule:function"',
         ) from None
-    pickled = base64.b64encode(data).decode()
-    return Function(name, "", path or type(given).__name__, returns, pickled)
+    return Function(name, "", shown, returns, base64.b64encode(data).decode())
+
+
+def _place_of(given: Any) -> tuple[str, str] | None:
+    """Module and attribute where exactly this object is: what wraps a function of a module has
+    arguments or a type of its own, and may have another name there.
+    """
+    for each in (given, _within(given)):
+        module, path = _said(each, "__module__"), _said(each, "__qualname__")
+        if module == "__main__" or not isinstance(sys.modules.get(module), ModuleType):
+            continue
+        if path and _is(_named(module, path), given):
+            return module, path
+        for name, value in list(vars(sys.modules[module]).items()):
+            if value is given and name.isidentifier():
+                return module, name
+    return None
+
+
+def _within(given: Any) -> Any:
+    """What a partial, or what `udf` made, calls."""
+    return getattr(given, "func", None)
+
+
+def _said(given: Any, name: str) -> str:
+    found = getattr(given, name, "")
+    return found if isinstance(found, str) else ""
+
+
+def _is(found: Any, given: Any) -> bool:
+    """A method is another object each time that it is looked up."""
+    return found is given or (isinstance(found, MethodType) and bool(found == given))
 
 
 def _named(module: str, path: str) -> Any:

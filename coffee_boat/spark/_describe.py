@@ -12,14 +12,16 @@ import collections.abc
 import datetime
 import decimal
 import difflib
+import functools
 import importlib
 import inspect
 import json
+import os
 import pickle
 import sys
 import types
 import typing
-from contextlib import redirect_stdout
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
@@ -172,10 +174,33 @@ def _said(returns: Any) -> dict[str, str]:
 
 
 def _hints(function: Any) -> dict[str, Any]:
+    while isinstance(function, functools.partial):
+        function = function.func
     try:
         return typing.get_type_hints(function)
     except Exception:  # noqa: BLE001  an annotation may be any expression
+        names = getattr(function, "__globals__", {})
+        return {name: _alone(hint, names) for name, hint in _annotations(function).items()}
+
+
+def _annotations(function: Any) -> dict[str, Any]:
+    try:
+        if sys.version_info >= (3, 14):  # where one cannot be read, reading all of them raises
+            import annotationlib
+
+            return annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF)
         return dict(getattr(function, "__annotations__", {}))
+    except Exception:  # noqa: BLE001  the same
+        return {}
+
+
+def _alone(hint: Any, names: dict[str, Any]) -> Any:
+    """One annotation by itself: it is good whatever another one says."""
+    said = types.SimpleNamespace(__annotations__={"return": hint})
+    try:
+        return typing.get_type_hints(said, names)["return"]
+    except Exception:  # noqa: BLE001  the same
+        return hint
 
 
 def _is_vector(hint: Any) -> bool:
@@ -204,8 +229,9 @@ def _vector_kind(function: Any, returns: str) -> int:
 
 def of_annotation(hint: Any) -> str:
     """The words of Spark for an annotation of Python; empty if there are none."""
-    if hint in _WORDS:
-        return _WORDS[hint]
+    with suppress(TypeError):  # [str] cannot be looked up
+        if hint in _WORDS:
+            return _WORDS[hint]
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, getattr(types, "UnionType", typing.Union)):
         rest = [part for part in parts if part is not type(None)]
@@ -253,12 +279,14 @@ def _answer(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Answer what is asked."""
-    answers: list[dict[str, Any]] = []
-    del sys.path[0]  # the folder that this file is in
-    with redirect_stdout(sys.stderr):  # what modules print is no answer of ours
-        keep_words()
-        answers.extend(map(_answer, json.load(sys.stdin)))
-    print(json.dumps(answers))  # noqa: T201
+    if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+        del sys.path[0]  # the folder that this file is in
+    out = os.dup(1)
+    os.dup2(2, 1)  # what modules print, and processes that they start, is no answer of ours
+    keep_words()
+    answers = [_answer(wanted) for wanted in json.load(sys.stdin)]
+    with os.fdopen(out, "w", encoding="utf-8") as to:
+        json.dump(answers, to)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import files
+from coffee_boat._support.redact import SENSITIVE
 from coffee_boat.errors import LaunchError
 from coffee_boat.spark.keys import DRIVER_PYTHON, MARK, PYTHON
 from coffee_boat.spark.submission import Order
@@ -35,6 +36,8 @@ _EXTENSIONS = "spark.sql.extensions"
 _EXTENSION = "coffee_boat.Functions"
 _EXTENSION_JAR = Path(__file__).with_name("functions.jar")
 _FUNCTIONS = f"{MARK}functions"
+_REDACTION = "spark.redaction.regex"
+"""Settings that Spark's UI, its log and `SET` do not show: a pickled function may hold secrets."""
 _ISOLATION = "spark.sql.artifact.isolation.enabled"
 """With it, Python starts in a folder of its session, one below the one where archives are. pyspark
 turns it off; what starts without pyspark does not.
@@ -70,30 +73,32 @@ def program(jar: str | Path, main_class: str | None, conf: Mapping[str, str]) ->
     Raises:
         LaunchError: the jar is not there or is none, or it has no such class.
     """
-    if str(jar) in _BY_NAME or "://" in str(jar):
+    if str(jar) in _BY_NAME or files.is_remote(jar):
         if not main_class:
             raise _unnamed(str(jar), "it is not a file of this machine, so it was not looked into")
         return Program(str(jar), main_class)
-    classes, named = _read(Path(jar))
+    classes, named = _read(files.named(jar))
     if not main_class and not named:
         raise _unnamed(str(jar), "its manifest has no Main-Class")
     main_class = main_class or named
     others = [path for path in conf.get(JARS, "").split(",") if path]
-    unknown = any(conf.get(key) for key in _ELSEWHERE) or any(map(files.is_remote, others))
+    here = [path for path in map(files.named, others) if files.is_file(path)]
+    unknown = any(conf.get(key) for key in _ELSEWHERE) or len(here) < len(others)
     if not unknown and not main_class.startswith(_SPARKS_OWN):
-        for other in others:
-            classes |= _read(files.named(other))[0] if files.is_file(files.named(other)) else set()
+        for other in here:
+            classes |= _read(other)[0]
         _refuse_missing(main_class, classes, str(jar))
     return Program(str(jar), main_class)
 
 
-def refuse_unreadable(path: Path) -> None:
+def refuse_unreadable(jar: str | Path) -> None:
     """Raise if a jar of this machine is not there, or is none.
 
     Raises:
         LaunchError: it is not.
     """
-    _read(path)
+    if not files.is_remote(jar):
+        _read(files.named(jar))
 
 
 def _read(path: Path) -> tuple[set[str], str]:
@@ -172,6 +177,8 @@ def for_jvm(order: Order) -> dict[str, str]:
     if order.functions:
         found[JARS] = _listed(order.complete.get(JARS, ""), str(_EXTENSION_JAR))
         found[_EXTENSIONS] = _listed(order.complete.get(_EXTENSIONS, ""), _EXTENSION)
+        theirs = order.complete.get(_REDACTION) or f"(?i){SENSITIVE}"
+        found[_REDACTION] = f"{theirs}|{_FUNCTIONS.replace('.', '[.]')}"
         found[_FUNCTIONS] = " ".join(_word(order, each) for each in order.functions)
     return found
 

@@ -96,9 +96,9 @@ def read_header(script: str | Path) -> Header | None:
         LaunchError: there is no such file.
         RequirementError: the block cannot be read.
     """
-    if "://" in str(script):
+    if files.is_remote(script):
         return None
-    path = Path(script)
+    path = files.named(script)
     if not files.is_file(path):
         raise LaunchError(
             "launch.script-missing",

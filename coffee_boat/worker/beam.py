@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import tempfile
 from typing import Any
 
 _TIMEOUT = 60.0
@@ -24,13 +26,15 @@ _NAMED = "beam:artifact:role:staging_to:v1"
 def main(argv: list[str] | None = None) -> None:
     """Be Beam's worker."""
     asked = _parser().parse_args(argv)
-    folder = asked.semi_persist_dir
     info = _provision(asked)
-    staged = os.path.join(folder, "staged")
-    os.makedirs(staged, exist_ok=True)
+    folder = _own_folder(asked.semi_persist_dir)
     artifacts = info.artifact_endpoint.url or asked.artifact_endpoint
-    if info.dependencies and artifacts:
-        _fetch(artifacts, asked.id, info.dependencies, staged)
+    try:
+        if info.dependencies and artifacts:
+            _fetch(artifacts, asked.id, info.dependencies, os.path.join(folder, "staged"))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     os.environ.update(_environment(asked, info, folder))
     os.execv(sys.executable, [sys.executable, "-m", _WORKER])  # noqa: S606  (a list, no shell)
 
@@ -44,6 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--artifact_endpoint", default="")
     parser.add_argument("--semi_persist_dir", default="/tmp")  # noqa: S108  (Beam's own)
     return parser
+
+
+def _own_folder(shared: str) -> str:
+    """A folder that nobody else can write into, nor prepare: Beam's worker unpickles what is staged
+    there, and the shared one is /tmp unless somebody says another.
+    """
+    os.makedirs(shared, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="beam-worker-", dir=shared)
+    os.mkdir(os.path.join(folder, "staged"), 0o700)
+    return folder
 
 
 def _channel(url: str, worker: str) -> Any:
@@ -64,7 +78,11 @@ def _provision(asked: argparse.Namespace) -> Any:
 
 
 def _fetch(url: str, worker: str, dependencies: Any, folder: str) -> None:
-    """Files that were staged by name, as the pickled main session."""
+    """Files that were staged by name, as the pickled main session.
+
+    Raises:
+        SystemExit: the name is none of a file.
+    """
     from apache_beam.portability.api import beam_artifact_api_pb2 as messages
     from apache_beam.portability.api import beam_artifact_api_pb2_grpc as services
     from apache_beam.portability.api import beam_runner_api_pb2 as payloads
@@ -75,10 +93,18 @@ def _fetch(url: str, worker: str, dependencies: Any, folder: str) -> None:
         if artifact.role_urn != _NAMED:
             continue
         role = payloads.ArtifactStagingToRolePayload.FromString(artifact.role_payload)
-        place = os.path.join(folder, os.path.basename(role.staged_name))
-        with open(place, "wb") as out:
+        place = os.path.join(folder, _name(role.staged_name))
+        aside, path = tempfile.mkstemp(dir=folder)  # never a link, nor what is there already
+        with open(aside, "wb") as out:
             for part in stub.GetArtifact(messages.GetArtifactRequest(artifact=artifact)):
                 out.write(part.data)
+        os.rename(path, place)
+
+
+def _name(said: str) -> str:
+    if said in ("", ".", "..") or os.path.basename(said) != said or "\0" in said:
+        sys.exit(f"beam-boot: this is no name of a staged file: {said!r}")
+    return said
 
 
 def _environment(asked: argparse.Namespace, info: Any, folder: str) -> dict[str, str]:

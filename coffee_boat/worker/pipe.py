@@ -9,7 +9,7 @@ the answer is the length -2 and then a record with the traceback; the next recor
 
 Answers are written when no whole record waits any more, or when there are many: who sends several
 at once gets the answers at once. It ends at the end of its input. What the function prints goes to
-stderr.
+stderr, and its stdin is empty.
 
 Standard library only, Python 3.9 and later.
 """
@@ -46,19 +46,30 @@ def main(argv: list[str]) -> int:
     if len(named) != 1 or not all(named[0].partition(":")):
         sys.stderr.write(f"{_USAGE}\n")
         return _WRONG
-    out = os.dup(1)
-    os.dup2(2, 1)  # what is printed from now on is no answer
+    source, out = _pipes()
     function = _found(named[0])
     if function is None:
         return _WRONG
     try:
-        _serve(0, out, function, as_bytes=as_bytes)
+        _serve(source, out, function, as_bytes=as_bytes)
     except BrokenPipeError:  # nobody reads the answers any more
         return 1
     except ValueError as error:
         sys.stderr.write(f"coffee_boat_worker.pipe: {error}\n")
         return _WRONG
     return 0
+
+
+def _pipes() -> tuple[int, int]:
+    """The records and the answers, where neither the function nor its children have them: these
+    read nothing, and what they print goes to stderr.
+    """
+    source, out = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return source, out
 
 
 def _found(named: str) -> Callable[[Any], Any] | None:
@@ -73,6 +84,9 @@ def _found(named: str) -> Callable[[Any], Any] | None:
     except (ImportError, AttributeError) as error:
         sys.stderr.write(f"coffee_boat_worker.pipe: {named} is not there: {error}\n")
         return None
+    except SystemExit as error:  # exit code 0 would say that all records were answered
+        sys.stderr.write(f"coffee_boat_worker.pipe: {named} is not there: SystemExit: {error}\n")
+        return None
     if not callable(found):
         sys.stderr.write(f"coffee_boat_worker.pipe: {named} is no function\n")
         return None
@@ -81,14 +95,16 @@ def _found(named: str) -> Callable[[Any], Any] | None:
 
 def _serve(source: int, out: int, function: Callable[[Any], Any], *, as_bytes: bool) -> None:
     answers = bytearray()
-    for record in _records(source):
-        if record is _NO_MORE_YET:
-            _write(out, answers)
-            continue
-        answers += _answer(function, record, as_bytes=as_bytes)
-        if len(answers) >= _CHUNK:
-            _write(out, answers)
-    _write(out, answers)
+    try:
+        for record in _records(source):
+            if record is _NO_MORE_YET:
+                _write(out, answers)
+                continue
+            answers += _answer(function, record, as_bytes=as_bytes)
+            if len(answers) >= _CHUNK:
+                _write(out, answers)
+    finally:  # also those before a record that is none
+        _write(out, answers)
 
 
 _NO_MORE_YET = object()
@@ -132,7 +148,9 @@ def _answer(function: Callable[[Any], Any], record: bytes | None, *, as_bytes: b
             wanted = "bytes" if as_bytes else "str"
             raise TypeError(f"the function returned {type(made).__name__}, not {wanted} or None")
         return _framed(made if isinstance(made, bytes) else made.encode("utf-8"))
-    except Exception:  # noqa: BLE001  (whatever it is, the other side hears of it)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001  (whatever it is, sys.exit too: the other side hears of it)
         text = traceback.format_exc()
         return _LENGTH.pack(FAILED) + _framed(text.encode("utf-8", "backslashreplace"))
 
@@ -142,10 +160,8 @@ def _framed(data: bytes) -> bytes:
 
 
 def _write(out: int, answers: bytearray) -> None:
-    view = bytes(answers)
-    while view:
-        view = view[os.write(out, view) :]
-    answers.clear()
+    while answers:
+        del answers[: os.write(out, answers)]  # what is written once is never written again
 
 
 if __name__ == "__main__":

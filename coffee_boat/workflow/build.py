@@ -223,7 +223,7 @@ class Building(Fetching):
             for pin in some.pins
             if f"{pin.name} {pin.version}" in labels and for_driver.is_foreign(pin)
         ]
-        return for_driver.trees(pins, self._settings.indexes, self._store, say)
+        return for_driver.trees(pins, self._asked_indexes, self._store, say)
 
     def _with_edges(self, lock: Lock, fetched: Mapping[str, Path], manifest: Manifest) -> Lock:
         extras = {r.name: r.extras for r in manifest.requirements if r.extras}

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from coffee_boat import requirements
 from coffee_boat._support.progress import Say
 from coffee_boat.errors import LaunchError
-from coffee_boat.model import Difference, Function, Generation, History, Lock, Manifest, Requirement
+from coffee_boat.model import (
+    Difference,
+    Finding,
+    Function,
+    Generation,
+    History,
+    Lock,
+    Manifest,
+    Requirement,
+)
 from coffee_boat.pip import own_pins
 from coffee_boat.workflow import apply, changes, own_code, rechoose
 from coffee_boat.workflow.request import Request
@@ -33,6 +43,30 @@ class Changing(Workspace):
             name = function.name.lower()  # SQL does not tell capital letters from small ones
             others = [one for one in self.functions if one.name.lower() != name]
             self.functions = (*others, function)
+
+    def launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
+        """As `Captain.launch_ship`."""
+        self._tell_functions()
+        super().launch(master, conf)
+
+    def board(self, handed: Any) -> None:
+        """As `Captain.board`."""
+        self._tell_functions()
+        super().board(handed)
+
+    def _tell_functions(self) -> None:
+        if not self.functions:
+            return
+        not_there = Finding(
+            "functions.not-in-session",
+            "the functions are not in this session",
+            value=", ".join(f"{each.name}={each.place}" for each in self.functions),
+            cause="add_function is for programs of the JVM: captain.submit with a jar, and"
+            ' captain.order(driver="jvm")',
+            cure="in this session: spark.udf.register(NAME, FUNCTION)",
+            severity="note",
+        )
+        self.tools.emit([not_there])
 
     def history(self) -> History:
         """As `Captain.generations`."""

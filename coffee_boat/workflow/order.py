@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from coffee_boat._support import files
 from coffee_boat._support.progress import say_line
 from coffee_boat.clusters import kind_of, takes_files_only
 from coffee_boat.errors import LaunchError
@@ -120,6 +121,16 @@ def order(work: Changing, where: Where, ask: Ask) -> submission.Order:
     return replace(submission.order(spark, facts, patch), functions=described)
 
 
+def for_python(work: Changing, where: Where) -> submission.Order:
+    """The same for what others submit, with a driver in Python.
+
+    Raises:
+        BoatError: as `order`; functions are given, which are for programs of the JVM.
+    """
+    refuse_functions(work.functions, "the driver")
+    return order(work, where, asked)
+
+
 def for_jvm(work: Changing, where: Where) -> submission.Order:
     """The same for a Spark that starts by itself, with no Python driver: spark-sql, spark-shell,
     the Thrift server.
@@ -156,24 +167,26 @@ def program_of(
         refuse_functions(work.functions, str(path or "an interactive pyspark"))
         return None
     if not work.functions:  # spark-submit looks for the class, also where we would not
-        if "://" not in str(path) and str(path).lower().endswith(".jar"):
-            program.refuse_unreadable(Path(path))
+        if str(path).lower().endswith(".jar"):
+            program.refuse_unreadable(path)
         return Program(str(path), main_class or "")
-    conf = where.conf or {}
-    return program.program(path, main_class, conf)
+    facts = spark_facts.facts_of(
+        install.find_spark(), conf=where.conf, spark_defaults=where.spark_defaults
+    )  # spark-defaults.conf may name more jars
+    return program.program(path, main_class, facts.conf)
 
 
-def refuse_connect(driver: str) -> None:
+def refuse_connect(driver: str, asked: Sequence[Function]) -> None:
     """Raise if sessions of a Spark Connect server were to have functions.
 
     Raises:
         LaunchError: they were.
     """
-    if driver == "jvm":
+    if driver == "jvm" or asked:
         raise LaunchError(
             "functions.connect-server",
             "sessions of a Spark Connect server cannot be given functions from outside",
-            value="connect-server with a driver in the JVM",
+            value=_listed(asked) or "connect-server with a driver in the JVM",
             cause="each of its sessions has files and settings of its own",
             cure="in a session: spark.udf.register(NAME, FUNCTION)",
         )
@@ -189,12 +202,16 @@ def refuse_functions(asked: Sequence[Function], what: str) -> None:
         raise LaunchError(
             "functions.python-program",
             "functions are for programs of the JVM",
-            value=", ".join(f"{each.name}={each.place}" for each in asked),
+            value=_listed(asked),
             cause=f"{what} is Python",
             cure="in Python: spark.udf.register(NAME, FUNCTION); or name a jar: boat launch"
             " --function ... --class com.example.Main app.jar; for spark-sql: boat conf --driver"
             " jvm --function ...",
         )
+
+
+def _listed(asked: Sequence[Function]) -> str:
+    return ", ".join(f"{each.name}={each.place}" for each in asked)
 
 
 def run(
@@ -224,7 +241,7 @@ def run(
     known = work.wanted()[1]
     if path is not None and jvm is None:
         code = own_code.on_the_driver(known.lock) if known is not None else ()
-        work.tools.emit(_not_sent(Path(path), made.complete.get(PY_FILES, ""), code))
+        work.tools.emit(_not_sent(files.named(path), made.complete.get(PY_FILES, ""), code))
     driver = None
     if jvm is not None and made.functions:
         driver = program.driver(jvm.main_class, made.functions)

@@ -44,13 +44,21 @@ def run(archive: str | Path, command: Sequence[str], store: Store) -> int:
     path = f"{environment.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     try:
         return attach(command, env={"PATH": path, "PYTHONHOME": None})
-    except (FileNotFoundError, PermissionError) as error:
+    except (FileNotFoundError, PermissionError, NotADirectoryError) as error:
         raise BuildError(
             "build.program-missing",
             "there is no such program in the archive",
             value=command[0],
             cause=f"neither {environment.folder / 'bin'} nor PATH has it: {error.strerror}",
             cure="add the package that brings it, and pack again; or name its path",
+        ) from error
+    except OSError as error:
+        raise BuildError(
+            "build.program-not-started",
+            "a program cannot be started",
+            value=command[0],
+            cause=f"{error.strerror}; a script needs a first line as #!/usr/bin/env python",
+            cure=f"name what runs it: boat exec {archive} -- python {command[0]}",
         ) from error
 
 

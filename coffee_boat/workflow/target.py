@@ -64,6 +64,8 @@ class Executors:
         self._interpreter: Interpreter | None = None
         self._found_platform: str | None = None
         """What a cluster said, where it is to be asked."""
+        self._asked_indexes = chosen.indexes
+        """Where the packages of what was built last come from: the settings', and a file's own."""
         self.watch = Stopwatch()
 
     @property
@@ -228,7 +230,8 @@ class Executors:
         )
 
     def _indexes(self, manifest: Manifest) -> Indexes:
-        return settings.combine(self._settings.indexes, manifest.indexes)
+        self._asked_indexes = settings.combine(self._settings.indexes, manifest.indexes)
+        return self._asked_indexes
 
     def _python_for(self, lock: Lock, *, fetch: bool = True) -> str:
         """An interpreter of the executors' minor version on this machine, to build source
