@@ -31,8 +31,8 @@ from coffee_boat import (
     VerifyError,
 )
 from coffee_boat._support.store import Store
-from coffee_boat.model import Arrival
-from coffee_boat.session import record
+from coffee_boat.model import Arrival, NodeFacts
+from coffee_boat.session import nodes, record
 from coffee_boat.workflow import lockfile
 
 NOBODY = "spark://127.0.0.1:1"
@@ -410,4 +410,22 @@ def test_a_launch_has_what_two_threads_added(
     running = context("local[1]")
     assert captain.lock is not None
     assert [pin.name for pin in captain.lock.pins] == names
+    running.stop()
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_what_another_cluster_says_of_its_nodes_changes_nothing_of_a_running_session(
+    new: Callable[..., Captain], context: Callable[[str], Any], tmp_path: Path
+) -> None:
+    captain = new(platform="auto").add_pip_packages("alpha")
+    captain.launch_ship()
+    running = context("local[*]")
+    assert captain.lock is not None
+    before = captain.lock.target
+    nodes.remember(Store(tmp_path / "store"), NOBODY, [NodeFacts("a", "aarch64", (2, 28))])
+    captain.plan(master=NOBODY)
+    captain.order(master=NOBODY)
+    assert captain.plan(pip=["beta"]).lock.target == before
+    captain.add_pip_packages("beta", wait=0)
+    assert captain.lock.target == before
     running.stop()

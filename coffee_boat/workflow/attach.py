@@ -32,6 +32,8 @@ class Attached:
 
     live: LiveSession
     tools: Tools
+    foreign: bool = False
+    """It was started with other settings."""
 
     @property
     def running(self) -> bool:
@@ -72,7 +74,8 @@ def take_over(
     built = built_of(tools, request, unedited(known), say)
     on_server = remote.on_server(facts.conf, built.lock) if session.remote else None
     if on_server is not None:
-        return Attached(remote.use_servers(tools, session, built, on_server, say), tools), built
+        there = remote.use_servers(tools, session, built, on_server, say)
+        return Attached(there, tools.settled(there.history.current)), built
     if session.executors():
         tools.emit(tools.preflight.ask_nodes(session, built.archive))
     kind, shipped = kind_of_running(facts.master), launch.ship(tools, built.archive, facts)
@@ -100,7 +103,7 @@ def take_over(
             *reach.not_preloaded(request.preload, patch.environment),
         ]
     )
-    return Attached(live, tools), built
+    return Attached(live, tools.settled(live.history.current)), built
 
 
 def go_on(
@@ -157,4 +160,4 @@ def go_on(
             *reach.unknown_layers(session, history),
         ]
     )
-    return Attached(live, tools), applied
+    return Attached(live, tools, foreign=True), applied

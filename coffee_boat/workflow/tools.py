@@ -12,7 +12,7 @@ from coffee_boat._support.progress import Say, progress, say_line
 from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Generation
 from coffee_boat.session.views import Views
-from coffee_boat.settings import Settings
+from coffee_boat.settings import AUTO, Settings
 from coffee_boat.workflow.pipeline import Pipeline
 from coffee_boat.workflow.preflight import Preflight
 
@@ -89,6 +89,12 @@ class Tools:
         return replace(
             self, settings=settings, pipeline=Pipeline(settings, self.store, target=target)
         )
+
+    def settled(self, generation: Generation) -> Tools:
+        """For a session that was started with these: what another cluster says of its nodes later
+        is not for it.
+        """
+        return self.of_session(generation) if self.settings.platform == AUTO else self
 
     def without_spark(self) -> Tools:
         """For archives that no Spark runs."""

@@ -76,7 +76,7 @@ class Workspace:
         """
         with self._changing:
             known, here = self._known, self._attached
-            foreign = here is not None and here.tools is not self.tools and not here.running
+            foreign = here is not None and here.foreign and not here.running
             fits = known is not None and known.serves(self.request) and not foreign
             return self.request, known if fits else None
 
@@ -379,7 +379,8 @@ class Workspace:
         """
         with self._changing:
             self._starting = False
-            self._attached = here = Attached(live, self.tools)
+            tools = self.tools.settled(live.history.current)
+            self._attached = here = Attached(live, tools)
             self._known, self._requests = built, {1: built.request}
             if built.serves(later := self.request):
                 return
