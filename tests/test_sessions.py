@@ -429,3 +429,16 @@ def test_what_another_cluster_says_of_its_nodes_changes_nothing_of_a_running_ses
     captain.add_pip_packages("beta", wait=0)
     assert captain.lock.target == before
     running.stop()
+
+
+@pytest.mark.usefixtures("pyspark_is_packed")
+def test_what_was_built_before_the_master_was_known_is_built_for_its_nodes(
+    new: Callable[..., Captain], context: Callable[[str], Any], tmp_path: Path
+) -> None:
+    captain = new(platform="auto").add_pip_packages("alpha")
+    captain.launch_ship()
+    nodes.remember(Store(tmp_path / "store"), NOBODY, [NodeFacts("a", "aarch64", (2, 28))])
+    running = context(NOBODY)
+    assert captain.lock is not None
+    assert captain.lock.target.platform == "manylinux_2_28_aarch64"
+    running.stop()

@@ -12,6 +12,7 @@ from coffee_boat.archive.destination import Destination
 from coffee_boat.archive.unpack import unpack
 from coffee_boat.errors import FORGET, LockError
 from coffee_boat.model import Archive, Lock, Target
+from coffee_boat.settings import AUTO
 from coffee_boat.workflow import own_code
 from coffee_boat.workflow.prefetch import Ahead
 from coffee_boat.workflow.request import Request
@@ -97,6 +98,16 @@ def unedited(known: Resolved | None) -> Resolved | None:
     was edited since.
     """
     return None if known is not None and own_code.changed(known.lock) else known
+
+
+def for_nodes(tools: Tools, request: Request, known: Resolved | None) -> Resolved | None:
+    """What was chosen or built; None if it is for others than the cluster has said by now that its
+    nodes are, where that is asked of it.
+    """
+    if known is None or request.lock_file is not None or tools.settings.platform != AUTO:
+        return known
+    made_for = tools.pipeline.nodes(request.manifest).platform
+    return known if known.lock.target.platform == made_for else None
 
 
 def forgettable(tools: Tools, request: Request, say: Say, ahead: Ahead | None = None) -> Lock:

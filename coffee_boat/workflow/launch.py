@@ -48,7 +48,7 @@ from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import companions, gateway, hook, install, jvm
 from coffee_boat.spark import facts as spark_facts
 from coffee_boat.workflow import composing
-from coffee_boat.workflow.built import Built, Resolved, build, built_of, nodes
+from coffee_boat.workflow.built import Built, Resolved, build, built_of, for_nodes, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
 
@@ -354,9 +354,10 @@ class Launcher:
         tools = self._tools
         tools.reporter.begin_context()
         request, known = self._begins()
-        cluster = ask(tools, facts, partial(nodes, tools, request, known), driver_starts=False)
+        fitting = partial(for_nodes, tools, request, known)
+        cluster = ask(tools, facts, lambda: nodes(tools, request, fitting()), driver_starts=False)
         with tools.work() as say:
-            built = built_of(tools, request, known, say)
+            built = built_of(tools, request, fitting(), say)
         made = patch(tools, built, facts, cluster)
         tools.preflight.begin_start(replace(facts, conf={**facts.conf, **made.conf}), built.archive)
         return hook.Start(
