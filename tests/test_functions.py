@@ -436,7 +436,6 @@ def test_a_program_is_run_by_a_driver_in_python_that_has_its_jar_and_the_functio
     monkeypatch.setenv("JAVA_HOME", java_home(tmp_path))
     jar(tmp_path / "app.jar", "com.example.App")
     theirs = jar(tmp_path / "theirs.jar", "com.example.Main")
-    (tmp_path / "spark" / "conf").mkdir()
     (tmp_path / "spark" / "conf" / "spark-defaults.conf").write_text(f"spark.jars {theirs}\n")
     captain.add_function("tokenize", "mypkg.text:tokenize")
     ended = captain.submit("app.jar", ["a", "b c"], master=MASTER, main_class="com.example.Main")
