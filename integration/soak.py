@@ -365,6 +365,7 @@ def then_broken(kind: str, soak: Soak) -> list[str]:
         soak.change(
             "upgrade",
             lambda: soak.captains[0].upgrade_pip_packages("crewballast==5.0", wait=soak.wait),
+            {"crewballast": {"5.0"}},
         )
     noticed = len(soak.judge()) - known
     print(f"{kind}: {noticed} faults noticed")
