@@ -288,3 +288,31 @@ def test_what_is_left_of_a_thread_at_the_end_of_its_process_goes(store: Store) -
     )
     subprocess.run([sys.executable, "-c", source, str(store.root)], check=True, timeout=20)
     assert not list((store.root / "tmp").iterdir())
+
+
+THREADS = """
+import sys, threading, time
+from pathlib import Path
+from coffee_boat._support.scratch import scratch
+
+def work():
+    while True:
+        try:
+            with scratch(Path(sys.argv[1])) as path:
+                path.write_text("x")
+                time.sleep(0.0005)
+        except OSError:
+            time.sleep(0.001)
+
+for _ in range(6):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.25)
+"""
+
+
+def test_threads_that_work_while_a_process_ends_leave_nothing(tmp_path: Path) -> None:
+    for number in range(4):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        subprocess.run([sys.executable, "-c", THREADS, str(folder)], check=True, timeout=60)
+        assert not list(folder.iterdir())

@@ -5,10 +5,12 @@ holds was left behind, however its process ended.
 from __future__ import annotations
 
 import atexit
+import errno
 import os
 import re
 import shutil
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -24,6 +26,10 @@ _BEGINS = 60.0
 """Seconds after which one without a mark was not just begun."""
 _OPEN: dict[Path, int] = {}
 """Folder -> the process that made it."""
+_ENDED: set[int] = set()
+"""Processes whose end has begun: this one, or one that it was forked from."""
+_changing = threading.Lock()
+"""Of what is open."""
 
 
 @contextmanager
@@ -36,16 +42,39 @@ def scratch(folder: Path, *, hidden: bool = False) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    if not _OPEN:
-        atexit.register(_drop_all)  # threads that nobody waits for are in the middle of their work
-    holder = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}" if hidden else _PREFIX, dir=folder))
-    _OPEN[holder] = os.getpid()
+    holder = _begun(folder, f".{_PREFIX}" if hidden else _PREFIX)
     try:
         with flocks.held(holder / _MARK):
             yield holder / _ENTRY
     finally:
         _remove(holder)
         _OPEN.pop(holder, None)
+
+
+def _begun(folder: Path, prefix: str) -> Path:
+    """A new folder, of which the end of this process knows; none once that has come.
+
+    Threads that nobody waits for are in the middle of their work then, and go on to the next.
+    """
+    with _alone():
+        if os.getpid() in _ENDED:
+            raise InterruptedError(errno.EINTR, "this process ends", str(folder))
+        if not _OPEN:
+            atexit.register(_drop_all)
+        holder = Path(tempfile.mkdtemp(prefix=prefix, dir=folder))
+        _OPEN[holder] = os.getpid()
+    return holder
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Not for ever: a fork may have been made while another thread held it."""
+    taken = _changing.acquire(timeout=1.0)
+    try:
+        yield
+    finally:
+        if taken:
+            _changing.release()
 
 
 def is_scratch(path: Path) -> bool:
@@ -84,6 +113,8 @@ def _is_ours(path: Path) -> bool:
 
 def _drop_all() -> None:
     """At the end of this process."""
+    with _alone():
+        _ENDED.add(os.getpid())
     for holder, process in list(_OPEN.items()):
         if process != os.getpid():  # we are a fork
             continue
