@@ -28,6 +28,8 @@ from integration.venvs import (
 )
 
 _WHEELS, _CLASSES, _BROWSER = "pyspark wheels", "class data", "browser and jupyterlab"
+_AFTER_LONG_ONES = (_CLASSES,)
+"""For lanes that could begin sooner: those of clusters are longer, and begin before them."""
 _BARE = {"trixie": "3.13", "sid": "3.14"}
 """Debian's stable and its newest, each with its Python: this machine's own of that minor would be
 tried a second time.
@@ -40,9 +42,8 @@ _NOT_ONCE = "-n 0 -m 'not once'"
 run at once, and a process each collects once and makes what tests share once. Quoted for make's
 shell.
 """
-_CORES = os.cpu_count() or 1
-_AT_ONCE = _CORES + 1
-"""Half of what clusters do is waiting for each other, and lanes that fill take what that leaves."""
+_AT_ONCE = (os.cpu_count() or 1) + 1
+"""So many keep two processors busy all the time; with more, each is only slower."""
 
 
 def main(names: Sequence[str]) -> int:
@@ -58,7 +59,6 @@ def main(names: Sequence[str]) -> int:
             ended = run(
                 [_apart(lane, Path(folder)) for lane in chosen],
                 at_once=_AT_ONCE,
-                filling=_CORES,
                 logs=OWN_CACHE / "ci",
             )
     except KeyboardInterrupt:
@@ -117,12 +117,13 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
         _preparing("kubernetes build", "integration.beds.kubernetes", "build"),
         _preparing(_WHEELS, "integration.venvs", "wheels"),
         _preparing(_BROWSER, "integration.jupyterlab_lane"),
-        _preparing("s3 build", "integration.beds.s3", "build", after=("kubernetes build",)),
-        Lane(f"python {here}", (_unit_tests(),), fills=True),
-        Lane("checks", (Command("checks", ("make", "check")),), fills=True),
+        _preparing("s3 build", "integration.beds.s3", "build", after=(_WHEELS,)),
+        Lane("checks", (Command("checks", ("make", "check")),)),
+        Lane(f"python {here}", (_unit_tests(),)),
         Lane("demo", (Command("demo", ("make", "demo")),), uses=_LOCAL_CLUSTERS),
+        clusters[0],
         _lane("local", _others(clusters), _LOCAL_CLUSTERS),
-        *clusters,
+        *clusters[1:],
         *(_python(minor, python, chosen[minor]) for minor, python in pythons.items()),
         *bare,
     ], not_here
@@ -201,7 +202,7 @@ def _python(minor: str, interpreter: Path, chosen: str) -> Lane:
     ]
     if chosen == _NOT_ONCE:
         commands.append(Command("demo", (*make, "demo")))
-    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS,), fills=True)
+    return Lane(f"python {minor}", tuple(commands), after=(_WHEELS, *_AFTER_LONG_ONES))
 
 
 def _bare(suite: str, chosen: str) -> Iterator[Lane]:
@@ -214,7 +215,8 @@ def _bare(suite: str, chosen: str) -> Iterator[Lane]:
     yield _preparing(f"{name} root", bed, "up", suite, folder)
     commands = ("run", folder, "--", *_unit_tests("make", "demo", chosen=chosen).argv)
     argv = (sys.executable, "-m", bed, *commands)
-    yield Lane(name, (Command("demo and tests", argv),), after=(f"{name} root",), fills=True)
+    before = (f"{name} root", *_AFTER_LONG_ONES)
+    yield Lane(name, (Command("demo and tests", argv),), after=before)
     yield _preparing(f"{name} down", bed, "down", folder, after=(name,))
 
 

@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _CLOSING = re.compile(r"^(?:=+ )?\d+ [a-z]+(?:, \d+ [a-z]+)* in [\d.]+s.*$", re.MULTILINE)
-_BEHIND = ("nice", "-n", "5")
-"""A third of what another gets that wants the same processor."""
 _SILENCE = 300.0
 """Seconds after which a reader of the output is told what still runs."""
 
@@ -47,10 +45,6 @@ class Lane:
     prepares: bool = False
     """Makes what others would make themselves, or name as missing, or takes it away: it takes no
     place, and its end is not the run's.
-    """
-    fills: bool = False
-    """Keeps a processor all the time, where others wait for each other: it has a place of its own
-    kind, and they go before it where both want a processor.
     """
 
 
@@ -88,12 +82,11 @@ class Ended:
         return [line.strip("= ") for line in _CLOSING.findall(text)]
 
 
-def run(lanes: Sequence[Lane], *, at_once: int, logs: Path, filling: int = 1) -> list[Ended]:
+def run(lanes: Sequence[Lane], *, at_once: int, logs: Path) -> list[Ended]:
     """Run all of them, in this order where there is a choice; say what begins and what ends.
 
     Args:
-        at_once: lanes beside those that only prepare and those that fill.
-        filling: lanes that fill, at once.
+        at_once: lanes beside those that only prepare.
         logs: a folder for NAME.log.
     """
     logs.mkdir(parents=True, exist_ok=True)
@@ -104,7 +97,7 @@ def run(lanes: Sequence[Lane], *, at_once: int, logs: Path, filling: int = 1) ->
         _interrupted_with_us() as processes,
     ):
         while waiting or running:
-            while lane := _next(waiting, list(running.values()), ended, (at_once, filling)):
+            while lane := _next(waiting, list(running.values()), ended, at_once):
                 waiting.remove(lane)
                 _say(started, f"{lane.name} begins")
                 running[threads.submit(_run, lane, started, logs, processes)] = lane
@@ -146,13 +139,12 @@ class _Processes:
         self._lock = threading.Lock()
         self._over = False
 
-    def run(self, command: Command, output: int, *, behind: bool) -> tuple[int, float]:
+    def run(self, command: Command, output: int) -> tuple[int, float]:
         """The command's exit code, 127 if it cannot be started, as a shell says; and for how many
         seconds it kept a processor.
         """
-        argv = (*_BEHIND, *command.argv) if behind else command.argv
         try:
-            process = self._start(argv, command.env, output)
+            process = self._start(command, output)
         except OSError as error:
             os.write(output, f"{command.argv[0]}: {error}\n".encode())
             return 127, 0.0
@@ -170,15 +162,13 @@ class _Processes:
             for process in self._running:
                 os.kill(process.pid, signal.SIGINT)  # Popen's own would take its end from us
 
-    def _start(
-        self, argv: Sequence[str], env: Mapping[str, str], output: int
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, command: Command, output: int) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._over:
                 raise InterruptedError("interrupted")
             process = subprocess.Popen(
-                argv,
-                env={**os.environ, **env},
+                command.argv,
+                env={**os.environ, **command.env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -206,17 +196,13 @@ def _interrupted_with_us() -> Iterator[_Processes]:
 
 
 def _next(
-    waiting: Sequence[Lane],
-    running: Sequence[Lane],
-    ended: Sequence[Ended],
-    places: tuple[int, int],
+    waiting: Sequence[Lane], running: Sequence[Lane], ended: Sequence[Ended], at_once: int
 ) -> Lane | None:
     over = {each.lane.name for each in ended}
     used = {thing for lane in running for thing in lane.uses}
-    taken = [lane.fills for lane in running if not lane.prepares]
+    full = sum(not lane.prepares for lane in running) >= at_once
     for lane in waiting:
-        free = lane.prepares or taken.count(lane.fills) < places[lane.fills]
-        if free and set(lane.after) <= over and not lane.uses & used:
+        if set(lane.after) <= over and not lane.uses & used and (lane.prepares or not full):
             return lane
     return None
 
@@ -227,7 +213,7 @@ def _run(lane: Lane, started: float, logs: Path, processes: _Processes) -> Ended
     with log.open("wb") as output:
         for command in lane.commands:
             before = time.monotonic()
-            code, used = processes.run(command, output.fileno(), behind=lane.fills)
+            code, used = processes.run(command, output.fileno())
             busy += used
             took.append(time.monotonic() - before)
             if code:

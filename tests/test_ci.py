@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -58,32 +57,6 @@ def test_what_only_prepares_takes_no_place_and_does_not_fail_the_run(tmp_path: P
     assert not ended["prepares"].failed
     assert "FAILED" in ended["prepares"].verdict
     assert ended["later"].begun >= sum(ended["prepares"].took)
-
-
-def test_what_fills_goes_beside_the_others_and_lets_them_go_first(tmp_path: Path) -> None:
-    """The place is taken by the first lane, which waits for both of those that fill, one by one."""
-    first, second = (tmp_path / name for name in ("first", "second"))
-    behind = "import os, sys; assert os.nice(0) == int(sys.argv[1]), os.nice(0)"
-    wait = (
-        f"import pathlib, time\nwhile not pathlib.Path({str(second)!r}).exists(): time.sleep(0.01)"
-    )
-    lanes = [
-        Lane("waits", (command(wait),)),
-        *(
-            Lane(
-                path.name,
-                (
-                    Command("it", (sys.executable, "-c", behind, str(min(os.nice(0) + 5, 19)))),
-                    command(f"import os; os.mkdir({str(path)!r})"),
-                ),
-                fills=True,
-            )
-            for path in (first, second)
-        ),
-    ]
-    ended = ran(lanes, tmp_path, at_once=1)
-    assert not any(each.failed for each in ended.values())
-    assert ended["second"].begun >= ended["first"].begun + sum(ended["first"].took)
 
 
 def test_what_one_lane_at_a_time_may_use_is_used_by_one(tmp_path: Path) -> None:
