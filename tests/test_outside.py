@@ -208,7 +208,9 @@ def test_what_is_typed_elsewhere_names_the_archive(
             literal = call.args[0] if call.args else call.keywords[0].value
             assert ast.literal_eval(literal) == str(archive)
         else:
-            assert str(archive) in [word.removesuffix("#boat") for word in shlex.split(line)]
+            assert str(archive) in [
+                word.removesuffix("#boat") for word in shlex.split(line.rstrip("\\"))
+            ]
     assert len(lines) == (2 if system in ("flink", "dask") else 1)
 
 
