@@ -32,7 +32,7 @@ class PlainLetters(
     """Text without accents."""
 
     @keyword_only
-    def __init__(self, inputCol: str = "text", outputCol: str = "plain") -> None:  # noqa: ARG002, N803
+    def __init__(self, inputCol: str | None = None, outputCol: str | None = None) -> None:  # noqa: ARG002, N803
         super().__init__()
         self._set(**self._input_kwargs)
 
@@ -50,7 +50,7 @@ class Longest(Estimator, HasInputCol, DefaultParamsReadable, DefaultParamsWritab
     """Learns how long the longest text is."""
 
     @keyword_only
-    def __init__(self, inputCol: str = "plain") -> None:  # noqa: ARG002, N803
+    def __init__(self, inputCol: str | None = None) -> None:  # noqa: ARG002, N803
         super().__init__()
         self._set(**self._input_kwargs)
 
@@ -66,7 +66,7 @@ class LongestModel(Model, HasInputCol, DefaultParamsReadable, DefaultParamsWrita
     most = Param(Params._dummy(), "most", "characters of the longest", TypeConverters.toInt)
 
     @keyword_only
-    def __init__(self, inputCol: str = "plain", most: int = 1) -> None:  # noqa: ARG002, N803
+    def __init__(self, inputCol: str | None = None, most: int | None = None) -> None:  # noqa: ARG002, N803
         super().__init__()
         self._set(**self._input_kwargs)
 
@@ -78,8 +78,8 @@ class LongestModel(Model, HasInputCol, DefaultParamsReadable, DefaultParamsWrita
 
 ships = spark.createDataFrame([("Fährschiff über See",), ("naïve bateau",)], "text string")
 stages = [
-    PlainLetters(),
-    Longest(),
+    PlainLetters(inputCol="text", outputCol="plain"),
+    Longest(inputCol="plain"),
     Tokenizer(inputCol="plain", outputCol="words"),
     HashingTF(inputCol="words", outputCol="features", numFeatures=32),
 ]

@@ -1,7 +1,7 @@
 """XGBoost on all executors at once: its workers talk to each other, so they start together (barrier
 mode).
 
-    python examples/xgboost_barrier.py [MASTER]
+    python examples/xgboost_barrier.py [MASTER] [WORKERS]
 
 xgboost-cpu is XGBoost without what only GPUs use: 5 MB in place of 400.
 """
@@ -22,7 +22,7 @@ numbers = spark.range(400).selectExpr("cast(id % 20 as double) as a", "cast(id %
 rows = VectorAssembler(inputCols=["a", "b"], outputCol="features").transform(
     numbers.selectExpr("a", "b", "3 * a + b as label")
 )
-workers = int(spark.sparkContext.defaultParallelism)
+workers = int(sys.argv[2]) if len(sys.argv) > 2 else 2  # no more than cores, or it waits for ever
 model = SparkXGBRegressor(
     features_col="features", label_col="label", num_workers=workers, n_estimators=60
 ).fit(rows)
