@@ -20,7 +20,7 @@ SMALL = "local-cluster[1,1,1024]"
 def told(store: Path, tmp_path: Path) -> Any:
     require_java()
 
-    def run(name: str, *words: str, timeout: float = 150) -> Any:
+    def run(name: str, *words: str, timeout: float = 500) -> Any:
         done = subprocess.run(
             [sys.executable, str(EXAMPLES / f"{name}.py"), SMALL, *words],
             cwd=tmp_path,
