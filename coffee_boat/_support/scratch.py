@@ -21,7 +21,9 @@ from coffee_boat._support import flocks
 
 _MARK, _ENTRY = "alive", "entry"
 _PREFIX = "boat-"
-_NAME = re.compile(rf"\.?{_PREFIX}\w{{8}}")
+_RANDOM = 8
+"""Characters that tempfile puts behind a prefix."""
+_NAME = re.compile(rf"\.?{_PREFIX}\w{{{_RANDOM}}}")
 _BEGINS = 60.0
 """Seconds after which one without a mark was not just begun."""
 _OPEN: dict[Path, int] = {}
@@ -107,8 +109,11 @@ def drop_dead(folder: Path) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whose marks are opened: a folder may be everybody's."""
-    return not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()
+    """Whose marks are opened: a folder may be everybody's. One that is gone is nobody's."""
+    try:
+        return not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()
+    except FileNotFoundError:
+        return False
 
 
 def _drop_all() -> None:
@@ -119,7 +124,7 @@ def _drop_all() -> None:
         if process != os.getpid():  # we are a fork
             continue
         # who still works in it finds it no more
-        aside = holder.with_name(f"{_PREFIX}{uuid.uuid4().hex[:8]}")
+        aside = holder.with_name(f"{holder.name[:-_RANDOM]}{uuid.uuid4().hex[:_RANDOM]}")
         with suppress(OSError):
             holder.rename(aside)
             holder = aside  # noqa: PLW2901

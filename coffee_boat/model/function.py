@@ -25,3 +25,8 @@ class Function(Redacted):
     def place(self) -> str:
         """Where it is, for people."""
         return f"{self.module}:{self.attribute}" if self.module else self.attribute
+
+    @property
+    def label(self) -> str:
+        """For people: "tokenize=mypkg.text:tokenize"."""
+        return f"{self.name}={self.place}"

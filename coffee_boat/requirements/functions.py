@@ -75,7 +75,7 @@ def refuse_twice(functions: Sequence[Function]) -> None:
             raise RequirementError(
                 "functions.name-twice",
                 "two functions have the same name in SQL",
-                value=f"{other.name}={other.place} and {each.name}={each.place}",
+                value=f"{other.label} and {each.label}",
                 cause="SQL does not tell capital letters from small ones",
                 cure="give one of them another name",
             )

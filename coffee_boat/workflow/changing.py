@@ -60,7 +60,7 @@ class Changing(Workspace):
         not_there = Finding(
             "functions.not-in-session",
             "the functions are not in this session",
-            value=", ".join(f"{each.name}={each.place}" for each in self.functions),
+            value=", ".join(each.label for each in self.functions),
             cause="add_function is for programs of the JVM: captain.submit with a jar, and"
             ' captain.order(driver="jvm")',
             cure="in this session: spark.udf.register(NAME, FUNCTION)",

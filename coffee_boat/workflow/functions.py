@@ -84,7 +84,7 @@ def _refuse_not_aboard(functions: Iterable[Function], aboard: Collection[str]) -
             raise LaunchError(
                 "functions.module-not-sent",
                 "executors do not have the module of a function",
-                value=f"{top}, of {each.name}={each.place}",
+                value=f"{top}, of {each.label}",
                 cause="no package and no code of your own that is sent has it",
                 cure=_how_to_bring(top, aboard),
             )
@@ -142,7 +142,7 @@ def _accepted(wanted: Function, answer: Mapping[str, Any]) -> dict[str, Any]:
     if "why" not in answer:
         return {"name": wanted.name, **answer}
     raise _REFUSALS[answer["why"]](
-        wanted, str(answer["text"]), " or ".join(answer["near"]), f"{wanted.name}={wanted.place}"
+        wanted, str(answer["text"]), " or ".join(answer["near"]), wanted.label
     )
 
 

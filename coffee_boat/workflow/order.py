@@ -211,7 +211,7 @@ def refuse_functions(asked: Sequence[Function], what: str) -> None:
 
 
 def _listed(asked: Sequence[Function]) -> str:
-    return ", ".join(f"{each.name}={each.place}" for each in asked)
+    return ", ".join(each.label for each in asked)
 
 
 def run(
