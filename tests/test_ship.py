@@ -204,14 +204,14 @@ def test_hdfs_without_a_jvm_names_webhdfs(archive: Archive) -> None:
 
 
 def bytes_read(act: Callable[[], object]) -> int:
-    """What this process read meanwhile, as the kernel counts it."""
+    """What this thread read meanwhile, as the kernel counts it."""
     before = _rchar()
     act()
     return _rchar() - before
 
 
 def _rchar() -> int:
-    return int(Path("/proc/self/io").read_text().split()[1])
+    return int(Path("/proc/thread-self/io").read_text().split()[1])
 
 
 def reads_the_stage(archive: Archive, stage: Path, store: Store) -> bool:

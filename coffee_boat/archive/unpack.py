@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_size
@@ -19,9 +19,6 @@ from coffee_boat.archive.names import folders_of, is_inside, is_plain
 from coffee_boat.errors import StoreError
 from coffee_boat.model import SENTINEL, Archive, Chunk
 from coffee_boat.worker.prefix import settle
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 def environment_path(store: Store, archive: Archive) -> Path:
@@ -163,14 +160,16 @@ def write_entries(source: Path, folder: Path, *, most: int | None = None) -> str
 
 
 class _Entry(tarfile.TarInfo):
-    """One whose own header is of a sane size."""
+    """One whose own header is of a sane size, since Python takes that into memory.
 
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        entry = super().frombuf(buf, encoding, errors)
-        if entry.size > _HEADER and entry.type not in tarfile.REGULAR_TYPES:
-            raise tarfile.ReadError(f"a header claims {entry.size:,} bytes")
-        return entry
+    Checked where Python notes the type of a header, after its size: which of its methods reads a
+    header is not the same in all Pythons (gh-143933).
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "type" and value not in tarfile.REGULAR_TYPES and self.size > _HEADER:
+            raise tarfile.ReadError(f"a header claims {self.size:,} bytes")
+        super().__setattr__(name, value)
 
 
 class _Tree:
