@@ -121,6 +121,8 @@ class Node:
     """Folders of the host and where they are seen there, read-only."""
     system_python: bool = False
     """Leave the distribution's own Python there."""
+    root: Path = Path("/")
+    """What it has for a system: this machine's, or another Debian's in a folder."""
     network: Network | None = None
     """What it is plugged into; None for the host's own network."""
     home: str = "/var/sailor"
@@ -323,6 +325,7 @@ def _described(node: Node) -> dict[str, str]:
         "NODE_GATEWAY": node.network.gateway if node.network else "",
         "NODE_USER": f"{USER}:{UID}",
         "NODE_HOME": node.home,
+        "NODE_ROOT": str(node.root),
         "NODE_HIDDEN": "\n".join(map(str, _hidden(node))),
         "NODE_BINDS": "\n".join(f"{source.resolve()}\t{target}" for source, target in node.show),
     }

@@ -7,6 +7,7 @@
 # NODE_NAME   host name              NODE_ADDRESS  what the name stands for
 # NODE_GATEWAY the host's address on the node's own network (--net), whose cable `eth0` somebody plugs in; empty: the host's network
 # NODE_USER   name:uid               NODE_HOME     the user's folder, made here
+# NODE_ROOT   what lies under all that the node writes: / or the root of another Debian
 # NODE_HIDDEN paths that do not exist on the node, a line each: canonical, none within another
 # NODE_BINDS  SOURCE TAB TARGET, a line each: host folders that are shown read-only
 set -euo pipefail
@@ -33,7 +34,7 @@ while IFS= read -r path; do
   mkdir -p "$upper${path%/*}"
   mknod "$upper$path" c 0 0
 done <<<"$NODE_HIDDEN"
-mount -t overlay node -o "lowerdir=/,upperdir=$upper,workdir=$folder/work" "$root"
+mount -t overlay node -o "lowerdir=$NODE_ROOT,upperdir=$upper,workdir=$folder/work" "$root"
 
 mkdir -p "$root"/{root,home,opt,run,mnt,proc,sys,dev,var/tmp,tmp,usr/local}
 chmod 1777 "$root/tmp" "$root/var/tmp"

@@ -80,22 +80,41 @@ def up(suite: str, folder: Path) -> Path:
         return folder
     if folder.exists():
         raise BedFailed(f"{folder} is there and is no root of this bed: name another folder")
-    python, log = _PYTHONS.get(suite, "python3"), folder.with_name(folder.name + ".log")
-    packages = ",".join((python, f"{python}-venv", *_PACKAGES))
-    making = folder.with_name(folder.name + ".new")
-    _remove(making)
-    making.parent.mkdir(parents=True, exist_ok=True)
-    command = ["debootstrap", "--variant=minbase", f"--include={packages}", suite, str(making)]
-    with log.open("wb") as out:
-        ended = subprocess.run(
-            [*_NAMESPACE, *command, mirror()], check=False, stdout=out, stderr=subprocess.STDOUT
-        )
-    if ended.returncode:
-        raise BedFailed(f"debootstrap ended with {ended.returncode}: see {log}")
+    python = _PYTHONS.get(suite, "python3")
+    making = _made(suite, folder, (python, f"{python}-venv", *_PACKAGES))
     _bring_settings(making)
     (making / _MARK).write_text(f"{suite} {python}\n")
     making.rename(folder)
     return folder
+
+
+def system(suite: str, folder: Path) -> Path:
+    """A new folder with the smallest system of this suite, without Python: what a node can have.
+
+    Raises:
+        BedCannotRun: this machine lacks something, and it cannot be installed.
+        BedFailed: debootstrap failed; what it said is in `folder`.log.
+    """
+    _packages.require(_INSTALLABLE)
+    if reason := cannot_run():
+        raise BedCannotRun(reason)
+    return _made(suite, folder, ()).rename(folder)
+
+
+def _made(suite: str, folder: Path, packages: Sequence[str]) -> Path:
+    """What is to become `folder`, beside it."""
+    log, making = folder.with_name(folder.name + ".log"), folder.with_name(folder.name + ".new")
+    _remove(making)
+    making.parent.mkdir(parents=True, exist_ok=True)
+    include = [f"--include={','.join(packages)}"] if packages else []
+    command = ["debootstrap", "--variant=minbase", *include, suite, str(making), mirror()]
+    with log.open("wb") as out:
+        ended = subprocess.run(
+            [*_NAMESPACE, *command], check=False, stdout=out, stderr=subprocess.STDOUT
+        )
+    if ended.returncode:
+        raise BedFailed(f"debootstrap ended with {ended.returncode}: see {log}")
+    return making
 
 
 def run(folder: Path, command: Sequence[str]) -> int:

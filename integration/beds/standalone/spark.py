@@ -111,13 +111,13 @@ class Installation:
         ]
 
 
-def find(home: Path | None = None) -> Installation:
+def find(home: Path | None = None, java: Path | None = None) -> Installation:
     """The given Spark, or SPARK_HOME's, or the pyspark of this Python; and a Java to run it.
 
     Raises:
         BedCannotRun: one of them is missing.
     """
-    spark, java = spark_home(home), _java.home()
+    spark, java = spark_home(home), java or _java.home()
     return Installation(
         home=spark, java=java, scala=_scala_version(spark), vector=_java.has_vector_module(java)
     )
