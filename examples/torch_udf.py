@@ -1,8 +1,9 @@
 """A model of torch in a pandas UDF: its weights are broadcast, and each task makes it once.
 
-    python examples/torch_udf.py [MASTER]
+    python examples/torch_udf.py [MASTER [BUILD]]
 
-The build for CPUs (`torch_backend`) is 200 MB; what PyPI has brings CUDA, 3 GB.
+BUILD is that of PyTorch's index, "cpu" unless it is said: 200 MB. "pypi" is what PyPI has: with
+CUDA, 3 GB.
 """
 
 import io
@@ -12,9 +13,10 @@ from collections.abc import Iterator
 
 from coffee_boat import Captain
 
-captain = Captain(torch_backend="cpu")
+master, build = (*sys.argv[1:], *("local-cluster[2,1,1024]", "cpu")[len(sys.argv) - 1 :])
+captain = Captain(torch_backend=None if build == "pypi" else build)
 captain.add_pip_packages("torch", "numpy", "pandas<3", "pyarrow")
-spark = captain.launch_ship(master=(sys.argv[1:] or ["local-cluster[2,1,1024]"])[0]).start()
+spark = captain.launch_ship(master=master).start()
 
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402

@@ -64,10 +64,10 @@ def test_stages_in_python_are_saved_and_loaded_with_those_of_the_jvm(told: Any) 
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", ["keras_udf", "torch_udf"])
+@pytest.mark.parametrize("example", ["keras_udf", "torch_udf pypi"])
 def test_a_large_library_predicts_on_executors(
-    told: Any, request: pytest.FixtureRequest, name: str
+    told: Any, request: pytest.FixtureRequest, example: str
 ) -> None:
     if not request.config.getoption("--every-system"):
         pytest.skip("some hundred MB: make test-systems")
-    assert told(name, timeout=1500) == [1.0, 3.0, 5.0, 7.0]
+    assert told(*example.split(), timeout=1500) == [1.0, 3.0, 5.0, 7.0]

@@ -145,14 +145,6 @@ def is_shared(module: str) -> bool:
     return _said(module) == "?"
 
 
-def is_within(module: str) -> bool:
-    """True if a distribution is known for a dotted name that its first part alone does not tell."""
-    return "." in module and distribution(module) not in (
-        "",
-        distribution(module.partition(".")[0]),
-    )
-
-
 def about_python(module: str) -> tuple[str, str]:
     """Why a part of Python itself is not there, and what to do; empty for any other module."""
     top = module.partition(".")[0]
