@@ -22,7 +22,7 @@ from integration.venvs import cache_folder
 
 pytestmark = pytest.mark.timeout(600)
 
-_MASTER = "local-cluster[2,1,1024]"
+_TWO, _ONE = (f"local-cluster[{executors},1,1024]" for executors in (2, 1))
 _PLATFORM = "manylinux_2_36_aarch64"
 
 
@@ -48,9 +48,11 @@ def mirror(bed: aarch64.Bed, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return folder, aarch64.standalone(bed, other_python.place(folder))
 
 
-def told(bed: aarch64.Bed, store: Path, folder: Path, *arguments: str, env: dict[str, str]) -> Any:
+def told(
+    bed: aarch64.Bed, store: Path, folder: Path, master: str, *how: str, env: dict[str, str]
+) -> Any:
     there = SparkPython(store=store, folder=folder)
-    ran = there.checked("aarch64.py", _MASTER, _PLATFORM, bed.root, *arguments, env=env)
+    ran = there.checked("aarch64.py", master, _PLATFORM, bed.root, *how, env=env)
     return ran.result
 
 
@@ -69,7 +71,7 @@ def test_a_standalone_build_of_a_mirror_runs_on_nodes_of_aarch64(
     bed: aarch64.Bed, mirror: tuple[Path, str], store: Path, tmp_path: Path
 ) -> None:
     served = other_python.listed(*mirror)
-    check(told(bed, store, tmp_path, "standalone", env=served))
+    check(told(bed, store, tmp_path, _TWO, "standalone", env=served))
 
 
 def test_condas_python_runs_on_nodes_of_aarch64(
@@ -79,7 +81,7 @@ def test_condas_python_runs_on_nodes_of_aarch64(
     channel = channels.fill(
         tmp_path / "forge", _conda_python(other_python.place(folder), version), *_pure()
     )
-    said = told(bed, store, tmp_path, "conda", channel, env={})
+    said = told(bed, store, tmp_path, _ONE, "conda", channel, env={})
     assert said["conda"] == ["pure", "python"]
     check(said)
 
