@@ -4,8 +4,10 @@ and say in a sentence what they refuse.
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +114,47 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     archive = archive_of(tmp_path / "header.tar.gz", [entry])
     with pytest.raises(tarfile.ReadError, match="a header claims 67,108,864 bytes"):
         unpack.write_entries(archive, tmp_path)
+
+
+def block(name: str, kind: bytes, size: int, content: bytes = b"") -> bytes:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.size = kind, size
+    padding = bytes(-len(content) % tarfile.BLOCKSIZE)
+    return entry.tobuf(tarfile.GNU_FORMAT) + content + padding
+
+
+def pax(**said: str) -> bytes:
+    content = b""
+    for key, value in said.items():
+        record = f" {key.replace('_', '.')}={value}\n".encode()
+        size = next(n for n in range(1000) if n == len(str(n)) + len(record))
+        content += str(size).encode() + record
+    return block("x", tarfile.XHDTYPE, len(content), content)
+
+
+HEADERS = {
+    "a folder of less than nothing": block("d", tarfile.DIRTYPE, -(1 << 60)),
+    "less than nothing by pax": pax(size=str(-(1 << 60))) + block("d", tarfile.DIRTYPE, 0),
+    "a long name of less than nothing": block("n", tarfile.GNUTYPE_LONGNAME, -(1 << 60)),
+    "a long name": block("n", tarfile.GNUTYPE_LONGNAME, 4, b"name") + block("f", b"0", 0),
+    "for all entries": block("g", tarfile.XGLTYPE, 0) + block("f", b"0", 0),
+    "sparse": block("s", tarfile.GNUTYPE_SPARSE, 0),
+    "sparse by pax": pax(GNU_sparse_major="1", GNU_sparse_minor="0")
+    + block("f", b"0", 1024, b"9999999\n" + b"1\n" * 508),
+    "headers in a row": pax(path="a") * 2000 + block("f", b"0", 0),
+}
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_headers_that_ours_have_not_are_refused_before_they_are_read(
+    kind: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "evil.tar.gz"
+    archive.write_bytes(gzip.compress(HEADERS[kind] + bytes(2 * tarfile.BLOCKSIZE)))
+    done = CliRunner().invoke(boat, ["unpack", str(archive), str(tmp_path / "env")])
+    assert done.exit_code == 3, done.output
+    assert "this is not an archive that boat pack wrote" in done.stderr
+    assert re.search("claims -1,|headers that ours have not|recursion", done.stderr), done.stderr
 
 
 def test_an_archive_that_may_not_be_read_or_is_a_folder_is_told(tmp_path: Path) -> None:

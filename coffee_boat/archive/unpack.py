@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NoReturn, cast
 
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_size
@@ -121,10 +121,28 @@ def _unpack(source: Path, size: int, folder: Path, last: str) -> None:
         raise gone(source, f"its last entry is {name!r}, not {last}")
 
 
-UNREADABLE = (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, ValueError, OverflowError)
+UNREADABLE = (
+    tarfile.TarError,
+    EOFError,
+    gzip.BadGzipFile,
+    zlib.error,
+    ValueError,
+    OverflowError,
+    RecursionError,  # headers in a row
+)
 """What `write_entries` raises for a file that is no archive, or a damaged or hostile one."""
-_HEADER = 1 << 20
-"""Bytes of what stands before an entry (a long name): tarfile takes it into memory whole."""
+_HEADER = 1 << 16
+"""Bytes of what stands before an entry (two long names): tarfile takes it into memory whole."""
+_FOREIGN = frozenset(
+    (
+        tarfile.GNUTYPE_SPARSE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+    )
+)
+"""Types of headers that no archive of ours has: long names stand in pax headers of one entry."""
 
 
 def write_entries(source: Path, folder: Path, *, most: int | None = None) -> str:
@@ -160,16 +178,25 @@ def write_entries(source: Path, folder: Path, *, most: int | None = None) -> str
 
 
 class _Entry(tarfile.TarInfo):
-    """One whose own header is of a sane size, since Python takes that into memory.
+    """One with such headers as ours: Python takes the content of others into memory, one within the
+    other, before it gives an entry.
 
     Checked where Python notes the type of a header, after its size: which of its methods reads a
     header is not the same in all Pythons (gh-143933).
     """
 
     def __setattr__(self, name: str, value: object) -> None:
+        if name == "size" and cast("int", value) < 0:
+            raise tarfile.ReadError(f"a header claims {value:,} bytes")
+        if name == "type" and value in _FOREIGN:
+            raise tarfile.ReadError("it has headers that ours have not")
         if name == "type" and value not in tarfile.REGULAR_TYPES and self.size > _HEADER:
             raise tarfile.ReadError(f"a header claims {self.size:,} bytes")
         super().__setattr__(name, value)
+
+    def _proc_gnusparse_10(self, *_: object) -> NoReturn:
+        # What pax headers call a sparse file has a list of its parts in the file itself.
+        raise tarfile.ReadError("it has headers that ours have not")
 
 
 class _Tree:
