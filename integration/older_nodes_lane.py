@@ -44,7 +44,7 @@ def interpreter(cache: Path) -> Path:
             raise BedCannotRun(f"mvn failed: {(done.stdout + done.stderr).strip()[-1500:]}")
         _unpack(next(folder.glob("*.jar")), folder)
 
-    return kept(cache / "older-nodes", "python", [artifact.encode()], fetch) / "python"
+    return kept(cache / "older-nodes", f"python{MINOR}", [artifact.encode()], fetch) / "python"
 
 
 def _unpack(jar: Path, into: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def java() -> Path:
 @pytest.fixture(scope="module")
 def older(java: Path) -> Iterator[Lane]:
     """Foreign nodes of an older Debian."""
-    root = cache_folder() / "beds" / f"test-older-{os.getpid()}"
+    root = cache_folder() / "beds" / f"test-older-root-{os.getpid()}"
     try:
         with timed(f"{older_nodes_lane.SUITE}: made"):
             bare_root.system(older_nodes_lane.SUITE, root)
@@ -40,8 +39,7 @@ def older(java: Path) -> Iterator[Lane]:
     except BedCannotRun as reason:
         cannot_run(str(reason))
     finally:
-        shutil.rmtree(root, ignore_errors=True)
-        root.with_name(f"{root.name}.log").unlink(missing_ok=True)
+        bare_root.discard(root)
 
 
 def test_what_needs_a_newer_glibc_is_told_and_what_was_built_for_it_runs(

@@ -88,10 +88,23 @@ def up(folder: Path) -> Bed:
     """
     if reason := cannot_run():
         raise BedCannotRun(reason)
-    bed = Bed(folder)
     if (folder / _MARK).exists():
-        return bed
-    shutil.rmtree(folder, ignore_errors=True)
+        return Bed(folder)
+    if folder.exists():
+        raise BedFailed(f"{folder} is there and is no bed of ours: name another folder")
+    making = _beside(folder)
+    shutil.rmtree(making, ignore_errors=True)
+    _fill(Bed(making))
+    making.rename(folder)
+    return Bed(folder)
+
+
+def _beside(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.new")
+
+
+def _fill(bed: Bed) -> None:
+    folder = bed.folder
     own = _Apt(folder / "apt", "arm64")
     own.run("update")
     if not own.knows(_PACKAGES[0]):
@@ -105,15 +118,15 @@ def up(folder: Path) -> Bed:
     shutil.rmtree(folder / "apt")
     shutil.rmtree(folder / "host")
     (folder / _MARK).touch()
-    return bed
 
 
 def down(folder: Path) -> None:
     """Remove it, and what killed runs left registered."""
     _forget_the_dead()
-    if folder.exists() and not (folder / _MARK).exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder / _MARK).exists():
         raise BedFailed(f"{folder} is no bed of ours")
-    shutil.rmtree(folder, ignore_errors=True)
+    for path in (folder, _beside(folder)):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

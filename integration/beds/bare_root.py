@@ -101,6 +101,18 @@ def system(suite: str, folder: Path) -> Path:
     return _made(suite, folder, ()).rename(folder)
 
 
+def discard(folder: Path) -> None:
+    """Remove what `system` made, whole or not; its log stays where it failed.
+
+    Raises:
+        BedFailed: something is mounted there.
+    """
+    if folder.exists():
+        folder.with_name(folder.name + ".log").unlink(missing_ok=True)
+    for path in (folder, folder.with_name(folder.name + ".new")):
+        _remove(path)
+
+
 def _made(suite: str, folder: Path, packages: Sequence[str]) -> Path:
     """What is to become `folder`, beside it."""
     log, making = folder.with_name(folder.name + ".log"), folder.with_name(folder.name + ".new")
