@@ -13,7 +13,8 @@ from collections.abc import Iterator
 
 from coffee_boat import Captain
 
-master, build = (*sys.argv[1:], *("local-cluster[2,1,1024]", "cpu")[len(sys.argv) - 1 :])
+master = sys.argv[1] if len(sys.argv) > 1 else "local-cluster[2,1,1024]"
+build = sys.argv[2] if len(sys.argv) > 2 else "cpu"
 captain = Captain(torch_backend=None if build == "pypi" else build)
 captain.add_pip_packages("torch", "numpy", "pandas<3", "pyarrow")
 spark = captain.launch_ship(master=master).start()

@@ -5,7 +5,6 @@ Central, kept in the cache; our own classes compiled each time.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from integration.beds import BedCannotRun, BedFailed, _java
+from integration.beds import BedCannotRun, BedFailed, _java, _maven
 from integration.beds._cache import kept
 
 HERE = Path(__file__).with_name("kafka")
@@ -62,15 +61,10 @@ def jars(cache: Path) -> Path:
         BedCannotRun: there is no Maven, or they cannot be fetched.
     """
     pom = HERE / "pom.xml"
-    if shutil.which("mvn") is None:
-        raise BedCannotRun("Kafka is fetched by Maven, and there is no mvn (apt-get install maven)")
 
     def fetch(folder: Path) -> None:
-        argv = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress", "--file", str(pom)]
-        argv += ["dependency:copy-dependencies", f"-DoutputDirectory={folder}"]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode != 0:
-            raise BedCannotRun(f"mvn failed: {(done.stdout + done.stderr).strip()[-1500:]}")
+        goal = "dependency:copy-dependencies"
+        _maven.run("--file", str(pom), goal, f"-DoutputDirectory={folder}")
 
     return kept(cache / "kafka", "jars", [pom.read_bytes()], fetch)
 

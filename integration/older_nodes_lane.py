@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
-from integration.beds import BedCannotRun
+from integration.beds import BedCannotRun, _maven
 from integration.beds._cache import kept
 
 SUITE, GLIBC = "bullseye", "2.31"
@@ -32,16 +31,10 @@ def interpreter(cache: Path) -> Path:
     """
     if MINOR not in _PYTHONS:
         raise BedCannotRun(f"no build of Python {MINOR} for an older glibc is known")
-    if shutil.which("mvn") is None:
-        raise BedCannotRun("it is fetched by Maven, and there is no mvn (apt-get install maven)")
     artifact = f"org.bytedeco:cpython:{_PYTHONS[MINOR]}:jar:linux-x86_64"
 
     def fetch(folder: Path) -> None:
-        argv = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress", _COPY]
-        argv += [f"-Dartifact={artifact}", f"-DoutputDirectory={folder}"]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
-        if done.returncode != 0:
-            raise BedCannotRun(f"mvn failed: {(done.stdout + done.stderr).strip()[-1500:]}")
+        _maven.run(_COPY, f"-Dartifact={artifact}", f"-DoutputDirectory={folder}")
         _unpack(next(folder.glob("*.jar")), folder)
 
     return kept(cache / "older-nodes", f"python{MINOR}", [artifact.encode()], fetch) / "python"

@@ -66,6 +66,12 @@ def cannot_run() -> str | None:
     return f"needs {', '.join(missing)}: apt-get install debootstrap git" if missing else None
 
 
+def _require() -> None:
+    _packages.require(_INSTALLABLE)
+    if reason := cannot_run():
+        raise BedCannotRun(reason)
+
+
 def up(suite: str, folder: Path) -> Path:
     """A root with this suite, made unless it is there.
 
@@ -73,9 +79,7 @@ def up(suite: str, folder: Path) -> Path:
         BedCannotRun: this machine lacks something, and it cannot be installed.
         BedFailed: debootstrap failed; what it said is in `folder`.log.
     """
-    _packages.require(_INSTALLABLE)
-    if reason := cannot_run():
-        raise BedCannotRun(reason)
+    _require()
     if (folder / _MARK).exists():
         return folder
     if folder.exists():
@@ -95,9 +99,7 @@ def system(suite: str, folder: Path) -> Path:
         BedCannotRun: this machine lacks something, and it cannot be installed.
         BedFailed: debootstrap failed; what it said is in `folder`.log.
     """
-    _packages.require(_INSTALLABLE)
-    if reason := cannot_run():
-        raise BedCannotRun(reason)
+    _require()
     return _made(suite, folder, ()).rename(folder)
 
 
@@ -153,8 +155,7 @@ def down(folder: Path) -> None:
     """
     if folder.exists():
         _marked(folder)
-    for path in (folder, folder.with_name(folder.name + ".new")):
-        _remove(path)
+    discard(folder)
     folder.with_name(folder.name + ".log").unlink(missing_ok=True)
 
 
