@@ -182,8 +182,9 @@ def test_what_failed_last_is_told_before_a_context_stops() -> None:
         stageIds=lambda: SimpleNamespace(size=lambda: 1, apply=lambda _: 0),
     )
     reason = SimpleNamespace(isDefined=lambda: True, get=lambda: "no python3")
+    heard: list[float] = []
     books = SimpleNamespace(
-        jobsList=lambda _: SimpleNamespace(size=lambda: 1, apply=lambda _: job),
+        jobsList=lambda _: SimpleNamespace(size=lambda: len(heard), apply=lambda _: job),
         lastStageAttempt=lambda _: SimpleNamespace(failureReason=lambda: reason),
     )
     context: Any = Context(list)
@@ -193,7 +194,10 @@ def test_what_failed_last_is_told_before_a_context_stops() -> None:
             spark=SimpleNamespace(JobExecutionStatus=SimpleNamespace(valueOf=str))
         )
     )
-    context._jsc = SimpleNamespace(sc=lambda: SimpleNamespace(statusStore=lambda: books))
+    bus = SimpleNamespace(waitUntilEmpty=heard.append)
+    context._jsc = SimpleNamespace(
+        sc=lambda: SimpleNamespace(statusStore=lambda: books, listenerBus=lambda: bus)
+    )
     watch.follow(context)
     watch.leave()
     watch.end()

@@ -9,6 +9,8 @@ from typing import Any
 
 _JOBS_READ, _TASKS_READ = 20, 20
 """The newest ones."""
+_CATCH_UP = 2_000
+"""Milliseconds at most until the store knows what has happened."""
 
 
 @contextmanager
@@ -31,6 +33,14 @@ def elements(found: Any) -> Iterator[Any]:
 
 # Spark's own books: org.apache.spark.status.AppStatusStore, which is right with the UI off. Not a
 # public API. What is asked of them is a call to the JVM each, so nothing is asked twice.
+
+
+def catch_up(context: Any) -> None:
+    """Wait, a moment at most, until the store knows what has happened: an action fails before the
+    listener that writes the store has heard of it (org.apache.spark.scheduler.LiveListenerBus).
+    """
+    with while_it_lasts():
+        context._jsc.sc().listenerBus().waitUntilEmpty(_CATCH_UP)
 
 
 @dataclass(frozen=True)

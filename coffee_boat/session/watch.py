@@ -19,7 +19,7 @@ from coffee_boat._support.logs import logger
 from coffee_boat._support.redact import redact
 from coffee_boat.model import Finding
 from coffee_boat.session.arriving import Arriving
-from coffee_boat.session.status_store import Jobs, News, is_starved, while_it_lasts
+from coffee_boat.session.status_store import Jobs, News, catch_up, is_starved, while_it_lasts
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -33,7 +33,7 @@ _LONGEST_PAUSE = 2.0
 _SOON = 120.0
 """Seconds in which executors are looked for as often as while jobs run."""
 _PATIENCE = 5.0
-_MOMENT, _LONGEST = 2.0, 15.0
+_MOMENT, _LONGEST = 5.0, 15.0
 """Seconds that who leaves waits for the last look; and for what is told of it, once the JVM has
 answered.
 """
@@ -148,6 +148,8 @@ class Watch:
     def _wait_to_leave(self) -> None:
         self._leaving.wait()
         try:
+            if self.follows:
+                catch_up(self._context)
             _, found = self._news()
             self._seen.set()
             self._tell_all(found)
