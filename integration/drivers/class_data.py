@@ -9,7 +9,8 @@ import sys
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import udf
 
-builder = SparkSession.builder.master("local[2]").config(
+# A cluster's master and worker are in its driver, and what they and it say to each other.
+builder = SparkSession.builder.master("local-cluster[1,1,1024]").config(
     "spark.driver.extraJavaOptions",
     f"-XX:ArchiveClassesAtExit={sys.argv[1]} -Xlog:cds=off -Xlog:cds+dynamic=off",
 )
