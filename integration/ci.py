@@ -2,7 +2,7 @@
 
     python -m integration.ci                # all lanes
     python -m integration.ci yarn s3        # these, and what prepares them
-    python -m integration.ci --pythons      # all of tests/ that depends on a Python, on each of them
+    python -m integration.ci --pythons      # tests/ on each Python, not a share of it
 
 The table at the end tells what each lane took. Where the time of a lane goes is in its own part of
 the output."""
