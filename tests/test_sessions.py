@@ -465,3 +465,22 @@ def test_what_could_not_be_imported_here_is_once_it_is_asked_for_again(
     assert importlib.util.find_spec("alpha") is not None
     assert len(running.archives) == 1, "executors are sent nothing again"
     captain.close()
+
+
+def test_what_another_captain_removed_stays_out_when_this_one_adds(
+    new: Callable[[], Captain],
+    context: Callable[[str], Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wheel(tmp_path / "wheels", "gamma", "3.0")
+    first = new().add_pip_packages("alpha", "beta").launch_ship()
+    running = context("local-cluster[1,1,1024]")
+    second = new().add_pip_packages("beta").board(running)
+    first.remove_pip_packages("beta", wait=0)
+    second.add_pip_packages("gamma", wait=0)
+    assert second.lock is not None
+    assert {pin.name for pin in second.lock.pins} == {"alpha", "gamma"}
+    assert "beta" in capsys.readouterr().err.rpartition("another captain")[2]
+    second.add_pip_packages("beta", wait=0)
+    assert {pin.name for pin in second.lock.pins} == {"alpha", "beta", "gamma"}
