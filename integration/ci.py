@@ -40,6 +40,8 @@ _LOCAL_CLUSTERS = frozenset({"local clusters of .venv"})
 """Spark keeps the applications of local clusters below pyspark, and names them by the second."""
 _ON_DISK = ("kubernetes",)
 """Lanes whose folders are not in memory: a pod has a /dev/shm of its own over this machine's."""
+_TEMPORARY = ("PYTEST_DEBUG_TEMPROOT", "GOTMPDIR")
+"""Variables that name a folder for what pytest and Go's compiler write."""
 _MUCH = 16 << 30
 """Bytes of memory, where a lane's store and what its tests write is 1 to 2 GB."""
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
@@ -113,7 +115,7 @@ def _apart(lane: Lane, folder: Path) -> Lane:
     own = folder / lane.name.replace(" ", "-")
     own.mkdir()
     commands = (
-        replace(command, env={**command.env, "PYTEST_DEBUG_TEMPROOT": str(own)})
+        replace(command, env={**command.env, **dict.fromkeys(_TEMPORARY, str(own))})
         for command in lane.commands
     )
     return replace(lane, commands=tuple(commands))
