@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from coffee_boat._support.progress import Step
 from coffee_boat._support.run import run
 from coffee_boat.archive import modules
 from coffee_boat.archive.chunks import listing
-from coffee_boat.errors import LaunchError
+from coffee_boat.errors import LaunchError, Problem
 from coffee_boat.model import Function
 from coffee_boat.spark.keys import PY_FILES
 from coffee_boat.workflow.built import Built
@@ -28,7 +29,6 @@ _DESCRIBE = Path(__file__).parent.parent / "spark" / "_describe.py"
 _SECONDS = 300.0
 """To import what functions are in: tensorflow takes half a minute on a slow disk."""
 _ALWAYS = frozenset({*sys.stdlib_module_names, "pyspark", "py4j"})
-_WITH_TYPE = "boat launch --function '{name}={place} -> string'"
 _TYPES = {
     "": "its annotations say none that Spark knows (str, int, float, bool, bytes, date, datetime,"
     " Decimal, list[...], dict[...])",
@@ -139,81 +139,69 @@ def _failed(said: str) -> LaunchError:
 
 
 def _accepted(wanted: Function, answer: Mapping[str, Any]) -> dict[str, Any]:
-    if "why" not in answer:
+    why = answer.get("why")
+    if why is None:
         return {"name": wanted.name, **answer}
-    raise _REFUSALS[answer["why"]](
-        wanted, str(answer["text"]), " or ".join(answer["near"]), wanted.label
-    )
-
-
-def _module_missing(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001  (as all of them)
-    return LaunchError(
-        "functions.module-missing",
-        "the module of a function is not there",
-        value=value,
-        cause=text,
-        cure="check how it is spelt: it is MODULE:FUNCTION, as mypkg.text:tokenize. With"
-        " install_local = false the driver has no packages: leave that out",
-    )
-
-
-def _module_fails(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.module-fails",
-        "the module of a function cannot be imported",
-        value=value,
-        cause=text,
-        cure=f'python -c "import {wanted.module}" shows where',
-    )
-
-
-def _missing(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.function-missing",
-        "the module has no such function",
-        value=value,
-        cause=f"{wanted.module} has no {wanted.attribute}",
-        cure=f"perhaps {near}" if near else "check how it is spelt",
-    )
-
-
-def _not_callable(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.not-a-function",
-        "what is named is not a function",
-        value=f"{value} ({text})",
-        cause="what can be named: a function, what udf, pandas_udf or udtf made of one, and a"
-        " class with eval",
-        cure="name another one",
-    )
-
-
-def _no_return_type(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    typed = _WITH_TYPE.format(name=wanted.name, place=wanted.place)
-    return LaunchError(
-        "functions.no-return-type",
-        "a function has no return type",
-        value=value,
-        cause=_TYPES[text],
-        cure=f'{typed}; in Python, returns="string"; or annotate it: -> str',
-    )
-
-
-def _not_picklable(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.value-not-picklable",
-        "a function cannot be sent to executors",
-        value=value,
-        cause=text,
-        cure="let it refer to what can be pickled: open files and connections inside of it",
-    )
+    near = " or ".join(answer["near"])
+    words = {
+        "label": wanted.label,
+        "name": wanted.name,
+        "place": wanted.place,
+        "module": wanted.module,
+        "attribute": wanted.attribute,
+        "text": _TYPES[answer["text"]] if why == "no-return-type" else answer["text"],
+        "perhaps": f"perhaps {near}" if near else "check how it is spelt",
+    }
+    known = _REFUSALS[why]
+    filled = {part: getattr(known, part).format_map(words) for part in ("value", "cause", "cure")}
+    raise LaunchError.of(replace(known, **filled))
 
 
 _REFUSALS = {
-    "module-missing": _module_missing,
-    "module-fails": _module_fails,
-    "missing": _missing,
-    "not-callable": _not_callable,
-    "no-return-type": _no_return_type,
-    "not-picklable": _not_picklable,
+    "module-missing": Problem(
+        "functions.module-missing",
+        "the module of a function is not there",
+        value="{label}",
+        cause="{text}",
+        cure="check how it is spelt: it is MODULE:FUNCTION, as mypkg.text:tokenize. With"
+        " install_local = false the driver has no packages: leave that out",
+    ),
+    "module-fails": Problem(
+        "functions.module-fails",
+        "the module of a function cannot be imported",
+        value="{label}",
+        cause="{text}",
+        cure='python -c "import {module}" shows where',
+    ),
+    "missing": Problem(
+        "functions.function-missing",
+        "the module has no such function",
+        value="{label}",
+        cause="{module} has no {attribute}",
+        cure="{perhaps}",
+    ),
+    "not-callable": Problem(
+        "functions.not-a-function",
+        "what is named is not a function",
+        value="{label} ({text})",
+        cause="what can be named: a function, what udf, pandas_udf or udtf made of one, and a"
+        " class with eval",
+        cure="name another one",
+    ),
+    "no-return-type": Problem(
+        "functions.no-return-type",
+        "a function has no return type",
+        value="{label}",
+        cause="{text}",
+        cure="boat launch --function '{name}={place} -> string'; in Python, returns=\"string\";"
+        " or annotate it: -> str",
+    ),
+    "not-picklable": Problem(
+        "functions.value-not-picklable",
+        "a function cannot be sent to executors",
+        value="{label}",
+        cause="{text}",
+        cure="let it refer to what can be pickled: open files and connections inside of it",
+    ),
 }
+"""By what `_describe.py` answers; a name in braces is filled in."""
