@@ -30,7 +30,7 @@ test-integration: $(VENV)/ready
 
 # Each pair of Python and Spark that is supported and that this machine has; `make test` takes four of them.
 test-matrix: $(VENV)/ready
-	$(BIN)/python -m pytest integration/test_matrix.py --every-pair $(PYTEST_ARGS)
+	$(BIN)/python -m pytest integration/test_matrix.py integration/test_jvm_sparks.py --every-pair $(PYTEST_ARGS)
 
 # On the cluster that HADOOP_CONF_DIR names, else on one that is made here: Linux, root.
 test-yarn: $(VENV)/ready

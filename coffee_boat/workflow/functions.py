@@ -20,9 +20,14 @@ from coffee_boat._support.run import run
 from coffee_boat.archive import modules
 from coffee_boat.archive.chunks import listing
 from coffee_boat.errors import LaunchError, Problem
-from coffee_boat.model import Function
+from coffee_boat.model import Chunk, Finding, Function, Manifest, Target
+from coffee_boat.session import driver
+from coffee_boat.session import functions as session_functions
 from coffee_boat.spark.keys import PY_FILES
+from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built
+from coffee_boat.workflow.driver import driver_python
+from coffee_boat.workflow.expose import folders
 from coffee_boat.workflow.tools import Tools
 
 _DESCRIBE = Path(__file__).parent.parent / "spark" / "_describe.py"
@@ -58,7 +63,49 @@ def described(
     if not functions:
         return ()
     if tools.settings.ship_python:  # else the nodes' own packages may have it
-        _refuse_not_aboard(functions, _aboard(tools, built, conf))
+        chunks = built.archive.chunks
+        _refuse_not_aboard(functions, _aboard(tools, chunks, built.archive.target, conf))
+    return _described(tools, functions, python)
+
+
+def give(here: Attached, manifest: Manifest, functions: Sequence[Function], spark: Any) -> None:
+    """Let a session of Spark's that runs with what is installed find functions by their names.
+
+    Args:
+        manifest: all that was asked for.
+        spark: a SparkSession.
+
+    Raises:
+        LaunchError: as `described`, or Spark does not take one.
+    """
+    tools, now = here.tools, here.live.refresh()
+    packed = tools.pipeline.packed(now.lock)
+    if now.ships_python and len(packed) >= len(now.lock.pins) + len(now.lock.conda):
+        conf = here.live.session.facts().conf
+        _refuse_not_aboard(functions, _aboard(tools, packed, now.lock.target, conf))
+    with tools.work() as say:
+        chunks: tuple[Chunk, ...] = ()
+        if tools.settings.install_local:
+            chunks = tools.pipeline.chunks(driver.lacking(now.lock), now.lock, manifest, say)
+        python = driver_python(folders(tools, now.lock, chunks, say), tools.store)
+    session_functions.give(spark, _described(tools, functions, python), python)
+
+
+def waits(function: Function) -> Finding:
+    """What is said where a context runs, and no session of SQL."""
+    return Finding(
+        "functions.no-session-yet",
+        "a function is there once there is a SparkSession",
+        value=function.label,
+        cause="names of SQL belong to a SparkSession, and only a SparkContext was started",
+        cure="spark = SparkSession.builder.getOrCreate(); after a board, captain.board(spark)",
+        severity="note",
+    )
+
+
+def _described(
+    tools: Tools, functions: Sequence[Function], python: str
+) -> tuple[dict[str, Any], ...]:
     with tools.work() as say:
         say(Step("importing the functions"))
         answers = _ask(functions, python)
@@ -67,13 +114,15 @@ def described(
     )
 
 
-def _aboard(tools: Tools, built: Built, conf: Mapping[str, str]) -> set[str]:
+def _aboard(
+    tools: Tools, chunks: Iterable[Chunk], target: Target, conf: Mapping[str, str]
+) -> set[str]:
     """The modules that an import on executors may begin with."""
     found = {
         name.rpartition("/")[2].partition(".")[0] for name in conf.get(PY_FILES, "").split(",")
     }
-    for chunk in built.archive.chunks:
-        found |= modules.roots(listing(chunk, tools.store), built.archive.target)
+    for chunk in chunks:
+        found |= modules.roots(listing(chunk, tools.store), target)
     return found
 
 
