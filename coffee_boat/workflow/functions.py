@@ -19,8 +19,9 @@ from coffee_boat._support.progress import Step
 from coffee_boat._support.run import run
 from coffee_boat.archive import modules
 from coffee_boat.archive.chunks import listing
+from coffee_boat.conda import chunks as conda_chunks
 from coffee_boat.errors import LaunchError, Problem
-from coffee_boat.model import Chunk, Finding, Function, Manifest, Target
+from coffee_boat.model import Chunk, Finding, Function, Lock, Manifest, Target
 from coffee_boat.session import driver
 from coffee_boat.session import functions as session_functions
 from coffee_boat.spark.keys import PY_FILES
@@ -80,7 +81,7 @@ def give(here: Attached, manifest: Manifest, functions: Sequence[Function], spar
     """
     tools, now = here.tools, here.live.refresh()
     packed = tools.pipeline.packed(now.lock)
-    if now.ships_python and len(packed) >= len(now.lock.pins) + len(now.lock.conda):
+    if now.ships_python and _is_all(packed, now.lock):  # what another store has is not known
         conf = here.live.session.facts().conf
         _refuse_not_aboard(functions, _aboard(tools, packed, now.lock.target, conf))
     with tools.work() as say:
@@ -89,6 +90,16 @@ def give(here: Attached, manifest: Manifest, functions: Sequence[Function], spar
             chunks = tools.pipeline.chunks(driver.lacking(now.lock), now.lock, manifest, say)
         python = driver_python(folders(tools, now.lock, chunks, say), tools.store)
     session_functions.give(spark, _described(tools, functions, python), python)
+
+
+def _is_all(packed: Iterable[Chunk], lock: Lock) -> bool:
+    labels = (*(pin.label for pin in lock.pins), *map(conda_chunks.label, lock.conda))
+    # by names: code of one's own is packed under a version that its content gives
+    return set(map(_first, labels)) <= {_first(chunk.label) for chunk in packed}
+
+
+def _first(label: str) -> str:
+    return label.partition(" ")[0]
 
 
 def waits(function: Function) -> Finding:
