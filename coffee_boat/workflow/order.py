@@ -188,7 +188,7 @@ def refuse_connect(driver: str, asked: Sequence[Function]) -> None:
             "sessions of a Spark Connect server cannot be given functions from outside",
             value=_listed(asked) or "connect-server with a driver in the JVM",
             cause="each of its sessions has files and settings of its own",
-            cure="in Python, in each session: captain.board(spark), then captain.add_function(...)",
+            cure="in Python, in each session: captain.add_function, after captain.board(spark)",
         )
 
 
