@@ -176,7 +176,7 @@ import org.apache.spark.sql.types.{{ArrayType, StringType, StructType}}
 def told(said: str) -> dict[str, list[str]]:
     """What was printed as TOLD <what> <text>."""
     found: dict[str, list[str]] = {}
-    for what, text in re.findall(r"TOLD (\S+) (.*)$", said, re.MULTILINE):
+    for what, text in re.findall(r"TOLD (\w+) (.*)$", said, re.MULTILINE):
         found.setdefault(what, []).append(text)
     assert found, said[-4000:]
     return found
