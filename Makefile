@@ -30,7 +30,7 @@ test-integration: $(VENV)/ready
 
 # Each pair of Python and Spark that is supported and that this machine has; `make test` takes four of them.
 test-matrix: $(VENV)/ready
-	$(BIN)/python -m pytest integration/test_matrix.py --every-pair $(PYTEST_ARGS)
+	$(BIN)/python -m pytest integration/test_matrix.py integration/test_jvm_sparks.py --every-pair $(PYTEST_ARGS)
 
 # All of tests/ that depends on a Python, on each Python that is here and in Debian's newest; CI runs a share of them on each.
 test-pythons: $(VENV)/ready $(VENV)/docs

@@ -19,7 +19,6 @@ from coffee_boat.session import driver, only_there
 from coffee_boat.session.sys_path import show_code
 from coffee_boat.session.views import Later
 from coffee_boat.workflow import own_code
-from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
 
 _LARGE = 200_000_000
@@ -129,20 +128,23 @@ def _hints(
                 yield module, text
 
 
-def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:
+def folders(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> tuple[str, ...]:
     """What a driver in a process of its own imports from, after all that this one has itself; what
     was left out is shown. What this process imports from stays as it is.
 
     Code of one's own may be importable here by the working directory, which is not on sys.path
     there.
 
+    Args:
+        lock: what is installed.
+        chunks: of what the driver lacks, at least.
+
     Raises:
         StoreError: the store cannot be written.
     """
     if not tools.settings.install_local:
         return ()
-    lock, store = built.lock, tools.store
-    some = importable(tools, lock, built.archive.chunks, say)
+    store, some = tools.store, importable(tools, lock, chunks, say)
     wheels = {name: one.wheel for name, one in some.later.items()}
     with closing(driver.board(lock, some.trees, store, later=wheels)) as judged:
         tools.emit(judged.findings)

@@ -298,7 +298,7 @@ class Launcher:
         wanted: the same later, for what the driver plans itself.
         took: takes the session that came up, and what it was started with.
         failed: called when it did not come up; what it returns is raised in place of the error.
-        connected: called with a session of Spark Connect that is up.
+        connected: called with each session that a builder gives.
         stopping: called with a context that is about to stop.
         replaced: called when another launch takes this one's place.
     """
