@@ -110,7 +110,9 @@ def test_beam_runs_with_a_pool_of_workers_from_an_unpacked_archive(asked: Asked)
     ):
         there.run(program, EXAMPLES / "beam_job.py", out, *options)
         assert "Starting worker with command" in log.read_text(), "the pool started none"
-    assert sorted(out.read_text().splitlines()) == [f"{year} {program}" for year in YEARS]
+    assert sorted(out.read_text().splitlines()) == [
+        f"{year} {there.folder}/bin/python" for year in YEARS
+    ], "what the pool starts is called python"
     there.keep_row("Beam")
 
 
