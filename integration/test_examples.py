@@ -97,18 +97,3 @@ def test_a_large_library_predicts_on_executors(
     heavy: Any, example: str, packages: list[str]
 ) -> None:
     assert heavy(*example.split(), packages=packages) == [1.0, 3.0, 5.0, 7.0]
-
-
-@pytest.mark.timeout(1800)
-def test_tensorflow_on_spark_learns_on_two_executors(heavy: Any) -> None:
-    nodes = heavy(
-        "tensorflow_on_spark",
-        packages=["tensorflowonspark", "tensorflow-cpu"],
-        master="local-cluster[2,1,1024]",
-    )
-    assert len(nodes) == 2
-    assert sum(node["rows"] for node in nodes) == 4000, "all that was fed"
-    for node in nodes:
-        assert "/boat-" in node["python"]
-        assert node["weight"] == pytest.approx(2, abs=0.1)
-        assert node["offset"] == pytest.approx(1, abs=0.1)
