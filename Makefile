@@ -48,7 +48,7 @@ test-kubernetes: $(VENV)/ready
 test-jupyterlab: $(VENV)/ready
 	$(BIN)/python -m pytest integration/test_jupyterlab.py $(PYTEST_ARGS)
 
-# Each program of examples/, also those with libraries of some hundred MB; and Flink, Beam, Ray and Dask. .cache/systems has the table of what was run.
+# Each program of examples/, also those with libraries of some hundred MB; and Beam, Ray and Dask. .cache/systems has the table of what was run.
 test-systems: $(VENV)/ready
 	$(BIN)/python -m pytest integration/test_examples.py integration/test_systems.py --every-system $(PYTEST_ARGS)
 

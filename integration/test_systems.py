@@ -9,12 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lanes import cannot_run, require_java
 
 from integration import systems_lane
 from integration.beds._processes import free_ports
 from integration.systems_lane import EXAMPLES, Outside, result
-from integration.venvs import NoInterpreterError, venv_for
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 YEARS = [1984, 2004]
@@ -114,22 +112,3 @@ def test_beam_runs_with_a_pool_of_workers_from_an_unpacked_archive(asked: Asked)
         f"{year} {there.folder}/bin/python" for year in YEARS
     ], "what the pool starts is called python"
     there.keep_row("Beam")
-
-
-def test_flink_takes_the_archive_as_it_is(asked: Asked) -> None:
-    """On its MiniCluster. Its py4j is that of Spark 3.5, which travels in this archive."""
-    require_java()
-    try:
-        python = venv_for("3.11", "3.5.9") / "bin" / "python"
-    except NoInterpreterError as reason:
-        cannot_run(str(reason))
-    there = asked("flink", "apache-flink", python=python)
-    (_, archive), (_, program) = there.line("--pyArchives"), there.line("--pyExecutable")
-    job = str(EXAMPLES / "flink_job.py")
-    told = there.boat("exec", there.archive, "--", "python", job, archive, program)
-    answers = [answer.split(" ") for answer in result(told)]
-    assert [int(year) for year, _ in answers] == YEARS
-    for _, where in answers:
-        assert where.endswith("/boat/bin/python3.11")
-        assert "python-dist" in where, "Flink unpacked none"
-    there.keep_row("Flink")
