@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from coffee_boat._support import uv
+from coffee_boat._support import network, uv
 from coffee_boat._support.digest import copy_file, file_digest
 from coffee_boat._support.files import is_file, local_path, local_path_or_none
 from coffee_boat._support.progress import Say, Step, Tally
@@ -291,10 +291,8 @@ def offline(pins: list[Pin]) -> BuildError:
         "build.offline",
         "not in the store, and the network is switched off",
         value=names,
-        cause="offline=True",
-        cure=(
-            "run once with offline=False, or put the wheels into a folder and give it as find_links"
-        ),
+        cause="nothing may be fetched: offline=True, UV_OFFLINE",
+        cure=f"{network.again()}, or put the wheels into a folder and give it as find_links",
     )
 
 

@@ -256,6 +256,7 @@ def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
         with tools.work() as say:
             expose.expose(tools, lock, chunks, say)
     except (BoatError, OSError) as error:
+        tools.views.incomplete = True
         tools.emit([_on_executors_only(error)])
 
 
@@ -264,7 +265,7 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
     cannot is a finding.
     """
     leaving = applied.change.difference.leaving
-    if own_code.only_code(leaving):
+    if own_code.only_code(leaving) and not tools.views.incomplete:
         expose_here(tools, applied.lock, applied.archive.chunks if applied.archive else ())
         return
     gone = {pin.name: pin.version for pin in leaving}
@@ -281,8 +282,10 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
             now = expose.importable(tools, applied.lock, chunks, say)
             tools.views.close()
             expose.show(tools, applied.lock, chunks, now)
+            tools.views.incomplete = False
         tools.emit(loaded)
     except (BoatError, OSError) as error:
+        tools.views.incomplete = True
         tools.emit([_on_executors_only(error)])
 
 

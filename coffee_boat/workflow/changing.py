@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -19,10 +20,13 @@ from coffee_boat.model import (
     History,
     Lock,
     Manifest,
+    Plan,
     Requirement,
 )
 from coffee_boat.pip import own_pins
 from coffee_boat.workflow import apply, changes, own_code, rechoose
+from coffee_boat.workflow.attach import Attached
+from coffee_boat.workflow.built import Resolved
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
 from coffee_boat.workflow.workspace import Workspace
@@ -68,6 +72,14 @@ class Changing(Workspace):
         )
         self.tools.emit([not_there])
 
+    def plan(self, more: Manifest, master: str | None, lock_file: Path | None) -> Plan:
+        """As `Captain.plan_with`."""
+        with self._changing:
+            here = self._running()
+            if here is not None:
+                self._now(here)
+            return super().plan(more, master, lock_file)
+
     def history(self) -> History:
         """As `Captain.generations`."""
         live = self.attached().live
@@ -84,7 +96,7 @@ class Changing(Workspace):
         """As `Captain.upgrade_pip_packages` and `upgrade_conda_packages`."""
         with self._changing:
             here = self.attached()
-            aboard = here.live.refresh().lock
+            aboard = self._now(here)
             names = {r.name for r in manifest.requirements if r.name}
             names |= {r.name for r in manifest.conda}
             if absent := sorted(name for name in names if not aboard.has(name)):
@@ -109,7 +121,7 @@ class Changing(Workspace):
         """As `Captain.add_manifest`: code that the session has already is read again."""
         with self._changing:
             here = self._running()
-            pins = here.live.refresh().lock.pins if here is not None else ()
+            pins = self._now(here).pins if here is not None else ()
             have = {pin.url for pin in pins if pin.kind == "local"}
             again = {r.url for r in manifest.requirements if r.local and r.url in have}
             rest = tuple(r for r in manifest.requirements if r.url not in again)
@@ -164,7 +176,7 @@ class Changing(Workspace):
             return
         with self._changing:
             here = self.attached()
-            aboard = here.live.refresh().lock
+            aboard = self._now(here)
             wanted = self._without(names, aboard)
 
             def choose(now: Generation, say: Say) -> Lock:
@@ -195,14 +207,40 @@ class Changing(Workspace):
             self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
             self._left = left
 
-    def _without(self, names: Collection[str], aboard: Lock) -> Request:
-        """What was asked for, without these names."""
+    def _now(self, here: Attached) -> Lock:
+        """What the session has. What another captain took out of it since we looked is not asked
+        for any more: our next change would bring it back.
+        """
+        now, known = here.live.refresh().lock, self._known
+        if known is None:
+            return now
+        asked = self._asked(known.lock)
+        gone = sorted(name for name in asked if known.lock.has(name) and not now.has(name))
+        if gone:
+            self.request = self._without(gone, known.lock)
+            self._known = Resolved(self.request, now)
+            taken = Finding(
+                "session.taken-out-elsewhere",
+                "another captain has taken packages out of the session",
+                value=", ".join(gone),
+                cause="they are not asked for any more",
+                cure="captain.add_pip_packages(...) brings them back",
+                severity="note",
+            )
+            here.tools.emit([taken])
+        return now
+
+    def _asked(self, aboard: Lock) -> set[str]:
         known = changes.built_names(self.request.manifest, aboard)
-        asked = {
+        return {
             *(r.name or known.get(r.url, "") for r in self.request.manifest.requirements),
             *(r.name for r in self.request.manifest.conda),
         }
-        some = sorted(asked & set(names))
+
+    def _without(self, names: Collection[str], aboard: Lock) -> Request:
+        """What was asked for, without these names."""
+        known = changes.built_names(self.request.manifest, aboard)
+        some = sorted(self._asked(aboard) & set(names))
         return self.request.without(some, known) if some else self.request
 
 
