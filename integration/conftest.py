@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-system",
         action="store_true",
-        help="test_examples.py: also libraries of some hundred MB",
+        help="test_examples.py, test_systems.py: also libraries of some hundred MB",
     )
     parser.addoption(
         "--every-function",

@@ -27,7 +27,7 @@ from coffee_boat.model import (
 from coffee_boat.session import Answers, driver, reach, verify
 from coffee_boat.session.live import LiveSession
 from coffee_boat.worker import compose
-from coffee_boat.workflow import composing, expose, launch, own_code
+from coffee_boat.workflow import composing, expose, launch, own_code, room
 from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.tools import Tools
 
@@ -107,6 +107,7 @@ def apply(tools: Tools, live: LiveSession, wish: Wish) -> Applied:
     with tools.work() as say, live.alone():
         now = live.refresh()
         change = tools.pipeline.change(wish.choose(now, say), now.lock, live.history.held)
+        room.refuse_too_much(tools.pipeline.items(change), tools.store, archive=True)
         change, archive = tools.pipeline.addition(change, wish.manifest, say)
         if archive is not None and archive.role == "layer":
             archive = replace(archive, after=now.composed.removeprefix(compose.GENERATIONS))

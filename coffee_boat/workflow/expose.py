@@ -18,11 +18,8 @@ from coffee_boat.pip import fetch
 from coffee_boat.session import driver, only_there
 from coffee_boat.session.sys_path import show_code
 from coffee_boat.session.views import Later
-from coffee_boat.workflow import own_code
+from coffee_boat.workflow import own_code, room
 from coffee_boat.workflow.tools import Tools
-
-_LARGE = 200_000_000
-"""Bytes of a distribution, unpacked: some seconds."""
 
 
 @dataclass(frozen=True)
@@ -84,24 +81,12 @@ def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tup
         for pin in lacking.pins
         if pin.label in packed and (wheel := fetch.here(pin, tools.store)) is not None
     }
-    large = {p.name for p in lacking.pins if p.label in packed and _is_large(packed[p.label])}
-    grown = True
-    while grown:
-        needed_by = {
-            name: {p.name for p in lacking.pins if name in p.requires}
-            for name in (p.name for p in lacking.pins if not p.requested)
-        }
-        more = {name for name, users in needed_by.items() if users and users <= large} - large
-        grown, large = bool(more), large | more
+    large = room.deferred(lacking.pins, {label: c.unpacked for label, c in packed.items()})
     for pin in lacking.pins:
         if pin.name in large and pin.name in wheels:
             chunk = packed[pin.label]
             tops = modules.tops(listing(chunk, tools.store), lacking.target)
             yield pin.name, Later(wheels[pin.name], tops, partial(_unpacked, tools, chunk, lacking))
-
-
-def _is_large(chunk: Chunk) -> bool:
-    return chunk.unpacked >= _LARGE
 
 
 def _unpacked(tools: Tools, chunk: Chunk, lock: Lock) -> Path:

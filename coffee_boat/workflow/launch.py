@@ -81,6 +81,7 @@ def prepare(
         built = build(tools, request, say)
     if cluster is not None:
         tools.emit(tools.preflight.hold(built.archive, cluster))
+        tools.emit(tools.preflight.gpus(built.lock, cluster))
     return built
 
 
@@ -143,6 +144,7 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
         ShipError: it cannot be put where executors find it.
     """
     tools.emit(tools.preflight.hold(built.archive, cluster))
+    tools.emit(tools.preflight.gpus(built.lock, cluster))
     tools.emit(tools.preflight.sending(built.archive.size, facts, cluster, tools.settings.stage))
     tools.emit(tools.pipeline.not_aboard(built.request.preload, built.archive))
     made = preloading(
@@ -160,8 +162,10 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
 def held(tools: Tools, lock: Lock, cluster: ClusterFacts) -> tuple[Finding, ...]:
     """What is packed of a lock already, held against the cluster's nodes; nothing is refused."""
     try:
-        return tools.preflight.hold(
-            replace(_not_built(tools, lock), chunks=tools.pipeline.packed(lock)), cluster
+        packed = replace(_not_built(tools, lock), chunks=tools.pipeline.packed(lock))
+        return (
+            *tools.preflight.hold(packed, cluster),
+            *tools.preflight.gpus(lock, cluster),
         )
     except LaunchError as refusal:
         return (Finding.of(refusal.problem, "error"),)
