@@ -27,7 +27,7 @@ from coffee_boat.model import (
 from coffee_boat.session import Answers, driver, reach, verify
 from coffee_boat.session.live import LiveSession
 from coffee_boat.worker import compose
-from coffee_boat.workflow import composing, expose, launch, own_code, room
+from coffee_boat.workflow import composing, expose, own_code, room, shipping
 from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.tools import Tools
 
@@ -160,9 +160,9 @@ class _Sending:
         history = self.live.history
         if archive is None:
             return history
-        shipped = launch.ship(self.tools, archive, facts)
+        shipped = shipping.ship(self.tools, archive, facts)
         if archive.role == "base" and kind_of_running(facts.master).runs_in_driver:
-            launch.unpacked_here(self.tools, archive)
+            shipping.unpacked_here(self.tools, archive)
         else:
             self.live.session.send(shipped)
         folder = composing.folder_of(archive, facts, self.tools.store)
@@ -195,8 +195,8 @@ class _Sending:
         tools, lock = self.tools, self.change.lock
         tools.emit([*base.findings, reach.new_base(base, lock)])
         shipped = Shipped(base, base.path)  # in its place already: only its name counts
-        patch = launch.patch_of(tools, kind_of_running(facts.master), facts, shipped)
-        patch = launch.seen_from_the_driver(tools, patch, facts, lock)
+        patch = shipping.patch_of(tools, kind_of_running(facts.master), facts, shipped)
+        patch = shipping.seen_from_the_driver(tools, patch, facts, lock)
         self.live.switch(lock, patch, parts, self._why)
 
     def _compose(self, facts: SparkFacts, parts: History) -> Answers:
@@ -211,7 +211,7 @@ class _Sending:
         if self.change.kind == "base" and self.archive is not None:
             tools.emit([*self.archive.findings, reach.new_base(self.archive, lock)])
         with self.watch.part("send"):
-            live.session.send(launch.ship(tools, made, facts))
+            live.session.send(shipping.ship(tools, made, facts))
         with self.watch.part("arrive"):
             answers = self._tried(made.name)
         launcher = live.session.place(f"{made.name}/{made.python}")

@@ -12,7 +12,7 @@ from coffee_boat.model import ConfPatch, History, Lock, Manifest
 from coffee_boat.session import Session, driver, reach, record
 from coffee_boat.session.live import LiveSession
 from coffee_boat.settings import AUTO
-from coffee_boat.workflow import composing, launch, remote
+from coffee_boat.workflow import composing, launch, remote, shipping
 from coffee_boat.workflow.apply import Applied, addition, apply, expose_here
 from coffee_boat.workflow.built import Built, Resolved, built_of, unedited
 from coffee_boat.workflow.expose import expose
@@ -78,9 +78,9 @@ def take_over(
         return Attached(there, tools.settled(there.history.current)), built
     if session.executors():
         tools.emit(tools.preflight.ask_nodes(session, built.archive))
-    kind, shipped = kind_of_running(facts.master), launch.ship(tools, built.archive, facts)
-    patch = launch.patch_of(tools, kind, facts, shipped)
-    patch = launch.seen_from_the_driver(tools, patch, facts, built.lock)
+    kind, shipped = kind_of_running(facts.master), shipping.ship(tools, built.archive, facts)
+    patch = shipping.patch_of(tools, kind, facts, shipped)
+    patch = shipping.seen_from_the_driver(tools, patch, facts, built.lock)
     patch = composing.told_of_files(patch, session)
     if not kind.runs_in_driver:
         session.send(shipped)

@@ -17,7 +17,7 @@ from coffee_boat.spark import facts as spark_facts
 from coffee_boat.spark import install, java, program, script, submission
 from coffee_boat.spark.keys import DRIVER_PYTHON, PY_FILES, PYTHON
 from coffee_boat.spark.program import Program
-from coffee_boat.workflow import functions, launch, own_code, submit
+from coffee_boat.workflow import functions, launch, own_code, shipping, submit
 from coffee_boat.workflow.built import Built, built_of, nodes
 from coffee_boat.workflow.changing import Changing
 from coffee_boat.workflow.driver import driver_python
@@ -116,7 +116,7 @@ def order(work: Changing, where: Where, ask: Ask) -> submission.Order:
     described = functions.described(
         tools, built, work.functions, python=facts.python, conf=facts.conf
     )
-    patch = launch.patch(tools, built, facts, cluster)
+    patch = shipping.patch(tools, built, facts, cluster)
     tools.emit(patch.findings)
     return replace(submission.order(spark, facts, patch), functions=described)
 

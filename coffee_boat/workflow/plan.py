@@ -11,7 +11,7 @@ from coffee_boat.model import Finding, Lock, Manifest, Plan, PlanItem, SparkFact
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import companions, install
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.workflow import launch, room
+from coffee_boat.workflow import launch, room, shipping
 from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -56,10 +56,10 @@ def plan_launch(
             *tools.preflight.sending(size, facts, cluster, tools.settings.stage),
             *cluster.findings,
             *launch.other_minor(tools, request, known),
-            *launch.held(tools, lock, cluster),
+            *shipping.held(tools, lock, cluster),
         )
     )
-    patch = None if facts is None else launch.planned_patch(tools, request, lock, facts)
+    patch = None if facts is None else shipping.planned_patch(tools, request, lock, facts)
     findings = (
         *request.manifest.findings,
         *lock.findings,
