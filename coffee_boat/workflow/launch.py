@@ -47,7 +47,7 @@ from coffee_boat.session.live import LiveSession
 from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import companions, gateway, hook, install, jvm
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.workflow import composing
+from coffee_boat.workflow import composing, node_store
 from coffee_boat.workflow.built import Built, Resolved, build, built_of, for_nodes, nodes
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -146,7 +146,7 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
     tools.emit(tools.preflight.sending(built.archive.size, facts, cluster, tools.settings.stage))
     tools.emit(tools.pipeline.not_aboard(built.request.preload, built.archive))
     made = preloading(
-        patch_of(tools, kind_of(facts.master), facts, ship(tools, built.archive, facts)),
+        node_store.sent(tools, built, facts, partial(_sent, tools, facts)),
         facts,
         built.request.preload,
     )
@@ -155,6 +155,10 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
         record.remember_lock(tools.store, built.lock)
     marks = record.marks(made, built.lock, ships_python=tools.settings.ship_python)
     return replace(made, conf={**made.conf, **marks})
+
+
+def _sent(tools: Tools, facts: SparkFacts, archive: Archive) -> ConfPatch:
+    return patch_of(tools, kind_of(facts.master), facts, ship(tools, archive, facts))
 
 
 def held(tools: Tools, lock: Lock, cluster: ClusterFacts) -> tuple[Finding, ...]:
