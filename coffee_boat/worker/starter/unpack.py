@@ -54,7 +54,7 @@ def _started(cargo: int, index: Index, root: str) -> list[_Child]:
     """Each takes the largest part that is left, again and again."""
     numbers = sorted(range(len(index.parts)), key=lambda one: -index.parts[one].length)
     reading, writing = os.pipe()
-    children = []
+    children: list[_Child] = []
     try:
         for number in numbers:
             os.write(writing, _NUMBER.pack(number))
