@@ -166,7 +166,7 @@ def test_nodes_unpack_once_for_this_and_later_applications(
     assert len({host for host, *_ in told["first"]}) == 2
     for _, root, module, made in told["first"]:
         assert "/coffee_boat-node-" in root
-        assert root.endswith("/env")
+        assert root.endswith("/tree")
         assert module.startswith(f"{root}/lib/")
         assert made > 0
     assert all(told[when] for when in ("first_ok", "ok", "ok_after")), told["report"]

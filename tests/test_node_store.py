@@ -236,7 +236,7 @@ def test_an_environment_that_was_changed_is_told_and_unpacked_again(
     archive: Archive, store: Store, node: str, tmp_path: Path
 ) -> None:
     begun(tmp_path, node, archive, store).communicate("")  # it ends, and so its lock
-    made = Path(node, archive.id[:32], "env")
+    made = Path(node, archive.id[:32], "tree")
     (made / SITE / "__pycache__").mkdir()
     (made / SITE / "__pycache__/two.cpython-311.pyc").touch()
     (made / SITE / "cache.json").touch()
@@ -244,7 +244,7 @@ def test_an_environment_that_was_changed_is_told_and_unpacked_again(
     for path, change in changes(made):
         change()
         said = begun(tmp_path, node, archive, store).communicate("")[1]
-        assert f"is not as it was made: env/{path.relative_to(made)}" in said
+        assert f"is not as it was made: tree/{path.relative_to(made)}" in said
         assert files.differs(str(made.parent), archive.id) is None
 
 
@@ -493,7 +493,7 @@ def test_a_starter_becomes_the_interpreter_of_the_environment(
         text=True,
         check=True,
     )
-    env = tmp_path / f"node/coffee_boat-node-{os.geteuid()}/{archive.id[:32]}/env"
+    env = tmp_path / f"node/coffee_boat-node-{os.geteuid()}/{archive.id[:32]}/tree"
     assert done.stdout.startswith(f"{env}/bin/python3.11 -c import site")
     assert done.stdout.rstrip().endswith("-m daemon")
     assert (around / archive.name).resolve() == env
@@ -546,8 +546,11 @@ def test_it_is_sent_as_a_starter_and_one_plain_file(
     assert not made.findings
 
 
-def test_off_sets_what_it_set_before(archive: Archive, store: Store, tmp_path: Path) -> None:
-    made = sent(tmp_path, store, archive, node_store="off")
+@pytest.mark.parametrize("how", [{"node_store": "off"}, {"master": "local-cluster[1,1,1024]"}])
+def test_off_sets_what_it_set_before(
+    archive: Archive, store: Store, tmp_path: Path, how: dict[str, str]
+) -> None:
+    made = sent(tmp_path, store, archive, **{**how, "node_store": "off"})
     assert "spark.files" not in made.conf
     assert made.conf["spark.archives"].endswith(f"#{archive.name}")
     assert not made.findings

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import has_lasting_nodes
+from coffee_boat.clusters import has_lasting_nodes, kind_of_running
 from coffee_boat.errors import StoreError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import Archive, ConfPatch, Finding, SparkFacts
@@ -34,10 +34,10 @@ def sent(
         BuildError, ShipError, LaunchError: as what sends it.
     """
     settings = tools.settings
-    if settings.node_store == OFF:
+    if settings.node_store == OFF or kind_of_running(facts.master).runs_in_driver:
         return send(built.archive)
     if reason := next(_reasons(settings, built, facts), ""):
-        return _told(send(built.archive), reason)
+        return _told(send(built.archive), settings, reason)
     try:
         with tools.work() as say:
             say(Step("looking for what can be unpacked side by side"))
@@ -45,7 +45,7 @@ def sent(
             folder = "" if settings.node_store == ON else settings.node_store
             small = starter.build(built.archive, cargo=cargo.name, folder=folder, store=tools.store)
     except StoreError as error:
-        return _told(send(built.archive), f"the store cannot be written: {error.what}")
+        return _told(send(built.archive), settings, f"the store cannot be written: {error.what}")
     return _with_file(send(small), facts, cargo.as_uri())
 
 
@@ -70,11 +70,11 @@ def _with_file(made: ConfPatch, facts: SparkFacts, uri: str) -> ConfPatch:
     return replace(made, conf={**made.conf, _FILES: merged})
 
 
-def _told(made: ConfPatch, reason: str) -> ConfPatch:
+def _told(made: ConfPatch, settings: Settings, reason: str) -> ConfPatch:
     said = Finding(
         "launch.node-store-not-used",
         "each executor unpacks the environment for itself",
-        value="node_store is on",
+        value=f"node_store = {settings.node_store}",
         cause=reason,
         cure="nothing need be done; COFFEE_BOAT_NODE_STORE=off ends this note",
         severity="note",

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 
 FILES = "files.json"
-_ENVIRONMENT = "env"
+_ENVIRONMENT = "tree"
 _CODE = re.compile(r".*(\.(py|pyc|pyd|pth|_pth|so|zip|cfg)|\.so\.[\d.]+)", re.IGNORECASE)
 """What Python would run or load. Packages keep other files beside their own, as caches."""
 _BYTECODE = "__pycache__"
@@ -29,12 +29,13 @@ def write(place: str, digest: str) -> None:
         json.dump({"id": digest, "size": size, "files": found}, out)
 
 
-def identity(place: str) -> int:
-    """Another number for each environment that was made there; 0 if there is none."""
+def identity(place: str) -> tuple[int, int] | None:
+    """What tells each environment that was made there from the others; None if there is none."""
     try:
-        return os.lstat(os.path.join(place, FILES)).st_ino
+        state = os.lstat(os.path.join(place, FILES))
     except OSError:
-        return int(os.path.lexists(place))
+        return (0, 0) if os.path.lexists(place) else None
+    return state.st_ino, state.st_mtime_ns
 
 
 def size(place: str) -> int:

@@ -1,6 +1,6 @@
 """The environments of a folder of the node: found whole, or made, or removed.
 
-    <name>/env         an environment
+    <name>/tree        an environment
     <name>/files.json  what it has
     <name>.lock        shared by who runs from it, held alone by who makes or removes it; its time
                        is when it was used last
@@ -21,7 +21,8 @@ from . import files, locks, places
 from .index import Index
 from .unpack import unpack
 
-ENVIRONMENT = "env"
+ENVIRONMENT = "tree"
+"""Not as those of generations (worker/compose.py), by which their processes are known."""
 SENTINEL = "boat.json"
 _PATIENCE, _PAUSE = 900.0, 0.05
 """Seconds that a process waits for another one that unpacks; and between two tries."""
@@ -57,7 +58,7 @@ def environment(
         ValueError: the cargo is not what was sent.
     """
     place = os.path.join(folder, index.id[:32])
-    end, bad, changed = time.monotonic() + patience, 0, 0.0
+    end, bad, changed = time.monotonic() + patience, None, 0.0
     while True:
         with locks.Lock(place + ".lock") as lock:
             now = files.identity(place)
@@ -68,10 +69,10 @@ def environment(
             if lock.hold_alone():
                 if files.differs(place, index.id) is not None:
                     _make(place, index, cargo)
-                lock.share()
-                if files.identity(place):  # nobody removed it between the two locks
+                # between the two locks another process may have had it, and removed this one
+                if lock.share() and files.identity(place):
                     return _taken(place, lock)
-            is_used = bool(bad) and files.identity(place) == bad and lock.share()
+            is_used = bad is not None and files.identity(place) == bad and lock.share()
         changed = (changed or time.monotonic()) if is_used else 0.0
         if changed and time.monotonic() - changed > moment:
             raise ChangedError(f"{place} was changed, and processes run from it")
