@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # pyspark is a source distribution: its wheel is installed where it is made, and compressing 400 MB takes longer than all the rest.
 STORED := --config-settings-package pyspark:--build-option=--compression=stored
 
-.PHONY: demo test check types docs jar dist reference clean test-unit test-lowest test-integration test-matrix test-yarn test-kubernetes test-jupyterlab test-systems test-large fuzz soak soak-store
+.PHONY: demo test check types docs jar dist reference clean test-unit test-lowest test-integration test-matrix test-pythons test-yarn test-kubernetes test-jupyterlab test-systems test-large fuzz soak soak-store
 
 demo: $(VENV)/ready
 	$(BIN)/python -m coffee_boat.cli.demo
@@ -31,6 +31,10 @@ test-integration: $(VENV)/ready
 # Each pair of Python and Spark that is supported and that this machine has; `make test` takes four of them.
 test-matrix: $(VENV)/ready
 	$(BIN)/python -m pytest integration/test_matrix.py --every-pair $(PYTEST_ARGS)
+
+# All of tests/ that depends on a Python, on each Python that is here and in Debian's newest; CI runs a share of them on each.
+test-pythons: $(VENV)/ready $(VENV)/docs
+	$(BIN)/python -m integration.ci --pythons
 
 # On the cluster that HADOOP_CONF_DIR names, else on one that is made here: Linux, root.
 test-yarn: $(VENV)/ready

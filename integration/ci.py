@@ -2,6 +2,7 @@
 
     python -m integration.ci                # all lanes
     python -m integration.ci yarn s3        # these, and what prepares them
+    python -m integration.ci --pythons      # tests/ on each Python, not a share of it
 
 The table at the end tells what each lane took. Where the time of a lane goes is in its own part of
 the output."""
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,18 +40,22 @@ _LOCAL_CLUSTERS = frozenset({"local clusters of .venv"})
 """Spark keeps the applications of local clusters below pyspark, and names them by the second."""
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
 _NOT_ONCE = "-n 0 -m 'not once'"
-"""For all Pythons but this one: none of what depends on no Python. Several lanes of them
-run at once, and a process each collects once and makes what tests share once. Quoted for make's
-shell.
+"""For all Pythons but this one: none of what depends on no Python. Several lanes of them run at
+once, and a process each collects once and makes what tests share once. Quoted for make's shell.
 """
 _AT_ONCE = (os.cpu_count() or 1) + 1
 """So many keep two processors busy all the time; with more, each is only slower."""
 
 
+_PYTHONS = "--pythons"
+
+
 def main(names: Sequence[str]) -> int:
     """Run them. Exit code 0, 1 if one failed, 2 for a name that is none, 130 if interrupted."""
     started = time.monotonic()
-    lanes, not_here = all_lanes()
+    lanes, not_here = all_lanes(whole=_PYTHONS in names)
+    if _PYTHONS in names:
+        names = [lane.name for lane in lanes if lane.name.startswith(("python ", "debian "))]
     if unknown := set(names) - {lane.name for lane in lanes}:
         print(f"no lane {', '.join(sorted(unknown))}: {', '.join(lane.name for lane in lanes)}")
         return 2
@@ -90,12 +96,17 @@ def _apart(lane: Lane, folder: Path) -> Lane:
     return replace(lane, commands=tuple(commands))
 
 
-def all_lanes() -> tuple[list[Lane], list[str]]:
-    """The lanes, in the order in which they begin; and what this machine has no Python for."""
+def all_lanes(*, whole: bool = False) -> tuple[list[Lane], list[str]]:
+    """The lanes, in the order in which they begin; and what this machine has no Python for.
+
+    Args:
+        whole: each Python runs all of tests/ that depends on a Python, not its share.
+    """
     here = f"{sys.version_info.major}.{sys.version_info.minor}"
     suites = _BARE if _can_hold_a_bare_root() else {}
     pythons, not_here = _other_pythons(here, set(suites.values()))
-    chosen = _chosen([here, *pythons, *suites.values()], here)
+    minors = [here, *pythons, *suites.values()]
+    chosen = dict.fromkeys(minors, _NOT_ONCE) if whole else _chosen(minors, here, _turn())
     bare = [lane for suite, minor in suites.items() for lane in _bare(suite, chosen[minor])]
     if not bare:
         not_here.append("bare Debian roots: they need Linux, root, and debootstrap or apt-get")
@@ -126,7 +137,10 @@ def all_lanes() -> tuple[list[Lane], list[str]]:
         clusters[0],
         _lane("local", _others(clusters), _LOCAL_CLUSTERS),
         *clusters[1:],
-        *(_python(minor, python, chosen[minor]) for minor, python in pythons.items()),
+        *(
+            _python(minor, python, chosen[minor], demo=minor in _ends(minors, here))
+            for minor, python in pythons.items()
+        ),
         *bare,
     ], not_here
 
@@ -163,18 +177,37 @@ def _other_pythons(here: str, in_roots: Set[str]) -> tuple[dict[str, Path], list
     ]
 
 
-def _chosen(minors: Sequence[str], here: str) -> dict[str, str]:
-    """What of tests/ each minor runs: this one all, the oldest and the newest all that depends on a
-    Python; those between share it, since what fails on one of them fails at an end, too, as a rule.
+def _chosen(minors: Sequence[str], here: str, turn: int) -> dict[str, str]:
+    """What of tests/ each minor runs: this one all, the oldest and the newest half of what depends
+    on a Python each, those between a quarter: what fails there fails at an end, too, as a rule.
+
+    With the next turn they change places, so that all is run on all within a few commits.
     """
-    oldest, *others = sorted({*minors, here}, key=lambda minor: int(minor.partition(".")[2]))
-    between = [minor for minor in others[:-1] if minor != here]
+    ends = _ends(minors, here)
+    between = sorted({*minors} - {here, *ends})
     shares = {
-        minor: f"{_NOT_ONCE} --share {number}/{len(between)}"
-        for number, minor in enumerate(between, 1)
+        **{minor: (turn + place, 2) for place, minor in enumerate(ends)},
+        **{minor: (turn + place, 4) for place, minor in enumerate(between)},
     }
-    ends = dict.fromkeys((oldest, *others[-1:]), _NOT_ONCE)
-    return {**ends, **shares, here: ""}
+    words = {
+        minor: f"{_NOT_ONCE} --share {number % of + 1}/{of}"
+        for minor, (number, of) in shares.items()
+    }
+    return {**words, here: ""}
+
+
+def _ends(minors: Sequence[str], here: str) -> list[str]:
+    """The oldest and the newest of all but this one."""
+    others = sorted({*minors} - {here}, key=lambda minor: int(minor.partition(".")[2]))
+    return others if len(others) < 2 else [others[0], others[-1]]
+
+
+def _turn() -> int:
+    """Another number for each commit, the same each time that this one is tried."""
+    done = subprocess.run(
+        ("git", "rev-parse", "HEAD"), cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    return int(done.stdout[:8] or "0", 16)
 
 
 def _interpreter(minor: str) -> Path | None:
@@ -192,8 +225,8 @@ def _supported() -> list[str]:
     return [f"3.{minor}" for minor in minors]
 
 
-def _python(minor: str, interpreter: Path, chosen: str) -> Lane:
-    """tests/, and the demo where all of them run, in a virtual environment of its own."""
+def _python(minor: str, interpreter: Path, chosen: str, *, demo: bool) -> Lane:
+    """Tests, and the demo if it is wanted, in a virtual environment of its own."""
     venv = f".cache/python{minor}"
     make = ("make", f"VENV={venv}", f"PYTHON={interpreter}")
     alone = ("flock", ".cache/editable.lock")  # as integration/venvs.py
@@ -202,7 +235,7 @@ def _python(minor: str, interpreter: Path, chosen: str) -> Lane:
         Command("environment", (*alone, *make, f"{venv}/ready"), wheels),
         _unit_tests(*make, chosen=chosen),
     ]
-    if chosen == _NOT_ONCE:
+    if demo:
         commands.append(Command("demo", (*make, "demo")))
     return Lane(f"python {minor}", tuple(commands), after=(_WHEELS, *_AFTER_LONG_ONES))
 

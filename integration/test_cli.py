@@ -134,7 +134,7 @@ def test_launch_serves_foreign_nodes(boat: Boat, wanted: list[str], standalone: 
     assert RESULT.format(arguments=[], beside=False) in done.stdout
 
 
-@pytest.mark.parametrize("master", ["local[2]", SMALL, "spark://"])
+@pytest.mark.parametrize("master", ["local[2]", "spark://"])
 def test_the_shell_uses_what_is_shipped(
     boat: Boat, request: pytest.FixtureRequest, master: str
 ) -> None:

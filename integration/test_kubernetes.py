@@ -21,14 +21,10 @@ from integration.crowd_checks import check_all
 from integration.kubernetes_lane import KubernetesLane
 from integration.running import (
     DRIVERS,
-    INTERACTIVE,
-    SHELL,
     Ended,
     SparkPython,
-    check_shell,
     plain_environment,
 )
-from integration.test_hot_add import write_projects
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECONDS = 60.0
@@ -108,21 +104,6 @@ def test_the_snippet_on_both_nodes(kubernetes: KubernetesLane, drive: Drive) -> 
     hosts = {one["host"] for one in told["rdd"]}
     assert len(hosts) == 2
     assert len({nodes[host] for host in hosts}) == 2, "each executor is on a node of its own"
-
-
-def test_an_addition_is_seen_by_an_rdd_that_was_made_before(
-    kubernetes: KubernetesLane, drive: Drive, tmp_path: Path
-) -> None:
-    write_projects(tmp_path)
-    told = checked(drive("hot_add.py", kubernetes.master, tmp_path, spark__executor__cores="2"))
-    assert {file for *_, file in told["before"]} == {""}
-    assert all("/boat-layer-" in file for *_, file in (*told["after"], *told["later"]))
-    assert len({host for host, *_ in told["after"]}) == 2
-    assert {(host, pid) for host, pid, _ in told["before"]} & {
-        (host, pid) for host, pid, _ in told["after"]
-    }, "workers that ran before serve after"
-    assert sorted(told["confirmed"]) == ["1", "2"]
-    assert told["ok"], told["report"]
 
 
 def test_functions_made_before_follow_what_the_session_has(
@@ -333,45 +314,20 @@ def test_in_cluster_mode_a_jar_calls_functions(
     assert all(map(jvm_lane.shipped, said["call_udf"])), said
 
 
-def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter(
-    kubernetes: KubernetesLane, launch: Launch
-) -> None:
-    done = launch("--conf", "spark.app.name=well", str(DRIVERS / "on_cluster.py"), "0")
-    assert done.returncode == 0, done.stderr[-4000:]
-    told = Ended(0, log_of(kubernetes, "well"), "").result
-    assert told["executable"].startswith(f"{told['folder']}/boat-")
-    assert (told["edtf"], told["sum"], told["nousersite"]) == ("1984-06?", 42, "1")
-    assert len({host for host, *_ in told["seen"]}) == 2
-    for _, executable, folder, total, _ in told["seen"]:
-        assert executable.startswith(f"{folder}/boat-")
-        assert total == 42
-
-
-def test_the_shell_uses_what_is_shipped(
-    kubernetes: KubernetesLane, store: Path, tmp_path: Path
-) -> None:
-    client = kubernetes.environment(tmp_path / "conf", kubernetes.settings())
-    words = ("launch", "--pip", "pyarrow", "--pip", "edtf", "--master", kubernetes.master)
-    ended = subprocess.run(
-        [sys.executable, "-m", "coffee_boat.cli", *words],
-        cwd=tmp_path,
-        env={**plain_environment(Path(sys.executable), store), **client, **INTERACTIVE},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=800,
-        input=SHELL,
-    )
-    check_shell(ended)
-
-
-def test_a_driver_that_fails_in_its_pod_is_a_launch_that_failed(
+def test_cluster_mode_runs_the_driver_in_the_shipped_interpreter_and_its_end_is_the_launchs(
     kubernetes: KubernetesLane, launch: Launch
 ) -> None:
     done = launch("--conf", "spark.app.name=ill", str(DRIVERS / "on_cluster.py"), "7")
     assert done.returncode == 7, done.stderr[-4000:]
     assert "ended with exit code 7" in done.stderr
     assert "ValueError: the sea is rough" in done.stderr
+    told = Ended(0, log_of(kubernetes, "ill"), "").result
+    assert told["executable"].startswith(f"{told['folder']}/boat-")
+    assert (told["edtf"], told["sum"], told["nousersite"]) == ("1984-06?", 42, "1")
+    assert len({host for host, *_ in told["seen"]}) == 2
+    for _, executable, folder, total, _ in told["seen"]:
+        assert executable.startswith(f"{folder}/boat-")
+        assert total == 42
 
 
 LACKS = (

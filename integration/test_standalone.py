@@ -143,12 +143,12 @@ def names(command_line: Path, text: str) -> bool:
 # what ships
 
 
-@pytest.mark.parametrize("way", ["python", "spark-submit", "pyspark"])
+@pytest.mark.parametrize(("way", "rounds"), [("python", 2), ("spark-submit", 1), ("pyspark", 1)])
 def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
-    standalone: Lane, spark_python: SparkPython, way: Way
+    standalone: Lane, spark_python: SparkPython, way: Way, rounds: int
 ) -> None:
-    told = spark_python.checked("snippet.py", standalone.master, 2, way=way).result
-    assert len(told["rounds"]) == 2
+    told = spark_python.checked("snippet.py", standalone.master, rounds, way=way).result
+    assert len(told["rounds"]) == rounds
     for answers in told["rounds"]:
         assert len({answer["host"] for answer in answers["rdd"]}) == 2
         assert {(answer["sum"], answer["edtf"]) for answer in answers["rdd"]} == {(42, "1984-06?")}
@@ -178,11 +178,10 @@ def test_nodes_unpack_once_for_this_and_later_applications(
         assert module.startswith(root)
 
 
-@pytest.mark.parametrize("lane", ["standalone", "standalone_jars_only"])
 def test_compiled_packages_run_and_every_executor_says_so(
-    lane: str, spark_python: SparkPython, request: pytest.FixtureRequest
+    standalone_jars_only: Lane, spark_python: SparkPython
 ) -> None:
-    told = spark_python.checked("science.py", request.getfixturevalue(lane).master).result
+    told = spark_python.checked("science.py", standalone_jars_only.master).result
     assert told["total"] == pytest.approx(sum(map(math.sqrt, range(1, 101))))
     assert told["arrays"] == [[0, 1, 2]]
     assert told["ok"], told["report"]

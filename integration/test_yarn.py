@@ -17,7 +17,7 @@ from integration import conda_lane, crowd_wheels, jvm_lane
 from integration.beds import _java, _namespaces
 from integration.beds.yarn import hadoop
 from integration.crowd_checks import check_all
-from integration.running import DRIVERS, INTERACTIVE, SHELL, SparkPython, check_shell, refusals
+from integration.running import DRIVERS, SparkPython, refusals
 from integration.yarn_lane import OTHER_SPARKS, YarnLane, pythons, yarn_lane
 
 pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too
@@ -272,16 +272,7 @@ def test_in_cluster_mode_a_jar_calls_functions_and_its_exception_is_told(
     assert all(map(jvm_lane.shipped, said["call_udf"])), said
 
 
-def test_the_shell_uses_what_is_shipped(yarn: YarnLane, store: Path, tmp_path: Path) -> None:
-    quiet = ("--conf", "spark.executor.memory=512m", "--conf", "spark.ui.enabled=false")
-    variables = {**yarn.environment, **INTERACTIVE, "COFFEE_BOAT_STORE": str(store)}
-    words = ("launch", "--pip", "pyarrow", "--pip", "edtf", "--master", "yarn", *quiet)
-    check_shell(boat(*words, folder=tmp_path, env=variables, typed=SHELL))
-
-
-def boat(
-    *arguments: str, folder: Path, env: dict[str, str], typed: str = ""
-) -> subprocess.CompletedProcess[str]:
+def boat(*arguments: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -296,7 +287,6 @@ def boat(
         text=True,
         check=False,
         timeout=1100,
-        input=typed,
     )
 
 

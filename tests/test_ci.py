@@ -116,16 +116,27 @@ def test_a_name_that_is_no_lane_runs_nothing(capsys: pytest.CaptureFixture[str])
     assert "no lane nowhere" in capsys.readouterr().out
 
 
-def test_what_depends_on_a_python_is_run_on_the_oldest_and_the_newest_and_once_between() -> None:
-    lanes, _ = ci.all_lanes()
+def of_tests(*, whole: bool) -> list[str]:
+    """What each lane of tests/ gives pytest."""
+    lanes, _ = ci.all_lanes(whole=whole)
     commands = [command.argv for lane in lanes for command in lane.commands]
     chosen = [argv[-1] for argv in commands if "test-unit" in argv]
     assert [words.startswith("PYTEST_ARGS=") for words in chosen] == [True] * len(chosen)
+    return chosen
+
+
+def test_this_python_runs_all_tests_and_others_share_those_that_depend_on_one() -> None:
+    chosen = of_tests(whole=False)
     assert sum("-m" not in words for words in chosen) == 1
     shares = [words.partition("--share ")[2] for words in chosen if "-m" in words]
-    between = [share for share in shares if share]
-    assert len(shares) - len(between) <= 2
-    assert between == [f"{number}/{len(between)}" for number in range(1, len(between) + 1)]
+    assert all(shares), "each takes a share"
+    halves = [share for share in shares if share.endswith("/2")]
+    assert len(halves) <= 2
+    assert len(set(shares)) == len(shares), "no two the same"
+
+
+def test_each_python_runs_all_that_depends_on_one_where_that_is_asked_for() -> None:
+    assert not any("--share" in words for words in of_tests(whole=True))
 
 
 def test_shares_are_all_files_of_tests_each_once() -> None:

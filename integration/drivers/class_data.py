@@ -9,11 +9,12 @@ import sys
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import udf
 
-builder = SparkSession.builder.master("local[2]").config(
+# A cluster's master and worker are in its driver, and what they and it say to each other.
+builder = SparkSession.builder.master("local-cluster[1,1,1024]").config(
     "spark.driver.extraJavaOptions",
     f"-XX:ArchiveClassesAtExit={sys.argv[1]} -Xlog:cds=off -Xlog:cds+dynamic=off",
 )
-spark = builder.config("spark.ui.enabled", "false").getOrCreate()
+spark = builder.getOrCreate()
 assert spark.sparkContext.parallelize(range(4), 2).map(lambda number: number + 1).sum() == 10
 doubled = spark.range(4).select(udf(lambda number: 2 * number, "long")("id").alias("number"))
 assert [
