@@ -16,6 +16,8 @@ from coffee_boat.worker.starter import index
 IMPORT_NAME = "coffee_boat_starter"
 _STARTER = f"import {IMPORT_NAME}.start; {IMPORT_NAME}.start.start()\n"
 """As worker_files.STARTER."""
+_RECORD = 1 << 20
+"""Bytes for boat.json, which is in no chunk."""
 _MOST = 20 << 30
 """Bytes of environments that a node keeps, but for those that run."""
 
@@ -38,7 +40,7 @@ def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive
             cargo=cargo,
             python=archive.target.minor,
             size=archive.size,
-            unpacked=sum(chunk.unpacked for chunk in archive.chunks) + archive.size,
+            unpacked=sum(chunk.unpacked for chunk in archive.chunks) + _RECORD,
             files=seek.files(archive, store),
             folder=folder,
             most=_MOST,

@@ -4,13 +4,14 @@
     <name>/files.json  what it has
     <name>.lock        shared by who runs from it, held alone by who makes or removes it; its time
                        is when it was used last
-    <name>.PID.aside   being made, or being removed
+    <name>.NUMBER.aside  being made, or being removed
 
 Whoever runs from an environment keeps its lock open, and hands it on to what it forks and starts.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -96,10 +97,7 @@ def _taken(place: str, lock: locks.Lock) -> str:
 def _make(place: str, index: Index, cargo: str) -> None:
     """The caller holds its lock alone."""
     folder, name = os.path.split(place)
-    for other in os.listdir(folder):
-        found = _ASIDE.fullmatch(other)
-        if found and found[1] == name:
-            shutil.rmtree(os.path.join(folder, other))
+    _remove_unfinished(folder, name)
     if os.path.lexists(place):
         why = files.differs(place, index.id)
         if locks.runs_from(place):
@@ -124,13 +122,30 @@ def _make(place: str, index: Index, cargo: str) -> None:
         raise
 
 
+def _remove_unfinished(folder: str, own: str) -> None:
+    """Remove what killed processes left, of this environment and of those that nobody makes now."""
+    for other in os.listdir(folder):
+        found = _ASIDE.fullmatch(other)
+        if found is None:
+            continue
+        if found[1] == own:
+            shutil.rmtree(os.path.join(folder, other))
+            continue
+        with locks.Lock(os.path.join(folder, f"{found[1]}.lock")) as lock:
+            if lock.hold_alone():
+                shutil.rmtree(os.path.join(folder, other), ignore_errors=True)
+
+
 def _make_room(folder: str, index: Index) -> None:
     """Remove what was used longest ago, of what nobody runs from."""
-    kept = sorted(
-        (os.stat(os.path.join(folder, name)).st_mtime, found[1])
-        for name in os.listdir(folder)
-        if (found := _NAME.fullmatch(name)) and found[1] != index.id[:32]
-    )
+    with os.scandir(folder) as listed:
+        names = [(entry, _NAME.fullmatch(entry.name)) for entry in listed]
+    kept = []
+    for entry, found in names:
+        if found and found[1] != index.id[:32]:
+            with contextlib.suppress(FileNotFoundError):  # another process removed it just now
+                kept.append((entry.stat(follow_symlinks=False).st_mtime, found[1]))
+    kept.sort()
     sizes = {name: files.size(os.path.join(folder, name)) for _, name in kept}
     for _, name in kept:
         too_many = sum(sizes.values()) + index.unpacked > index.most
@@ -147,6 +162,6 @@ def _make_room(folder: str, index: Index) -> None:
 def _remove(place: str) -> None:
     """Whole at once: who looks sees all of it or nothing."""
     if os.path.lexists(place):
-        gone = f"{place}.{os.getpid()}.aside"
+        gone = f"{place}.{time.monotonic_ns()}.aside"
         os.rename(place, gone)
         shutil.rmtree(gone, ignore_errors=True)
