@@ -38,6 +38,12 @@ tried a second time.
 """
 _LOCAL_CLUSTERS = frozenset({"local clusters of .venv"})
 """Spark keeps the applications of local clusters below pyspark, and names them by the second."""
+_ON_DISK = ("kubernetes",)
+"""Lanes whose folders are not in memory: a pod has a /dev/shm of its own over this machine's."""
+_TEMPORARY = ("PYTEST_DEBUG_TEMPROOT", "GOTMPDIR")
+"""Variables that name a folder for what pytest and Go's compiler write."""
+_MUCH = 16 << 30
+"""Bytes of memory, where a lane's store and what its tests write is 1 to 2 GB."""
 _PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations=15")
 _NOT_ONCE = "-n 0 -m 'not once'"
 """For all Pythons but this one: none of what depends on no Python. Several lanes of them run at
@@ -61,9 +67,13 @@ def main(names: Sequence[str]) -> int:
         return 2
     chosen = _with_what_prepares(lanes, names) if names else lanes
     try:
-        with tempfile.TemporaryDirectory(prefix="boat-ci-") as folder:
+        with (
+            tempfile.TemporaryDirectory(prefix="boat-ci-") as disk,
+            tempfile.TemporaryDirectory(prefix="boat-ci-", dir=_memory()) as memory,
+        ):
+            folders = {name: Path(disk) for name in _ON_DISK}
             ended = run(
-                [_apart(lane, Path(folder)) for lane in chosen],
+                [_apart(lane, folders.get(lane.name, Path(memory))) for lane in chosen],
                 at_once=_AT_ONCE,
                 logs=OWN_CACHE / "ci",
             )
@@ -82,6 +92,21 @@ def main(names: Sequence[str]) -> int:
     return 1 if failed else 0
 
 
+def _memory() -> str | None:
+    """A folder in memory, where programs may be run from it and there is much: a quarter of what
+    tests/ take is the disk's. Else None.
+    """
+    folder = "/dev/shm"
+    try:
+        state = os.statvfs(folder)
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        return None
+    free = state.f_bavail * state.f_frsize
+    runs = not state.f_flag & os.ST_NOEXEC and os.access(folder, os.W_OK)
+    return folder if runs and min(memory, free) >= _MUCH else None
+
+
 def _apart(lane: Lane, folder: Path) -> Lane:
     """With a folder for the temporary ones of its pytest: each pytest that starts closes the common
     one to other users, whom some tests open it to.
@@ -90,7 +115,7 @@ def _apart(lane: Lane, folder: Path) -> Lane:
     own = folder / lane.name.replace(" ", "-")
     own.mkdir()
     commands = (
-        replace(command, env={**command.env, "PYTEST_DEBUG_TEMPROOT": str(own)})
+        replace(command, env={**command.env, **dict.fromkeys(_TEMPORARY, str(own))})
         for command in lane.commands
     )
     return replace(lane, commands=tuple(commands))

@@ -40,9 +40,11 @@ _INSTALLABLE = {"debootstrap": "debootstrap", "git": "git"}
 """Of the tools, those that a small Debian lacks: program -> package."""
 _NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
 # pivot_root(2) has this use of it; a chroot alone would be no root that namespaces can be made in.
+# Debian has /tmp in memory since 13.
 _ENTER = (
     'set -e; mount --bind "$1" "$1"; cd "$1"; shift; mount -t proc proc proc;'
-    ' mount --rbind /dev dev; pivot_root . .; umount -l .; exec env --chdir="$0" "$@"'
+    " mount -t tmpfs -o mode=1777 tmp tmp; mount --rbind /dev dev;"
+    ' pivot_root . .; umount -l .; exec env --chdir="$0" "$@"'
 )
 _SETTINGS = (
     "/etc/pip.conf",
