@@ -30,7 +30,7 @@ test-integration: $(VENV)/ready
 
 # Each pair of Python and Spark that is supported and that this machine has; `make test` takes four of them.
 test-matrix: $(VENV)/ready
-	$(BIN)/python -m pytest integration/test_matrix.py --every-pair $(PYTEST_ARGS)
+	$(BIN)/python -m pytest integration/test_matrix.py integration/test_jvm_sparks.py --every-pair $(PYTEST_ARGS)
 
 # All of tests/ that depends on a Python, on each Python that is here and in Debian's newest; CI runs a share of them on each.
 test-pythons: $(VENV)/ready $(VENV)/docs
@@ -48,9 +48,9 @@ test-kubernetes: $(VENV)/ready
 test-jupyterlab: $(VENV)/ready
 	$(BIN)/python -m pytest integration/test_jupyterlab.py $(PYTEST_ARGS)
 
-# Each program of examples/, also those with libraries of some hundred MB.
+# Each program of examples/, also those with libraries of some hundred MB; and Beam, Ray and Dask. .cache/systems has the table of what was run.
 test-systems: $(VENV)/ready
-	$(BIN)/python -m pytest integration/test_examples.py --every-system $(PYTEST_ARGS)
+	$(BIN)/python -m pytest integration/test_examples.py integration/test_systems.py --every-system $(PYTEST_ARGS)
 
 # A wheel of more than 2 GiB and an environment of more than 4, packed and compared: 9 GB of disk, some minutes.
 test-large: $(VENV)/ready

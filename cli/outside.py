@@ -127,7 +127,7 @@ boat unpack {shell} /opt/boat
 
 # options of the pipeline, for runners that start a process (Flink, Spark)
 --environment_type=PROCESS
---environment_config={{"command": "/opt/boat/bin/beam-boot"}}
+--environment_config='{{"command": "/opt/boat/bin/beam-boot"}}'
 
 # or a pool of workers that you start yourself on each
 /opt/boat/bin/python{minor} -m apache_beam.runners.worker.worker_pool_main --service_port=50000

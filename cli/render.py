@@ -29,7 +29,7 @@ _DERIVED = {Report: ("ok",), Archive: ("name", "floor", "python")}
 _SHOWN: dict[type, tuple[str, ...]] = {
     Plan: (
         *("lock", "items", "patch", "findings", "addition", "kind"),
-        *("size", "unpacked", "seconds", "left_out"),
+        *("size", "unpacked", "unpacked_here", "unpacked_later", "seconds", "left_out"),
     )
 }
 """What a program reads in place of the fields."""

@@ -147,7 +147,7 @@ def all_lanes(*, whole: bool = False) -> tuple[list[Lane], list[str]]:
         _lane("examples", "examples", _LOCAL_CLUSTERS),
         # While they run, the kernel starts what the other lane expects to be refused.
         _lane("other nodes", "aarch64 older_nodes", _LOCAL_CLUSTERS, after=("standalone",)),
-        _lane("pairs", "matrix", after=(_WHEELS,)),
+        _lane("pairs", "matrix jvm_sparks", after=(_WHEELS,)),
         _lane("jupyterlab", "jupyterlab", after=(_BROWSER,)),
     ]
     return [

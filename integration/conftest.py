@@ -45,12 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-pair",
         action="store_true",
-        help="test_matrix.py: each supported pair of Python and Spark, not four of them",
+        help="test_matrix.py: each supported pair of Python and Spark, not four of them;"
+        " test_jvm_sparks.py: also spark-shell and the Thrift server",
     )
     parser.addoption(
         "--every-system",
         action="store_true",
-        help="test_examples.py: also libraries of some hundred MB",
+        help="test_examples.py, test_systems.py: also libraries of some hundred MB",
     )
     parser.addoption(
         "--every-function",

@@ -158,6 +158,7 @@ def test_a_driver_without_a_jvm_does_the_same(alone: Ended) -> None:
     told = alone.result
     assert (told["context"], told["py4j"]) == (False, False)
     assert told["numbers"] == ["1.0 million"]
+    assert told["by name"] == [[["1.0 million"]], [["a", 1], ["bcd", 3]]]
     assert told["ok"], told["report"]
     assert told["wanted"] == ["humanize", "pyarrow"]
     assert "sending boat-" in alone.stderr

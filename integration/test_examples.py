@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lanes import require_java
+
+from integration.systems_lane import keep_row, versions
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 SMALL = "local-cluster[1,1,1024]"
@@ -20,9 +24,9 @@ SMALL = "local-cluster[1,1,1024]"
 def told(store: Path, tmp_path: Path) -> Any:
     require_java()
 
-    def run(name: str, *words: str, timeout: float = 500) -> Any:
+    def run(name: str, *words: str, master: str = SMALL, timeout: float = 500) -> Any:
         done = subprocess.run(
-            [sys.executable, str(EXAMPLES / f"{name}.py"), SMALL, *words],
+            [sys.executable, str(EXAMPLES / f"{name}.py"), master, *words],
             cwd=tmp_path,
             env={**os.environ, "COFFEE_BOAT_STORE": str(store)},
             capture_output=True,
@@ -63,11 +67,33 @@ def test_stages_in_python_are_saved_and_loaded_with_those_of_the_jvm(told: Any) 
     ]
 
 
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("example", ["keras_udf", "torch_udf pypi"])
-def test_a_large_library_predicts_on_executors(
-    told: Any, request: pytest.FixtureRequest, example: str
-) -> None:
+@pytest.fixture
+def heavy(told: Any, request: pytest.FixtureRequest, store: Path) -> Any:
+    """The same for libraries of some hundred MB; the row of the table is kept."""
     if not request.config.getoption("--every-system"):
         pytest.skip("some hundred MB: make test-systems")
-    assert told(*example.split(), timeout=1500) == [1.0, 3.0, 5.0, 7.0]
+
+    def run(name: str, *words: str, packages: Sequence[str], master: str = SMALL) -> Any:
+        began = time.monotonic()
+        found = told(name, *words, master=master, timeout=1500)
+        took = time.monotonic() - began
+        archive = max(store.glob("archives/*/*.tar.gz"), key=lambda path: path.stat().st_mtime)
+        keep_row(name, versions(store, *packages), archive, took)
+        return found
+
+    return run
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("example", "packages"),
+    [
+        ("keras_udf", ["tensorflow-cpu", "keras"]),
+        ("jax_udf", ["jax", "jaxlib"]),
+        ("torch_udf pypi", ["torch"]),
+    ],
+)
+def test_a_large_library_predicts_on_executors(
+    heavy: Any, example: str, packages: list[str]
+) -> None:
+    assert heavy(*example.split(), packages=packages) == [1.0, 3.0, 5.0, 7.0]

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -64,6 +64,19 @@ def venv_for(python: str, spark: str) -> Path:
             _make(folder, interpreter, spark_wheel(spark))
             made_from.write_text(_inputs(interpreter))
     return folder
+
+
+def newest_for(spark: str) -> Path:
+    """The interpreter of a virtual environment with that Spark and the newest Python that is here.
+
+    Raises:
+        NoInterpreterError: none that it runs on is here.
+        subprocess.CalledProcessError: as `venv_for`.
+    """
+    for python in reversed(SPARKS[spark]):
+        with suppress(NoInterpreterError):
+            return venv_for(python, spark) / "bin" / "python"
+    raise NoInterpreterError(f"this machine has no Python {' or '.join(SPARKS[spark])}")
 
 
 def tools_venv(name: str, *requirements: str) -> Path:

@@ -18,7 +18,7 @@ from integration.beds import yarn as bed
 from integration.beds._namespaces import Node
 from integration.beds.standalone.spark import spark_home
 from integration.conftest import timed
-from integration.venvs import SPARKS, NoInterpreterError, cache_folder, find_interpreter, venv_for
+from integration.venvs import SPARKS, NoInterpreterError, cache_folder, newest_for
 
 OTHER_SPARKS = {spark: minors for spark, minors in SPARKS.items() if spark != list(SPARKS)[-1]}
 """Besides the newest, which this virtual environment has."""
@@ -93,20 +93,14 @@ def pythons() -> dict[str, Path | None]:
     """Spark's version -> the interpreter of a virtual environment with it, of the newest Python
     that is here; None if there is none.
     """
-    return {
-        spark: next(
-            filter(None, (_venv_python(python, spark) for python in reversed(minors))), None
-        )
-        for spark, minors in OTHER_SPARKS.items()
-    }
+    return {spark: _newest(spark) for spark in OTHER_SPARKS}
 
 
-def _venv_python(python: str, spark: str) -> Path | None:
+def _newest(spark: str) -> Path | None:
     try:
-        find_interpreter(python)
+        return newest_for(spark)
     except NoInterpreterError:
         return None
-    return venv_for(python, spark) / "bin" / "python"
 
 
 def _sparks() -> Iterator[Path]:

@@ -72,8 +72,10 @@ def beam(tmp_path: Path) -> Path:
     return tmp_path / "beam"
 
 
-def booted(beam: Path, folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
-    words = ["--id", "1-1", "--provision_endpoint", "there:0", "--semi_persist_dir", str(folder)]
+def booted(
+    beam: Path, folder: Path, *names: str, worker: str = "1-1"
+) -> subprocess.CompletedProcess[str]:
+    words = ["--id", worker, "--provision_endpoint", "there:0", "--semi_persist_dir", str(folder)]
     return subprocess.run(
         [sys.executable, "-m", "coffee_boat.worker.beam", *words],
         env={**os.environ, "PYTHONPATH": str(beam), "STAGED": json.dumps(names)},
@@ -101,6 +103,13 @@ def test_each_worker_has_what_was_staged_in_a_folder_that_is_its_own(
     assert sorted(path.name for path in staged.iterdir()) == ["lib.tar.gz", "pickled_main_session"]
     assert (staged / "pickled_main_session").read_text() == "of pickled_main_session"
     assert victim.read_text() == "theirs"
+
+
+def test_a_worker_whose_name_the_runner_quotes_is_that_worker(beam: Path, tmp_path: Path) -> None:
+    """As Beam's Prism does: it knows no worker with quotes."""
+    done = booted(beam, tmp_path / "shared", worker="'job-001_1'")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "job-001_1"
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x"])

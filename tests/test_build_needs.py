@@ -16,13 +16,15 @@ alpha = ["{}"]
 """
 
 
-@pytest.fixture
-def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A source distribution whose build imports `framework`, and two versions of that."""
+@pytest.fixture(params=[True, False], ids=["named", "unnamed"])
+def links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    """A source distribution whose build imports `framework`, and two versions of that; one whose
+    pyproject.toml says its name, and one as with a setup.py alone, which only its build names.
+    """
     for name in ("XDG_CONFIG_HOME", "UV_CACHE_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.chdir(tmp_path)
-    folder = project(tmp_path / "project", "alpha", "1.0")
+    folder = project(tmp_path / "project", "alpha", "1.0", static=request.param)
     backend = folder / "backend.py"
     made_with = 'pathlib.Path("body.txt").write_text(f"MADE_WITH = {framework.VERSION!r}\\n")\n'
     text = backend.read_text()

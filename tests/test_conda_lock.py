@@ -596,6 +596,17 @@ def test_offline_says_what_is_lacking(tmp_path: Path) -> None:
         plan(tmp_path, "numpy", channel=["conda-forge"], offline=True)
 
 
+@pytest.mark.parametrize("name", ["COFFEE_BOAT_OFFLINE", "UV_OFFLINE"])
+def test_the_variable_that_switched_the_network_off_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(LockError) as error:
+        plan(tmp_path, "numpy", channel=["conda-forge"])
+    assert error.value.code == "lock.channels-offline"
+    assert f"run once without the variable {name}," in error.value.cure
+
+
 def test_it_solves_where_an_event_loop_runs_already(tmp_path: Path, forge: str) -> None:
     async def cell() -> dict[str, str]:
         return versions(plan(tmp_path, "numpy", channel=[forge]).lock)

@@ -16,6 +16,7 @@ import pickle
 import re
 import subprocess
 import sys
+import threading
 import typing
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -205,6 +206,10 @@ def test_what_wraps_a_function_of_a_module_is_not_taken_for_it(
     assert typed.module == ""
     given = pickle.loads(base64.b64decode(typed.pickled))
     assert (given.returnType, given.deterministic) == (IntegerType(), False)
+    used = other.asNondeterministic()
+    used.jvm = threading.Lock()  # as py4j's objects: it cannot be pickled
+    again = pickle.loads(base64.b64decode(requirements.function("f", used).pickled))
+    assert (again.func("a"), again.returnType, again.deterministic) == ("a?", IntegerType(), False)
     for name in [name for name in sys.modules if name.partition(".")[0] == "mypkg"]:
         del sys.modules[name]
 
@@ -334,19 +339,6 @@ def test_functions_are_for_programs_of_the_jvm(captain: Captain, tmp_path: Path)
         with pytest.raises(LaunchError) as caught:
             attempt()
         assert caught.value.code == "functions.python-program"
-
-
-def test_a_session_of_this_process_says_that_it_has_no_such_functions(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with Captain() as captain:
-        captain.add_function("f", "m:g")
-        for attempt in (lambda: captain.launch_ship(master="no-master"), lambda: captain.board(7)):
-            with pytest.raises(BoatError):
-                attempt()
-            said = capsys.readouterr().err
-            assert "note: the functions are not in this session: f=m:g" in said
-            assert "spark.udf.register(NAME, FUNCTION)" in said
 
 
 @pytest.mark.parametrize(

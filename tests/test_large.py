@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from coffee_boat import Captain, LockError, SettingsError
+from coffee_boat._support.store import Store
 from coffee_boat.clusters import large
-from coffee_boat.model import ExecutorFacts, Lock, Pin, PlanItem, SparkFacts, Target
+from coffee_boat.model import (
+    ClusterFacts,
+    ExecutorFacts,
+    Lock,
+    NodeFacts,
+    Pin,
+    PlanItem,
+    Report,
+    SparkFacts,
+    Target,
+)
 from coffee_boat.session import gpus
 from coffee_boat.worker import facts as worker_facts
+from coffee_boat.workflow.preflight import Preflight
 
 LOCK = Lock(Target("3.11.7"), (Pin("numpy", "2.0"), Pin("torch", "2.9.1")))
 GB = 1_000_000_000
@@ -107,6 +120,28 @@ def test_a_driver_of_a_gpu_that_is_too_old_for_the_cuda_is_told(
     for one in found:
         assert f"driver {driver} on gpu-host" in one.value
         assert f'torch_backend="{cure}"' in one.cure
+
+
+def test_the_next_plan_knows_the_gpu_drivers_of_nodes_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    """From what executors said the last time, in the store."""
+    lock = Lock(LOCK.target, (Pin("nvidia-cuda-runtime-cu12", "12.8.90"),))
+    store, master = Store(tmp_path), "spark://host:7077"
+    cluster = ClusterFacts(master, nodes=(NodeFacts("gpu-host"),))
+    said = ExecutorFacts(
+        *("1", "gpu-host", "3.11.7", "/x", "/x", "/x", (), "", {}, "4.1.0", "2.36", "x86_64"),
+        gpu_driver="515.65.01",
+    )
+    assert Preflight(store).gpus(lock, cluster) == ()
+    report = Report((said,), (), lock, "4.1.0", "4.1.0", 1.0)
+    assert "NVIDIA driver: 515.65.01 on gpu-host" in str(report)
+    assert "NVIDIA" not in str(replace(report, executors=(replace(said, gpu_driver=""),)))
+    Preflight(store).remember(master, report)
+    (found,) = Preflight(store).gpus(lock, cluster)
+    assert found.code == "cluster.gpu-driver-too-old"
+    assert "driver 515.65.01 on gpu-host; nvidia-cuda-runtime-cu12 12.8.90" in found.value
+    assert 'torch_backend="cu118"' in found.cure
 
 
 def test_the_build_of_torch_is_asked_for_as_uv_asks(

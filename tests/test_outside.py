@@ -148,6 +148,20 @@ def test_a_program_of_the_archive_runs_and_its_exit_code_is_ours(tmp_path: Path)
     assert "there is no such program in the archive: no-such-program" in done.stderr
 
 
+def test_a_copy_of_an_archive_is_not_unpacked_once_more(tmp_path: Path) -> None:
+    archive, folder = packed(tmp_path), tmp_path / "elsewhere"
+    folder.mkdir()
+    copy = shutil.copy(archive, folder / "another-name.tar.gz")
+    for each in (archive, str(copy)):
+        assert run("exec", each, "python", "-c", "").exit_code == 0
+    assert len(list((tmp_path / "own" / "trees").glob("packed-*"))) == 1
+    with open(copy, "r+b") as stream:  # of the same size, in its place
+        stream.truncate(os.path.getsize(copy) - 1)
+        stream.seek(0, os.SEEK_END)
+        stream.write(b"x")
+    assert run("exec", str(copy), "python", "-c", "").exit_code == 3
+
+
 def test_what_cannot_run_here_is_told(tmp_path: Path) -> None:
     for archive, why in (
         (packed(tmp_path, machine="s390x"), "it is for s390x, and this machine is"),

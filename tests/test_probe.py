@@ -280,6 +280,10 @@ def test_a_worker_whose_ui_is_not_known_says_nothing(ui: str | None) -> None:
         ("NODE alpine x86_64 musl libc (x86_64)", NodeFacts("alpine", "x86_64", None)),
         ("NODE n1 x86_64 sh: ldd: not found", NodeFacts("n1", "x86_64", None)),
         ("NODE n1 arm64 ", NodeFacts("n1", "aarch64", None)),
+        (
+            "NODE n1 x86_64 glibc 2.36 nvidia=535.104.05",
+            NodeFacts("n1", "x86_64", (2, 36), "535.104.05"),
+        ),
     ],
 )
 def test_what_a_nodes_shell_says(line: str, node: NodeFacts) -> None:
@@ -293,11 +297,31 @@ def test_this_machines_shell_says_it() -> None:
     assert (node.architecture, node.glibc) == (own.architecture, own.glibc)
 
 
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (" x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023", "535.104.05"),
+        (" Open Kernel Module for x86_64  570.86.15  Release Build", "570.86.15"),
+        (" no such module", ""),
+    ],
+)
+def test_a_nodes_shell_says_which_gpu_driver_it_has(
+    tmp_path: Path, text: str, version: str
+) -> None:
+    said = f"NVRM version: NVIDIA UNIX{text}\nGCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n"
+    (tmp_path / "version").write_text(said)
+    look = nodes.LOOK.replace("/proc/driver/nvidia/version", str(tmp_path / "version"))
+    done = subprocess.run(["/bin/sh", "-c", look], capture_output=True, text=True, check=True)
+    (node,) = nodes.read(done.stdout.splitlines())
+    assert node.gpu_driver == version
+    assert node.glibc is not None
+
+
 def test_nodes_are_remembered_by_cluster(tmp_path: Path) -> None:
     store, old, new = (
         Store(tmp_path),
         NodeFacts("n1", "x86_64", (2, 28)),
-        NodeFacts("n1", "x86_64", (2, 36)),
+        NodeFacts("n1", "x86_64", (2, 36), "535.104.05"),
     )
     assert nodes.recall(store, "yarn") == ()
     nodes.remember(store, "yarn", [old, NodeFacts("n2", "aarch64", None), NodeFacts("unknown")])

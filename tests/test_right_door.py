@@ -224,3 +224,24 @@ def test_extras_behind_a_projects_file_are_told_what_takes_them(folder: Path) ->
     with pytest.raises(RequirementError) as caught:
         Captain().add_requirements("pyproject.toml[all,more]")
     assert caught.value.cure.startswith("extras: captain.add_pip_packages('.[all,more]')")
+
+
+@pytest.mark.parametrize(
+    ("variable", "cure"),
+    [
+        ("UV_OFFLINE", "run once without the variable UV_OFFLINE, which is set, or put the wheels"),
+        ("COFFEE_BOAT_OFFLINE", "run once without the variable COFFEE_BOAT_OFFLINE, which is set"),
+        ("", "run once with offline=False, or put the wheels"),
+    ],
+)
+def test_who_switched_the_network_off_is_told_how_to_switch_it_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, cure: str
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(folder / "uv"))
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    captain = Captain(offline=None if variable else True, ship_python=False)
+    with pytest.raises(BoatError) as caught:
+        captain.add_pip_packages("humanize").plan()
+    assert caught.value.code == "lock.offline"
+    assert cure in caught.value.cure

@@ -442,3 +442,45 @@ def test_what_was_built_before_the_master_was_known_is_built_for_its_nodes(
     assert captain.lock is not None
     assert captain.lock.target.platform == "manylinux_2_28_aarch64"
     running.stop()
+
+
+def test_what_could_not_be_imported_here_is_once_it_is_asked_for_again(
+    new: Callable[[], Captain],
+    context: Callable[[str], Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    captain = new().add_pip_packages("alpha").launch_ship()
+    running = context("local-cluster[1,1,1024]")
+    trees = tmp_path / "store" / "trees"
+    trees.rename(tmp_path / "away")
+    trees.touch()
+    captain.add_pip_packages("beta", wait=0)
+    assert "not importable on the driver" in capsys.readouterr().err
+    assert importlib.util.find_spec("beta") is None
+    trees.unlink()
+    (tmp_path / "away").rename(trees)
+    captain.add_pip_packages("beta", wait=0)
+    assert importlib.util.find_spec("beta") is not None
+    assert importlib.util.find_spec("alpha") is not None
+    assert len(running.archives) == 1, "executors are sent nothing again"
+    captain.close()
+
+
+def test_what_another_captain_removed_stays_out_when_this_one_adds(
+    new: Callable[[], Captain],
+    context: Callable[[str], Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wheel(tmp_path / "wheels", "gamma", "3.0")
+    first = new().add_pip_packages("alpha", "beta").launch_ship()
+    running = context("local-cluster[1,1,1024]")
+    second = new().add_pip_packages("beta").board(running)
+    first.remove_pip_packages("beta", wait=0)
+    second.add_pip_packages("gamma", wait=0)
+    assert second.lock is not None
+    assert {pin.name for pin in second.lock.pins} == {"alpha", "gamma"}
+    assert "beta" in capsys.readouterr().err.rpartition("another captain")[2]
+    second.add_pip_packages("beta", wait=0)
+    assert {pin.name for pin in second.lock.pins} == {"alpha", "beta", "gamma"}

@@ -105,6 +105,21 @@ def file_state(path: Path) -> list[object]:
     return [str(path), status.st_size, *stamps]
 
 
+def content_digest(path: Path, store: Store) -> str:
+    """sha256 (hex) of a file's content, wherever it lies; remembered as `contents_digest` does.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    state = file_state(path)
+    known: str | None = store.recall("content", state)
+    if known is None:
+        known = file_digest(path)
+        with suppress(StoreError):
+            store.remember("content", state, known)
+    return known
+
+
 def contents_digest(paths: Iterable[Path], store: Store | None) -> str:
     """sha256 (hex) over the names and contents of files; one that cannot be read counts as empty.
 

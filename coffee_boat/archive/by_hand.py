@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat._support import host, parse
-from coffee_boat._support.digest import contents_digest, file_state
+from coffee_boat._support.digest import content_digest, file_state
 from coffee_boat._support.store import Store
 from coffee_boat.archive.unpack import UNREADABLE, write_entries
 from coffee_boat.errors import BuildError
@@ -119,9 +119,11 @@ def cached(archive: Path, store: Store) -> Environment:
     """
     if archive.is_dir():
         return described(archive)
-    _refuse_unreadable(archive)
     state = file_state(archive)
-    name = f"packed-{contents_digest([archive], store)}"
+    try:
+        name = f"packed-{content_digest(archive, store)}"
+    except OSError as error:
+        raise _not_ours(archive, error.strerror or str(error)) from error
     tree = store.path("trees", name)
     while not store.keep("trees", name):
         with store.lock(f"tree {name}"):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from coffee_boat._support import network
 from coffee_boat._support.redact import redact
 from coffee_boat._support.store import Store
 from coffee_boat._support.words import human_bytes, shortened
@@ -46,7 +47,7 @@ def unreachable(text: str, places: Iterable[Channel], configuration: Configurati
             "the network is switched off, and the channels are not known here",
             value=named,
             cause=cause,
-            cure="run once with the network, or name a channel in a folder",
+            cure=f"{network.again()}, or name a channel in a folder",
         )
     if re.search(r"\b40[13]\b|Unauthorized|Forbidden", text):
         cure = (

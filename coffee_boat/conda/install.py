@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from coffee_boat._support import limits
+from coffee_boat._support import limits, network
 from coffee_boat._support.digest import file_digest
 from coffee_boat._support.files import is_file, local_path_or_none
 from coffee_boat._support.progress import Say, Step, Tally
@@ -105,8 +105,8 @@ def refuse_to_fetch(pins: Sequence[CondaPin]) -> None:
             "build.conda-offline",
             "conda packages are not in the store, and nothing may be fetched",
             value=some,
-            cause="offline is set",
-            cure="build once with a network, or unset offline",
+            cause="nothing may be fetched: offline=True, UV_OFFLINE, or `offline` in .condarc",
+            cure=f"{network.again()}, or take `offline` out of .condarc",
         )
 
 

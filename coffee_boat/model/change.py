@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,6 +98,10 @@ class PlanItem(Redacted):
     """On an executor; None if not known yet."""
     left_out: tuple[LeftOut, ...] = ()
     """What of it stays behind, as `exclude` says, as far as it is known."""
+    here: Literal["", "now", "later"] = ""
+    """When the driver unpacks it: with the launch, when it imports it, or not at all: it has its
+    own.
+    """
 
 
 @dataclass(frozen=True, repr=False)
@@ -145,6 +149,16 @@ class Plan(Redacted):
         return sum(item.unpacked or 0 for item in self.items)
 
     @property
+    def unpacked_here(self) -> int:
+        """Bytes that the driver unpacks for itself, as far as they are known."""
+        return sum(item.unpacked or 0 for item in self.items if item.here == "now")
+
+    @property
+    def unpacked_later(self) -> int:
+        """Bytes that the driver unpacks when it imports them, as far as they are known."""
+        return sum(item.unpacked or 0 for item in self.items if item.here == "later")
+
+    @property
     def seconds(self) -> float:
         """Estimated, until all is ready to be sent; without what is built from source."""
         return sum(item.seconds or 0.0 for item in self.items)
@@ -168,9 +182,26 @@ class Plan(Redacted):
 
     @property
     def unpacking(self) -> str:
-        """For people: what an executor unpacks; empty if nothing is sent."""
-        sizes = [(item.unpacked, item.known) for item in self.items]
-        return f"each executor unpacks {_size(sizes)}{self._saved}" if sizes else ""
+        """For people: what an executor and the driver unpack; empty if nothing is sent."""
+        if not self.items:
+            return ""
+        total = _unpacked(self.items)
+        if all(item.here == "now" for item in self.items):
+            return f"the driver, which runs the tasks, unpacks {total}{self._saved}"
+        return f"each executor unpacks {total}{self._here}{self._saved}"
+
+    @property
+    def _here(self) -> str:
+        """For people: what the driver unpacks."""
+        now, later = (
+            [item for item in self.items if item.here == when] for when in ("now", "later")
+        )
+        parts = [_unpacked(now)] if now else []
+        if later:
+            few = ", ".join(item.label for item in later[:3])
+            more = f" and {len(later) - 3} others" if len(later) > 3 else ""
+            parts.append(f"{_unpacked(later)} more when it imports {few}{more}")
+        return f"; the driver {', and '.join(parts)}" if parts else ""
 
     @property
     def _saved(self) -> str:
@@ -215,6 +246,10 @@ def _size(sizes: Sequence[tuple[int | None, bool]]) -> str:
     about = "" if all(measured for _, measured in known) else "~"
     rest = " + ?" if len(known) < len(sizes) else ""
     return f"{about}{human_size(sum(size for size, _ in known))}{rest}"
+
+
+def _unpacked(items: Iterable[PlanItem]) -> str:
+    return _size([(item.unpacked, item.known) for item in items])
 
 
 def _amount(one: LeftOut) -> str:

@@ -133,13 +133,23 @@ class Report(Redacted):
             *(f"{pin.name} {known.get(pin.name, '-')}" for pin in self.lock.pins),
             *(f"{pin.name} {conda.get(pin.name, '-')}" for pin in self.lock.conda),
         ]
-        said = f"installed: {redact(', '.join(told)) or 'nothing'}"
+        said = f"installed: {redact(', '.join(told)) or 'nothing'}{self._gpus}"
         if self.generation == 1:
             return said
         return (
             f"{said}\ngeneration {self.generation}: each function runs with it from its next job"
             " on, also one that was made before"
         )
+
+    @property
+    def _gpus(self) -> str:
+        """For people: which drivers the nodes that have GPUs have."""
+        hosts: dict[str, set[str]] = {}
+        for e in self.executors:
+            if e.gpu_driver:
+                hosts.setdefault(e.gpu_driver, set()).add(e.host)
+        told = (f"{version} on {', '.join(sorted(on))}" for version, on in sorted(hosts.items()))
+        return f"\nNVIDIA driver: {'; '.join(told)}" if hosts else ""
 
     def __str__(self) -> str:
         verdict = "ok" if self.ok else "NOT ok"

@@ -40,6 +40,8 @@ class NodeFacts:
     """As `uname -m` says it; empty if unknown."""
     glibc: tuple[int, int] | None = None
     """None if unknown, or if the node has another C library."""
+    gpu_driver: str = ""
+    """Version of NVIDIA's driver; empty if unknown, or without a GPU."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from coffee_boat._support import network
 from coffee_boat.errors import LockError, Problem, UnreachableError
 from coffee_boat.model import Target
 
@@ -27,7 +28,7 @@ _UNREACHABLE = (
                 "offline=True (or UV_OFFLINE), and the store, uv's cache and find_links lack"
                 " something"
             ),
-            cure=("run once with offline=False, or put the wheels into a folder: find_links=[...]"),
+            cure="run once with offline=False, or put the wheels into a folder: find_links=[...]",
         ),
     ),
     (
@@ -205,7 +206,7 @@ def error(text: str, target: Target) -> LockError:
     if not _refused(text):
         for pattern, problem in _UNREACHABLE:
             if re.search(pattern, text):
-                return UnreachableError.of(replace(problem, value=value))
+                return UnreachableError.of(replace(_sharper(problem, text), value=value))
     for pattern, problem in _OTHERS:
         if re.search(pattern, text):
             return LockError.of(replace(_sharper(problem, text), value=value))
@@ -226,6 +227,11 @@ def _sharper(problem: Problem, text: str) -> Problem:
             problem,
             cause=f"{other[1]} is often confused for {other[2]}",
             cure=f"ask for {other[2]} in place of {other[1]}",
+        )
+    if problem.code == "lock.offline":
+        return replace(
+            problem,
+            cure=f"{network.again()}, or put the wheels into a folder: find_links=[...]",
         )
     never = re.search(r"there is no version of ([\w.-]+)", text)
     if problem.code == "lock.no-such-version" and never is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from coffee_boat._support import uv
+from coffee_boat._support import network, uv
 from coffee_boat._support.digest import copy_file, file_digest
 from coffee_boat._support.files import is_file, local_path, local_path_or_none
 from coffee_boat._support.progress import Say, Step, Tally
@@ -25,7 +25,7 @@ from coffee_boat._support.urls import git_environment
 from coffee_boat.archive import unpacking
 from coffee_boat.errors import BuildError
 from coffee_boat.model import Indexes, Pin, Target, grammar
-from coffee_boat.pip import builds, own_wheel, uv_options
+from coffee_boat.pip import build_needs, builds, own_wheel, uv_options
 from coffee_boat.pip.download import Downloads
 from coffee_boat.pip.source_trees import copied, failed, folder_inside, named_as, refuse_foreign
 
@@ -91,6 +91,17 @@ class Builder:
 
     def _source(self, pin: Pin, folder: Path) -> Path:
         """The project folder or the source distribution, a copy of our own."""
+        wanted = build_needs.configured(pin)
+        source = self._copied(pin, folder, unpacked=bool(wanted))
+        if wanted:
+            build_needs.write(wanted, source)
+        return source
+
+    def _copied(self, pin: Pin, folder: Path, *, unpacked: bool) -> Path:
+        """
+        Args:
+            unpacked: a folder, also of a source distribution.
+        """
         if pin.kind == "vcs":
             return folder_inside(pin, self._checkout(pin, folder / "checkout"))
         if pin.kind == "directory":
@@ -100,11 +111,11 @@ class Builder:
         archive = self._archive(pin, folder / Path(called).name)
         with _told_of(pin):
             unpacking.check(archive)
-        if not pin.subdirectory:
+        if not pin.subdirectory and not unpacked:
             return archive
         with _told_of(pin):
-            unpacked = unpacking.unpack(archive, folder / "unpacked")
-        return folder_inside(pin, unpacked)
+            inside = unpacking.unpack(archive, folder / "unpacked")
+        return folder_inside(pin, inside)
 
     def _archive(self, pin: Pin, path: Path) -> Path:
         if not pin.url.startswith("file:"):
@@ -280,10 +291,8 @@ def offline(pins: list[Pin]) -> BuildError:
         "build.offline",
         "not in the store, and the network is switched off",
         value=names,
-        cause="offline=True",
-        cure=(
-            "run once with offline=False, or put the wheels into a folder and give it as find_links"
-        ),
+        cause="nothing may be fetched: offline=True, UV_OFFLINE",
+        cure=f"{network.again()}, or put the wheels into a folder and give it as find_links",
     )
 
 

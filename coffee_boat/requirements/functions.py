@@ -8,7 +8,7 @@ import base64
 import re
 import sys
 from collections.abc import Callable, Sequence
-from types import MethodType, ModuleType
+from types import MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 from coffee_boat.errors import RequirementError
@@ -99,9 +99,7 @@ def _of_object(name: str, given: Any, returns: str) -> Function:
     path = _said(given, "__qualname__") or _said(_within(given), "__qualname__")
     shown = path or type(given).__name__
     try:
-        from pyspark import cloudpickle
-
-        data = cloudpickle.dumps(given)
+        data = _pickled(given)
     except Exception as error:  # noqa: BLE001  whatever a stranger's object raises
         raise RequirementError(
             "functions.not-picklable",
@@ -112,6 +110,19 @@ def _of_object(name: str, given: Any, returns: str) -> Function:
             ' "mymodule:function"',
         ) from None
     return Function(name, "", shown, returns, base64.b64encode(data).decode())
+
+
+def _pickled(given: Any) -> bytes:
+    from pyspark import cloudpickle
+
+    try:
+        return bytes(cloudpickle.dumps(given))
+    except Exception:
+        if not hasattr(given, "evalType"):
+            raise
+    # what `udf` made holds an object of the JVM once it was used
+    names = ("func", "returnType", "evalType", "deterministic")
+    return bytes(cloudpickle.dumps(SimpleNamespace(**{n: getattr(given, n) for n in names})))
 
 
 def _place_of(given: Any) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from coffee_boat.model import CondaPin, ExecutorFacts, Finding, Lock, Pin
+from coffee_boat.model import CondaPin, ExecutorFacts, Finding, Lock, NodeFacts, Pin
 
 _LEAST = {11: 450, 12: 525, 13: 580}
 """CUDA's major version -> the oldest driver that programs made with any of its minor versions run
@@ -15,24 +15,28 @@ _RUNTIMES = ("nvidia-cuda-runtime", "cuda-cudart", "cudatoolkit")
 """What PyPI's and conda's packages have CUDA's runtime from; with -cu12 behind it, say."""
 
 
-def drivers(executors: Sequence[ExecutorFacts], lock: Lock) -> Iterator[Finding]:
-    """Drivers that are too old for the CUDA in the lock; nothing of nodes without GPUs."""
+def drivers(nodes: Sequence[ExecutorFacts | NodeFacts], lock: Lock) -> Iterator[Finding]:
+    """Drivers that are too old for the CUDA in the lock; nothing of nodes without GPUs.
+
+    Args:
+        nodes: as executors say it, or before there are any, as nodes said it the last time.
+    """
     pins: tuple[Pin | CondaPin, ...] = (*lock.pins, *lock.conda)
     runtime = next((pin for pin in pins if pin.name.startswith(_RUNTIMES)), None)
     major = runtime.version.partition(".")[0] if runtime is not None else ""
     least = _LEAST.get(int(major)) if major.isdigit() else None
     if runtime is None or least is None:
         return
-    old: dict[str, list[str]] = defaultdict(list)
-    for executor in executors:
-        branch = executor.gpu_driver.partition(".")[0]
+    old: dict[str, set[str]] = defaultdict(set)
+    for node in nodes:
+        branch = node.gpu_driver.partition(".")[0]
         if branch.isdigit() and int(branch) < least:
-            old[executor.gpu_driver].append(executor.host)
+            old[node.gpu_driver].add(node.host)
     for version, hosts in sorted(old.items()):
         yield Finding(
-            "verify.gpu-driver-too-old",
-            "the nodes' GPU driver is too old for the CUDA that was shipped",
-            value=f"driver {version} on {', '.join(sorted(set(hosts))[:3])}; {runtime.name}"
+            "cluster.gpu-driver-too-old",
+            "the nodes' GPU driver is too old for the CUDA in the environment",
+            value=f"driver {version} on {', '.join(sorted(hosts)[:3])}; {runtime.name}"
             f" {runtime.version}",
             cause=f"CUDA {major} needs driver {least} or newer: programs say that the CUDA driver"
             " version is insufficient, or find no GPU",

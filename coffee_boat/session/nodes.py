@@ -31,14 +31,18 @@ _KEPT = 200
 _TASKS_A_SLOT = 2
 LOOK = (
     'echo "NODE ${NM_HOST:-$(uname -n)} $(uname -m) $(getconf GNU_LIBC_VERSION 2>/dev/null || ldd'
-    ' --version 2>&1 | sed -n 1p)"'
+    ' --version 2>&1 | sed -n 1p)$(sed -n "s/^NVRM version:.*Kernel Module.*[[:space:]]'
+    r'\([0-9]\{3,\}\.[0-9.]*\).*/ nvidia=\1/p" /proc/driver/nvidia/version 2>/dev/null)"'
 )
 """YARN tells containers their node's name (NM_HOST): whatever runs there can say it, so the words
 are the same for every kind of cluster.
 
 getconf says "glibc 2.36"; ldd ends its first line with the version, or with "musl libc (x86_64)".
+Behind it is the version of NVIDIA's driver, where its kernel module is loaded.
 """
-_SAID = re.compile(r"NODE (?P<host>\S+) (?P<architecture>\S+) ?(?P<library>.*)")
+_SAID = re.compile(
+    r"NODE (?P<host>\S+) (?P<architecture>\S+) ?(?P<library>.*?)(?: nvidia=(?P<gpu>[\d.]+))?"
+)
 _LINE = 300
 """Characters of what a node says of its C library."""
 _GLIBC = re.compile(r"(?:glibc|GLIBC|GNU libc|ldd \().*?(?P<major>\d+)\.(?P<minor>\d+)\s*$")
@@ -71,6 +75,7 @@ def read(lines: Iterable[str]) -> tuple[NodeFacts, ...]:
             found["host"],
             _support_host.architecture(found["architecture"]),
             _version(found["library"]),
+            found["gpu"] or "",
         )
         for found in said
     }
@@ -91,7 +96,9 @@ def remember(store: Store, master: str, nodes: Iterable[NodeFacts]) -> None:
     newest = list(merged.values())[-_KEPT:]
     with suppress(StoreError):
         store.remember(
-            "nodes", master, [[node.host, node.architecture, node.glibc] for node in newest]
+            "nodes",
+            master,
+            [[node.host, node.architecture, node.glibc, node.gpu_driver] for node in newest],
         )
 
 
@@ -99,8 +106,8 @@ def recall(store: Store, master: str) -> tuple[NodeFacts, ...]:
     """What is known of a cluster's nodes from earlier runs, of this store."""
     kept = store.recall("nodes", master) or ()
     return tuple(
-        NodeFacts(host, architecture, None if glibc is None else (glibc[0], glibc[1]))
-        for host, architecture, glibc in kept
+        NodeFacts(host, architecture, None if glibc is None else (glibc[0], glibc[1]), *gpu)
+        for host, architecture, glibc, *gpu in kept
     )
 
 

@@ -44,6 +44,8 @@ class Views:
         self._later: dict[str, Later] = {}
         self.hints = Hints()
         """What is said of modules that are on executors only."""
+        self.incomplete = False
+        """Something could not be made importable: with the next change all of it is tried."""
 
     @property
     def entries(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import os
 import pickle
 import signal
 import sys
+import typing
 from typing import Any
 
 _OURS = (
@@ -74,7 +75,7 @@ def register(spark: Any, functions: list[dict[str, Any]]) -> None:
 
 def _register_or_refuse(spark: Any, each: dict[str, Any]) -> None:
     try:
-        _register(spark, each)
+        register_one(spark, each)
     except Exception as error:
         said = (each["returns"] or {}).get("words", "")
         what = f"error: Spark does not take the function {each['name']}"
@@ -84,7 +85,13 @@ def _register_or_refuse(spark: Any, each: dict[str, Any]) -> None:
         ) from error
 
 
-def _register(spark: Any, each: dict[str, Any]) -> None:
+def register_one(spark: Any, each: typing.Mapping[str, Any], planner: str = sys.executable) -> None:
+    """Give a session one function.
+
+    Args:
+        planner: the interpreter that the driver's JVM plans table functions in, where it cannot
+            start that of the executors.
+    """
     from pyspark.sql.types import _parse_datatype_json_string
     from pyspark.sql.udf import UserDefinedFunction
     from pyspark.sql.udtf import UserDefinedTableFunction
@@ -103,7 +110,7 @@ def _register(spark: Any, each: dict[str, Any]) -> None:
     shipped = spark.sparkContext.pythonExec
     if each["plans"] and not os.access(shipped, os.X_OK):
         # the driver's JVM starts it to plan; executors are told theirs by a setting
-        spark.sparkContext.pythonExec = sys.executable
+        spark.sparkContext.pythonExec = planner
     try:
         spark._jsparkSession.udtf().registerPython(name, made._judtf)
     finally:

@@ -74,8 +74,8 @@ class Launch:
             out of SparkContext(...).
         store: where a Java shim is kept, if one is needed.
         failed: called when it did not come up; what it returns is raised in place of the error.
-        connected: called with a session of Spark Connect that is up; what it raises comes out of
-            the builder, and the session is stopped.
+        connected: called with each session that a builder gives; what it raises comes out of the
+            builder, and a session of Spark Connect is stopped.
         stopping, stopped: called before and after a context stops.
         master, conf: used where the program sets none itself.
         say: takes one line about what is odd.
@@ -260,7 +260,9 @@ class Hook:
             jvm.refuse_ended()
             if self._remote.defaults.starts_remote(getattr(builder, "_options", {})):
                 return self._remote.session(original, builder, *args, **kwargs)
-            return original(builder, *args, **kwargs)
+            made = original(builder, *args, **kwargs)
+            self.launch.connected(made)
+            return made
 
         return session
 

@@ -41,7 +41,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="beam-boot", description=__doc__)
-    parser.add_argument("--id", required=True)
+    # Prism quotes it, and starts no shell that would take the quotes away
+    parser.add_argument("--id", required=True, type=lambda said: said.strip("'"))
     parser.add_argument("--provision_endpoint", required=True)
     parser.add_argument("--logging_endpoint", default="")
     parser.add_argument("--control_endpoint", default="")

@@ -27,7 +27,7 @@ from coffee_boat.model import (
 from coffee_boat.session import Answers, driver, reach, verify
 from coffee_boat.session.live import LiveSession
 from coffee_boat.worker import compose
-from coffee_boat.workflow import composing, expose, launch, own_code
+from coffee_boat.workflow import composing, expose, launch, own_code, room
 from coffee_boat.workflow.stopwatch import Stopwatch
 from coffee_boat.workflow.tools import Tools
 
@@ -107,6 +107,7 @@ def apply(tools: Tools, live: LiveSession, wish: Wish) -> Applied:
     with tools.work() as say, live.alone():
         now = live.refresh()
         change = tools.pipeline.change(wish.choose(now, say), now.lock, live.history.held)
+        room.refuse_too_much(tools.pipeline.items(change), tools.store, archive=True)
         change, archive = tools.pipeline.addition(change, wish.manifest, say)
         if archive is not None and archive.role == "layer":
             archive = replace(archive, after=now.composed.removeprefix(compose.GENERATIONS))
@@ -255,6 +256,7 @@ def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
         with tools.work() as say:
             expose.expose(tools, lock, chunks, say)
     except (BoatError, OSError) as error:
+        tools.views.incomplete = True
         tools.emit([_on_executors_only(error)])
 
 
@@ -263,7 +265,7 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
     cannot is a finding.
     """
     leaving = applied.change.difference.leaving
-    if own_code.only_code(leaving):
+    if own_code.only_code(leaving) and not tools.views.incomplete:
         expose_here(tools, applied.lock, applied.archive.chunks if applied.archive else ())
         return
     gone = {pin.name: pin.version for pin in leaving}
@@ -280,8 +282,10 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
             now = expose.importable(tools, applied.lock, chunks, say)
             tools.views.close()
             expose.show(tools, applied.lock, chunks, now)
+            tools.views.incomplete = False
         tools.emit(loaded)
     except (BoatError, OSError) as error:
+        tools.views.incomplete = True
         tools.emit([_on_executors_only(error)])
 
 

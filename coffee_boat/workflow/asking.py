@@ -162,9 +162,12 @@ class Asking:
     def add_function(
         self: Asked, name: str, function: str | Callable[..., Any], *, returns: str = ""
     ) -> Asked:
-        """Ask for a Python function that a program of the JVM calls by a name of SQL: in
+        """Ask for a Python function that is called by a name of SQL: in
         `spark.sql("SELECT tokenize(text) ...")`, `call_udf("tokenize", ...)`, a `SQLTransformer`.
-        For `submit` with a jar, and for `order(driver="jvm")`.
+
+        The session that runs has it at once, one that `launch_ship` completes when
+        `SparkSession.builder` gives it; so has a program of the JVM, by `submit` with a jar and by
+        `order(driver="jvm")`.
 
             captain.add_function("tokenize", "mypkg.text:tokenize", returns="array<string>")
 
@@ -180,6 +183,8 @@ class Asking:
 
         Raises:
             RequirementError: it cannot be read, or cannot go to another process.
+            LaunchError: a session runs that cannot have it: executors do not have the module, it
+                cannot be imported, it has no return type, or Spark does not take that.
         """
         self._work.add_function(requirements.function(name, function, returns))
         return self

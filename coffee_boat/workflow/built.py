@@ -13,7 +13,7 @@ from coffee_boat.archive.unpack import unpack
 from coffee_boat.errors import FORGET, LockError
 from coffee_boat.model import Archive, Lock, Target
 from coffee_boat.settings import AUTO
-from coffee_boat.workflow import own_code
+from coffee_boat.workflow import own_code, room
 from coffee_boat.workflow.prefetch import Ahead
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -71,12 +71,15 @@ def build(
 
     Raises:
         RequirementError, LockError, BuildError: it cannot be made.
+        StoreError: the store's disk has no room for it.
     """
     if lock is None and request.lock_file is not None:
         lock = resolve(tools, request, say)
     with tools.pipeline.ahead(request.manifest, lock) as ahead:
         if lock is None:
             lock = forgettable(tools, request, say, ahead)
+        items = tools.pipeline.items(tools.pipeline.change(lock, None))
+        room.refuse_too_much(items, tools.store, archive=to is None)
         lock, archive = tools.pipeline.base(lock, request.manifest, say, ahead, to=to)
     tools.emit([*request.manifest.findings, *lock.findings, *archive.findings])
     return Built(request, lock, archive)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from packaging.utils import canonicalize_name
 
 from coffee_boat import requirements
 from coffee_boat._support.progress import Say
-from coffee_boat.errors import LaunchError
+from coffee_boat.errors import BoatError, LaunchError
 from coffee_boat.model import (
     Difference,
     Finding,
@@ -19,10 +21,15 @@ from coffee_boat.model import (
     History,
     Lock,
     Manifest,
+    Plan,
     Requirement,
 )
 from coffee_boat.pip import own_pins
-from coffee_boat.workflow import apply, changes, own_code, rechoose
+from coffee_boat.session import functions as sql
+from coffee_boat.spark.connect import is_session
+from coffee_boat.workflow import apply, changes, functions, own_code, rechoose
+from coffee_boat.workflow.attach import Attached
+from coffee_boat.workflow.built import Resolved
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
 from coffee_boat.workflow.workspace import Workspace
@@ -34,6 +41,8 @@ class Changing(Workspace):
     def __init__(self, tools: Tools, request: Request) -> None:
         super().__init__(tools, request)
         self.functions: tuple[Function, ...] = ()
+        self._given: WeakKeyDictionary[Any, tuple[Function, ...]] = WeakKeyDictionary()
+        """What sessions of Spark's have by now."""
         self._left: dict[str, str] = {}
         """URL -> digest of code as it lay there when a rollback went back from it."""
 
@@ -42,31 +51,62 @@ class Changing(Workspace):
         with self._changing:
             name = function.name.lower()  # SQL does not tell capital letters from small ones
             others = [one for one in self.functions if one.name.lower() != name]
+            here = self._running()
+            known = [found() for found in self._given.keyrefs()]
+            sessions = () if here is None else sql.sessions(here.live.session, known)
+            for spark in sessions:
+                self._give(spark, [function])
             self.functions = (*others, function)
-
-    def launch(self, master: str | None, conf: Mapping[str, str] | None) -> None:
-        """As `Captain.launch_ship`."""
-        self._tell_functions()
-        super().launch(master, conf)
+            if here is not None and not sessions:
+                here.tools.emit([functions.waits(function)])
 
     def board(self, handed: Any) -> None:
         """As `Captain.board`."""
-        self._tell_functions()
         super().board(handed)
+        for spark in sql.sessions(self.attached().live.session, [handed]):
+            self._greet(spark)
 
-    def _tell_functions(self) -> None:
-        if not self.functions:
+    def _connected(self, spark: Any) -> None:
+        if is_session(spark):  # else its context was completed when it started
+            super()._connected(spark)
+        self._greet(spark)
+
+    def _greet(self, spark: Any) -> None:
+        """A session of Spark's gets the functions that it lacks; it goes on without those that it
+        cannot have.
+        """
+        had = self._given.setdefault(spark, ())
+        lacks = [each for each in self.functions if each not in had]
+        if not lacks:  # who starts a session waits for no change that is under way
             return
-        not_there = Finding(
-            "functions.not-in-session",
-            "the functions are not in this session",
-            value=", ".join(each.label for each in self.functions),
-            cause="add_function is for programs of the JVM: captain.submit with a jar, and"
-            ' captain.order(driver="jvm")',
-            cure="in this session: spark.udf.register(NAME, FUNCTION)",
-            severity="note",
-        )
-        self.tools.emit([not_there])
+        with self._changing:
+            here = self._running()
+            if here is None or not here.live.session.is_of(spark):
+                return
+            try:
+                self._give(spark, lacks)
+            except BoatError:
+                for each in lacks:
+                    self._give_or_tell(here, spark, each)
+
+    def _give_or_tell(self, here: Attached, spark: Any, function: Function) -> None:
+        try:
+            self._give(spark, [function])
+        except BoatError as error:
+            here.tools.emit([Finding.of(error.problem, "error")])
+
+    def _give(self, spark: Any, some: Sequence[Function]) -> None:
+        if some:
+            functions.give(self.attached(), self.request.manifest, some, spark)
+            self._given[spark] = (*self._given.get(spark, ()), *some)
+
+    def plan(self, more: Manifest, master: str | None, lock_file: Path | None) -> Plan:
+        """As `Captain.plan_with`."""
+        with self._changing:
+            here = self._running()
+            if here is not None:
+                self._now(here)
+            return super().plan(more, master, lock_file)
 
     def history(self) -> History:
         """As `Captain.generations`."""
@@ -84,7 +124,7 @@ class Changing(Workspace):
         """As `Captain.upgrade_pip_packages` and `upgrade_conda_packages`."""
         with self._changing:
             here = self.attached()
-            aboard = here.live.refresh().lock
+            aboard = self._now(here)
             names = {r.name for r in manifest.requirements if r.name}
             names |= {r.name for r in manifest.conda}
             if absent := sorted(name for name in names if not aboard.has(name)):
@@ -109,7 +149,7 @@ class Changing(Workspace):
         """As `Captain.add_manifest`: code that the session has already is read again."""
         with self._changing:
             here = self._running()
-            pins = here.live.refresh().lock.pins if here is not None else ()
+            pins = self._now(here).pins if here is not None else ()
             have = {pin.url for pin in pins if pin.kind == "local"}
             again = {r.url for r in manifest.requirements if r.local and r.url in have}
             rest = tuple(r for r in manifest.requirements if r.url not in again)
@@ -164,7 +204,7 @@ class Changing(Workspace):
             return
         with self._changing:
             here = self.attached()
-            aboard = here.live.refresh().lock
+            aboard = self._now(here)
             wanted = self._without(names, aboard)
 
             def choose(now: Generation, say: Say) -> Lock:
@@ -195,14 +235,40 @@ class Changing(Workspace):
             self._change(here, wanted, apply.Wish(choose, wanted.manifest, why, wait))
             self._left = left
 
-    def _without(self, names: Collection[str], aboard: Lock) -> Request:
-        """What was asked for, without these names."""
+    def _now(self, here: Attached) -> Lock:
+        """What the session has. What another captain took out of it since we looked is not asked
+        for any more: our next change would bring it back.
+        """
+        now, known = here.live.refresh().lock, self._known
+        if known is None:
+            return now
+        asked = self._asked(known.lock)
+        gone = sorted(name for name in asked if known.lock.has(name) and not now.has(name))
+        if gone:
+            self.request = self._without(gone, known.lock)
+            self._known = Resolved(self.request, now)
+            taken = Finding(
+                "session.taken-out-elsewhere",
+                "another captain has taken packages out of the session",
+                value=", ".join(gone),
+                cause="they are not asked for any more",
+                cure="captain.add_pip_packages(...) brings them back",
+                severity="note",
+            )
+            here.tools.emit([taken])
+        return now
+
+    def _asked(self, aboard: Lock) -> set[str]:
         known = changes.built_names(self.request.manifest, aboard)
-        asked = {
+        return {
             *(r.name or known.get(r.url, "") for r in self.request.manifest.requirements),
             *(r.name for r in self.request.manifest.conda),
         }
-        some = sorted(asked & set(names))
+
+    def _without(self, names: Collection[str], aboard: Lock) -> Request:
+        """What was asked for, without these names."""
+        known = changes.built_names(self.request.manifest, aboard)
+        some = sorted(self._asked(aboard) & set(names))
         return self.request.without(some, known) if some else self.request
 
 

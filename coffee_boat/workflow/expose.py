@@ -18,12 +18,8 @@ from coffee_boat.pip import fetch
 from coffee_boat.session import driver, only_there
 from coffee_boat.session.sys_path import show_code
 from coffee_boat.session.views import Later
-from coffee_boat.workflow import own_code
-from coffee_boat.workflow.built import Built
+from coffee_boat.workflow import own_code, room
 from coffee_boat.workflow.tools import Tools
-
-_LARGE = 200_000_000
-"""Bytes of a distribution, unpacked: some seconds."""
 
 
 @dataclass(frozen=True)
@@ -85,24 +81,12 @@ def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tup
         for pin in lacking.pins
         if pin.label in packed and (wheel := fetch.here(pin, tools.store)) is not None
     }
-    large = {p.name for p in lacking.pins if p.label in packed and _is_large(packed[p.label])}
-    grown = True
-    while grown:
-        needed_by = {
-            name: {p.name for p in lacking.pins if name in p.requires}
-            for name in (p.name for p in lacking.pins if not p.requested)
-        }
-        more = {name for name, users in needed_by.items() if users and users <= large} - large
-        grown, large = bool(more), large | more
+    large = room.deferred(lacking.pins, {label: c.unpacked for label, c in packed.items()})
     for pin in lacking.pins:
         if pin.name in large and pin.name in wheels:
             chunk = packed[pin.label]
             tops = modules.tops(listing(chunk, tools.store), lacking.target)
             yield pin.name, Later(wheels[pin.name], tops, partial(_unpacked, tools, chunk, lacking))
-
-
-def _is_large(chunk: Chunk) -> bool:
-    return chunk.unpacked >= _LARGE
 
 
 def _unpacked(tools: Tools, chunk: Chunk, lock: Lock) -> Path:
@@ -129,20 +113,23 @@ def _hints(
                 yield module, text
 
 
-def folders(tools: Tools, built: Built, say: Say) -> tuple[str, ...]:
+def folders(tools: Tools, lock: Lock, chunks: Sequence[Chunk], say: Say) -> tuple[str, ...]:
     """What a driver in a process of its own imports from, after all that this one has itself; what
     was left out is shown. What this process imports from stays as it is.
 
     Code of one's own may be importable here by the working directory, which is not on sys.path
     there.
 
+    Args:
+        lock: what is installed.
+        chunks: of what the driver lacks, at least.
+
     Raises:
         StoreError: the store cannot be written.
     """
     if not tools.settings.install_local:
         return ()
-    lock, store = built.lock, tools.store
-    some = importable(tools, lock, built.archive.chunks, say)
+    store, some = tools.store, importable(tools, lock, chunks, say)
     wheels = {name: one.wheel for name, one in some.later.items()}
     with closing(driver.board(lock, some.trees, store, later=wheels)) as judged:
         tools.emit(judged.findings)

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,22 @@ from coffee_boat._support.progress import Step
 from coffee_boat._support.run import run
 from coffee_boat.archive import modules
 from coffee_boat.archive.chunks import listing
-from coffee_boat.errors import LaunchError
-from coffee_boat.model import Function
+from coffee_boat.conda import chunks as conda_chunks
+from coffee_boat.errors import LaunchError, Problem
+from coffee_boat.model import Chunk, Finding, Function, Lock, Manifest, Target
+from coffee_boat.session import driver
+from coffee_boat.session import functions as session_functions
 from coffee_boat.spark.keys import PY_FILES
+from coffee_boat.workflow.attach import Attached
 from coffee_boat.workflow.built import Built
+from coffee_boat.workflow.driver import driver_python
+from coffee_boat.workflow.expose import folders
 from coffee_boat.workflow.tools import Tools
 
 _DESCRIBE = Path(__file__).parent.parent / "spark" / "_describe.py"
 _SECONDS = 300.0
 """To import what functions are in: tensorflow takes half a minute on a slow disk."""
 _ALWAYS = frozenset({*sys.stdlib_module_names, "pyspark", "py4j"})
-_WITH_TYPE = "boat launch --function '{name}={place} -> string'"
 _TYPES = {
     "": "its annotations say none that Spark knows (str, int, float, bool, bytes, date, datetime,"
     " Decimal, list[...], dict[...])",
@@ -58,7 +64,59 @@ def described(
     if not functions:
         return ()
     if tools.settings.ship_python:  # else the nodes' own packages may have it
-        _refuse_not_aboard(functions, _aboard(tools, built, conf))
+        chunks = built.archive.chunks
+        _refuse_not_aboard(functions, _aboard(tools, chunks, built.archive.target, conf))
+    return _described(tools, functions, python)
+
+
+def give(here: Attached, manifest: Manifest, functions: Sequence[Function], spark: Any) -> None:
+    """Let a session of Spark's that runs with what is installed find functions by their names.
+
+    Args:
+        manifest: all that was asked for.
+        spark: a SparkSession.
+
+    Raises:
+        LaunchError: as `described`, or Spark does not take one.
+    """
+    tools, now = here.tools, here.live.refresh()
+    packed = tools.pipeline.packed(now.lock)
+    if now.ships_python and _is_all(packed, now.lock):  # what another store has is not known
+        conf = here.live.session.facts().conf
+        _refuse_not_aboard(functions, _aboard(tools, packed, now.lock.target, conf))
+    with tools.work() as say:
+        chunks: tuple[Chunk, ...] = ()
+        if tools.settings.install_local:
+            chunks = tools.pipeline.chunks(driver.lacking(now.lock), now.lock, manifest, say)
+        python = driver_python(folders(tools, now.lock, chunks, say), tools.store)
+    session_functions.give(spark, _described(tools, functions, python), python)
+
+
+def _is_all(packed: Iterable[Chunk], lock: Lock) -> bool:
+    labels = (*(pin.label for pin in lock.pins), *map(conda_chunks.label, lock.conda))
+    # by names: code of one's own is packed under a version that its content gives
+    return set(map(_first, labels)) <= {_first(chunk.label) for chunk in packed}
+
+
+def _first(label: str) -> str:
+    return label.partition(" ")[0]
+
+
+def waits(function: Function) -> Finding:
+    """What is said where a context runs, and no session of SQL."""
+    return Finding(
+        "functions.no-session-yet",
+        "a function is there once there is a SparkSession",
+        value=function.label,
+        cause="names of SQL belong to a SparkSession, and only a SparkContext was started",
+        cure="spark = SparkSession.builder.getOrCreate(); after a board, captain.board(spark)",
+        severity="note",
+    )
+
+
+def _described(
+    tools: Tools, functions: Sequence[Function], python: str
+) -> tuple[dict[str, Any], ...]:
     with tools.work() as say:
         say(Step("importing the functions"))
         answers = _ask(functions, python)
@@ -67,13 +125,15 @@ def described(
     )
 
 
-def _aboard(tools: Tools, built: Built, conf: Mapping[str, str]) -> set[str]:
+def _aboard(
+    tools: Tools, chunks: Iterable[Chunk], target: Target, conf: Mapping[str, str]
+) -> set[str]:
     """The modules that an import on executors may begin with."""
     found = {
         name.rpartition("/")[2].partition(".")[0] for name in conf.get(PY_FILES, "").split(",")
     }
-    for chunk in built.archive.chunks:
-        found |= modules.roots(listing(chunk, tools.store), built.archive.target)
+    for chunk in chunks:
+        found |= modules.roots(listing(chunk, tools.store), target)
     return found
 
 
@@ -139,81 +199,69 @@ def _failed(said: str) -> LaunchError:
 
 
 def _accepted(wanted: Function, answer: Mapping[str, Any]) -> dict[str, Any]:
-    if "why" not in answer:
+    why = answer.get("why")
+    if why is None:
         return {"name": wanted.name, **answer}
-    raise _REFUSALS[answer["why"]](
-        wanted, str(answer["text"]), " or ".join(answer["near"]), wanted.label
-    )
-
-
-def _module_missing(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001  (as all of them)
-    return LaunchError(
-        "functions.module-missing",
-        "the module of a function is not there",
-        value=value,
-        cause=text,
-        cure="check how it is spelt: it is MODULE:FUNCTION, as mypkg.text:tokenize. With"
-        " install_local = false the driver has no packages: leave that out",
-    )
-
-
-def _module_fails(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.module-fails",
-        "the module of a function cannot be imported",
-        value=value,
-        cause=text,
-        cure=f'python -c "import {wanted.module}" shows where',
-    )
-
-
-def _missing(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.function-missing",
-        "the module has no such function",
-        value=value,
-        cause=f"{wanted.module} has no {wanted.attribute}",
-        cure=f"perhaps {near}" if near else "check how it is spelt",
-    )
-
-
-def _not_callable(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.not-a-function",
-        "what is named is not a function",
-        value=f"{value} ({text})",
-        cause="what can be named: a function, what udf, pandas_udf or udtf made of one, and a"
-        " class with eval",
-        cure="name another one",
-    )
-
-
-def _no_return_type(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    typed = _WITH_TYPE.format(name=wanted.name, place=wanted.place)
-    return LaunchError(
-        "functions.no-return-type",
-        "a function has no return type",
-        value=value,
-        cause=_TYPES[text],
-        cure=f'{typed}; in Python, returns="string"; or annotate it: -> str',
-    )
-
-
-def _not_picklable(wanted: Function, text: str, near: str, value: str) -> LaunchError:  # noqa: ARG001
-    return LaunchError(
-        "functions.value-not-picklable",
-        "a function cannot be sent to executors",
-        value=value,
-        cause=text,
-        cure="let it refer to what can be pickled: open files and connections inside of it",
-    )
+    near = " or ".join(answer["near"])
+    words = {
+        "label": wanted.label,
+        "name": wanted.name,
+        "place": wanted.place,
+        "module": wanted.module,
+        "attribute": wanted.attribute,
+        "text": _TYPES[answer["text"]] if why == "no-return-type" else answer["text"],
+        "perhaps": f"perhaps {near}" if near else "check how it is spelt",
+    }
+    known = _REFUSALS[why]
+    filled = {part: getattr(known, part).format_map(words) for part in ("value", "cause", "cure")}
+    raise LaunchError.of(replace(known, **filled))
 
 
 _REFUSALS = {
-    "module-missing": _module_missing,
-    "module-fails": _module_fails,
-    "missing": _missing,
-    "not-callable": _not_callable,
-    "no-return-type": _no_return_type,
-    "not-picklable": _not_picklable,
+    "module-missing": Problem(
+        "functions.module-missing",
+        "the module of a function is not there",
+        value="{label}",
+        cause="{text}",
+        cure="check how it is spelt: it is MODULE:FUNCTION, as mypkg.text:tokenize. With"
+        " install_local = false the driver has no packages: leave that out",
+    ),
+    "module-fails": Problem(
+        "functions.module-fails",
+        "the module of a function cannot be imported",
+        value="{label}",
+        cause="{text}",
+        cure='python -c "import {module}" shows where',
+    ),
+    "missing": Problem(
+        "functions.function-missing",
+        "the module has no such function",
+        value="{label}",
+        cause="{module} has no {attribute}",
+        cure="{perhaps}",
+    ),
+    "not-callable": Problem(
+        "functions.not-a-function",
+        "what is named is not a function",
+        value="{label} ({text})",
+        cause="what can be named: a function, what udf, pandas_udf or udtf made of one, and a"
+        " class with eval",
+        cure="name another one",
+    ),
+    "no-return-type": Problem(
+        "functions.no-return-type",
+        "a function has no return type",
+        value="{label}",
+        cause="{text}",
+        cure="boat launch --function '{name}={place} -> string'; in Python, returns=\"string\";"
+        " or annotate it: -> str",
+    ),
+    "not-picklable": Problem(
+        "functions.value-not-picklable",
+        "a function cannot be sent to executors",
+        value="{label}",
+        cause="{text}",
+        cure="let it refer to what can be pickled: open files and connections inside of it",
+    ),
 }
+"""By what `_describe.py` answers; a name in braces is filled in."""

@@ -81,6 +81,7 @@ def prepare(
         built = build(tools, request, say)
     if cluster is not None:
         tools.emit(tools.preflight.hold(built.archive, cluster))
+        tools.emit(tools.preflight.gpus(built.lock, cluster))
     return built
 
 
@@ -143,10 +144,11 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
         ShipError: it cannot be put where executors find it.
     """
     tools.emit(tools.preflight.hold(built.archive, cluster))
+    tools.emit(tools.preflight.gpus(built.lock, cluster))
     tools.emit(tools.preflight.sending(built.archive.size, facts, cluster, tools.settings.stage))
     tools.emit(tools.pipeline.not_aboard(built.request.preload, built.archive))
     made = preloading(
-        node_store.sent(tools, built, facts, partial(_sent, tools, facts)),
+        node_store.sent_by(ship, patch_of, tools, built, facts),
         facts,
         built.request.preload,
     )
@@ -157,15 +159,13 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
     return replace(made, conf={**made.conf, **marks})
 
 
-def _sent(tools: Tools, facts: SparkFacts, archive: Archive) -> ConfPatch:
-    return patch_of(tools, kind_of(facts.master), facts, ship(tools, archive, facts))
-
-
 def held(tools: Tools, lock: Lock, cluster: ClusterFacts) -> tuple[Finding, ...]:
     """What is packed of a lock already, held against the cluster's nodes; nothing is refused."""
     try:
-        return tools.preflight.hold(
-            replace(_not_built(tools, lock), chunks=tools.pipeline.packed(lock)), cluster
+        packed = replace(_not_built(tools, lock), chunks=tools.pipeline.packed(lock))
+        return (
+            *tools.preflight.hold(packed, cluster),
+            *tools.preflight.gpus(lock, cluster),
         )
     except LaunchError as refusal:
         return (Finding.of(refusal.problem, "error"),)
@@ -302,7 +302,7 @@ class Launcher:
         wanted: the same later, for what the driver plans itself.
         took: takes the session that came up, and what it was started with.
         failed: called when it did not come up; what it returns is raised in place of the error.
-        connected: called with a session of Spark Connect that is up.
+        connected: called with each session that a builder gives.
         stopping: called with a context that is about to stop.
         replaced: called when another launch takes this one's place.
     """

@@ -10,15 +10,30 @@ from pathlib import Path
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import has_lasting_nodes, kind_of_running
+from coffee_boat.clusters import RunningCluster, has_lasting_nodes, kind_of, kind_of_running
 from coffee_boat.errors import StoreError
 from coffee_boat.interpreter import starter
-from coffee_boat.model import Archive, ConfPatch, Finding, SparkFacts
+from coffee_boat.model import Archive, ConfPatch, Finding, Shipped, SparkFacts
 from coffee_boat.settings import OFF, ON, Settings
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
 
 _FILES = "spark.files"
+
+
+def sent_by(
+    ship: Callable[[Tools, Archive, SparkFacts], Shipped],
+    patch_of: Callable[[Tools, RunningCluster, SparkFacts, Shipped], ConfPatch],
+    tools: Tools,
+    built: Built,
+    facts: SparkFacts,
+) -> ConfPatch:
+    """`sent`, by what ships an archive and what its kind of cluster sets for it."""
+
+    def send(archive: Archive) -> ConfPatch:
+        return patch_of(tools, kind_of(facts.master), facts, ship(tools, archive, facts))
+
+    return sent(tools, built, facts, send)
 
 
 def sent(

@@ -110,7 +110,7 @@ def order(work: Changing, where: Where, ask: Ask) -> submission.Order:
     cluster = ask(tools, facts, partial(nodes, tools, request, known))
     with tools.work() as say:
         built = built_of(tools, request, known, say)
-        entries = folders(tools, built, say)
+        entries = folders(tools, built.lock, built.archive.chunks, say)
     work.keep(built)
     facts = replace(facts, python=driver_python(entries, tools.store))
     described = functions.described(
@@ -188,7 +188,7 @@ def refuse_connect(driver: str, asked: Sequence[Function]) -> None:
             "sessions of a Spark Connect server cannot be given functions from outside",
             value=_listed(asked) or "connect-server with a driver in the JVM",
             cause="each of its sessions has files and settings of its own",
-            cure="in a session: spark.udf.register(NAME, FUNCTION)",
+            cure="in Python, in each session: captain.add_function, after captain.board(spark)",
         )
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
-from coffee_boat.clusters import large
+from coffee_boat.clusters import kind_of_running, large
 from coffee_boat.errors import LaunchError, LockError
-from coffee_boat.model import Finding, Lock, Manifest, Plan
+from coffee_boat.model import Finding, Lock, Manifest, Plan, PlanItem, SparkFacts
 from coffee_boat.session.live import LiveSession
 from coffee_boat.spark import companions, install
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.workflow import launch
+from coffee_boat.workflow import launch, room
 from coffee_boat.workflow.built import Resolved, forgettable, nodes, resolve
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -46,7 +47,7 @@ def plan_launch(
         if lock is None:
             lock = (forgettable if asked_for else resolve)(tools, request, say)
         change = tools.pipeline.change(lock, None)
-        items = tools.pipeline.items(change)
+        items = _seen_from_here(tools, tools.pipeline.items(change), lock, facts)
     size = sum(item.size or 0 for item in items)
     unfit = (
         ()
@@ -63,6 +64,7 @@ def plan_launch(
         *request.manifest.findings,
         *lock.findings,
         *large.cuda(items),
+        *room.too_much(items, tools.store),
         *tools.pipeline.untried(lock),
         *fits,
         *unfit,
@@ -106,9 +108,25 @@ def plan_addition(
                 wanted, added, installed, say, conda=bool(added.conda)
             )
     change = tools.pipeline.change(lock, installed, live.history.held)
-    findings = (*refused, *added.findings, *lock.findings, *companions.odd(change.sent))
+    items = _seen_from_here(tools, tools.pipeline.items(change), change.sent, None)
+    findings = (
+        *refused,
+        *added.findings,
+        *lock.findings,
+        *room.too_much(items, tools.store),
+        *companions.odd(change.sent),
+    )
     left_out = tools.pipeline.packages_left_out(lock)
-    return Plan(change, tools.pipeline.items(change), findings=findings, packages_left_out=left_out)
+    return Plan(change, items, findings=findings, packages_left_out=left_out)
+
+
+def _seen_from_here(
+    tools: Tools, items: tuple[PlanItem, ...], lock: Lock, facts: SparkFacts | None
+) -> tuple[PlanItem, ...]:
+    """With what the driver unpacks: all, where it runs the tasks itself."""
+    if facts is not None and kind_of_running(facts.master).runs_in_driver:
+        return tuple(replace(item, here="now") for item in items)
+    return room.seen_from_here(lock, items) if tools.settings.install_local else items
 
 
 def _fitting(tools: Tools) -> tuple[Finding, ...]:

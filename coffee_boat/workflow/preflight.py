@@ -28,8 +28,17 @@ from coffee_boat.clusters import (
     waiting,
 )
 from coffee_boat.errors import BoatError, LaunchError
-from coffee_boat.model import Archive, ClusterFacts, Finding, NodeFacts, Report, SparkFacts, Target
-from coffee_boat.session import Session, nodes, own
+from coffee_boat.model import (
+    Archive,
+    ClusterFacts,
+    Finding,
+    Lock,
+    NodeFacts,
+    Report,
+    SparkFacts,
+    Target,
+)
+from coffee_boat.session import Session, gpus, nodes, own
 from coffee_boat.session.arriving import Arriving
 from coffee_boat.session.classic import ClassicSession
 from coffee_boat.session.watch import Watch
@@ -139,6 +148,10 @@ class Preflight:
             ),
         )
 
+    def gpus(self, lock: Lock, cluster: ClusterFacts) -> tuple[Finding, ...]:
+        """Where nodes said which GPU driver they have, whether the CUDA of a lock goes with it."""
+        return tuple(gpus.drivers(self.known(cluster).nodes, lock))
+
     def sending(
         self, size: int, facts: SparkFacts, cluster: ClusterFacts, stage: str | None
     ) -> tuple[Finding, ...]:
@@ -214,7 +227,10 @@ class Preflight:
         nodes.remember(
             self._store,
             master,
-            [NodeFacts(e.host, e.architecture, _version(e.glibc)) for e in report.executors],
+            [
+                NodeFacts(e.host, e.architecture, _version(e.glibc), e.gpu_driver)
+                for e in report.executors
+            ],
         )
 
     def begin_start(self, facts: SparkFacts, archive: Archive) -> None:
@@ -290,7 +306,12 @@ class Preflight:
 def _filled(now: NodeFacts | None, before: NodeFacts | None) -> NodeFacts:
     if now is None or before is None:
         return now or before or NodeFacts("")
-    return NodeFacts(now.host, now.architecture or before.architecture, now.glibc or before.glibc)
+    return NodeFacts(
+        now.host,
+        now.architecture or before.architecture,
+        now.glibc or before.glibc,
+        now.gpu_driver or before.gpu_driver,
+    )
 
 
 def _version(text: str) -> tuple[int, int] | None:

@@ -349,11 +349,7 @@ class Workspace:
         self.request = wanted.installed(applied.lock)
         self._known = Resolved(self.request, applied.lock)
         if self._attached is here:  # not closed by another thread meanwhile
-            chunks = applied.archive.chunks if applied.archive is not None else ()
-            if applied.change.difference.leaving:
-                apply.expose_changed(here.tools, applied, wanted.manifest)
-            else:
-                apply.expose_here(here.tools, applied.lock, chunks)
+            apply.expose_changed(here.tools, applied, wanted.manifest)
         self._confirm(here, applied)
 
     def _confirm(self, here: Attached, applied: apply.Applied) -> None:
