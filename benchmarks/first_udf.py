@@ -1,12 +1,13 @@
 """Session start and the time to the first UDF result, with and without coffee_boat, and what the
 difference is made of.
 
-    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--master MASTER [--conf
-    KEY=VALUE]... [--stage URL]]
+    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--only TEXT] [--master MASTER
+    [--conf KEY=VALUE]... [--stage URL]]
 
 Each row is a process of its own, with a JVM of its own: the session is started, a UDF that needs no
 package runs on two partitions, then the same query once more. On local-cluster executors unpack the
-archive in every session; on local[2] the store has the environment unpacked after the first one.
+archive in every session, or once a node (node_store): cold is without what an earlier session left
+there, warm with it; on local[2] the store has the environment unpacked after the first one.
 All chunks, locks and archives are in the store. Medians over the processes; the clock starts when
 SparkSession is asked for, `launch` comes before it. Steps are told by process and file times of
 this machine's kernel.
@@ -38,6 +39,8 @@ ROWS = (
     (f"{CLUSTER}, pyspark alone", CLUSTER, "plain", ()),
     (f"{CLUSTER}, coffee_boat, no packages", CLUSTER, "ours", ()),
     (f"{CLUSTER}, coffee_boat, {' '.join(PACKAGES)}", CLUSTER, "ours", PACKAGES),
+    (f"{CLUSTER}, {' '.join(PACKAGES)}, once a node, cold", CLUSTER, "node-cold", PACKAGES),
+    (f"{CLUSTER}, {' '.join(PACKAGES)}, once a node, warm", CLUSTER, "node-warm", PACKAGES),
     (f"{LOCAL}, pyspark alone", LOCAL, "plain", ()),
     (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacking", LOCAL, "unpack", PACKAGES),
     (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacked before", LOCAL, "ours", PACKAGES),
@@ -130,6 +133,8 @@ def session(
             else sys.executable
         )
     else:
+        if way.startswith("node-"):
+            os.environ["COFFEE_BOAT_NODE_STORE"] = str(node_store(Path(store)))
         launch(master, store, packages, conf, stage=way.partition("=")[2] or None)
     launch_time = time.perf_counter() - launched
     if way == "build":
@@ -175,6 +180,13 @@ def launch(
     captain.launch_ship(master, conf)
 
 
+def node_store(store: Path) -> Path:
+    """The folder that stands for one of a node."""
+    folder = store.with_name("node")
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def forget_unpacked(store: Path) -> None:
     for tree in (store / "trees").glob("boat-*"):
         shutil.rmtree(tree)
@@ -190,6 +202,9 @@ def main() -> None:
             "MASTER plain|build|unpack|ours STORE [PACKAGE...]: one process only; its figures as"
             " JSON"
         ),
+    )
+    parser.add_argument(
+        "--only", metavar="TEXT", default="", help="rows that have it in their name"
     )
     parser.add_argument("--master", help="of a cluster that runs; default: local-cluster and local")
     parser.add_argument(
@@ -224,9 +239,10 @@ def main() -> None:
     shop, conf = Workshop(given.cache), [f"--conf={setting}" for setting in given.conf]
     os.environ["UV_CACHE_DIR"] = str(shop.path("uv-cache"))
     store, found = shop.path("store"), []
-    wanted = on_cluster(given.master, given.stage) if given.master else ROWS
+    rows = on_cluster(given.master, given.stage) if given.master else ROWS
+    wanted = [row for row in rows if given.only in row[0]]
     for _, master, way, packages in [
-        *wanted[1:3],
+        *rows[1:3],
         *(row for row in wanted if "=" in row[2]),
     ]:  # makes what shall be in the store, and in the stage
         shop.child(
@@ -237,6 +253,8 @@ def main() -> None:
         for _ in range(given.repeat):
             if way == "unpack":
                 forget_unpacked(store)
+            if way == "node-cold":
+                shutil.rmtree(node_store(store))
             runs.append(shop.child(__file__, "--session", master, way, store, *packages, *conf))
         print(
             f"  {label}: first result {shown(run['first'] for run in runs)} s",
@@ -268,7 +286,7 @@ def show(
                 run["start"],
                 run["first"],
                 whole,
-                f"{whole / plain[master]:.2f}",
+                f"{whole / plain[master]:.2f}" if master in plain else "",
                 run["second"],
             ]
         )

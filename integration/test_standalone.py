@@ -157,6 +157,27 @@ def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
     assert told["ok"], told["report"]
 
 
+def test_nodes_unpack_once_for_this_and_later_applications(
+    standalone: Lane, spark_python: SparkPython
+) -> None:
+    env = {"COFFEE_BOAT_NODE_STORE": "on"}
+    told = spark_python.checked("node_store.py", standalone.master, env=env).result
+    assert told["second"] == told["first"], "the same folders, and made once"
+    assert len({host for host, *_ in told["first"]}) == 2
+    for _, root, module, made in told["first"]:
+        assert "/coffee_boat-node-" in root
+        assert root.endswith("/tree")
+        assert module.startswith(f"{root}/lib/")
+        assert made > 0
+    assert all(told[when] for when in ("first_ok", "ok", "ok_after")), told["report"]
+    assert not any(told["foreign"]), told["report"]
+    assert all("/boat-layer-" in module for module in told["added"])
+    for root, gone, module in told["without"]:
+        assert gone
+        assert "/boat-gen-" in root
+        assert module.startswith(root)
+
+
 def test_compiled_packages_run_and_every_executor_says_so(
     standalone_jars_only: Lane, spark_python: SparkPython
 ) -> None:

@@ -64,6 +64,7 @@ _VALUES = {
     "ship_python": "false",
     "install_local": "false",
     "stage": "'file:///x'",
+    "node_store": "'/x'",
     "accept_conda_license": "true",
     "constraints": "['pyproject.toml']",
     "index_url": "'https://h/s'",

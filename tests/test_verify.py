@@ -188,6 +188,14 @@ def test_spark_minors_must_agree_a_vendors_suffix_and_the_patch_need_not() -> No
     assert 'pip install "pyspark==4.0.*"' in text
 
 
+def test_an_executor_that_unpacked_for_itself_says_why_and_all_is_well() -> None:
+    found = report(e0={}, e1={"not_shared": "/data is mounted with noexec"})
+    assert found.ok
+    said = only(found)
+    assert "executor 1 (node1)" in said
+    assert "/data is mounted with noexec" in said
+
+
 def test_imports_that_fail_are_told() -> None:
     found = verify(
         CannedSession({"0": {}}), LOCK, deadline=5, modules=("json", "no_such_module.part")

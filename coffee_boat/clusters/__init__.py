@@ -157,6 +157,17 @@ class TakesFilesOnly(Protocol):
         """True."""
 
 
+@runtime_checkable
+class HasLastingNodes(Protocol):
+    """A kind of cluster whose nodes outlive its executors, which fetch files from the driver: they
+    can keep what they unpacked.
+    """
+
+    @property
+    def has_lasting_nodes(self) -> bool:
+        """True."""
+
+
 class RemoteDriver(Protocol):
     """The driver of one submission, where it runs in the cluster: spark-submit does not say how it
     ended.
@@ -244,6 +255,11 @@ def kind_of_running(master: str) -> RunningCluster:
 def takes_files_only(master: str) -> bool:
     """True if what is sent has to be a file of this machine: a stage is of no use there."""
     return isinstance(_known(master), TakesFilesOnly)
+
+
+def has_lasting_nodes(master: str) -> bool:
+    """True if nodes can keep what an executor unpacked."""
+    return isinstance(_known(master), HasLastingNodes)
 
 
 @dataclass(frozen=True)

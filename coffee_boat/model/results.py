@@ -56,6 +56,8 @@ class ExecutorFacts(Redacted):
     """Files of conda packages that name another folder than theirs: it could not be written
     there.
     """
+    not_shared: str = ""
+    """Why it unpacked the environment for itself, where nodes were to unpack it once."""
 
 
 @dataclass(frozen=True, repr=False)

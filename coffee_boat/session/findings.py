@@ -289,6 +289,19 @@ def absent(executors: Sequence[ExecutorFacts], own: dict[str, Path]) -> Iterator
             )
 
 
+def unshared(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
+    """Executors that unpacked for themselves where nodes were to do it once."""
+    for reason, some in _grouped((e for e in executors if e.not_shared), lambda e: e.not_shared):
+        yield Finding(
+            "verify.node-store-not-used",
+            "an executor unpacked the environment for itself",
+            value=_who(some),
+            cause=reason,
+            cure="name a folder of the nodes that the executors' user alone can write:"
+            " COFFEE_BOAT_NODE_STORE=/some/folder; or leave it: all else is the same",
+        )
+
+
 # words
 
 

@@ -21,6 +21,7 @@ from coffee_boat.session.findings import (
     failed_imports,
     spark_versions,
     unreached,
+    unshared,
 )
 from coffee_boat.worker import facts
 
@@ -67,6 +68,7 @@ def verify(
         *spark_versions(executors, versions),
         *failed_imports(executors),
         *absent(executors, mine),
+        *unshared(executors),
     )
     return Report(
         executors=executors,

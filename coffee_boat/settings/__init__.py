@@ -49,6 +49,8 @@ CONDA = "conda"
 """As `python`: conda's, also where no other conda package is asked for."""
 AUTO = "auto"
 """As `platform`: what the cluster says of its nodes, where it can be asked before building."""
+OFF, ON = "off", "on"
+"""As `node_store`: nowhere, or in the folder that each node finds best."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,6 +72,8 @@ class Settings:
     """A folder or URL that executors can read; None: Spark's own file server."""
     bytecode: Literal["base", "all"] = "base"
     """What is compiled beforehand: the standard library and pyspark, or every package too."""
+    node_store: str = OFF
+    """Where nodes keep environments, unpacked once: OFF, ON, or a folder of theirs, absolute."""
     exclude: tuple[str, ...] = ()
     """What stays behind of packages: groups, patterns, names of packages (model/excluded.py)."""
     preflight: Literal["refuse", "warn"] = "refuse"

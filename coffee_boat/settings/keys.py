@@ -30,6 +30,7 @@ KEYS: Mapping[str, Key] = {
     "platform": Key(values.text, harmless=True),
     "install_local": Key(values.flag),
     "stage": Key(values.place),
+    "node_store": Key(values.node_store),
     "exclude": Key(excluded.words),
     "bytecode": Key(values.bytecode, harmless=True),
     "preflight": Key(values.refusal, harmless=True),

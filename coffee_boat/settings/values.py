@@ -204,6 +204,18 @@ def bytecode(said: Said) -> str:
     return str(said.value)
 
 
+def node_store(said: Said) -> str:
+    """ "on", "off", or a folder on nodes: nothing of this machine."""
+    if isinstance(said.value, bool):
+        return "on" if said.value else "off"
+    value = said.value.strip() if isinstance(said.value, str) else ""
+    if value.lower() in _YES | _NO:
+        return "on" if value.lower() in _YES else "off"
+    if not value.startswith("/") or "\0" in value:
+        raise said.wrong('"on", "off", or an absolute path on the nodes')
+    return value
+
+
 def torch_backend(said: Said) -> str:
     """As uv's --torch-backend has it; which there are, uv knows."""
     value = text(said)

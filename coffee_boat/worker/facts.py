@@ -66,6 +66,7 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
         "shadowed": shadowed(),
         "conda": conda_packages(),
         "unsettled": unsettled(),
+        "not_shared": os.environ.get("COFFEE_BOAT_NOT_SHARED", ""),
         "pyspark": str(getattr(pyspark, "__version__", "")),
         "pyspark_path": str(Path(getattr(pyspark, "__file__", "")).parent),
         "glibc": _glibc(),

@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .compose import ENVIRONMENT, GENERATIONS, LOCK, RUNS, is_held, remove
 
 _YOUNG = 60.0
 """Seconds after its start in which a daemon may have no worker yet: it preloads modules."""
+_BASES = "boat-"
+"""How the names of those begin."""
 _COMPOSES = b"coffee_boat_worker.become"
 """In the command line of a process that is about to be a daemon."""
 
@@ -29,17 +32,26 @@ def clear(folder: str) -> None:
     if not processes:  # nobody can tell what is in use
         return
     around = os.path.dirname(folder)
+    bases = _places(around)
     parents, used = {one.parent for one in processes}, {one.generation for one in processes}
     for one in processes:
         idle = one.is_daemon and one.pid not in parents and one.age > _YOUNG
         # of this executor, and of this session: others have folders of their own
         older = one.generation != folder and f"{one.generation}/".startswith(f"{around}/")
-        if idle and (older or one.runs_below(around)) and one.parent == os.getppid():
+        if idle and (older or one.runs_below(bases)) and one.parent == os.getppid():
             _end(one.pid)
     for name in os.listdir(around):
         other = os.path.join(around, name)
         if name.startswith(GENERATIONS) and other != folder and other not in used:
             _clear(other)
+
+
+def _places(around: str) -> tuple[str, ...]:
+    """Where the bases of an executor lie: in a folder, or where links in it lead, of
+    worker/starter.
+    """
+    linked = (os.path.join(around, name) for name in os.listdir(around) if name.startswith(_BASES))
+    return around, *(os.path.realpath(link) for link in linked if os.path.islink(link))
 
 
 def _clear(folder: str) -> None:
@@ -73,9 +85,9 @@ class _Process(NamedTuple):
     program: str
     """The real path of its executable."""
 
-    def runs_below(self, folder: str) -> bool:
-        """True if it runs a base in a folder, as it was sent."""
-        return not self.generation and self.program.startswith(f"{folder}/")
+    def runs_below(self, folders: Sequence[str]) -> bool:
+        """True if it runs a base in one of these folders, as it was sent."""
+        return not self.generation and any(self.program.startswith(f"{one}/") for one in folders)
 
 
 def _processes() -> list[_Process]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from coffee_boat.session import record
 from coffee_boat.session.arrow import arrow
 from coffee_boat.ship import ship as ship_archive
 from coffee_boat.spark import companions, gateway
+from coffee_boat.workflow import node_store
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
@@ -49,7 +51,7 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
     tools.emit(tools.preflight.sending(built.archive.size, facts, cluster, tools.settings.stage))
     tools.emit(tools.pipeline.not_aboard(built.request.preload, built.archive))
     made = preloading(
-        patch_of(tools, kind_of(facts.master), facts, ship(tools, built.archive, facts)),
+        node_store.sent(tools, built, facts, partial(_sent, tools, facts)),
         facts,
         built.request.preload,
     )
@@ -58,6 +60,10 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
         record.remember_lock(tools.store, built.lock)
     marks = record.marks(made, built.lock, ships_python=tools.settings.ship_python)
     return replace(made, conf={**made.conf, **marks})
+
+
+def _sent(tools: Tools, facts: SparkFacts, archive: Archive) -> ConfPatch:
+    return patch_of(tools, kind_of(facts.master), facts, ship(tools, archive, facts))
 
 
 def held(tools: Tools, lock: Lock, cluster: ClusterFacts) -> tuple[Finding, ...]:

@@ -1,0 +1,77 @@
+"""The archive of a starter: an interpreter, and what unpacks the environment once a node and
+becomes its interpreter (worker/starter).
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+from coffee_boat._support.store import Store
+from coffee_boat.archive import chunks, seek
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.archive.writer import ChunkWriter
+from coffee_boat.model import Archive, Lock
+from coffee_boat.worker.starter import index
+
+IMPORT_NAME = "coffee_boat_starter"
+_STARTER = f"import {IMPORT_NAME}.start; {IMPORT_NAME}.start.start()\n"
+"""As worker_files.STARTER."""
+_RECORD = 1 << 20
+"""Bytes for boat.json, which is in no chunk."""
+_MOST = 20 << 30
+"""Bytes of environments that a node keeps, but for those that run."""
+
+
+def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive:
+    """The starter for an archive whose first chunk is an interpreter.
+
+    Args:
+        cargo: the name of the file that the archive is sent as.
+        folder: where nodes keep environments; empty for where they can.
+
+    Raises:
+        BuildError: the archive is gone or damaged.
+        StoreError: it is not there yet, and the store cannot be written.
+    """
+    text = index.written(
+        index.Index(
+            id=archive.id,
+            name=archive.name,
+            cargo=cargo,
+            python=archive.target.minor,
+            size=archive.size,
+            unpacked=sum(chunk.unpacked for chunk in archive.chunks) + _RECORD,
+            files=seek.files(archive, store),
+            folder=folder,
+            most=_MOST,
+            parts=seek.parts(archive, store),
+        )
+    )
+    site = archive.target.site_packages
+    content = {
+        f"{site}{IMPORT_NAME}.pth": _STARTER,
+        f"{site}{IMPORT_NAME}/{index.NAME}": text,
+        **{f"{site}{IMPORT_NAME}/{name}": source for name, source in _sources().items()},
+    }
+
+    def fill(writer: ChunkWriter) -> None:
+        for name, source in content.items():
+            writer.file(name, source.encode())
+
+    own = chunks.make(store, ["starter", content], f"starter of {archive.name}", fill)
+    return assemble(
+        [archive.chunks[0], own],
+        target=archive.target,
+        lock=Lock(archive.target),
+        has_python=True,
+        inputs={"requirements": []},
+        store=store,
+    )
+
+
+def _sources() -> dict[str, str]:
+    found = sorted(
+        (one for one in files("coffee_boat.worker.starter").iterdir() if one.name.endswith(".py")),
+        key=lambda one: one.name,
+    )
+    return {source.name: source.read_text("utf-8") for source in found}

@@ -1,0 +1,72 @@
+"""What a starter is told of the cargo: `node.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+NAME = "node.json"
+"""In the folder of this package."""
+
+
+class Part(NamedTuple):
+    """A part of the cargo that can be unpacked by itself."""
+
+    offset: int
+    """Where its first gzip member begins."""
+    length: int
+    padding: int
+    """Bytes that come out of it before its first tar header."""
+    sha256: str
+    """Of its bytes as they are sent, in hex."""
+    without: Sequence[str] = ()
+    """Names that a later part has again: that one counts."""
+
+
+class Index(NamedTuple):
+    """All that is known of the cargo."""
+
+    id: str
+    """Of the archive: sha256 (hex) of what its environment has."""
+    name: str
+    """The folder that the environment is to be in the working directory."""
+    cargo: str
+    """The name of the file beside the starter."""
+    python: str
+    """Minor version: "3.11"."""
+    size: int
+    """Bytes of the cargo."""
+    unpacked: int
+    """Bytes of file content, at most."""
+    files: int
+    """Files and links that it becomes."""
+    folder: str
+    """Where environments are kept, if somebody named it: absolute."""
+    most: int
+    """Bytes that environments which nobody runs from may have together."""
+    parts: Sequence[Part]
+
+
+def read(folder: str) -> Index:
+    """Of the starter that this package came with.
+
+    Args:
+        folder: of this package.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    with open(os.path.join(folder, NAME), encoding="utf-8") as stream:
+        said = json.load(stream)
+    try:
+        index = Index(**said)
+        return index._replace(parts=[Part(*part) for part in index.parts])
+    except TypeError as error:
+        raise ValueError(f"{NAME} is not as this program writes it: {error}") from error
+
+
+def written(index: Index) -> str:
+    """The text of `node.json`."""
+    return json.dumps(index._asdict(), sort_keys=True) + "\n"

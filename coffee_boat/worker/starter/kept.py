@@ -1,0 +1,167 @@
+"""The environments of a folder of the node: found whole, or made, or removed.
+
+    <name>/tree        an environment
+    <name>/files.json  what it has
+    <name>.lock        shared by who runs from it, held alone by who makes or removes it; its time
+                       is when it was used last
+    <name>.NUMBER.aside  being made, or being removed
+
+Whoever runs from an environment keeps its lock open, and hands it on to what it forks and starts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import time
+
+from . import files, locks, places
+from .index import Index
+from .unpack import unpack
+
+ENVIRONMENT = "tree"
+"""Not as those of generations (worker/compose.py), by which their processes are known."""
+SENTINEL = "boat.json"
+_PATIENCE, _PAUSE = 900.0, 0.05
+"""Seconds that a process waits for another one that unpacks; and between two tries."""
+_MOMENT = 5.0
+"""Seconds in which those who only look at an environment are done with it."""
+_NAME = re.compile(r"([0-9a-f]{32})\.lock")
+_ASIDE = re.compile(r"([0-9a-f]{32})\.\d+\.aside")
+
+
+class ChangedError(Exception):
+    """An environment is not as it was made, and processes run from it."""
+
+
+def environment(
+    folder: str,
+    index: Index,
+    cargo: str,
+    *,
+    patience: float = _PATIENCE,
+    moment: float = _MOMENT,
+) -> str:
+    """An environment of the node, whole; this process, and what it becomes, has its lock.
+
+    Args:
+        folder: that only this user can write.
+        patience: seconds for which another process may make it.
+        moment: seconds in which those who only look at it are done.
+
+    Raises:
+        places.UnusableError: the folder has too little room, or knows no locks.
+        ChangedError: it was changed, and cannot be made again now.
+        OSError: it cannot be made there.
+        ValueError: the cargo is not what was sent.
+    """
+    place = os.path.join(folder, index.id[:32])
+    end, bad, changed = time.monotonic() + patience, None, 0.0
+    while True:
+        with locks.Lock(place + ".lock") as lock:
+            now = files.identity(place)
+            if now and now != bad and lock.share():
+                if files.differs(place, index.id) is None:
+                    return _taken(place, lock)
+                bad = now
+            if lock.hold_alone():
+                if files.differs(place, index.id) is not None:
+                    _make(place, index, cargo)
+                # between the two locks another process may have had it, and removed this one
+                if lock.share() and files.identity(place):
+                    return _taken(place, lock)
+            is_used = bad is not None and files.identity(place) == bad and lock.share()
+        changed = (changed or time.monotonic()) if is_used else 0.0
+        if changed and time.monotonic() - changed > moment:
+            raise ChangedError(f"{place} was changed, and processes run from it")
+        if time.monotonic() > end:
+            raise places.UnusableError(
+                f"{place}.lock is held for {patience:.0f} s by another process"
+            )
+        time.sleep(_PAUSE)
+
+
+def say(line: str) -> None:
+    """A line on stderr, which Spark keeps with the executor's."""
+    sys.stderr.write(f"coffee_boat: {line}\n")
+
+
+def _taken(place: str, lock: locks.Lock) -> str:
+    lock.keep()
+    return os.path.join(place, ENVIRONMENT)
+
+
+def _make(place: str, index: Index, cargo: str) -> None:
+    """The caller holds its lock alone."""
+    folder, name = os.path.split(place)
+    _remove_unfinished(folder, name)
+    if os.path.lexists(place):
+        why = files.differs(place, index.id)
+        if locks.runs_from(place):
+            raise ChangedError(f"{place} was changed ({why}), and processes run from it")
+        say(f"{place} is not as it was made: {why}; it is unpacked again")
+        _remove(place)
+    _make_room(folder, index)
+    if reason := places.lacks_room(folder, index.unpacked):
+        raise places.UnusableError(reason)
+    aside, began = f"{place}.{os.getpid()}.aside", time.monotonic()
+    try:
+        root = os.path.join(aside, ENVIRONMENT)
+        os.makedirs(root, 0o700)
+        unpack(cargo, index, root)
+        if not os.path.isfile(os.path.join(root, SENTINEL)):
+            raise ValueError(f"{cargo} has no {SENTINEL}")
+        files.write(aside, index.id)
+        os.rename(aside, place)
+        say(f"unpacked once for this node in {time.monotonic() - began:.1f} s: {place}")
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def _remove_unfinished(folder: str, own: str) -> None:
+    """Remove what killed processes left, of this environment and of those that nobody makes now."""
+    for other in os.listdir(folder):
+        found = _ASIDE.fullmatch(other)
+        if found is None:
+            continue
+        if found[1] == own:
+            shutil.rmtree(os.path.join(folder, other))
+            continue
+        with locks.Lock(os.path.join(folder, f"{found[1]}.lock")) as lock:
+            if lock.hold_alone():
+                shutil.rmtree(os.path.join(folder, other), ignore_errors=True)
+
+
+def _make_room(folder: str, index: Index) -> None:
+    """Remove what was used longest ago, of what nobody runs from."""
+    with os.scandir(folder) as listed:
+        names = [(entry, _NAME.fullmatch(entry.name)) for entry in listed]
+    kept = []
+    for entry, found in names:
+        if found and found[1] != index.id[:32]:
+            with contextlib.suppress(FileNotFoundError):  # another process removed it just now
+                kept.append((entry.stat(follow_symlinks=False).st_mtime, found[1]))
+    kept.sort()
+    sizes = {name: files.size(os.path.join(folder, name)) for _, name in kept}
+    for _, name in kept:
+        too_many = sum(sizes.values()) + index.unpacked > index.most
+        if not too_many and not places.lacks_room(folder, index.unpacked):
+            return
+        place = os.path.join(folder, name)
+        with locks.Lock(place + ".lock") as lock:
+            if lock.hold_alone() and not locks.runs_from(place):
+                _remove(place)
+                lock.unlink()
+                del sizes[name]
+
+
+def _remove(place: str) -> None:
+    """Whole at once: who looks sees all of it or nothing."""
+    if os.path.lexists(place):
+        gone = f"{place}.{time.monotonic_ns()}.aside"
+        os.rename(place, gone)
+        shutil.rmtree(gone, ignore_errors=True)

@@ -1,0 +1,103 @@
+"""In which folder of the node environments are kept: one that nobody but this user can write.
+
+By the rule of coffee_boat/_support/trust.py, without its exceptions: each folder that leads there
+belongs to the user or to root, and no one else may write it, unless it is sticky, as /tmp is. Links
+are followed first; what is looked at is where they lead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Mapping
+
+from .index import Index
+
+_OF_SPARK = re.compile(r"(blockmgr|executor|spark)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Folders that Spark makes below those of spark.local.dir (org.apache.spark.util.Utils)."""
+_LOCAL = "SPARK_LOCAL_DIRS"
+"""The executor's block folders, separated by commas: each Python worker is told of them."""
+_LAST = "/tmp"  # noqa: S108  (what lies there is made and looked at as anywhere)
+_LEAST = 1.1
+"""What must be free, in what the files weigh: blocks of a file system are whole."""
+
+
+class UnusableError(Exception):
+    """Why environments cannot be kept in a folder."""
+
+
+def folders(index: Index, environ: Mapping[str, str]) -> list[str]:
+    """Where a folder of ours may be, best first."""
+    if index.folder:
+        return [index.folder]
+    blocks = environ.get(_LOCAL, "").split(",")[0]
+    local = blocks
+    while _OF_SPARK.fullmatch(os.path.basename(local)):
+        local = os.path.dirname(local)
+    found = [local if local != blocks else "", environ.get("TMPDIR", ""), _LAST]
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def opened(parent: str) -> str:
+    """The folder of this user's environments in another one; made if it is not there.
+
+    Raises:
+        UnusableError: others could change what lies there, or nothing in it can be run.
+    """
+    if not os.path.isabs(parent):
+        raise UnusableError(f"{parent} is not an absolute path")
+    parent = os.path.realpath(parent)
+    try:
+        _refuse_strangers(parent)
+        folder = os.path.join(parent, f"coffee_boat-node-{os.geteuid()}")
+        if not os.path.lexists(folder):
+            _make(folder)
+        _refuse_not_ours(folder)
+        flags = os.statvfs(folder).f_flag
+    except OSError as error:
+        raise UnusableError(f"{error.filename or parent}: {error.strerror}") from error
+    if flags & os.ST_RDONLY or not os.access(folder, os.W_OK):
+        raise UnusableError(f"{folder} is read-only")
+    if flags & getattr(os, "ST_NOEXEC", 0):
+        raise UnusableError(f"{folder} is mounted with noexec")
+    return folder
+
+
+def lacks_room(folder: str, needed: int) -> str:
+    """What is said where a disk has too little room; empty if it has enough."""
+    told = os.statvfs(folder)
+    free = told.f_bavail * told.f_frsize
+    if free >= needed * _LEAST:
+        return ""
+    return f"{folder} has {free >> 20} MiB free, {int(needed * _LEAST) >> 20} are needed"
+
+
+def _make(folder: str) -> None:
+    with contextlib.suppress(FileExistsError):  # somebody was faster: whose it is is looked at
+        os.mkdir(folder, 0o700)
+
+
+def _refuse_strangers(folder: str) -> None:
+    places = [folder]
+    while places[-1] != os.path.dirname(places[-1]):
+        places.append(os.path.dirname(places[-1]))
+    for place in reversed(places):
+        state = os.lstat(place)
+        if not stat.S_ISDIR(state.st_mode):
+            raise UnusableError(f"{place} is not a folder")
+        if state.st_uid not in (0, os.geteuid()):
+            raise UnusableError(f"{place} belongs to another user (uid {state.st_uid})")
+        if state.st_mode & 0o022 and not state.st_mode & stat.S_ISVTX:
+            raise UnusableError(f"others may write {place}")
+
+
+def _refuse_not_ours(folder: str) -> None:
+    state = os.lstat(folder)
+    if not stat.S_ISDIR(state.st_mode):
+        raise UnusableError(f"{folder} is not a folder: somebody else made it")
+    if state.st_uid != os.geteuid():
+        raise UnusableError(f"{folder} belongs to another user (uid {state.st_uid})")
+    if state.st_mode & 0o077:
+        raise UnusableError(f"others may enter {folder}")

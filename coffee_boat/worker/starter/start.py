@@ -1,0 +1,88 @@
+"""Called by coffee_boat_starter.pth: the environment is unpacked, once a node where that can be,
+and this process becomes its interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import index, kept, places
+
+NOT_SHARED = "COFFEE_BOAT_NOT_SHARED"
+"""The variable that says why an environment is the executor's own; for worker/facts.py."""
+_OWN = "boat-unpacked"
+"""A folder in the working directory, for the executor's own."""
+
+
+def start() -> None:
+    """Become the interpreter of the environment, with the same arguments.
+
+    Where there is none it ends: what this one has besides itself is nothing.
+    """
+    try:
+        told = index.read(os.path.dirname(os.path.abspath(__file__)))
+        around = os.path.dirname(_root())
+        place = ready(told, around)
+        _link(place, os.path.join(around, told.name))
+    except (OSError, ValueError, places.UnusableError, kept.ChangedError) as error:
+        kept.say(f"the environment cannot be unpacked on this node: {error}")
+        sys.stderr.flush()
+        os._exit(1)
+    python = os.path.join(place, "bin", f"python{told.python}")
+    os.execv(python, [python, *sys.orig_argv[1:]])  # noqa: S606  (a list, no shell)
+
+
+def ready(told: index.Index, around: str) -> str:
+    """The folder of the environment, unpacked.
+
+    Args:
+        around: the folder with the starter and the cargo.
+
+    Raises:
+        OSError, places.UnusableError, kept.ChangedError: it can be unpacked nowhere.
+        ValueError: the cargo is not what was sent.
+    """
+    os.environ.pop(NOT_SHARED, None)
+    cargo, reasons = os.path.join(around, told.cargo), []
+    for parent in places.folders(told, os.environ):
+        place, reason = _shared(parent, told, cargo)
+        if place:
+            return place
+        reasons.append(reason)
+    os.environ[NOT_SHARED] = "; ".join(reasons)
+    kept.say(f"this executor unpacks the environment for itself: {os.environ[NOT_SHARED]}")
+    own = os.path.join(around, _OWN)
+    os.makedirs(own, 0o700, exist_ok=True)
+    return kept.environment(own, told, cargo)
+
+
+def _shared(parent: str, told: index.Index, cargo: str) -> tuple[str, str]:
+    """The environment in a folder of the node, or why it cannot be there."""
+    try:
+        return kept.environment(places.opened(parent), told, cargo), ""
+    except (places.UnusableError, kept.ChangedError) as error:
+        return "", str(error)
+    except OSError as error:
+        if error.filename == cargo:
+            raise
+        return "", f"{error.filename or parent}: {error.strerror}"
+
+
+def _root() -> str:
+    """The folder of the starter:
+    <root>/lib/pythonX.Y/site-packages/coffee_boat_starter/start.py.
+    """
+    folder = os.path.abspath(__file__)
+    for _ in range(5):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _link(place: str, name: str) -> None:
+    """Let the environment be found in the working directory, too."""
+    if os.path.islink(name) and os.readlink(name) == place:
+        return
+    aside = f"{name}.{os.getpid()}"
+    os.symlink(place, aside)
+    os.replace(aside, name)

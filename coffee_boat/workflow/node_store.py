@@ -1,0 +1,95 @@
+"""How an environment is sent that nodes unpack once, and keep: docs/concepts/node-store.md."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from coffee_boat._support.progress import Step
+from coffee_boat._support.store import Store
+from coffee_boat.clusters import has_lasting_nodes, kind_of_running
+from coffee_boat.errors import StoreError
+from coffee_boat.interpreter import starter
+from coffee_boat.model import Archive, ConfPatch, Finding, SparkFacts
+from coffee_boat.settings import OFF, ON, Settings
+from coffee_boat.workflow.built import Built
+from coffee_boat.workflow.tools import Tools
+
+_FILES = "spark.files"
+
+
+def sent(
+    tools: Tools, built: Built, facts: SparkFacts, send: Callable[[Archive], ConfPatch]
+) -> ConfPatch:
+    """What is set for an environment, once it was sent: as a starter and a cargo where nodes are
+    to unpack it once, else as it is.
+
+    Args:
+        send: ships an archive; gives what is set for that.
+
+    Raises:
+        BuildError, ShipError, LaunchError: as what sends it.
+    """
+    settings = tools.settings
+    if settings.node_store == OFF or kind_of_running(facts.master).runs_in_driver:
+        return send(built.archive)
+    if reason := next(_reasons(settings, built, facts), ""):
+        return _told(send(built.archive), settings, reason)
+    try:
+        with tools.work() as say:
+            say(Step("looking for what can be unpacked side by side"))
+            cargo = _cargo(built.archive, tools.store)
+            folder = "" if settings.node_store == ON else settings.node_store
+            small = starter.build(built.archive, cargo=cargo.name, folder=folder, store=tools.store)
+    except StoreError as error:
+        return _told(send(built.archive), settings, f"the store cannot be written: {error.what}")
+    return _with_file(send(small), facts, cargo.as_uri())
+
+
+def _reasons(settings: Settings, built: Built, facts: SparkFacts) -> Iterator[str]:
+    """Why nodes do not unpack it once."""
+    if not has_lasting_nodes(facts.master):
+        yield "it is for standalone clusters and local-cluster"
+    if facts.deploy_mode == "cluster":
+        yield "it is for the deploy mode client"
+    if not built.archive.has_python:
+        yield "no interpreter is shipped (ship_python)"
+    if built.lock.conda:
+        yield "conda packages write their own folder into their files"
+    if settings.stage is not None:
+        yield "the archive is in a stage"
+
+
+def _with_file(made: ConfPatch, facts: SparkFacts, uri: str) -> ConfPatch:
+    """With one more file that each executor fetches as it is, behind the user's own."""
+    theirs = (part.strip() for part in facts.conf.get(_FILES, "").split(","))
+    merged = ",".join(dict.fromkeys([*filter(None, theirs), uri]))
+    return replace(made, conf={**made.conf, _FILES: merged})
+
+
+def _told(made: ConfPatch, settings: Settings, reason: str) -> ConfPatch:
+    said = Finding(
+        "launch.node-store-not-used",
+        "each executor unpacks the environment for itself",
+        value=f"node_store = {settings.node_store}",
+        cause=reason,
+        cure="nothing need be done; COFFEE_BOAT_NODE_STORE=off ends this note",
+        severity="note",
+    )
+    return replace(made, findings=(*made.findings, said))
+
+
+def _cargo(archive: Archive, store: Store) -> Path:
+    """The archive's bytes under a name that Spark does not unpack."""
+    name = f"{archive.id}/{archive.name}.cargo"
+    path = store.path("archives", name)
+    if not (path.is_file() and path.stat().st_size == archive.size):
+        with store.publish("archives", name) as scratch:
+            try:
+                os.link(archive.path, scratch)
+            except OSError:  # a file system without links
+                shutil.copyfile(archive.path, scratch)
+    return path

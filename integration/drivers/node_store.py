@@ -1,0 +1,71 @@
+"""Two applications, one after the other, whose nodes unpack the environment once; the second one
+adds a package, and takes one away.
+
+    node_store.py MASTER
+"""
+
+import json
+import sys
+import time
+
+from pyspark import SparkContext
+
+from coffee_boat import Captain
+
+MASTER = sys.argv[1]
+captain = Captain(install_local=False)
+captain.add_pip_packages("edtf", "six")
+captain.launch_ship()
+
+
+def where(_):
+    import os
+    import socket
+    import sys
+    import time
+
+    import edtf
+
+    time.sleep(0.2)
+    root = sys.prefix
+    listed = os.path.join(os.path.dirname(root), "files.json")
+    made = os.stat(listed).st_mtime_ns if os.path.exists(listed) else 0
+    return socket.gethostname(), root, edtf.__file__, made
+
+
+def answers(context):
+    """Of an executor on each node: a session starts with fewer than it will have."""
+    deadline, seen = time.monotonic() + 60, set()
+    while len({host for host, *_ in seen}) < 2 and time.monotonic() < deadline:
+        seen |= set(context.parallelize(range(4), 4).map(where).collect())
+    return sorted(seen)
+
+
+first = SparkContext(master=MASTER)
+told = {"first": answers(first), "first_ok": captain.verify().ok}
+first.stop()
+second = SparkContext(master=MASTER)
+told["second"] = answers(second)
+report = captain.verify()
+told |= {
+    "ok": report.ok,
+    "report": str(report),
+    "foreign": [e.foreign_files for e in report.executors],
+}
+captain.add_pip_packages("isodate")
+added = second.parallelize(range(4), 4).map(lambda _: __import__("isodate").__file__)
+told["added"] = sorted(set(added.collect()))
+captain.remove_pip_packages("edtf")
+
+
+def lacks(_):
+    import importlib.util
+    import sys
+
+    return sys.prefix, importlib.util.find_spec("edtf") is None, __import__("six").__file__
+
+
+told["without"] = sorted(set(second.parallelize(range(4), 4).map(lacks).collect()))
+told["ok_after"] = captain.verify().ok
+print("RESULT", json.dumps(told))
+second.stop()

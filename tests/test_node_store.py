@@ -1,0 +1,596 @@
+"""The node store: unpacked once a node, by whoever is first; never shared with another user, never
+half, never changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tarfile
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lanes import cannot_run
+
+from coffee_boat._support.store import Store
+from coffee_boat.archive import seek
+from coffee_boat.archive.assemble import assemble
+from coffee_boat.archive.chunks import make
+from coffee_boat.archive.unpack import unpack, unpack_chunk
+from coffee_boat.archive.writer import ChunkWriter
+from coffee_boat.clusters import kind_of
+from coffee_boat.errors import BuildError, SettingsError
+from coffee_boat.interpreter import starter
+from coffee_boat.model import (
+    Archive,
+    Chunk,
+    CondaPin,
+    ConfPatch,
+    Lock,
+    Manifest,
+    Shipped,
+    SparkFacts,
+    Target,
+)
+from coffee_boat.settings import Settings, load
+from coffee_boat.worker.starter import entries, files, kept, places
+from coffee_boat.worker.starter import start as starting
+from coffee_boat.worker.starter.index import NAME, Index, Part, read, written
+from coffee_boat.workflow import node_store
+from coffee_boat.workflow.built import Built
+from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.tools import Tools
+
+TARGET = Target("3.11.7", glibc=(2, 28))
+SITE = TARGET.site_packages
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = """#!/bin/sh
+echo "$0" "$@"
+"""
+
+
+def chunk_of(store: Store, label: str, content: dict[str, bytes], *links: str) -> Chunk:
+    def fill(writer: ChunkWriter) -> None:
+        for name, data in content.items():
+            writer.file(name, data, executable=name.startswith("bin/"))
+        for name in links:
+            writer.link(name, os.path.basename(next(iter(content))))
+
+    key = [label, {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}, links]
+    return make(store, key, label, fill)
+
+
+def archive_of(store: Store, *chunks: Chunk) -> Archive:
+    return assemble(
+        chunks,
+        target=TARGET,
+        lock=Lock(TARGET),
+        has_python=True,
+        inputs={"requirements": []},
+        store=store,
+    )
+
+
+@pytest.fixture
+def archive(store: Store) -> Archive:
+    """With all that an archive may have: links, programs, long and strange names, files that have
+    parts of their own, and a file that two packages have.
+    """
+    python = chunk_of(store, "python 3.11.7", {"bin/python3.11": PYTHON.encode()}, "bin/python3")
+    big = {f"{SITE}big/{n}.bin": os.urandom((2 << 20) + n) for n in range(3)}
+    names = {f"{SITE}a/{'l' * 120}/{'o' * 120}.py": b"long", f"{SITE}a/caf\u00e9.py": b"x"}
+    one = chunk_of(store, "one 1.0", {f"{SITE}shared/__init__.py": b"1", **names})
+    two = chunk_of(store, "two 1.0", {f"{SITE}shared/__init__.py": b"22", f"{SITE}two.py": b"2"})
+    return archive_of(store, python, chunk_of(store, "big 1.0", big), one, two)
+
+
+def index_of(archive: Archive, store: Store, **changed: object) -> Index:
+    told = Index(
+        id=archive.id,
+        name=archive.name,
+        cargo=f"{archive.name}.cargo",
+        python="3.11",
+        size=archive.size,
+        unpacked=sum(chunk.unpacked for chunk in archive.chunks) + archive.size,
+        files=seek.files(archive, store),
+        folder="",
+        most=1 << 30,
+        parts=seek.parts(archive, store),
+    )
+    return told._replace(**changed)  # type: ignore[arg-type]
+
+
+def tree(folder: Path) -> dict[str, tuple[object, ...]]:
+    return {
+        str(path.relative_to(folder)): (str(path.readlink()),)
+        if path.is_symlink()
+        else (path.read_bytes(), os.access(path, os.X_OK))
+        for path in folder.rglob("*")
+        if path.is_symlink() or path.is_file()
+    }
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> str:
+    """A folder of a node, as `places.opened` gives it."""
+    return places.opened(str(tmp_path))
+
+
+def test_parts_that_are_unpacked_side_by_side_are_what_the_archive_is(
+    archive: Archive, store: Store, node: str
+) -> None:
+    told = index_of(archive, store)
+    assert len(told.parts) >= 6, "the chunk with large files has several"
+    assert [p.offset for p in told.parts[1:]] == [p.offset + p.length for p in told.parts[:-1]]
+    made = Path(kept.environment(node, told, archive.path))
+    assert tree(made) == tree(unpack(archive, store))
+    assert (made / SITE / "shared/__init__.py").read_bytes() == b"22"
+    assert stat.S_IMODE(os.stat(node).st_mode) == 0o700
+    assert kept.environment(node, told, "/no/cargo/is/needed") == str(made)
+
+
+def test_a_file_of_which_one_part_has_two_is_the_later_one(store: Store, node: str) -> None:
+    def fill(writer: ChunkWriter) -> None:
+        writer.file("a/x.py", b"first")
+        writer.file("a/x.py", b"second")
+
+    archive = archive_of(store, make(store, ["twice"], "twice 1", fill))
+    made = kept.environment(node, index_of(archive, store), archive.path)
+    assert Path(made, "a/x.py").read_bytes() == b"second"
+
+
+def test_parts_of_a_chunk_are_remembered_and_a_damaged_archive_has_none(
+    archive: Archive, store: Store
+) -> None:
+    first = seek.parts(archive, store)
+    assert seek.parts(archive, store) == first
+    with open(archive.path, "r+b") as out:
+        out.truncate(archive.size - 100)
+    with pytest.raises(BuildError, match="gone or damaged"):
+        seek.parts(archive, store)
+
+
+# many at once
+
+RUN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from starter import index, kept
+told = index.read(sys.argv[2])
+print(kept.environment(sys.argv[3], told, sys.argv[4]), flush=True)
+sys.stdin.read()
+"""
+"""As on a node: without the rest of us."""
+
+
+def begun(folder: Path, node: str, archive: Archive, store: Store) -> subprocess.Popen[str]:
+    if not (folder / NAME).exists() or read(str(folder)).id != archive.id:
+        (folder / NAME).write_text(written(index_of(archive, store)))
+    argv = [str(ROOT / "coffee_boat/worker"), str(folder), node, archive.path]
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", RUN, *argv],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_of_sixteen_that_start_at_once_one_unpacks(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    many = [begun(tmp_path, node, archive, store) for _ in range(16)]
+    ended = [process.communicate("") for process in many]
+    assert [process.returncode for process in many] == [0] * 16
+    assert len({out for out, _ in ended}) == 1
+    assert sum(error.count("unpacked once for this node") for _, error in ended) == 1, ended
+    assert sorted(name.partition(".")[2] for name in os.listdir(node)) == ["", "lock"]
+
+
+def test_what_is_killed_while_it_unpacks_leaves_nothing_under_its_name(
+    store: Store, node: str, tmp_path: Path
+) -> None:
+    large = {f"{SITE}large/{n}.bin": os.urandom(1 << 20) for n in range(24)}
+    archive = archive_of(store, chunk_of(store, "large 1.0", large))
+    process = begun(tmp_path, node, archive, store)
+    end = time.monotonic() + 20
+    while not any(name.endswith(".aside") for name in os.listdir(node)):
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    Path(node, f"{'0' * 32}.4711.aside/tree").mkdir(parents=True)  # of one that nobody wants now
+    told = index_of(archive, store)
+    made = kept.environment(node, told, archive.path)
+    assert files.differs(os.path.dirname(made), archive.id) is None
+    assert not [name for name in os.listdir(node) if name.endswith(".aside")]
+
+
+# what was changed
+
+
+def changes(made: Path) -> list[tuple[Path, Callable[[], object]]]:
+    site = made / SITE
+    module, planted, library, link = site / "two.py", site / "x.pth", made / "x.so.1", made / "x"
+    return [
+        (module, lambda: module.write_bytes(b"")),
+        (module, module.unlink),
+        (module, lambda: os.utime(module, (1, 1))),
+        (module, lambda: module.chmod(0o777)),
+        (planted, planted.touch),
+        (library, library.touch),
+        (link, lambda: link.symlink_to("/etc")),
+    ]
+
+
+def test_an_environment_that_was_changed_is_told_and_unpacked_again(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    begun(tmp_path, node, archive, store).communicate("")  # it ends, and so its lock
+    made = Path(node, archive.id[:32], "tree")
+    (made / SITE / "__pycache__").mkdir()
+    (made / SITE / "__pycache__/two.cpython-311.pyc").touch()
+    (made / SITE / "cache.json").touch()
+    assert files.differs(str(made.parent), archive.id) is None, "bytecode and caches are no change"
+    for path, change in changes(made):
+        change()
+        said = begun(tmp_path, node, archive, store).communicate("")[1]
+        assert f"is not as it was made: tree/{path.relative_to(made)}" in said
+        assert files.differs(str(made.parent), archive.id) is None
+
+
+def test_a_half_written_list_of_files_is_a_change(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    begun(tmp_path, node, archive, store).communicate("")
+    listed = Path(node, archive.id[:32], "files.json")
+    listed.write_text(listed.read_text()[:-9])
+    assert files.differs(str(listed.parent), archive.id)
+    kept.environment(node, index_of(archive, store), archive.path)
+    assert files.differs(str(listed.parent), archive.id) is None
+
+
+def test_what_others_run_from_is_not_replaced(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    with running(begun(tmp_path, node, archive, store)) as made:
+        (Path(made) / SITE / "two.py").write_bytes(b"else")
+        with pytest.raises(kept.ChangedError, match="processes run from it"):
+            kept.environment(node, index_of(archive, store), archive.path, moment=0.1)
+    assert (Path(made) / SITE / "two.py").read_bytes() == b"else"
+
+
+@contextmanager
+def running(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.communicate("")
+
+
+def test_a_cargo_that_is_not_what_was_sent_is_refused_and_nothing_kept(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    data = bytearray(Path(archive.path).read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "cargo").write_bytes(data)
+    told = index_of(archive, store)
+    with pytest.raises(ValueError, match=r"damaged|not what was sent"):
+        kept.environment(node, told, str(tmp_path / "cargo"))
+    (tmp_path / "cargo").write_bytes(data[:-1])
+    with pytest.raises(ValueError, match="were sent"):
+        kept.environment(node, told, str(tmp_path / "cargo"))
+    assert os.listdir(node) == [f"{archive.id[:32]}.lock"]
+
+
+# names, as coffee_boat/archive/unpack.py checks them
+
+
+def hostile(*members: tarfile.TarInfo) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for member in members:
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+    packed = zlib.compressobj(wbits=31)
+    return packed.compress(out.getvalue()) + packed.flush()
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, target, 1 if kind == tarfile.REGTYPE else 0
+    return made
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        [member("../x")],
+        [member("/etc/x")],
+        [member("a/./x")],
+        [member("a/../../x")],
+        [member("/".join(["d"] * 70))],
+        [member("a", tarfile.SYMTYPE, "../out")],
+        [member("a", tarfile.SYMTYPE, "/etc")],
+        [member("a/b", tarfile.SYMTYPE, "c/../../..")],
+        [member("a", tarfile.LNKTYPE, "/etc/passwd")],
+        [member("a", tarfile.CHRTYPE)],
+        [member("a", tarfile.FIFOTYPE)],
+        [member("l", tarfile.SYMTYPE, "d"), member("l/x")],
+        [member("l", tarfile.SYMTYPE, "d"), member("l/m", tarfile.SYMTYPE, "x")],
+    ],
+    ids=lambda members: "+".join(f"{one.name[:9]}{one.type.decode()}" for one in members),
+)
+def test_what_leads_out_is_refused(members: list[tarfile.TarInfo], node: str) -> None:
+    data = hostile(*members)
+    cargo = Path(node, "cargo")
+    cargo.write_bytes(data)
+    part = Part(0, len(data), 0, hashlib.sha256(data).hexdigest())
+    told = Index("ab" * 32, "boat-x", "cargo", "3.11", len(data), 99, 2, "", 1 << 30, [part])
+    with pytest.raises((ValueError, OSError)):
+        kept.environment(node, told, str(cargo))
+    assert sorted(os.listdir(node)) == ["ab" * 16 + ".lock", "cargo"]
+    assert not (Path(node).parent / "x").exists()
+
+
+def test_more_than_was_sent_is_not_written(node: str) -> None:
+    big = member("big")
+    big.size = 1 << 20
+    data = hostile(big)
+    Path(node, "cargo").write_bytes(data)
+    part = Part(0, len(data), 0, hashlib.sha256(data).hexdigest())
+    with pytest.raises(ValueError, match="more in it"), open(Path(node, "cargo"), "rb") as cargo:
+        entries.write(cargo.fileno(), part, os.fsencode(node), 1000)
+
+
+# whose the folder is
+
+
+@pytest.mark.parametrize("of_another", ["folder", "above"])
+def test_two_users_do_not_share(tmp_path: Path, of_another: str) -> None:
+    if os.geteuid() != 0:
+        cannot_run("only root can give a folder to another user")
+    parent = tmp_path / "local"
+    parent.mkdir()
+    planted = parent / f"coffee_boat-node-{os.geteuid()}"
+    planted.mkdir(0o700)
+    os.chown(planted if of_another == "folder" else parent, 4711, 4711)
+    with pytest.raises(places.UnusableError, match="another user"):
+        places.opened(str(parent))
+
+
+@pytest.mark.parametrize("how", ["entered", "above", "link", "file"])
+def test_a_folder_that_others_may_write_or_have_planted_is_refused(
+    tmp_path: Path, how: str
+) -> None:
+    parent = tmp_path / "local"
+    parent.mkdir()
+    planted = parent / f"coffee_boat-node-{os.geteuid()}"
+    if how == "link":
+        (tmp_path / "elsewhere").mkdir(0o700)
+        planted.symlink_to(tmp_path / "elsewhere")
+    elif how == "file":
+        planted.touch(0o600)
+    else:
+        planted.mkdir(0o700)
+        (planted if how == "entered" else parent).chmod(0o777)
+    with pytest.raises(places.UnusableError, match=r"others may|somebody else made it"):
+        places.opened(str(parent))
+
+
+def test_a_sticky_folder_that_all_may_write_serves_as_tmp_does(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o1777)
+    assert places.opened(str(tmp_path / "tmp")).startswith(str(tmp_path / "tmp"))
+
+
+def test_the_folder_of_sparks_local_files_comes_first(archive: Archive, store: Store) -> None:
+    told = index_of(archive, store)
+    uuid = "01234567-89ab-cdef-0123-456789abcdef"
+    blocks = f"/data/local/spark-{uuid}/executor-{uuid}/blockmgr-{uuid}"
+    environ = {"SPARK_LOCAL_DIRS": f"{blocks},/other", "TMPDIR": "/scratch"}
+    assert places.folders(told, environ) == ["/data/local", "/scratch", "/tmp"]
+    assert places.folders(told, {"SPARK_LOCAL_DIRS": "/odd"}) == ["/tmp"]
+    assert places.folders(told._replace(folder="/named"), environ) == ["/named"]
+
+
+# what a disk does
+
+
+def mounted(folder: Path, options: str) -> None:
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "node", str(folder)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        cannot_run(f"needs the right to mount a tmpfs: {done.stderr.strip()}")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("mode=755,size=1m", "MiB free"),
+        ("mode=755,noexec", "noexec"),
+        ("mode=755,ro", "Read-only"),
+        ("mode=755,nr_inodes=12", "No space left"),
+    ],
+)
+def test_where_a_disk_cannot_serve_the_executor_unpacks_for_itself(
+    archive: Archive,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: str,
+    said: str,
+) -> None:
+    monkeypatch.setenv(starting.NOT_SHARED, "")
+    (tmp_path / "disk").mkdir()
+    around = tmp_path / "executor"
+    around.mkdir()
+    told = index_of(archive, store, folder=str(tmp_path / "disk"))
+    os.link(archive.path, around / told.cargo)
+    mounted(tmp_path / "disk", options)
+    try:
+        made = starting.ready(told, str(around))
+    finally:
+        subprocess.run(["umount", "-l", str(tmp_path / "disk")], check=True)
+    assert Path(made).is_relative_to(around)
+    assert said in os.environ[starting.NOT_SHARED]
+    assert tree(Path(made)) == tree(unpack(archive, store))
+
+
+def test_what_was_used_longest_ago_goes_but_never_what_runs(
+    store: Store, node: str, tmp_path: Path
+) -> None:
+    def packed(name: str) -> Archive:
+        return archive_of(store, chunk_of(store, name, {f"{SITE}{name}.bin": os.urandom(1 << 16)}))
+
+    old, runs, new = packed("old"), packed("runs"), packed("new")
+    for archive in (old, runs):
+        begun(tmp_path, node, archive, store).communicate("")
+    for age, archive in enumerate((new, old, runs)):
+        with suppress(FileNotFoundError):
+            os.utime(Path(node, f"{archive.id[:32]}.lock"), (age, age))
+    with running(begun(tmp_path, node, runs, store)):
+        os.utime(Path(node, f"{runs.id[:32]}.lock"), (1, 1))  # the oldest
+        kept.environment(node, index_of(new, store, most=1), new.path)
+    there = {name for name in os.listdir(node) if "." not in name}
+    assert there == {runs.id[:32], new.id[:32]}
+    assert not Path(node, f"{old.id[:32]}.lock").exists()
+
+
+# the starter, and what is sent
+
+
+def test_a_starter_becomes_the_interpreter_of_the_environment(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    small = starter.build(archive, cargo="the.cargo", folder=str(tmp_path / "node"), store=store)
+    (tmp_path / "node").mkdir()
+    around = tmp_path / "executor"
+    around.mkdir()
+    os.link(archive.path, around / "the.cargo")
+    root = around / small.name
+    for chunk in small.chunks:
+        subprocess.run(["cp", "-r", f"{unpack_chunk(chunk, store)}/.", str(root)], check=True)
+    site = root / SITE
+    assert read(str(site / "coffee_boat_starter")).id == archive.id
+    done = subprocess.run(
+        [sys.executable, "-c", f"import site; site.addsitedir({str(site)!r})", "-m", "daemon"],
+        cwd=around,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    env = tmp_path / f"node/coffee_boat-node-{os.geteuid()}/{archive.id[:32]}/tree"
+    assert done.stdout.startswith(f"{env}/bin/python3.11 -c import site")
+    assert done.stdout.rstrip().endswith("-m daemon")
+    assert (around / archive.name).resolve() == env
+    (around / "the.cargo").unlink()
+    kept._remove(str(env.parent))
+    done = subprocess.run(done.args, cwd=around, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the environment cannot be unpacked on this node" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def sent(tmp_path: Path, store: Store, archive: Archive, **how: str) -> ConfPatch:
+    given = {"master": "spark://h:7077", "node_store": "on", **how}
+    settings = Settings(
+        store=str(store.root),
+        node_store=given["node_store"],
+        stage=given.get("stage"),
+    )
+    lock = Lock(TARGET)
+    if "conda" in how:
+        lock = replace(lock, conda=(CondaPin("x", "1", "0", "c", "linux-64", "f", "u", "s"),))
+    if "ship_python" in how:
+        archive = replace(archive, has_python=False)
+    built = Built(Request((Manifest(),)), lock, archive)
+    facts = SparkFacts(
+        "4.1.0",
+        given["master"],
+        deploy_mode=given.get("deploy_mode", "client"),
+        conf={"spark.files": "hdfs:///own.txt"},
+    )
+    kind = kind_of(facts.master)
+
+    def send(one: Archive) -> ConfPatch:
+        return kind.patch(facts, Shipped(one, Path(one.path).as_uri()), environment=None)
+
+    return node_store.sent(Tools.of(settings), built, facts, send)
+
+
+def test_it_is_sent_as_a_starter_and_one_plain_file(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    made = sent(tmp_path, store, archive)
+    own, cargo = made.conf["spark.files"].split(",")
+    assert own == "hdfs:///own.txt"
+    assert cargo.endswith(f"/{archive.name}.cargo")
+    assert Path(cargo.removeprefix("file://")).read_bytes() == Path(archive.path).read_bytes()
+    name = made.conf["spark.archives"].partition("#")[2]
+    assert name != archive.name
+    assert made.python == f"./{name}/bin/python3.11"
+    assert not made.findings
+
+
+@pytest.mark.parametrize("how", [{"node_store": "off"}, {"master": "local-cluster[1,1,1024]"}])
+def test_off_sets_what_it_set_before(
+    archive: Archive, store: Store, tmp_path: Path, how: dict[str, str]
+) -> None:
+    made = sent(tmp_path, store, archive, **{**how, "node_store": "off"})
+    assert "spark.files" not in made.conf
+    assert made.conf["spark.archives"].endswith(f"#{archive.name}")
+    assert not made.findings
+    assert Settings().node_store == "off"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"master": "yarn"}, "for standalone"),
+        ({"deploy_mode": "cluster", "master": "yarn"}, "for standalone"),
+        ({"stage": "hdfs:///boats"}, "in a stage"),
+        ({"ship_python": "no"}, "no interpreter is shipped"),
+    ],
+)
+def test_where_it_is_not_used_a_note_says_why(
+    archive: Archive, store: Store, tmp_path: Path, how: dict[str, str], said: str
+) -> None:
+    made = sent(tmp_path, store, archive, **how)
+    assert [(f.code, f.severity) for f in made.findings if said in f.cause] == [
+        ("launch.node-store-not-used", "note")
+    ]
+    assert not any(value.endswith(".cargo") for value in made.conf.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "read_as"), [("1", "on"), ("off", "off"), (True, "on"), ("/data", "/data")]
+)
+def test_the_setting_is_on_off_or_a_folder_of_nodes(
+    value: object, read_as: str, tmp_path: Path
+) -> None:
+    if isinstance(value, str):
+        environ = {"COFFEE_BOAT_NODE_STORE": value, "HOME": str(tmp_path)}
+        assert load({}, folder=tmp_path, environ=environ)[0].node_store == read_as
+    else:
+        assert load({"node_store": value}, folder=tmp_path, environ={})[0].node_store == read_as
+
+
+@pytest.mark.parametrize("value", ["relative/folder", "maybe", ["on"], 3])
+def test_anything_else_is_refused(value: object, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="setting cannot be used"):
+        load({"node_store": value}, folder=tmp_path, environ={})
