@@ -353,6 +353,17 @@ def test_more_than_was_sent_is_not_written(node: str) -> None:
         entries.write(cargo.fileno(), part, os.fsencode(node), 1000)
 
 
+@pytest.mark.parametrize("size", ["-1000", "-", "1e3", "٣"])
+def test_a_size_that_is_none_is_refused(node: str, size: str) -> None:
+    odd = member("odd")
+    odd.pax_headers = {"size": size}
+    data = hostile(odd, member("next"))
+    Path(node, "cargo").write_bytes(data)
+    part = Part(0, len(data), 0, hashlib.sha256(data).hexdigest())
+    with pytest.raises(ValueError, match="pax header"), open(Path(node, "cargo"), "rb") as cargo:
+        entries.write(cargo.fileno(), part, os.fsencode(node), 1000)
+
+
 # whose the folder is
 
 

@@ -272,5 +272,7 @@ def _pax(text: bytes) -> dict[bytes, bytes]:
         if not length.isdigit() or not len(length) < int(length) <= len(text):
             raise ValueError("the cargo has a pax header that is damaged")
         key, _, value = text[len(length) + 1 : int(length) - 1].partition(b"=")
+        if key == b"size" and not value.isdigit():
+            raise ValueError("the cargo has a pax header without a size")
         found[key], text = value, text[int(length) :]
     return found
