@@ -340,7 +340,7 @@ def test_the_driver_has_for_itself_what_the_nodes_have_for_their_machine(
     tools.views.board(
         Lock(made.lock.target, (Pin("reach-waits", "1.0"),)), {}, {"reach-waits": waits}
     )
-    here = folders(tools, made, lambda _: None)
+    here = folders(tools, made.lock, made.archive.chunks, lambda _: None)
     assert tools.views.later == {"reach-waits"}, "a running session of this process keeps its own"
     found = {path.name: path.read_text() for entry in here for path in Path(entry).glob("*.py")}
     assert found == {"reach_both.py": f"MACHINE = {HERE!r}\n", "reach_pure.py": ""}

@@ -4,6 +4,7 @@ needs of its disk.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -93,5 +94,6 @@ def too_much(items: Sequence[PlanItem], store: Store) -> tuple[Finding, ...]:
 
 def _free(folder: Path) -> int:
     """Bytes on its disk; the folder may not be there yet."""
-    there = next(one for one in (folder, *folder.parents) if one.is_dir())
+    # of a name that is too long pathlib raises; the store says it
+    there = next(p for p in (folder, *folder.parents) if os.path.isdir(p))  # noqa: PTH112
     return shutil.disk_usage(there).free
