@@ -149,6 +149,14 @@ def test_a_file_of_which_one_part_has_two_is_the_later_one(store: Store, node: s
     assert Path(made, "a/x.py").read_bytes() == b"second"
 
 
+def test_a_name_that_looks_as_a_size_is_none(store: Store, node: str) -> None:
+    names = ("a/\u00e9 size=5 .txt", "a/\u00e9 size=7", f"a/{'l' * 120} size=x")
+    content = {f"{SITE}{name}": b"1" * 600 for name in names}
+    archive = archive_of(store, chunk_of(store, "odd 1.0", content))
+    made = kept.environment(node, index_of(archive, store), archive.path)
+    assert all(Path(made, name).read_bytes() == b"1" * 600 for name in content)
+
+
 def test_parts_of_a_chunk_are_remembered_and_a_damaged_archive_has_none(
     archive: Archive, store: Store
 ) -> None:
@@ -567,6 +575,17 @@ def test_off_sets_what_it_set_before(
     assert made.conf["spark.archives"].endswith(f"#{archive.name}")
     assert not made.findings
     assert Settings().node_store == "off"
+
+
+def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    with open(archive.path, "r+b") as out:
+        out.truncate(archive.size - 100)
+    made = sent(tmp_path, store, archive)
+    assert "spark.files" not in made.conf
+    assert [f.code for f in made.findings] == ["launch.node-store-not-used"]
+    assert "gone or damaged" in made.findings[0].cause
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import gone, listing
 from coffee_boat.errors import StoreError
 from coffee_boat.model import Archive, Chunk
+from coffee_boat.worker.starter import entries
 from coffee_boat.worker.starter.index import Part
 
 _FORMAT = 1
@@ -175,8 +176,8 @@ class _Tar:
 
 def _said_size(pax: bytes) -> int | None:
     """What a pax header says instead of the field, of a file of 8 GiB and more."""
-    found = [line.partition(b" size=")[2] for line in pax.split(b"\n") if b" size=" in line]
-    return int(found[0]) if found else None
+    size = entries.pax(pax).get(b"size")
+    return int(size) if size else None
 
 
 def _sha256(data: mmap.mmap, start: int, end: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
 from coffee_boat.clusters import has_lasting_nodes, kind_of_running
-from coffee_boat.errors import StoreError
+from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import Archive, ConfPatch, Finding, SparkFacts
 from coffee_boat.settings import OFF, ON, Settings
@@ -31,7 +31,7 @@ def sent(
         send: ships an archive; gives what is set for that.
 
     Raises:
-        BuildError, ShipError, LaunchError: as what sends it.
+        ShipError, LaunchError: as what sends it.
     """
     settings = tools.settings
     if settings.node_store == OFF or kind_of_running(facts.master).runs_in_driver:
@@ -44,8 +44,9 @@ def sent(
             cargo = _cargo(built.archive, tools.store)
             folder = "" if settings.node_store == ON else settings.node_store
             small = starter.build(built.archive, cargo=cargo.name, folder=folder, store=tools.store)
-    except StoreError as error:
-        return _told(send(built.archive), settings, f"the store cannot be written: {error.what}")
+    except (BuildError, StoreError) as error:
+        reason = ": ".join(filter(None, (error.what, error.cause)))
+        return _told(send(built.archive), settings, reason)
     return _with_file(send(small), facts, cargo.as_uri())
 
 

@@ -97,6 +97,24 @@ def _is_inside(name: bytes, target: bytes) -> bool:
     )
 
 
+def pax(text: bytes) -> dict[bytes, bytes]:
+    """What a pax header says.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    found = {}
+    while text:
+        length = text.partition(b" ")[0]
+        if not length.isdigit() or not len(length) < int(length) <= len(text):
+            raise ValueError("the cargo has a pax header that is damaged")
+        key, _, value = text[len(length) + 1 : int(length) - 1].partition(b"=")
+        if key == b"size" and not value.isdigit():
+            raise ValueError("the cargo has a pax header without a size")
+        found[key], text = value, text[int(length) :]
+    return found
+
+
 class _Tree:
     """What is being written."""
 
@@ -242,7 +260,7 @@ def _entries(stream: _Stream) -> Iterator[_Entry]:
         if kind == _PAX:
             if size > _HEADER:
                 raise ValueError(f"the cargo has a header that claims {size} bytes")
-            said = _pax(b"".join(stream.blocks(size)))
+            said = pax(b"".join(stream.blocks(size)))
             stream.skip(-size % _BLOCK)
             continue
         if kind not in (*_FILES, _LINK, _FOLDER) or block[345:500].strip(b"\0"):
@@ -263,16 +281,3 @@ def _number(field: bytes) -> int:
     if not text.isdigit():
         raise ValueError("the cargo has a tar header without a number")
     return int(text, 8)
-
-
-def _pax(text: bytes) -> dict[bytes, bytes]:
-    found = {}
-    while text:
-        length = text.partition(b" ")[0]
-        if not length.isdigit() or not len(length) < int(length) <= len(text):
-            raise ValueError("the cargo has a pax header that is damaged")
-        key, _, value = text[len(length) + 1 : int(length) - 1].partition(b"=")
-        if key == b"size" and not value.isdigit():
-            raise ValueError("the cargo has a pax header without a size")
-        found[key], text = value, text[int(length) :]
-    return found
