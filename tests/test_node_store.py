@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -45,6 +46,7 @@ from coffee_boat.model import (
 from coffee_boat.settings import Settings, load
 from coffee_boat.worker.starter import entries, files, kept, places
 from coffee_boat.worker.starter import start as starting
+from coffee_boat.worker.starter import unpack as unpacking
 from coffee_boat.worker.starter.index import NAME, Index, Part, read, written
 from coffee_boat.workflow import node_store
 from coffee_boat.workflow.built import Built
@@ -320,35 +322,46 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfil
     return made
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
-        [member("../x")],
-        [member("/etc/x")],
-        [member("a/./x")],
-        [member("a/../../x")],
-        [member("/".join(["d"] * 70))],
-        [member("a", tarfile.SYMTYPE, "../out")],
-        [member("a", tarfile.SYMTYPE, "/etc")],
-        [member("a/b", tarfile.SYMTYPE, "c/../../..")],
-        [member("a", tarfile.LNKTYPE, "/etc/passwd")],
-        [member("a", tarfile.CHRTYPE)],
-        [member("a", tarfile.FIFOTYPE)],
-        [member("l", tarfile.SYMTYPE, "d"), member("l/x")],
-        [member("l", tarfile.SYMTYPE, "d"), member("l/m", tarfile.SYMTYPE, "x")],
-    ],
-    ids=lambda members: "+".join(f"{one.name[:9]}{one.type.decode()}" for one in members),
-)
-def test_what_leads_out_is_refused(members: list[tarfile.TarInfo], node: str) -> None:
-    data = hostile(*members)
-    cargo = Path(node, "cargo")
+def unpacked(data: bytes, node: str, *, files: int = 0) -> Path:
+    cargo, root = Path(node, "cargo"), Path(node, "root")
     cargo.write_bytes(data)
+    root.mkdir()
     part = Part(0, len(data), 0, hashlib.sha256(data).hexdigest())
-    told = Index("ab" * 32, "boat-x", "cargo", "3.11", len(data), 99, 2, "", 1 << 30, [part])
-    with pytest.raises((ValueError, OSError)):
-        kept.environment(node, told, str(cargo))
-    assert sorted(os.listdir(node)) == ["ab" * 16 + ".lock", "cargo"]
-    assert not (Path(node).parent / "x").exists()
+    told = Index("ab" * 32, "boat-x", "cargo", "3.11", len(data), 99, files, "", 1 << 30, [part])
+    unpacking.unpack(str(cargo), told, str(root))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ([member("../x")], "leads out"),
+        ([member("/dev/null/x")], "leads out"),
+        ([member("a/./x")], "leads out"),
+        ([member("a/../../x")], "leads out"),
+        ([member("/".join(["d"] * 70))], "leads out"),
+        ([member("a", tarfile.SYMTYPE, "../out")], "leads out"),
+        ([member("a", tarfile.SYMTYPE, "/etc")], "leads out"),
+        ([member("a/b", tarfile.SYMTYPE, "c/../../..")], "leads out"),
+        ([member("a", tarfile.LNKTYPE, "/etc/passwd")], "ours have not"),
+        ([member("a", tarfile.CHRTYPE)], "ours have not"),
+        ([member("a", tarfile.FIFOTYPE)], "ours have not"),
+        ([member("l", tarfile.SYMTYPE, "d"), member("l/x")], "is in the cargo twice"),
+        ([member("l", tarfile.SYMTYPE, "d"), member("l/m", tarfile.SYMTYPE, "x")], "behind a link"),
+    ],
+    ids=lambda said: said if isinstance(said, str) else f"{said[-1].name[:9]}{len(said)}",
+)
+def test_what_leads_out_is_refused(members: list[tarfile.TarInfo], said: str, node: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        unpacked(hostile(*members), node)
+    assert not (Path(node) / "x").exists()
+
+
+def test_what_stays_inside_is_written(node: str) -> None:
+    members = member("a/x"), member("b/l", tarfile.SYMTYPE, "../a/x"), member("d", tarfile.DIRTYPE)
+    root = unpacked(hostile(*members), node, files=2)
+    assert (root / "b/l").read_bytes() == b"x"
+    assert (root / "d").is_dir()
 
 
 def test_more_than_was_sent_is_not_written(node: str) -> None:
@@ -566,6 +579,24 @@ def test_it_is_sent_as_a_starter_and_one_plain_file(
     assert not made.findings
 
 
+@pytest.mark.parametrize("lies_as", ["link", "copy"])
+def test_a_cargo_that_was_damaged_is_made_again(
+    archive: Archive, store: Store, tmp_path: Path, lies_as: str
+) -> None:
+    whole = Path(archive.path).read_bytes()
+    cargo = Path(sent(tmp_path, store, archive).conf["spark.files"].partition("file://")[2])
+    damaged = b"x" + whole[1:]
+    if lies_as == "link":
+        Path(archive.path).unlink()  # as what makes the archive again
+        Path(archive.path).write_bytes(whole)
+    else:
+        shutil.copyfile(cargo, tmp_path / "copy")
+        os.replace(tmp_path / "copy", cargo)
+    cargo.write_bytes(damaged)
+    sent(tmp_path, store, archive)
+    assert cargo.read_bytes() == whole == Path(archive.path).read_bytes()
+
+
 @pytest.mark.parametrize("how", [{"node_store": "off"}, {"master": "local-cluster[1,1,1024]"}])
 def test_off_sets_what_it_set_before(
     archive: Archive, store: Store, tmp_path: Path, how: dict[str, str]
@@ -595,6 +626,7 @@ def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
         ({"deploy_mode": "cluster", "master": "yarn"}, "for standalone"),
         ({"stage": "hdfs:///boats"}, "in a stage"),
         ({"ship_python": "no"}, "no interpreter is shipped"),
+        ({"conda": "yes"}, "conda packages"),
     ],
 )
 def test_where_it_is_not_used_a_note_says_why(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -41,9 +42,10 @@ def sent(
     try:
         with tools.work() as say:
             say(Step("looking for what can be unpacked side by side"))
-            cargo = _cargo(built.archive, tools.store)
+            name = f"{built.archive.name}.cargo"
             folder = "" if settings.node_store == ON else settings.node_store
-            small = starter.build(built.archive, cargo=cargo.name, folder=folder, store=tools.store)
+            small = starter.build(built.archive, cargo=name, folder=folder, store=tools.store)
+            cargo = _cargo(built.archive, name, tools.store)
     except (BuildError, StoreError) as error:
         reason = ": ".join(filter(None, (error.what, error.cause)))
         return _told(send(built.archive), settings, reason)
@@ -54,8 +56,6 @@ def _reasons(settings: Settings, built: Built, facts: SparkFacts) -> Iterator[st
     """Why nodes do not unpack it once."""
     if not has_lasting_nodes(facts.master):
         yield "it is for standalone clusters and local-cluster"
-    if facts.deploy_mode == "cluster":
-        yield "it is for the deploy mode client"
     if not built.archive.has_python:
         yield "no interpreter is shipped (ship_python)"
     if built.lock.conda:
@@ -83,14 +83,24 @@ def _told(made: ConfPatch, settings: Settings, reason: str) -> ConfPatch:
     return replace(made, findings=(*made.findings, said))
 
 
-def _cargo(archive: Archive, store: Store) -> Path:
+def _cargo(archive: Archive, called: str, store: Store) -> Path:
     """The archive's bytes under a name that Spark does not unpack."""
-    name = f"{archive.id}/{archive.name}.cargo"
+    name = f"{archive.id}/{called}"
     path = store.path("archives", name)
-    if not (path.is_file() and path.stat().st_size == archive.size):
+    if not _is_same(path, Path(archive.path)):
         with store.publish("archives", name) as scratch:
             try:
                 os.link(archive.path, scratch)
             except OSError:  # a file system without links
                 shutil.copyfile(archive.path, scratch)
     return path
+
+
+def _is_same(cargo: Path, archive: Path) -> bool:
+    """True for a link to the archive, which is looked at before it is sent, or what has its bytes:
+    an archive that was damaged and made again is another file.
+    """
+    if not cargo.is_file():
+        return False
+    filecmp.clear_cache()  # it looks at sizes and times only, the second time
+    return cargo.samefile(archive) or filecmp.cmp(cargo, archive, shallow=False)
