@@ -226,6 +226,47 @@ def test_what_is_killed_while_it_unpacks_leaves_nothing_under_its_name(
     assert not [name for name in os.listdir(node) if name.endswith(".aside")]
 
 
+STARVED = """
+import os, resource, sys
+sys.path.insert(0, sys.argv[1])
+from starter import index, unpack
+told = index.read(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_NOFILE, (8, 8))
+try:
+    unpack.unpack(sys.argv[4], told, sys.argv[3], count=16)
+except OSError as error:
+    print(error.strerror, len(os.listdir("/proc/self/fd")))
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("no child")
+"""
+
+
+def test_where_not_all_processes_can_be_started_those_that_were_are_ended(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    (tmp_path / NAME).write_text(written(index_of(archive, store)))
+    argv = [str(ROOT / "coffee_boat/worker"), str(tmp_path), node, archive.path]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", STARVED, *argv],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["Too many open files 4", "no child"], done.stderr
+
+
+def test_parts_may_be_more_than_a_pipe_takes(node: str) -> None:
+    data = hostile(member("d", tarfile.DIRTYPE))
+    Path(node, "cargo").write_bytes(data)
+    part = Part(0, len(data), 0, hashlib.sha256(data).hexdigest())
+    many = [part] * ((1 << 13) + 1)
+    told = Index("ab" * 32, "boat-x", "cargo", "3.11", len(data), 99, 0, "", 1 << 30, many)
+    unpacking.unpack(str(Path(node, "cargo")), told, node)
+    assert Path(node, "d").is_dir()
+
+
 # what was changed
 
 
@@ -506,36 +547,53 @@ def test_what_was_used_longest_ago_goes_but_never_what_runs(
 # the starter, and what is sent
 
 
-def test_a_starter_becomes_the_interpreter_of_the_environment(
-    archive: Archive, store: Store, tmp_path: Path
-) -> None:
-    small = starter.build(archive, cargo="the.cargo", folder=str(tmp_path / "node"), store=store)
-    (tmp_path / "node").mkdir()
-    around = tmp_path / "executor"
+def begins(archive: Archive, store: Store, folder: Path) -> tuple[Path, Path]:
+    """An executor's working directory, with what Spark puts there; and the starter in it."""
+    small = starter.build(archive, cargo="the.cargo", folder=str(folder / "node"), store=store)
+    (folder / "node").mkdir()
+    around = folder / "executor"
     around.mkdir()
     os.link(archive.path, around / "the.cargo")
     root = around / small.name
     for chunk in small.chunks:
         subprocess.run(["cp", "-r", f"{unpack_chunk(chunk, store)}/.", str(root)], check=True)
-    site = root / SITE
-    assert read(str(site / "coffee_boat_starter")).id == archive.id
-    done = subprocess.run(
+    return around, root / SITE
+
+
+def started(around: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-c", f"import site; site.addsitedir({str(site)!r})", "-m", "daemon"],
         cwd=around,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+
+
+def test_a_starter_becomes_the_interpreter_of_the_environment(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    around, site = begins(archive, store, tmp_path)
+    assert read(str(site / "coffee_boat_starter")).id == archive.id
+    done = started(around, site)
     env = tmp_path / f"node/coffee_boat-node-{os.geteuid()}/{archive.id[:32]}/tree"
     assert done.stdout.startswith(f"{env}/bin/python3.11 -c import site")
     assert done.stdout.rstrip().endswith("-m daemon")
     assert (around / archive.name).resolve() == env
     (around / "the.cargo").unlink()
     kept._remove(str(env.parent))
-    done = subprocess.run(done.args, cwd=around, capture_output=True, text=True, check=False)
+    done = started(around, site)
     assert done.returncode == 1
-    assert "the environment cannot be unpacked on this node" in done.stderr
+    assert "the environment cannot be started on this node" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_starter_that_cannot_become_an_interpreter_ends(store: Store, tmp_path: Path) -> None:
+    without = archive_of(store, chunk_of(store, "python 3.11.7", {"bin/python3.12": b""}))
+    done = started(*begins(without, store, tmp_path))
+    assert done.returncode == 1, "the bare starter does not go on"
+    assert "the environment cannot be started on this node: [Errno 2]" in done.stderr
+    assert "Error processing line" not in done.stderr
 
 
 def sent(tmp_path: Path, store: Store, archive: Archive, **how: str) -> ConfPatch:

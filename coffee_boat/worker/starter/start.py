@@ -25,12 +25,18 @@ def start() -> None:
         around = os.path.dirname(_root())
         place = ready(told, around)
         _link(place, os.path.join(around, told.name))
-    except (OSError, ValueError, places.UnusableError, kept.ChangedError) as error:
-        kept.say(f"the environment cannot be unpacked on this node: {error}")
+        _become(os.path.join(place, "bin", f"python{told.python}"))
+    except Exception as error:  # noqa: BLE001  (site would tell it of a .pth, and go on)
+        kept.say(f"the environment cannot be started on this node: {error}")
         sys.stderr.flush()
         os._exit(1)
-    python = os.path.join(place, "bin", f"python{told.python}")
-    os.execv(python, [python, *sys.orig_argv[1:]])  # noqa: S606  (a list, no shell)
+
+
+def _become(python: str) -> None:
+    try:
+        os.execv(python, [python, *sys.orig_argv[1:]])  # noqa: S606  (a list, no shell)
+    except OSError as error:  # it names no file
+        raise OSError(error.errno, error.strerror, python) from error
 
 
 def ready(told: index.Index, around: str) -> str:

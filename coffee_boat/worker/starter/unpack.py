@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-import struct
-from typing import Any, NamedTuple
+import signal
+from collections.abc import Sequence
+from typing import IO, Any, NamedTuple
 
 from . import entries
-from .index import Index
+from .index import Index, Part
 
 _MOST_PROCESSES = 16
-_NUMBER = struct.Struct("<I")
-_MOST_PARTS = 1 << 13
-"""As many numbers as a pipe takes without a reader (64 KiB; pipe(7)), with room to spare."""
 
 
 class _Child(NamedTuple):
     pid: int
-    answer: int
-    """A descriptor: what it did, as JSON."""
+    answer: IO[str]
+    """What it did, as JSON."""
 
 
-def unpack(cargo: str, index: Index, root: str) -> None:
+def unpack(cargo: str, index: Index, root: str, *, count: int | None = None) -> None:
     """Write the environment below a folder that nobody else can write.
+
+    Args:
+        count: of processes; default: one a core.
 
     Raises:
         OSError: it cannot be written there, or the cargo not be read.
@@ -31,10 +32,9 @@ def unpack(cargo: str, index: Index, root: str) -> None:
     """
     with open(cargo, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
-        if size != index.size or len(index.parts) > _MOST_PARTS:
+        if size != index.size:
             raise ValueError(f"{cargo} has {size} bytes, {index.size} were sent")
-        children = _started(stream.fileno(), index, root)
-    answers = [_answer(child) for child in children]
+        answers = _answers(stream.fileno(), index, root, count or processes())
     for answer in answers:
         _raise(answer)
     links = [link for answer in answers for link in answer["links"]]
@@ -50,50 +50,56 @@ def processes() -> int:
     return max(1, min(count or 1, _MOST_PROCESSES))
 
 
-def _started(cargo: int, index: Index, root: str) -> list[_Child]:
-    """Each takes the largest part that is left, again and again."""
-    numbers = sorted(range(len(index.parts)), key=lambda one: -index.parts[one].length)
-    reading, writing = os.pipe()
+def _answers(cargo: int, index: Index, root: str, count: int) -> list[dict[str, Any]]:
+    """What each process did with its share of the parts. Where not all can be started, or waited
+    for, none goes on.
+    """
+    by_size = sorted(index.parts, key=lambda part: -part.length)
+    shares = filter(None, (by_size[n::count] for n in range(count)))
     children: list[_Child] = []
     try:
-        for number in numbers:
-            os.write(writing, _NUMBER.pack(number))
-        os.close(writing)
-        writing = -1
-        count = min(processes(), len(numbers))
-        children.extend(_child(cargo, index, root, reading) for _ in range(count))
-    finally:
-        os.close(reading)
-        if writing >= 0:
-            os.close(writing)
-    return children
+        children.extend(_child(cargo, share, index.unpacked, root) for share in shares)
+        texts = [child.answer.read() for child in children]
+    except BaseException:
+        for child in children:
+            os.kill(child.pid, signal.SIGKILL)
+        raise
+    finally:  # of each that was started, also where a later one was not
+        statuses = [_ended(child) for child in children]
+    return [_answer(text, status) for text, status in zip(texts, statuses, strict=True)]
 
 
-def _child(cargo: int, index: Index, root: str, numbers: int) -> _Child:
+def _child(cargo: int, share: Sequence[Part], most: int, root: str) -> _Child:
     parent = os.getpid()
     reading, writing = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
     if pid:
         os.close(writing)
-        return _Child(pid, reading)
+        return _Child(pid, open(reading, encoding="utf-8"))
     code = 1
     try:
         os.close(reading)
         os.umask(0o022)
-        answer = _work(cargo, index, root, numbers, parent)
-        with os.fdopen(writing, "w") as out:
+        answer = _work(cargo, share, most, root, parent)
+        with os.fdopen(writing, "w", encoding="utf-8") as out:
             json.dump(answer, out)
         code = 0
     finally:
         os._exit(code)
 
 
-def _work(cargo: int, index: Index, root: str, numbers: int, parent: int) -> dict[str, Any]:
+def _work(cargo: int, share: Sequence[Part], most: int, root: str, parent: int) -> dict[str, Any]:
     files, links = 0, []
     try:
-        while (number := os.read(numbers, _NUMBER.size)) and os.getppid() == parent:
-            part = index.parts[_NUMBER.unpack(number)[0]]
-            done = entries.write(cargo, part, os.fsencode(root), index.unpacked)
+        for part in share:
+            if os.getppid() != parent:
+                break
+            done = entries.write(cargo, part, os.fsencode(root), most)
             files += done.files
             links += [(os.fsdecode(name), os.fsdecode(to)) for name, to in done.links]
     except OSError as error:
@@ -103,10 +109,12 @@ def _work(cargo: int, index: Index, root: str, numbers: int, parent: int) -> dic
     return {"files": files, "links": links}
 
 
-def _answer(child: _Child) -> dict[str, Any]:
-    with os.fdopen(child.answer) as stream:
-        text = stream.read()
-    status = os.waitpid(child.pid, 0)[1]
+def _ended(child: _Child) -> int:
+    child.answer.close()
+    return os.waitpid(child.pid, 0)[1]
+
+
+def _answer(text: str, status: int) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(text)
     except ValueError:
