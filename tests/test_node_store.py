@@ -4,6 +4,7 @@ half, never changed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import os
@@ -183,12 +184,14 @@ sys.stdin.read()
 """As on a node: without the rest of us."""
 
 
-def begun(folder: Path, node: str, archive: Archive, store: Store) -> subprocess.Popen[str]:
+def begun(
+    folder: Path, node: str, archive: Archive, store: Store, run: str = RUN
+) -> subprocess.Popen[str]:
     if not (folder / NAME).exists() or read(str(folder)).id != archive.id:
         (folder / NAME).write_text(written(index_of(archive, store)))
     argv = [str(ROOT / "coffee_boat/worker"), str(folder), node, archive.path]
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", RUN, *argv],
+        [sys.executable, "-I", "-S", "-c", run, *argv],
         text=True,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -542,6 +545,57 @@ def test_what_was_used_longest_ago_goes_but_never_what_runs(
     there = {name for name in os.listdir(node) if "." not in name}
     assert there == {runs.id[:32], new.id[:32]}
     assert not Path(node, f"{old.id[:32]}.lock").exists()
+
+
+def test_what_runs_does_not_count_against_what_is_idle(
+    store: Store, node: str, tmp_path: Path
+) -> None:
+    idle, runs, new = (
+        archive_of(store, chunk_of(store, name, {f"{SITE}{name}.bin": os.urandom(size)}))
+        for name, size in (("idle", 1 << 10), ("runs", 1 << 18), ("new", 1 << 10))
+    )
+    begun(tmp_path, node, idle, store).communicate("")
+    with running(begun(tmp_path, node, runs, store)):
+        kept.environment(node, index_of(new, store, most=1 << 17), new.path)
+    assert Path(node, idle.id[:32]).is_dir()
+
+
+def test_who_waits_for_another_process_says_so_with_its_lock(
+    archive: Archive, store: Store, node: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = index_of(archive, store)
+    with open(Path(node, f"{archive.id[:32]}.lock"), "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(places.UnusableError, match="is held for 0 s by another process"):
+            kept.environment(node, told, archive.path, patience=0.2, moment=0.05)
+    said = capfd.readouterr().err
+    assert said.count(f"waits for another process that unpacks: {lock.name} is held") == 1
+
+
+# the executor's own folder
+
+OWN = RUN.replace("kept.environment", "kept.own")
+
+
+def test_an_executors_own_folder_needs_no_lock_and_two_that_start_at_once_have_one(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    two = [begun(tmp_path, node, archive, store, run=OWN) for _ in range(2)]
+    ended = [process.communicate("") for process in two]
+    made = Path(node, archive.id[:32], "tree")
+    assert [out.strip() for out, _ in ended] == [str(made)] * 2, ended
+    assert os.listdir(node) == [archive.id[:32]]
+    assert tree(made) == tree(unpack(archive, store))
+
+
+def test_one_that_was_changed_while_it_runs_is_replaced_in_the_own_folder(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    with running(begun(tmp_path, node, archive, store, run=OWN)) as made:
+        (Path(made) / SITE / "two.py").write_bytes(b"else")
+        assert kept.own(node, index_of(archive, store), archive.path) == made
+    assert tree(Path(made)) == tree(unpack(archive, store))
+    assert os.listdir(node) == [archive.id[:32]]
 
 
 # the starter, and what is sent

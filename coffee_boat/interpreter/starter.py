@@ -19,7 +19,7 @@ _STARTER = f"import {IMPORT_NAME}.start; {IMPORT_NAME}.start.start()\n"
 _RECORD = 1 << 20
 """Bytes for boat.json, which is in no chunk."""
 _MOST = 20 << 30
-"""Bytes of environments that a node keeps, but for those that run."""
+"""Bytes of environments that a node keeps, besides those that run when a new one is made."""
 
 
 def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive:

@@ -45,7 +45,7 @@ class Index(NamedTuple):
     folder: str
     """Where environments are kept, if somebody named it: absolute."""
     most: int
-    """Bytes that environments which nobody runs from may have together."""
+    """Bytes that environments which nobody runs from, and this one, may have together."""
     parts: Sequence[Part]
 
 

@@ -17,6 +17,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 
 from . import files, locks, places
 from .index import Index
@@ -59,7 +60,7 @@ def environment(
         ValueError: the cargo is not what was sent.
     """
     place = os.path.join(folder, index.id[:32])
-    end, bad, changed = time.monotonic() + patience, None, 0.0
+    began, bad, changed, is_told = time.monotonic(), None, 0.0, False
     while True:
         with locks.Lock(place + ".lock") as lock:
             now = files.identity(place)
@@ -77,11 +78,41 @@ def environment(
         changed = (changed or time.monotonic()) if is_used else 0.0
         if changed and time.monotonic() - changed > moment:
             raise ChangedError(f"{place} was changed, and processes run from it")
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > patience:
             raise places.UnusableError(
                 f"{place}.lock is held for {patience:.0f} s by another process"
             )
+        if waited > moment and not is_told:
+            say(f"waits for another process that unpacks: {place}.lock is held")
+            is_told = True
         time.sleep(_PAUSE)
+
+
+def own(folder: str, index: Index, cargo: str) -> str:
+    """As `environment`, in a folder of this executor alone.
+
+    It needs no lock, which the file system there may not know: of processes that start at once each
+    unpacks, and who is first makes it.
+    """
+    place = os.path.join(folder, index.id[:32])
+    if files.differs(place, index.id) is not None:
+        with _unpacked(place, index, cargo, "for this executor") as aside:
+            _replace(place, aside, index.id)
+    return os.path.join(place, ENVIRONMENT)
+
+
+def _replace(place: str, aside: str, digest: str) -> None:
+    """Also what processes run from: what they opened stays, and what they look for is the same."""
+    if files.differs(place, digest) is None:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        _remove(place)
+    try:
+        os.rename(aside, place)
+    except OSError:
+        if files.differs(place, digest) is not None:
+            raise
 
 
 def say(line: str) -> None:
@@ -105,7 +136,16 @@ def _make(place: str, index: Index, cargo: str) -> None:
         say(f"{place} is not as it was made: {why}; it is unpacked again")
         _remove(place)
     _make_room(folder, index)
-    if reason := places.lacks_room(folder, index.unpacked):
+    with _unpacked(place, index, cargo, "once for this node") as aside:
+        os.rename(aside, place)
+
+
+@contextlib.contextmanager
+def _unpacked(place: str, index: Index, cargo: str, whose: str) -> Iterator[str]:
+    """An environment that is whole and has no name yet; it is gone after the block, if it was given
+    none there.
+    """
+    if reason := places.lacks_room(os.path.dirname(place), index.unpacked):
         raise places.UnusableError(reason)
     aside, began = f"{place}.{os.getpid()}.aside", time.monotonic()
     try:
@@ -115,11 +155,10 @@ def _make(place: str, index: Index, cargo: str) -> None:
         if not os.path.isfile(os.path.join(root, SENTINEL)):
             raise ValueError(f"{cargo} has no {SENTINEL}")
         files.write(aside, index.id)
-        os.rename(aside, place)
-        say(f"unpacked once for this node in {time.monotonic() - began:.1f} s: {place}")
-    except BaseException:
+        yield aside
+        say(f"unpacked {whose} in {time.monotonic() - began:.1f} s: {place}")
+    finally:
         shutil.rmtree(aside, ignore_errors=True)
-        raise
 
 
 def _remove_unfinished(folder: str, own: str) -> None:
@@ -138,16 +177,9 @@ def _remove_unfinished(folder: str, own: str) -> None:
 
 def _make_room(folder: str, index: Index) -> None:
     """Remove what was used longest ago, of what nobody runs from."""
-    with os.scandir(folder) as listed:
-        names = [(entry, _NAME.fullmatch(entry.name)) for entry in listed]
-    kept = []
-    for entry, found in names:
-        if found and found[1] != index.id[:32]:
-            with contextlib.suppress(FileNotFoundError):  # another process removed it just now
-                kept.append((entry.stat(follow_symlinks=False).st_mtime, found[1]))
-    kept.sort()
-    sizes = {name: files.size(os.path.join(folder, name)) for _, name in kept}
-    for _, name in kept:
+    idle = sorted(_idle(folder, but=index.id[:32]))
+    sizes = {name: files.size(os.path.join(folder, name)) for _, name in idle}
+    for _, name in idle:
         too_many = sum(sizes.values()) + index.unpacked > index.most
         if not too_many and not places.lacks_room(folder, index.unpacked):
             return
@@ -156,7 +188,18 @@ def _make_room(folder: str, index: Index) -> None:
             if lock.hold_alone() and not locks.runs_from(place):
                 _remove(place)
                 lock.unlink()
-                del sizes[name]
+        del sizes[name]  # gone, or it runs
+
+
+def _idle(folder: str, *, but: str) -> Iterator[tuple[float, str]]:
+    """When each environment was used last whose lock nobody has, and its name."""
+    for found in filter(None, map(_NAME.fullmatch, os.listdir(folder))):
+        path = os.path.join(folder, found[0])
+        with contextlib.suppress(FileNotFoundError):  # another process removed it just now
+            used = os.lstat(path).st_mtime
+            with locks.Lock(path) as lock:
+                if found[1] != but and lock.hold_alone():
+                    yield used, found[1]
 
 
 def _remove(place: str) -> None:

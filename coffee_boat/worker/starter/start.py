@@ -60,7 +60,7 @@ def ready(told: index.Index, around: str) -> str:
     kept.say(f"this executor unpacks the environment for itself: {os.environ[NOT_SHARED]}")
     own = os.path.join(around, _OWN)
     os.makedirs(own, 0o700, exist_ok=True)
-    return kept.environment(own, told, cargo)
+    return kept.own(own, told, cargo)
 
 
 def _shared(parent: str, told: index.Index, cargo: str) -> tuple[str, str]:
