@@ -194,6 +194,19 @@ def test_an_executor_that_unpacked_for_itself_says_why_and_all_is_well() -> None
     said = only(found)
     assert "executor 1 (node1)" in said
     assert "/data is mounted with noexec" in said
+    assert "COFFEE_BOAT_NODE_STORE=/some/folder" in said
+
+
+@pytest.mark.parametrize(
+    ("reason", "cure"),
+    [
+        ("/d/1 was changed, and processes run from it", "end what runs from it"),
+        ("/d has 5 MiB free, 900 are needed; /tmp: No space left on device", "make room there"),
+        ("/d/1.lock is held for 900 s by another process", "end the process that has the lock"),
+    ],
+)
+def test_each_reason_to_unpack_for_itself_has_its_cure(reason: str, cure: str) -> None:
+    assert cure in only(report(e0={"not_shared": reason}))
 
 
 def test_imports_that_fail_are_told() -> None:

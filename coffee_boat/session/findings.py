@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -297,9 +298,21 @@ def unshared(executors: Sequence[ExecutorFacts]) -> Iterator[Finding]:
             "an executor unpacked the environment for itself",
             value=_who(some),
             cause=reason,
-            cure="name a folder of the nodes that the executors' user alone can write:"
-            " COFFEE_BOAT_NODE_STORE=/some/folder; or leave it: all else is the same",
+            cure=f"{_cure(reason)}; or leave it: all else is the same",
         )
+
+
+_ANOTHER = "name a folder of the nodes that the executors' user alone can write:"
+_CURES = {
+    "was changed": "end what runs from it: who starts then unpacks it again",
+    "MiB free|No space left|[Qq]uota": "make room there, or name a folder on another disk:",
+    "is held for": "end the process that has the lock; fuser says which, or name another folder:",
+}
+
+
+def _cure(reason: str) -> str:
+    found = next((cure for words, cure in _CURES.items() if re.search(words, reason)), _ANOTHER)
+    return f"{found} COFFEE_BOAT_NODE_STORE=/some/folder" if found.endswith(":") else found
 
 
 # words

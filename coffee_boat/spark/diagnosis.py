@@ -23,6 +23,18 @@ _UNSET = (
 )
 ON_EXECUTORS = (
     Symptom(
+        r"coffee_boat: the environment cannot be started on this node: (?P<why>[^\n]*)",
+        Problem(
+            "executor.not-unpacked",
+            "a node cannot unpack the environment",
+            cause="{why}; a full disk there, or spark.files was set anew (spark-submit --files),"
+            " without the cargo",
+            cure="make room on that node, or let spark.files be as it was set; or do without the"
+            " node store: COFFEE_BOAT_NODE_STORE=off",
+        ),
+        of_the_node=True,
+    ),
+    Symptom(
         r"(?P<folder>\S*/boat-gen-[0-9a-f]+) cannot be composed: (?P<why>[^\n]*)",
         Problem(
             "executor.not-composed",
