@@ -283,6 +283,8 @@ def changes(made: Path) -> list[tuple[Path, Callable[[], object]]]:
         (module, lambda: module.chmod(0o777)),
         (planted, planted.touch),
         (library, library.touch),
+        (made / "bin/pyvenv.cfg", (made / "bin/pyvenv.cfg").touch),
+        (made / "lib/python311.zip", (made / "lib/python311.zip").touch),
         (link, lambda: link.symlink_to("/etc")),
     ]
 
@@ -294,7 +296,8 @@ def test_an_environment_that_was_changed_is_told_and_unpacked_again(
     made = Path(node, archive.id[:32], "tree")
     (made / SITE / "__pycache__").mkdir()
     (made / SITE / "__pycache__/two.cpython-311.pyc").touch()
-    (made / SITE / "cache.json").touch()
+    for name in ("cache.json", "corpus.zip", "setup.cfg", "__pycache__/_cffi__x1.so"):
+        (made / SITE / name).touch()
     assert files.differs(str(made.parent), archive.id) is None, "bytecode and caches are no change"
     for path, change in changes(made):
         change()
@@ -527,6 +530,25 @@ def test_where_a_disk_cannot_serve_the_executor_unpacks_for_itself(
     assert tree(Path(made)) == tree(unpack(archive, store))
 
 
+def test_a_folder_in_memory_serves_only_if_it_was_named(
+    archive: Archive, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(starting.NOT_SHARED, "")
+    memory, around = tmp_path / "memory", tmp_path / "executor"
+    memory.mkdir()
+    around.mkdir()
+    told = index_of(archive, store, folder=str(memory))
+    os.link(archive.path, around / told.cargo)
+    mounted(memory, "mode=755")
+    try:
+        with pytest.raises(places.UnusableError, match=f"{memory} is in memory"):
+            places.opened(str(memory), may_be_memory=False)
+        made = starting.ready(told, str(around))
+    finally:
+        subprocess.run(["umount", "-l", str(memory)], check=True)
+    assert Path(made).is_relative_to(memory)
+
+
 def test_what_was_used_longest_ago_goes_but_never_what_runs(
     store: Store, node: str, tmp_path: Path
 ) -> None:
@@ -707,6 +729,13 @@ def test_a_cargo_that_was_damaged_is_made_again(
     cargo.write_bytes(damaged)
     sent(tmp_path, store, archive)
     assert cargo.read_bytes() == whole == Path(archive.path).read_bytes()
+
+
+def test_a_cargo_that_is_a_link_to_the_archive_is_counted_once(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    sent(tmp_path, store, archive)
+    assert archive.size in [entry.size for entry in store.entries() if entry.kind == "archives"]
 
 
 @pytest.mark.parametrize("how", [{"node_store": "off"}, {"master": "local-cluster[1,1,1024]"}])

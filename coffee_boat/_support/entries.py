@@ -25,7 +25,7 @@ class Entry:
     name: str
     path: Path
     size: int
-    """Bytes of file content."""
+    """Bytes of file content; what has two names in it counts once."""
     used: float
     """When it was last read or written, in seconds since the epoch, as far as the file system tells
     (relatime: to the day; noatime: when it was made).
@@ -83,6 +83,6 @@ def entry_of(path: Path, kind: str) -> Entry:
         kind,
         path.name,
         path,
-        sum(state.st_size for state in files),
+        sum({(state.st_dev, state.st_ino): state.st_size for state in files}.values()),
         max(max(state.st_atime, state.st_mtime) for state in files or states),
     )

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 
 FILES = "files.json"
 _ENVIRONMENT = "tree"
-_CODE = re.compile(r".*(\.(py|pyc|pyd|pth|_pth|so|zip|cfg)|\.so\.[\d.]+)", re.IGNORECASE)
-"""What Python would run or load. Packages keep other files beside their own, as caches."""
+_CODE = re.compile(
+    r".*(\.(py|pyc|pyd|pth|_pth|so)|\.so\.[\d.]+)|(.*/)?(python\d+\.zip|pyvenv\.cfg)", re.IGNORECASE
+)
+"""What Python would run or load by itself. Packages keep other files beside their own, as caches
+and what they fetched.
+"""
 _BYTECODE = "__pycache__"
 
 
@@ -76,7 +80,7 @@ def _refuse_others(place: str) -> None:
 def _counts(name: str, what: tuple[object, ...]) -> bool:
     """True if what is new may change what Python runs."""
     folder = os.path.basename(os.path.dirname(name))
-    if len(what) == 3 and folder == _BYTECODE and name.endswith(".pyc"):
+    if len(what) == 3 and folder == _BYTECODE:  # nothing is imported from there but bytecode
         return False
     return len(what) != 3 or _CODE.fullmatch(name) is not None
 

@@ -20,6 +20,7 @@ _OF_SPARK = re.compile(r"(blockmgr|executor|spark)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-
 _LOCAL = "SPARK_LOCAL_DIRS"
 """The executor's block folders, separated by commas: each Python worker is told of them."""
 _LAST = "/tmp"  # noqa: S108  (what lies there is made and looked at as anywhere)
+_MEMORY = ("tmpfs", "ramfs")
 _LEAST = 1.1
 """What must be free, in what the files weigh: blocks of a file system are whole."""
 
@@ -40,8 +41,11 @@ def folders(index: Index, environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
-def opened(parent: str) -> str:
+def opened(parent: str, *, may_be_memory: bool = True) -> str:
     """The folder of this user's environments in another one; made if it is not there.
+
+    Args:
+        may_be_memory: False where nobody chose it: environments stay, and would fill it.
 
     Raises:
         UnusableError: others could change what lies there, or nothing in it can be run.
@@ -51,6 +55,8 @@ def opened(parent: str) -> str:
     parent = os.path.realpath(parent)
     try:
         _refuse_strangers(parent)
+        if not may_be_memory and _is_memory(parent):
+            raise UnusableError(f"{parent} is in memory, and was not named")
         folder = os.path.join(parent, f"coffee_boat-node-{os.geteuid()}")
         if not os.path.lexists(folder):
             _make(folder)
@@ -72,6 +78,22 @@ def lacks_room(folder: str, needed: int) -> str:
     if free >= needed * _LEAST:
         return ""
     return f"{folder} has {free >> 20} MiB free, {int(needed * _LEAST) >> 20} are needed"
+
+
+def _is_memory(folder: str) -> bool:
+    """True for a tmpfs (proc(5))."""
+    device = os.lstat(folder).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as stream:
+            mounts = [line.partition(" - ") for line in stream]
+    except OSError:  # no Linux
+        return False
+    return any(
+        rest.split()[0] in _MEMORY
+        for mount, _, rest in mounts
+        if mount.split()[2] == number and rest
+    )
 
 
 def _make(folder: str) -> None:

@@ -66,7 +66,8 @@ def ready(told: index.Index, around: str) -> str:
 def _shared(parent: str, told: index.Index, cargo: str) -> tuple[str, str]:
     """The environment in a folder of the node, or why it cannot be there."""
     try:
-        return kept.environment(places.opened(parent), told, cargo), ""
+        folder = places.opened(parent, may_be_memory=bool(told.folder))
+        return kept.environment(folder, told, cargo), ""
     except (places.UnusableError, kept.ChangedError) as error:
         return "", str(error)
     except OSError as error:
