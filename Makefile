@@ -28,7 +28,7 @@ test-lowest: $(LOWEST)/ready
 test-integration: $(VENV)/ready
 	$(BIN)/python -m pytest integration $(PYTEST_ARGS)
 
-# Each pair of Python and Spark that is supported and that this machine has; `make test` takes four of them.
+# Each pair of Python and Spark that is supported and that this machine has; `make test` takes some of them.
 test-matrix: $(VENV)/ready
 	$(BIN)/python -m pytest integration/test_matrix.py integration/test_jvm_sparks.py --every-pair $(PYTEST_ARGS)
 

@@ -60,7 +60,7 @@ def main(names: Sequence[str]) -> int:
     """Run them. Exit code 0, 1 if one failed, 2 for a name that is none, 130 if interrupted."""
     started = time.monotonic()
     lanes, not_here = all_lanes(whole=_PYTHONS in names)
-    if _PYTHONS in names:
+    if [*names] == [_PYTHONS]:
         names = [lane.name for lane in lanes if lane.name.startswith(("python ", "debian "))]
     if unknown := set(names) - {lane.name for lane in lanes}:
         print(f"no lane {', '.join(sorted(unknown))}: {', '.join(lane.name for lane in lanes)}")
@@ -69,11 +69,14 @@ def main(names: Sequence[str]) -> int:
     try:
         with (
             tempfile.TemporaryDirectory(prefix="boat-ci-") as disk,
-            tempfile.TemporaryDirectory(prefix="boat-ci-", dir=_memory()) as memory,
+            tempfile.TemporaryDirectory(prefix="boat-", dir=_memory()) as memory,
         ):
             folders = {name: Path(disk) for name in _ON_DISK}
             ended = run(
-                [_apart(lane, folders.get(lane.name, Path(memory))) for lane in chosen],
+                [
+                    _apart(lane, folders.get(lane.name, Path(memory)) / str(number))
+                    for number, lane in enumerate(chosen)
+                ],
                 at_once=_AT_ONCE,
                 logs=OWN_CACHE / "ci",
             )
@@ -107,12 +110,11 @@ def _memory() -> str | None:
     return folder if runs and min(memory, free) >= _MUCH else None
 
 
-def _apart(lane: Lane, folder: Path) -> Lane:
+def _apart(lane: Lane, own: Path) -> Lane:
     """With a folder for the temporary ones of its pytest: each pytest that starts closes the common
-    one to other users, whom some tests open it to.
+    one to other users, whom some tests open it to. Its name is short: a socket's takes 107 bytes.
     """
-    folder.chmod(0o755)
-    own = folder / lane.name.replace(" ", "-")
+    own.parent.chmod(0o755)
     own.mkdir()
     commands = (
         replace(command, env={**command.env, **dict.fromkeys(_TEMPORARY, str(own))})
@@ -206,7 +208,7 @@ def _chosen(minors: Sequence[str], here: str, turn: int) -> dict[str, str]:
     """What of tests/ each minor runs: this one all, the oldest and the newest half of what depends
     on a Python each, those between a quarter: what fails there fails at an end, too, as a rule.
 
-    With the next turn they change places, so that all is run on all within a few commits.
+    With the next turn they change places: two or four commits run all of it on each.
     """
     ends = _ends(minors, here)
     between = sorted({*minors} - {here, *ends})
@@ -228,11 +230,12 @@ def _ends(minors: Sequence[str], here: str) -> list[str]:
 
 
 def _turn() -> int:
-    """Another number for each commit, the same each time that this one is tried."""
-    done = subprocess.run(
-        ("git", "rev-parse", "HEAD"), cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    return int(done.stdout[:8] or "0", 16)
+    """The next number for the next commit, the same each time that this one is tried."""
+    if shutil.which("git") is None:
+        return 0
+    count = ("git", "rev-list", "--count", "HEAD")
+    done = subprocess.run(count, cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    return int(done.stdout or "0")
 
 
 def _interpreter(minor: str) -> Path | None:

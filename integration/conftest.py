@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-pair",
         action="store_true",
-        help="test_matrix.py: each supported pair of Python and Spark, not four of them;"
+        help="test_matrix.py: each supported pair of Python and Spark, not two of them;"
         " test_jvm_sparks.py: also spark-shell and the Thrift server",
     )
     parser.addoption(

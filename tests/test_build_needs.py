@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from small_packages import project, sdist, wheel
 
-from coffee_boat import BuildError, Captain
+from coffee_boat import BoatError, BuildError, Captain
+from coffee_boat.model import Pin
+from coffee_boat.pip import build_needs
 
 pytestmark = pytest.mark.once
 NEEDS = """[tool.uv.extra-build-dependencies]
@@ -62,3 +64,20 @@ def test_a_build_gets_what_uvs_configuration_adds_and_is_made_anew_when_that_cha
     assert made_with(links, tmp_path) == "MADE_WITH = '1.0'\n"
     settings.write_text(NEEDS.format("framework>=2"))
     assert made_with(links, tmp_path) == "MADE_WITH = '2.0'\n"
+
+
+@pytest.mark.parametrize("links", [False], indirect=True, ids=["unnamed"])
+def test_what_only_uv_can_match_is_refused_and_not_left_open(links: Path, tmp_path: Path) -> None:
+    table = '{ requirement = "framework", match-runtime = true }'
+    (tmp_path / "pyproject.toml").write_text(NEEDS.replace('"{}"', table))
+    with pytest.raises(BoatError, match="match-runtime"):
+        made_with(links, tmp_path)
+
+
+@pytest.mark.parametrize("said", ["1", "[1]", "[[]]", "[{}]", "{}"])
+def test_a_table_that_is_none_ends_in_no_traceback(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(NEEDS.replace('["{}"]', said))
+    build_needs.configured(Pin("alpha", "1.0"))

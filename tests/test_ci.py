@@ -135,6 +135,16 @@ def test_this_python_runs_all_tests_and_others_share_those_that_depend_on_one() 
     assert len(set(shares)) == len(shares), "no two the same"
 
 
+@pytest.mark.parametrize(("minor", "turns"), [("3.10", 2), ("3.12", 4), ("3.13", 4), ("3.14", 2)])
+def test_what_a_python_runs_changes_with_each_commit_until_it_ran_all(
+    minor: str, turns: int
+) -> None:
+    minors = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+    told = [ci._chosen(minors, "3.11", turn)[minor] for turn in range(7, 7 + turns)]
+    shares = {words.partition("--share ")[2] for words in told}
+    assert shares == {f"{number}/{turns}" for number in range(1, turns + 1)}
+
+
 def test_each_python_runs_all_that_depends_on_one_where_that_is_asked_for() -> None:
     assert not any("--share" in words for words in of_tests(whole=True))
 

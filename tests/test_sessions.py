@@ -484,3 +484,32 @@ def test_what_another_captain_removed_stays_out_when_this_one_adds(
     assert "beta" in capsys.readouterr().err.rpartition("another captain")[2]
     second.add_pip_packages("beta", wait=0)
     assert {pin.name for pin in second.lock.pins} == {"alpha", "beta", "gamma"}
+
+
+def test_a_plan_leaves_what_another_captain_removed_as_it_was_asked_for(
+    new: Callable[[], Captain], context: Callable[[str], Any]
+) -> None:
+    first = new().add_pip_packages("alpha", "beta").launch_ship()
+    running = context("local-cluster[1,1,1024]")
+    second = new().board(running)
+    second.remove_pip_packages("beta", wait=0)
+    first.plan()
+    assert first.manifest.texts == ["alpha", "beta"]
+
+
+def test_what_another_captain_removed_stays_out_after_edited_code_was_looked_for(
+    new: Callable[[], Captain], context: Callable[[str], Any], tmp_path: Path
+) -> None:
+    code = tmp_path / "mine.py"
+    code.write_text("answer = 1\n")
+    wheel(tmp_path / "wheels", "gamma", "3.0")
+    first = new().add_pip_packages("alpha", "beta").add_local(code).launch_ship()
+    running = context("local-cluster[1,1,1024]")
+    second = new().board(running)
+    second.remove_pip_packages("beta", wait=0)
+    code.write_text("answer = 2\n")
+    first.refresh(wait=0)
+    first.add_pip_packages("gamma", wait=0)
+    assert first.lock is not None
+    assert "beta" not in {pin.name for pin in first.lock.pins}
+    assert "gamma" in {pin.name for pin in first.lock.pins}

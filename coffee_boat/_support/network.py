@@ -6,11 +6,12 @@ import os
 
 _VARIABLES = ("COFFEE_BOAT_OFFLINE", "UV_OFFLINE")
 """The stronger one first."""
+_OFF = frozenset({"", "0", "false", "no", "off"})
 
 
 def again() -> str:
     """What to do for one run: an option that nobody gave cannot be left out."""
     for name in _VARIABLES:
-        if os.environ.get(name):
+        if os.environ.get(name, "").strip().lower() not in _OFF:
             return f"run once without the variable {name}, which is set"
     return "run once with offline=False"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from coffee_boat.errors import LaunchError
 from coffee_boat.session import Session
-from coffee_boat.spark import _program, connect
+from coffee_boat.spark import _program, connect, jvm
 
 
 def give(spark: Any, functions: Sequence[Mapping[str, Any]], planner: str) -> None:
@@ -34,12 +35,13 @@ def _give(spark: Any, each: Mapping[str, Any], planner: str) -> None:
             _program.register_one(spark, each, planner)
     except Exception as error:
         words = (each["returns"] or {}).get("words", "")
-        raise LaunchError(
+        raise jvm.explain(error) or LaunchError(
             "functions.refused-by-spark",
             "Spark does not take a function",
             value=f"{each['name']} -> {words}" if words else each["name"],
-            cause=str(error).strip(),
-            cure="return types are written as array<string>, bigint, name string, n int",
+            cause=re.split(r"\n\s+at ", str(error))[0].strip(),  # without the JVM's frames
+            cure="return types are written as array<string>, bigint, name string, n int; where"
+            " the cause is another one, captain.verify() tells whether the session answers",
         ) from error
 
 

@@ -43,6 +43,10 @@ class Changing(Workspace):
         self.functions: tuple[Function, ...] = ()
         self._given: WeakKeyDictionary[Any, tuple[Function, ...]] = WeakKeyDictionary()
         """What sessions of Spark's have by now."""
+        self._refused: WeakKeyDictionary[Any, dict[Function, str]] = WeakKeyDictionary()
+        """What they could not have, and the digest of what was installed then."""
+        self._greeting = False
+        """Spark may ask its builder for a session while it takes a function."""
         self._left: dict[str, str] = {}
         """URL -> digest of code as it lay there when a rollback went back from it."""
 
@@ -75,24 +79,40 @@ class Changing(Workspace):
         """A session of Spark's gets the functions that it lacks; it goes on without those that it
         cannot have.
         """
-        had = self._given.setdefault(spark, ())
-        lacks = [each for each in self.functions if each not in had]
+        lacks = self._lacks(spark)
         if not lacks:  # who starts a session waits for no change that is under way
             return
         with self._changing:
-            here = self._running()
+            here = None if self._greeting else self._running()
             if here is None or not here.live.session.is_of(spark):
                 return
+            self._greeting = True
             try:
-                self._give(spark, lacks)
-            except BoatError:
-                for each in lacks:
-                    self._give_or_tell(here, spark, each)
+                self._give_all(here, spark, lacks)
+            finally:
+                self._greeting = False
+
+    def _lacks(self, spark: Any) -> list[Function]:
+        """What it has not, and could have since other packages are there."""
+        had, refused = self._given.setdefault(spark, ()), self._refused.get(spark, {})
+        now = self._digest()
+        return [one for one in self.functions if one not in had and refused.get(one) != now]
+
+    def _digest(self) -> str:
+        return "" if self._known is None else self._known.lock.digest
+
+    def _give_all(self, here: Attached, spark: Any, some: Sequence[Function]) -> None:
+        try:
+            self._give(spark, some)
+        except BoatError:
+            for each in some:
+                self._give_or_tell(here, spark, each)
 
     def _give_or_tell(self, here: Attached, spark: Any, function: Function) -> None:
         try:
             self._give(spark, [function])
         except BoatError as error:
+            self._refused.setdefault(spark, {})[function] = self._digest()
             here.tools.emit([Finding.of(error.problem, "error")])
 
     def _give(self, spark: Any, some: Sequence[Function]) -> None:
@@ -103,10 +123,14 @@ class Changing(Workspace):
     def plan(self, more: Manifest, master: str | None, lock_file: Path | None) -> Plan:
         """As `Captain.plan_with`."""
         with self._changing:
-            here = self._running()
-            if here is not None:
+            before = self.request, self._known
+            if (here := self._running()) is not None:
                 self._now(here)
-            return super().plan(more, master, lock_file)
+            try:
+                return super().plan(more, master, lock_file)
+            finally:
+                if self.request is not before[0]:  # a plan asks for nothing, and leaves nothing out
+                    self.request, self._known = before
 
     def history(self) -> History:
         """As `Captain.generations`."""
@@ -168,10 +192,11 @@ class Changing(Workspace):
             keep_rollback: what lies there as it did at a rollback stays there.
         """
         with self._changing:
-            here, manifest = self._running(), self.request.manifest
+            here = self._running()
             if here is None:
                 return
-            edited = own_pins.edited(here.live.refresh().lock.pins, only)
+            pins, manifest = self._now(here).pins, self.request.manifest
+            edited = own_pins.edited(pins, only)
             if keep_rollback:
                 left = {
                     pin.url: pin.sha256
