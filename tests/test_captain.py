@@ -253,6 +253,19 @@ def test_a_plan_makes_no_archive(captain: Captain, tmp_path: Path) -> None:
     assert "alpha 1.0" in str(plan)
 
 
+def test_a_plan_tells_why_nodes_will_not_unpack_it_once(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COFFEE_BOAT_NODE_STORE", "on")
+    given = {"ship_python": False, "offline": True, "find_links": [str(wheels)]}
+    with Captain(**given, store=tmp_path / "store") as captain:
+        plan = captain.add_pip_packages("alpha").plan(master="spark://host:7077")
+        again = captain.plan(master="local[1]")
+    told = [finding for finding in plan.findings if finding.code == "launch.node-store-not-used"]
+    assert [finding.cause for finding in told] == ["no interpreter is shipped (ship_python)"]
+    assert not [finding for finding in again.findings if "node-store" in finding.code]
+
+
 NOBODY = "spark://127.0.0.1:1"
 """A master that nobody is."""
 

@@ -14,7 +14,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.clusters import has_lasting_nodes, kind_of_running
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.interpreter import starter
-from coffee_boat.model import Archive, ConfPatch, Finding, SparkFacts
+from coffee_boat.model import Archive, ConfPatch, Finding, Lock, SparkFacts
 from coffee_boat.settings import OFF, ON, Settings
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
@@ -35,9 +35,9 @@ def sent(
         ShipError, LaunchError: as what sends it.
     """
     settings = tools.settings
-    if settings.node_store == OFF or kind_of_running(facts.master).runs_in_driver:
+    if not _is_asked_for(settings, facts):
         return send(built.archive)
-    if reason := next(_reasons(settings, built, facts), ""):
+    if reason := next(_reasons(settings, facts, built.lock, built.archive.has_python), ""):
         return _told(send(built.archive), settings, reason)
     try:
         with tools.work() as say:
@@ -52,13 +52,25 @@ def sent(
     return _with_file(send(small), facts, cargo.as_uri())
 
 
-def _reasons(settings: Settings, built: Built, facts: SparkFacts) -> Iterator[str]:
+def planned(made: ConfPatch, settings: Settings, facts: SparkFacts, lock: Lock) -> ConfPatch:
+    """With why nodes would not unpack once what is not built yet."""
+    if not _is_asked_for(settings, facts):
+        return made
+    reason = next(_reasons(settings, facts, lock, settings.ship_python), "")
+    return _told(made, settings, reason) if reason else made
+
+
+def _is_asked_for(settings: Settings, facts: SparkFacts) -> bool:
+    return settings.node_store != OFF and not kind_of_running(facts.master).runs_in_driver
+
+
+def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool) -> Iterator[str]:
     """Why nodes do not unpack it once."""
     if not has_lasting_nodes(facts.master):
         yield "it is for standalone clusters and local-cluster"
-    if not built.archive.has_python:
+    if not has_python:
         yield "no interpreter is shipped (ship_python)"
-    if built.lock.conda:
+    if lock.conda:
         yield "conda packages write their own folder into their files"
     if settings.stage is not None:
         yield "the archive is in a stage"

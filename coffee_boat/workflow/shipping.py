@@ -86,6 +86,7 @@ def planned_patch(tools: Tools, request: Request, lock: Lock, facts: SparkFacts)
         Shipped(archive, tools.store.archive_path("not-built").as_uri()),
         environment=environment_path(tools.store, archive),
     )
+    made = node_store.planned(made, tools.settings, facts, lock)
     return preloading(seen_from_the_driver(tools, made, facts, lock), facts, request.preload)
 
 
