@@ -52,11 +52,11 @@ class Estimates(Executors):
         Raises:
             BuildError: executors could not run it.
         """
-        packed = self.packed(change.sent)
+        sent, whole = change.sent, change.kind in ("launch", "base")
+        packed = self.packed(sent, base=whole)
         machines.refuse_newer_glibc(
             ((chunk.label, chunk.floor) for chunk in packed), change.lock.target
         )
-        sent, whole = change.sent, change.kind in ("launch", "base")
         if change.kind != "launch":
             machines.refuse_pins(change.lock)
         if whole:

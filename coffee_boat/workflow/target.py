@@ -250,8 +250,12 @@ class Executors:
             store=self._store,
         ).executable
 
-    def packed(self, lock: Lock) -> tuple[Chunk, ...]:
-        """What of a lock was packed before."""
+    def packed(self, lock: Lock, *, base: bool = True) -> tuple[Chunk, ...]:
+        """What of a lock was packed before.
+
+        Args:
+            base: with the interpreter; else none is looked for, as what is sent needs none.
+        """
         where, store, exclude = lock.target, self._store, lock.exclude
 
         def built(pin: Pin) -> Path | None:
@@ -259,7 +263,7 @@ class Executors:
 
         own = (
             copy.recall(self.interpreter, store)
-            if self._settings.ship_python and not lock.conda
+            if base and self._settings.ship_python and not lock.conda
             else None
         )
         found = (
