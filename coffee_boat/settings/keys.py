@@ -36,6 +36,7 @@ KEYS: Mapping[str, Key] = {
     "preflight": Key(values.refusal, harmless=True),
     "untested_python": Key(values.refusal, harmless=True),
     "lock_max_age": Key(values.seconds, harmless=True),
+    "class_data": Key(values.flag, harmless=True),
     "accept_conda_license": Key(values.flag),
     "constraints": Key(values.existing_files),
     "index_url": Key(values.url),

@@ -31,7 +31,7 @@ from coffee_boat._support.progress import say_line
 from coffee_boat._support.store import Store
 from coffee_boat.errors import BoatError
 from coffee_boat.model import ConfPatch, Finding, SparkFacts
-from coffee_boat.spark import connect, java, jvm, planning, remarks
+from coffee_boat.spark import class_data, connect, java, jvm, planning, remarks
 from coffee_boat.spark import install as spark_install
 from coffee_boat.spark.jvm import shared_map
 from coffee_boat.spark.wrapping import wrap
@@ -72,7 +72,9 @@ class Launch:
     Args:
         complete: called when the master is known, before the context starts; what it raises comes
             out of SparkContext(...).
-        store: where a Java shim is kept, if one is needed.
+        store: where a Java shim is kept, if one is needed, and Spark's classes.
+        class_data: the driver's JVM maps Spark's classes from a file, which is made when a session
+            has ended.
         failed: called when it did not come up; what it returns is raised in place of the error.
         connected: called with each session that a builder gives; what it raises comes out of the
             builder, and a session of Spark Connect is stopped.
@@ -84,6 +86,7 @@ class Launch:
 
     complete: Callable[[SparkFacts], Start]
     store: Store = field(default_factory=Store)
+    class_data: bool = False
     failed: Callable[[BaseException], BoatError | None] = _nothing
     connected: Callable[[Any], None] = _nothing
     stopping: Callable[[Any], None] = _nothing
@@ -166,6 +169,7 @@ class Hook:
         """By id of the contexts that are being made; None until their master is known."""
         self._on_driver: planning.DriversCopy | None = None
         """Of the newest context."""
+        self._classes_later: class_data.Later | None = None
         builder = spark.session.Builder
         with ExitStack() as undo:  # all of them or none
             self._wraps = [
@@ -249,6 +253,8 @@ class Hook:
                 ended = remarks.explained(original, context)
             if self.active:
                 self.launch.stopped(context)
+            if self._classes_later is not None:
+                self._classes_later.begin()
             return ended
 
         return stop
@@ -349,19 +355,22 @@ class Hook:
         """
         context = self._spark.context
         with context._lock:
-            if (
-                context._gateway is not None
-                or arguments.get("gateway") is not None
-                or "PYSPARK_GATEWAY_PORT" in os.environ
-            ):
+            given = (context._gateway, arguments.get("gateway"))
+            if given != (None, None) or "PYSPARK_GATEWAY_PORT" in os.environ:
                 return
-            with changed_environ(self._gateway_environment()):
-                context._ensure_initialized(conf=arguments.get("conf"))
+            conf = arguments.get("conf")
+            with changed_environ(self._gateway_environment(dict(conf.getAll()) if conf else {})):
+                context._ensure_initialized(conf=conf)
 
-    def _gateway_environment(self) -> dict[str, str]:
+    def _gateway_environment(self, conf: Mapping[str, str]) -> dict[str, str]:
         from pyspark.find_spark_home import _find_spark_home
 
-        variables = dict(java.java_environment(self.launch.store, _find_spark_home()))
+        home = _find_spark_home()
+        variables = dict(java.java_environment(self.launch.store, home))
+        if self.launch.class_data:
+            classes = class_data.of(self.launch.store, home, variables.get("JAVA_HOME"), conf)
+            variables |= class_data.variables(classes)
+            self._classes_later = class_data.later(classes)
         if sys.executable:
             # Spark's scripts and the driver's JVM run Python themselves (bin/find-spark-home,
             # PythonUtils.defaultPythonExec): an executors' path like ./env/bin/python, or

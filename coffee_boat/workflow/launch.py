@@ -227,6 +227,7 @@ class Launcher:
                 conf=dict(conf or {}),
                 say=say_line,
                 store=self._tools.store,
+                class_data=self._tools.settings.class_data,
             )
         )
 

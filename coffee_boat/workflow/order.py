@@ -13,8 +13,8 @@ from coffee_boat._support.progress import say_line
 from coffee_boat.clusters import kind_of, takes_files_only
 from coffee_boat.errors import LaunchError
 from coffee_boat.model import ClusterFacts, Finding, Function, SparkFacts, Target
+from coffee_boat.spark import class_data, install, java, program, script, submission
 from coffee_boat.spark import facts as spark_facts
-from coffee_boat.spark import install, java, program, script, submission
 from coffee_boat.spark.keys import DRIVER_PYTHON, PY_FILES, PYTHON
 from coffee_boat.spark.program import Program
 from coffee_boat.workflow import functions, launch, own_code, shipping, submit
@@ -250,7 +250,21 @@ def run(
         options = ["--class", jvm.main_class, *options]
     if isinstance(known, Built) and not kind_of(made.master).runs_in_driver:
         say_line(f"Spark starts; {unpacks(known.archive)}")  # the terminal is spark-submit's then
-    environment = java.java_environment(work.tools.store, made.spark.home)
-    return submit.run(
+    environment = dict(java.java_environment(work.tools.store, made.spark.home))
+    classes = _classes(work.tools, made, environment.get("JAVA_HOME"))
+    environment |= class_data.variables(classes)
+    ended = submit.run(
         made, path, arguments, options=options, environment=environment, driver=driver
     )
+    if (later := class_data.later(classes)) is not None:
+        later.begin()
+    return ended
+
+
+def _classes(
+    tools: Tools, made: submission.Order, java_home: str | None
+) -> class_data.ClassData | None:
+    """Spark's classes, for the JVM that spark-submit starts on this machine."""
+    if not tools.settings.class_data:
+        return None
+    return class_data.of(tools.store, made.spark.home, java_home, made.complete)

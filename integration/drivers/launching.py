@@ -6,11 +6,14 @@ launching.py SCENARIO [ARGUMENTS]
 import json
 import os
 import sys
+import time
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from coffee_boat import BoatError, Captain
+from coffee_boat._support.store import Store
+from coffee_boat.spark import class_data, install, java
 
 CLUSTER = "local-cluster[1,1,1024]"
 
@@ -161,13 +164,28 @@ def defaults():
 def one(master):
     """One start."""
     ship("edtf")
+    begun = time.monotonic()
     sc = SparkContext(master=master, conf=quiet())
-    return {"told": ask(sc), "java": sc._jvm.java.lang.System.getProperty("java.home")}
+    started = time.monotonic() - begun
+    java = sc._jvm.java.lang.System.getProperty("java.home")
+    return {"told": ask(sc), "java": java, "jvm": started}
 
 
-answer = {f.__name__: f for f in (forms, shared_map, two_captains, refused, defaults, one)}[
-    sys.argv[1]
-](*sys.argv[2:])
+def write_classes():
+    """What is done when a session has ended; at once, whoever else wants the processor."""
+    store, home = Store(), install.find_spark().home
+    bundled = java.java_environment(store, home)["JAVA_HOME"]
+    classes = class_data.of(store, home, bundled, {})
+    classes.make(idly=False)
+    end = time.monotonic() + 250
+    while not classes.is_known and time.monotonic() < end:
+        time.sleep(0.2)
+    return {"folder": classes.name}
+
+
+answer = {
+    f.__name__: f for f in (forms, shared_map, two_captains, refused, defaults, one, write_classes)
+}[sys.argv[1]](*sys.argv[2:])
 print("RESULT", json.dumps(answer), flush=True)
 if SparkContext._active_spark_context is not None:
     SparkContext._active_spark_context.stop()
