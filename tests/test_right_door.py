@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from coffee_boat import Captain, requirements
+from coffee_boat._support import network
 from coffee_boat.errors import BoatError, RequirementError, SettingsError
 
 FILES = {
@@ -245,3 +246,12 @@ def test_who_switched_the_network_off_is_told_how_to_switch_it_on(
         captain.add_pip_packages("humanize").plan()
     assert caught.value.code == "lock.offline"
     assert cure in caught.value.cure
+
+
+@pytest.mark.parametrize("word", ["0", "n", "no", "f", "False", "off", ""])
+def test_a_variable_that_says_no_switched_nothing_off(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.delenv("UV_OFFLINE", raising=False)
+    monkeypatch.setenv("COFFEE_BOAT_OFFLINE", word)
+    assert network.again() == "run once with offline=False"

@@ -1,9 +1,14 @@
-"""Amounts in words (things, memory, time), and texts of strangers as people may see them."""
+"""Amounts in words (things, memory, time), yes and no, and texts of strangers as people may see
+them.
+"""
 
 from __future__ import annotations
 
 import re
 
+YES = frozenset({"1", "y", "yes", "t", "true", "on"})
+NO = frozenset({"0", "n", "no", "f", "false", "off"})
+"""What a variable or an option says of what is on or off."""
 MIB = 1024**2
 GIB = 1024**3
 _UNITS = {

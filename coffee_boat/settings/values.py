@@ -10,12 +10,11 @@ from pathlib import Path
 
 from coffee_boat._support import files
 from coffee_boat._support.redact import redact
+from coffee_boat._support.words import NO, YES
 from coffee_boat.errors import SettingsError
 from coffee_boat.model import Finding
 from coffee_boat.model.hidden import Redacted
 
-_YES = {"1", "y", "yes", "t", "true", "on"}
-_NO = {"0", "n", "no", "f", "false", "off"}
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.\-]+:")
 
 
@@ -133,9 +132,9 @@ def flag(said: Said) -> bool:
     if (
         said.source.textual
         and isinstance(said.value, str)
-        and said.value.strip().lower() in _YES | _NO
+        and said.value.strip().lower() in YES | NO
     ):
-        return said.value.strip().lower() in _YES
+        return said.value.strip().lower() in YES
     if not isinstance(said.value, bool):
         raise said.wrong("true or false")
     return said.value
@@ -209,8 +208,8 @@ def node_store(said: Said) -> str:
     if isinstance(said.value, bool):
         return "on" if said.value else "off"
     value = said.value.strip() if isinstance(said.value, str) else ""
-    if value.lower() in _YES | _NO:
-        return "on" if value.lower() in _YES else "off"
+    if value.lower() in YES | NO:
+        return "on" if value.lower() in YES else "off"
     if not value.startswith("/") or "\0" in value:
         raise said.wrong('"on", "off", or an absolute path on the nodes')
     return value

@@ -15,7 +15,7 @@ from coffee_boat._support.environ import changed_environ
 from coffee_boat._support.logs import logger
 from coffee_boat._support.run import run
 from coffee_boat._support.store import Store
-from coffee_boat.spark.class_data import BASE, FILE, QUIET, VARIABLE, has_own
+from coffee_boat.spark.class_data import BASE, FILE, QUIET, VARIABLE, has_own, mapping
 
 _log = logger(__name__)
 _SECONDS = 1800
@@ -66,7 +66,7 @@ def _base(store: Store, name: str, java: str) -> list[Path]:
         if not store.has("trees", name):
             with store.publish("trees", name) as folder:
                 folder.mkdir()
-                shared = f"-XX:SharedArchiveFile={folder / BASE}"
+                shared = mapping([folder / BASE])
                 run([java, "-Xshare:dump", shared, QUIET.split()[0]], timeout=_SECONDS)
     return [store.path("trees", name) / BASE]
 
@@ -74,7 +74,7 @@ def _base(store: Store, name: str, java: str) -> list[Path]:
 def _fill(folder: Path, base: Callable[[], list[Path]]) -> None:
     try:
         beneath = base()
-        said = "".join(f"-XX:SharedArchiveFile={path} " for path in beneath)
+        said = f"{mapping(beneath)} " if beneath else ""
         _session(f"{said}-XX:ArchiveClassesAtExit={folder / FILE} {QUIET}")
         works = _is_mapped([*beneath, folder / FILE], folder / "loaded")
     except Exception as error:  # noqa: BLE001  (whatever Spark says)
@@ -107,10 +107,9 @@ def _is_mapped(files: list[Path], log: Path) -> bool:
     """True if a JVM that Spark's own scripts start maps them, without a word of that on the user's
     terminal: Java 21 does not where its class path has a jar twice.
     """
-    shared = f"-XX:SharedArchiveFile={':'.join(map(str, files))}"
     ran = run(
         [str(Path(os.environ["SPARK_HOME"], "bin", "spark-submit")), "--version"],
-        env={VARIABLE: f"{shared} {QUIET} -Xlog:class+load:file={log}"},
+        env={VARIABLE: f"{mapping(files)} {QUIET} -Xlog:class+load:file={log}"},
         timeout=_SECONDS,
     )
     found = log.is_file() and _CLASS in log.read_text("utf-8", "replace")

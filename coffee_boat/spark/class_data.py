@@ -20,7 +20,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class ClassData:
             if not self.store.keep("trees", self.base):
                 return ""
             files.insert(0, self.store.path("trees", self.base) / BASE)
-        return f"-XX:SharedArchiveFile={':'.join(map(str, files))} -Xshare:auto {QUIET}"
+        return f"{mapping(files)} -Xshare:auto {QUIET}"
 
     def make(self, *, idly: bool = True) -> None:
         """Start what makes it, and leave it alone, with nothing of the user's but where things are.
@@ -136,6 +136,11 @@ def of(
     except (OSError, StoreError) as error:
         _log.debug("Spark's classes are not mapped from a file: %s", error)
         return None
+
+
+def mapping(files: Sequence[Path]) -> str:
+    """The option of a JVM that maps a file; behind what it lies on top of, if anything."""
+    return f"-XX:SharedArchiveFile={':'.join(map(str, files))}"
 
 
 def has_own(java: Path) -> bool:

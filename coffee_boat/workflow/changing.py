@@ -94,9 +94,12 @@ class Changing(Workspace):
 
     def _lacks(self, spark: Any) -> list[Function]:
         """What it has not, and could have since other packages are there."""
-        had, refused = self._given.setdefault(spark, ()), self._refused.get(spark, {})
+        had, refused = self._given.setdefault(spark, ()), self._refused.get(spark)
+        lacks = [one for one in self.functions if one not in had]
+        if not lacks or not refused:  # each getOrCreate() asks: nothing is digested for it
+            return lacks
         now = self._digest()
-        return [one for one in self.functions if one not in had and refused.get(one) != now]
+        return [one for one in lacks if refused.get(one) != now]
 
     def _digest(self) -> str:
         return "" if self._known is None else self._known.lock.digest
