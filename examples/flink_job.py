@@ -22,7 +22,7 @@ def year(text):
 
 
 # without `flink run` this program starts a MiniCluster, whose functions run in its own Python
-os.environ["_python_worker_execution_mode"] = "process"
+os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112  (as Flink has it)
 
 archive, python = sys.argv[1:]
 env = TableEnvironment.create(EnvironmentSettings.in_batch_mode())

@@ -17,7 +17,7 @@ spark = captain.launch_ship(master=(sys.argv[1:] or ["local-cluster[2,1,1024]"])
 from tensorflowonspark import TFCluster  # noqa: E402
 
 
-def node(args, context):
+def node(_, context):
     """Runs once on each executor."""
     import tensorflow as tf
 

@@ -85,6 +85,8 @@ def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tup
     for pin in lacking.pins:
         if pin.name in large and pin.name in wheels:
             chunk = packed[pin.label]
+            tools.store.keep("chunks", f"{chunk.id}.gz")
+            tools.store.keep("wheels", pin.sha256)  # one that the user has is not in the store
             tops = modules.tops(listing(chunk, tools.store), lacking.target)
             yield pin.name, Later(wheels[pin.name], tops, partial(_unpacked, tools, chunk, lacking))
 
