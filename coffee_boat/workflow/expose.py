@@ -86,9 +86,9 @@ def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tup
         if pin.name in large and pin.name in wheels:
             chunk = packed[pin.label]
             tools.store.keep("chunks", f"{chunk.id}.gz")
-            tools.store.keep("wheels", pin.sha256)  # one that the user has is not in the store
+            wheel = fetch.keep(pin, tools.store) or wheels[pin.name]
             tops = modules.tops(listing(chunk, tools.store), lacking.target)
-            yield pin.name, Later(wheels[pin.name], tops, partial(_unpacked, tools, chunk, lacking))
+            yield pin.name, Later(wheel, tops, partial(_unpacked, tools, chunk, lacking))
 
 
 def _unpacked(tools: Tools, chunk: Chunk, lock: Lock) -> Path:
