@@ -115,7 +115,7 @@ def compose(folder: str, spec: Spec) -> str:
     """The environment of a generation; made if it is not there. The caller holds its lock.
 
     Raises:
-        OSError: it cannot be written, or a part of it is not here.
+        OSError, ValueError: it cannot be written, or a part of it is not here.
     """
     if not spec.layers and not spec.without:
         return place_of(folder, spec.base)
@@ -159,12 +159,15 @@ def place_of(folder: str, name: str) -> str:
 
     Raises:
         FileNotFoundError: nowhere, or not whole.
+        ValueError: it was sent as a file, which cannot be unpacked (layers.py).
     """
     places = [
         os.path.join(os.path.dirname(folder), name),
         *(os.path.join(r, name) for r in _roots()),
     ]
-    found = next((one for one in places if os.path.isfile(os.path.join(one, SENTINEL))), None)
+    from . import layers
+
+    found = next(filter(layers.ready, places), None)
     if found is None:
         raise FileNotFoundError(2, "it is not here, or not unpacked to its end", name)
     return os.path.realpath(found)
