@@ -23,8 +23,11 @@ from coffee_boat.archive.assemble import assemble
 from coffee_boat.archive.chunks import make
 from coffee_boat.archive.unpack import unpack
 from coffee_boat.archive.writer import ChunkWriter
-from coffee_boat.model import Archive, Lock, Target
+from coffee_boat.model import Archive, Lock, SparkFacts, Target
+from coffee_boat.settings import Settings
 from coffee_boat.worker.starter import locks
+from coffee_boat.workflow import shipping
+from coffee_boat.workflow.tools import Tools
 
 UNPACKED = "coffee_boat: unpacked"
 IMPORT = "import roast; print(roast.LEVEL, roast.__file__)"
@@ -229,6 +232,21 @@ def test_executors_say_that_they_have_it_or_why_not(
     name, failed = node.says(script).splitlines()
     assert name == layer.name
     assert failed.startswith(f"{other.name}: {other.name} cannot be unpacked: ")
+
+
+@pytest.mark.parametrize(
+    ("master", "stage", "size"),
+    [("sc://host:15002", False, 17 << 20), ("yarn", True, 17 << 20), ("yarn", False, 15 << 20)],
+)
+def test_what_spark_does_not_send_from_here_and_what_is_small_stays_an_archive(
+    layer: Archive, tmp_path: Path, master: str, stage: bool, size: int
+) -> None:
+    place = (tmp_path / "stage").as_uri() if stage else None
+    tools = Tools.of(Settings(store=tmp_path / "driver", stage=place))
+    facts = SparkFacts("4.1.0", master)
+    shipped = shipping.ship_added(tools, replace(layer, size=size), facts)
+    assert not shipped.plain
+    assert shipped.uri.endswith(".tar.gz")
 
 
 # in a folder of the node

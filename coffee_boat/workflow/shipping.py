@@ -132,7 +132,8 @@ def ship_added(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
         ShipError: it cannot be put there.
         StoreError: the file is not there yet, and the store cannot be written.
     """
-    if not archive.layer or archive.size < _LARGE or tools.settings.stage is not None:
+    by_spark = tools.settings.stage is None and not takes_files_only(facts.master)
+    if not archive.layer or archive.size < _LARGE or not by_spark:
         return ship(tools, archive, facts)
     with tools.work() as say:
         say(Step("looking for what can be unpacked side by side"))
