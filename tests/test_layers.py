@@ -92,6 +92,20 @@ def names(folder: Path) -> list[str]:
     return sorted(str(path) for path in found if "__pycache__" not in path.parts)
 
 
+def test_a_file_that_was_damaged_in_the_store_is_made_again(
+    file: Path, layer: Archive, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "driver")
+    made = layer_file.made(layer, store)
+    before = made.stat().st_ino
+    assert layer_file.made(layer, store).stat().st_ino == before
+    data = bytearray(made.read_bytes())
+    data[-1] ^= 1
+    made.chmod(0o644)
+    made.write_bytes(data)
+    assert layer_file.made(layer, store).read_bytes() == file.read_bytes()
+
+
 def test_metadata_is_found_before_the_first_import(node: Node, file: Path) -> None:
     assert node.says("import importlib.metadata as m; print(m.version('roast'))") == "1.0"
 

@@ -35,12 +35,15 @@ def made(archive: Archive, store: Store) -> Path:
 
 
 def _is_there(path: Path, head: bytes, archive: Archive) -> bool:
-    """True for what was made of the same archive; what is damaged since executors notice."""
+    """True for what was made of the same archive, byte for byte: a disk may give back others."""
     try:
-        with path.open("rb") as stream:
-            return stream.read(len(head)) == head and path.stat().st_size == (
-                len(head) + archive.size
-            )
+        with path.open("rb") as stream, Path(archive.path).open("rb") as source:
+            if stream.read(len(head)) != head:
+                return False
+            while block := source.read(_BUFFER):
+                if stream.read(len(block)) != block:
+                    return False
+            return not stream.read(1)
     except FileNotFoundError:
         return False
 
