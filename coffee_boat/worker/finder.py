@@ -73,7 +73,7 @@ class LayerFinder:
         self._board()
         spec = self._ask_others(name, path, target, everyone=bool(self._seen))
         if spec is None and _is_hintable(name, path) and is_import():
-            text = missing(name, _whole(name), [why for _, why in self._failed.values()])
+            text = missing(name, _whole(name), [why for _, why in [*self._failed.values()]])
             raise ModuleNotFoundError(text, name=name)
         return spec
 
@@ -95,7 +95,7 @@ class LayerFinder:
     def failed(self) -> dict[str, str]:
         """Look for layers; why those are not here that cannot be unpacked."""
         self._board()
-        return {name: why for name, (_, why) in self._failed.items()}
+        return {name: why for name, (_, why) in [*self._failed.items()]}
 
     def _board(self) -> list[str]:
         """Put new layers on sys.path; returns their site-packages.
