@@ -557,6 +557,8 @@ def test_the_folder_of_sparks_local_files_comes_first(archive: Archive, store: S
     environ = {"SPARK_LOCAL_DIRS": f"{blocks},/other", "TMPDIR": "/scratch"}
     assert places.folders(told, environ) == ["/data/local", "/scratch", "/tmp"]
     assert places.folders(told, {"SPARK_LOCAL_DIRS": "/odd"}) == ["/tmp"]
+    of_yarn = f"/yarn/usercache/ada/appcache/application_1700000000000_0042/blockmgr-{uuid}"
+    assert places.folders(told, {"SPARK_LOCAL_DIRS": of_yarn}) == ["/yarn/usercache/ada", "/tmp"]
     assert places.folders(told._replace(folder="/named"), environ) == ["/named"]
 
 
@@ -787,6 +789,24 @@ def test_it_is_sent_as_a_starter_and_one_plain_file(
     name = made.conf["spark.archives"].partition("#")[2]
     assert name != archive.name
     assert made.python == f"./{name}/bin/python3.11"
+    assert not made.findings
+
+
+@pytest.mark.parametrize(
+    ("master", "archives", "plain"),
+    [
+        ("local-cluster[2,1,1024]", "spark.archives", "spark.files"),
+        ("k8s://https://h:6443", "spark.archives", "spark.files"),
+        ("yarn", "spark.yarn.dist.archives", "spark.yarn.dist.files"),
+    ],
+)
+def test_each_kind_of_cluster_is_told_by_its_own_settings(
+    archive: Archive, store: Store, tmp_path: Path, master: str, archives: str, plain: str
+) -> None:
+    made = sent(tmp_path, store, archive, master=master)
+    assert made.conf[plain].endswith(f"/{archive.name}.cargo")
+    assert f"{made.conf[archives].partition('#')[2]}/bin/python3.11" in made.python
+    assert archive.name not in made.conf[archives]
     assert not made.findings
 
 
