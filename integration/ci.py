@@ -49,6 +49,10 @@ _NOT_ONCE = "-n 0 -m 'not once'"
 """For all Pythons but this one: none of what depends on no Python. Several lanes of them run at
 once, and a process each collects once and makes what tests share once. Quoted for make's shell.
 """
+_ENDS = 4
+"""So many commits, one after the other, run on the oldest Python and on the newest all of tests/
+that depends on one.
+"""
 _AT_ONCE = (os.cpu_count() or 1) + 1
 """So many keep two processors busy all the time; with more, each is only slower."""
 
@@ -181,7 +185,8 @@ def _lane(
     name: str, files: str, uses: frozenset[str] = frozenset(), after: tuple[str, ...] = ()
 ) -> Lane:
     paths = (f"integration/test_{file}.py" for file in files.split())
-    return Lane(name, (Command(name, (*_PYTEST, *paths)),), (_CLASSES, *after), uses)
+    argv = (*_PYTEST, f"--turn={_turn()}", *paths)
+    return Lane(name, (Command(name, argv),), (_CLASSES, *after), uses)
 
 
 def _others(named: Sequence[Lane]) -> str:
@@ -205,16 +210,17 @@ def _other_pythons(here: str, in_roots: Set[str]) -> tuple[dict[str, Path], list
 
 
 def _chosen(minors: Sequence[str], here: str, turn: int) -> dict[str, str]:
-    """What of tests/ each minor runs: this one all, the oldest and the newest half of what depends
-    on a Python each, those between a quarter: what fails there fails at an end, too, as a rule.
+    """What of tests/ each minor runs: this one all, the oldest and the newest a quarter of what
+    depends on a Python each, those between an eighth: what fails there fails at an end, too, as a
+    rule.
 
-    With the next turn they change places: two or four commits run all of it on each.
+    With the next turn they change places: four or eight commits run all of it on each.
     """
     ends = _ends(minors, here)
     between = sorted({*minors} - {here, *ends})
     shares = {
-        **{minor: (turn + place, 2) for place, minor in enumerate(ends)},
-        **{minor: (turn + place, 4) for place, minor in enumerate(between)},
+        **{minor: (turn + place, _ENDS) for place, minor in enumerate(ends)},
+        **{minor: (turn + place, 2 * _ENDS) for place, minor in enumerate(between)},
     }
     words = {
         minor: f"{_NOT_ONCE} --share {number % of + 1}/{of}"

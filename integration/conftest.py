@@ -28,6 +28,8 @@ from integration.kubernetes_lane import KubernetesLane
 from integration.running import QUICK_JAVA, SparkPython
 from integration.venvs import OWN_CACHE, cache_folder
 
+TURNS = 3
+"""So many runs, one after the other, have run each test that takes turns."""
 _TIMES: list[str] = []
 _LANES: dict[str, float] = defaultdict(float)
 
@@ -47,6 +49,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="test_matrix.py: each supported pair of Python and Spark, not two of them;"
         " test_jvm_sparks.py: also spark-shell and the Thrift server",
+    )
+    parser.addoption(
+        "--turn",
+        type=int,
+        metavar="N",
+        help="of the tests that take turns, those whose turn it is at the N-th time;"
+        " without this, all",
     )
     parser.addoption(
         "--every-system",
@@ -199,12 +208,22 @@ def pytest_configure(config: pytest.Config) -> None:
     tell_at_the_end(config)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Last what waits for a compiler, the smaller first."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Those whose turn it is; last what waits for a compiler, the smaller first."""
+    turn = config.getoption("--turn")
+    if turn is not None:
+        others = [item for item in items if not _has_its_turn(item, turn)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
     compiled = ("test_s3.py", "test_kubernetes.py")
     items.sort(
         key=lambda item: compiled.index(item.path.name) if item.path.name in compiled else -1
     )
+
+
+def _has_its_turn(item: pytest.Item, turn: int) -> bool:
+    marks = item.iter_markers("turn")
+    return all(turn % TURNS == place % TURNS for mark in marks for place in mark.args)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

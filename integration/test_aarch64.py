@@ -67,6 +67,7 @@ def check(said: Any) -> None:
     assert said["upgraded"] == [["aarch64", "1.0 million", "4.13.0"]]
 
 
+@pytest.mark.turn(0)
 def test_a_standalone_build_of_a_mirror_runs_on_nodes_of_aarch64(
     bed: aarch64.Bed, mirror: tuple[Path, str], store: Path, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_standalone_build_of_a_mirror_runs_on_nodes_of_aarch64(
     check(told(bed, store, tmp_path, _TWO, "standalone", env=served))
 
 
+@pytest.mark.turn(1)
 def test_condas_python_runs_on_nodes_of_aarch64(
     bed: aarch64.Bed, mirror: tuple[Path, str], store: Path, tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def boat(run: Boat) -> Boat:
     )
 
 
+@pytest.mark.turn(2)
 def test_launch_runs_a_script_with_what_it_says_it_needs_and_ends_with_its_code(
     boat: Boat, wanted: list[str], tmp_path: Path
 ) -> None:
@@ -128,13 +129,20 @@ def test_launch_runs_a_script_with_what_it_says_it_needs_and_ends_with_its_code(
     ]
 
 
+@pytest.mark.turn(1)
 def test_launch_serves_foreign_nodes(boat: Boat, wanted: list[str], standalone: Lane) -> None:
     done = boat("launch", *wanted, "--master", standalone.master, *QUIET, "job.py")
     assert done.returncode == 7, done.stderr[-3000:]
     assert RESULT.format(arguments=[], beside=False) in done.stdout
 
 
-@pytest.mark.parametrize("master", ["local[2]", "spark://"])
+@pytest.mark.parametrize(
+    "master",
+    [
+        pytest.param("local[2]", marks=pytest.mark.turn(2)),
+        pytest.param("spark://", marks=pytest.mark.turn(1)),
+    ],
+)
 def test_the_shell_uses_what_is_shipped(
     boat: Boat, request: pytest.FixtureRequest, master: str
 ) -> None:
@@ -178,6 +186,7 @@ def _in_yaml(text: str) -> dict[str, str]:
     return {name: value for pair in pairs for name, value in pair.items()}
 
 
+@pytest.mark.turn(1)
 def test_verify_answers_for_every_executor(boat: Boat, wanted: list[str]) -> None:
     done = boat(
         "verify",

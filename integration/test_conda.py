@@ -25,7 +25,9 @@ from integration.running import SparkPython
 pytestmark = pytest.mark.timeout(1200)  # on a machine that others use, too
 
 
-@pytest.fixture(scope="module", params=["standalone", "local"])
+@pytest.fixture(
+    scope="module", params=["standalone", pytest.param("local", marks=pytest.mark.turn(0))]
+)
 def told(
     request: pytest.FixtureRequest,
     forge: str,

@@ -83,7 +83,13 @@ def checkout(tmp_path: Path) -> Path:
 # programs
 
 
-@pytest.mark.parametrize("page", [README, START / "quickstart.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(README, id="README.md"),
+        pytest.param(START / "quickstart.md", id="quickstart.md", marks=pytest.mark.turn(1)),
+    ],
+)
 def test_the_program_of_a_page_prints_what_it_says(
     page: Path, spark_python: SparkPython, reader: Path
 ) -> None:
@@ -118,6 +124,7 @@ def cells(blocks: Sequence[Block]) -> list[str]:
     ]
 
 
+@pytest.mark.turn(0)
 def test_the_cells_of_the_notebooks_page_run(spark_python: SparkPython, reader: Path) -> None:
     blocks = of_kind(START / "notebook.md", "cells", "python")
     script = reader / "cells.py"
@@ -169,6 +176,7 @@ def pip_into(folder: Path) -> tuple[Path, Path]:
     return folder / "venv" / "bin", tools
 
 
+@pytest.mark.turn(1)
 def test_it_is_installed_as_the_page_says(checkout: Path, store: Path, tmp_path: Path) -> None:
     if shutil.which("git") is None:
         cannot_run("needs git")
@@ -199,6 +207,7 @@ def test_the_commands_of_the_readme_run(checkout: Path, reader: Path, store: Pat
     assert "2 2024-01-01" in run(README, checkout, path=[tools, BIN], env=env)
 
 
+@pytest.mark.turn(0)
 def test_the_commands_of_the_command_line_page_run(store: Path, tmp_path: Path) -> None:
     page = START / "command-line.md"
     for block in of_kind(page, "file"):

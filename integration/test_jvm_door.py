@@ -57,6 +57,7 @@ def test_a_jar_calls_functions_and_ends_with_its_own_exit_code(
     check_jar(ended, f"exit | {tmp_path}/saved | b c")
 
 
+@pytest.mark.turn(0)
 def test_what_comes_out_of_main_is_shown_as_a_jvm_shows_it(door: Door, application: Path) -> None:
     words = ("--master", "local[1]", *QUIET, "--class", "com.example.Main", application, "raise")
     ended = door.boat("launch", *ASKED, *words)
@@ -67,6 +68,7 @@ def test_what_comes_out_of_main_is_shown_as_a_jvm_shows_it(door: Door, applicati
     assert "py4j" not in ended.stderr
 
 
+@pytest.mark.turn(1)
 def test_a_jar_runs_on_nodes_without_python(
     door: Door, application: Path, standalone: Lane
 ) -> None:
@@ -99,6 +101,7 @@ def test_a_transformer_of_the_guide_names_a_function_in_and_out_of_a_pipeline(
     check_spark_shell(door, conf, alone, tmp_path / "snippet.scala", saves=here)
 
 
+@pytest.mark.turn(2)
 def test_sessions_of_a_thrift_server_have_functions(door: Door, tmp_path: Path) -> None:
     conf, alone = door.settings(CLUSTER), without_python(tmp_path / "programs")
     check_thrift_server(door, conf, alone)

@@ -30,7 +30,12 @@ from integration.jvm_lane import (
 from integration.venvs import SPARKS, NoInterpreterError, newest_for
 
 
-@pytest.fixture(params=tuple(SPARKS)[:-1])  # test_jvm_door.py is about the newest
+@pytest.fixture(
+    params=[  # test_jvm_door.py is about the newest
+        pytest.param(spark, marks=pytest.mark.turn(place))
+        for place, spark in enumerate(tuple(SPARKS)[:-1], 1)
+    ]
+)
 def spark(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

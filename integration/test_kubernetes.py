@@ -106,6 +106,7 @@ def test_the_snippet_on_both_nodes(kubernetes: KubernetesLane, drive: Drive) -> 
     assert len({nodes[host] for host in hosts}) == 2, "each executor is on a node of its own"
 
 
+@pytest.mark.turn(0)
 def test_functions_made_before_follow_what_the_session_has(
     kubernetes: KubernetesLane, drive: Drive, tmp_path: Path, kinds_of_functions: str
 ) -> None:
@@ -115,6 +116,7 @@ def test_functions_made_before_follow_what_the_session_has(
     check_all(told)
 
 
+@pytest.mark.turn(1)
 def test_executors_that_start_after_an_addition_have_it_where_pods_unpack_for_themselves(
     kubernetes: KubernetesLane, drive: Drive
 ) -> None:
@@ -234,6 +236,7 @@ def pod_with_us(
     kubernetes.kubectl("delete", "pod", name, "--wait=false")
 
 
+@pytest.mark.turn(1)
 def test_a_driver_in_a_pod_and_executors_whose_image_has_another_python(
     kubernetes: KubernetesLane, pod_with_us: Callable[..., str]
 ) -> None:
@@ -305,6 +308,7 @@ def log_of(kubernetes: KubernetesLane, name: str) -> str:
     return kubernetes.kubectl("logs", "-l", f"spark-role=driver,spark-app-name={name}", "--tail=-1")
 
 
+@pytest.mark.turn(2)
 def test_in_cluster_mode_a_jar_calls_functions(
     kubernetes: KubernetesLane, launch: Launch, tmp_path: Path
 ) -> None:

@@ -49,6 +49,7 @@ def test_every_way_to_start_and_start_again_on_another_master(spark_python: Spar
     assert set(answer["changed"]) <= SPARKS_OWN
 
 
+@pytest.mark.turn(0)
 def test_variables_reach_functions_that_were_used_before(spark_python: SparkPython) -> None:
     ended = spark_python.checked("launching.py", "shared_map")
     assert ended.result == {"before": [None, None], "after": ["2", "2"]}
@@ -84,6 +85,7 @@ def test_what_is_refused_says_what_to_do_and_leaves_the_process_well(
     assert without(answer["told"], "master", "inside") == SHIPPED
 
 
+@pytest.mark.turn(2)
 def test_master_and_conf_of_the_launch_stand_behind_the_programs_own(
     spark_python: SparkPython,
 ) -> None:
@@ -126,6 +128,7 @@ def test_without_a_java_the_bundled_one_serves_driver_and_executors_and_maps_spa
         )
 
 
+@pytest.mark.turn(0)
 def test_packages_alone_run_under_the_executors_python(spark_python: SparkPython) -> None:
     ended = spark_python.checked("nodes_python.py", "local-cluster[1,1,1024]")
     answer = ended.result
@@ -146,6 +149,7 @@ def tools_without_java(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.turn(2)
 def test_the_same_requirements_again_need_no_network_and_write_nothing(
     spark_python: SparkPython, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,11 +13,12 @@ import pytest
 from integration.running import SparkPython
 
 CLUSTER = "local-cluster[2,1,1024]"
+turn = pytest.mark.turn
 SLOW = 480.0
 """Seconds; each of these starts several kinds of Python workers."""
 
 
-@pytest.mark.parametrize("master", [CLUSTER, "local[2]"])
+@pytest.mark.parametrize("master", [CLUSTER, pytest.param("local[2]", marks=turn(0))])
 @pytest.mark.usefixtures("own_java")
 def test_a_session_that_was_started_without_us_gets_the_environment(
     spark_python: SparkPython, master: str
@@ -48,6 +49,7 @@ def test_a_session_that_was_started_without_us_gets_the_environment(
         assert ended.stderr.count(finding) == 1
 
 
+@turn(2)
 def test_one_of_ours_goes_on_in_a_second_captain_and_in_another_process(
     spark_python: SparkPython,
 ) -> None:

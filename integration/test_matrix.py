@@ -25,8 +25,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "python" in metafunc.fixturenames:
         every = metafunc.config.getoption("--every-pair")
         pairs = [
-            (spark, python)
-            for spark, pythons in SPARKS.items()
+            pytest.param(spark, python, marks=pytest.mark.turn(place))
+            for place, (spark, pythons) in enumerate(SPARKS.items())
             for python in (pythons if every else _in_every_run(spark))
         ]
         metafunc.parametrize(("spark", "python"), pairs)
@@ -76,6 +76,7 @@ def test_the_snippet_works(spark: str, python: str, spark_python: SparkPython) -
     assert told["ok"], told["report"]
 
 
+@pytest.mark.turn(0)
 def test_functions_made_before_follow_what_the_session_has(
     spark_python: SparkPython, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def html(cell: Any) -> str:
     return "\n".join(output.get("data", {}).get("text/html", "") for output in cell.outputs)
 
 
+@pytest.mark.turn(2)
 def test_the_example_runs_from_top_to_bottom(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def older(java: Path) -> Iterator[Lane]:
         bare_root.discard(root)
 
 
+@pytest.mark.turn(2)
 def test_what_needs_a_newer_glibc_is_told_and_what_was_built_for_it_runs(
     older: Lane, spark_python: SparkPython
 ) -> None:

@@ -12,6 +12,7 @@ pyspark = pytest.importorskip("pyspark", reason="needs pyspark: pip install coff
 SPARK = tuple(map(int, pyspark.__version__.split(".")[:2]))
 
 
+@pytest.mark.turn(1)
 @pytest.mark.skipif(SPARK < (4, 0), reason="Spark 3.5 plans nothing in Python")
 def test_what_the_driver_plans_runs_the_shipped_python_on_both_sides(
     spark_python: SparkPython,
@@ -28,6 +29,7 @@ def test_what_the_driver_plans_runs_the_shipped_python_on_both_sides(
         assert not ran.startswith(root), name
 
 
+@pytest.mark.turn(0)
 @pytest.mark.skipif(SPARK < (4, 2), reason="Arrow is not the default before Spark 4.2")
 def test_a_driver_with_arrow_and_a_ship_without_are_named_and_both_cures_work(
     spark_python: SparkPython,

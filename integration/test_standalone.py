@@ -96,6 +96,7 @@ def test_a_node_runs_as_another_user_and_sees_only_its_own_processes(standalone:
     assert "/proc/1\n" in on_node(node, "sh", "-c", "ls -d /proc/[0-9]*")
 
 
+@pytest.mark.turn(2)
 def test_a_node_with_jars_only_has_no_python_file_of_spark(
     standalone: Lane, standalone_jars_only: Lane
 ) -> None:
@@ -103,6 +104,7 @@ def test_a_node_with_jars_only_has_no_python_file_of_spark(
     assert on_node(our_node(standalone_jars_only), "find", "/opt/spark", "-name", "*py*.zip") == ""
 
 
+@pytest.mark.turn(0)
 def test_a_bed_is_whole_after_a_kill_and_gone_after_down(tmp_path: Path) -> None:
     if reason := _namespaces.why_not():
         cannot_run(reason)
@@ -143,7 +145,14 @@ def names(command_line: Path, text: str) -> bool:
 # what ships
 
 
-@pytest.mark.parametrize(("way", "rounds"), [("python", 2), ("spark-submit", 1), ("pyspark", 1)])
+@pytest.mark.parametrize(
+    ("way", "rounds"),
+    [
+        ("python", 2),
+        pytest.param("spark-submit", 1, marks=pytest.mark.turn(0)),
+        pytest.param("pyspark", 1, marks=pytest.mark.turn(1)),
+    ],
+)
 def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
     standalone: Lane, spark_python: SparkPython, way: Way, rounds: int
 ) -> None:
@@ -178,6 +187,7 @@ def test_nodes_unpack_once_for_this_and_later_applications(
         assert module.startswith(root)
 
 
+@pytest.mark.turn(2)
 def test_compiled_packages_run_and_every_executor_says_so(
     standalone_jars_only: Lane, spark_python: SparkPython
 ) -> None:
@@ -190,6 +200,7 @@ def test_compiled_packages_run_and_every_executor_says_so(
     assert not any(told["foreign"]), told["report"]
 
 
+@pytest.mark.turn(2)
 def test_packages_alone_run_under_the_nodes_own_python(
     standalone_with_python: Lane, spark_python: SparkPython
 ) -> None:
@@ -216,6 +227,7 @@ def test_a_packed_venv_fails(standalone: Lane, spark_python: SparkPython, tmp_pa
     assert "No such file or directory" in ended.stderr
 
 
+@pytest.mark.turn(1)
 @pytest.mark.usefixtures("own_java")
 def test_an_archive_whose_libraries_are_the_drivers_fails(
     standalone: Lane, spark_python: SparkPython, tmp_path: Path

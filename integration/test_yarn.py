@@ -138,6 +138,7 @@ def test_an_addition_is_seen_by_functions_made_before(told: Any) -> None:
     assert sorted(told["confirmed"]) == ["1", "2"]
 
 
+@pytest.mark.turn(0)
 def test_conda_packages_run_on_both_nodes_and_come_aboard(
     yarn: YarnLane, forge: str, store: Path, tmp_path: Path
 ) -> None:
@@ -156,7 +157,13 @@ def test_what_the_driver_plans_runs_on_the_driver_and_on_executors(told: Any, st
     assert not ran.startswith(str(store))
 
 
-@pytest.mark.parametrize("spark", OTHER_SPARKS)
+@pytest.mark.parametrize(
+    "spark",
+    [
+        pytest.param(spark, marks=pytest.mark.turn(place))
+        for place, spark in enumerate(OTHER_SPARKS, 1)
+    ],
+)
 def test_other_sparks(yarn: YarnLane, spark_python: SparkPython, spark: str) -> None:
     python = pythons()[spark]
     if python is None:
@@ -184,6 +191,7 @@ def test_executors_that_come_later_have_base_and_additions_where_a_node_unpacks_
     assert told["ok"], told["report"]
 
 
+@pytest.mark.turn(1)
 def test_functions_made_before_follow_what_the_session_has(
     yarn: YarnLane, spark_python: SparkPython, tmp_path: Path, kinds_of_functions: str
 ) -> None:
@@ -257,6 +265,7 @@ def test_in_cluster_mode_the_drivers_python_is_the_shipped_one_and_its_end_is_to
     assert str(store) not in said
 
 
+@pytest.mark.turn(2)
 def test_in_cluster_mode_a_jar_calls_functions_and_its_exception_is_told(
     yarn: YarnLane, store: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -130,12 +131,12 @@ def test_this_python_runs_all_tests_and_others_share_those_that_depend_on_one() 
     assert sum("-m" not in words for words in chosen) == 1
     shares = [words.partition("--share ")[2] for words in chosen if "-m" in words]
     assert all(shares), "each takes a share"
-    halves = [share for share in shares if share.endswith("/2")]
-    assert len(halves) <= 2
+    ends = [share for share in shares if share.endswith("/4")]
+    assert len(ends) <= 2
     assert len(set(shares)) == len(shares), "no two the same"
 
 
-@pytest.mark.parametrize(("minor", "turns"), [("3.10", 2), ("3.12", 4), ("3.13", 4), ("3.14", 2)])
+@pytest.mark.parametrize(("minor", "turns"), [("3.10", 4), ("3.12", 8), ("3.13", 8), ("3.14", 4)])
 def test_what_a_python_runs_changes_with_each_commit_until_it_ran_all(
     minor: str, turns: int
 ) -> None:
@@ -143,6 +144,40 @@ def test_what_a_python_runs_changes_with_each_commit_until_it_ran_all(
     told = [ci._chosen(minors, "3.11", turn)[minor] for turn in range(7, 7 + turns)]
     shares = {words.partition("--share ")[2] for words in told}
     assert shares == {f"{number}/{turns}" for number in range(1, turns + 1)}
+
+
+def test_each_lane_has_tests_each_time_and_each_test_has_its_turn(tmp_path: Path) -> None:
+    files = sorted(f"integration/{path.name}" for path in INTEGRATION.glob("test_*.py"))
+    (tmp_path / "telling.py").write_text(
+        "def pytest_collection_finish(session):\n"
+        "    for item in session.items:\n"
+        "        places = [mark.args[0] for mark in item.iter_markers('turn')]\n"
+        "        print('ITEM', item.nodeid.replace(' ', '_'), *places)\n"
+    )
+
+    def collected(*words: str) -> dict[str, list[str]]:
+        """The places of each test."""
+        argv = (sys.executable, "-m", "pytest", "-p", "telling", "--collect-only", "-q", *files)
+        done = subprocess.run(
+            [*argv, *words],
+            cwd=INTEGRATION.parent,
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines = [line.split() for line in done.stdout.splitlines() if line.startswith("ITEM ")]
+        return {name: places for _, name, *places in lines}
+
+    every = collected()
+    assert set(map(tuple, every.values())) == {(), ("0",), ("1",), ("2",)}
+    turns = [{n for n, places in every.items() if places in ([], [str(at)])} for at in range(3)]
+    assert set(collected("--turn=7")) == turns[1]
+    lanes, _ = ci.all_lanes()
+    for lane in lanes:
+        paths = {word for command in lane.commands for word in command.argv if word in files}
+        for part in turns:
+            assert not paths or paths & {name.partition("::")[0] for name in part}, lane.name
 
 
 def test_each_python_runs_all_that_depends_on_one_where_that_is_asked_for() -> None:
