@@ -24,10 +24,10 @@ from .index import Part
 PARTS = "parts.json"
 _ENVIRONMENT = "tree"
 _NAME = re.compile(r"[0-9a-f]{32}")
-_MOST_READ, _MOST_USED = 8, 3
-"""Environments of which it is read what they have, those that were used last; and from which parts
-are taken. Each is looked at file by file first.
-"""
+_MOST_READ = 16 << 20
+"""Bytes that are read of what environments have, of those that were used last."""
+_MOST_USED = 3
+"""Environments that parts are taken from. Each is looked at file by file first."""
 
 
 class Other(NamedTuple):
@@ -64,18 +64,10 @@ def held(folder: str, name: str, parts: Sequence[Part]) -> Iterator[list[Other]]
         folder: that only this user can write.
         name: of the one that is to be made.
     """
-    wanted = {key(part): part.length for part in parts}
-    found: list[Other] = []
     with contextlib.ExitStack() as stack:
-        there = list(_there(folder, name, stack))
-        while there and len(found) < _MOST_USED:
-            best = max(there, key=lambda one: _weight(one[1], wanted))
-            there.remove(best)
-            if not _weight(best[1], wanted):
-                break
-            if other := _whole(*best):
-                found.append(other)
-                wanted = {one: size for one, size in wanted.items() if one not in other.parts}
+        with contextlib.ExitStack() as looking:
+            there = list(_there(folder, name, looking))
+            found = list(_best(there, {key(part): part.length for part in parts}, stack))
         yield found
 
 
@@ -146,13 +138,37 @@ def _there(
 ) -> Iterator[tuple[str, dict[str, list[str]]]]:
     """Folder and parts of those that were used last; each has its lock until the stack ends."""
     names = [name for name in os.listdir(folder) if _NAME.fullmatch(name) and name != but]
-    for name in sorted(names, key=lambda name: _used(folder, name), reverse=True)[:_MOST_READ]:
+    left = _MOST_READ
+    for name in sorted(names, key=lambda name: _used(folder, name), reverse=True):
         place = os.path.join(folder, name)
-        lock = stack.enter_context(locks.Lock(f"{place}.lock"))
-        with contextlib.suppress(OSError, ValueError):
-            if lock.share():
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if stack.enter_context(locks.Lock(f"{place}.lock")).share():
                 with open(os.path.join(place, PARTS), encoding="utf-8") as stream:
-                    yield place, {str(one): list(names) for one, names in json.load(stream).items()}
+                    text = stream.read(left)
+                left -= len(text)
+                yield place, {str(one): list(names) for one, names in json.loads(text).items()}
+        if left <= 0:
+            return
+
+
+def _best(
+    there: list[tuple[str, dict[str, list[str]]]],
+    wanted: Mapping[str, int],
+    stack: contextlib.ExitStack,
+) -> Iterator[Other]:
+    """Those that have most of what is wanted; each has its lock until the stack ends."""
+    count = 0
+    while there and count < _MOST_USED:
+        best = max(there, key=lambda one: _weight(one[1], wanted))
+        there.remove(best)
+        if not _weight(best[1], wanted):
+            return
+        with contextlib.suppress(OSError):
+            lock = stack.enter_context(locks.Lock(f"{best[0]}.lock"))
+            if lock.share() and (other := _whole(*best)):
+                yield other
+                count += 1
+                wanted = {one: size for one, size in wanted.items() if one not in other.parts}
 
 
 def _used(folder: str, name: str) -> float:
