@@ -1,29 +1,37 @@
 """Session start and the time to the first UDF result, with and without coffee_boat, and what the
 difference is made of.
 
-    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--only TEXT] [--master MASTER
-    [--conf KEY=VALUE]... [--stage URL]]
+    python benchmarks/first_udf.py [--cache FOLDER] [--repeat N] [--only REGEX] [--import-packages]
+    [--dont-write-bytecode] [--master MASTER [--conf KEY=VALUE]... [--node-store FOLDER]
+    [--stage URL]]
 
-Each row is a process of its own, with a JVM of its own: the session is started, a UDF that needs no
-package runs on two partitions, then the same query once more. On local-cluster executors unpack the
-archive in every session, or once a node (node_store): cold is without what an earlier session left
-there, warm with it; on local[2] the store has the environment unpacked after the first one.
-All chunks, locks and archives are in the store. Medians over the processes; the clock starts when
-SparkSession is asked for, `launch` comes before it. Steps are told by process and file times of
-this machine's kernel.
+Each row is a process of its own, with a JVM of its own: the session is started, a UDF runs on two
+partitions, then the same query once more. The UDF needs no package, or imports each with
+--import-packages. On local-cluster executors unpack the archive in every session, or once a node
+(node_store): cold is without what an earlier session left there, warm with it; on local[2] the
+store has the environment unpacked after the first one. All chunks, locks and archives are in the
+store. Medians over the processes; the clock starts when SparkSession is asked for, `launch` comes
+before it. Steps are told by process and file times of this machine's kernel.
+
+With --dont-write-bytecode workers are told PYTHONDONTWRITEBYTECODE=1, as many images do.
 
 With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the
-driver's minor version, which pyspark alone
-runs: `python -m integration.beds.yarn up --with-system-python`, or Kubernetes with an image that
-    has one (--conf
-spark.kubernetes.container.image=...). With --stage once more, with what another application left
-there.
+driver's minor version, which pyspark alone runs:
+
+    python -m integration.beds.standalone up --with-system-python    --conf spark.executor.cores=1
+    python -m integration.beds.yarn up --with-system-python          --conf spark.executor.memory=..
+    Kubernetes with an image that has one     --conf spark.kubernetes.container.image=...
+
+--node-store names the folder of the nodes ("on" by default). On Kubernetes it is the same in the
+next session only on a volume. With --stage once more, with what another application left there.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -34,6 +42,8 @@ from typing import Any
 from _common import QUIET, Workshop, arguments, median, on_each, shown, stop, table, versions
 
 PACKAGES = ("pandas", "pyarrow", "scikit-learn")
+IMPORTED = {"scikit-learn": "sklearn.ensemble"}
+"""What is imported of a package, if it is not called as the package."""
 CLUSTER, LOCAL = "local-cluster[2,1,1024]", "local[2]"
 ROWS = (
     (f"{CLUSTER}, pyspark alone", CLUSTER, "plain", ()),
@@ -47,22 +57,29 @@ ROWS = (
 )
 
 
-def on_cluster(master: str, stage: str | None) -> tuple[tuple[str, str, str, tuple[str, ...]], ...]:
+Row = tuple[str, str, str, tuple[str, ...]]
+"""Name, master, way, packages."""
+
+
+def on_cluster(master: str, stage: str | None, node_store: str) -> list[Row]:
     """The rows of a cluster that was started by other means."""
     name = " ".join(PACKAGES)
-    rows = (
+    rows: list[Row] = [
         (f"{master}, pyspark alone", master, "plain", ()),
         (f"{master}, coffee_boat, no packages", master, "ours", ()),
         (f"{master}, coffee_boat, {name}", master, "ours", PACKAGES),
-    )
-    return (
-        rows
-        if stage is None
-        else (
-            *rows,
-            (f"{master}, coffee_boat, {name}, staged before", master, f"staged={stage}", PACKAGES),
-        )
-    )
+    ]
+    if master.startswith("k8s://") and node_store == "on":
+        rows.append((f"{master}, {name}, by each pod", master, "node-pod", PACKAGES))
+    else:
+        rows += [
+            (f"{master}, {name}, once a node, {how}", master, f"node-{how}", PACKAGES)
+            for how in ("cold", "warm")
+        ]
+    if stage is not None:
+        staged = f"{master}, coffee_boat, {name}, staged before"
+        rows.append((staged, master, f"staged={stage}", PACKAGES))
+    return rows
 
 
 STEPS = (
@@ -74,14 +91,22 @@ STEPS = (
 )
 
 
-def observed() -> str:
-    """When this worker's daemon and executor started and the UDF was called, as JSON; seconds since
+def observed(names: Sequence[str]) -> str:
+    """When this worker's daemon and executor started and the UDF was done, as JSON; seconds since
     the epoch.
+
+    Args:
+        names: of modules that the UDF imports, where they are.
     """
+    import contextlib
+    import importlib
     import json
     import os
     import time
 
+    for name in names:
+        with contextlib.suppress(ModuleNotFoundError):  # pyspark alone has none of them
+            importlib.import_module(name)
     now = time.time()
     boot = now - time.clock_gettime(time.CLOCK_BOOTTIME)
 
@@ -120,8 +145,28 @@ def unpacked() -> dict[str, float]:
     }
 
 
+def forgotten() -> str:
+    """The environment of this node that was removed; for what runs last in a session."""
+    import os
+    import shutil
+    import sys
+    import time
+
+    time.sleep(0.3)
+    place = os.path.dirname(os.path.realpath(sys.prefix))
+    if "coffee_boat-node-" in place:
+        shutil.rmtree(place, ignore_errors=True)
+    return place
+
+
 def session(
-    master: str, way: str, store: str, packages: list[str], conf: Mapping[str, str]
+    master: str,
+    way: str,
+    store: str,
+    packages: list[str],
+    conf: Mapping[str, str],
+    node_store: str,
+    imported: Sequence[str],
 ) -> dict[str, float]:
     """One process's figures."""
     launched = time.perf_counter()
@@ -134,7 +179,9 @@ def session(
         )
     else:
         if way.startswith("node-"):
-            os.environ["COFFEE_BOAT_NODE_STORE"] = str(node_store(Path(store)))
+            os.environ["COFFEE_BOAT_NODE_STORE"] = (
+                node_store if foreign else str(node_store_of(Path(store)))
+            )
         launch(master, store, packages, conf, stage=way.partition("=")[2] or None)
     launch_time = time.perf_counter() - launched
     if way == "build":
@@ -149,7 +196,7 @@ def session(
     spark = builder.getOrCreate()
     start_time = time.perf_counter() - started
     query = spark.range(0, 2, 1, 2).select(
-        udf(lambda _: observed(), "string", useArrow=False)("id")
+        udf(lambda _: observed(imported), "string", useArrow=False)("id")
     )
     rows = [json.loads(row[0]) for row in query.collect()]
     first = time.perf_counter() - started
@@ -161,6 +208,8 @@ def session(
         rows += spark.sparkContext.parallelize(range(8), 8).map(lambda _: unpacked()).collect()
     elif cluster:
         rows += on_each(spark.sparkContext, 2, unpacked)
+    if foreign and way == "node-cold":
+        spark.sparkContext.parallelize(range(8), 8).map(lambda _: forgotten()).collect()
     stop(spark.sparkContext)
     steps = {
         step: min(row[step] for row in rows if step in row) - epoch
@@ -180,7 +229,7 @@ def launch(
     captain.launch_ship(master, conf)
 
 
-def node_store(store: Path) -> Path:
+def node_store_of(store: Path) -> Path:
     """The folder that stands for one of a node."""
     folder = store.with_name("node")
     folder.mkdir(exist_ok=True)
@@ -204,7 +253,7 @@ def main() -> None:
         ),
     )
     parser.add_argument(
-        "--only", metavar="TEXT", default="", help="rows that have it in their name"
+        "--only", metavar="REGEX", default="", help="rows whose name it is found in"
     )
     parser.add_argument("--master", help="of a cluster that runs; default: local-cluster and local")
     parser.add_argument(
@@ -217,6 +266,20 @@ def main() -> None:
     parser.add_argument(
         "--stage", metavar="URL", help="with --master: a stage in the cluster's file system"
     )
+    parser.add_argument(
+        "--node-store",
+        metavar="FOLDER",
+        default="on",
+        help="with --master: where nodes keep environments (%(default)s)",
+    )
+    parser.add_argument(
+        "--import-packages", action="store_true", help="the UDF imports each package"
+    )
+    parser.add_argument(
+        "--dont-write-bytecode",
+        action="store_true",
+        help="workers have PYTHONDONTWRITEBYTECODE=1",
+    )
     given = parser.parse_args()
     if any("=" not in setting for setting in given.conf) or (
         given.conf and not (given.master or given.session)
@@ -224,49 +287,58 @@ def main() -> None:
         parser.error("--conf is KEY=VALUE, and goes with --master")
     if given.session:
         master, way, store, *packages = given.session
-        print(
-            json.dumps(
-                session(
-                    master,
-                    way,
-                    store,
-                    packages,
-                    dict(setting.split("=", 1) for setting in given.conf),
-                )
-            )
-        )
+        conf = dict(setting.split("=", 1) for setting in given.conf)
+        if given.dont_write_bytecode:
+            conf["spark.executorEnv.PYTHONDONTWRITEBYTECODE"] = "1"
+        imported = [IMPORTED.get(name, name) for name in PACKAGES if given.import_packages]
+        figures = session(master, way, store, packages, conf, given.node_store, imported)
+        print(json.dumps(figures))
         return
-    shop, conf = Workshop(given.cache), [f"--conf={setting}" for setting in given.conf]
+    compare(given)
+
+
+def compare(given: argparse.Namespace) -> None:
+    """All rows, and the table of them."""
+    shop = Workshop(given.cache)
+    words = [
+        *(f"--conf={setting}" for setting in given.conf),
+        f"--node-store={given.node_store}",
+        *(["--import-packages"] if given.import_packages else []),
+        *(["--dont-write-bytecode"] if given.dont_write_bytecode else []),
+    ]
     os.environ["UV_CACHE_DIR"] = str(shop.path("uv-cache"))
     store, found = shop.path("store"), []
-    rows = on_cluster(given.master, given.stage) if given.master else ROWS
-    wanted = [row for row in rows if given.only in row[0]]
-    for _, master, way, packages in [
-        *rows[1:3],
-        *(row for row in wanted if "=" in row[2]),
-    ]:  # makes what shall be in the store, and in the stage
-        shop.child(
-            __file__, "--session", master, way if "=" in way else "build", store, *packages, *conf
-        )
+
+    def run(master: str, way: str, packages: Sequence[str]) -> dict[str, Any]:
+        return shop.child(__file__, "--session", master, way, store, *packages, *words)
+
+    rows: Sequence[Row] = ROWS
+    if given.master:
+        rows = on_cluster(given.master, given.stage, given.node_store)
+    wanted = [row for row in rows if re.search(given.only, row[0])]
+    for _, master, _, packages in rows[1:3]:  # makes what shall be in the store
+        run(master, "build", packages)
     for label, master, way, packages in wanted:
-        runs = []
+        if "=" in way or (given.master and way in ("node-cold", "node-warm")):
+            run(master, way, packages)  # fills the stage or nodes; or lets them forget
+        runs: list[dict[str, Any]] = []
         for _ in range(given.repeat):
             if way == "unpack":
                 forget_unpacked(store)
-            if way == "node-cold":
-                shutil.rmtree(node_store(store))
-            runs.append(shop.child(__file__, "--session", master, way, store, *packages, *conf))
+            if way == "node-cold" and not given.master:
+                shutil.rmtree(node_store_of(store))
+            runs.append(run(master, way, packages))
         print(
-            f"  {label}: first result {shown(run['first'] for run in runs)} s",
+            f"  {label}: first result {shown(one['first'] for one in runs)} s",
             file=sys.stderr,
             flush=True,
         )
-        found.append({name: median(run[name] for run in runs) for name in runs[0]})
+        found.append({name: median(one[name] for one in runs) for name in runs[0]})
     show(wanted, found, given.repeat)
 
 
 def show(
-    wanted: Sequence[tuple[str, str, str, tuple[str, ...]]],
+    wanted: Sequence[Row],
     found: list[dict[str, Any]],
     repeat: int,
 ) -> None:

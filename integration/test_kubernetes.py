@@ -117,7 +117,7 @@ def test_functions_made_before_follow_what_the_session_has(
 
 
 @pytest.mark.turn(1)
-def test_executors_that_start_after_an_addition_have_it(
+def test_executors_that_start_after_an_addition_have_it_where_pods_unpack_for_themselves(
     kubernetes: KubernetesLane, drive: Drive
 ) -> None:
     dynamic = {
@@ -132,12 +132,15 @@ def test_executors_that_start_after_an_addition_have_it(
         drive(
             "late_executors.py",
             kubernetes.master,
+            env={"COFFEE_BOAT_NODE_STORE": "on"},
             **{**settings, "spark__executor__instances": "1"},
         )
     )
     assert (told["before"], told["after"]) == (1, 2)
-    assert len({host for host, _ in told["seen"]}) == 2
-    assert all("/boat-layer-" in file for _, file in told["seen"])
+    assert len({host for host, *_ in told["seen"]}) == 2
+    assert all("/boat-layer-" in file for _, file, _ in told["seen"])
+    assert all("/coffee_boat-node-" in root for *_, root in told["seen"])
+    assert not any(told["foreign"]), told["report"]
     assert told["ok"], told["report"]
     assert told["answered"] == 2
 

@@ -178,15 +178,16 @@ def test_other_sparks(yarn: YarnLane, spark_python: SparkPython, spark: str) -> 
     assert told["ok"], told["report"]
 
 
-def test_executors_that_come_later_have_base_and_additions(
+def test_executors_that_come_later_have_base_and_additions_where_a_node_unpacks_once(
     yarn: YarnLane, spark_python: SparkPython
 ) -> None:
-    told = spark_python.checked(
-        "cluster_growing.py", "yarn", env=yarn.environment, timeout=1100
-    ).result
+    env = {**yarn.environment, "COFFEE_BOAT_NODE_STORE": "on"}
+    told = spark_python.checked("cluster_growing.py", "yarn", env=env, timeout=1100).result
     assert len(told["first"]) == 1
     assert len(told["executors"]) > 1, told["report"]
     assert all("/boat-layer-" in file for file in told["added"])
+    assert all("/usercache/" in root and "/coffee_boat-node-" in root for root in told["roots"])
+    assert not any("/appcache/" in root for root in told["roots"]), "an application's own folder"
     assert told["ok"], told["report"]
 
 

@@ -271,6 +271,82 @@ def test_parts_may_be_more_than_a_pipe_takes(node: str) -> None:
     assert Path(node, "d").is_dir()
 
 
+# what another environment has
+
+
+def with_one_more(archive: Archive, store: Store, content: dict[str, bytes]) -> Archive:
+    return archive_of(store, *archive.chunks, chunk_of(store, "more 1.0", content))
+
+
+def without_the_bytes_of(
+    archive: Archive, other: Archive, store: Store, cargo: Path
+) -> tuple[Index, str]:
+    """A cargo of which only those parts can be unpacked that the other archive has not."""
+    told, had = index_of(archive, store), {p.sha256 for p in seek.parts(other, store)}
+    data = bytearray(Path(archive.path).read_bytes())
+    for part in told.parts:
+        if part.sha256 in had:
+            data[part.offset : part.offset + part.length] = bytes(part.length)
+    cargo.write_bytes(data)
+    return told, str(cargo)
+
+
+def test_an_environment_with_one_package_more_costs_that_package(
+    archive: Archive, store: Store, node: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = Path(begun(tmp_path, node, archive, store).communicate("")[0].strip())
+    (first / SITE / "__pycache__").mkdir()
+    (first / SITE / "__pycache__/two.cpython-311.pyc").touch()
+    more = with_one_more(archive, store, {f"{SITE}more.py": b"more"})
+    told, cargo = without_the_bytes_of(more, archive, store, tmp_path / "cargo")
+    second = Path(kept.environment(node, told, cargo))
+    assert tree(second) == tree(unpack(more, store))
+    assert f" of its {len(told.parts)} parts were there): {second.parent}" in capfd.readouterr().err
+    for name, is_one in (("two.py", True), ("big/1.bin", False)):
+        assert (first / SITE / name).samefile(second / SITE / name) is is_one, "data are copied"
+    assert files.differs(str(first.parent), archive.id) is None
+    third = with_one_more(more, store, {f"{SITE}third.py": b"3"})
+    told, cargo = without_the_bytes_of(third, more, store, tmp_path / "cargo")
+    assert tree(Path(kept.environment(node, told, cargo))) == tree(unpack(third, store))
+
+
+def test_a_package_that_replaces_a_file_of_another_has_its_own(
+    archive: Archive, store: Store, node: str
+) -> None:
+    kept.environment(node, index_of(archive, store), archive.path)
+    content = {f"{SITE}two.py": b"mine", f"{SITE}shared/__init__.py": b"mine"}
+    more = with_one_more(archive, store, content)
+    made = Path(kept.environment(node, index_of(more, store), more.path))
+    assert tree(made) == tree(unpack(more, store))
+    first = Path(node, archive.id[:32], "tree")
+    assert tree(first) == tree(unpack(archive, store))
+
+
+@pytest.mark.parametrize("change", ["changed", "planted", "unlisted", "locked", "no list"])
+def test_nothing_is_taken_of_an_environment_that_is_not_as_it_was_made(
+    archive: Archive, store: Store, node: str, tmp_path: Path, change: str
+) -> None:
+    begun(tmp_path, node, archive, store).communicate("")
+    place = Path(node, archive.id[:32])
+    listed = place / "parts.json"
+    if change == "changed":
+        (place / "tree" / SITE / "big/1.bin").write_bytes(b"else")
+    elif change == "planted":
+        (place / "tree/x.pth").touch()
+    elif change == "unlisted":
+        listed.write_text(listed.read_text().replace("two.py", "../../two.py"))
+    elif change == "no list":
+        listed.write_text(listed.read_text()[:-9])
+    more = with_one_more(archive, store, {f"{SITE}more.py": b"more"})
+    with open(f"{place}.lock", "ab") as lock:
+        if change == "locked":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Path(kept.environment(node, index_of(more, store), more.path))
+    assert tree(made) == tree(unpack(more, store))
+    is_one = (made / SITE / "a/caf\u00e9.py").samefile(place / "tree" / SITE / "a/caf\u00e9.py")
+    assert is_one is (change == "unlisted"), "only that part is unpacked"
+
+
 # what was changed
 
 
@@ -481,6 +557,8 @@ def test_the_folder_of_sparks_local_files_comes_first(archive: Archive, store: S
     environ = {"SPARK_LOCAL_DIRS": f"{blocks},/other", "TMPDIR": "/scratch"}
     assert places.folders(told, environ) == ["/data/local", "/scratch", "/tmp"]
     assert places.folders(told, {"SPARK_LOCAL_DIRS": "/odd"}) == ["/tmp"]
+    of_yarn = f"/yarn/usercache/ada/appcache/application_1700000000000_0042/blockmgr-{uuid}"
+    assert places.folders(told, {"SPARK_LOCAL_DIRS": of_yarn}) == ["/yarn/usercache/ada", "/tmp"]
     assert places.folders(told._replace(folder="/named"), environ) == ["/named"]
 
 
@@ -714,6 +792,24 @@ def test_it_is_sent_as_a_starter_and_one_plain_file(
     assert not made.findings
 
 
+@pytest.mark.parametrize(
+    ("master", "archives", "plain"),
+    [
+        ("local-cluster[2,1,1024]", "spark.archives", "spark.files"),
+        ("k8s://https://h:6443", "spark.archives", "spark.files"),
+        ("yarn", "spark.yarn.dist.archives", "spark.yarn.dist.files"),
+    ],
+)
+def test_each_kind_of_cluster_is_told_by_its_own_settings(
+    archive: Archive, store: Store, tmp_path: Path, master: str, archives: str, plain: str
+) -> None:
+    made = sent(tmp_path, store, archive, master=master)
+    assert made.conf[plain].endswith(f"/{archive.name}.cargo")
+    assert f"{made.conf[archives].partition('#')[2]}/bin/python3.11" in made.python
+    assert archive.name not in made.conf[archives]
+    assert not made.findings
+
+
 @pytest.mark.parametrize("lies_as", ["link", "copy"])
 def test_a_cargo_that_was_damaged_is_made_again(
     archive: Archive, store: Store, tmp_path: Path, lies_as: str
@@ -764,8 +860,7 @@ def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ({"master": "yarn"}, "for standalone"),
-        ({"deploy_mode": "cluster", "master": "yarn"}, "for standalone"),
+        ({"deploy_mode": "cluster", "master": "yarn"}, "the driver runs in the cluster"),
         ({"stage": "hdfs:///boats"}, "in a stage"),
         ({"ship_python": "no"}, "no interpreter is shipped"),
         ({"conda": "yes"}, "conda packages"),

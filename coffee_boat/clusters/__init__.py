@@ -158,14 +158,12 @@ class TakesFilesOnly(Protocol):
 
 
 @runtime_checkable
-class HasLastingNodes(Protocol):
-    """A kind of cluster whose nodes outlive its executors, which fetch files from the driver: they
-    can keep what they unpacked.
-    """
+class TakesPlainFiles(Protocol):
+    """A kind of cluster whose executors can be given a file as it is, and unpack it themselves."""
 
     @property
-    def has_lasting_nodes(self) -> bool:
-        """True."""
+    def plain_files(self) -> str:
+        """The setting that names such files, separated by commas."""
 
 
 class RemoteDriver(Protocol):
@@ -257,9 +255,10 @@ def takes_files_only(master: str) -> bool:
     return isinstance(_known(master), TakesFilesOnly)
 
 
-def has_lasting_nodes(master: str) -> bool:
-    """True if nodes can keep what an executor unpacked."""
-    return isinstance(_known(master), HasLastingNodes)
+def plain_files(master: str) -> str | None:
+    """The setting that names files which executors get as they are; None if nothing does."""
+    kind = _known(master)
+    return kind.plain_files if isinstance(kind, TakesPlainFiles) else None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ class LocalCluster:
     name = "local-cluster"
     example = "local-cluster[2,1,1024]"
     runs_in_driver = False
-    on_this_machine = has_lasting_nodes = True
+    on_this_machine = True
+    plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:
         """local-cluster[2, 1, 1024]."""

@@ -27,9 +27,9 @@ ON_EXECUTORS = (
         Problem(
             "executor.not-unpacked",
             "a node cannot unpack the environment",
-            cause="{why}; a full disk there, or spark.files was set anew (spark-submit --files),"
-            " without the cargo",
-            cure="make room on that node, or let spark.files be as it was set; or do without the"
+            cause="{why}; a full disk there, or spark.files (on YARN spark.yarn.dist.files) was set"
+            " anew (spark-submit --files), without the cargo",
+            cure="make room on that node, or let that setting be as it was set; or do without the"
             " node store: COFFEE_BOAT_NODE_STORE=off",
         ),
         of_the_node=True,

@@ -11,15 +11,13 @@ from pathlib import Path
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import has_lasting_nodes, kind_of_running
+from coffee_boat.clusters import kind_of_running, plain_files
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import Archive, ConfPatch, Finding, Lock, SparkFacts
 from coffee_boat.settings import OFF, ON, Settings
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
-
-_FILES = "spark.files"
 
 
 def sent(
@@ -66,8 +64,10 @@ def _is_asked_for(settings: Settings, facts: SparkFacts) -> bool:
 
 def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool) -> Iterator[str]:
     """Why nodes do not unpack it once."""
-    if not has_lasting_nodes(facts.master):
-        yield "it is for standalone clusters and local-cluster"
+    if plain_files(facts.master) is None:
+        yield "executors there cannot be given a plain file"
+    if facts.deploy_mode == "cluster":
+        yield "the driver runs in the cluster, from the same archive"
     if not has_python:
         yield "no interpreter is shipped (ship_python)"
     if lock.conda:
@@ -78,9 +78,10 @@ def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool
 
 def _with_file(made: ConfPatch, facts: SparkFacts, uri: str) -> ConfPatch:
     """With one more file that each executor fetches as it is, behind the user's own."""
-    theirs = (part.strip() for part in facts.conf.get(_FILES, "").split(","))
+    key = str(plain_files(facts.master))
+    theirs = (part.strip() for part in facts.conf.get(key, "").split(","))
     merged = ",".join(dict.fromkeys([*filter(None, theirs), uri]))
-    return replace(made, conf={**made.conf, _FILES: merged})
+    return replace(made, conf={**made.conf, key: merged})
 
 
 def _told(made: ConfPatch, settings: Settings, reason: str) -> ConfPatch:

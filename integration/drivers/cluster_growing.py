@@ -29,13 +29,14 @@ sc = spark.sparkContext
 
 def look(_):
     import os
+    import sys
     import time
 
     import edtf  # noqa: F401
     import humanize
 
     time.sleep(2)
-    return os.getcwd(), humanize.__file__
+    return os.getcwd(), (humanize.__file__, os.path.realpath(sys.prefix))
 
 
 sc.parallelize([0], 1).map(lambda _: __import__("edtf").__name__).collect()
@@ -47,7 +48,8 @@ while len(seen) < 2 and time.monotonic() < deadline:
 report = captain.verify()
 told = {
     "first": first,
-    "added": sorted(seen.values()),
+    "added": sorted(file for file, _ in seen.values()),
+    "roots": sorted(root for _, root in seen.values()),
     "executors": [executor.executor for executor in report.executors],
     "ok": report.ok,
     "report": str(report),

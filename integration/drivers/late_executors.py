@@ -20,14 +20,16 @@ sc = SparkContext(master=MASTER)
 
 
 def look(_):
+    import os
     import socket
+    import sys
     import time
 
     import edtf  # noqa: F401
     import humanize
 
     time.sleep(2)
-    return socket.gethostname(), humanize.__file__
+    return socket.gethostname(), humanize.__file__, os.path.realpath(sys.prefix)
 
 
 def live():
@@ -38,7 +40,7 @@ sc.parallelize([0], 1).map(lambda _: __import__("edtf").__name__).collect()
 before = live()
 captain.add_pip_packages("humanize")
 seen, end = set(), time.monotonic() + 120
-while len({host for host, _ in seen}) < 2 and time.monotonic() < end:
+while len({host for host, *_ in seen}) < 2 and time.monotonic() < end:
     seen |= set(sc.parallelize(range(8), 8).map(look).collect())
 report = captain.verify()
 print(report, file=sys.stderr)
@@ -51,6 +53,7 @@ print(
             "seen": sorted(seen),
             "ok": report.ok,
             "answered": len(report.executors),
+            "foreign": [executor.foreign_files for executor in report.executors],
             "report": str(report),
         }
     ),

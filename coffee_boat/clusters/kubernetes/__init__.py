@@ -18,6 +18,7 @@ class Kubernetes:
     name = "kubernetes"
     example = "k8s://https://host:6443"
     runs_in_driver = on_this_machine = False
+    plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:
         """k8s://https://host:6443, k8s://host:6443."""

@@ -21,7 +21,7 @@ class Standalone:
     name = "standalone"
     example = "spark://host:7077"
     runs_in_driver = on_this_machine = False
-    has_lasting_nodes = True
+    plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:
         """spark://host:7077; what is no host and port is refused by `probe`."""

@@ -28,7 +28,8 @@ _FILES, _LINK, _FOLDER, _PAX = (b"0", b"\0"), b"2", b"5", b"x"
 class Written(NamedTuple):
     """What a part became."""
 
-    files: int
+    files: list[bytes]
+    """Names."""
     links: list[tuple[bytes, bytes]]
     """Name and target."""
 
@@ -64,7 +65,7 @@ def write(cargo: int, part: Part, root: bytes, most: int) -> Written:
         tree.write(entry, stream)
     if digest.hexdigest() != part.sha256:
         raise ValueError("the cargo is not what was sent: its digest is another one")
-    return Written(tree.files, list(tree.links.items()))
+    return Written(list(tree.own), list(tree.links.items()))
 
 
 def check(name: bytes, target: bytes | None = None) -> None:
@@ -121,12 +122,8 @@ class _Tree:
     def __init__(self, root: bytes, without: frozenset[bytes]) -> None:
         self._root, self._without = root, without
         self._folders: set[bytes] = set()
-        self._own: set[bytes] = set()
+        self.own: set[bytes] = set()
         self.links: dict[bytes, bytes] = {}
-
-    @property
-    def files(self) -> int:
-        return len(self._own)
 
     def write(self, entry: _Entry, stream: _Stream) -> None:
         check(entry.name, entry.target if entry.kind == _LINK else None)
@@ -144,9 +141,9 @@ class _Tree:
     def _forget(self, name: bytes) -> None:
         """Of two entries with one name in one part the later one counts."""
         self.links.pop(name, None)
-        if name in self._own:
+        if name in self.own:
             os.unlink(os.path.join(self._root, name))
-            self._own.remove(name)
+            self.own.remove(name)
 
     def _file(self, entry: _Entry, stream: _Stream) -> None:
         self._make(os.path.dirname(entry.name))
@@ -158,7 +155,7 @@ class _Tree:
                 _write(out, block)
         finally:
             os.close(out)
-        self._own.add(entry.name)
+        self.own.add(entry.name)
         stream.skip(-entry.size % _BLOCK)
 
     def _make(self, folder: bytes) -> None:

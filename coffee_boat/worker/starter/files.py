@@ -6,7 +6,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 FILES = "files.json"
 _ENVIRONMENT = "tree"
@@ -17,6 +18,13 @@ _CODE = re.compile(
 and what they fetched.
 """
 _BYTECODE = "__pycache__"
+
+
+class Kept(NamedTuple):
+    """What an environment had."""
+
+    id: str
+    files: Mapping[str, tuple[object, ...]]
 
 
 def write(place: str, digest: str) -> None:
@@ -31,6 +39,24 @@ def write(place: str, digest: str) -> None:
     size = sum(what[1] for what in found.values() if isinstance(what[1], int))
     with open(os.path.join(place, FILES), "x", encoding="utf-8") as out:
         json.dump({"id": digest, "size": size, "files": found}, out)
+
+
+def kept(place: str) -> Kept | None:
+    """What it had when it was made; None if that is not known."""
+    try:
+        return _read(place)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def is_code(name: str) -> bool:
+    """True for what Python would run or load by itself."""
+    return _CODE.fullmatch(name) is not None
+
+
+def state(path: str) -> tuple[object, ...]:
+    """What is kept of a file."""
+    return _state(os.lstat(path))
 
 
 def identity(place: str) -> tuple[int, int] | None:
@@ -55,19 +81,23 @@ def differs(place: str, digest: str) -> str | None:
     """What is not as it was made; None if all is."""
     try:
         _refuse_others(place)
-        with open(os.path.join(place, FILES), encoding="utf-8") as stream:
-            said = json.load(stream)
-        if said["id"] != digest:
+        had = _read(place)
+        if had.id != digest:
             return "it is another environment"
-        kept = {name: tuple(what) for name, what in said["files"].items()}
         now = dict(_found(os.path.join(place, _ENVIRONMENT)))
     except FileNotFoundError as error:
         return f"{error.filename} is not there"
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         return str(error)
-    changed = [name for name, what in kept.items() if now.get(name) != what]
-    new = [name for name in now.keys() - kept.keys() if _counts(name, now[name])]
+    changed = [name for name, what in had.files.items() if now.get(name) != what]
+    new = [name for name in now.keys() - had.files.keys() if _counts(name, now[name])]
     return next((os.path.join(_ENVIRONMENT, name) for name in (*changed, *sorted(new))), None)
+
+
+def _read(place: str) -> Kept:
+    with open(os.path.join(place, FILES), encoding="utf-8") as stream:
+        said = json.load(stream)
+    return Kept(said["id"], {name: tuple(what) for name, what in said["files"].items()})
 
 
 def _refuse_others(place: str) -> None:
@@ -82,7 +112,11 @@ def _counts(name: str, what: tuple[object, ...]) -> bool:
     folder = os.path.basename(os.path.dirname(name))
     if len(what) == 3 and folder == _BYTECODE:  # nothing is imported from there but bytecode
         return False
-    return len(what) != 3 or _CODE.fullmatch(name) is not None
+    return len(what) != 3 or is_code(name)
+
+
+def _state(found: os.stat_result) -> tuple[object, ...]:
+    return stat.S_IMODE(found.st_mode), found.st_size, found.st_mtime_ns
 
 
 def _found(root: str) -> Iterator[tuple[str, tuple[object, ...]]]:
@@ -97,14 +131,14 @@ def _found(root: str) -> Iterator[tuple[str, tuple[object, ...]]]:
         inner = waiting.pop()
         with os.scandir(os.path.join(root, inner)) as listed:
             for entry in listed:
-                state = entry.stat(follow_symlinks=False)
+                found = entry.stat(follow_symlinks=False)
                 name = inner + entry.name
-                if state.st_uid != me:
+                if found.st_uid != me:
                     raise ValueError(f"{entry.path} belongs to another user")
-                if stat.S_ISDIR(state.st_mode):
+                if stat.S_ISDIR(found.st_mode):
                     waiting.append(name + "/")
-                elif stat.S_ISREG(state.st_mode):
-                    yield name, (stat.S_IMODE(state.st_mode), state.st_size, state.st_mtime_ns)
+                elif stat.S_ISREG(found.st_mode):
+                    yield name, _state(found)
                 else:
                     link = os.readlink(entry.path) if entry.is_symlink() else ""
-                    yield name, (stat.S_IFMT(state.st_mode), link)
+                    yield name, (stat.S_IFMT(found.st_mode), link)

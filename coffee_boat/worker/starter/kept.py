@@ -2,6 +2,7 @@
 
     <name>/tree        an environment
     <name>/files.json  what it has
+    <name>/parts.json  what each part of its cargo became (others.py)
     <name>.lock        shared by who runs from it, held alone by who makes or removes it; its time
                        is when it was used last
     <name>.NUMBER.aside  being made, or being removed
@@ -17,9 +18,9 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from . import files, locks, places
+from . import files, locks, others, places
 from .index import Index
 from .unpack import unpack
 
@@ -43,6 +44,7 @@ def environment(
     index: Index,
     cargo: str,
     *,
+    whose: str = "once for this node",
     patience: float = _PATIENCE,
     moment: float = _MOMENT,
 ) -> str:
@@ -50,6 +52,7 @@ def environment(
 
     Args:
         folder: that only this user can write.
+        whose: for people, for whom it is unpacked.
         patience: seconds for which another process may make it.
         moment: seconds in which those who only look at it are done.
 
@@ -70,7 +73,7 @@ def environment(
                 bad = now
             if lock.hold_alone():
                 if files.differs(place, index.id) is not None:
-                    _make(place, index, cargo)
+                    _make(place, index, cargo, whose)
                 # between the two locks another process may have had it, and removed this one
                 if lock.share() and files.identity(place):
                     return _taken(place, lock)
@@ -125,7 +128,7 @@ def _taken(place: str, lock: locks.Lock) -> str:
     return os.path.join(place, ENVIRONMENT)
 
 
-def _make(place: str, index: Index, cargo: str) -> None:
+def _make(place: str, index: Index, cargo: str, whose: str) -> None:
     """The caller holds its lock alone."""
     folder, name = os.path.split(place)
     _remove_unfinished(folder, name)
@@ -135,13 +138,19 @@ def _make(place: str, index: Index, cargo: str) -> None:
             raise ChangedError(f"{place} was changed ({why}), and processes run from it")
         say(f"{place} is not as it was made: {why}; it is unpacked again")
         _remove(place)
-    _make_room(folder, index)
-    with _unpacked(place, index, cargo, "once for this node") as aside:
+    if index.most:
+        _make_room(folder, index)
+    with (
+        others.held(folder, name, index.parts) as have,
+        _unpacked(place, index, cargo, whose, have) as aside,
+    ):
         os.rename(aside, place)
 
 
 @contextlib.contextmanager
-def _unpacked(place: str, index: Index, cargo: str, whose: str) -> Iterator[str]:
+def _unpacked(
+    place: str, index: Index, cargo: str, whose: str, have: Sequence[others.Other] = ()
+) -> Iterator[str]:
     """An environment that is whole and has no name yet; it is gone after the block, if it was given
     none there.
     """
@@ -151,12 +160,15 @@ def _unpacked(place: str, index: Index, cargo: str, whose: str) -> Iterator[str]
     try:
         root = os.path.join(aside, ENVIRONMENT)
         os.makedirs(root, 0o700)
-        unpack(cargo, index, root)
+        made = unpack(cargo, index, root, have=have)
         if not os.path.isfile(os.path.join(root, SENTINEL)):
             raise ValueError(f"{cargo} has no {SENTINEL}")
         files.write(aside, index.id)
+        others.write(aside, made)
         yield aside
-        say(f"unpacked {whose} in {time.monotonic() - began:.1f} s: {place}")
+        there = sum(any(part in one.parts for one in have) for part in made)
+        also = f" ({there} of its {len(made)} parts were there)" if there else ""
+        say(f"unpacked {whose} in {time.monotonic() - began:.1f} s{also}: {place}")
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -15,8 +15,13 @@ from collections.abc import Mapping
 
 from .index import Index
 
-_OF_SPARK = re.compile(r"(blockmgr|executor|spark)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""Folders that Spark makes below those of spark.local.dir (org.apache.spark.util.Utils)."""
+_OF_ONE = re.compile(
+    r"(blockmgr|executor|spark)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|application_\d+_\d+|appcache"
+)
+"""Folders of one application or executor: what Spark makes below those of spark.local.dir
+(org.apache.spark.util.Utils), and YARN below <local dir>/usercache/<user>.
+"""
 _LOCAL = "SPARK_LOCAL_DIRS"
 """The executor's block folders, separated by commas: each Python worker is told of them."""
 _LAST = "/tmp"  # noqa: S108  (what lies there is made and looked at as anywhere)
@@ -35,7 +40,7 @@ def folders(index: Index, environ: Mapping[str, str]) -> list[str]:
         return [index.folder]
     blocks = environ.get(_LOCAL, "").split(",")[0]
     local = blocks
-    while _OF_SPARK.fullmatch(os.path.basename(local)):
+    while _OF_ONE.fullmatch(os.path.basename(local)):
         local = os.path.dirname(local)
     found = [local if local != blocks else "", environ.get("TMPDIR", ""), _LAST]
     return list(dict.fromkeys(filter(None, found)))

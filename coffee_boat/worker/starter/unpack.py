@@ -8,10 +8,19 @@ import signal
 from collections.abc import Sequence
 from typing import IO, Any, NamedTuple
 
-from . import entries
+from . import entries, others
 from .index import Index, Part
 
 _MOST_PROCESSES = 16
+
+
+class _Job(NamedTuple):
+    cargo: int
+    """A descriptor."""
+    most: int
+    root: str
+    have: Sequence[others.Other]
+    parent: int
 
 
 class _Child(NamedTuple):
@@ -20,11 +29,20 @@ class _Child(NamedTuple):
     """What it did, as JSON."""
 
 
-def unpack(cargo: str, index: Index, root: str, *, count: int | None = None) -> None:
-    """Write the environment below a folder that nobody else can write.
+def unpack(
+    cargo: str,
+    index: Index,
+    root: str,
+    *,
+    count: int | None = None,
+    have: Sequence[others.Other] = (),
+) -> dict[str, list[str]]:
+    """Write the environment below a folder that nobody else can write; gives what each part became,
+    for `others.write`.
 
     Args:
         count: of processes; default: one a core.
+        have: environments whose parts are taken.
 
     Raises:
         OSError: it cannot be written there, or the cargo not be read.
@@ -34,14 +52,17 @@ def unpack(cargo: str, index: Index, root: str, *, count: int | None = None) -> 
         size = os.fstat(stream.fileno()).st_size
         if size != index.size:
             raise ValueError(f"{cargo} has {size} bytes, {index.size} were sent")
-        answers = _answers(stream.fileno(), index, root, count or processes())
+        job = _Job(stream.fileno(), index.unpacked, root, have, os.getpid())
+        answers = _answers(job, index.parts, count or processes())
     for answer in answers:
         _raise(answer)
     links = [link for answer in answers for link in answer["links"]]
     _link_all(root, sorted(links))
-    files = sum(answer["files"] for answer in answers) + len(links)
+    parts = [part for answer in answers for part in answer["parts"]]
+    files = sum(len(names) for _, names in parts)
     if files != index.files:
         raise ValueError(f"{cargo} has {files} files in it, {index.files} were sent")
+    return dict(parts)
 
 
 def processes() -> int:
@@ -50,15 +71,15 @@ def processes() -> int:
     return max(1, min(count or 1, _MOST_PROCESSES))
 
 
-def _answers(cargo: int, index: Index, root: str, count: int) -> list[dict[str, Any]]:
+def _answers(job: _Job, parts: Sequence[Part], count: int) -> list[dict[str, Any]]:
     """What each process did with its share of the parts. Where not all can be started, or waited
     for, none goes on.
     """
-    by_size = sorted(index.parts, key=lambda part: -part.length)
+    by_size = sorted(parts, key=lambda part: -part.length)
     shares = filter(None, (by_size[n::count] for n in range(count)))
     children: list[_Child] = []
     try:
-        children.extend(_child(cargo, share, index.unpacked, root) for share in shares)
+        children.extend(_child(job, share) for share in shares)
         texts = [child.answer.read() for child in children]
     except BaseException:
         for child in children:
@@ -69,8 +90,7 @@ def _answers(cargo: int, index: Index, root: str, count: int) -> list[dict[str, 
     return [_answer(text, status) for text, status in zip(texts, statuses, strict=True)]
 
 
-def _child(cargo: int, share: Sequence[Part], most: int, root: str) -> _Child:
-    parent = os.getpid()
+def _child(job: _Job, share: Sequence[Part]) -> _Child:
     reading, writing = os.pipe()
     try:
         pid = os.fork()
@@ -85,7 +105,7 @@ def _child(cargo: int, share: Sequence[Part], most: int, root: str) -> _Child:
     try:
         os.close(reading)
         os.umask(0o022)
-        answer = _work(cargo, share, most, root, parent)
+        answer = _work(job, share)
         with os.fdopen(writing, "w", encoding="utf-8") as out:
             json.dump(answer, out)
         code = 0
@@ -93,20 +113,24 @@ def _child(cargo: int, share: Sequence[Part], most: int, root: str) -> _Child:
         os._exit(code)
 
 
-def _work(cargo: int, share: Sequence[Part], most: int, root: str, parent: int) -> dict[str, Any]:
-    files, links = 0, []
+def _work(job: _Job, share: Sequence[Part]) -> dict[str, Any]:
+    parts, links = [], []
     try:
         for part in share:
-            if os.getppid() != parent:
+            if os.getppid() != job.parent:
                 break
-            done = entries.write(cargo, part, os.fsencode(root), most)
-            files += done.files
-            links += [(os.fsdecode(name), os.fsdecode(to)) for name, to in done.links]
+            done = others.taken(job.have, part, job.root) or entries.write(
+                job.cargo, part, os.fsencode(job.root), job.most
+            )
+            new = [(os.fsdecode(name), os.fsdecode(to)) for name, to in done.links]
+            names = [*map(os.fsdecode, done.files), *(name for name, _ in new)]
+            parts.append((others.key(part), names))
+            links += new
     except OSError as error:
         return {"error": error.strerror or str(error), "number": error.errno or 0}
     except ValueError as error:
         return {"error": str(error), "number": 0}
-    return {"files": files, "links": links}
+    return {"parts": parts, "links": links}
 
 
 def _ended(child: _Child) -> int:
