@@ -47,7 +47,7 @@ py-modules = ["brew.base.more"]
 """A module of the package that brew-base brings."""
 
 
-LARGE = 17 << 20
+LARGE = 9 << 20
 """Bytes from which on a layer is sent as a file, and some."""
 
 

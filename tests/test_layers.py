@@ -250,7 +250,7 @@ def test_executors_say_that_they_have_it_or_why_not(
 
 @pytest.mark.parametrize(
     ("master", "stage", "size"),
-    [("sc://host:15002", False, 17 << 20), ("yarn", True, 17 << 20), ("yarn", False, 15 << 20)],
+    [("sc://host:15002", False, 9 << 20), ("yarn", True, 9 << 20), ("yarn", False, 7 << 20)],
 )
 def test_what_spark_does_not_send_from_here_and_what_is_small_stays_an_archive(
     layer: Archive, tmp_path: Path, master: str, stage: bool, size: int

@@ -39,7 +39,7 @@ from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
 
-_LARGE = 16 << 20
+_LARGE = 8 << 20
 """Bytes of a layer from which on a process a core unpacks it sooner than Spark does."""
 
 

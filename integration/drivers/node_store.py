@@ -60,7 +60,7 @@ told["added"] = sorted(set(added.collect()))
 sack = Path(FOLDER, "sack")
 sack.mkdir()
 (sack / "__init__.py").touch()
-(sack / "beans.bin").write_bytes(os.urandom(17 << 20))
+(sack / "beans.bin").write_bytes(os.urandom(9 << 20))
 captain.add_local(sack)
 
 
