@@ -16,14 +16,10 @@ before it. Steps are told by process and file times of this machine's kernel.
 With --dont-write-bytecode workers are told PYTHONDONTWRITEBYTECODE=1, as many images do.
 
 With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the
-driver's minor version, which pyspark alone runs:
-
-    python -m integration.beds.standalone up --with-system-python    --conf spark.executor.cores=1
-    python -m integration.beds.yarn up --with-system-python          --conf spark.executor.memory=..
-    Kubernetes with an image that has one     --conf spark.kubernetes.container.image=...
-
---node-store names the folder of the nodes ("on" by default). On Kubernetes it is the same in the
-next session only on a volume. With --stage once more, with what another application left there.
+driver's minor version, which pyspark alone runs; first_udf_everywhere.py starts such clusters, one
+after the other. --node-store names the folder of the nodes ("on" by default); on Kubernetes pods
+are new in each session, and have what an earlier one left only in a folder of a volume. With
+--stage once more, with what another application left there.
 """
 
 from __future__ import annotations
