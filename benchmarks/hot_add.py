@@ -1,7 +1,7 @@
 """One more package for a running session: coffee_boat against what people do today, in one run on
 local-cluster[2,1,1024].
 
-    python benchmarks/hot_add.py [--cache FOLDER] [--repeat N] [--base "pyarrow"]
+    python benchmarks/hot_add.py [--cache FOLDER] [--repeat N] [--base "pyarrow"] [--additions]
 
 The time is from the call until a task on each executor has imported the package. Each round is one
 live session, in which every contestant adds a pure, a native and a large native package; the
@@ -445,6 +445,9 @@ def main() -> None:
     parser.add_argument(
         "--base", default="pyarrow", help="what the session is started with, besides pip"
     )
+    parser.add_argument(
+        "--additions", action="store_true", help="additions alone: no other version, no new session"
+    )
     given = parser.parse_args()
     shop = Workshop(given.cache)
     os.environ |= {
@@ -460,8 +463,11 @@ def main() -> None:
         bench.launch()
         bench.imported("json")
         bench.live(number)
-        bench.change()
-        bench.anew(number, home)
+        if given.additions:
+            bench.leave()
+        else:
+            bench.change()
+            bench.anew(number, home)
     show(bench, given.repeat)
 
 

@@ -117,9 +117,13 @@ flink run \\
   --pyExecutable boat/bin/python{minor} \\
   --python job.py
 
-# or in the program
+# or in the program; the second of a TableEnvironment: env.get_config().set_python_executable
 env.add_python_archive({literal}, "boat")
 env.set_python_executable("boat/bin/python{minor}")
+
+# a program that is not given to flink run starts a MiniCluster, whose functions run in its own
+# Python unless that is said before:
+export _python_worker_execution_mode=process
 """
 _BEAM = """
 # on each worker, at the same place; apache-beam must be in it, in the version that you submit with

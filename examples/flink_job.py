@@ -5,6 +5,7 @@ boat exec boat.tar.gz -- python examples/flink_job.py boat.tar.gz#boat boat/bin/
 """
 
 import json
+import os
 import sys
 
 from pyflink.table import DataTypes, EnvironmentSettings, TableEnvironment
@@ -16,8 +17,12 @@ from pyflink.table.udf import udf
 def year(text):
     import edtf
 
-    return f"{edtf.parse_edtf(text).lower_strict().tm_year} {sys.executable}"
+    year = edtf.parse_edtf(text).lower_strict().tm_year
+    return json.dumps([year, sys.executable, edtf.__file__])
 
+
+# without `flink run` this program starts a MiniCluster, whose functions run in its own Python
+os.environ["_python_worker_execution_mode"] = "process"  # noqa: SIM112  (as Flink has it)
 
 archive, python = sys.argv[1:]
 env = TableEnvironment.create(EnvironmentSettings.in_batch_mode())
@@ -25,5 +30,5 @@ env.add_python_archive(*archive.split("#"))
 env.get_config().set_python_executable(python)
 texts = env.from_elements([("1984-06?",), ("2004-06/2006-08",)], ["text"])
 with texts.select(year(col("text"))).execute().collect() as rows:
-    answers = sorted(row[0] for row in rows)
+    answers = sorted(json.loads(row[0]) for row in rows)
 print("RESULT", json.dumps(answers))

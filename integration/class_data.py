@@ -34,6 +34,7 @@ def options(cache: Path) -> str:
         java, jars = _java.home(), Path(str(find_spec("pyspark").origin)).parent / "jars"  # type: ignore[union-attr]
         made_from = [
             _SESSION.read_bytes(),
+            _java.QUICK.encode(),
             str(java).encode(),
             (java / "release").read_bytes(),
             *map(_stamp, sorted(jars.iterdir())),
@@ -64,7 +65,7 @@ def _make(java: Path, folder: Path) -> None:
     command = [sys.executable, str(_SESSION), str(folder / "spark.jsa")]
     done = subprocess.run(
         command,
-        env={**environment, "JAVA_HOME": str(java)},
+        env={**environment, "JAVA_HOME": str(java), _java.OPTIONS: _java.QUICK},
         cwd=folder,
         check=False,
         timeout=_SECONDS,

@@ -25,7 +25,7 @@ from integration.beds import kubernetes as kubernetes_bed
 from integration.beds import standalone as bed
 from integration.beds._namespaces import Node
 from integration.kubernetes_lane import KubernetesLane
-from integration.running import QUICK_JAVA, SparkPython
+from integration.running import SparkPython
 from integration.venvs import OWN_CACHE, cache_folder
 
 TURNS = 3
@@ -85,7 +85,7 @@ def quick_java() -> Iterator[None]:
             shared = class_data.options(OWN_CACHE)
         patch.setenv(
             _java.OPTIONS,
-            " ".join(filter(None, [QUICK_JAVA, shared, os.environ.get(_java.OPTIONS)])),
+            " ".join(filter(None, [_java.QUICK, shared, os.environ.get(_java.OPTIONS)])),
         )
         yield
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from integration.beds import _java
 from integration.beds.kubernetes import Cluster
-from integration.running import QUICK_JAVA
 
 VARIABLES = (
     "KUBECONFIG",
@@ -27,8 +27,8 @@ VARIABLES = (
 """What `python -m integration.beds.kubernetes up` prints."""
 
 SMALL = {
-    "spark.driver.extraJavaOptions": QUICK_JAVA,
-    "spark.executor.extraJavaOptions": QUICK_JAVA,
+    "spark.driver.extraJavaOptions": _java.QUICK,
+    "spark.executor.extraJavaOptions": _java.QUICK,
     "spark.executor.instances": "2",
     "spark.executor.memory": "600m",
     "spark.executor.memoryOverhead": "400m",

@@ -20,8 +20,6 @@ from typing import Any, Literal
 from lanes import require_java
 
 DRIVERS = Path(__file__).with_name("drivers")
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:-UsePerfData -XX:+UseSerialGC"
-"""Options of a JVM that lives for seconds: a start counts more than the speed of a long run."""
 _FOREIGN = ("SPARK_", "PYSPARK_", "COFFEE_BOAT_", "PYTHON", "HADOOP_", "VIRTUAL_ENV")
 """Prefixes of variables that would change what a driver does."""
 _SHELL = (

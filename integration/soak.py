@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from integration import class_data, crowd_wheels
 from integration.beds import _java, standalone
 from integration.beds.standalone import cluster as clusters
-from integration.running import QUICK_JAVA, plain_environment
+from integration.running import plain_environment
 from integration.soak_oracle import Change, Ledger, Task, find_faults
 from integration.venvs import OWN_CACHE, cache_folder
 
@@ -383,7 +383,7 @@ def main() -> int:
     chosen = options.parse_args()
     began = time.monotonic()
     shared = class_data.options(OWN_CACHE)
-    os.environ[_java.OPTIONS] = " ".join(filter(None, [QUICK_JAVA, shared]))
+    os.environ[_java.OPTIONS] = " ".join(filter(None, [_java.QUICK, shared]))
     state = cache_folder() / "beds" / f"soak-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="boat-soak-") as name:
         folder = Path(name)

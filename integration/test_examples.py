@@ -97,3 +97,11 @@ def test_a_large_library_predicts_on_executors(
     heavy: Any, example: str, packages: list[str]
 ) -> None:
     assert heavy(*example.split(), packages=packages) == [1.0, 3.0, 5.0, 7.0]
+
+
+@pytest.mark.timeout(1800)
+def test_executors_are_one_cluster_of_tensorflow(heavy: Any) -> None:
+    packages = ["tensorflowonspark", "tensorflow-cpu"]
+    two = "local-cluster[2,1,1024]"
+    found = heavy("tensorflow_on_spark", packages=packages, master=two)
+    assert found == {"answers": [1.0, 3.0, 5.0, 7.0], "nodes": ["chief", "worker"]}

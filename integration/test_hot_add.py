@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,10 @@ py-modules = ["brew.base.more"]
 """A module of the package that brew-base brings."""
 
 
+LARGE = 17 << 20
+"""Bytes from which on a layer is sent as a file, and some."""
+
+
 @pytest.fixture(scope="module")
 def two_slots() -> Iterator[Lane]:
     """Executors with two slots: one for a task that runs on, one for those that come."""
@@ -53,12 +59,14 @@ def two_slots() -> Iterator[Lane]:
 
 
 def write_projects(folder: Path) -> None:
-    for part in ("base", "extra"):
+    for part in ("base", "extra", "large"):
         package = folder / f"brew_{part}" / "brew" / part
         package.mkdir(parents=True)
         (folder / f"brew_{part}" / "pyproject.toml").write_text(PROJECT.format(part=part))
         (package / "__init__.py").write_text(f"def bean():\n    return {part!r}\n")
         (package / "beans.txt").write_text("arabica\n")
+    sack = folder / "brew_large" / "brew" / "large" / "beans.txt"
+    sack.write_bytes(os.urandom(LARGE))
     module = folder / "brew_more" / "brew" / "base" / "more.py"
     module.parent.mkdir(parents=True)
     module.write_text("MORE = 'robusta'\n")
@@ -70,7 +78,8 @@ def told(two_slots: Lane, store: Path, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("hot_add")
     write_projects(folder)
     ended = SparkPython(store=store, folder=folder).checked("hot_add.py", two_slots.master, folder)
-    return ended.result
+    sack = folder / "brew_large" / "brew" / "large" / "beans.txt"
+    return {**ended.result, "sack": hashlib.sha256(sack.read_bytes()).hexdigest()}
 
 
 def workers(answers: list[list[Any]]) -> set[tuple[str, int]]:
@@ -137,6 +146,29 @@ def test_metadata_entry_points_and_resources_come_in_a_layer(told: Any) -> None:
         assert detail["version"]
         assert detail["entry_points"] == ["base=base", "extra=extra"]
         assert detail["resource"] == "arabica"
+
+
+def test_a_large_one_is_a_file_that_executors_unpack_and_the_drivers_jvm_does_not(
+    told: Any,
+) -> None:
+    large = told["large"]
+    assert large["with the driver"] == [f"{large['name']}.layer"]
+    assert sorted(large["confirmed"]) == ["0", "1"]
+    assert {pid for pid, *_ in large["seen"]} & {*large["pids"]}, "workers go on"
+    assert {(version, digest) for _, version, digest, *_ in large["seen"]} == {
+        ("1.0", told["sack"])
+    }
+    for *_, file, started in large["seen"]:
+        assert f"/{large['name']}/lib/" in file
+        assert started == file, "what a task starts has it, too"
+    assert f"/{large['name']}/" not in large["here"]
+    assert large["ok"]
+
+
+def test_a_generation_is_composed_of_a_large_one_too(told: Any) -> None:
+    composed = told["large"]["composed"]
+    assert {digest for _, _, digest, *_ in composed} == {told["sack"]}
+    assert all("/boat-gen-" in file for *_, file, _ in composed)
 
 
 def test_where_other_tasks_keep_all_slots_the_wait_ends_early_and_is_told_once(told: Any) -> None:

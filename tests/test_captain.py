@@ -228,20 +228,23 @@ def test_two_releases_that_pack_the_same_make_the_same_archive(
 
 
 def test_bytecode_of_all_packages_goes_along_if_asked_for(
-    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    wheels: Path, make_wheel: MakeWheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for choice, expected in (("base", 0), ("all", 2)):
+    tests = {"gamma/__init__.py": "", "gamma/tests/__init__.py": "", "gamma/tests/test_it.py": ""}
+    make_wheel("gamma", files=tests, folder=wheels)
+    for choice, expected in (("base", 0), ("all", 3)):
         monkeypatch.setenv("COFFEE_BOAT_BYTECODE", choice)
         captain = Captain(
             ship_python=False, offline=True, find_links=[str(wheels)], store=tmp_path / "store"
-        ).add_pip_packages("alpha")
+        ).add_pip_packages("alpha", "gamma")
         captain.pack(tmp_path / f"{choice}.tar.gz")
         compiled = [
             name
             for name in names_in(tmp_path / f"{choice}.tar.gz")
-            if name.endswith(".pyc") and ("/alpha/" in name or "/beta/" in name)
+            if name.endswith(".pyc")
+            and any(f"/{one}/" in name for one in ("alpha", "beta", "gamma"))
         ]
-        assert len(compiled) == expected, compiled
+        assert len(compiled) == expected, "of each module, but for tests"
 
 
 def test_a_plan_makes_no_archive(captain: Captain, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -424,6 +425,64 @@ def test_who_looks_whether_a_large_package_is_there_finds_it_and_unpacks_nothing
     assert importlib.util.find_spec("boat_big") is None
     with pytest.raises(importlib.metadata.PackageNotFoundError):
         importlib.metadata.version("boat-big")
+
+
+def scanned() -> list[str]:
+    """As pkg_resources finds distributions: by the names in the folders of sys.path."""
+    found = [info.name for entry in sys.path for info in Path(entry).glob("*.dist-info")]
+    return sorted(name for name in found if name.startswith("boat_"))
+
+
+def test_the_metadata_of_what_is_not_unpacked_yet_lies_on_sys_path(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    unpacked: list[str] = []
+    some = {
+        name: large(tmp_path, name, unpack=partial(unpacked.append, name))
+        for name in ("boat-big", "boat-lazy")
+    }
+    points = "[boat.engines]\nbig = boat_big:engine\n"
+    with zipfile.ZipFile(some["boat-big"].wheel, "a") as wheel:
+        wheel.writestr("boat_big-1.0.dist-info/entry_points.txt", points)
+    path = list(sys.path)
+    lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in (*some, "boat-small")))
+    views.board(lock, {}, some)
+    (entry,) = (one for one in sys.path if one not in path)
+    assert scanned() == ["boat_big-1.0.dist-info", "boat_lazy-1.0.dist-info"]
+    names = [one.metadata["Name"] for one in importlib.metadata.distributions()]
+    assert sorted(name for name in names if name in some) == ["boat-big", "boat-lazy"]
+    assert importlib.metadata.version("boat-big") == "1.0"
+    (point,) = importlib.metadata.entry_points(group="boat.engines")
+    assert point.value == "boat_big:engine"
+    assert importlib.metadata.packages_distributions()["boat_big"] == ["boat-big"]
+
+    assert driver.installed().keys() & some.keys() == set()
+    other = Views(Store(tmp_path / "store"))
+    assert other.board(lock, {}, some) == (), "of another captain: not the driver's own"
+    other.close()
+    small = {"boat-small": dist(tmp_path / "s", "boat-small", "1.0", requires=["boat-big"])}
+    views.board(lock, small)
+    assert entry in sys.path
+    assert unpacked == []
+
+    importlib.import_module("boat_big")
+    assert sorted(unpacked) == sorted(some)
+    assert entry not in sys.path
+    assert importlib.metadata.version("boat-big") == "1.0"
+    views.close()
+    assert sys.path == path
+
+
+def test_metadata_of_large_packages_is_found_where_the_store_cannot_be_written(
+    tmp_path: Path, own: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    views, path = Views(Store(tmp_path / "file" / "store")), list(sys.path)
+    some = {"boat-big": large(tmp_path, "boat-big", unpack=lambda: None)}
+    views.board(Lock(Target("3.11.7"), (Pin("boat-big", "1.0"),)), {}, some)
+    assert sys.path == path
+    assert importlib.metadata.version("boat-big") == "1.0"
+    views.close()
 
 
 class Meeting(dict[str, Path]):

@@ -358,4 +358,6 @@ def test_the_driver_has_for_itself_what_the_nodes_have_for_their_machine(
     assert seen == {"reach_both.py", "reach_pure.py"}
     assert tools.views.later == set()
     assert both not in {path.name for path in unpacked.iterdir()}, "the driver has another one"
+    listed = {entry.name for entry in tools.store.entries() if entry.kind == "trees"}
+    assert listed == {path.name for path in unpacked.iterdir()}, "prune sees each"
     tools.views.close()

@@ -71,6 +71,9 @@ def context(spark: Any, home: Path) -> Callable[[str], Any]:  # noqa: F811
     spark.Context.listArchives = property(lambda self: [*self.archives])
     spark.Context.archives = []
     spark.Context.addArchive = lambda self, uri: self.archives.append(uri)
+    spark.Context.listFiles = property(lambda self: [*self.files])
+    spark.Context.files = []
+    spark.Context.addFile = lambda self, uri: self.files.append(uri)
     spark.Session.getActiveSession = lambda: None
     return lambda master: spark.Context(master=master)
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from small_packages import wheel
 
+from coffee_boat import settings
 from coffee_boat._support.store import Store
 from coffee_boat.cli.main import boat
+from coffee_boat.requirements import pip_packages
+from coffee_boat.workflow.built import build
+from coffee_boat.workflow.expose import importable
+from coffee_boat.workflow.request import Request
+from coffee_boat.workflow.tools import Tools
 
 SESSION = """
 import sys
@@ -101,6 +111,27 @@ def test_what_a_session_runs_from_is_not_pruned_until_it_ends(store: Store) -> N
         assert not list((store.root / "chunks").iterdir())  # it is not needed any more
     prune(store)
     assert (archive.exists(), tree.exists()) == (False, False)
+
+
+def test_what_a_session_may_unpack_later_is_not_pruned(
+    store: Store, pyspark_is_packed: None, tmp_path: Path
+) -> None:
+    """What is large waits on the driver for its import."""
+    url = wheel(tmp_path / "wheels", "boat-large", "1.0").as_uri()
+    said = {"store": str(store.root), "ship_python": False, "offline": True}
+    tools = Tools.of(settings.load(said, environ={})[0])
+    built = build(tools, Request((pip_packages([f"boat-large @ {url}"], origin="t"),)), print)
+    chunks = [replace(chunk, unpacked=300_000_000) for chunk in built.archive.chunks]
+    what = importable(tools, built.lock, chunks, print)
+    shutil.rmtree(tmp_path / "wheels")
+    age(store)
+    prune(store)
+    try:
+        for _ in range(2):  # what waits is judged again with each addition
+            tools.views.board(built.lock, {}, what.later)
+        assert importlib.import_module("boat_large").VERSION == "1.0"
+    finally:
+        tools.views.close()
 
 
 def test_what_was_used_lately_stays_where_reading_leaves_no_trace(store: Store) -> None:

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from coffee_boat.errors import VerifyError
-from coffee_boat.model import Lock, Pin, Report, Target
+from coffee_boat.model import Archive, Lock, Pin, Report, Target
 from coffee_boat.session import Answers, Versions
 from coffee_boat.session.own import driver_only_modules
-from coffee_boat.session.verify import explain, verify
+from coffee_boat.session.verify import arrival, explain, verify
 from coffee_boat.worker import facts, finder
 
 LOCK = Lock(
@@ -104,6 +104,25 @@ def test_executors_that_run_what_was_shipped_are_ok() -> None:
     assert not found.findings
     assert [e.executor for e in found.executors] == ["0", "1"]
     assert "Report: ok, 2 of 2 executors answered" in str(found)
+
+
+def test_an_executor_that_cannot_unpack_what_was_added_says_why() -> None:
+    sent = Archive("ab" * 32, "/a.tar.gz", 1, (), LOCK.target, LOCK.digest, False, role="layer")
+    why = f"{sent.name} cannot be unpacked: No space left on device"
+    said = {"0": ["", sent.name], "1": ["", f"{sent.name}: {why}"], "2": [""]}
+    having, missed, findings = arrival(Confirming(said), sent, deadline=5)
+    assert having == ("0",)
+    assert missed == ("1", "2")
+    late, failed = findings
+    assert (late.code, late.value) == ("verify.not-confirmed", "2")
+    assert (failed.code, failed.value) == ("verify.layer-not-unpacked", f"executor 1: {why}")
+
+
+class Confirming(CannedSession):
+    """Executors that say what lies there."""
+
+    def ask(self, *_: object, deadline: float, patient: bool = True) -> Answers:
+        return Answers(self.said, (), 1)
 
 
 def test_executors_are_in_the_order_of_their_numbers() -> None:

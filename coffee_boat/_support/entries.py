@@ -37,7 +37,7 @@ _NAMES = {
     "chunks": re.compile(r"[0-9a-f]{64}\.gz"),
     "archives": re.compile(r"[0-9a-f]{64}"),
     "wheels": re.compile(r"[0-9a-f]{64}"),
-    "trees": re.compile(r"([a-z]+-)?[0-9a-f]{12,64}"),
+    "trees": re.compile(r"([a-z]+-)*[0-9a-f]{12,64}"),
     "conda": re.compile(r"[0-9a-f]{64}"),
     # of earlier versions, to be removed: nothing in it is read any more
     "rattler/pkgs": re.compile(r"(?!\.).+-[^-]+-[^-]+(?<!\.lock)"),

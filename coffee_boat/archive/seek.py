@@ -21,7 +21,7 @@ from coffee_boat.archive.chunks import gone, listing
 from coffee_boat.errors import StoreError
 from coffee_boat.model import Archive, Chunk
 from coffee_boat.worker.starter import entries
-from coffee_boat.worker.starter.index import Part
+from coffee_boat.worker.starter.index import Index, Part
 
 _FORMAT = 1
 """Raise it when what is remembered of the same chunk changes."""
@@ -29,8 +29,36 @@ _PART = 2 << 20
 """Packed bytes of a part, at least, where there are so many: smaller ones gain nothing."""
 _MOST = 2048
 """Parts of a chunk, about: those of a large one are larger."""
+_RECORD = 1 << 20
+"""Bytes for boat.json, which is in no chunk."""
+_KEPT = 20 << 30
+"""Bytes of environments that a node keeps, besides those that run when a new one is made."""
 _READ = 1 << 16
 _BLOCK = tarfile.BLOCKSIZE
+
+
+def told(archive: Archive, store: Store, *, cargo: str, folder: str = "") -> Index:
+    """All that who unpacks an archive is told of it.
+
+    Args:
+        cargo: the name of the file that it is sent as.
+        folder: where nodes keep environments; empty for where they can.
+
+    Raises:
+        BuildError: the archive, or what is in one of its chunks, is gone or damaged.
+    """
+    return Index(
+        id=archive.id,
+        name=archive.name,
+        cargo=cargo,
+        python=archive.target.minor,
+        size=archive.size,
+        unpacked=sum(chunk.unpacked for chunk in archive.chunks) + _RECORD,
+        files=files(archive, store),
+        folder=folder,
+        most=_KEPT,
+        parts=parts(archive, store),
+    )
 
 
 def parts(archive: Archive, store: Store) -> tuple[Part, ...]:

@@ -1,13 +1,14 @@
 """The bytecode of a wheel as a chunk of its own, for those who ask for it (`bytecode = "all"`).
 
-Not the default: compiling numpy, pandas, pyarrow and scikit-learn takes longer than all the rest of
-a launch and adds half as many files to unpack, while an executor writes its own bytecode at the
-first import. It pays where executors cannot write beside their packages, or where many short-lived
-ones start.
+Not the default: compiling pandas, pyarrow and scikit-learn takes longer than all the rest of
+packing and adds files to unpack, while an executor writes its own bytecode at the first import. It
+pays where executors cannot write beside their packages, or where many short-lived ones start
+(docs/concepts/how-it-works.md has the figures).
 """
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -19,10 +20,13 @@ from coffee_boat.archive.chunks import chunk_path
 from coffee_boat.interpreter import bytecode
 from coffee_boat.model import Chunk
 
+_TESTS = re.compile(r"/tests?/")
+"""More than half of the bytecode of scientific packages, and no executor imports it."""
+
 
 def chunk(packed: Chunk, store: Store, *, python: str) -> Chunk:
-    """The compiled modules of a package's chunk, at their places in the archive; made once for the
-    same chunk and interpreter.
+    """The compiled modules of a package's chunk, but for its tests, at their places in the archive;
+    made once for the same chunk and interpreter.
 
     Args:
         packed: in the store.
@@ -33,7 +37,10 @@ def chunk(packed: Chunk, store: Store, *, python: str) -> Chunk:
         StoreError: it is not there yet, and the store cannot be written.
     """
 
-    return _chunk(packed, store, python, f"bytecode of {packed.label}", lambda _: True)
+    label = f"bytecode of {packed.label}"
+    return _chunk(
+        packed, store, python, label, lambda name: not _TESTS.search(name), _TESTS.pattern
+    )
 
 
 def library_chunk(packed: Chunk, store: Store, *, python: str, minor: str) -> Chunk:
@@ -58,8 +65,10 @@ def _is_used(name: str, minor: str) -> bool:
 
 
 def _chunk(
-    packed: Chunk, store: Store, python: str, label: str, keep: Callable[[str], bool]
+    packed: Chunk, store: Store, python: str, label: str, keep: Callable[[str], bool], *kept: str
 ) -> Chunk:
+    """`kept`: what besides the label says what is kept."""
+
     def fill(writer: archive_writer.ChunkWriter) -> None:
         with store.scratch() as root:
             root.mkdir()
@@ -70,7 +79,7 @@ def _chunk(
 
     return chunks.make(
         store,
-        ["bytecode", bytecode.FORMAT, packed.id, label, bytecode.stamp(python, store)],
+        ["bytecode", bytecode.FORMAT, packed.id, label, bytecode.stamp(python, store), *kept],
         label,
         fill,
     )

@@ -4,22 +4,17 @@ becomes its interpreter (worker/starter).
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks, seek
 from coffee_boat.archive.assemble import assemble
 from coffee_boat.archive.writer import ChunkWriter
+from coffee_boat.interpreter.worker_files import starter_files
 from coffee_boat.model import Archive, Lock
 from coffee_boat.worker.starter import index
 
 IMPORT_NAME = "coffee_boat_starter"
 _STARTER = f"import {IMPORT_NAME}.start; {IMPORT_NAME}.start.start()\n"
 """As worker_files.STARTER."""
-_RECORD = 1 << 20
-"""Bytes for boat.json, which is in no chunk."""
-_MOST = 20 << 30
-"""Bytes of environments that a node keeps, besides those that run when a new one is made."""
 
 
 def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive:
@@ -33,25 +28,12 @@ def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive
         BuildError: the archive is gone or damaged.
         StoreError: it is not there yet, and the store cannot be written.
     """
-    text = index.written(
-        index.Index(
-            id=archive.id,
-            name=archive.name,
-            cargo=cargo,
-            python=archive.target.minor,
-            size=archive.size,
-            unpacked=sum(chunk.unpacked for chunk in archive.chunks) + _RECORD,
-            files=seek.files(archive, store),
-            folder=folder,
-            most=_MOST,
-            parts=seek.parts(archive, store),
-        )
-    )
+    text = index.written(seek.told(archive, store, cargo=cargo, folder=folder))
     site = archive.target.site_packages
     content = {
         f"{site}{IMPORT_NAME}.pth": _STARTER,
         f"{site}{IMPORT_NAME}/{index.NAME}": text,
-        **{f"{site}{IMPORT_NAME}/{name}": source for name, source in _sources().items()},
+        **{f"{site}{IMPORT_NAME}/{name}": source for name, source in starter_files().items()},
     }
 
     def fill(writer: ChunkWriter) -> None:
@@ -67,11 +49,3 @@ def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive
         inputs={"requirements": []},
         store=store,
     )
-
-
-def _sources() -> dict[str, str]:
-    found = sorted(
-        (one for one in files("coffee_boat.worker.starter").iterdir() if one.name.endswith(".py")),
-        key=lambda one: one.name,
-    )
-    return {source.name: source.read_text("utf-8") for source in found}

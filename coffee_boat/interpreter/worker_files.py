@@ -40,6 +40,15 @@ def chunk(target: Target, store: Store, *, has_python: bool) -> Chunk:
     return chunks.make(store, ["worker", content], "coffee_boat worker", fill)
 
 
+def starter_files() -> dict[str, str]:
+    """What unpacks (worker/starter), by names: starters have it by itself, and all that unpacks
+    layers, too.
+    """
+    found = (one for one in files("coffee_boat.worker.starter").iterdir())
+    sources = sorted((one for one in found if one.name.endswith(".py")), key=lambda one: one.name)
+    return {source.name: source.read_text("utf-8") for source in sources}
+
+
 def _content(site_packages: str) -> dict[str, str]:
     sources = sorted(
         (entry for entry in files("coffee_boat.worker").iterdir() if entry.name.endswith(".py")),
@@ -47,6 +56,10 @@ def _content(site_packages: str) -> dict[str, str]:
     )
     texts = {source.name: source.read_text("utf-8") for source in sources}
     package = {f"{site_packages}{IMPORT_NAME}/{name}": text for name, text in texts.items()}
+    package |= {
+        f"{site_packages}{IMPORT_NAME}/starter/{name}": text
+        for name, text in starter_files().items()
+    }
     return {
         f"{START_FOLDER}sitecustomize.py": texts["sitecustomize.py"],
         f"{site_packages}coffee_boat.pth": STARTER,

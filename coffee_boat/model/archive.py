@@ -152,5 +152,7 @@ class Shipped(Redacted):
 
     archive: Archive
     uri: str
-    """What spark.archives takes, without the #fragment."""
+    """What spark.archives takes, without the #fragment; of a plain file, what addFile takes."""
     findings: tuple[Finding, ...] = ()
+    plain: bool = False
+    """True for a file that Spark does not unpack, but who looks for it (worker/layers.py)."""

@@ -95,6 +95,13 @@ def kept(pin: Pin, store: Store) -> Path | None:
     return _kept(pin, store) if _is_kept(pin, store) else None
 
 
+def keep(pin: Pin, store: Store) -> Path | None:
+    """The wheel of a pin as it lies in the store, where it stays until this process ends; None if
+    it is not there. Of one that the user has, it is the copy.
+    """
+    return _kept(pin, store) if store.keep("wheels", pin.sha256) else None
+
+
 # files
 
 

@@ -101,7 +101,7 @@ class Session(Protocol):
 
     def send(self, shipped: Shipped) -> None:
         """Add an archive: each executor unpacks it, under its name, before the tasks of the
-        next stage; executors that join later, too.
+        next stage; executors that join later, too. A plain file they fetch only.
 
         Raises:
             ShipError: Spark does not take it.

@@ -19,6 +19,7 @@ from coffee_boat.session.slots import Crowded
 from coffee_boat.session.status_store import DRIVER, elements
 from coffee_boat.session.watch import Watch
 from coffee_boat.spark.jvm import ENDED, has_ended, is_up, shared_map
+from coffee_boat.worker.layers import SUFFIX
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -91,7 +92,9 @@ class ClassicSession:
 
     def archives(self) -> tuple[str, ...]:
         """Names of the archives that were sent to it, by whomever."""
-        return tuple(uri.rpartition("#")[2] for uri in self._context.listArchives)
+        files = (uri.rpartition("/")[2] for uri in self._context.listFiles)
+        layers = (name.removesuffix(SUFFIX) for name in files if name.endswith(SUFFIX))
+        return (*(uri.rpartition("#")[2] for uri in self._context.listArchives), *layers)
 
     def lasting(self) -> Lasting:
         """What a change of its interpreter does not reach."""
@@ -127,7 +130,8 @@ class ClassicSession:
 
     def send(self, shipped: Shipped) -> None:
         """Add an archive: each executor unpacks it, under its name, before the tasks of the
-        next stage that it is given; executors that join later, too.
+        next stage that it is given; executors that join later, too. A plain file they fetch, and
+        what looks for it there unpacks it.
 
         A name is taken once by Spark, in silence; ours are of the content, so a second time is the
         same archive.
@@ -140,7 +144,10 @@ class ClassicSession:
 
         self._require_live()
         try:
-            self._context.addArchive(f"{shipped.uri}#{shipped.archive.name}")
+            if shipped.plain:
+                self._context.addFile(shipped.uri)
+            else:
+                self._context.addArchive(f"{shipped.uri}#{shipped.archive.name}")
         except Py4JJavaError as error:
             raise ShipError(
                 "ship.layer-refused",

@@ -21,7 +21,13 @@ from coffee_boat.archive import unasked
 from coffee_boat.model import CondaPin, Finding, Lock
 from coffee_boat.session import lookalikes
 from coffee_boat.session.one_tree import joined
-from coffee_boat.session.sys_path import HOLDERS, DriverView, hold, trees_on_path
+from coffee_boat.session.sys_path import (
+    HOLDERS,
+    DriverView,
+    hold,
+    trees_on_path,
+    with_modules,
+)
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
@@ -47,12 +53,12 @@ def installed(path: Sequence[str] | None = None) -> dict[str, str]:
     The first on sys.path wins; broken metadata is passed over.
 
     Args:
-        path: looked at instead of sys.path.
+        path: looked at instead of sys.path; of that what is not unpacked yet does not count.
     """
     from importlib.metadata import distributions
 
     found: dict[str, str] = {}
-    for distribution in distributions(path=list(sys.path if path is None else path)):
+    for distribution in distributions(path=list(with_modules() if path is None else path)):
         with suppress(OSError, ValueError):
             name, version = _name_and_version(distribution)
             if name and version:

@@ -55,7 +55,7 @@ class Hints:
 
         Args:
             unpack: does it; an import that needs it fails with what it raises.
-            wheels: what they are in, for their metadata.
+            wheels: what they are in, for their metadata, unless sys.path has that.
         """
         before = self._brings.keys()
         self._brings, self._wheels = dict.fromkeys(modules, unpack), tuple(wheels)

@@ -24,6 +24,8 @@ class DriverView:
     """The site-packages of single distributions that are seen through the entries."""
     later: tuple[str, ...] = ()
     """Names of distributions that fit, and are not unpacked yet."""
+    metadata_only: bool = False
+    """The entries have no module, only metadata of what is not unpacked yet."""
 
     def close(self) -> None:
         """Take these entries off sys.path again, but for those that another view holds.
@@ -46,11 +48,20 @@ HOLDERS: dict[str, set[DriverView]] = {}
 _HOLDING = threading.Lock()
 
 
+def with_modules() -> list[str]:
+    """sys.path without our entries that have metadata only."""
+    return [
+        entry
+        for entry in sys.path
+        if not any(view.metadata_only for view in HOLDERS.get(entry, ()))
+    ]
+
+
 def trees_on_path() -> list[str]:
-    """sys.path, with the trees of single distributions in place of our entries that join them."""
+    """The same, with the trees of single distributions in place of our entries that join them."""
     return [
         tree
-        for entry in sys.path
+        for entry in with_modules()
         for tree in next((v.trees for v in HOLDERS.get(entry, ()) if v.trees), (entry,))
     ]
 
@@ -60,12 +71,14 @@ def hold(
     findings: Iterable[Finding] = (),
     trees: Iterable[str] = (),
     later: Iterable[str] = (),
+    *,
+    metadata_only: bool = False,
 ) -> DriverView:
     """Put folders at the end of sys.path, but for those that are there without us."""
     with _HOLDING:
         here = {entry for entry in sys.path if entry not in HOLDERS}
         wanted = tuple(dict.fromkeys(folder for folder in folders if folder not in here))
-        view = DriverView(wanted, tuple(findings), tuple(trees), tuple(later))
+        view = DriverView(wanted, tuple(findings), tuple(trees), tuple(later), metadata_only)
         for entry in view.entries:
             HOLDERS.setdefault(entry, set()).add(view)
         sys.path.extend([entry for entry in view.entries if entry not in sys.path])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coffee_boat.errors import VerifyError
@@ -125,7 +125,30 @@ def arrival(
         )
     )
     missed = (*answers.missed, *sorted(name for name in answers.by_executor if name not in having))
-    return having, missed, not_seen(missed)
+    failed = {
+        name: why
+        for name in missed
+        for said in answers.by_executor.get(name, ())
+        if (why := said.removeprefix(f"{sent.name}: ")) != said
+    }
+    return having, missed, (*not_seen([n for n in missed if n not in failed]), *_failed(failed))
+
+
+def _failed(why: Mapping[str, str]) -> tuple[Finding, ...]:
+    """What is said of executors that cannot unpack what was sent."""
+    if not why:
+        return ()
+    return (
+        Finding(
+            "verify.layer-not-unpacked",
+            "executors cannot unpack the added packages",
+            value="; ".join(f"executor {name}: {said}" for name, said in sorted(why.items())),
+            cause="the disk with their working directory is full or read-only, or what they fetched"
+            " was damaged on its way",
+            cure="make room there: the next import tries again; an executor that Spark starts anew"
+            " fetches it anew",
+        ),
+    )
 
 
 def not_seen(missed: Sequence[str], *, composed: bool = False) -> tuple[Finding, ...]:

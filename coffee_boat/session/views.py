@@ -12,10 +12,10 @@ from types import MappingProxyType
 
 from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Lock
-from coffee_boat.session import driver
+from coffee_boat.session import driver, metadata_only
 from coffee_boat.session.one_tree import carry_over
 from coffee_boat.session.only_there import Hints
-from coffee_boat.session.sys_path import DriverView, show_code
+from coffee_boat.session.sys_path import DriverView, hold, show_code
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Views:
         """
         self._open: list[DriverView] = []
         self._later: dict[str, Later] = {}
+        self._told_of = DriverView(())
+        """The metadata of what waits for an import."""
         self.hints = Hints()
         """What is said of modules that are on executors only."""
         self.incomplete = False
@@ -81,10 +83,14 @@ class Views:
 
     def _wait_for(self, lock: Lock, names: Iterable[str]) -> None:
         self._later = {name: self._later[name] for name in names}
+        wheels = {one.wheel: one.modules for one in self._later.values()}
+        before, entries = self._told_of, metadata_only.folder(wheels, self._store)
+        self._told_of = hold(entries, metadata_only=True)
+        before.close()
         self.hints.bring(
-            {module for one in self._later.values() for module in one.modules},
+            {module for modules in wheels.values() for module in modules},
             partial(self.unpack_later, lock),
-            [str(one.wheel) for one in self._later.values()],
+            [] if entries else map(str, wheels),
         )
 
     @property
@@ -146,5 +152,6 @@ class Views:
         with self._changing:
             self.hints.close()
             self._later = {}
+            self._told_of.close()
             while self._open:
                 self._open.pop().close()

@@ -26,6 +26,9 @@ SPEC = "generation.json"
 SENTINEL = "boat.json"
 RUNS = "COFFEE_BOAT_GENERATION"
 """The variable with the folder of the generation that this process, and what it starts, runs."""
+LAYER = ".layer"
+"""As in worker/layers.py."""
+_PACKAGE = "coffee_boat_worker"
 _BASE = "COFFEE_BOAT_BASE"
 NODE_PYTHON = "COFFEE_BOAT_NODE_PYTHON"
 """The variable with the node's own interpreter, where none is shipped."""
@@ -115,7 +118,7 @@ def compose(folder: str, spec: Spec) -> str:
     """The environment of a generation; made if it is not there. The caller holds its lock.
 
     Raises:
-        OSError: it cannot be written, or a part of it is not here.
+        OSError, ValueError: it cannot be written, or a part of it is not here.
     """
     if not spec.layers and not spec.without:
         return place_of(folder, spec.base)
@@ -159,15 +162,27 @@ def place_of(folder: str, name: str) -> str:
 
     Raises:
         FileNotFoundError: nowhere, or not whole.
+        ValueError: it was sent as a file, which cannot be unpacked (layers.py).
     """
     places = [
         os.path.join(os.path.dirname(folder), name),
         *(os.path.join(r, name) for r in _roots()),
     ]
-    found = next((one for one in places if os.path.isfile(os.path.join(one, SENTINEL))), None)
+    found = next(filter(_is_ready, places), None)
     if found is None:
         raise FileNotFoundError(2, "it is not here, or not unpacked to its end", name)
     return os.path.realpath(found)
+
+
+def _is_ready(place: str) -> bool:
+    """True if an archive lies unpacked there; now, where it was sent as a file."""
+    if not os.path.isfile(place + LAYER):
+        return os.path.isfile(os.path.join(place, SENTINEL))
+    import importlib
+
+    # by its name: in a task this function comes by value, from a driver's coffee_boat.worker
+    unpacked: bool = importlib.import_module(f"{_PACKAGE}.layers").ready(place)
+    return unpacked
 
 
 def failure(folder: str, error: Exception) -> str:

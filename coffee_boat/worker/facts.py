@@ -79,9 +79,17 @@ def collect(modules: Sequence[str] = (), candidates: Iterable[str] = ()) -> dict
 
 def boats() -> list[str]:
     """What is here of ours: the digest of the lock that the interpreter came with, and the names of
-    layers.
+    layers; `NAME: why` of those that were sent and cannot be unpacked.
     """
-    return [lock_digest(), *layers()]
+    finders = [one for one in sys.meta_path if type(one).__name__ == "LayerFinder"]
+    failed = [f"{name}: {why}" for one in finders for name, why in _failed(one)]
+    return [lock_digest(), *layers(), *failed]
+
+
+def _failed(finder: Any) -> list[tuple[str, str]]:
+    """What a finder cannot unpack, of what was sent as a file (worker/layers.py)."""
+    look = getattr(finder, "failed", None)  # one that came with an earlier version of us has none
+    return sorted(look().items()) if look else []
 
 
 def layers() -> list[str]:
@@ -163,6 +171,7 @@ def own_folders() -> list[str]:
     archive, added files.
     """
     generation, folders = _generation(), [str(Path.cwd()), sys.prefix, *_spark_files()]
+    folders += map(str, _layer_folders())  # some are links
     if generation:  # links lead to where its parts were unpacked
         beside = os.path.dirname(os.environ[GENERATION])
         names = [generation["base"], *generation["layers"]]

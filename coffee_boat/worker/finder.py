@@ -2,9 +2,10 @@
 those that nobody has.
 
 A layer is an archive that Spark unpacked as a folder `boat-layer-...` into SparkFiles' root or the
-working directory. One that was added to a composed generation has that one's digits in its name,
-and is seen by its processes alone. It is looked for only when an import fails, and then costs a
-listing of two small folders.
+working directory; a large one is a file there, which is unpacked by who finds it first (layers.py).
+One that was added to a composed generation has that one's digits in its name, and is seen by its
+processes alone. It is looked for only when an import fails, and then costs a listing of two small
+folders.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from __future__ import annotations
 import os
 import site
 import sys
+import time
 from _thread import (
     allocate_lock,
+    get_ident,
 )  # threading.Lock, without loading threading at every start of Python
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import FrameType
 
@@ -29,6 +33,10 @@ changed its working directory, and for what it starts.
 RUNS = "COFFEE_BOAT_GENERATION"
 """As in worker/compose.py."""
 SENTINEL = "boat.json"
+FILE = ".layer"
+"""As in worker/layers.py."""
+_PATIENCE = 10.0
+"""Seconds after which a file that could not be unpacked is tried again."""
 SITE_PACKAGES = os.path.join(
     "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages"
 )
@@ -50,6 +58,10 @@ class LayerFinder:
         self._hidden = _hidden()
         self._runs = os.path.basename(os.environ.get(RUNS, "")).rpartition("-")[2]
         self._lock = allocate_lock()
+        self._unpacking: set[int] = set()
+        """Threads that do: an import of theirs that fails looks for no layers."""
+        self._failed: dict[str, tuple[float, str]] = {}
+        """Layers that were sent as files and cannot be unpacked -> when, and why."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         """The module's spec if a layer has it.
@@ -61,7 +73,8 @@ class LayerFinder:
         self._board()
         spec = self._ask_others(name, path, target, everyone=bool(self._seen))
         if spec is None and _is_hintable(name, path) and is_import():
-            raise ModuleNotFoundError(missing(name, _whole(name)), name=name)
+            text = missing(name, _whole(name), [why for _, why in [*self._failed.values()]])
+            raise ModuleNotFoundError(text, name=name)
         return spec
 
     def find_distributions(self, context: object = None) -> list[object]:
@@ -79,6 +92,11 @@ class LayerFinder:
             )
         )
 
+    def failed(self) -> dict[str, str]:
+        """Look for layers; why those are not here that cannot be unpacked."""
+        self._board()
+        return {name: why for name, (_, why) in [*self._failed.items()]}
+
     def _board(self) -> list[str]:
         """Put new layers on sys.path; returns their site-packages.
 
@@ -88,12 +106,12 @@ class LayerFinder:
         """
         if self._hidden is None:
             return []
+        self._unpack()
         with self._lock:
-            apart = self._seen | self._hidden
             layers = {
-                name: folder
-                for name, folder in _layers(apart).items()
-                if name[len(LAYERS) :].partition("-")[2] in ("", self._runs)
+                name: os.path.abspath(os.path.join(place, SITE_PACKAGES))
+                for name, place in self._others().items()
+                if _is_whole(place)
             }
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
@@ -104,6 +122,44 @@ class LayerFinder:
             sys.path_importer_cache.pop(folder, None)
             site.addsitedir(folder)
         return new
+
+    def _unpack(self) -> None:
+        """Have those unpacked that were sent as files; without the lock, which threads that import
+        something else wait for.
+        """
+        thread = get_ident()
+        if thread in self._unpacking:
+            return
+        self._unpacking.add(thread)
+        try:
+            for name, place in self._others(FILE).items():
+                self._unpack_one(name, place)
+        finally:
+            self._unpacking.discard(thread)
+
+    def _unpack_one(self, name: str, place: str) -> None:
+        tried, _ = self._failed.get(name, (0.0, ""))
+        if tried and time.monotonic() - tried < _PATIENCE:
+            return
+        from . import layers
+
+        try:
+            layers.ready(place)
+        except ValueError as error:
+            if not tried:
+                sys.stderr.write(f"coffee_boat: {error}\n")
+            self._failed[name] = (time.monotonic(), str(error))
+        else:
+            self._failed.pop(name, None)
+
+    def _others(self, suffix: str = "") -> dict[str, str]:
+        """Names of layers for this process that were not seen yet -> their folders."""
+        apart = self._seen | (self._hidden or frozenset())
+        return {
+            name: place
+            for name, place in _layers(apart, suffix).items()
+            if name[len(LAYERS) :].partition("-")[2] in ("", self._runs)
+        }
 
     def _ask_others(
         self, name: str, path: object, target: object, *, everyone: bool
@@ -154,15 +210,18 @@ def install() -> None:
         sys.meta_path.append(LayerFinder())
 
 
-def missing(name: str, whole: str = "") -> str:
+def missing(name: str, whole: str = "", failed: Sequence[str] = ()) -> str:
     """What is said of a module that is not aboard; the first line is Python's own.
 
     Args:
         whole: the dotted name that was imported, of which `name` is the first part that is missing.
+        failed: why layers are not here that were sent.
     """
     from . import modules
 
     said = f"No module named {name!r}\n  "
+    if failed:
+        said += f"It may be in what was sent to this executor: {'; '.join(failed)}\n  "
     cause, cure = modules.about_python(name)
     if cause:
         return f"{said}{cause[0].upper()}{cause[1:]}. What to do:\n    {cure}"
@@ -178,20 +237,26 @@ def missing(name: str, whole: str = "") -> str:
     return f"{said}It is not installed on this executor. On the driver:\n{''.join(parts)}".rstrip()
 
 
-def _layers(apart: set[str] | frozenset[str]) -> dict[str, str]:
-    """Names of the complete layers, but for some -> their site-packages.
+def _layers(apart: set[str] | frozenset[str], suffix: str) -> dict[str, str]:
+    """Names of layers, but for some -> their folders. Where a name is twice, the first that is
+    whole counts: names are content-addressed.
 
-    Names are content-addressed: one folder of a name is enough.
+    Args:
+        suffix: of what lies there.
     """
     found: dict[str, str] = {}
     for root in _roots():
-        for name in _names(root):
-            if not name.startswith(LAYERS) or name in apart:
+        for entry in _names(root):
+            name = entry[: len(entry) - len(suffix)]
+            if not entry.startswith(LAYERS) or entry != name + suffix or name in apart:
                 continue  # a failing import is not to look at each layer of a long session again
-            folder = os.path.join(root, name)
-            if os.path.isfile(os.path.join(folder, SENTINEL)):
-                found.setdefault(name, os.path.abspath(os.path.join(folder, SITE_PACKAGES)))
+            if not _is_whole(found.get(name, "")):
+                found[name] = os.path.abspath(os.path.join(root, name))
     return found
+
+
+def _is_whole(place: str) -> bool:
+    return bool(place) and os.path.isfile(os.path.join(place, SENTINEL))
 
 
 def _roots() -> list[str]:

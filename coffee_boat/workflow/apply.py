@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from coffee_boat._support import futures
+from coffee_boat._support.crew import Crew
 from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import Say
 from coffee_boat._support.redact import redact
@@ -160,7 +163,7 @@ class _Sending:
         history = self.live.history
         if archive is None:
             return history
-        shipped = shipping.ship(self.tools, archive, facts)
+        shipped = shipping.ship_added(self.tools, archive, facts)
         if archive.role == "base" and kind_of_running(facts.master).runs_in_driver:
             shipping.unpacked_here(self.tools, archive)
         else:
@@ -245,7 +248,7 @@ def _refuse_failed(answers: Answers) -> None:
 
 
 def _why_not(said: Iterable[str]) -> str:
-    if any("No space left" in one or "quota" in one for one in said):
+    if any(words in one for one in said for words in ("No space left", "quota", "MiB free")):
         return "the disk with the executor's working directory is full"
     return "its working directory cannot be written or read, or did not get all that was sent"
 
@@ -304,6 +307,17 @@ def confirm(live: LiveSession, applied: Applied) -> Arrival:
         applied.change.difference,
         complete=not live.session.remote,
     )
+
+
+def confirm_and_expose(
+    live: LiveSession, applied: Applied, tools: Tools, manifest: Manifest
+) -> Arrival:
+    """The same, and `expose_changed` meanwhile: each side unpacks."""
+    with Crew(1, "driver") as crew:
+        own = crew.submit(partial(expose_changed, tools, applied, manifest))
+        arrival = confirm(live, applied)
+        futures.results([own])
+    return arrival
 
 
 def _confirmed(

@@ -85,8 +85,10 @@ def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tup
     for pin in lacking.pins:
         if pin.name in large and pin.name in wheels:
             chunk = packed[pin.label]
+            tools.store.keep("chunks", f"{chunk.id}.gz")
+            wheel = fetch.keep(pin, tools.store) or wheels[pin.name]
             tops = modules.tops(listing(chunk, tools.store), lacking.target)
-            yield pin.name, Later(wheels[pin.name], tops, partial(_unpacked, tools, chunk, lacking))
+            yield pin.name, Later(wheel, tops, partial(_unpacked, tools, chunk, lacking))
 
 
 def _unpacked(tools: Tools, chunk: Chunk, lock: Lock) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.words import human_size
+from coffee_boat.archive import layer_file
 from coffee_boat.archive.unpack import environment_path, unpack
 from coffee_boat.clusters import (
     RunningCluster,
@@ -37,6 +38,9 @@ from coffee_boat.workflow import node_store
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.request import Request
 from coffee_boat.workflow.tools import Tools
+
+_LARGE = 16 << 20
+"""Bytes of a layer from which on a process a core unpacks it sooner than Spark does."""
 
 
 def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) -> ConfPatch:
@@ -118,6 +122,22 @@ def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
         )
     tools.emit(shipped.findings)
     return shipped
+
+
+def ship_added(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
+    """The same of what is added to a running session: a large layer is a plain file.
+
+    Raises:
+        BuildError: it is gone or damaged.
+        ShipError: it cannot be put there.
+        StoreError: the file is not there yet, and the store cannot be written.
+    """
+    by_spark = tools.settings.stage is None and not takes_files_only(facts.master)
+    if not archive.layer or archive.size < _LARGE or not by_spark:
+        return ship(tools, archive, facts)
+    with tools.work() as say:
+        say(Step("looking for what can be unpacked side by side"))
+        return Shipped(archive, layer_file.made(archive, tools.store).as_uri(), plain=True)
 
 
 def patch_of(tools: Tools, kind: RunningCluster, facts: SparkFacts, shipped: Shipped) -> ConfPatch:

@@ -348,12 +348,15 @@ class Workspace:
         self._requests[here.live.history.current.number] = wanted
         self.request = wanted.installed(applied.lock)
         self._known = Resolved(self.request, applied.lock)
-        if self._attached is here:  # not closed by another thread meanwhile
-            apply.expose_changed(here.tools, applied, wanted.manifest)
-        self._confirm(here, applied)
+        self._confirm(here, applied, wanted.manifest)
 
-    def _confirm(self, here: Attached, applied: apply.Applied) -> None:
-        self.report = arrival = apply.confirm(here.live, applied)
+    def _confirm(
+        self, here: Attached, applied: apply.Applied, shown: Manifest | None = None
+    ) -> None:
+        if shown is None or self._attached is not here:  # closed by another thread meanwhile
+            self.report = arrival = apply.confirm(here.live, applied)
+        else:
+            self.report = arrival = apply.confirm_and_expose(here.live, applied, here.tools, shown)
         here.tools.emit(applied.lock.findings)
         here.tools.reporter.emit(arrival.findings, again=True)  # each of this addition
 

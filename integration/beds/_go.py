@@ -57,6 +57,7 @@ def environment(cache: Path) -> Mapping[str, str]:
         "GOMODCACHE": str(cache / "modules"),
         "GOCACHE": str(cache / "build"),
         "CGO_ENABLED": "0",
-        # the compiler collects less often: it takes memory for time
-        "GOGC": os.environ.get("GOGC", "400"),
+        # A compiler lives for a moment: it collects no garbage until it has 2 GiB.
+        "GOGC": os.environ.get("GOGC", "off"),
+        "GOMEMLIMIT": os.environ.get("GOMEMLIMIT", "2GiB"),
     }

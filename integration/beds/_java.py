@@ -18,6 +18,9 @@ OPTIONS = "JDK_JAVA_OPTIONS"
 come after.
 """
 
+QUICK = "-XX:TieredStopAtLevel=1 -XX:-UsePerfData -XX:+UseSerialGC"
+"""Options of a JVM that lives for seconds: a start counts more than the speed of a long run."""
+
 SHARED = "-XX:SharedArchiveFile="
 """Names a file with classes; a JVM that cannot see it goes without those of the JDK, too."""
 

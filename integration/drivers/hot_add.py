@@ -3,7 +3,7 @@
     hot_add.py MASTER FOLDER
 
 FOLDER holds two projects that share the namespace `brew`: brew_base is shipped at launch,
-brew_extra is added; brew_more adds a module to brew_base's package.
+brew_extra is added; brew_more adds a module to brew_base's package; brew_large is sent as a file.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from pathlib import Path
 MASTER, FOLDER = sys.argv[1:]
 
 from IPython.core.interactiveshell import InteractiveShell  # noqa: E402
-from pyspark import InheritableThread, SparkContext  # noqa: E402
+from pyspark import InheritableThread, SparkContext, SparkFiles  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
 
 from coffee_boat import Captain  # noqa: E402
@@ -142,6 +142,43 @@ def add_while_all_are_busy():
     }
 
 
+def sack(_):
+    """What a large package is to a task, and to what a task starts."""
+    import hashlib
+    import importlib.metadata
+    import os
+    import subprocess
+    import sys
+    from importlib.resources import files
+
+    version = importlib.metadata.version("brew-large")
+    import brew.large
+
+    code = "import brew.large; print(brew.large.__file__)"
+    started = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+    data = files("brew.large").joinpath("beans.txt").read_bytes()
+    file = brew.large.__file__
+    return [[os.getpid(), version, hashlib.sha256(data).hexdigest(), file, started]]
+
+
+def add_a_large_one():
+    """A package that is sent as a file; the driver's JVM unpacks nothing of it."""
+    pids = sc.parallelize(range(4), 4).map(lambda _: __import__("os").getpid()).collect()
+    captain.add_pip_packages(f"{FOLDER}/brew_large")
+    arrival, large = captain.report, sc.parallelize(range(4), 4).mapPartitions(sack)
+    name = arrival.archive.name
+    files = Path(SparkFiles.getRootDirectory())
+    return large, {
+        "pids": pids,
+        "confirmed": arrival.confirmed,
+        "name": name,
+        "seen": large.collect(),
+        "with the driver": sorted(path.name for path in files.glob(f"{name}*")),
+        "here": importlib.import_module("brew.large").__file__,
+        "ok": captain.verify().ok,
+    }
+
+
 def edit_own_code():
     """Code of one's own that comes, is used, and is edited."""
     package = Path(FOLDER, "mine", "roastery")
@@ -234,8 +271,10 @@ try:
     ]
     report = captain.verify()
     crowded = add_while_all_are_busy()
+    large_rdd, large = add_a_large_one()
     own = edit_own_code()
     more = extend_a_package()
+    large["composed"] = large_rdd.collect()
 finally:
     hidden.rename(on_the_driver)
 print(arrival, report, sep="\n", file=sys.stderr)
@@ -252,6 +291,7 @@ result = {
     "crowded": crowded,
     "own": own,
     "more": more,
+    "large": large,
     "ok": report.ok,
     "report": str(report),
     "threads": threading.active_count(),

@@ -1,18 +1,20 @@
 """Two applications, one after the other, whose nodes unpack the environment once; the second one
-adds a package, and takes one away.
+adds packages, a large one among them, and takes one away.
 
-    node_store.py MASTER
+    node_store.py MASTER FOLDER
 """
 
 import json
+import os
 import sys
 import time
+from pathlib import Path
 
 from pyspark import SparkContext
 
 from coffee_boat import Captain
 
-MASTER = sys.argv[1]
+MASTER, FOLDER = sys.argv[1:]
 captain = Captain(install_local=False)
 captain.add_pip_packages("edtf", "six")
 captain.launch_ship()
@@ -55,6 +57,23 @@ told |= {
 captain.add_pip_packages("isodate")
 added = second.parallelize(range(4), 4).map(lambda _: __import__("isodate").__file__)
 told["added"] = sorted(set(added.collect()))
+sack = Path(FOLDER, "sack")
+sack.mkdir()
+(sack / "__init__.py").touch()
+(sack / "beans.bin").write_bytes(os.urandom(17 << 20))
+captain.add_local(sack)
+
+
+def large(_):
+    import os
+    import socket
+
+    import sack
+
+    return socket.gethostname(), sack.__file__, os.path.realpath(sack.__file__)
+
+
+told["large"] = sorted(set(second.parallelize(range(4), 4).map(large).collect()))
 captain.remove_pip_packages("edtf")
 
 
@@ -66,6 +85,7 @@ def lacks(_):
 
 
 told["without"] = sorted(set(second.parallelize(range(4), 4).map(lacks).collect()))
+told["large after"] = sorted(set(second.parallelize(range(4), 4).map(large).collect()))
 told["ok_after"] = captain.verify().ok
 print("RESULT", json.dumps(told))
 second.stop()

@@ -45,7 +45,9 @@ class Index(NamedTuple):
     folder: str
     """Where environments are kept, if somebody named it: absolute."""
     most: int
-    """Bytes that environments which nobody runs from, and this one, may have together."""
+    """Bytes that environments which nobody runs from, and this one, may have together; 0: none of
+    them is removed for it.
+    """
     parts: Sequence[Part]
 
 
@@ -59,14 +61,25 @@ def read(folder: str) -> Index:
         OSError, ValueError: it cannot be read.
     """
     with open(os.path.join(folder, NAME), encoding="utf-8") as stream:
-        said = json.load(stream)
+        return parsed(stream.read(), NAME)
+
+
+def parsed(text: str, name: str) -> Index:
+    """What `written` wrote.
+
+    Args:
+        name: where it stands, for people.
+
+    Raises:
+        ValueError: it is something else.
+    """
     try:
-        index = Index(**said)
+        index = Index(**json.loads(text))
         return index._replace(parts=[Part(*part) for part in index.parts])
     except TypeError as error:
-        raise ValueError(f"{NAME} is not as this program writes it: {error}") from error
+        raise ValueError(f"{name} is not as this program writes it: {error}") from error
 
 
 def written(index: Index) -> str:
-    """The text of `node.json`."""
+    """The text of `node.json`: a line."""
     return json.dumps(index._asdict(), sort_keys=True) + "\n"

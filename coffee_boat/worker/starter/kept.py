@@ -44,6 +44,7 @@ def environment(
     index: Index,
     cargo: str,
     *,
+    whose: str = "once for this node",
     patience: float = _PATIENCE,
     moment: float = _MOMENT,
 ) -> str:
@@ -51,6 +52,7 @@ def environment(
 
     Args:
         folder: that only this user can write.
+        whose: for people, for whom it is unpacked.
         patience: seconds for which another process may make it.
         moment: seconds in which those who only look at it are done.
 
@@ -71,7 +73,7 @@ def environment(
                 bad = now
             if lock.hold_alone():
                 if files.differs(place, index.id) is not None:
-                    _make(place, index, cargo)
+                    _make(place, index, cargo, whose)
                 # between the two locks another process may have had it, and removed this one
                 if lock.share() and files.identity(place):
                     return _taken(place, lock)
@@ -126,7 +128,7 @@ def _taken(place: str, lock: locks.Lock) -> str:
     return os.path.join(place, ENVIRONMENT)
 
 
-def _make(place: str, index: Index, cargo: str) -> None:
+def _make(place: str, index: Index, cargo: str, whose: str) -> None:
     """The caller holds its lock alone."""
     folder, name = os.path.split(place)
     _remove_unfinished(folder, name)
@@ -136,10 +138,11 @@ def _make(place: str, index: Index, cargo: str) -> None:
             raise ChangedError(f"{place} was changed ({why}), and processes run from it")
         say(f"{place} is not as it was made: {why}; it is unpacked again")
         _remove(place)
-    _make_room(folder, index)
+    if index.most:
+        _make_room(folder, index)
     with (
         others.held(folder, name, index.parts) as have,
-        _unpacked(place, index, cargo, "once for this node", have) as aside,
+        _unpacked(place, index, cargo, whose, have) as aside,
     ):
         os.rename(aside, place)
 

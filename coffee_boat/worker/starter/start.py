@@ -24,7 +24,7 @@ def start() -> None:
         told = index.read(os.path.dirname(os.path.abspath(__file__)))
         around = os.path.dirname(_root())
         place = ready(told, around)
-        _link(place, os.path.join(around, told.name))
+        link(place, os.path.join(around, told.name))
         _become(os.path.join(place, "bin", f"python{told.python}"))
     except Exception as error:  # noqa: BLE001  (site would tell it of a .pth, and go on)
         kept.say(f"the environment cannot be started on this node: {error}")
@@ -86,7 +86,7 @@ def _root() -> str:
     return folder
 
 
-def _link(place: str, name: str) -> None:
+def link(place: str, name: str) -> None:
     """Let the environment be found in the working directory, too."""
     if os.path.islink(name) and os.readlink(name) == place:
         return
