@@ -16,14 +16,10 @@ before it. Steps are told by process and file times of this machine's kernel.
 With --dont-write-bytecode workers are told PYTHONDONTWRITEBYTECODE=1, as many images do.
 
 With --master: the same on a cluster whose nodes are on this machine and have a python3.X of the
-driver's minor version, which pyspark alone runs:
-
-    python -m integration.beds.standalone up --with-system-python    --conf spark.executor.cores=1
-    python -m integration.beds.yarn up --with-system-python          --conf spark.executor.memory=..
-    Kubernetes with an image that has one     --conf spark.kubernetes.container.image=...
-
---node-store names the folder of the nodes ("on" by default). On Kubernetes it is the same in the
-next session only on a volume. With --stage once more, with what another application left there.
+driver's minor version, which pyspark alone runs; first_udf_everywhere.py starts such clusters, one
+after the other. --node-store names the folder of the nodes ("on" by default); on Kubernetes it has
+to be one of a volume, since a pod keeps nothing. With --stage once more, with what another
+application left there.
 """
 
 from __future__ import annotations
@@ -69,9 +65,7 @@ def on_cluster(master: str, stage: str | None, node_store: str) -> list[Row]:
         (f"{master}, coffee_boat, no packages", master, "ours", ()),
         (f"{master}, coffee_boat, {name}", master, "ours", PACKAGES),
     ]
-    if master.startswith("k8s://") and node_store == "on":
-        rows.append((f"{master}, {name}, by each pod", master, "node-pod", PACKAGES))
-    else:
+    if not (master.startswith("k8s://") and node_store == "on"):  # pods keep nothing
         rows += [
             (f"{master}, {name}, once a node, {how}", master, f"node-{how}", PACKAGES)
             for how in ("cold", "warm")
@@ -319,7 +313,7 @@ def compare(given: argparse.Namespace) -> None:
     for _, master, _, packages in rows[1:3]:  # makes what shall be in the store
         run(master, "build", packages)
     for label, master, way, packages in wanted:
-        if "=" in way or (given.master and way in ("node-cold", "node-warm")):
+        if "=" in way or (given.master and way.startswith("node-")):
             run(master, way, packages)  # fills the stage or nodes; or lets them forget
         runs: list[dict[str, Any]] = []
         for _ in range(given.repeat):

@@ -10,8 +10,7 @@ first_udf.py's own: --import-packages, --dont-write-bytecode, --only REGEX.
     local-cluster   and local[2]
     standalone      two nodes with two executors each
     yarn            two executors; the archive without a stage, and staged before
-    kubernetes      two executors, whose pods keep nothing
-    volume          the same, with a folder of the node as a volume of each pod
+    kubernetes      two executors, and a folder of the node as a volume of each pod
 """
 
 from __future__ import annotations
@@ -74,30 +73,24 @@ def _yarn() -> Iterator[Sequence[str]]:
 
 
 @contextlib.contextmanager
-def _kubernetes(*more: str, store: str = "on") -> Iterator[Sequence[str]]:
-    with _bed("kubernetes") as told:
-        host = told["KUBERNETES_DRIVER_HOST"]
-        conf = (
-            *TWO,
-            f"spark.kubernetes.container.image={told['KUBERNETES_IMAGE_WITH_PYTHON']}",
-            "spark.kubernetes.container.image.pullPolicy=IfNotPresent",
-            "spark.kubernetes.executor.request.cores=0.3",
-            "spark.executor.memoryOverhead=400m",
-            f"spark.driver.host={host}",
-            f"spark.driver.bindAddress={host}",
-            *more,
-        )
-        yield ("--master", told["KUBERNETES_MASTER"], "--node-store", store, *_conf(conf))
-
-
-@contextlib.contextmanager
-def _volume() -> Iterator[Sequence[str]]:
+def _kubernetes() -> Iterator[Sequence[str]]:
     folder = tempfile.mkdtemp(prefix="boats-")
     os.chown(folder, POD_USER, POD_USER)
-    more = (f"{VOLUME}.mount.path=/boats", f"{VOLUME}.options.path={folder}")
     try:
-        with _kubernetes(*more, store="/boats") as words:
-            yield words
+        with _bed("kubernetes") as told:
+            host = told["KUBERNETES_DRIVER_HOST"]
+            conf = (
+                *TWO,
+                f"spark.kubernetes.container.image={told['KUBERNETES_IMAGE_WITH_PYTHON']}",
+                "spark.kubernetes.container.image.pullPolicy=IfNotPresent",
+                "spark.kubernetes.executor.request.cores=0.3",
+                "spark.executor.memoryOverhead=400m",
+                f"{VOLUME}.mount.path=/boats",
+                f"{VOLUME}.options.path={folder}",
+                f"spark.driver.host={host}",
+                f"spark.driver.bindAddress={host}",
+            )
+            yield ("--master", told["KUBERNETES_MASTER"], "--node-store=/boats", *_conf(conf))
     finally:
         shutil.rmtree(folder)
 
@@ -107,7 +100,6 @@ KINDS = {
     "standalone": _standalone,
     "yarn": _yarn,
     "kubernetes": _kubernetes,
-    "volume": _volume,
 }
 
 

@@ -5,6 +5,7 @@ additions, and what goes wrong said in seconds.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ from integration.running import (
 )
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+POD_USER = 185
+"""Of the image."""
 SECONDS = 60.0
 """That a message may take on a busy machine; the watch asks after 5."""
 
@@ -117,8 +120,8 @@ def test_functions_made_before_follow_what_the_session_has(
 
 
 @pytest.mark.turn(1)
-def test_executors_that_start_after_an_addition_have_it_where_pods_unpack_for_themselves(
-    kubernetes: KubernetesLane, drive: Drive
+def test_executors_that_start_after_an_addition_have_it_and_a_volume_keeps_the_environment(
+    kubernetes: KubernetesLane, drive: Drive, tmp_path: Path
 ) -> None:
     dynamic = {
         "enabled": "true",
@@ -128,21 +131,31 @@ def test_executors_that_start_after_an_addition_have_it_where_pods_unpack_for_th
         "maxExecutors": "2",
     }
     settings = {f"spark__dynamicAllocation__{name}": value for name, value in dynamic.items()}
+    volume = volume_of_the_machine(tmp_path) if kubernetes.own else {}
     told = checked(
         drive(
             "late_executors.py",
             kubernetes.master,
-            env={"COFFEE_BOAT_NODE_STORE": "on"},
-            **{**settings, "spark__executor__instances": "1"},
+            env={"COFFEE_BOAT_NODE_STORE": "/boats"} if kubernetes.own else {},
+            **{**settings, "spark__executor__instances": "1", **volume},
         )
     )
     assert (told["before"], told["after"]) == (1, 2)
     assert len({host for host, *_ in told["seen"]}) == 2
     assert all("/boat-layer-" in file for _, file, _ in told["seen"])
-    assert all("/coffee_boat-node-" in root for *_, root in told["seen"])
+    assert not kubernetes.own or len({root for *_, root in told["seen"]}) == 1, "of the volume"
     assert not any(told["foreign"]), told["report"]
     assert told["ok"], told["report"]
     assert told["answered"] == 2
+
+
+def volume_of_the_machine(folder: Path) -> dict[str, str]:
+    """Settings that let each executor have a folder of this machine as /boats."""
+    boats = folder / "boats"
+    boats.mkdir()
+    os.chown(boats, POD_USER, POD_USER)
+    name = "spark__kubernetes__executor__volumes__hostPath__boats"
+    return {f"{name}__mount__path": "/boats", f"{name}__options__path": str(boats)}
 
 
 @pytest.fixture

@@ -793,17 +793,23 @@ def test_it_is_sent_as_a_starter_and_one_plain_file(
 
 
 @pytest.mark.parametrize(
-    ("master", "archives", "plain"),
+    ("master", "archives", "plain", "named"),
     [
-        ("local-cluster[2,1,1024]", "spark.archives", "spark.files"),
-        ("k8s://https://h:6443", "spark.archives", "spark.files"),
-        ("yarn", "spark.yarn.dist.archives", "spark.yarn.dist.files"),
+        ("local-cluster[2,1,1024]", "spark.archives", "spark.files", "on"),
+        ("k8s://https://h:6443", "spark.archives", "spark.files", "/volume"),
+        ("yarn", "spark.yarn.dist.archives", "spark.yarn.dist.files", "on"),
     ],
 )
 def test_each_kind_of_cluster_is_told_by_its_own_settings(
-    archive: Archive, store: Store, tmp_path: Path, master: str, archives: str, plain: str
+    archive: Archive,
+    store: Store,
+    tmp_path: Path,
+    master: str,
+    archives: str,
+    plain: str,
+    named: str,
 ) -> None:
-    made = sent(tmp_path, store, archive, master=master)
+    made = sent(tmp_path, store, archive, master=master, node_store=named)
     assert made.conf[plain].endswith(f"/{archive.name}.cargo")
     assert f"{made.conf[archives].partition('#')[2]}/bin/python3.11" in made.python
     assert archive.name not in made.conf[archives]
@@ -861,6 +867,7 @@ def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
     ("how", "said"),
     [
         ({"deploy_mode": "cluster", "master": "yarn"}, "the driver runs in the cluster"),
+        ({"master": "k8s://https://h:6443"}, "a pod keeps nothing"),
         ({"stage": "hdfs:///boats"}, "in a stage"),
         ({"ship_python": "no"}, "no interpreter is shipped"),
         ({"conda": "yes"}, "conda packages"),

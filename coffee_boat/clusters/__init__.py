@@ -165,6 +165,12 @@ class TakesPlainFiles(Protocol):
     def plain_files(self) -> str:
         """The setting that names such files, separated by commas."""
 
+    @property
+    def keeps_files(self) -> bool:
+        """True if what an executor leaves on a node is there for later ones; else only what it
+        leaves in a folder that somebody named, of a volume.
+        """
+
 
 class RemoteDriver(Protocol):
     """The driver of one submission, where it runs in the cluster: spark-submit does not say how it
@@ -259,6 +265,12 @@ def plain_files(master: str) -> str | None:
     """The setting that names files which executors get as they are; None if nothing does."""
     kind = _known(master)
     return kind.plain_files if isinstance(kind, TakesPlainFiles) else None
+
+
+def keeps_files(master: str) -> bool:
+    """True if what an executor leaves on a node is there for later ones, wherever it is."""
+    kind = _known(master)
+    return isinstance(kind, TakesPlainFiles) and kind.keeps_files
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class LocalCluster:
     name = "local-cluster"
     example = "local-cluster[2,1,1024]"
     runs_in_driver = False
-    on_this_machine = True
+    on_this_machine = keeps_files = True
     plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:

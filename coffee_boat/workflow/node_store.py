@@ -11,7 +11,7 @@ from pathlib import Path
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import kind_of_running, plain_files
+from coffee_boat.clusters import keeps_files, kind_of_running, plain_files
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import Archive, ConfPatch, Finding, Lock, SparkFacts
@@ -66,6 +66,8 @@ def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool
     """Why nodes do not unpack it once."""
     if plain_files(facts.master) is None:
         yield "executors there cannot be given a plain file"
+    if settings.node_store == ON and not keeps_files(facts.master):
+        yield "a pod keeps nothing; name the folder of a volume that later pods have, too"
     if facts.deploy_mode == "cluster":
         yield "the driver runs in the cluster, from the same archive"
     if not has_python:
