@@ -236,12 +236,21 @@ def _ends(minors: Sequence[str], here: str) -> list[str]:
 
 
 def _turn() -> int:
-    """The next number for the next commit, the same each time that this one is tried."""
+    """The next number for the next commit or merge, the same each time that this one is tried. Of a
+    clone without its history any, by the commit's name.
+    """
     if shutil.which("git") is None:
         return 0
-    count = ("git", "rev-list", "--count", "HEAD")
-    done = subprocess.run(count, cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    return int(done.stdout or "0")
+    if _git("rev-parse", "--is-shallow-repository") == "true":
+        return int(_git("rev-parse", "HEAD"), 16)
+    return int(_git("rev-list", "--first-parent", "--count", "HEAD") or "0")
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(
+        ("git", *words), cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip()
 
 
 def _interpreter(minor: str) -> Path | None:

@@ -119,7 +119,6 @@ def test_functions_made_before_follow_what_the_session_has(
     check_all(told)
 
 
-@pytest.mark.turn(1)
 def test_executors_that_start_after_an_addition_have_it_and_a_volume_keeps_the_environment(
     kubernetes: KubernetesLane, drive: Drive, tmp_path: Path
 ) -> None:

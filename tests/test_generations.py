@@ -9,6 +9,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -43,6 +44,7 @@ from coffee_boat.model import (
     Target,
 )
 from coffee_boat.worker import compose, finder, prefix
+from coffee_boat.worker.starter import locks
 from coffee_boat.worker.startup import NODE_PYTHON
 from coffee_boat.workflow import composing, rechoose
 
@@ -264,6 +266,35 @@ def test_what_no_process_runs_from_is_removed_when_another_generation_starts(
     executor.starts(plain, "")
     assert not (kept / "env").exists()
     assert "v = 2" in executor.starts(kept, SEEN).stdout, "it is made again"
+
+
+def test_what_it_is_composed_of_in_a_folder_of_the_node_stays_while_it_runs(
+    executor: Executor,
+) -> None:
+    """Also for a process that finds it composed."""
+    folder = executor.arrives(upgraded(executor))
+    there = executor.workdir.with_name("coffee_boat-node-0")
+    names = ("boat-base", "boat-part-2")
+    for name in names:
+        (there / name).mkdir(parents=True)
+        (executor.workdir / name).rename(there / name / "tree")
+        (executor.workdir / name).symlink_to(there / name / "tree")
+
+    def free(name: str) -> bool:
+        with locks.Lock(str(there / f"{name}.lock")) as lock:
+            return lock.hold_alone()
+
+    program = [f"./{folder.name}/bin/python{MINOR}", "-I", "-S", "-c", "print(); input()"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    for _ in range(2):
+        with subprocess.Popen(program, cwd=executor.workdir, **pipes) as process:  # type: ignore[call-overload]
+            assert process.stdout.readline() == b"\n"
+            assert not any(map(free, names))
+            process.communicate(b"\n")
+        assert all(map(free, names))
+    shutil.rmtree(there / "boat-part-2" / "tree")
+    executor.starts(folder, SEEN)
+    assert not (folder / "env").exists(), "what is gone is not run from"
 
 
 def test_where_links_are_refused_each_file_is_a_symbolic_link_and_the_interpreter_a_copy(

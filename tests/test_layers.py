@@ -163,6 +163,66 @@ def test_a_file_that_is_still_being_copied_does_not_count_yet(node: Node, file: 
     assert now.startswith("dark")
 
 
+def test_a_file_that_stays_short_is_told(node: Node, file: Path, layer: Archive) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:-50])
+    os.utime(file, (1, 1))
+    done = node.run(IMPORT)
+    assert f"it has {len(data) - 50} bytes, {len(data)} were sent" in done.stderr
+    assert UNPACKED not in done.stderr
+
+
+def test_a_link_on_its_way_is_no_layer(node: Node, file: Path, layer: Archive) -> None:
+    assert node.says(IMPORT).startswith("dark")
+    (node.workdir / layer.name).rename(node.workdir / f"{layer.name}.4711")
+    done = node.run(f"{IMPORT}\nfrom coffee_boat_worker import facts; print(facts.layers())")
+    place, names = done.stdout.splitlines()
+    assert f"/{layer.name}/" in place
+    assert names == repr([layer.name])
+
+
+@pytest.mark.parametrize("how", ["SIG_IGN", "fork", "handler"])
+def test_it_is_unpacked_whatever_the_process_does_with_signals_and_children(
+    node: Node, file: Path, how: str
+) -> None:
+    """A fork keeps the pipe open; a handler that raises leaves no process behind."""
+    done = node.run(f"""
+        import os, signal, sys, time
+        how, spawn, holds = {how!r}, os.posix_spawn, []
+        def spawned(*words, **more):
+            pid = spawn(*words, **more)
+            if how == "fork":
+                holds.append(os.fork())
+                if not holds[0]:
+                    time.sleep(60)
+                    os._exit(0)
+            if how == "handler":
+                os.kill(pid, signal.SIGSTOP)
+                signal.setitimer(signal.ITIMER_REAL, 0.1)
+            return pid
+        os.posix_spawn = spawned
+        def stop(*_):
+            raise TimeoutError
+        signal.signal(signal.SIGALRM, stop)
+        if how == "SIG_IGN":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        before = time.monotonic()
+        try:
+            import roast
+        except TimeoutError:
+            try:
+                os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                print("nobody")
+            sys.exit()
+        print(roast.LEVEL, time.monotonic() - before < 30, flush=True)
+        for pid in holds:
+            os.kill(pid, signal.SIGKILL)
+    """)
+    expected = "nobody" if how == "handler" else "dark True"
+    assert done.stdout.strip() == expected, done.stderr
+
+
 def test_a_damaged_file_is_told_where_it_is_imported_and_nothing_of_it_counts(
     node: Node, file: Path, layer: Archive
 ) -> None:
@@ -311,6 +371,30 @@ def test_what_was_removed_there_is_unpacked_again(
     done = node.run(IMPORT)
     assert done.stdout.startswith("dark")
     assert "once for this node" in done.stderr
+
+
+def test_what_is_whole_there_is_imported_only_once_it_stays(
+    node: Node, file: Path, layer: Archive, store_of_node: Path, tmp_path: Path
+) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:-100] + b"\0" * 100)
+    done = node.run(f"""
+        import subprocess, sys
+        from coffee_boat_worker import facts
+        try:
+            import roast
+        except ModuleNotFoundError:
+            print("damaged")
+        with open({str(file)!r}, "wb") as out:
+            out.write({data!r})
+        other = "import site; site.addsitedir({str(node.site)!r}); import roast"
+        subprocess.run([sys.executable, "-I", "-c", other], check=True)
+        import roast
+        from coffee_boat_worker.starter import locks
+        with locks.Lock({str(store_of_node / layer.id[:32])!r} + ".lock") as lock:
+            print(lock.hold_alone(), len(facts.boats()))
+    """)
+    assert done.stdout.split() == ["damaged", "False", "2"], done.stderr
 
 
 def test_where_the_folder_of_the_node_cannot_be_written_the_executor_unpacks_for_itself(

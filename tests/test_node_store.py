@@ -8,6 +8,7 @@ import fcntl
 import gzip
 import hashlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -322,7 +323,9 @@ def test_a_package_that_replaces_a_file_of_another_has_its_own(
     assert tree(first) == tree(unpack(archive, store))
 
 
-@pytest.mark.parametrize("change", ["changed", "planted", "unlisted", "locked", "no list"])
+@pytest.mark.parametrize(
+    "change", ["changed", "planted", "unlisted", "locked", "no list", "other list", "no names"]
+)
 def test_nothing_is_taken_of_an_environment_that_is_not_as_it_was_made(
     archive: Archive, store: Store, node: str, tmp_path: Path, change: str
 ) -> None:
@@ -337,6 +340,10 @@ def test_nothing_is_taken_of_an_environment_that_is_not_as_it_was_made(
         listed.write_text(listed.read_text().replace("two.py", "../../two.py"))
     elif change == "no list":
         listed.write_text(listed.read_text()[:-9])
+    elif change == "other list":
+        listed.write_text('{"format": 2}')
+    elif change == "no names":
+        listed.write_text(json.dumps({key: [["x"]] for key in json.loads(listed.read_text())}))
     more = with_one_more(archive, store, {f"{SITE}more.py": b"more"})
     with open(f"{place}.lock", "ab") as lock:
         if change == "locked":

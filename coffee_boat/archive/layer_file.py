@@ -10,21 +10,22 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive import seek
 from coffee_boat.archive.chunks import gone
 from coffee_boat.model import Archive
-from coffee_boat.worker.layers import SUFFIX
+from coffee_boat.worker.layers import SUFFIX, first_line
 from coffee_boat.worker.starter import index
 
 _BUFFER = 1 << 20
 
 
 def made(archive: Archive, store: Store) -> Path:
-    """The file of an archive: a line that tells what can be unpacked by itself, and the archive.
+    """The file of an archive: its size, what can be unpacked by itself, a line each; the archive.
 
     Raises:
         BuildError: the archive, or what is in one of its chunks, is gone or damaged.
         StoreError: the file is not there yet, and the store cannot be written.
     """
     called = f"{archive.name}{SUFFIX}"
-    head = index.written(seek.told(archive, store, cargo=called)).encode()
+    told = index.written(seek.told(archive, store, cargo=called)).encode()
+    head = first_line(len(told) + archive.size) + told
     name = f"{archive.id}/{called}"
     path = store.path("archives", name)
     if not _is_there(path, head, archive):
@@ -44,7 +45,7 @@ def _is_there(path: Path, head: bytes, archive: Archive) -> bool:
                 if stream.read(len(block)) != block:
                     return False
             return not stream.read(1)
-    except FileNotFoundError:
+    except OSError:  # it is not there, or the disk cannot read it: it is made again
         return False
 
 

@@ -19,7 +19,7 @@ _LAYOUT = 1
 
 def folder(wheels: Mapping[Path, Iterable[str]], store: Store) -> tuple[str, ...]:
     """A folder in the store with the .dist-info of some wheels and nothing else; none where there
-    are no wheels, or where the store cannot be written and has no such folder yet.
+    are no wheels, or one is gone, or where the store cannot be written and has no such folder yet.
 
     Args:
         wheels: their files -> the modules at the top, which the metadata need not name.
@@ -29,13 +29,15 @@ def folder(wheels: Mapping[Path, Iterable[str]], store: Store) -> tuple[str, ...
     """
     if not wheels:
         return ()
-    name = f"metadata-{digest_of([_LAYOUT, *sorted(map(_identity, wheels))])}"
     try:
+        name = f"metadata-{digest_of([_LAYOUT, *sorted(map(_identity, wheels))])}"
         while not store.keep("trees", name):
             with store.publish("trees", name) as scratch:
                 scratch.mkdir()
                 for wheel, modules in wheels.items():
                     _take_out(wheel, modules, scratch)
+    except FileNotFoundError:  # a wheel in the user's own folder was removed since
+        return ()
     except StoreError as error:
         if error.code != "store.unwritable":
             raise

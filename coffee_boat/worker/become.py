@@ -21,6 +21,7 @@ def main(argv: list[str]) -> None:
     try:
         spec = compose.read(folder)
         compose.locked(folder)  # until this process becomes the interpreter
+        compose.hold(folder, spec)
         root = compose.compose(folder, spec)
         leavings.clear(folder)
     except (OSError, ValueError) as error:

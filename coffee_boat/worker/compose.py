@@ -139,6 +139,18 @@ def compose(folder: str, spec: Spec) -> str:
     return root
 
 
+def hold(folder: str, spec: Spec) -> None:
+    """Keep what a generation is composed of, where it lies in a folder of the node, as long as this
+    process and what it becomes run: on another device it was linked by names. What is gone there is
+    composed again.
+    """
+    from . import layers
+
+    places = [place for name in (spec.base, *spec.layers) for place in _places(folder, name)]
+    if not all(map(layers.holds, places)):
+        remove(os.path.join(folder, ENVIRONMENT))
+
+
 def _settle(base: str, python: str) -> None:
     """Have conda's files in a base name its folder, where it did not run here yet: each full start
     of its interpreter sees to that.
@@ -164,14 +176,17 @@ def place_of(folder: str, name: str) -> str:
         FileNotFoundError: nowhere, or not whole.
         ValueError: it was sent as a file, which cannot be unpacked (layers.py).
     """
-    places = [
-        os.path.join(os.path.dirname(folder), name),
-        *(os.path.join(r, name) for r in _roots()),
-    ]
-    found = next(filter(_is_ready, places), None)
+    found = next(filter(_is_ready, _places(folder, name)), None)
     if found is None:
         raise FileNotFoundError(2, "it is not here, or not unpacked to its end", name)
     return os.path.realpath(found)
+
+
+def _places(folder: str, name: str) -> list[str]:
+    return [
+        os.path.join(os.path.dirname(folder), name),
+        *(os.path.join(root, name) for root in _roots()),
+    ]
 
 
 def _is_ready(place: str) -> bool:

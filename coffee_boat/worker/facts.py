@@ -112,6 +112,7 @@ def _layer_folders() -> list[Path]:
             for root in roots
             for path in root.glob(f"{LAYERS}*/{SENTINEL}")
             if path.parent.name not in hidden
+            and "." not in path.parent.name
             and path.parent.name[len(LAYERS) :].partition("-")[2] in ("", running)
         }
     )

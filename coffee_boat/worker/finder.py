@@ -106,12 +106,12 @@ class LayerFinder:
         """
         if self._hidden is None:
             return []
-        self._unpack()
+        waiting = self._waiting()
         with self._lock:
             layers = {
                 name: os.path.abspath(os.path.join(place, SITE_PACKAGES))
                 for name, place in self._others().items()
-                if _is_whole(place)
+                if name not in waiting and _is_whole(place)
             }
             self._seen.update(layers)
             new = [layers[name] for name in sorted(layers)]
@@ -123,34 +123,36 @@ class LayerFinder:
             site.addsitedir(folder)
         return new
 
-    def _unpack(self) -> None:
-        """Have those unpacked that were sent as files; without the lock, which threads that import
-        something else wait for.
+    def _waiting(self) -> set[str]:
+        """Have those unpacked that were sent as files; names of those that are not here yet.
+
+        Without the lock, which threads that import something else wait for.
         """
-        thread = get_ident()
+        thread, sent = get_ident(), self._others(FILE)
         if thread in self._unpacking:
-            return
+            return set(sent)
         self._unpacking.add(thread)
         try:
-            for name, place in self._others(FILE).items():
-                self._unpack_one(name, place)
+            return {name for name, place in sent.items() if not self._is_ready(name, place)}
         finally:
             self._unpacking.discard(thread)
 
-    def _unpack_one(self, name: str, place: str) -> None:
+    def _is_ready(self, name: str, place: str) -> bool:
+        """True if it is unpacked, and stays; a folder alone does not tell that."""
         tried, _ = self._failed.get(name, (0.0, ""))
-        if tried and time.monotonic() - tried < _PATIENCE:
-            return
+        if tried and time.monotonic() - tried < _PATIENCE and not _is_whole(place):
+            return False
         from . import layers
 
         try:
-            layers.ready(place)
+            ready = layers.ready(place)
         except ValueError as error:
             if not tried:
                 sys.stderr.write(f"coffee_boat: {error}\n")
             self._failed[name] = (time.monotonic(), str(error))
-        else:
-            self._failed.pop(name, None)
+            return False
+        self._failed.pop(name, None)
+        return ready
 
     def _others(self, suffix: str = "") -> dict[str, str]:
         """Names of layers for this process that were not seen yet -> their folders."""
@@ -248,7 +250,9 @@ def _layers(apart: set[str] | frozenset[str], suffix: str) -> dict[str, str]:
     for root in _roots():
         for entry in _names(root):
             name = entry[: len(entry) - len(suffix)]
-            if not entry.startswith(LAYERS) or entry != name + suffix or name in apart:
+            if not entry.startswith(LAYERS) or entry != name + suffix or "." in name:
+                continue
+            if name in apart:
                 continue  # a failing import is not to look at each layer of a long session again
             if not _is_whole(found.get(name, "")):
                 found[name] = os.path.abspath(os.path.join(root, name))

@@ -1,9 +1,9 @@
 """Layers that were sent as one plain file, which Spark does not unpack.
 
-`boat-layer-....layer` is a line of JSON (starter/index.py) and the archive behind it. The first
-process of an executor that looks for it has it unpacked, with a process a core, and links to it
-under the name that the folder of an archive has: `boat-layer-...`. Where the environment lies in a
-folder of the node (docs/concepts/node-store.md), the layer does, too. Else it lies in the
+`boat-layer-....layer` is a line with its size, a line of JSON (starter/index.py), and the archive.
+The first process of an executor that looks for it has it unpacked, with a process a core, and links
+to it under the name that the folder of an archive has: `boat-layer-...`. Where the environment lies
+in a folder of the node (docs/concepts/node-store.md), the layer does, too. Else it lies in the
 executor's working directory.
 
 A process of its own unpacks (`main`): the one that looks may have threads, and handlers of signals.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +28,14 @@ _OWN = "boat-unpacked"
 """As in starter/start.py: a folder in the working directory."""
 _NODES = "coffee_boat-node-"
 """How folders of a node are called (starter/places.py)."""
+_SIZE = 20
+"""Digits of the first line."""
 _LONGEST = 64 << 20
 """Bytes of the line of JSON."""
+_PATIENCE = 10.0
+"""Seconds after which a file that does not become longer is taken for damaged."""
+_held: set[str] = set()
+"""Folders whose lock this process has: a descriptor each is enough."""
 _UNPACK = (
     "import sys; sys.path.append(sys.argv[1]); from coffee_boat_worker import layers;"
     " layers.main(*sys.argv[2:])"
@@ -44,16 +51,43 @@ def ready(place: str) -> bool:
     Raises:
         ValueError: it was sent as a file that cannot be unpacked; it says why.
     """
-    if _is_whole(place) and _holds(place):
+    if _is_whole(place) and holds(place):
         return True
-    if not os.path.isfile(place + SUFFIX):
+    try:
+        reason = _lacking(place + SUFFIX)
+    except FileNotFoundError:
         return False
-    reason = _unpacked_apart(place)
-    if _is_whole(place) and _holds(place):
+    except (OSError, ValueError) as error:
+        reason = str(error)
+    if reason is None:  # it is still on its way
+        return False
+    reason = reason or _unpacked_apart(place)
+    if _is_whole(place) and holds(place):
         return True
-    if reason:
-        raise ValueError(f"{os.path.basename(place)} cannot be unpacked: {reason}")
-    return False  # it is still on its way
+    raise ValueError(f"{os.path.basename(place)} cannot be unpacked: {reason or 'it was removed'}")
+
+
+def first_line(rest: int) -> bytes:
+    """What a file begins with.
+
+    Args:
+        rest: bytes of all that follows.
+    """
+    return b"%0*d\n" % (_SIZE, _SIZE + 1 + rest)
+
+
+def _lacking(file: str) -> str | None:
+    """Nothing for a file that is all here, None for one that is still being copied, else what is
+    wrong: Spark copies a file under its last name.
+    """
+    with open(file, "rb") as stream:
+        line, found = stream.read(_SIZE + 1), os.fstat(stream.fileno())
+    if len(line) > _SIZE and found.st_size == int(line):
+        return ""
+    if time.time() - found.st_mtime < _PATIENCE:
+        return None
+    sent = f", {int(line)} were sent" if len(line) > _SIZE else ""
+    return f"it has {found.st_size} bytes{sent}"
 
 
 def main(place: str) -> None:
@@ -72,8 +106,6 @@ def _make(place: str) -> None:
 
     file = place + SUFFIX
     told = _read(file)
-    if told is None:
-        return
     around, name = os.path.split(place)
     if node := _folder_of_node(around):
         try:
@@ -91,23 +123,16 @@ def _make(place: str) -> None:
     start.link(made, place)
 
 
-def _read(file: str) -> Index | None:
-    """What the file says of itself, as it lies in the file; None where not all of it is here.
-
-    Spark copies a file under its last name: who looks meanwhile sees a part of it.
-    """
+def _read(file: str) -> Index:
+    """What the file says of itself, as it lies in the file."""
     from .starter import index
 
     with open(file, "rb") as stream:
+        stream.readline(_SIZE + 1)
         line = stream.readline(_LONGEST)
-        size = os.fstat(stream.fileno()).st_size
-    if not line.endswith(b"\n"):
-        return None
-    told = index.parsed(line.decode(), file)
-    if size < len(line) + told.size:
-        return None
-    parts = [part._replace(offset=len(line) + part.offset) for part in told.parts]
-    return told._replace(size=len(line) + told.size, parts=parts)
+    told, before = index.parsed(line.decode(), file), _SIZE + 1 + len(line)
+    parts = [part._replace(offset=before + part.offset) for part in told.parts]
+    return told._replace(size=before + told.size, parts=parts)
 
 
 def _is_whole(place: str) -> bool:
@@ -136,12 +161,17 @@ def _node(tree: str) -> str:
     return folder if os.path.basename(folder).startswith(_NODES) else ""
 
 
-def _holds(place: str) -> bool:
-    """False for a layer in a folder of the node that was just removed there; others stay as long as
+def holds(place: str) -> bool:
+    """False for what lies in a folder of the node and was removed there; else it stays as long as
     this process, and what it becomes or forks, run.
+
+    Args:
+        place: a link to it. What is no such link stays by itself.
     """
     tree = os.path.realpath(place)
     if not os.path.islink(place) or not _node(tree):
+        return True
+    if tree in _held and _is_whole(tree):
         return True
     from .starter import locks, places
 
@@ -149,6 +179,7 @@ def _holds(place: str) -> bool:
         with locks.Lock(os.path.dirname(tree) + ".lock") as lock:
             if lock.share() and _is_whole(tree):
                 lock.keep()
+                _held.add(tree)
                 return True
     except (OSError, places.UnusableError):
         return False
@@ -171,15 +202,35 @@ def _unpacked_apart(place: str) -> str:
         return f"{sys.executable} cannot be started: {error.strerror}"
     finally:
         os.close(writing)
-    said = b""
     try:
-        while block := os.read(reading, 1 << 16):
-            said += block
+        code = _code(pid)
+        if code is not None:  # else somebody else waits for all that this process starts
+            os.set_blocking(reading, False)
+        said = _all_of(reading)
     finally:
         os.close(reading)
-    try:
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    except ChildProcessError:  # somebody else waits for all that this process starts
-        return said.decode(errors="replace")
     killed = f"the process that unpacked it ended with {code}" if code else ""
-    return said.decode(errors="replace") or killed
+    return said or killed
+
+
+def _code(pid: int) -> int | None:
+    """Its exit code, once it ended; None where that is not told."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:
+        return None
+    except BaseException:  # a signal's handler raised: nobody would wait for it
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+        raise
+
+
+def _all_of(pipe: int) -> str:
+    """What stands in a pipe. Another thread's fork may have it open, too, and for long."""
+    said = b""
+    try:
+        while block := os.read(pipe, 1 << 16):
+            said += block
+    except BlockingIOError:
+        pass
+    return said.decode(errors="replace")

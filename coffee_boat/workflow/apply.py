@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -110,7 +111,8 @@ def apply(tools: Tools, live: LiveSession, wish: Wish) -> Applied:
     with tools.work() as say, live.alone():
         now = live.refresh()
         change = tools.pipeline.change(wish.choose(now, say), now.lock, live.history.held)
-        room.refuse_too_much(tools.pipeline.items(change), tools.store, archive=True)
+        items = tools.pipeline.items(change)
+        room.refuse_too_much(items, tools.store, archives=shipping.copies(items))
         change, archive = tools.pipeline.addition(change, wish.manifest, say)
         if archive is not None and archive.role == "layer":
             archive = replace(archive, after=now.composed.removeprefix(compose.GENERATIONS))
@@ -255,12 +257,8 @@ def _why_not(said: Iterable[str]) -> str:
 
 def expose_here(tools: Tools, lock: Lock, chunks: Sequence[Chunk]) -> None:
     """Make importable on the driver what executors have already; that it cannot be is a finding."""
-    try:
-        with tools.work() as say:
-            expose.expose(tools, lock, chunks, say)
-    except (BoatError, OSError) as error:
-        tools.views.incomplete = True
-        tools.emit([_on_executors_only(error)])
+    with _told(tools), tools.work() as say:
+        expose.expose(tools, lock, chunks, say)
 
 
 def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
@@ -272,7 +270,7 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
         expose_here(tools, applied.lock, applied.archive.chunks if applied.archive else ())
         return
     gone = {pin.name: pin.version for pin in leaving}
-    try:
+    with _told(tools):
         with tools.work() as say:
             loaded = tools.views.loaded(gone)
             lacking = driver.lacking(applied.lock)
@@ -287,9 +285,21 @@ def expose_changed(tools: Tools, applied: Applied, manifest: Manifest) -> None:
             expose.show(tools, applied.lock, chunks, now)
             tools.views.incomplete = False
         tools.emit(loaded)
+
+
+@contextmanager
+def _told(tools: Tools) -> Iterator[None]:
+    """That the driver's half failed is a finding; and the next change does all of it, also where it
+    was interrupted.
+    """
+    try:
+        yield
     except (BoatError, OSError) as error:
         tools.views.incomplete = True
         tools.emit([_on_executors_only(error)])
+    except BaseException:
+        tools.views.incomplete = True
+        raise
 
 
 def confirm(live: LiveSession, applied: Applied) -> Arrival:

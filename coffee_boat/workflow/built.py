@@ -79,7 +79,7 @@ def build(
         if lock is None:
             lock = forgettable(tools, request, say, ahead)
         items = tools.pipeline.items(tools.pipeline.change(lock, None))
-        room.refuse_too_much(items, tools.store, archive=to is None)
+        room.refuse_too_much(items, tools.store, archives=int(to is None))
         lock, archive = tools.pipeline.base(lock, request.manifest, say, ahead, to=to)
     tools.emit([*request.manifest.findings, *lock.findings, *archive.findings])
     return Built(request, lock, archive)

@@ -56,11 +56,11 @@ def seen_from_here(lock: Lock, items: Sequence[PlanItem]) -> tuple[PlanItem, ...
     )
 
 
-def refuse_too_much(items: Sequence[PlanItem], store: Store, *, archive: bool) -> None:
+def refuse_too_much(items: Sequence[PlanItem], store: Store, *, archives: int) -> None:
     """Raise if the disk of the store has less room than what is still to be fetched and packed.
 
     Args:
-        archive: the archive is written there, too, if anything in it is new.
+        archives: so often the archive is written there, too, if anything in it is new.
 
     Raises:
         StoreError: it has.
@@ -68,7 +68,7 @@ def refuse_too_much(items: Sequence[PlanItem], store: Store, *, archive: bool) -
     new = [item for item in items if item.action != "reuse"]
     fetched = sum(item.size or 0 for item in new if item.action == "fetch")
     packed = sum(item.size or 0 for item in new)
-    whole = sum(item.size or 0 for item in items) if archive and new else 0
+    whole = archives * sum(item.size or 0 for item in items) if new else 0
     needed, free = fetched + packed + whole, _free(store.root)
     if needed <= free:
         return
@@ -86,7 +86,7 @@ def refuse_too_much(items: Sequence[PlanItem], store: Store, *, archive: bool) -
 def too_much(items: Sequence[PlanItem], store: Store) -> tuple[Finding, ...]:
     """The same as a finding, for a plan."""
     try:
-        refuse_too_much(items, store, archive=True)
+        refuse_too_much(items, store, archives=1)
     except StoreError as refusal:
         return (Finding.of(refusal.problem, "error"),)
     return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,7 @@ from coffee_boat.model import (
     ConfPatch,
     Finding,
     Lock,
+    PlanItem,
     Shipped,
     SparkFacts,
 )
@@ -122,6 +124,11 @@ def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
         )
     tools.emit(shipped.findings)
     return shipped
+
+
+def copies(items: Sequence[PlanItem]) -> int:
+    """So many archives of an addition the store has: a large one as a plain file, too."""
+    return 1 if sum(item.size or 0 for item in items) < _LARGE else 2
 
 
 def ship_added(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:

@@ -45,7 +45,7 @@ def kept(place: str) -> Kept | None:
     """What it had when it was made; None if that is not known."""
     try:
         return _read(place)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -87,7 +87,7 @@ def differs(place: str, digest: str) -> str | None:
         now = dict(_found(os.path.join(place, _ENVIRONMENT)))
     except FileNotFoundError as error:
         return f"{error.filename} is not there"
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return str(error)
     changed = [name for name, what in had.files.items() if now.get(name) != what]
     new = [name for name in now.keys() - had.files.keys() if _counts(name, now[name])]

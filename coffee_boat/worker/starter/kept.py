@@ -138,13 +138,11 @@ def _make(place: str, index: Index, cargo: str, whose: str) -> None:
             raise ChangedError(f"{place} was changed ({why}), and processes run from it")
         say(f"{place} is not as it was made: {why}; it is unpacked again")
         _remove(place)
-    if index.most:
-        _make_room(folder, index)
-    with (
-        others.held(folder, name, index.parts) as have,
-        _unpacked(place, index, cargo, whose, have) as aside,
-    ):
-        os.rename(aside, place)
+    with others.held(folder, name, index.parts) as have:
+        if index.most:  # what parts are taken from is held, and stays
+            _make_room(folder, index)
+        with _unpacked(place, index, cargo, whose, have) as aside:
+            os.rename(aside, place)
 
 
 @contextlib.contextmanager

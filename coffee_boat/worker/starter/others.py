@@ -79,7 +79,7 @@ def taken(others: Sequence[Other], part: Part, root: str) -> entries.Written | N
             done: list[str] = []
             try:
                 links = list(_take(other, names, root, done))
-            except (OSError, ValueError):
+            except (OSError, ValueError, LookupError, TypeError):
                 for one in done:
                     os.unlink(os.path.join(root, one))
                 continue
@@ -141,14 +141,29 @@ def _there(
     left = _MOST_READ
     for name in sorted(names, key=lambda name: _used(folder, name), reverse=True):
         place = os.path.join(folder, name)
-        with contextlib.suppress(OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, RecursionError):
             if stack.enter_context(locks.Lock(f"{place}.lock")).share():
                 with open(os.path.join(place, PARTS), encoding="utf-8") as stream:
                     text = stream.read(left)
                 left -= len(text)
-                yield place, {str(one): list(names) for one, names in json.loads(text).items()}
+                yield place, _parts(text)
         if left <= 0:
             return
+
+
+def _parts(text: str) -> dict[str, list[str]]:
+    """What `write` wrote.
+
+    Raises:
+        ValueError, RecursionError: it is something else, as another version of us writes it.
+    """
+    said: dict[str, list[str]] = json.loads(text)
+    if not isinstance(said, dict):
+        raise ValueError(f"{PARTS} has {type(said).__name__}")
+    for names in said.values():
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"{PARTS} has a part without names")
+    return said
 
 
 def _best(

@@ -4,6 +4,7 @@ and this process becomes its interpreter.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -90,6 +91,9 @@ def link(place: str, name: str) -> None:
     """Let the environment be found in the working directory, too."""
     if os.path.islink(name) and os.readlink(name) == place:
         return
-    aside = f"{name}.{os.getpid()}"
+    around, called = os.path.split(name)
+    aside = os.path.join(around, f".{called}.{os.getpid()}")  # nobody takes it for one
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(aside)  # of a killed process with this number
     os.symlink(place, aside)
     os.replace(aside, name)

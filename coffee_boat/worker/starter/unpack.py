@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
 from . import entries, others
@@ -53,7 +54,8 @@ def unpack(
         if size != index.size:
             raise ValueError(f"{cargo} has {size} bytes, {index.size} were sent")
         job = _Job(stream.fileno(), index.unpacked, root, have, os.getpid())
-        answers = _answers(job, index.parts, count or processes())
+        with _children_that_can_be_waited_for():
+            answers = _answers(job, index.parts, count or processes())
     for answer in answers:
         _raise(answer)
     links = [link for answer in answers for link in answer["links"]]
@@ -63,6 +65,18 @@ def unpack(
     if files != index.files:
         raise ValueError(f"{cargo} has {files} files in it, {index.files} were sent")
     return dict(parts)
+
+
+@contextlib.contextmanager
+def _children_that_can_be_waited_for() -> Iterator[None]:
+    """Who started this process may ignore SIGCHLD; it has that, too, and the kernel then keeps no
+    exit code.
+    """
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCHLD, before if before is not None else signal.SIG_DFL)
 
 
 def processes() -> int:
