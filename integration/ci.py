@@ -168,11 +168,11 @@ def all_lanes(*, whole: bool = False) -> tuple[list[Lane], list[str]]:
         clusters[0],
         _lane("local", _others(clusters), _LOCAL_CLUSTERS),
         *clusters[1:],
+        *bare,  # before what is shorter: the last one runs alone
         *(
             _python(minor, python, chosen[minor], demo=minor in _ends(minors, here))
             for minor, python in pythons.items()
         ),
-        *bare,
     ], not_here
 
 

@@ -87,6 +87,7 @@ def told(ended: Ended) -> Any:
     return ended.result
 
 
+@pytest.mark.turn(2)
 def test_functions_made_before_follow_what_the_session_has(
     server: Server, store: Path, tmp_path: Path, kinds_of_functions: str
 ) -> None:
