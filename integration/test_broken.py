@@ -124,7 +124,6 @@ def disk(nodes: tuple[Node, ...], options: str) -> Iterator[None]:
             subprocess.run([*root, "umount", "--lazy", WORK], check=True)
 
 
-@pytest.mark.turn(1)
 def test_a_nodes_disk_that_is_mounted_noexec(standalone: Lane, spark_python: SparkPython) -> None:
     with disk(our_nodes(standalone), "noexec"):
         told = spark_python.checked("broken.py", standalone.master, "none", timeout=600).result[

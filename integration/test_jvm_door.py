@@ -101,7 +101,6 @@ def test_a_transformer_of_the_guide_names_a_function_in_and_out_of_a_pipeline(
     check_spark_shell(door, conf, alone, tmp_path / "snippet.scala", saves=here)
 
 
-@pytest.mark.turn(2)
 def test_sessions_of_a_thrift_server_have_functions(door: Door, tmp_path: Path) -> None:
     conf, alone = door.settings(CLUSTER), without_python(tmp_path / "programs")
     check_thrift_server(door, conf, alone)
