@@ -9,6 +9,7 @@ the output."""
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -235,6 +236,7 @@ def _ends(minors: Sequence[str], here: str) -> list[str]:
     return others if len(others) < 2 else [others[0], others[-1]]
 
 
+@functools.cache
 def _turn() -> int:
     """The next number for the next commit or merge, the same each time that this one is tried. Of a
     clone without its history any, by the commit's name.

@@ -362,6 +362,13 @@ def large(folder: Path, name: str, *requires: str, unpack: Callable[[], None]) -
     return Later(wheel, frozenset({name.replace("-", "_")}), unpacked)
 
 
+def two_large(folder: Path) -> tuple[dict[str, Later], list[str]]:
+    """Two by their names; and the names of those that were unpacked, once they are."""
+    unpacked: list[str] = []
+    names = ("boat-big", "boat-lazy")
+    return {n: large(folder, n, unpack=partial(unpacked.append, n)) for n in names}, unpacked
+
+
 def test_what_is_large_is_judged_by_its_wheel_and_unpacked_when_it_is_imported(
     views: Views, tmp_path: Path, own: Path
 ) -> None:
@@ -397,11 +404,7 @@ def test_what_is_large_is_judged_by_its_wheel_and_unpacked_when_it_is_imported(
 def test_who_looks_whether_a_large_package_is_there_finds_it_and_unpacks_nothing(
     views: Views, tmp_path: Path, own: Path
 ) -> None:
-    unpacked: list[str] = []
-    some = {
-        name: large(tmp_path, name, unpack=partial(unpacked.append, name))
-        for name in ("boat-big", "boat-lazy")
-    }
+    some, unpacked = two_large(tmp_path)
     views.board(Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in some)), {}, some)
     spec = importlib.util.find_spec("boat_big")
     assert spec is not None
@@ -436,11 +439,7 @@ def scanned() -> list[str]:
 def test_the_metadata_of_what_is_not_unpacked_yet_lies_on_sys_path(
     views: Views, tmp_path: Path, own: Path
 ) -> None:
-    unpacked: list[str] = []
-    some = {
-        name: large(tmp_path, name, unpack=partial(unpacked.append, name))
-        for name in ("boat-big", "boat-lazy")
-    }
+    some, unpacked = two_large(tmp_path)
     points = "[boat.engines]\nbig = boat_big:engine\n"
     with zipfile.ZipFile(some["boat-big"].wheel, "a") as wheel:
         wheel.writestr("boat_big-1.0.dist-info/entry_points.txt", points)

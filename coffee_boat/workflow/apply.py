@@ -112,7 +112,8 @@ def apply(tools: Tools, live: LiveSession, wish: Wish) -> Applied:
         now = live.refresh()
         change = tools.pipeline.change(wish.choose(now, say), now.lock, live.history.held)
         items = tools.pipeline.items(change)
-        room.refuse_too_much(items, tools.store, archives=shipping.copies(items))
+        archives = shipping.copies(tools, items, live.session.master)
+        room.refuse_too_much(items, tools.store, archives=archives)
         change, archive = tools.pipeline.addition(change, wish.manifest, say)
         if archive is not None and archive.role == "layer":
             archive = replace(archive, after=now.composed.removeprefix(compose.GENERATIONS))

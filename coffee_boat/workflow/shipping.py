@@ -126,9 +126,13 @@ def ship(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
     return shipped
 
 
-def copies(items: Sequence[PlanItem]) -> int:
-    """So many archives of an addition the store has: a large one as a plain file, too."""
-    return 1 if sum(item.size or 0 for item in items) < _LARGE else 2
+def copies(tools: Tools, items: Sequence[PlanItem], master: str) -> int:
+    """So many archives of an addition the store has: what goes as a plain file is there twice."""
+    return 2 if _goes_as_file(tools, sum(item.size or 0 for item in items), master) else 1
+
+
+def _goes_as_file(tools: Tools, size: int, master: str) -> bool:
+    return size >= _LARGE and tools.settings.stage is None and not takes_files_only(master)
 
 
 def ship_added(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
@@ -139,8 +143,7 @@ def ship_added(tools: Tools, archive: Archive, facts: SparkFacts) -> Shipped:
         ShipError: it cannot be put there.
         StoreError: the file is not there yet, and the store cannot be written.
     """
-    by_spark = tools.settings.stage is None and not takes_files_only(facts.master)
-    if not archive.layer or archive.size < _LARGE or not by_spark:
+    if not (archive.layer and _goes_as_file(tools, archive.size, facts.master)):
         return ship(tools, archive, facts)
     with tools.work() as say:
         say(Step("looking for what can be unpacked side by side"))
