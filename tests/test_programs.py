@@ -94,6 +94,23 @@ compile_tree(sys.argv[2] + "/python", Path(sys.argv[2]), ["a.py"])
 CLEANS = 'trap "echo > $0/cleaned; exit 1" INT; ' + BREEDS.replace("sleep 300", "true")
 
 
+SLOW = """
+import subprocess, time
+begin = subprocess.Popen.__init__
+def begin_and_go_on_later(self, *arguments, **options):
+    begin(self, *arguments, **options)
+    time.sleep(0.7)
+subprocess.Popen.__init__ = begin_and_go_on_later
+"""
+"""A program runs before who started it goes on: as on a machine with much to do."""
+CREW = """
+import sys
+from coffee_boat._support.crew import Crew
+from coffee_boat._support.futures import results
+from coffee_boat._support.run import run
+with Crew(1, "a") as crew:
+    results([crew.submit(lambda: run(["sh", "-c", sys.argv[1], sys.argv[2]]))])
+"""
 HEARS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 """A shell starts what it puts into the background with SIGINT ignored."""
 LATE = """
@@ -135,10 +152,27 @@ def interrupted(source: str, words: str, folder: Path) -> tuple[int, str]:
         script.wait()
 
 
-@pytest.mark.parametrize("source", [DIRECTLY, AHEAD, COMPILING], ids=["one", "ahead", "compiling"])
-def test_ctrl_c_ends_a_program_and_what_it_started(folder: Path, source: str) -> None:
-    code, said = interrupted(source, BREEDS, folder)
+@pytest.mark.parametrize("slow", ["", SLOW], ids=["at once", "slow"])
+@pytest.mark.parametrize(
+    "source", [DIRECTLY, AHEAD, COMPILING, CREW], ids=["one", "ahead", "compiling", "crew"]
+)
+def test_ctrl_c_ends_a_program_and_what_it_started(folder: Path, source: str, slow: str) -> None:
+    code, said = interrupted(slow + source, BREEDS, folder)
     assert (code, "KeyboardInterrupt" in said) == (-signal.SIGINT, True), said
+    assert until(lambda: not runs(number(folder / "self")), 2.0)
+    assert until(lambda: not runs(number(folder / "born")), 2.0)
+
+
+def test_what_threads_still_run_when_a_process_ends_is_ended(folder: Path) -> None:
+    source = AHEAD.replace(
+        'ahead.take("a", list)', "while not Path(sys.argv[2], 'self').exists(): pass"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", "from pathlib import Path" + source, BREEDS, str(folder)],
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0
     assert until(lambda: not runs(number(folder / "self")), 2.0)
     assert until(lambda: not runs(number(folder / "born")), 2.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import logging
 import math
@@ -12,14 +13,13 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import IO
 
 from coffee_boat._support import crew, trust
 from coffee_boat._support.futures import GLANCE
@@ -129,18 +129,16 @@ def _logged(argv: Sequence[str]) -> Iterator[list[int]]:
         )
 
 
-def interrupt(work: Iterable[Future[Any]] = ()) -> None:
+def interrupt() -> None:
     """Pass Ctrl-C on to what `run` runs in other threads: a terminal sends it to our own group
     only. What has not ended after a moment, with all that it started, is killed.
 
-    Args:
-        work: what those threads do; waited for, as they may just be starting a program.
+    Those threads are of crews that were stopped, or closed, before: they take no new work.
     """
     with ctrl_c_later():  # a second one would leave those alone that were not told yet
-        _INTERRUPTED.append(True)
         told: dict[subprocess.Popen[str], float] = {}
-        waiting = list(work)
         while True:
+            beginning = bool(_BEGINNING)  # before the others: one goes from here to there
             for process in _RUNNING - told.keys():
                 told[process] = time.monotonic()
                 if process.returncode is None:
@@ -149,8 +147,7 @@ def interrupt(work: Iterable[Future[Any]] = ()) -> None:
             for process in running:
                 if process.returncode is None and time.monotonic() - told[process] >= _GRACE:
                     _signal(process, _KILL)
-            waiting = [future for future in waiting if not future.done()]
-            if not waiting and not running:
+            if not beginning and not running:
                 return
             time.sleep(_PAUSE)
 
@@ -161,8 +158,8 @@ _PASSED_ON = tuple(
 )
 """Signals that a program gets as we do. Windows lacks some."""
 _RUNNING: set[subprocess.Popen[str]] = set()
-_INTERRUPTED: list[bool] = []
-"""As long as `interrupt` was called often."""
+_BEGINNING: list[bool] = []
+"""As long as there are threads that just start a program."""
 
 
 @contextmanager
@@ -174,9 +171,11 @@ def _in_a_group(
 
     It has no terminal: one that asks for a password there would stop for ever, in the background.
     """
-    before = len(_INTERRUPTED)
+    if threading.current_thread() is not threading.main_thread():
+        _end_with_us(os.getpid())
     with ExitStack() as stack:
-        with ctrl_c_later():  # a program that is just being started would be nobody's
+        # a program that is just being started would be nobody's
+        with ctrl_c_later(), _beginning():
             process = stack.enter_context(
                 subprocess.Popen(
                     argv,
@@ -193,9 +192,33 @@ def _in_a_group(
             _RUNNING.add(process)
             stack.callback(_RUNNING.discard, process)
             stack.push(partial(_end_if_failed, process))
-        if len(_INTERRUPTED) != before:
-            _signal(process, signal.SIGINT)
         yield process
+
+
+@cache
+def _end_with_us(pid: int) -> None:
+    """When this process ends, end what its threads run then: it does not wait for them."""
+
+    def end() -> None:
+        if os.getpid() == pid:  # what was forked from it did not start them
+            interrupt()
+
+    atexit.register(end)
+
+
+@contextmanager
+def _beginning() -> Iterator[None]:
+    """While the block lasts, who passes Ctrl-C on waits for the program that starts in it.
+
+    Raises:
+        StoppedError: nobody wants it any more.
+    """
+    _BEGINNING.append(True)
+    try:
+        crew.go_on()
+        yield
+    finally:
+        _BEGINNING.pop()
 
 
 @contextmanager

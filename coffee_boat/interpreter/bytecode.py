@@ -74,7 +74,7 @@ def compile_tree(python: str, root: Path, names: Sequence[str]) -> tuple[str, ..
             written = [name for names in results(parts) for name in names]
         except KeyboardInterrupt:
             crew.stop()
-            interrupt(parts)
+            interrupt()
             raise
     return tuple(sorted(written))
 

@@ -24,8 +24,8 @@ class Ahead:
 
     It only saves time: what fails in it, or was not begun, is made again by who needs it.
 
-    When the block ends, what waits is dropped. What is under way goes on, but no process waits for
-    it to end; Ctrl-C ends it, and the programs that it runs.
+    When the block ends, what waits is dropped. What is under way goes on, as long as the process
+    does; Ctrl-C ends it, and the programs that it runs.
     """
 
     def __init__(self) -> None:
