@@ -377,6 +377,7 @@ def test_what_is_large_is_judged_by_its_wheel_and_unpacked_when_it_is_imported(
     needs = {
         "boat-big": ("boat-cuda", "boat-small"),
         "boat-cuda": (),
+        "boat-other": (),
         "boat-unfit": ("boat-numpy>=2",),
     }
     some = {
@@ -384,20 +385,25 @@ def test_what_is_large_is_judged_by_its_wheel_and_unpacked_when_it_is_imported(
         for name, asked in needs.items()
     }
     trees = {"boat-small": dist(tmp_path / "s", "boat-small", "1.0")}
-    lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in (*some, "boat-small")))
+    pins = {name: Pin(name, "1.0") for name in (*some, "boat-small")}
+    pins["boat-big"] = Pin("boat-big", "1.0", requires=needs["boat-big"])
+    lock = Lock(Target("3.11.7"), tuple(pins.values()))
     (told,) = views.board(lock, trees, some)
     assert told.value == "boat-unfit 1.0"
     assert importlib.util.find_spec("boat_unfit") is None
     assert importlib.import_module("boat_small").version == "1.0"
     more = {"boat-above": dist(tmp_path / "m", "boat-above", "1.0", requires=["boat-big"])}
-    assert views.board(lock_of(more), more) == ()
+    above = Pin("boat-above", "1.0", requires=("boat-big",))
+    assert views.board(Lock(lock.target, (*lock.pins, above)), more) == ()
     assert importlib.import_module("boat_above").version == "1.0"
     assert unpacked == [], "nobody has imported it"
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(importlib.import_module, ["boat_big"] * 4))
     assert {module.version for module in found} == {"1.0"}
+    assert sorted(unpacked) == ["boat-big", "boat-cuda"], "it, and what it needs"
     assert importlib.import_module("boat_cuda").version == "1.0"
-    assert sorted(unpacked) == ["boat-big", "boat-cuda"]
+    assert importlib.import_module("boat_other").version == "1.0"
+    assert sorted(unpacked) == ["boat-big", "boat-cuda", "boat-other"]
     assert importlib.metadata.version("boat-big") == "1.0"
 
 
@@ -465,9 +471,13 @@ def test_the_metadata_of_what_is_not_unpacked_yet_lies_on_sys_path(
     assert unpacked == []
 
     importlib.import_module("boat_big")
-    assert sorted(unpacked) == sorted(some)
+    assert unpacked == ["boat-big"]
     assert entry not in sys.path
-    assert importlib.metadata.version("boat-big") == "1.0"
+    assert [importlib.metadata.version(name) for name in some] == ["1.0", "1.0"]
+    assert scanned().count("boat_lazy-1.0.dist-info") == 1, "it waits still"
+    importlib.import_module("boat_lazy")
+    assert unpacked == ["boat-big", "boat-lazy"]
+    assert scanned().count("boat_lazy-1.0.dist-info") == 1
     views.close()
     assert sys.path == path
 

@@ -86,10 +86,20 @@ def tops(names: Iterable[str], target: Target) -> frozenset[str]:
     """The modules that an import statement begins with, of those that are in files: not the
     folders that many packages share.
     """
+    return frozenset(module for module in _modules(names, target) if "." not in module)
+
+
+def namespaces(names: Iterable[str], target: Target) -> frozenset[str]:
+    """The folders with modules that many packages share: those without a module of their name."""
+    modules = _modules(names, target)
+    first = {module.partition(".")[0] for module in modules}
+    return frozenset(first - modules)
+
+
+def _modules(names: Iterable[str], target: Target) -> set[str]:
     suffixes = _suffixes(target)
     found = (_module(name, target.site_packages, suffixes) for name in names)
-    modules = {module for one in found if one is not None for module in one[:1]}
-    return frozenset(module for module in modules if "." not in module)
+    return {module for one in found if one is not None for module in one[:1]}
 
 
 def roots(names: Iterable[str], target: Target) -> frozenset[str]:

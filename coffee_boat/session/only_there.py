@@ -35,7 +35,7 @@ class Hints:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
-        self._brings: dict[str, Callable[[], None]] = {}
+        self._brings: dict[str, Callable[[str], object]] = {}
         self._wheels: tuple[str, ...] = ()
         self._came: frozenset[str] = frozenset()
         """Modules that were brought: another thread may have looked for one before it was there."""
@@ -48,13 +48,13 @@ class Hints:
             sys.meta_path.append(self)
 
     def bring(
-        self, modules: Iterable[str], unpack: Callable[[], None], wheels: Iterable[str] = ()
+        self, modules: Iterable[str], unpack: Callable[[str], object], wheels: Iterable[str] = ()
     ) -> None:
-        """Have modules at the top put on sys.path when one of them is first imported; from now on
-        these only.
+        """Have modules at the top put on sys.path when they are first imported; from now on these
+        only.
 
         Args:
-            unpack: does it; an import that needs it fails with what it raises.
+            unpack: does it for one of them; an import that needs it fails with what it raises.
             wheels: what they are in, for their metadata, unless sys.path has that.
         """
         before = self._brings.keys()
@@ -110,7 +110,7 @@ class Hints:
             unpack = self._brings.get(name)
             if unpack is not None:
                 try:
-                    unpack()
+                    unpack(name)
                 except (BoatError, OSError) as error:
                     raise ImportError(
                         f"{name} cannot be unpacked here: {error}", name=name

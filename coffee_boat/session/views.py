@@ -64,7 +64,7 @@ class Views:
         why.
 
         Args:
-            later: normalized name -> what is unpacked all together when one of it is imported.
+            later: normalized name -> what is unpacked when a module of it is imported.
         """
         with self._changing:
             self._later = {**self._later, **later}
@@ -98,18 +98,28 @@ class Views:
         """Names of the distributions that are unpacked when they are imported."""
         return self._later.keys()
 
-    def unpack_later(self, lock: Lock) -> None:
-        """Put on sys.path what waits for an import.
+    def unpack_later(self, lock: Lock, module: str) -> None:
+        """Put on sys.path what waits for the import of a module, and what that needs.
 
         Raises:
             BuildError, StoreError: it cannot be unpacked.
         """
-        while waiting := self._later:
+        while waiting := self._needed(lock, module):
             trees = {name: one.unpack() for name, one in waiting.items()}
             with self._changing:  # what another thread unpacked, closed or replaced is not for us
                 now = self._later
                 if still := {n: trees[n] for n in trees if now.get(n) is waiting[n]}:
                     self.board(lock, still)
+
+    def _needed(self, lock: Lock, module: str) -> dict[str, Later]:
+        """Of what waits: who brings the module, and what these need."""
+        later = self._later
+        requires = {pin.name: pin.requires for pin in lock.pins}
+        found, new = set[str](), {name for name, one in later.items() if module in one.modules}
+        while new:
+            found |= new
+            new = {need for name in new for need in requires.get(name, ())} - found
+        return {name: one for name, one in later.items() if name in found}
 
     def show_code(self, folders: Mapping[str, Path]) -> tuple[Finding, ...]:
         """As `sys_path.show_code`; gives what is imported from elsewhere."""

@@ -17,8 +17,8 @@ from coffee_boat.errors import StoreError
 from coffee_boat.model import Finding, Lock, Pin, PlanItem
 from coffee_boat.session import driver
 
-_LARGE = 200_000_000
-"""Bytes of a distribution, unpacked: some seconds."""
+_LARGE = 25_000_000
+"""Bytes of a distribution, unpacked: some tenths of a second."""
 
 
 def deferred(pins: Sequence[Pin], unpacked: Mapping[str, int]) -> set[str]:
