@@ -102,6 +102,7 @@ def test_the_snippet_on_both_nodes(kubernetes: KubernetesLane, drive: Drive) -> 
     assert all(
         one["inside"] and one["sum"] == 42 and one["edtf"] == "1984-06?" for one in told["rdd"]
     )
+    assert all(one["pyspark_inside"] for one in told["rdd"]), "not of the image's pyspark.zip"
     assert told["udf"] == ["2004-06/2006-08 2004"]
     nodes = kubernetes.nodes_of_pods()
     hosts = {one["host"] for one in told["rdd"]}

@@ -72,6 +72,7 @@ def test_the_snippet_works(spark: str, python: str, spark_python: SparkPython) -
     (answers,) = told["rounds"]
     assert len({answer["folder"] for answer in answers["rdd"]}) == 2
     assert all(answer["inside"] for answer in answers["rdd"]), answers
+    assert all(answer["pyspark_inside"] for answer in answers["rdd"]), "not of pyspark.zip"
     assert answers["udf"] == ["2004-06/2006-08 2004"]
     assert told["ok"], told["report"]
 

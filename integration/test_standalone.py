@@ -162,6 +162,7 @@ def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
         assert len({answer["host"] for answer in answers["rdd"]}) == 2
         assert {(answer["sum"], answer["edtf"]) for answer in answers["rdd"]} == {(42, "1984-06?")}
         assert all(answer["inside"] for answer in answers["rdd"]), answers
+        assert all(answer["pyspark_inside"] for answer in answers["rdd"]), "not of pyspark.zip"
         assert answers["udf"] == ["2004-06/2006-08 2004"]
     assert told["ok"], told["report"]
 

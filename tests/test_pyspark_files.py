@@ -18,7 +18,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import chunk_path
 from coffee_boat.errors import BuildError
 from coffee_boat.interpreter import pyspark
-from coffee_boat.model import Chunk, Target
+from coffee_boat.model import START_FOLDER, Chunk, Target
 
 MINOR = "{}.{}".format(*sys.version_info[:2])
 TARGET = Target(f"{MINOR}.0")
@@ -83,7 +83,7 @@ def dist_info(name: str, version: str, files: dict[str, str]) -> dict[str, str]:
 def contents(chunk: Chunk, store: Store, target: Target) -> dict[str, bytes]:
     """Files of a chunk, by names relative to site-packages."""
     with tarfile.open(chunk_path(store, chunk)) as archive:
-        members = [member for member in archive if member.isfile()]
+        members = [m for m in archive if m.isfile() and not m.name.startswith(START_FOLDER)]
         assert all(member.name.startswith(target.site_packages) for member in members)
         return {
             member.name.removeprefix(target.site_packages): archive.extractfile(member).read()

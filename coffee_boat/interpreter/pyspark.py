@@ -2,7 +2,8 @@
 
 Executors then run the very files that the driver runs, wherever nodes have none. Where they have
 Spark's own python/lib, Spark puts that before all else on PYTHONPATH: its worker is that of the
-executor's JVM, which may be of another patch version than the driver.
+executor's JVM, which may be of another patch version than the driver. Where it is the same code,
+ours is taken, which is compiled (worker/spark_zips.py).
 
 They are found without importing them, where the driver's own imports would find them: a
 distribution (its RECORD tells the files), a folder or zip on sys.path (a vendor's, without
@@ -31,10 +32,11 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive import chunks
 from coffee_boat.archive import writer as archive_writer
 from coffee_boat.errors import BuildError
-from coffee_boat.interpreter import bytecode
-from coffee_boat.model import Chunk, Target
+from coffee_boat.interpreter import bytecode, spark_zips
+from coffee_boat.model import START_FOLDER, Chunk, Target
+from coffee_boat.worker.spark_zips import TOLD
 
-FORMAT = 1
+FORMAT = 2
 """Part of the chunk's key: raise it when its bytes for the same sources change."""
 
 _NOT_PYTHON = frozenset(
@@ -216,10 +218,7 @@ def _pyspark() -> _Package:
 
 
 def _py4j(spark: _Package) -> _Package:
-    # A Spark installation carries py4j as a zip in python/lib, and so does pip's pyspark.
-    folders = [spark.root / "lib", spark.root.parent, spark.root / "pyspark/python/lib"]
-    zips = [path for folder in folders for path in sorted(folder.glob("py4j-*-src.zip"))]
-    found = _importable("py4j") or _beside("py4j", zips)
+    found = _importable("py4j") or _beside("py4j", spark_zips.found("py4j", spark.root))
     if found is None:
         raise BuildError(
             "build.no-py4j",
@@ -325,12 +324,17 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
 
 
 def _lay_out(packages: list[_Package], root: Path, site_packages: str) -> None:
+    shipped = {package.name: package.files() for package in packages}
+    zips = spark_zips.told(shipped, packages[0].root)
+    below = {f"{START_FOLDER}{TOLD}": zips} if zips else {}
     for package in packages:
-        files = {**package.files(), **package.metadata()}
-        for name, data in {**files, **_record(files)}.items():
-            path = root / site_packages / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+        files = {**shipped[package.name], **package.metadata()}
+        named = {**files, **_record(files)}.items()
+        below |= {f"{site_packages}{name}": data for name, data in named}
+    for name, data in below.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 def _sources(root: Path) -> list[str]:
@@ -370,11 +374,13 @@ def _own(target: Target) -> str | None:
 def _key(
     packages: list[_Package], target: Target, compiler: str | None, store: Store
 ) -> list[object]:
+    zips = [path for one in packages for path in spark_zips.found(one.name, packages[0].root)]
     return [
         "pyspark",
         FORMAT,
         bytecode.FORMAT,
         target.minor,
         [package.stamp(store) for package in packages],
+        contents_digest(zips, store),
         bytecode.stamp(compiler, store) if compiler else None,
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import activation, finder, node, prefix
+from . import activation, finder, node, prefix, spark_zips
 
 BASE = "COFFEE_BOAT_BASE"
 """The variable with the interpreter of the generation that counts now, where a running session got
@@ -38,6 +38,7 @@ def start() -> None:
         root
     ):  # a node's own interpreter fits its node
         leave_user_site()
+        spark_zips.pass_over(root)
         for failure in prefix.settle(root):
             sys.stderr.write(f"coffee_boat: {failure}\n")
         node.prepare(root)

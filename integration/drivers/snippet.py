@@ -33,6 +33,7 @@ def use_both(_):
 
     import edtf
     import pyarrow
+    import pyspark
 
     time.sleep(0.2)
     inside = os.path.realpath(sys.executable).startswith(os.path.realpath(os.getcwd()) + "/")
@@ -41,9 +42,13 @@ def use_both(_):
         os.getcwd(),
         os.path.realpath(sys.executable),
         inside,
+        os.path.realpath(pyspark.__file__).startswith(os.path.realpath(sys.prefix) + "/"),
         pyarrow.array([40, 2]).sum().as_py(),
         str(edtf.parse_edtf("1984-06?")),
     )
+
+
+FIELDS = ("host", "folder", "executable", "inside", "pyspark_inside", "sum", "edtf")
 
 
 def in_rdd(context, executors=2):
@@ -52,10 +57,7 @@ def in_rdd(context, executors=2):
     seen = set()
     while len(seen) < executors and time.monotonic() < deadline:
         seen |= set(context.parallelize(range(4), 4).map(use_both).collect())
-    return [
-        dict(zip(("host", "folder", "executable", "inside", "sum", "edtf"), answer, strict=True))
-        for answer in sorted(seen)
-    ]
+    return [dict(zip(FIELDS, answer, strict=True)) for answer in sorted(seen)]
 
 
 def in_udf(spark):
