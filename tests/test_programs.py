@@ -177,6 +177,72 @@ def test_what_threads_still_run_when_a_process_ends_is_ended(folder: Path) -> No
     assert until(lambda: not runs(number(folder / "born")), 2.0)
 
 
+ENDING = """
+import atexit, sys, time
+from pathlib import Path
+atexit.register(time.sleep, 0.5)
+from coffee_boat._support.run import run
+from coffee_boat.workflow.prefetch import Ahead
+"""
+
+
+def test_no_thread_starts_a_program_when_its_process_ends(folder: Path) -> None:
+    source = ENDING + (
+        "def two():\n"
+        "    try:\n"
+        "        run(['sh', '-c', 'echo > $0; sleep 300', sys.argv[2] + '/began'])\n"
+        "    finally:\n"
+        "        time.sleep(0.2)\n"
+        "        run(['sh', '-c', sys.argv[1], sys.argv[2]])\n"
+        "with Ahead() as ahead:\n"
+        "    ahead.begin('a', two)\n"
+        "    while not Path(sys.argv[2], 'began').exists(): pass\n"
+    )
+    argv = [sys.executable, "-c", source, BREEDS, str(folder)]
+    assert subprocess.run(argv, timeout=60, check=False).returncode == 0
+    time.sleep(0.3)
+    assert not (folder / "self").exists()
+
+
+def test_a_process_ends_though_what_its_thread_ran_left_something_behind(folder: Path) -> None:
+    """In a session of its own, so that nothing of ours reaches it: as ssh, or a server for builds,
+    with our pipe.
+    """
+    left = 'setsid sh -c \'echo $$ > "$0/self"; exec sleep 300\' "$0" & exit 0'
+    source = ENDING + (
+        "with Ahead() as ahead:\n"
+        "    ahead.begin('a', lambda: run(['sh', '-c', sys.argv[1], sys.argv[2]]))\n"
+        "    while not Path(sys.argv[2], 'self').exists(): pass\n"
+    )
+    begun = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", source, left, str(folder)], timeout=60, check=False
+    )
+    assert ended.returncode == 0
+    assert time.monotonic() - begun < 30
+
+
+def test_a_fork_leaves_alone_what_threads_of_its_parent_run(folder: Path) -> None:
+    source = ENDING + (
+        "import os, threading\n"
+        "with Ahead() as ahead:\n"
+        "    ahead.begin('a', lambda: run(['sh', '-c', sys.argv[1], sys.argv[2]]))\n"
+        "    while not Path(sys.argv[2], 'self').exists(): pass\n"
+        "    if not os.fork():\n"
+        "        one = threading.Thread(target=run, args=(['true'],))\n"
+        "        one.start()\n"
+        "        one.join()\n"
+        "        sys.exit(0)\n"
+        "    assert os.wait()[1] == 0\n"
+        "    os.kill(int(Path(sys.argv[2], 'self').read_text()), 0)\n"
+        "    time.sleep(0.5)\n"
+        "    state = Path('/proc', Path(sys.argv[2], 'self').read_text().strip(), 'stat')\n"
+        "    assert state.read_text().rpartition(')')[2].split()[0] != 'Z'\n"
+    )
+    argv = [sys.executable, "-W", "ignore", "-c", source, BREEDS, str(folder)]
+    assert subprocess.run(argv, timeout=60, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("late", ["", LATE], ids=["at once", "late"])
 @pytest.mark.parametrize("source", [DIRECTLY, AHEAD, COMPILING], ids=["one", "ahead", "compiling"])
 def test_ctrl_c_lets_programs_clean_up(folder: Path, source: str, late: str) -> None:

@@ -31,6 +31,8 @@ _TAIL = 40
 _PAUSE = 0.1
 _GRACE = 1.0
 """Seconds that a program gets to clean up after itself once it was interrupted."""
+_LONGEST = 4.0
+"""Seconds after which nobody is waited for: one that waits for a disk cannot be killed."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _communicate(
     end = None if timeout is None else time.monotonic() + timeout
     while True:
         left = math.inf if end is None else max(end - time.monotonic(), 0.0)
-        crew.go_on()
+        _go_on()
         try:
             return process.communicate(timeout=min(left, GLANCE))
         except subprocess.TimeoutExpired:
@@ -133,11 +135,12 @@ def interrupt() -> None:
     """Pass Ctrl-C on to what `run` runs in other threads: a terminal sends it to our own group
     only. What has not ended after a moment, with all that it started, is killed.
 
-    Those threads are of crews that were stopped, or closed, before: they take no new work.
+    Those threads are of crews that were stopped before: they begin no program any more.
     """
     with ctrl_c_later():  # a second one would leave those alone that were not told yet
         told: dict[subprocess.Popen[str], float] = {}
-        while True:
+        end = time.monotonic() + _LONGEST
+        while time.monotonic() < end:
             beginning = bool(_BEGINNING)  # before the others: one goes from here to there
             for process in _RUNNING - told.keys():
                 told[process] = time.monotonic()
@@ -160,6 +163,8 @@ _PASSED_ON = tuple(
 _RUNNING: set[subprocess.Popen[str]] = set()
 _BEGINNING: list[bool] = []
 """As long as there are threads that just start a program."""
+_ENDS = threading.Event()
+"""This process ends: its threads, which it does not wait for, begin no program any more."""
 
 
 @contextmanager
@@ -172,7 +177,7 @@ def _in_a_group(
     It has no terminal: one that asks for a password there would stop for ever, in the background.
     """
     if threading.current_thread() is not threading.main_thread():
-        _end_with_us(os.getpid())
+        _end_with_us()
     with ExitStack() as stack:
         # a program that is just being started would be nobody's
         with ctrl_c_later(), _beginning():
@@ -196,14 +201,31 @@ def _in_a_group(
 
 
 @cache
-def _end_with_us(pid: int) -> None:
-    """When this process ends, end what its threads run then: it does not wait for them."""
+def _end_with_us() -> None:
+    """When this process ends, end what its threads run then."""
 
     def end() -> None:
-        if os.getpid() == pid:  # what was forked from it did not start them
-            interrupt()
+        _ENDS.set()
+        interrupt()
+
+    def forget() -> None:
+        _RUNNING.clear()
+        _BEGINNING.clear()
 
     atexit.register(end)
+    if hasattr(os, "register_at_fork"):  # a fork has no such threads, and those are not its own
+        os.register_at_fork(after_in_child=forget)
+
+
+def _go_on() -> None:
+    """Raise in a thread whose programs nobody wants any more.
+
+    Raises:
+        StoppedError: that.
+    """
+    crew.go_on()
+    if _ENDS.is_set() and threading.current_thread() is not threading.main_thread():
+        raise crew.StoppedError
 
 
 @contextmanager
@@ -215,7 +237,7 @@ def _beginning() -> Iterator[None]:
     """
     _BEGINNING.append(True)
     try:
-        crew.go_on()
+        _go_on()
         yield
     finally:
         _BEGINNING.pop()
