@@ -18,6 +18,7 @@ import csv
 import hashlib
 import importlib.util
 import io
+import json
 import os
 import re
 import sys
@@ -324,13 +325,18 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
 
 
 def _lay_out(packages: list[_Package], root: Path, site_packages: str) -> None:
-    shipped = {package.name: package.files() for package in packages}
-    zips = spark_zips.told(shipped, packages[0].root)
-    below = {f"{START_FOLDER}{TOLD}": zips} if zips else {}
+    below: dict[str, bytes] = {}
+    told: dict[str, str] = {}
     for package in packages:
-        files = {**shipped[package.name], **package.metadata()}
+        files = package.files()
+        zipped = spark_zips.same(package.name, files, packages[0].root, _belongs)
+        if zipped is not None:
+            told[package.name], files = zipped.digest, {**files, **zipped.more}
+        files |= package.metadata()
         named = {**files, **_record(files)}.items()
         below |= {f"{site_packages}{name}": data for name, data in named}
+    if told:
+        below[f"{START_FOLDER}{TOLD}"] = json.dumps(told).encode()
     for name, data in below.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,11 +4,12 @@ likewise: what nodes are told of those whose code the archive has (worker/spark_
 
 from __future__ import annotations
 
-import json
+import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from coffee_boat.worker import spark_zips
@@ -22,26 +23,40 @@ def found(package: str, root: Path) -> list[Path]:
         root: the folder, or the zip, that holds the package pyspark.
     """
     name = "pyspark.zip" if package == "pyspark" else "py4j-*-src.zip"
-    folders = [root / "lib", root.parent, root / "pyspark/python/lib"]
+    homes = [Path(home, "python/lib") for home in (os.environ.get("SPARK_HOME"),) if home]
+    folders = [root / "lib", root.parent, root / "pyspark/python/lib", *homes]
     return [path for folder in folders for path in sorted(folder.glob(name))]
 
 
-def told(packages: Mapping[str, Mapping[str, bytes]], root: Path) -> bytes:
-    """What the archive says of them; empty if it has the code of none.
+@dataclass(frozen=True)
+class Same:
+    """A zip whose code is that of the driver's package."""
+
+    digest: str
+    more: Mapping[str, bytes]
+    """What the driver's package has not, and executors import from the zip: benchmarks, say."""
+
+
+def same(
+    package: str, files: Mapping[str, bytes], root: Path, belongs: Callable[[str, str], bool]
+) -> Same | None:
+    """The zip with what is shipped of a package, if the driver has one.
 
     Args:
-        packages: name -> the files that are shipped of it, relative to a site-packages folder.
+        files: what is shipped, relative to a site-packages folder.
         root: as above.
+        belongs: whether a name in the zip is to be shipped of a package.
     """
-    same = dict(_same(packages, root))
-    return json.dumps(same).encode() if same else b""
-
-
-def _same(packages: Mapping[str, Mapping[str, bytes]], root: Path) -> Iterator[tuple[str, str]]:
-    for name, files in packages.items():
-        for path in found(name, root)[:1]:
-            with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as zipped:
-                theirs = {one.filename: (one.file_size, one.CRC) for one in zipped.infolist()}
-                ours = {file: (len(data), zlib.crc32(data)) for file, data in files.items()}
-                if ours.items() <= theirs.items():
-                    yield name, spark_zips.digest(zipped)
+    for path in found(package, root)[:1]:
+        with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as zipped:
+            theirs = {one.filename: (one.file_size, one.CRC) for one in zipped.infolist()}
+            ours = {name: (len(data), zlib.crc32(data)) for name, data in files.items()}
+            if all(name.startswith(f"{package}/") for name in theirs) and (
+                ours.items() <= theirs.items()
+            ):
+                more = sorted(name for name in theirs if belongs(name, package))
+                return Same(
+                    spark_zips.digest(zipped),
+                    {name: zipped.read(name) for name in more if name not in ours},
+                )
+    return None

@@ -141,7 +141,7 @@ def _rewrite(root: str, path: str, entries: list[tuple[str, str, str, str]], pre
         return ""
     except (OSError, ValueError) as error:
         return f"{place} is left as it is: {getattr(error, 'strerror', None) or error}"
-    digest = _sha256(data)
+    digest = sha256(data)
     own = next((entry for entry in entries if entry[3] == digest), None)
     if own is None:
         if any(os.fsencode(entry[1]) in data for entry in entries):
@@ -246,7 +246,7 @@ def _entries(path: str, digest: str) -> list[tuple[str, str, str, str]]:
     import json
 
     data = _read(path, _LARGEST)[0]
-    if _sha256(data) != digest:
+    if sha256(data) != digest:
         raise ValueError("it is not the list that was packed")
     said = json.loads(data)
     entries = said.get("prefixed") if isinstance(said, dict) else None
@@ -302,7 +302,7 @@ def _said(folder: str) -> tuple[str, list[str]]:
     return done, left
 
 
-def _sha256(data: bytes) -> str:
+def sha256(data: bytes) -> str:
     """Not by hashlib: it loads OpenSSL's library, which may be one of the files to be written, and
     this process would keep the old one.
     """

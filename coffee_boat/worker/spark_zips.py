@@ -12,6 +12,8 @@ from __future__ import annotations
 import os
 import sys
 
+from . import prefix
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -23,31 +25,40 @@ TOLD = "spark-zips.json"
 def pass_over(root: str) -> None:
     """Import pyspark and py4j from an archive, where the node's own are the same.
 
-    What is not: a vendor's pyspark, which goes with that vendor's JVM; another version.
+    What is not: a vendor's pyspark, which goes with that vendor's JVM; another version. Nothing is
+    passed over where something else would come to light by it.
 
     Args:
         root: the folder that the archive was unpacked into; its site-packages are on sys.path.
     """
-    zips = [entry for entry in sys.path if _name(entry)]
-    if not zips:
+    zips = {entry: name for entry in sys.path if (name := _name(entry))}
+    told = _told(root) if zips else {}
+    same = {entry for entry, name in zips.items() if name in told and told[name] == _digest(entry)}
+    taken = {zips[entry] for entry in same}
+    path = [entry for entry in sys.path if entry not in same]
+    if not all(_lies_in(root, name, path) for name in taken):
         return
-    ours = _told(root)
-    same = {
-        entry for entry in zips if _name(entry) in ours and ours[_name(entry)] == _digest(entry)
-    }
-    if any(_name(entry) == "pyspark" for entry in same):
-        # the code of that Spark's release has no Python in its jar, and Python would read its list
-        # of files
-        same |= {entry for entry in sys.path if _is_jar(entry)}
-    sys.path[:] = [entry for entry in sys.path if entry not in same]
+    if "pyspark" in taken:
+        # in the jar of that Spark's release is no Python, and Python would read its list of files
+        path = [entry for entry in path if not _is_jar(entry)]
+    sys.path[:] = path
 
 
 def digest(zipped: ZipFile) -> str:
     """SHA-256 of what is in a zip: names, sizes, CRCs."""
-    import hashlib
-
     names = sorted(f"{one.filename} {one.file_size} {one.CRC}\n" for one in zipped.infolist())
-    return hashlib.sha256("".join(names).encode()).hexdigest()
+    return prefix.sha256("".join(names).encode())
+
+
+def _lies_in(root: str, package: str, path: list[str]) -> bool:
+    """True if an import from this path would find the archive's."""
+    from importlib.machinery import PathFinder
+
+    found = PathFinder.find_spec(package, path)
+    origin = found.origin if found is not None else None
+    return origin is not None and os.path.realpath(origin).startswith(
+        os.path.realpath(root) + os.sep
+    )
 
 
 def _name(entry: str) -> str:
@@ -68,10 +79,10 @@ def _told(root: str) -> dict[str, str]:
 
     try:
         with open(os.path.join(root, "lib", "coffee_boat", TOLD), encoding="utf-8") as stream:
-            told: dict[str, str] = json.load(stream)
+            told = json.load(stream)
     except (OSError, ValueError):  # of a driver without such zips
         return {}
-    return told
+    return told if isinstance(told, dict) else {}
 
 
 def _digest(path: str) -> str | None:

@@ -38,10 +38,10 @@ def start() -> None:
         root
     ):  # a node's own interpreter fits its node
         leave_user_site()
-        spark_zips.pass_over(root)
         for failure in prefix.settle(root):
             sys.stderr.write(f"coffee_boat: {failure}\n")
         node.prepare(root)
+        spark_zips.pass_over(root)  # it loads libraries of the standard library's
         activation.activate(os.path.realpath(root))
     else:
         activation.put_on_path(os.path.realpath(root))
