@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -436,6 +437,61 @@ def test_who_looks_whether_a_large_package_is_there_finds_it_and_unpacks_nothing
         importlib.metadata.version("boat-big")
 
 
+def test_who_looks_for_what_is_unpacked_soon_finds_its_files(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    some, unpacked = two_large(tmp_path)
+    some["boat-big"] = replace(some["boat-big"], is_huge=False)
+    pins = (Pin("boat-big", "1.0"), Pin("boat-lazy", "1.0"), Pin("x", "1", requires=("y",)))
+    views.board(Lock(Target("3.11.7"), pins), {}, some)
+    spec = importlib.util.find_spec("boat_big")
+    assert spec is not None
+    assert Path(str(spec.origin)).is_file()
+    assert unpacked == ["boat-big"]
+
+
+def test_where_nobody_knows_what_needs_what_all_is_unpacked_at_once(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    some, unpacked = two_large(tmp_path)
+    views.board(Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in some)), {}, some)
+    importlib.import_module("boat_lazy")
+    assert sorted(unpacked) == sorted(some)
+
+
+@pytest.mark.parametrize("first", ["boat_many/__init__.py", "boat_many/small.py"])
+@pytest.mark.parametrize("when", ["with it", "later"])
+def test_what_waits_is_imported_from_a_package_that_another_one_brings(
+    views: Views, tmp_path: Path, own: Path, first: str, when: str
+) -> None:
+    """`big` waits; of `boat_many` another distribution is here, and imported already."""
+    trees = {}
+    for name, file in (("boat-small", first), ("boat-big", "boat_many/in/big/__init__.py")):
+        trees[name] = dist(tmp_path / name, name, "1.0")
+        (tmp_path / name / file).parent.mkdir(parents=True)
+        (tmp_path / name / file).write_text("x = 1\n")
+    some, unpacked = two_large(tmp_path / "wheels")
+    names = frozenset({"boat_many", "boat_many.in", "boat_many.in.big"})
+    waits = replace(some["boat-big"], importable=names, modules=frozenset(), is_huge=True)
+    waits = replace(waits, unpack=lambda: unpacked.append("boat-big") or trees["boat-big"])  # type: ignore[func-returns-value]
+    lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in trees))
+    small = {"boat-small": trees["boat-small"]}
+    if when == "later":
+        views.board(lock, {}, {"boat-big": waits})
+        views.board(lock, small)
+    else:
+        views.board(lock, small, {"boat-big": waits})
+    assert importlib.import_module(first.removesuffix(".py").replace("/", ".")).x == 1
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("boat_many.absent")
+    assert unpacked == []
+    big = importlib.import_module("boat_many.in.big")
+    assert big.x == 1
+    assert unpacked == ["boat-big"]
+    for name in [name for name in sys.modules if name.startswith("boat_many")]:
+        del sys.modules[name]
+
+
 def scanned() -> list[str]:
     """As pkg_resources finds distributions: by the names in the folders of sys.path."""
     found = [info.name for entry in sys.path for info in Path(entry).glob("*.dist-info")]
@@ -450,7 +506,8 @@ def test_the_metadata_of_what_is_not_unpacked_yet_lies_on_sys_path(
     with zipfile.ZipFile(some["boat-big"].wheel, "a") as wheel:
         wheel.writestr("boat_big-1.0.dist-info/entry_points.txt", points)
     path = list(sys.path)
-    lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in (*some, "boat-small")))
+    needing = Pin("boat-small", "1.0", requires=("boat-big",))
+    lock = Lock(Target("3.11.7"), (*(Pin(name, "1.0") for name in some), needing))
     views.board(lock, {}, some)
     (entry,) = (one for one in sys.path if one not in path)
     assert scanned() == ["boat_big-1.0.dist-info", "boat_lazy-1.0.dist-info"]

@@ -89,11 +89,14 @@ def tops(names: Iterable[str], target: Target) -> frozenset[str]:
     return frozenset(module for module in _modules(names, target) if "." not in module)
 
 
-def namespaces(names: Iterable[str], target: Target) -> frozenset[str]:
-    """The folders with modules that many packages share: those without a module of their name."""
-    modules = _modules(names, target)
-    first = {module.partition(".")[0] for module in modules}
-    return frozenset(first - modules)
+def importable(names: Iterable[str], target: Target) -> frozenset[str]:
+    """All modules in files, and the folders that lead to them: dotted names."""
+    found: set[str] = set()
+    for module in _modules(names, target):
+        while module and module not in found:
+            found.add(module)
+            module = module.rpartition(".")[0]  # noqa: PLW2901
+    return frozenset(found)
 
 
 def _modules(names: Iterable[str], target: Target) -> set[str]:

@@ -36,6 +36,8 @@ class Hints:
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
         self._brings: dict[str, Callable[[str], object]] = {}
+        self._waits: frozenset[str] = frozenset()
+        """What is not brought for who only looks whether it is there."""
         self._wheels: tuple[str, ...] = ()
         self._came: frozenset[str] = frozenset()
         """Modules that were brought: another thread may have looked for one before it was there."""
@@ -48,17 +50,21 @@ class Hints:
             sys.meta_path.append(self)
 
     def bring(
-        self, modules: Iterable[str], unpack: Callable[[str], object], wheels: Iterable[str] = ()
+        self,
+        modules: Mapping[str, bool],
+        unpack: Callable[[str], object],
+        wheels: Iterable[str] = (),
     ) -> None:
-        """Have modules at the top put on sys.path when they are first imported; from now on these
-        only.
+        """Have modules put on sys.path when they are first imported; from now on these only.
 
         Args:
+            modules: dotted names -> whether who only looks for one does not wait for it.
             unpack: does it for one of them; an import that needs it fails with what it raises.
             wheels: what they are in, for their metadata, unless sys.path has that.
         """
         before = self._brings.keys()
         self._brings, self._wheels = dict.fromkeys(modules, unpack), tuple(wheels)
+        self._waits = frozenset(name for name, waits in modules.items() if waits)
         self._came |= before - self._brings.keys()
         if self._brings and self not in sys.meta_path:
             sys.meta_path.append(self)
@@ -66,25 +72,28 @@ class Hints:
     def close(self) -> None:
         """Say nothing any more."""
         self._texts.clear()
-        self._brings, self._wheels, self._came = {}, (), frozenset()
+        self._brings, self._wheels = {}, ()
+        self._waits = self._came = frozenset()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: object = None, _: object = None) -> ModuleSpec | None:
-        """Of what waits for an import; importlib.util.find_spec and the like unpack nothing.
+        """Of what waits for an import; importlib.util.find_spec and the like unpack nothing huge.
+
+        A folder that many distributions share may be there by another one: what is below it is
+        looked for here, too.
 
         Raises:
             ModuleNotFoundError: an import statement or an unpickler asked for a module that is on
                 executors only.
             ImportError: it cannot be unpacked.
         """
-        if path is not None:
-            return None
         importing = finder.is_import()
         if name in self._brings:
-            return self.brought(name) if importing else ModuleSpec(name, _Waiting(self))
-        found = PathFinder.find_spec(name) if name in self._came else None
-        if found is None and importing and name in self._texts:
+            wanted = importing or name not in self._waits
+            return self.brought(name) if wanted else ModuleSpec(name, _Waiting(self))
+        found = _on_path(name) if name in self._came else None
+        if found is None and importing and path is None and name in self._texts:
             raise ModuleNotFoundError(f"No module named {name!r}\n{self._texts[name]}", name=name)
         return found
 
@@ -115,7 +124,16 @@ class Hints:
                     raise ImportError(
                         f"{name} cannot be unpacked here: {error}", name=name
                     ) from error
+        return _on_path(name)
+
+
+def _on_path(name: str) -> ModuleSpec | None:
+    """As an import finds it now; what is in a package, by that package."""
+    parent = name.rpartition(".")[0]
+    if not parent:
         return PathFinder.find_spec(name)
+    path = getattr(sys.modules.get(parent), "__path__", None)
+    return None if path is None else PathFinder.find_spec(name, path)
 
 
 class _Waiting(Loader):

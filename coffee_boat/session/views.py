@@ -27,6 +27,17 @@ class Later:
     """At the top."""
     unpack: Callable[[], Path]
     """Gives the folder with its site-packages."""
+    importable: frozenset[str] = frozenset()
+    """Dotted names of all its modules, and of the folders that lead to them: other distributions,
+    which are here already, may have the same folders.
+    """
+    is_huge: bool = True
+    """Who only looks whether it is there does not wait for it."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What an import may ask for."""
+        return self.modules | self.importable
 
 
 class Views:
@@ -88,7 +99,7 @@ class Views:
         self._told_of = hold(entries, metadata_only=True)
         before.close()
         self.hints.bring(
-            {module for modules in wheels.values() for module in modules},
+            {name: one.is_huge for one in self._later.values() for name in one.names},
             partial(self.unpack_later, lock),
             [] if entries else map(str, wheels),
         )
@@ -99,7 +110,8 @@ class Views:
         return self._later.keys()
 
     def unpack_later(self, lock: Lock, module: str) -> None:
-        """Put on sys.path what waits for the import of a module, and what that needs.
+        """Put on sys.path what waits for the import of a module, and what that needs, as far as
+        that is known.
 
         Raises:
             BuildError, StoreError: it cannot be unpacked.
@@ -115,7 +127,9 @@ class Views:
         """Of what waits: who brings the module, and what these need."""
         later = self._later
         requires = {pin.name: pin.requires for pin in lock.pins}
-        found, new = set[str](), {name for name, one in later.items() if module in one.modules}
+        found, new = set[str](), {name for name, one in later.items() if module in one.names}
+        if new and not any(requires.values()):  # of a lock file that does not tell it
+            return later
         while new:
             found |= new
             new = {need for name in new for need in requires.get(name, ())} - found

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.machinery import PathFinder
 from pathlib import Path
 
 from coffee_boat._support.progress import Say, Step
@@ -78,40 +77,24 @@ def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tup
     """
     packed = {chunk.label: chunk for chunk in chunks}
     pins = {pin.name: pin for pin in lacking.pins if pin.label in packed}
-    names = {name: listing(packed[pin.label], tools.store) for name, pin in pins.items()}
-    large = room.deferred(lacking.pins, {label: c.unpacked for label, c in packed.items()})
-    wheels = {
-        name: wheel
-        for name in large & pins.keys()
-        if (wheel := fetch.here(pins[name], tools.store)) is not None
-    }
-    shared = {name: modules.namespaces(found, lacking.target) for name, found in names.items()}
-    for name in sorted(_apart(shared, wheels.keys())):
-        pin, chunk = pins[name], packed[pins[name].label]
+    for name in sorted(room.deferred(lacking.pins, {one: packed[one].unpacked for one in packed})):
+        pin = pins[name]
+        wheel, chunk = fetch.here(pin, tools.store), packed[pin.label]
+        if wheel is None:
+            continue
         tools.store.keep("chunks", f"{chunk.id}.gz")
-        wheel = fetch.keep(pin, tools.store) or wheels[name]
-        tops = modules.tops(names[name], lacking.target) | shared[name]
-        yield name, Later(wheel, tops, partial(_unpacked, tools, chunk, lacking))
-
-
-def _apart(shared: Mapping[str, frozenset[str]], waiting: Collection[str]) -> set[str]:
-    """Those that may wait: Python looks for all of a folder that many packages share when it first
-    imports one of them, and never asks us for the others.
-
-    Args:
-        shared: name -> such folders of it, of all that the driver gets.
-    """
-    apart = set(waiting)
-    while True:
-        here = frozenset[str]().union(*(shared[name] for name in shared.keys() - apart))
-        away = {
-            name
-            for name in apart
-            if any(top in here or PathFinder.find_spec(top) for top in shared[name])
-        }
-        if not away:
-            return apart
-        apart -= away
+        wheel = fetch.keep(pin, tools.store) or wheel
+        names = listing(chunk, tools.store)
+        yield (
+            name,
+            Later(
+                wheel,
+                modules.tops(names, lacking.target),
+                partial(_unpacked, tools, chunk, lacking),
+                modules.importable(names, lacking.target),
+                is_huge=room.is_huge(chunk.unpacked),
+            ),
+        )
 
 
 def _unpacked(tools: Tools, chunk: Chunk, lock: Lock) -> Path:
