@@ -79,10 +79,9 @@ def look(_: object = None) -> list[Any]:
             return None
 
     def described(name: str) -> str | None:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            return None
+        # all of them: which one `version` gives is a matter of the order of a folder
+        found = {one.version for one in importlib.metadata.distributions(name=name)}
+        return " and ".join(sorted(found)) or None
 
     def read() -> list[Any]:
         return [{name: imported(name) for name in names}, {name: described(name) for name in names}]

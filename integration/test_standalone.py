@@ -146,22 +146,25 @@ def names(command_line: Path, text: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("way", "rounds"),
+    ("way", "rounds", "unpacks"),
     [
-        ("python", 2),
-        pytest.param("spark-submit", 1, marks=pytest.mark.turn(0)),
-        pytest.param("pyspark", 1, marks=pytest.mark.turn(1)),
+        ("python", 2, "executor"),
+        pytest.param("spark-submit", 1, "off", marks=pytest.mark.turn(0)),
+        pytest.param("pyspark", 1, "off", marks=pytest.mark.turn(1)),
     ],
 )
 def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
-    standalone: Lane, spark_python: SparkPython, way: Way, rounds: int
+    standalone: Lane, spark_python: SparkPython, way: Way, rounds: int, unpacks: str
 ) -> None:
-    told = spark_python.checked("snippet.py", standalone.master, rounds, way=way).result
+    env = {"COFFEE_BOAT_NODE_STORE": unpacks}
+    told = spark_python.checked("snippet.py", standalone.master, rounds, way=way, env=env).result
     assert len(told["rounds"]) == rounds
     for answers in told["rounds"]:
         assert len({answer["host"] for answer in answers["rdd"]}) == 2
         assert {(answer["sum"], answer["edtf"]) for answer in answers["rdd"]} == {(42, "1984-06?")}
         assert all(answer["inside"] for answer in answers["rdd"]), answers
+        own = ["/boat-unpacked/" in answer["executable"] for answer in answers["rdd"]]
+        assert set(own) == {unpacks == "executor"}
         assert all(answer["pyspark_inside"] for answer in answers["rdd"]), "not of pyspark.zip"
         assert answers["udf"] == ["2004-06/2006-08 2004"]
     assert told["ok"], told["report"]

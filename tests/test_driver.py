@@ -4,6 +4,7 @@ by name.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import pickle
@@ -448,6 +449,31 @@ def test_who_looks_for_what_is_unpacked_soon_finds_its_files(
     assert spec is not None
     assert Path(str(spec.origin)).is_file()
     assert unpacked == ["boat-big"]
+
+
+@pytest.mark.parametrize("required", [("boat-lazy",), ()], ids=["needed", "nobody knows"])
+def test_who_looks_waits_for_nothing_huge_that_comes_along(
+    views: Views, tmp_path: Path, own: Path, required: tuple[str, ...]
+) -> None:
+    some, unpacked = two_large(tmp_path)
+    some["boat-big"] = replace(some["boat-big"], is_huge=False)
+    pins = (Pin("boat-big", "1.0", requires=required), Pin("boat-lazy", "1.0"))
+    views.board(Lock(Target("3.11.7"), pins), {}, some)
+    assert importlib.util.find_spec("boat_big") is not None
+    assert unpacked == []
+    importlib.import_module("boat_big")
+    assert sorted(unpacked) == ["boat-big", "boat-lazy"]
+
+
+def test_who_looks_gets_no_error(views: Views, tmp_path: Path, own: Path) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    some = {"boat-big": replace(large(tmp_path, "boat-big", unpack=full), is_huge=False)}
+    views.board(Lock(Target("3.11.7"), (Pin("boat-big", "1.0"),)), {}, some)
+    assert importlib.util.find_spec("boat_big") is not None
+    with pytest.raises(ImportError, match="No space left"):
+        importlib.import_module("boat_big")
 
 
 def test_where_nobody_knows_what_needs_what_all_is_unpacked_at_once(

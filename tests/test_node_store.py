@@ -19,9 +19,12 @@ import tarfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from lanes import cannot_run
@@ -50,7 +53,7 @@ from coffee_boat.settings import Settings, load
 from coffee_boat.worker.starter import entries, files, kept, places
 from coffee_boat.worker.starter import start as starting
 from coffee_boat.worker.starter import unpack as unpacking
-from coffee_boat.worker.starter.index import NAME, Index, Part, read, written
+from coffee_boat.worker.starter.index import APART, NAME, Index, Part, read, written
 from coffee_boat.workflow import node_store
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.request import Request
@@ -685,33 +688,56 @@ def test_who_waits_for_another_process_says_so_with_its_lock(
 OWN = RUN.replace("kept.environment", "kept.own")
 
 
-def test_an_executors_own_folder_needs_no_lock_and_two_that_start_at_once_have_one(
-    archive: Archive, store: Store, node: str, tmp_path: Path
+NO_LOCKS = """
+import errno, fcntl
+def refuse(*_):
+    raise OSError(errno.ENOLCK, "No locks available")
+fcntl.flock = refuse
+"""
+
+
+@pytest.mark.parametrize("script", [OWN, NO_LOCKS + OWN], ids=["locks", "no locks"])
+def test_of_two_that_start_at_once_on_an_executor_both_have_its_own(
+    archive: Archive, store: Store, node: str, tmp_path: Path, script: str
 ) -> None:
-    two = [begun(tmp_path, node, archive, store, run=OWN) for _ in range(2)]
+    two = [begun(tmp_path, node, archive, store, run=script) for _ in range(2)]
     ended = [process.communicate("") for process in two]
-    made = Path(node, archive.id[:32], "tree")
+    folder = Path(node, "boat-unpacked")
+    made = folder / archive.id[:32] / "tree"
     assert [out.strip() for out, _ in ended] == [str(made)] * 2, ended
-    assert os.listdir(node) == [archive.id[:32]]
+    assert {name.partition(".lock")[0] for name in os.listdir(folder)} == {archive.id[:32]}
     assert tree(made) == tree(unpack(archive, store))
+    if script is OWN:
+        assert sum("unpacked once for this executor" in said for _, said in ended) == 1
 
 
-def test_one_that_was_changed_while_it_runs_is_replaced_in_the_own_folder(
+def test_what_an_executors_functions_change_in_its_own_stays(
     archive: Archive, store: Store, node: str, tmp_path: Path
 ) -> None:
     with running(begun(tmp_path, node, archive, store, run=OWN)) as made:
-        (Path(made) / SITE / "two.py").write_bytes(b"else")
+        (Path(made) / SITE / "installed.py").write_text("x = 1\n")
+        assert kept.own(node, index_of(archive, store), archive.path) == made
+    assert (Path(made) / SITE / "installed.py").is_file()
+
+
+def test_an_own_one_that_was_removed_while_it_runs_is_unpacked_again(
+    archive: Archive, store: Store, node: str, tmp_path: Path
+) -> None:
+    with running(begun(tmp_path, node, archive, store, run=OWN)) as made:
+        shutil.rmtree(made)
         assert kept.own(node, index_of(archive, store), archive.path) == made
     assert tree(Path(made)) == tree(unpack(archive, store))
-    assert os.listdir(node) == [archive.id[:32]]
 
 
 # the starter, and what is sent
 
 
-def begins(archive: Archive, store: Store, folder: Path) -> tuple[Path, Path]:
+def begins(
+    archive: Archive, store: Store, folder: Path, kept_in: str | None = None
+) -> tuple[Path, Path]:
     """An executor's working directory, with what Spark puts there; and the starter in it."""
-    small = starter.build(archive, cargo="the.cargo", folder=str(folder / "node"), store=store)
+    kept_in = kept_in or str(folder / "node")
+    small = starter.build(archive, cargo="the.cargo", folder=kept_in, store=store)
     (folder / "node").mkdir()
     around = folder / "executor"
     around.mkdir()
@@ -758,6 +784,21 @@ def test_a_starter_that_cannot_become_an_interpreter_ends(store: Store, tmp_path
     assert "Error processing line" not in done.stderr
 
 
+def test_an_executor_may_have_an_environment_of_its_own(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    around, site = begins(archive, store, tmp_path, APART)
+    own = around / f"boat-unpacked/{archive.id[:32]}/tree"
+    with ThreadPoolExecutor(4) as several:
+        ended = list(several.map(lambda _: started(around, site), range(4)))
+    for done in ended:
+        assert done.stdout.startswith(f"{own}/bin/python3.11 -c import site"), done.stderr
+        assert "COFFEE_BOAT_NOT_SHARED" not in done.stderr
+    assert sum("unpacked once for this executor" in done.stderr for done in ended) == 1
+    assert (around / archive.name).resolve() == own
+    assert not list((tmp_path / "node").iterdir())
+
+
 def sent(tmp_path: Path, store: Store, archive: Archive, **how: str) -> ConfPatch:
     given = {"master": "spark://h:7077", "node_store": "on", **how}
     settings = Settings(
@@ -775,7 +816,7 @@ def sent(tmp_path: Path, store: Store, archive: Archive, **how: str) -> ConfPatc
         "4.1.0",
         given["master"],
         deploy_mode=given.get("deploy_mode", "client"),
-        conf={"spark.files": "hdfs:///own.txt"},
+        conf={"spark.files": "hdfs:///own.txt", "spark.python.use.daemon": given.get("daemon", "")},
     )
     kind = kind_of(facts.master)
 
@@ -859,6 +900,18 @@ def test_off_sets_what_it_set_before(
     assert Settings().node_store == "off"
 
 
+@pytest.mark.parametrize("master", ["spark://h:7077", "local-cluster[1,1,1024]"])
+def test_each_executor_may_unpack_by_itself(
+    archive: Archive, store: Store, tmp_path: Path, master: str
+) -> None:
+    made = sent(tmp_path, store, archive, node_store="executor", master=master)
+    assert made.conf["spark.files"].endswith(".cargo")
+    assert not made.findings
+    small = url2pathname(urlsplit(made.conf["spark.archives"]).path)
+    subprocess.run(["tar", "-xf", small, "-C", str(tmp_path)], check=True)
+    assert read(str(tmp_path / SITE / "coffee_boat_starter")).folder == APART
+
+
 def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
     archive: Archive, store: Store, tmp_path: Path
 ) -> None:
@@ -878,6 +931,8 @@ def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
         ({"stage": "hdfs:///boats"}, "in a stage"),
         ({"ship_python": "no"}, "no interpreter is shipped"),
         ({"conda": "yes"}, "conda packages"),
+        ({"daemon": "false"}, "Spark waits 10 s for each Python"),
+        ({"node_store": "executor", "master": "yarn"}, "the cluster unpacks it, once a node"),
     ],
 )
 def test_where_it_is_not_used_a_note_says_why(
@@ -891,9 +946,10 @@ def test_where_it_is_not_used_a_note_says_why(
 
 
 @pytest.mark.parametrize(
-    ("value", "read_as"), [("1", "on"), ("off", "off"), (True, "on"), ("/data", "/data")]
+    ("value", "read_as"),
+    [("1", "on"), ("off", "off"), (True, "on"), ("/data", "/data"), ("Executor", "executor")],
 )
-def test_the_setting_is_on_off_or_a_folder_of_nodes(
+def test_the_setting_is_on_off_executor_or_a_folder_of_nodes(
     value: object, read_as: str, tmp_path: Path
 ) -> None:
     if isinstance(value, str):

@@ -176,8 +176,7 @@ def _in_a_group(
 
     It has no terminal: one that asks for a password there would stop for ever, in the background.
     """
-    if threading.current_thread() is not threading.main_thread():
-        _end_with_us()
+    _end_with_us()
     with ExitStack() as stack:
         # a program that is just being started would be nobody's
         with ctrl_c_later(), _beginning():
@@ -211,6 +210,7 @@ def _end_with_us() -> None:
     def forget() -> None:
         _RUNNING.clear()
         _BEGINNING.clear()
+        _ENDS.clear()
 
     atexit.register(end)
     if hasattr(os, "register_at_fork"):  # a fork has no such threads, and those are not its own

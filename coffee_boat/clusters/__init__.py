@@ -171,6 +171,12 @@ class TakesPlainFiles(Protocol):
         leaves in a folder that somebody named, of a volume.
         """
 
+    @property
+    def unpacks_once(self) -> bool:
+        """True if the cluster itself unpacks an archive once a node; else Spark does on the driver,
+        and for each executor.
+        """
+
 
 class RemoteDriver(Protocol):
     """The driver of one submission, where it runs in the cluster: spark-submit does not say how it
@@ -271,6 +277,12 @@ def keeps_files(master: str) -> bool:
     """True if what an executor leaves on a node is there for later ones, wherever it is."""
     kind = _known(master)
     return isinstance(kind, TakesPlainFiles) and kind.keeps_files
+
+
+def unpacks_once(master: str) -> bool:
+    """True if a node has an archive unpacked once, without our doing."""
+    kind = _known(master)
+    return isinstance(kind, TakesPlainFiles) and kind.unpacks_once
 
 
 @dataclass(frozen=True)

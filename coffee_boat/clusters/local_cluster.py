@@ -23,6 +23,7 @@ class LocalCluster:
     example = "local-cluster[2,1,1024]"
     runs_in_driver = False
     on_this_machine = keeps_files = True
+    unpacks_once = False
     plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:

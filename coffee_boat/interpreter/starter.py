@@ -22,7 +22,7 @@ def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive
 
     Args:
         cargo: the name of the file that the archive is sent as.
-        folder: where nodes keep environments; empty for where they can.
+        folder: where nodes keep environments; empty for where they can; index.APART.
 
     Raises:
         BuildError: the archive is gone or damaged.

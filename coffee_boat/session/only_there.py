@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -90,12 +91,18 @@ class Hints:
         """
         importing = finder.is_import()
         if name in self._brings:
-            wanted = importing or name not in self._waits
-            return self.brought(name) if wanted else ModuleSpec(name, _Waiting(self))
+            return self.brought(name) if importing else self._looked_for(name)
         found = _on_path(name) if name in self._came else None
         if found is None and importing and path is None and name in self._texts:
             raise ModuleNotFoundError(f"No module named {name!r}\n{self._texts[name]}", name=name)
         return found
+
+    def _looked_for(self, name: str) -> ModuleSpec | None:
+        """Never raises: where it cannot be unpacked, an import will say so."""
+        if name not in self._waits:
+            with suppress(ImportError):
+                return self.brought(name)
+        return ModuleSpec(name, _Waiting(self))
 
     def find_distributions(self, context: object = None) -> Iterable[Distribution]:
         """What waits for an import, as its wheels say it; nothing where somebody looks into folders

@@ -49,8 +49,10 @@ CONDA = "conda"
 """As `python`: conda's, also where no other conda package is asked for."""
 AUTO = "auto"
 """As `platform`: what the cluster says of its nodes, where it can be asked before building."""
-OFF, ON = "off", "on"
-"""As `node_store`: nowhere, or in the folder that each node finds best."""
+OFF, ON, EXECUTOR = "off", "on", "executor"
+"""As `node_store`: nowhere, or in the folder that each node finds best; or nowhere, and each
+executor unpacks by itself.
+"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,7 +75,9 @@ class Settings:
     bytecode: Literal["base", "all"] = "base"
     """What is compiled beforehand: the standard library and pyspark, or every package too."""
     node_store: str = OFF
-    """Where nodes keep environments, unpacked once: OFF, ON, or a folder of theirs, absolute."""
+    """Where nodes keep environments, unpacked once: OFF, ON, EXECUTOR, or a folder of theirs,
+    absolute.
+    """
     exclude: tuple[str, ...] = ()
     """What stays behind of packages: groups, patterns, names of packages (model/excluded.py)."""
     preflight: Literal["refuse", "warn"] = "refuse"

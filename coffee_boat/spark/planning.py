@@ -46,10 +46,15 @@ class DriversCopy:
         ):
             return None
         copy = Path(self.root, inside)
-        if not os.access(copy, os.X_OK):
+        # a starter would unpack first, and for some of them Spark waits 10 seconds only
+        if not os.access(copy, os.X_OK) or any(copy.parents[1].glob(_STARTER)):
             environment = self.environment()
             copy = environment.joinpath(*inside.parts[1:]) if environment is not None else copy
         return str(copy) if os.access(copy, os.X_OK) else None
+
+
+_STARTER = "lib/python*/site-packages/coffee_boat_starter"
+"""What a starter has (interpreter/starter.py)."""
 
 
 class PlanningContext:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".layer"
 SENTINEL = "boat.json"
-_OWN = "boat-unpacked"
-"""As in starter/start.py: a folder in the working directory."""
 _NODES = "coffee_boat-node-"
 """How folders of a node are called (starter/places.py)."""
 _SIZE = 20
@@ -113,14 +111,7 @@ def _make(place: str) -> None:
             return
         except (places.UnusableError, kept.ChangedError, OSError) as error:
             kept.say(f"this executor unpacks {name} for itself: {error}")
-    own = os.path.join(around, _OWN)
-    os.makedirs(own, 0o700, exist_ok=True)
-    alone = told._replace(most=0)  # what else lies there is this executor's, and stays
-    try:
-        made = kept.environment(own, alone, file, whose="once for this executor")
-    except places.UnusableError:  # no locks, or too little room: that is told then
-        made = kept.own(own, alone, file)
-    start.link(made, place)
+    start.link(kept.own(around, told, file), place)
 
 
 def _read(file: str) -> Index:

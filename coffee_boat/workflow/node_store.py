@@ -11,13 +11,18 @@ from pathlib import Path
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import keeps_files, kind_of_running, plain_files
+from coffee_boat.clusters import keeps_files, kind_of_running, plain_files, unpacks_once
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import Archive, ConfPatch, Finding, Lock, SparkFacts
-from coffee_boat.settings import OFF, ON, Settings
+from coffee_boat.settings import EXECUTOR, OFF, ON, Settings
+from coffee_boat.worker.starter import index
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
+
+_FOLDERS = {ON: "", EXECUTOR: index.APART}
+"""As the starter is told."""
+_DAEMON = "spark.python.use.daemon"
 
 
 def sent(
@@ -41,7 +46,7 @@ def sent(
         with tools.work() as say:
             say(Step("looking for what can be unpacked side by side"))
             name = f"{built.archive.name}.cargo"
-            folder = "" if settings.node_store == ON else settings.node_store
+            folder = _FOLDERS.get(settings.node_store, settings.node_store)
             small = starter.build(built.archive, cargo=name, folder=folder, store=tools.store)
             cargo = _cargo(built.archive, name, tools.store)
     except (BuildError, StoreError) as error:
@@ -68,6 +73,8 @@ def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool
         yield "executors there cannot be given a plain file"
     if settings.node_store == ON and not keeps_files(facts.master):
         yield "a pod keeps nothing; name the folder of a volume that later pods have, too"
+    if settings.node_store == EXECUTOR and unpacks_once(facts.master):
+        yield "the cluster unpacks it, once a node"
     if facts.deploy_mode == "cluster":
         yield "the driver runs in the cluster, from the same archive"
     if not has_python:
@@ -76,6 +83,8 @@ def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool
         yield "conda packages write their own folder into their files"
     if settings.stage is not None:
         yield "the archive is in a stage"
+    if facts.conf.get(_DAEMON, "").strip().lower() == "false":
+        yield f"{_DAEMON} is false: Spark waits 10 s for each Python, which may take longer once"
 
 
 def _with_file(made: ConfPatch, facts: SparkFacts, uri: str) -> ConfPatch:

@@ -17,7 +17,7 @@ class Kubernetes:
 
     name = "kubernetes"
     example = "k8s://https://host:6443"
-    runs_in_driver = on_this_machine = keeps_files = False
+    runs_in_driver = on_this_machine = keeps_files = unpacks_once = False
     plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:

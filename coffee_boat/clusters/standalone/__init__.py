@@ -22,6 +22,7 @@ class Standalone:
     example = "spark://host:7077"
     runs_in_driver = on_this_machine = False
     keeps_files = True
+    unpacks_once = False
     plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:

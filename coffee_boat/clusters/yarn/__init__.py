@@ -17,7 +17,7 @@ class Yarn:
 
     name = example = "yarn"
     runs_in_driver = on_this_machine = False
-    keeps_files = True
+    keeps_files = unpacks_once = True
     plain_files = "spark.yarn.dist.files"
 
     def matches(self, master: str) -> bool:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 NAME = "node.json"
 """In the folder of this package."""
+APART = "."
+"""As `folder`: each executor has an environment of its own, in its working directory."""
 
 
 class Part(NamedTuple):
@@ -43,7 +45,7 @@ class Index(NamedTuple):
     files: int
     """Files and links that it becomes."""
     folder: str
-    """Where environments are kept, if somebody named it: absolute."""
+    """Where environments are kept, if somebody named it: absolute; or APART."""
     most: int
     """Bytes that environments which nobody runs from, and this one, may have together; 0: none of
     them is removed for it.

@@ -27,6 +27,8 @@ from .unpack import unpack
 ENVIRONMENT = "tree"
 """Not as those of generations (worker/compose.py), by which their processes are known."""
 SENTINEL = "boat.json"
+_OWN = "boat-unpacked"
+"""The folder in the working directory with what is the executor's own."""
 _PATIENCE, _PAUSE = 900.0, 0.05
 """Seconds that a process waits for another one that unpacks; and between two tries."""
 _MOMENT = 5.0
@@ -92,12 +94,26 @@ def environment(
         time.sleep(_PAUSE)
 
 
-def own(folder: str, index: Index, cargo: str) -> str:
-    """As `environment`, in a folder of this executor alone.
+def own(around: str, index: Index, cargo: str) -> str:
+    """As `environment`, for this executor alone. What else lies there stays, and so does what its
+    functions change: a package that they install, say.
 
-    It needs no lock, which the file system there may not know: of processes that start at once each
-    unpacks, and who is first makes it.
+    Args:
+        around: its working directory.
     """
+    folder, alone = os.path.join(around, _OWN), index._replace(most=0)
+    tree = os.path.join(folder, index.id[:32], ENVIRONMENT)
+    if os.path.isfile(os.path.join(tree, SENTINEL)):  # it got its name when it was whole
+        return tree
+    os.makedirs(folder, 0o700, exist_ok=True)
+    try:
+        return environment(folder, alone, cargo, whose="once for this executor")
+    except (places.UnusableError, ChangedError):  # no locks; too little room: that is told then
+        return _unlocked(folder, alone, cargo)
+
+
+def _unlocked(folder: str, index: Index, cargo: str) -> str:
+    """Of processes that start at once each unpacks, and who is first makes it."""
     place = os.path.join(folder, index.id[:32])
     if files.differs(place, index.id) is not None:
         with _unpacked(place, index, cargo, "for this executor") as aside:

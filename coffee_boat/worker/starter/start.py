@@ -12,8 +12,6 @@ from . import index, kept, places
 
 NOT_SHARED = "COFFEE_BOAT_NOT_SHARED"
 """The variable that says why an environment is the executor's own; for worker/facts.py."""
-_OWN = "boat-unpacked"
-"""A folder in the working directory, for the executor's own."""
 
 
 def start() -> None:
@@ -52,6 +50,8 @@ def ready(told: index.Index, around: str) -> str:
     """
     os.environ.pop(NOT_SHARED, None)
     cargo, reasons = os.path.join(around, told.cargo), []
+    if told.folder == index.APART:
+        return kept.own(around, told, cargo)
     for parent in places.folders(told, os.environ):
         place, reason = _shared(parent, told, cargo)
         if place:
@@ -59,9 +59,7 @@ def ready(told: index.Index, around: str) -> str:
         reasons.append(reason)
     os.environ[NOT_SHARED] = "; ".join(reasons)
     kept.say(f"this executor unpacks the environment for itself: {os.environ[NOT_SHARED]}")
-    own = os.path.join(around, _OWN)
-    os.makedirs(own, 0o700, exist_ok=True)
-    return kept.own(own, told, cargo)
+    return kept.own(around, told, cargo)
 
 
 def _shared(parent: str, told: index.Index, cargo: str) -> tuple[str, str]:
