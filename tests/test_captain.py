@@ -445,47 +445,23 @@ def test_on_the_driver_two_distributions_are_one_package_and_what_it_lacks_is_to
 def test_what_is_large_is_not_unpacked_on_the_driver_until_it_is_imported(
     captain: Captain, wheels: Path, make_wheel: MakeWheel, tmp_path: Path
 ) -> None:
-    big = {"boat_big/__init__.py": "x = 1\n", "boat_big/weights.bin": bytes(25_000_000)}
+    big = {"boat_big/__init__.py": "x = 1\n", "boat_big/weights.bin": bytes(201_000_000)}
+    big["boat_many/big.py"] = "x = 1\n"  # a folder that two share
     make_wheel("boat-big", files=big, requires=["boat-engine"], folder=wheels)
     make_wheel("boat-engine", files={"boat_engine.py": "y = 2\n"}, folder=wheels)
-    make_wheel("boat-small", files={"boat_small.py": "z = 3\n"}, folder=wheels)
+    small = {"boat_small.py": "z = 3\n", "boat_many/small.py": "z = 3\n"}
+    make_wheel("boat-small", files=small, folder=wheels)
     captain.add_pip_packages("boat-big", "boat-small")
     captain.launch_ship(master="local[1]")
     assert importlib.import_module("boat_small").z == 3
+    assert importlib.import_module("boat_many.small").z == 3
     assert not list((tmp_path / "store" / "trees").rglob("weights.bin"))
+    assert importlib.import_module("boat_many.big").x == 1
     assert importlib.import_module("boat_big").x == 1
     assert importlib.import_module("boat_engine").y == 2
     captain.close()
-    for name in ("boat_small", "boat_big", "boat_engine"):
+    for name in ("boat_small", "boat_big", "boat_engine", "boat_many.small", "boat_many.big"):
         sys.modules.pop(name, None)
-
-
-@pytest.mark.once
-@pytest.mark.parametrize("beside", ["nobody", "another package", "the driver"])
-def test_what_is_large_is_importable_from_a_folder_that_packages_share(
-    captain: Captain,
-    wheels: Path,
-    make_wheel: MakeWheel,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    beside: str,
-) -> None:
-    big = {"boat_many/big/__init__.py": "x = 1\n", "boat_many/big/data.bin": bytes(25_000_000)}
-    make_wheel("boat-big", files=big, folder=wheels)
-    small = "boat_many/small.py"
-    make_wheel("boat-small", files={small: "z = 3\n"}, folder=wheels)
-    if beside == "the driver":
-        (tmp_path / "own" / "boat_many").mkdir(parents=True)
-        (tmp_path / "own" / small).write_text("z = 3\n")
-        monkeypatch.syspath_prepend(tmp_path / "own")
-    captain.add_pip_packages("boat-big", *(["boat-small"] if beside == "another package" else []))
-    captain.launch_ship(master="local[1]")
-    if beside != "nobody":
-        assert importlib.import_module("boat_many.small").z == 3
-    assert importlib.import_module("boat_many.big").x == 1
-    captain.close()
-    for name in [name for name in sys.modules if name.startswith("boat_many")]:
-        sys.modules.pop(name)
 
 
 def test_packages_work_on_the_driver_until_close(captain: Captain) -> None:

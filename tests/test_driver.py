@@ -4,7 +4,6 @@ by name.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import importlib.metadata
 import pickle
@@ -438,44 +437,6 @@ def test_who_looks_whether_a_large_package_is_there_finds_it_and_unpacks_nothing
         importlib.metadata.version("boat-big")
 
 
-def test_who_looks_for_what_is_unpacked_soon_finds_its_files(
-    views: Views, tmp_path: Path, own: Path
-) -> None:
-    some, unpacked = two_large(tmp_path)
-    some["boat-big"] = replace(some["boat-big"], is_huge=False)
-    pins = (Pin("boat-big", "1.0"), Pin("boat-lazy", "1.0"), Pin("x", "1", requires=("y",)))
-    views.board(Lock(Target("3.11.7"), pins), {}, some)
-    spec = importlib.util.find_spec("boat_big")
-    assert spec is not None
-    assert Path(str(spec.origin)).is_file()
-    assert unpacked == ["boat-big"]
-
-
-@pytest.mark.parametrize("required", [("boat-lazy",), ()], ids=["needed", "nobody knows"])
-def test_who_looks_waits_for_nothing_huge_that_comes_along(
-    views: Views, tmp_path: Path, own: Path, required: tuple[str, ...]
-) -> None:
-    some, unpacked = two_large(tmp_path)
-    some["boat-big"] = replace(some["boat-big"], is_huge=False)
-    pins = (Pin("boat-big", "1.0", requires=required), Pin("boat-lazy", "1.0"))
-    views.board(Lock(Target("3.11.7"), pins), {}, some)
-    assert importlib.util.find_spec("boat_big") is not None
-    assert unpacked == []
-    importlib.import_module("boat_big")
-    assert sorted(unpacked) == ["boat-big", "boat-lazy"]
-
-
-def test_who_looks_gets_no_error(views: Views, tmp_path: Path, own: Path) -> None:
-    def full() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    some = {"boat-big": replace(large(tmp_path, "boat-big", unpack=full), is_huge=False)}
-    views.board(Lock(Target("3.11.7"), (Pin("boat-big", "1.0"),)), {}, some)
-    assert importlib.util.find_spec("boat_big") is not None
-    with pytest.raises(ImportError, match="No space left"):
-        importlib.import_module("boat_big")
-
-
 def test_where_nobody_knows_what_needs_what_all_is_unpacked_at_once(
     views: Views, tmp_path: Path, own: Path
 ) -> None:
@@ -498,7 +459,7 @@ def test_what_waits_is_imported_from_a_package_that_another_one_brings(
         (tmp_path / name / file).write_text("x = 1\n")
     some, unpacked = two_large(tmp_path / "wheels")
     names = frozenset({"boat_many", "boat_many.in", "boat_many.in.big"})
-    waits = replace(some["boat-big"], importable=names, modules=frozenset(), is_huge=True)
+    waits = replace(some["boat-big"], importable=names, modules=frozenset())
     waits = replace(waits, unpack=lambda: unpacked.append("boat-big") or trees["boat-big"])  # type: ignore[func-returns-value]
     lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in trees))
     small = {"boat-small": trees["boat-small"]}

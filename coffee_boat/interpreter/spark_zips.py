@@ -25,7 +25,14 @@ def found(package: str, root: Path) -> list[Path]:
     name = "pyspark.zip" if package == "pyspark" else "py4j-*-src.zip"
     homes = [Path(home, "python/lib") for home in (os.environ.get("SPARK_HOME"),) if home]
     folders = [root / "lib", root.parent, root / "pyspark/python/lib", *homes]
-    return [path for folder in folders for path in sorted(folder.glob(name))]
+    return [path for folder in folders for path in _in(folder, name)]
+
+
+def _in(folder: Path, name: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(name))
+    except OSError:  # SPARK_HOME may be another user's
+        return []
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -37,8 +36,6 @@ class Hints:
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
         self._brings: dict[str, Callable[[str], object]] = {}
-        self._waits: frozenset[str] = frozenset()
-        """What is not brought for who only looks whether it is there."""
         self._wheels: tuple[str, ...] = ()
         self._came: frozenset[str] = frozenset()
         """Modules that were brought: another thread may have looked for one before it was there."""
@@ -52,20 +49,19 @@ class Hints:
 
     def bring(
         self,
-        modules: Mapping[str, bool],
+        modules: Iterable[str],
         unpack: Callable[[str], object],
         wheels: Iterable[str] = (),
     ) -> None:
         """Have modules put on sys.path when they are first imported; from now on these only.
 
         Args:
-            modules: dotted names -> whether who only looks for one does not wait for it.
+            modules: dotted names.
             unpack: does it for one of them; an import that needs it fails with what it raises.
             wheels: what they are in, for their metadata, unless sys.path has that.
         """
         before = self._brings.keys()
         self._brings, self._wheels = dict.fromkeys(modules, unpack), tuple(wheels)
-        self._waits = frozenset(name for name, waits in modules.items() if waits)
         self._came |= before - self._brings.keys()
         if self._brings and self not in sys.meta_path:
             sys.meta_path.append(self)
@@ -73,13 +69,12 @@ class Hints:
     def close(self) -> None:
         """Say nothing any more."""
         self._texts.clear()
-        self._brings, self._wheels = {}, ()
-        self._waits = self._came = frozenset()
+        self._brings, self._wheels, self._came = {}, (), frozenset()
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: object = None, _: object = None) -> ModuleSpec | None:
-        """Of what waits for an import; importlib.util.find_spec and the like unpack nothing huge.
+        """Of what waits for an import; importlib.util.find_spec and the like unpack nothing.
 
         A folder that many distributions share may be there by another one: what is below it is
         looked for here, too.
@@ -91,18 +86,11 @@ class Hints:
         """
         importing = finder.is_import()
         if name in self._brings:
-            return self.brought(name) if importing else self._looked_for(name)
+            return self.brought(name) if importing else ModuleSpec(name, _Waiting(self))
         found = _on_path(name) if name in self._came else None
         if found is None and importing and path is None and name in self._texts:
             raise ModuleNotFoundError(f"No module named {name!r}\n{self._texts[name]}", name=name)
         return found
-
-    def _looked_for(self, name: str) -> ModuleSpec | None:
-        """Never raises: where it cannot be unpacked, an import will say so."""
-        if name not in self._waits:
-            with suppress(ImportError):
-                return self.brought(name)
-        return ModuleSpec(name, _Waiting(self))
 
     def find_distributions(self, context: object = None) -> Iterable[Distribution]:
         """What waits for an import, as its wheels say it; nothing where somebody looks into folders

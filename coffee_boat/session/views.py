@@ -31,8 +31,6 @@ class Later:
     """Dotted names of all its modules, and of the folders that lead to them: other distributions,
     which are here already, may have the same folders.
     """
-    is_huge: bool = True
-    """Who only looks whether it is there does not wait for it."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -98,12 +96,8 @@ class Views:
         before, entries = self._told_of, metadata_only.folder(wheels, self._store)
         self._told_of = hold(entries, metadata_only=True)
         before.close()
-        waits: dict[str, bool] = {}
-        for name, one in self._later.items():
-            is_huge = any(other.is_huge for other in self._with_needs(lock, {name}).values())
-            waits |= {module: waits.get(module, False) or is_huge for module in one.names}
         self.hints.bring(
-            waits,
+            {name for one in self._later.values() for name in one.names},
             partial(self.unpack_later, lock),
             [] if entries else map(str, wheels),
         )
@@ -129,15 +123,11 @@ class Views:
 
     def _needed(self, lock: Lock, module: str) -> dict[str, Later]:
         """Of what waits: who brings the module, and what these need."""
-        bring = {name for name, one in self._later.items() if module in one.names}
-        return self._with_needs(lock, bring)
-
-    def _with_needs(self, lock: Lock, names: set[str]) -> dict[str, Later]:
         later = self._later
         requires = {pin.name: pin.requires for pin in lock.pins}
-        if names and not any(requires.values()):  # of a lock file that does not tell it
+        found, new = set[str](), {name for name, one in later.items() if module in one.names}
+        if new and not any(requires.values()):  # of a lock file that does not tell it
             return later
-        found, new = set[str](), names
         while new:
             found |= new
             new = {need for name in new for need in requires.get(name, ())} - found

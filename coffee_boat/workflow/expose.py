@@ -92,7 +92,6 @@ def _later(tools: Tools, lacking: Lock, chunks: Sequence[Chunk]) -> Iterator[tup
                 modules.tops(names, lacking.target),
                 partial(_unpacked, tools, chunk, lacking),
                 modules.importable(names, lacking.target),
-                is_huge=room.is_huge(chunk.unpacked),
             ),
         )
 

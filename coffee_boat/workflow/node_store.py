@@ -98,7 +98,7 @@ def _with_file(made: ConfPatch, facts: SparkFacts, uri: str) -> ConfPatch:
 def _told(made: ConfPatch, settings: Settings, reason: str) -> ConfPatch:
     said = Finding(
         "launch.node-store-not-used",
-        "each executor unpacks the environment for itself",
+        "the environment is sent and unpacked as without a node store",
         value=f"node_store = {settings.node_store}",
         cause=reason,
         cure="nothing need be done; COFFEE_BOAT_NODE_STORE=off ends this note",

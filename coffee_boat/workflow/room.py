@@ -17,10 +17,10 @@ from coffee_boat.errors import StoreError
 from coffee_boat.model import Finding, Lock, Pin, PlanItem
 from coffee_boat.session import driver
 
-_LARGE = 25_000_000
-"""Bytes of a distribution, unpacked: some tenths of a second."""
-_HUGE = 200_000_000
-"""As many: some seconds."""
+_LARGE = 200_000_000
+"""Bytes of a distribution, unpacked: some seconds. Processes that the driver starts find what is
+unpacked, and not what waits for an import here: what is smaller does not wait.
+"""
 
 
 def deferred(pins: Sequence[Pin], unpacked: Mapping[str, int]) -> set[str]:
@@ -41,13 +41,6 @@ def deferred(pins: Sequence[Pin], unpacked: Mapping[str, int]) -> set[str]:
         more = {name for name, users in needed_by.items() if users and users <= large} - large
         grown, large = bool(more), large | more
     return large
-
-
-def is_huge(unpacked: int) -> bool:
-    """True if who only looks whether a distribution of so many bytes is there must not wait for
-    it.
-    """
-    return unpacked >= _HUGE
 
 
 def seen_from_here(lock: Lock, items: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
