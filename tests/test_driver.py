@@ -437,6 +437,25 @@ def test_who_looks_whether_a_large_package_is_there_finds_it_and_unpacks_nothing
         importlib.metadata.version("boat-big")
 
 
+def test_what_does_not_fit_any_more_when_it_is_unpacked_says_so(
+    views: Views, tmp_path: Path, own: Path
+) -> None:
+    dist(own, "boat-numpy", "2.0")
+    some = {
+        name: large(tmp_path, name, *needs, unpack=lambda: None)
+        for name, needs in {"boat-big": ("boat-numpy>=2",), "boat-lazy": ()}.items()
+    }
+    lock = Lock(Target("3.11.7"), tuple(Pin(name, "1.0") for name in some))
+    assert views.board(lock, {}, some) == ()
+    shutil.rmtree(own / "boat_numpy-2.0.dist-info")
+    dist(own, "boat-numpy", "1.26.4")
+    importlib.invalidate_caches()
+    for _ in range(2):
+        with pytest.raises(ModuleNotFoundError, match=r"boat-big 1\.0 is on the executors, not on"):
+            importlib.import_module("boat_big")
+    assert importlib.import_module("boat_lazy").version == "1.0"
+
+
 def test_where_nobody_knows_what_needs_what_all_is_unpacked_at_once(
     views: Views, tmp_path: Path, own: Path
 ) -> None:

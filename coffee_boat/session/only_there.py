@@ -86,8 +86,11 @@ class Hints:
         """
         importing = finder.is_import()
         if name in self._brings:
-            return self.brought(name) if importing else ModuleSpec(name, _Waiting(self))
-        found = _on_path(name) if name in self._came else None
+            if not importing:
+                return ModuleSpec(name, _Waiting(self))
+            found = self.brought(name)
+        else:
+            found = _on_path(name) if name in self._came else None
         if found is None and importing and path is None and name in self._texts:
             raise ModuleNotFoundError(f"No module named {name!r}\n{self._texts[name]}", name=name)
         return found

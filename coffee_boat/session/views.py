@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from coffee_boat._support.store import Store
 from coffee_boat.model import Finding, Lock
-from coffee_boat.session import driver, metadata_only
+from coffee_boat.session import driver, metadata_only, only_there
 from coffee_boat.session.one_tree import carry_over
 from coffee_boat.session.only_there import Hints
 from coffee_boat.session.sys_path import DriverView, hold, show_code
@@ -119,7 +119,8 @@ class Views:
             with self._changing:  # what another thread unpacked, closed or replaced is not for us
                 now = self._later
                 if still := {n: trees[n] for n in trees if now.get(n) is waiting[n]}:
-                    self.board(lock, still)
+                    told = self.board(lock, still)
+                    self.hints.add(dict(_left_out(lock, waiting, told)))
 
     def _needed(self, lock: Lock, module: str) -> dict[str, Later]:
         """Of what waits: who brings the module, and what these need."""
@@ -177,3 +178,15 @@ class Views:
             self._told_of.close()
             while self._open:
                 self._open.pop().close()
+
+
+def _left_out(
+    lock: Lock, waiting: Mapping[str, Later], told: Sequence[Finding]
+) -> Iterator[tuple[str, str]]:
+    """What is said of modules whose distribution did not fit any more when it was unpacked."""
+    labels = {pin.name: pin.label for pin in lock.pins}
+    missing = {found.value for found in told if found.code == "driver.package-missing"}
+    for name, one in waiting.items():
+        if labels.get(name) in missing:
+            text = only_there.text(labels[name], told, install_local=True)
+            yield from ((module, text) for module in one.modules)
