@@ -446,21 +446,25 @@ def test_what_is_large_is_not_unpacked_on_the_driver_until_it_is_imported(
     captain: Captain, wheels: Path, make_wheel: MakeWheel, tmp_path: Path
 ) -> None:
     big = {"boat_big/__init__.py": "x = 1\n", "boat_big/weights.bin": bytes(201_000_000)}
-    big["boat_many/big.py"] = "x = 1\n"  # a folder that two share
+    big["boat_shelf/big.py"] = "x = 1\n"  # a folder that two share
     make_wheel("boat-big", files=big, requires=["boat-engine"], folder=wheels)
     make_wheel("boat-engine", files={"boat_engine.py": "y = 2\n"}, folder=wheels)
-    small = {"boat_small.py": "z = 3\n", "boat_many/small.py": "z = 3\n"}
+    small = {"boat_small.py": "z = 3\n", "boat_shelf/small.py": "z = 3\n"}
     make_wheel("boat-small", files=small, folder=wheels)
     captain.add_pip_packages("boat-big", "boat-small")
     captain.launch_ship(master="local[1]")
     assert importlib.import_module("boat_small").z == 3
-    assert importlib.import_module("boat_many.small").z == 3
+    assert importlib.import_module("boat_shelf.small").z == 3
     assert not list((tmp_path / "store" / "trees").rglob("weights.bin"))
-    assert importlib.import_module("boat_many.big").x == 1
+    assert importlib.import_module("boat_shelf.big").x == 1
     assert importlib.import_module("boat_big").x == 1
     assert importlib.import_module("boat_engine").y == 2
     captain.close()
-    for name in ("boat_small", "boat_big", "boat_engine", "boat_many.small", "boat_many.big"):
+    for name in [
+        name
+        for name in sys.modules
+        if name.startswith(("boat_small", "boat_big", "boat_engine", "boat_shelf"))
+    ]:
         sys.modules.pop(name, None)
 
 
