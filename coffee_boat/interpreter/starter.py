@@ -12,8 +12,7 @@ from coffee_boat.interpreter.worker_files import starter_files
 from coffee_boat.model import Archive, Lock
 from coffee_boat.worker.starter import index
 
-IMPORT_NAME = "coffee_boat_starter"
-_STARTER = f"import {IMPORT_NAME}.start; {IMPORT_NAME}.start.start()\n"
+_STARTER = f"import {index.PACKAGE}.start; {index.PACKAGE}.start.start()\n"
 """As worker_files.STARTER."""
 
 
@@ -31,9 +30,9 @@ def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive
     text = index.written(seek.told(archive, store, cargo=cargo, folder=folder))
     site = archive.target.site_packages
     content = {
-        f"{site}{IMPORT_NAME}.pth": _STARTER,
-        f"{site}{IMPORT_NAME}/{index.NAME}": text,
-        **{f"{site}{IMPORT_NAME}/{name}": source for name, source in starter_files().items()},
+        f"{site}{index.PACKAGE}.pth": _STARTER,
+        f"{site}{index.PACKAGE}/{index.NAME}": text,
+        **{f"{site}{index.PACKAGE}/{name}": source for name, source in starter_files().items()},
     }
 
     def fill(writer: ChunkWriter) -> None:

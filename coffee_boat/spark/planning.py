@@ -4,8 +4,8 @@ sources.
     executors       ./boat-<id>/bin/python3.X, in their working directory; a setting of SQL says so
     driver's JVM    <SparkFiles' root>/boat-<id>/bin/python3.X: Spark unpacks what is in
                     spark.archives there on the driver, too;
-                    where the cluster's manager unpacks it (YARN), the store's copy, which is made
-                    when it is needed first
+                    where that is a starter only (node_store), or the cluster's manager unpacks it
+                    (YARN), the store's copy, which is made when it is needed first
 
 Both would start the interpreter that pyspark captured with the function, and only on executors the
 setting comes before it (org.apache.spark.sql.execution.python.PythonPlannerRunner and
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from coffee_boat.model import SQL_PYTHON, ConfPatch
+from coffee_boat.worker.starter import index
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class DriversCopy:
         return str(copy) if os.access(copy, os.X_OK) else None
 
 
-_STARTER = "lib/python*/site-packages/coffee_boat_starter"
-"""What a starter has (interpreter/starter.py)."""
+_STARTER = f"lib/python*/site-packages/{index.PACKAGE}"
+"""What a starter has, and an environment has not."""
 
 
 class PlanningContext:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
+PACKAGE = "coffee_boat_starter"
+"""How this package is called on nodes."""
 NAME = "node.json"
 """In the folder of this package."""
 APART = "."
