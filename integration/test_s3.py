@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 from lanes import cannot_run
@@ -27,8 +28,10 @@ from integration.conftest import timed
 from integration.running import SparkPython
 from integration.venvs import cache_folder
 
-BYTES = os.urandom(1 << 20) * 120
+BYTES = Random(0).randbytes(1 << 20) * 120
 """Large enough for an upload in parts."""
+OTHER = BYTES[:-1] + bytes([BYTES[-1] ^ 1])
+"""As long, and something else."""
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +85,10 @@ def test_a_planted_archive_is_refused_and_stays(s3: bed.Server, archive: Archive
 
     key = f"{bed.BUCKET}/planted/{archive.name}-{hashlib.sha256(BYTES).hexdigest()[:12]}.tar.gz"
     files = s3fs.S3FileSystem(skip_instance_cache=True)
-    files.pipe_file(key, BYTES[:-1] + b"X")
+    files.pipe_file(key, OTHER)
     with pytest.raises(ShipError, match="holds something else"):
         ship(archive, f"s3://{bed.BUCKET}/planted")
-    assert files.cat_file(key)[-1:] == b"X"
+    assert files.cat_file(key)[-1:] == OTHER[-1:]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_an_object_that_was_replaced_since_is_found(
     stage, store = f"s3://{bed.BUCKET}/replaced", Store(tmp_path / "store")
     for _ in range(2):
         shipped = ship(archive, stage, store=store)
-    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(shipped.uri, BYTES[:-1] + b"X")
+    s3fs.S3FileSystem(skip_instance_cache=True).pipe_file(shipped.uri, OTHER)
     with pytest.raises(ShipError, match="holds something else"):
         ship(archive, stage, store=store)
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ def hadoop(jvm: Any, conf: dict[str, str]) -> Hadoop:
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
     path = tmp_path / "an archive.tar.gz"
-    path.write_bytes(os.urandom(1 << 20))
+    path.write_bytes(Random(0).randbytes(1 << 20))
     return Archive(
         "ab" * 32, str(path), path.stat().st_size, (), Target("3.11.7"), "", has_python=True
     )

@@ -74,7 +74,7 @@ def test_what_is_written_is_what_pypa_installer_writes(
         files={
             "demo/__init__.py": "def main(): print('hi')\n",
             "demo/tool.sh": "#!/bin/sh\n",
-            "demo/data.bin": os.urandom(5000),
+            "demo/data.bin": Random(0).randbytes(5000),
         },
         executable=["demo/tool.sh", "demo-1.0.data/scripts/demo-script"],
         console_scripts={"demo-hi": "demo:main"},
@@ -241,7 +241,7 @@ def test_all_kinds_of_members_in_all_readers(
     contents: dict[str, str | bytes] = {
         LONG: "x = 1\n" * 2000,
         "demo/empty.py": b"",
-        "demo/random.bin": os.urandom(9000),
+        "demo/random.bin": Random(0).randbytes(9000),
         "demo/zeros.bin": bytes(300_000),
         "demo/ü.txt": "ü",
     }

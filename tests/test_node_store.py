@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -95,7 +96,7 @@ def archive(store: Store) -> Archive:
     parts of their own, and a file that two packages have.
     """
     python = chunk_of(store, "python 3.11.7", {"bin/python3.11": PYTHON.encode()}, "bin/python3")
-    big = {f"{SITE}big/{n}.bin": os.urandom((2 << 20) + n) for n in range(3)}
+    big = {f"{SITE}big/{n}.bin": Random(n).randbytes((2 << 20) + n) for n in range(3)}
     names = {f"{SITE}a/{'l' * 120}/{'o' * 120}.py": b"long", f"{SITE}a/caf\u00e9.py": b"x"}
     one = chunk_of(store, "one 1.0", {f"{SITE}shared/__init__.py": b"1", **names})
     two = chunk_of(store, "two 1.0", {f"{SITE}shared/__init__.py": b"22", f"{SITE}two.py": b"2"})
@@ -218,7 +219,7 @@ def test_of_sixteen_that_start_at_once_one_unpacks(
 def test_what_is_killed_while_it_unpacks_leaves_nothing_under_its_name(
     store: Store, node: str, tmp_path: Path
 ) -> None:
-    large = {f"{SITE}large/{n}.bin": os.urandom(1 << 20) for n in range(24)}
+    large = {f"{SITE}large/{n}.bin": Random(n).randbytes(1 << 20) for n in range(24)}
     archive = archive_of(store, chunk_of(store, "large 1.0", large))
     process = begun(tmp_path, node, archive, store)
     end = time.monotonic() + 20
@@ -642,7 +643,9 @@ def test_what_was_used_longest_ago_goes_but_never_what_runs(
     store: Store, node: str, tmp_path: Path
 ) -> None:
     def packed(name: str) -> Archive:
-        return archive_of(store, chunk_of(store, name, {f"{SITE}{name}.bin": os.urandom(1 << 16)}))
+        return archive_of(
+            store, chunk_of(store, name, {f"{SITE}{name}.bin": Random(name).randbytes(1 << 16)})
+        )
 
     old, runs, new = packed("old"), packed("runs"), packed("new")
     for archive in (old, runs):
@@ -662,7 +665,9 @@ def test_what_runs_does_not_count_against_what_is_idle(
     store: Store, node: str, tmp_path: Path
 ) -> None:
     idle, runs, new = (
-        archive_of(store, chunk_of(store, name, {f"{SITE}{name}.bin": os.urandom(size)}))
+        archive_of(
+            store, chunk_of(store, name, {f"{SITE}{name}.bin": Random(name).randbytes(size)})
+        )
         for name, size in (("idle", 1 << 10), ("runs", 1 << 18), ("new", 1 << 10))
     )
     begun(tmp_path, node, idle, store).communicate("")
