@@ -23,6 +23,9 @@ build-backend = "setuptools.build_meta"
 name = "brew-{part}"
 version = "1.0"
 
+[project.scripts]
+brew-{part} = "brew.{part}:bean"
+
 [project.entry-points."brew.beans"]
 {part} = "brew.{part}:bean"
 
@@ -162,6 +165,7 @@ def test_a_large_one_is_a_file_that_executors_unpack_and_the_drivers_jvm_does_no
         assert f"/{large['name']}/lib/" in file
         assert started == file, "what a task starts has it, too"
     assert f"/{large['name']}/" not in large["here"]
+    assert set(large["programs"]) == {"large, then base"}, "nothing was imported there before"
     assert large["ok"]
 
 

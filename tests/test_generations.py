@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -725,3 +725,22 @@ def test_what_another_package_needs_stays(sailing: tuple[Captain, Any]) -> None:
     assert names(captain) == ["alpha 1.0", "beta 2.0"], "beta was asked for by itself"
     captain.add_pip_packages("delta", wait=0.0)
     assert captain.generations.current.composed, "it was hidden: to be sent again would be in vain"
+
+
+def test_scripts_of_entry_points_are_found_by_themselves_and_other_programs_are_not(
+    store: Store,
+) -> None:
+    def layer(name: str, *files: str, scripts: Sequence[str] = ()) -> Archive:
+        store.remember("listing", name, dict.fromkeys([f"{SITE}/{name}.py", *files], ""))
+        store.remember("scripts", [chunks.FORMAT, name], list(scripts))
+        chunk = Chunk(name, 1, 1, 1, label=f"{name} 1")
+        return Archive("d" * 64, "", 1, (chunk,), LOCK.target, "", has_python=False, role="layer")
+
+    assert not composing.has_data(layer("a-1"), store)
+    assert not composing.has_data(layer("b-1", "bin/b", scripts=["bin/b"]), store)
+    assert composing.has_data(layer("c-1", "bin/c", "bin/c2", scripts=["bin/c"]), store)
+    assert composing.has_data(layer("d-1", "bin/d"), store), "a program, or a script of a wheel"
+    assert composing.has_data(layer("e-1", "bin/e", "share/e", scripts=["bin/e"]), store)
+    before = [part("boat-1", pinned("b", "1"), base="digest")]
+    assert composing.extends(layer("f-1", "bin/b", scripts=["bin/b"]), before, store)
+    assert not composing.extends(layer("g-1", "bin/g", scripts=["bin/g"]), before, store)

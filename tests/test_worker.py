@@ -21,7 +21,7 @@ from coffee_boat._support.store import Store
 from coffee_boat.archive.chunks import chunk_path, listing
 from coffee_boat.interpreter import worker_files
 from coffee_boat.model import Target
-from coffee_boat.worker import facts
+from coffee_boat.worker import compose, facts
 
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
 SITE = f"lib/python{MINOR}/site-packages"
@@ -60,19 +60,21 @@ class Node:
             (layer / "boat.json").write_text("{}")
         return layer
 
-    def run(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a script in an interpreter that reads our .pth as the shipped one does, and takes
+    def command(self, script: str) -> list[str]:
+        """A script, and an interpreter that reads our .pth as the shipped one does and takes
         `prefix` for its own.
         """
         start = (
             f"import sys, site; sys.prefix = {str(self.prefix)!r};"
             f" site.addsitedir({str(self.site)!r})\n"
         )
-        env = {"PATH": os.environ["PATH"]}
+        return [sys.executable, "-I", "-c", start + textwrap.dedent(script)]
+
+    def run(self, script: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-I", "-c", start + textwrap.dedent(script)],
+            self.command(script),
             cwd=self.workdir,
-            env=env,
+            env={"PATH": os.environ["PATH"], **env},
             capture_output=True,
             text=True,
             timeout=60,
@@ -295,6 +297,87 @@ def test_a_working_directory_that_is_gone_breaks_nothing(node: Node) -> None:
         "import os; os.rmdir(os.getcwd())\ntry: import NameNotThere\nexcept ImportError as e:"
         " print(e.name)"
     )
+
+
+PROGRAM = "#!/bin/sh\necho {}\n"
+BREW = "import subprocess; print(subprocess.check_output(['brew'], text=True).strip())"
+
+
+SPARKS = {"SPARK_LOCAL_DIRS": "/blocks"}
+"""What an executor's Python is told."""
+
+
+def program(folder: Path, name: str, says: str) -> None:
+    (folder / "bin").mkdir(exist_ok=True)
+    (folder / "bin" / name).write_text(PROGRAM.format(says))
+    (folder / "bin" / name).chmod(0o755)
+
+
+def test_programs_of_a_layer_are_found_at_once_in_what_starts_after_it(node: Node) -> None:
+    program(node.layer("a", {"a.py": ""}), "brew", "of the layer")
+    for script in (BREW, f"import os; os.chdir('/'); {BREW}"):
+        assert node.run(script, **SPARKS).stdout == "of the layer\n"
+
+
+def test_only_where_spark_started_it_the_working_directory_is_looked_at(node: Node) -> None:
+    pth = node.layer("a", {"a.pth": "import sys; sys.stderr.write('ran')"})
+    program(pth, "brew", "of the layer")
+    done = node.run("import os; print(os.environ['PATH'])")
+    assert done.stdout.startswith(f"{node.prefix}/bin:")
+    assert "boat-programs" not in done.stdout
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("path", ["", "{own}:/usr/bin", "/first:{own}:/usr/bin", "/usr/bin:{own}"])
+def test_those_of_the_environment_come_first_and_path_grows_once(node: Node, path: str) -> None:
+    program(node.layer("a", {"a.py": ""}), "brew", "of the layer")
+    program(node.prefix, "brew", "of the environment")
+    path = path.format(own=f"{node.prefix}/bin")
+    nested = node.command(f"import os; print(os.environ['PATH']); {BREW}")
+    again = f"import subprocess, sys; subprocess.run({nested!r})"
+    done = node.run(again, **SPARKS, PATH=path)
+    grown, said = done.stdout.splitlines()
+    assert said == "of the environment", done.stderr
+    assert grown.split(":").count(f"{node.workdir}/boat-programs") == 1
+
+
+def test_a_process_finds_those_of_a_layer_that_came_later_and_another_process_saw(
+    node: Node,
+) -> None:
+    """As workers of an executor, of which one answers that it has the layer."""
+    waits = node.command(f"print('up', flush=True); input(); {BREW}")
+    with subprocess.Popen(
+        waits,
+        cwd=node.workdir,
+        env={"PATH": os.environ["PATH"], **SPARKS},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "up\n"
+        program(node.layer("a", {"a.py": ""}), "brew", "of the layer")
+        assert node.says("import a; print('seen')") == "seen"
+        assert first.communicate("\n")[0] == "of the layer\n"
+
+
+def test_those_of_a_composed_generation_are_its_own(node: Node, tmp_path: Path) -> None:
+    generation = tmp_path / "boat-gen-0123abcd"
+    generation.mkdir()
+    spec = {"python": MINOR, "has_python": True, "base": "b", "layers": [], "without": {}}
+    (generation / compose.SPEC).write_text(json.dumps({**spec, "known": []}))
+    program(node.layer("a-0123abcd", {"a.py": ""}), "brew", "of a generation")
+    done = node.run(BREW, **SPARKS, **{compose.RUNS: str(generation)})
+    assert done.stdout == "of a generation\n", done.stderr
+    assert "FileNotFoundError" in node.run(BREW, **SPARKS).stderr
+
+
+def test_what_cannot_be_linked_is_told(node: Node) -> None:
+    program(node.layer("a", {"a.py": ""}), "brew", "of the layer")
+    (node.workdir / "boat-programs").write_text("in the way")
+    done = node.run("import a; print('imported')")
+    assert done.stdout == "imported\n"
+    assert "coffee_boat: brew cannot be found on PATH: " in done.stderr
 
 
 # hints

@@ -29,7 +29,7 @@ from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.model import Chunk, Finding, LeftOut
 
 _log = logger(__name__)
-FORMAT = 6
+FORMAT = 7
 """Part of every chunk's key: raise it when the bytes that this package writes for the same inputs
 change, or what is remembered beside them.
 """
@@ -81,6 +81,8 @@ def _made(store: Store, key: object, label: str, fill: Fill) -> Chunk:
     store.remember("listing", digest, writer.listing)
     store.remember("findings", [FORMAT, digest], [asdict(finding) for finding in writer.findings])
     store.remember("needs", [FORMAT, digest], writer.needs)
+    if writer.scripts:
+        store.remember("scripts", [FORMAT, digest], sorted(writer.scripts))
     remember_chunk(store, key, chunk)
     _log.debug("%s: packed, %d files, %d bytes", label, chunk.files, chunk.size)
     return chunk
@@ -103,6 +105,13 @@ def needs(chunk: Chunk, store: Store) -> Mapping[str, Mapping[str, str]]:
     """
     said: dict[str, dict[str, str]] | None = store.recall("needs", [FORMAT, chunk.id])
     return said or {}
+
+
+def scripts(chunk: Chunk, store: Store) -> frozenset[str]:
+    """Names of the files that were written for entry points. Remembered since the chunk was made;
+    empty where that was lost.
+    """
+    return frozenset(store.recall("scripts", [FORMAT, chunk.id]) or ())
 
 
 def listing(chunk: Chunk, store: Store) -> Mapping[str, str]:

@@ -71,6 +71,7 @@ class Package:
         for name, data in made.items():
             if name not in gone:
                 writer.file(name, data, executable=True)
+                writer.scripts.add(name)
         self._write_meta(writer)
         self._write_record(writer)
         if self._package.pin.name == "python":

@@ -94,6 +94,7 @@ class Install:
             if name in generated:
                 data, executable = generated[name]
                 self._put(writer, name, data, executable=executable)
+                writer.scripts |= {name} if executable else set()
             else:
                 self._copy(writer, stream, places[name], recorded)
         self._put_record(writer, f"{self._site}{dist_info}/RECORD")

@@ -4,8 +4,10 @@ those that nobody has.
 A layer is an archive that Spark unpacked as a folder `boat-layer-...` into SparkFiles' root or the
 working directory; a large one is a file there, which is unpacked by who finds it first (layers.py).
 One that was added to a composed generation has that one's digits in its name, and is seen by its
-processes alone. It is looked for only when an import fails, and then costs a listing of two small
-folders.
+processes alone. It is looked for when Python starts and when an import fails, which costs a listing
+of two small folders.
+
+Its programs come to PATH (programs.py).
 """
 
 from __future__ import annotations
@@ -33,6 +35,10 @@ changed its working directory, and for what it starts.
 RUNS = "COFFEE_BOAT_GENERATION"
 """As in worker/compose.py."""
 SENTINEL = "boat.json"
+_PROGRAMS = "boat-programs"
+"""The folder with links to them; that of a composed generation's layers has its digits besides."""
+_SPARKS = "SPARK_LOCAL_DIRS"
+"""Spark tells each Python of an executor by it where its block folders are."""
 FILE = ".layer"
 """As in worker/layers.py."""
 _PATIENCE = 10.0
@@ -57,6 +63,8 @@ class LayerFinder:
         self._seen: set[str] = set()
         self._hidden = _hidden()
         self._runs = os.path.basename(os.environ.get(RUNS, "")).rpartition("-")[2]
+        self._programs = f"{_PROGRAMS}-{self._runs}" if self._runs else _PROGRAMS
+        self._own_programs = ""
         self._lock = allocate_lock()
         self._unpacking: set[int] = set()
         """Threads that do: an import of theirs that fails looks for no layers."""
@@ -97,8 +105,11 @@ class LayerFinder:
         self._board()
         return {name: why for name, (_, why) in [*self._failed.items()]}
 
-    def _board(self) -> list[str]:
+    def _board(self, *, unpacks: bool = True) -> list[str]:
         """Put new layers on sys.path; returns their site-packages.
+
+        Args:
+            unpacks: False to look only at those that Spark unpacks.
 
         A layer is importable as soon as another thread can know that it was seen. Its .pth files
         are run outside of the lock: they may import, and another thread that holds that module's
@@ -106,22 +117,48 @@ class LayerFinder:
         """
         if self._hidden is None:
             return []
-        waiting = self._waiting()
+        waiting = self._waiting() if unpacks else set(self._others(FILE))
         with self._lock:
             layers = {
-                name: os.path.abspath(os.path.join(place, SITE_PACKAGES))
+                name: place
                 for name, place in self._others().items()
                 if name not in waiting and _is_whole(place)
             }
             self._seen.update(layers)
-            new = [layers[name] for name in sorted(layers)]
+            new = [os.path.join(layers[name], SITE_PACKAGES) for name in sorted(layers)]
             sys.path.extend(new)
         # not importlib.invalidate_caches: what is new has no cache, and zipimport would read the
         # whole directory of pyspark.zip again
         for folder in new:
             sys.path_importer_cache.pop(folder, None)
             site.addsitedir(folder)
+        if layers:
+            from . import programs
+
+            for name in sorted(layers):
+                programs.link(layers[name], self._programs, self._own_programs)
         return new
+
+    def begin(self, own_programs: str) -> None:
+        """Look for layers, and have what this process starts find their programs, also of those
+        that come later. Large ones are not unpacked: where that fails, each Python would try it
+        anew when it starts.
+
+        Only where Spark started this process, or what started it: elsewhere the working directory
+        is anybody's.
+
+        Args:
+            own_programs: the folder with the environment's, which come first.
+        """
+        self._own_programs = own_programs
+        if _SPARKS not in os.environ:
+            return
+        self._board(unpacks=False)
+        from . import programs
+
+        for root in filter(os.path.isdir, _roots()):
+            folder = os.path.abspath(os.path.join(root, self._programs))
+            programs.put_on_path(folder, self._own_programs)
 
     def _waiting(self) -> set[str]:
         """Have those unpacked that were sent as files; names of those that are not here yet.
@@ -206,10 +243,13 @@ def _hidden() -> frozenset[str] | None:
     return compose.hidden()
 
 
-def install() -> None:
-    """Put the finder at the end of sys.meta_path, once."""
-    if not any(isinstance(finder, LayerFinder) for finder in sys.meta_path):
-        sys.meta_path.append(LayerFinder())
+def install() -> LayerFinder:
+    """The finder at the end of sys.meta_path; put there once."""
+    there = next((finder for finder in sys.meta_path if isinstance(finder, LayerFinder)), None)
+    if there is None:
+        there = LayerFinder()
+        sys.meta_path.append(there)
+    return there
 
 
 def missing(name: str, whole: str = "", failed: Sequence[str] = ()) -> str:

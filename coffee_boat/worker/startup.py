@@ -31,7 +31,7 @@ def start() -> None:
     """
     change_base()
     finder.remember_files(os.path.basename(archive_root()))
-    finder.install()
+    layers = finder.install()
     root = archive_root()
     _check_complete(root)
     if os.path.realpath(sys.prefix) == os.path.realpath(
@@ -45,6 +45,7 @@ def start() -> None:
         activation.activate(os.path.realpath(root))
     else:
         activation.put_on_path(os.path.realpath(root))
+    layers.begin(os.path.join(os.path.realpath(root), "bin"))
 
 
 def leave_user_site() -> None:

@@ -121,11 +121,14 @@ def composition(lock: Lock, parts: Sequence[Part], store: Store) -> Composition:
 
 def extends(archive: Archive, parts: Sequence[Part], store: Store) -> bool:
     """True if it has modules of a package that was sent before, or the other way round: Python
-    looks for those of a folder with __init__ in one place only.
+    looks for those of a folder with __init__ in one place only. Or a script that was sent before.
     """
     site = archive.target.site_packages
     folders, packages = _folders(archive.chunks, site, store)
     sent = [_by_id(chunk) for part in parts for one in part.holds for chunk in one.chunks]
+    scripts = frozenset[str]().union(*(chunks.scripts(chunk, store) for chunk in archive.chunks))
+    if any(not scripts.isdisjoint(chunks.listing(chunk, store)) for chunk in sent if scripts):
+        return True
     folders_before, packages_before = _folders(sent, site, store)
     return not (folders & folders_before).isdisjoint(packages | packages_before)
 
@@ -154,14 +157,15 @@ def _fits(part: Part, wanted: Collection[str]) -> tuple[int, int]:
 
 
 def has_data(archive: Archive, store: Store) -> bool:
-    """True if files of it lie outside of site-packages, where Python looks in its own folder only:
-    data, configuration, programs.
+    """True if files of it lie outside of site-packages, where packages look in Python's own folder
+    only: data, configuration, programs. Not for the scripts of entry points, which are put on PATH
+    (worker/finder.py).
     """
-    site = archive.target.site_packages
+    inside = (archive.target.site_packages, START_FOLDER, "conda-meta/")
     return any(
-        not name.startswith((site, START_FOLDER, "conda-meta/"))
+        not name.startswith(inside)
         for chunk in archive.chunks
-        for name in chunks.listing(chunk, store)
+        for name in chunks.listing(chunk, store).keys() - chunks.scripts(chunk, store)
     )
 
 

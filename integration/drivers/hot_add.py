@@ -161,6 +161,17 @@ def sack(_):
     return [[os.getpid(), version, hashlib.sha256(data).hexdigest(), file, started]]
 
 
+def programs(_):
+    """What the programs of an addition and of the base say, where nothing of it was imported."""
+    import subprocess
+
+    ran = (
+        subprocess.run(["brew-" + name], stderr=subprocess.PIPE, text=True, check=False)
+        for name in ("large", "base")
+    )
+    return [", then ".join(one.stderr.strip() for one in ran)]
+
+
 def add_a_large_one():
     """A package that is sent as a file; the driver's JVM unpacks nothing of it."""
     pids = sc.parallelize(range(4), 4).map(lambda _: __import__("os").getpid()).collect()
@@ -171,6 +182,7 @@ def add_a_large_one():
     return large, {
         "pids": pids,
         "confirmed": arrival.confirmed,
+        "programs": sc.parallelize(range(4), 4).mapPartitions(programs).collect(),
         "name": name,
         "seen": large.collect(),
         "with the driver": sorted(path.name for path in files.glob(f"{name}*")),
