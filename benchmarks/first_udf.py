@@ -7,9 +7,10 @@ difference is made of.
 
 Each row is a process of its own, with a JVM of its own: the session is started, a UDF runs on two
 partitions, then the same query once more. The UDF needs no package, or imports each with
---import-packages. On local-cluster executors have the archive unpacked in every session, by Spark
-or by themselves (node_store), or once a node: cold is without what an earlier session left there,
-warm with it; on local[2] the store has the environment unpacked after the first one. All chunks,
+--import-packages. On local-cluster and standalone clusters the executors unpack it in every
+session, once a node; or Spark does (node_store="off"); or they keep it there for later sessions:
+cold is without what an earlier one left, warm with it. On local[2] the store has the environment
+unpacked after the first one. All chunks,
 locks and archives are in the store. Medians over the processes; the clock starts when SparkSession
 is asked for, `launch` comes before it. Steps are told by process and file times of this machine's
 kernel.
@@ -46,9 +47,9 @@ ROWS = (
     (f"{CLUSTER}, pyspark alone", CLUSTER, "plain", ()),
     (f"{CLUSTER}, coffee_boat, no packages", CLUSTER, "ours", ()),
     (f"{CLUSTER}, coffee_boat, {' '.join(PACKAGES)}", CLUSTER, "ours", PACKAGES),
-    (f"{CLUSTER}, {' '.join(PACKAGES)}, each executor by itself", CLUSTER, "executor", PACKAGES),
-    (f"{CLUSTER}, {' '.join(PACKAGES)}, once a node, cold", CLUSTER, "node-cold", PACKAGES),
-    (f"{CLUSTER}, {' '.join(PACKAGES)}, once a node, warm", CLUSTER, "node-warm", PACKAGES),
+    (f"{CLUSTER}, {' '.join(PACKAGES)}, by Spark", CLUSTER, "off", PACKAGES),
+    (f"{CLUSTER}, {' '.join(PACKAGES)}, kept on nodes, cold", CLUSTER, "node-cold", PACKAGES),
+    (f"{CLUSTER}, {' '.join(PACKAGES)}, kept on nodes, warm", CLUSTER, "node-warm", PACKAGES),
     (f"{LOCAL}, pyspark alone", LOCAL, "plain", ()),
     (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacking", LOCAL, "unpack", PACKAGES),
     (f"{LOCAL}, coffee_boat, {' '.join(PACKAGES)}, unpacked before", LOCAL, "ours", PACKAGES),
@@ -67,11 +68,13 @@ def on_cluster(master: str, stage: str | None, node_store: str) -> list[Row]:
         (f"{master}, coffee_boat, no packages", master, "ours", ()),
         (f"{master}, coffee_boat, {name}", master, "ours", PACKAGES),
     ]
-    if master != "yarn":  # which unpacks once a node
-        rows.append((f"{master}, {name}, each executor by itself", master, "executor", PACKAGES))
+    rows += [
+        (f"{master}, {name}, by the application", master, "application", PACKAGES),
+        (f"{master}, {name}, by Spark", master, "off", PACKAGES),
+    ]
     if not (master.startswith("k8s://") and node_store == "on"):  # pods keep nothing
         rows += [
-            (f"{master}, {name}, once a node, {how}", master, f"node-{how}", PACKAGES)
+            (f"{master}, {name}, kept on nodes, {how}", master, f"node-{how}", PACKAGES)
             for how in ("cold", "warm")
         ]
     if stage is not None:
@@ -176,8 +179,8 @@ def session(
             else sys.executable
         )
     else:
-        if way == "executor":
-            os.environ["COFFEE_BOAT_NODE_STORE"] = "executor"
+        if way in ("off", "application"):
+            os.environ["COFFEE_BOAT_NODE_STORE"] = way
         if way.startswith("node-"):
             os.environ["COFFEE_BOAT_NODE_STORE"] = (
                 node_store if foreign else str(node_store_of(Path(store)))

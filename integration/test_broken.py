@@ -134,6 +134,20 @@ def test_a_nodes_disk_that_is_mounted_noexec(standalone: Lane, spark_python: Spa
     assert [line for line in told["told"] if told["error"]["what"] in line]
 
 
+def test_executors_that_cannot_unpack_take_no_task_and_the_driver_is_told_why(
+    standalone: Lane, spark_python: SparkPython
+) -> None:
+    """The disks have room for what is sent, and not for what it becomes."""
+    with disk(our_nodes(standalone), "size=300m"):
+        said = spark_python.checked("no_room.py", standalone.master).result
+    told = [line for line in said["told"] if "a node cannot unpack the environment" in line]
+    assert 1 <= len(told) <= 2, "once a node, whatever Spark tries again"
+    assert all("MiB free" in line for line in told)
+    assert all("127.0.0.1" in line for line in told), "the node's address"
+    assert said["stages"] > 0
+    assert said["taken"] == 0
+
+
 def our_nodes(lane: Lane) -> tuple[Node, ...]:
     if not lane.nodes:
         cannot_run("SPARK_BED_MASTER names a cluster whose nodes are not ours to mount disks on")

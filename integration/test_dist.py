@@ -87,8 +87,9 @@ def test_both_files_have_all_of_the_package_and_no_tests(dist: Path) -> None:
     ours = {
         *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("coffee_boat/**/*.py")),
         "coffee_boat/py.typed",
+        "coffee_boat/spark/Environment.java",
         "coffee_boat/spark/Functions.java",
-        "coffee_boat/spark/functions.jar",
+        "coffee_boat/spark/coffee_boat.jar",
     }
     commands = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("cli/*.py")}
     with tarfile.open(the(dist, "*.tar.gz")) as source:

@@ -112,7 +112,7 @@ def test_sessions_of_a_thrift_server_have_functions(door: Door, tmp_path: Path) 
 def test_the_extension_is_what_its_source_gives(tmp_path: Path) -> None:
     if shutil.which("javac") is None:
         pytest.skip("no javac on PATH")  # not cannot_run: who changes the source needs one
-    extension.write(tmp_path / "made.jar", extension.classes(extension.SOURCE), extension.SOURCE)
+    extension.write(tmp_path / "made.jar", extension.classes(extension.SOURCES), extension.SOURCES)
     with zipfile.ZipFile(tmp_path / "made.jar") as made, zipfile.ZipFile(extension.JAR) as kept:
         assert made.namelist() == kept.namelist()
         assert all(made.read(name) == kept.read(name) for name in made.namelist())

@@ -148,8 +148,8 @@ def names(command_line: Path, text: str) -> bool:
 @pytest.mark.parametrize(
     ("way", "rounds", "unpacks"),
     [
-        ("python", 2, "executor"),
-        pytest.param("spark-submit", 1, "off", marks=pytest.mark.turn(0)),
+        ("python", 2, "auto"),
+        pytest.param("spark-submit", 1, "application", marks=pytest.mark.turn(0)),
         pytest.param("pyspark", 1, "off", marks=pytest.mark.turn(1)),
     ],
 )
@@ -164,7 +164,11 @@ def test_the_snippet_works_however_it_is_started_and_after_stop_and_start(
         assert {(answer["sum"], answer["edtf"]) for answer in answers["rdd"]} == {(42, "1984-06?")}
         assert all(answer["inside"] for answer in answers["rdd"]), answers
         own = ["/boat-unpacked/" in answer["executable"] for answer in answers["rdd"]]
-        assert set(own) == {unpacks == "executor"}
+        assert set(own) == {unpacks != "off"}
+        assert not any(
+            Path(answer["executable"]).is_relative_to(answer["folder"]) and unpacks != "off"
+            for answer in answers["rdd"]
+        ), "it is the application's"
         assert all(answer["pyspark_inside"] for answer in answers["rdd"]), "not of pyspark.zip"
         assert answers["udf"] == ["2004-06/2006-08 2004"]
     assert told["ok"], told["report"]
@@ -182,6 +186,7 @@ def test_nodes_unpack_once_for_this_and_later_applications(
         assert root.endswith("/tree")
         assert module.startswith(f"{root}/lib/")
         assert made > 0
+    assert set(told["unpacked first"].values()) == {True}, "no executor took a task before"
     assert all(told[when] for when in ("first_ok", "ok", "ok_after")), told["report"]
     assert not any(told["foreign"]), told["report"]
     assert all("/boat-layer-" in module for module in told["added"])

@@ -460,7 +460,7 @@ def test_a_spark_that_starts_by_itself_is_told_by_settings(captain: Captain) -> 
     theirs = {"spark.sql.extensions": "a.B", "spark.jars": "/theirs.jar"}
     conf = settings(captain.order(master=MASTER, driver="jvm", conf=theirs))
     assert conf["spark.sql.extensions"] == "a.B,coffee_boat.Functions"
-    assert conf["spark.jars"] == f"/theirs.jar,{ROOT}/coffee_boat/spark/functions.jar"
+    assert conf["spark.jars"] == f"/theirs.jar,{ROOT}/coffee_boat/spark/coffee_boat.jar"
     assert conf["spark.sql.artifact.isolation.enabled"] == "false"
     hidden = "(?i)secret|password|token|access[.]?key|spark[.]coffee_boat[.]functions"
     assert conf["spark.redaction.regex"] == hidden, "Spark's UI shows no pickled function"
@@ -521,11 +521,13 @@ def test_the_driver_pickles_a_function_as_it_came() -> None:
 def test_the_jar_is_of_this_source() -> None:
     """make jar makes it anew; integration/test_jvm_door.py compiles the source and compares."""
     folder = ROOT / "coffee_boat" / "spark"
-    digest = hashlib.sha256((folder / "Functions.java").read_bytes()).hexdigest()
-    with zipfile.ZipFile(folder / "functions.jar") as made:
+    sources = sorted(folder.glob("*.java"))
+    each = [f"{one.name} {hashlib.sha256(one.read_bytes()).hexdigest()}\n" for one in sources]
+    digest = hashlib.sha256("".join(each).encode()).hexdigest()
+    with zipfile.ZipFile(folder / "coffee_boat.jar") as made:
         names = made.namelist()
         assert f"Source-Digest: \r\n {digest}\r\n" in made.read("META-INF/MANIFEST.MF").decode()
         for name in names[1:]:
             assert made.read(name)[4:8] == b"\0\0\0\x34", "for Java 8"
-    assert "coffee_boat/Functions.class" in names
-    assert (folder / "functions.jar").stat().st_size < 20_000
+    assert {"coffee_boat/Functions.class", "coffee_boat/Environment.class"} <= set(names)
+    assert (folder / "coffee_boat.jar").stat().st_size < 20_000

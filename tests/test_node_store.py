@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -36,7 +39,7 @@ from coffee_boat.archive.assemble import assemble
 from coffee_boat.archive.chunks import make
 from coffee_boat.archive.unpack import unpack, unpack_chunk
 from coffee_boat.archive.writer import ChunkWriter
-from coffee_boat.clusters import kind_of
+from coffee_boat.clusters import kind_of, plain_files
 from coffee_boat.errors import BuildError, SettingsError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import (
@@ -54,7 +57,7 @@ from coffee_boat.settings import Settings, load
 from coffee_boat.worker.starter import entries, files, kept, places
 from coffee_boat.worker.starter import start as starting
 from coffee_boat.worker.starter import unpack as unpacking
-from coffee_boat.worker.starter.index import APART, NAME, Index, Part, read, written
+from coffee_boat.worker.starter.index import NAME, OF_APPLICATION, Index, Part, read, written
 from coffee_boat.workflow import node_store
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.request import Request
@@ -738,14 +741,18 @@ def test_an_own_one_that_was_removed_while_it_runs_is_unpacked_again(
 
 
 def begins(
-    archive: Archive, store: Store, folder: Path, kept_in: str | None = None
+    archive: Archive,
+    store: Store,
+    folder: Path,
+    kept_in: str | None = None,
+    executor: str = "executor",
 ) -> tuple[Path, Path]:
     """An executor's working directory, with what Spark puts there; and the starter in it."""
     kept_in = kept_in or str(folder / "node")
     small = starter.build(archive, cargo="the.cargo", folder=kept_in, store=store)
-    (folder / "node").mkdir()
-    around = folder / "executor"
-    around.mkdir()
+    (folder / "node").mkdir(exist_ok=True)
+    around = folder / executor
+    around.mkdir(parents=True)
     os.link(archive.path, around / "the.cargo")
     root = around / small.name
     for chunk in small.chunks:
@@ -792,7 +799,7 @@ def test_a_starter_that_cannot_become_an_interpreter_ends(store: Store, tmp_path
 def test_an_executor_may_have_an_environment_of_its_own(
     archive: Archive, store: Store, tmp_path: Path
 ) -> None:
-    around, site = begins(archive, store, tmp_path, APART)
+    around, site = begins(archive, store, tmp_path, OF_APPLICATION)
     own = around / f"boat-unpacked/{archive.id[:32]}/tree"
     with ThreadPoolExecutor(4) as several:
         ended = list(several.map(lambda _: started(around, site), range(4)))
@@ -804,7 +811,140 @@ def test_an_executor_may_have_an_environment_of_its_own(
     assert not list((tmp_path / "node").iterdir())
 
 
-def sent(tmp_path: Path, store: Store, archive: Archive, **how: str) -> ConfPatch:
+STANDALONE = "work/app-20261130204115-0000"
+YARN = "nm/usercache/me/appcache/application_1_0001"
+APPLICATIONS = pytest.mark.parametrize(
+    ("application", "executor"),
+    [(STANDALONE, "{}"), (YARN, "container_1_0001_01_00000{}")],
+    ids=["standalone", "YARN"],
+)
+
+
+def of_application(archive: Archive, application: Path) -> Path:
+    return application / f"boat-unpacked/{os.uname().nodename}/{archive.id[:32]}/tree"
+
+
+@APPLICATIONS
+def test_the_executors_of_an_application_share_one_where_their_folders_lie_together(
+    archive: Archive, store: Store, tmp_path: Path, application: str, executor: str
+) -> None:
+    executors = [
+        begins(archive, store, tmp_path, OF_APPLICATION, f"{application}/{executor.format(number)}")
+        for number in (1, 12)
+    ]
+    with ThreadPoolExecutor(4) as several:
+        ended = list(several.map(lambda two: started(*two), executors * 2))
+    assert not any(done.returncode for done in ended), ended
+    told = "".join(done.stderr for done in ended)
+    assert told.count("unpacked once for this application in") == 1
+    places = {(around / archive.name).resolve() for around, _ in executors}
+    assert places == {of_application(archive, tmp_path / application)}
+    assert tree(places.pop()) == tree(unpack(archive, store))
+
+
+def test_where_yarn_has_several_disks_the_containers_meet_on_one(
+    archive: Archive, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disks = [tmp_path / f"disk-{number}" / YARN for number in (1, 2, 3)]
+    executors = [
+        begins(archive, store, tmp_path, OF_APPLICATION, f"{disk}/container_1_0001_01_000001")
+        for disk in disks[1:]
+    ]
+    for local_dirs in (f"{disks[2]},{disks[1]}", f"{disks[1]},/other,{disks[0]},{disks[2]}"):
+        monkeypatch.setenv("LOCAL_DIRS", local_dirs)
+        for around, site in executors:
+            assert started(around, site).returncode == 0
+            place = (around / archive.name).resolve()
+            assert place == of_application(archive, disks[1]), "one is not there on this node"
+
+
+@pytest.mark.parametrize("in_the_way", ["file", "no locks"])
+def test_where_it_cannot_be_shared_each_executor_unpacks_for_itself(
+    archive: Archive, store: Store, tmp_path: Path, in_the_way: str
+) -> None:
+    work = tmp_path / STANDALONE
+    node = work / "7"
+    node.mkdir(parents=True)
+    if in_the_way == "file":
+        (work / "boat-unpacked").touch()
+    script = RUN.replace("kept.environment(", "*kept.of_application(")
+    if in_the_way == "no locks":
+        script = NO_LOCKS + script
+    out, said = begun(tmp_path, str(node), archive, store, run=script).communicate("")
+    own, reason = out.strip().split(" ", 1)
+    assert own == str(node / f"boat-unpacked/{archive.id[:32]}/tree"), said
+    assert str(work) in reason
+
+
+def test_what_functions_change_in_one_of_an_application_stays_whoever_looks(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    """Also for an executor that was waiting while it was made."""
+    node = tmp_path / STANDALONE / "1"
+    node.mkdir(parents=True)
+    told = index_of(archive, store)
+    made = Path(kept.of_application(str(node), told, archive.path)[0])
+    (made / SITE / "installed.py").write_text("x = 1\n")
+    lock = made.parent.with_name(f"{archive.id[:32]}.lock")
+    with lock.open("r+") as held, ThreadPoolExecutor(1) as other:
+        os.rename(made / "boat.json", made / "hidden")  # it looks as if it were being made
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waits = other.submit(kept.of_application, str(node), told, archive.path)
+        time.sleep(0.3)
+        os.rename(made / "hidden", made / "boat.json")
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert waits.result() == (str(made), "")
+    assert (made / SITE / "installed.py").is_file()
+
+
+def test_what_a_killed_executor_left_half_done_is_removed_by_the_next(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    node = tmp_path / STANDALONE / "1"
+    node.mkdir(parents=True)
+    folder = places.inside(str(node.parent), "boat-unpacked", os.uname().nodename)
+    rest = Path(folder, f"{archive.id[:32]}.77.aside")
+    (rest / "tree").mkdir(parents=True)
+    made, _ = kept.of_application(str(node), index_of(archive, store), archive.path)
+    assert tree(Path(made)) == tree(unpack(archive, store))
+    assert not rest.exists()
+    (Path(made) / "boat.json").unlink()  # somebody began to remove it
+    assert kept.of_application(str(node), index_of(archive, store), archive.path) == (made, "")
+    assert tree(Path(made)) == tree(unpack(archive, store))
+
+
+def test_who_waits_too_long_for_another_executor_unpacks_for_itself_and_stays_with_it(
+    archive: Archive, store: Store, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    node = tmp_path / STANDALONE / "1"
+    node.mkdir(parents=True)
+    folder = places.inside(str(node.parent), "boat-unpacked", os.uname().nodename)
+    told, own = index_of(archive, store), str(node / f"boat-unpacked/{archive.id[:32]}/tree")
+    with open(f"{folder}/{archive.id[:32]}.lock", "w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        place, reason = kept.of_application(str(node), told, archive.path, patience=0.3, moment=0.1)
+        assert (place, "is held for" in reason) == (own, True)
+        assert "waits for another process that unpacks" in capfd.readouterr().err
+        assert kept.of_application(str(node), told, archive.path) == (own, ""), "at once"
+    assert kept.of_application(str(node), told, archive.path) == (own, "")
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+def test_a_folder_that_others_may_enter_is_not_the_applications(
+    archive: Archive, store: Store, tmp_path: Path, mode: int
+) -> None:
+    node = tmp_path / STANDALONE / "1"
+    node.mkdir(parents=True)
+    (node.parent / "boat-unpacked").mkdir()
+    (node.parent / "boat-unpacked").chmod(mode)
+    place, reason = kept.of_application(str(node), index_of(archive, store), archive.path)
+    assert Path(place).is_relative_to(node)
+    assert "others may enter" in reason
+
+
+def sent(
+    tmp_path: Path, store: Store, archive: Archive, jvm: Any | None = None, **how: str
+) -> ConfPatch:
     given = {"master": "spark://h:7077", "node_store": "on", **how}
     settings = Settings(
         store=str(store.root),
@@ -821,14 +961,18 @@ def sent(tmp_path: Path, store: Store, archive: Archive, **how: str) -> ConfPatc
         "4.1.0",
         given["master"],
         deploy_mode=given.get("deploy_mode", "client"),
-        conf={"spark.files": "hdfs:///own.txt", "spark.python.use.daemon": given.get("daemon", "")},
+        conf={
+            "spark.files": "hdfs:///own.txt",
+            "spark.plugins": "theirs.Plugin",
+            "spark.python.use.daemon": given.get("daemon", ""),
+        },
     )
     kind = kind_of(facts.master)
 
     def send(one: Archive) -> ConfPatch:
         return kind.patch(facts, Shipped(one, Path(one.path).as_uri()), environment=None)
 
-    return node_store.sent(Tools.of(settings), built, facts, send)
+    return node_store.sent(Tools.of(settings), built, facts, send, jvm)
 
 
 def test_it_is_sent_as_a_starter_and_one_plain_file(
@@ -902,19 +1046,102 @@ def test_off_sets_what_it_set_before(
     assert "spark.files" not in made.conf
     assert made.conf["spark.archives"].endswith(f"#{archive.name}")
     assert not made.findings
-    assert Settings().node_store == "off"
 
 
 @pytest.mark.parametrize("master", ["spark://h:7077", "local-cluster[1,1,1024]"])
-def test_each_executor_may_unpack_by_itself(
+def test_each_application_may_unpack_by_itself(
     archive: Archive, store: Store, tmp_path: Path, master: str
 ) -> None:
-    made = sent(tmp_path, store, archive, node_store="executor", master=master)
+    made = sent(tmp_path, store, archive, node_store="application", master=master)
     assert made.conf["spark.files"].endswith(".cargo")
     assert not made.findings
     small = url2pathname(urlsplit(made.conf["spark.archives"]).path)
     subprocess.run(["tar", "-xf", small, "-C", str(tmp_path)], check=True)
-    assert read(str(tmp_path / SITE / "coffee_boat_starter")).folder == APART
+    assert read(str(tmp_path / SITE / "coffee_boat_starter")).folder == OF_APPLICATION
+
+
+class ApplicationLoader:
+    """What spark-submit makes for the classes of an application, as py4j shows it; and the rest of
+    the JVM that leads there.
+    """
+
+    def __init__(self, *, takes_jars: bool = True) -> None:
+        reason = "needs pyspark: pip install coffee_boat[local]"
+        self.errors = pytest.importorskip("py4j.protocol", reason=reason)
+        self.jars: list[str] = []
+        thread = SimpleNamespace(getContextClassLoader=lambda: self)
+        self.java = SimpleNamespace(
+            lang=SimpleNamespace(Thread=SimpleNamespace(currentThread=lambda: thread)),
+            io=SimpleNamespace(File=lambda path: SimpleNamespace(toURI=lambda: Url(path))),
+        )
+        if takes_jars:
+            self.addURL = self.jars.append
+
+    def loadClass(self, name: str) -> None:  # noqa: N802  Java's name
+        for jar in self.jars:
+            if f"{name.replace('.', '/')}.class" in zipfile.ZipFile(jar).namelist():
+                return
+        raise self.errors.Py4JJavaError(name, SimpleNamespace(_target_id=""))
+
+    def __getattr__(self, name: str) -> Any:
+        raise self.errors.Py4JError(f"Method {name} does not exist")
+
+
+class Url(NamedTuple):
+    path: str
+
+    def toURL(self) -> str:  # noqa: N802  Java's name
+        return self.path
+
+
+def large(archive: Archive) -> Archive:
+    python, *rest = archive.chunks
+    return replace(archive, chunks=(python, *(replace(one, unpacked=1 << 26) for one in rest)))
+
+
+@pytest.mark.parametrize("master", ["spark://h:7077", "local-cluster[1,1,1024]", "yarn"])
+def test_a_session_of_this_process_has_executors_unpack_before_they_take_tasks(
+    archive: Archive, store: Store, tmp_path: Path, master: str
+) -> None:
+    jvm = ApplicationLoader()
+    made = sent(
+        tmp_path, store, large(archive), jvm, node_store=Settings().node_store, master=master
+    )
+    assert made.conf[str(plain_files(master))].endswith(".cargo")
+    assert made.conf["spark.plugins"] == "theirs.Plugin,coffee_boat.Environment"
+    assert [made.conf["spark.jars"]] == jvm.jars
+    assert not made.findings
+    again = sent(tmp_path, store, large(archive), jvm, node_store="auto", master=master)
+    assert again == made
+    assert len(jvm.jars) == 1, "the JVM stays for the next session"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"master": "k8s://https://h:6443"},
+        {"conda": "yes"},
+        {"stage": "hdfs:///boats"},
+        {"driver": "none: a submission"},
+        {"driver": "its loader takes no jars"},
+        {"size": "small"},
+    ],
+)
+def test_else_spark_unpacks_and_nothing_is_said(
+    archive: Archive, store: Store, tmp_path: Path, how: dict[str, str]
+) -> None:
+    jvm = ApplicationLoader(takes_jars="driver" not in how)
+    given = archive if "size" in how else large(archive)
+    made = sent(
+        tmp_path,
+        store,
+        given,
+        None if how.get("driver", "").startswith("none") else jvm,
+        **{"node_store": "auto", **how},
+    )
+    assert not {"spark.plugins", "spark.jars"} & made.conf.keys()
+    assert not any(value.endswith(".cargo") for value in made.conf.values())
+    assert not made.findings
 
 
 def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
@@ -937,7 +1164,6 @@ def test_an_archive_of_which_no_parts_are_found_is_sent_as_ever_with_a_note(
         ({"ship_python": "no"}, "no interpreter is shipped"),
         ({"conda": "yes"}, "conda packages"),
         ({"daemon": "false"}, "Spark waits 10 s for each Python"),
-        ({"node_store": "executor", "master": "yarn"}, "the cluster unpacks it, once a node"),
     ],
 )
 def test_where_it_is_not_used_a_note_says_why(
@@ -952,9 +1178,16 @@ def test_where_it_is_not_used_a_note_says_why(
 
 @pytest.mark.parametrize(
     ("value", "read_as"),
-    [("1", "on"), ("off", "off"), (True, "on"), ("/data", "/data"), ("Executor", "executor")],
+    [
+        ("1", "on"),
+        ("off", "off"),
+        (True, "on"),
+        ("/data", "/data"),
+        ("Auto", "auto"),
+        ("application", "application"),
+    ],
 )
-def test_the_setting_is_on_off_executor_or_a_folder_of_nodes(
+def test_the_setting_is_a_word_or_a_folder_of_nodes(
     value: object, read_as: str, tmp_path: Path
 ) -> None:
     if isinstance(value, str):

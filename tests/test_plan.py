@@ -65,7 +65,7 @@ def test_a_plan_has_amounts_in_units_for_people_and_totals() -> None:
         ["six 1.17.0", "reuse", "11.0 kB", "0.0 s"],
         ["total", "~67.0 MB", "3.6 s"],
     ]
-    assert "each executor unpacks ~201.0 MB" in str(plan)
+    assert "executors unpack ~201.0 MB" in str(plan)
     assert (plan.size, plan.unpacked) == (67_011_000, 201_038_000)
     assert plan.seconds == pytest.approx(3.6)
 
@@ -76,7 +76,7 @@ def test_what_is_built_from_source_has_no_time_and_no_size() -> None:
         ["old 1.0", "build", "?", "unknown, builds from source"],
         ["total", "11.0 kB + ?", "0.0 s + unknown"],
     ]
-    assert "each executor unpacks 38.0 kB + ?" in str(plan)
+    assert "executors unpack 38.0 kB + ?" in str(plan)
     assert plan.seconds == 0.0
 
 
@@ -116,7 +116,7 @@ def test_a_terminal_has_the_same_table(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [re.split(r" {2,}", line.strip()) for line in plain.splitlines()]
     assert ["pyarrow 25.0.1", "fetch", "~50.0 MB", "3.3 s"] in lines
     assert ["total", "~50.0 MB + ?", "3.3 s + unknown"] in lines
-    assert "each executor unpacks ~150.0 MB + ?" in plain
+    assert "executors unpack ~150.0 MB + ?" in plain
 
 
 # which word

@@ -160,7 +160,7 @@ def test_what_others_write_meanwhile_stays_whole(
 def test_more_lines_at_once_run_into_nothing_where_a_jvm_writes_too(terminal: Terminal) -> None:
     first = "26/11/29 18:10:09 WARN Utils: Service 'SparkUI' could not bind on port 4040. Again."
     with redirect_stderr(terminal), progress() as say:
-        say(Step("Spark starts; each executor unpacks 114.7 MB", among=True))
+        say(Step("Spark starts; executors unpack 114.7 MB", among=True))
         terminal.write(f"{first}\nshort\n")
         until(lambda: terminal.seen.endswith("114.7 MB"))
     assert terminal.seen.splitlines() == [first[:80], first[80:], "short"]
@@ -357,7 +357,7 @@ def test_spark_starts_and_executors_unpack_until_the_context_is_there_or_is_not(
     made = spark.Context._initialize_context
 
     def initialize(it: Any, jconf: Any) -> Any:
-        assert "coffee_boat: Spark starts; each executor unpacks " in terminal.seen
+        assert "coffee_boat: Spark starts; executors unpack " in terminal.seen
         if fails:
             raise KeyboardInterrupt
         return made(it, jconf)
@@ -367,7 +367,7 @@ def test_spark_starts_and_executors_unpack_until_the_context_is_there_or_is_not(
     with suppress(KeyboardInterrupt), redirect_stderr(terminal):
         context("local-cluster[2,1,1024]")
     assert "Spark starts" not in terminal.seen
-    assert any("Spark starts; each executor unpacks" in line for line in terminal.shown)
+    assert any("Spark starts; executors unpack" in line for line in terminal.shown)
 
 
 @pytest.mark.usefixtures("context")
@@ -382,7 +382,7 @@ def test_a_submission_tells_that_spark_starts_before_the_terminal_is_spark_submi
     assert captain.submit(home / "job.py", master="local-cluster[2,1,1024]") == 0
     told = capfd.readouterr().err.splitlines()
     at = told.index("submitted")
-    assert told[at - 1].startswith("coffee_boat: Spark starts; each executor unpacks "), told
+    assert told[at - 1].startswith("coffee_boat: Spark starts; executors unpack "), told
 
 
 def starting() -> Starting:
@@ -404,11 +404,11 @@ def test_a_notebook_tells_of_executors_after_the_cell_and_keeps_the_last_word(
     notebook.run_cell("start.begin(); start.ready(1); start.up()", silent=True)
     assert texts() == [
         "coffee_boat",
-        "coffee_boat: Spark starts; each executor unpacks 160.0 MB",
-        "coffee_boat: 1 of 2 executors ready; each executor unpacks 160.0 MB",
+        "coffee_boat: Spark starts; executors unpack 160.0 MB",
+        "coffee_boat: 1 of 2 executors ready; executors unpack 160.0 MB",
         "",
         "coffee_boat",
-        "coffee_boat: 1 of 2 executors ready; each executor unpacks 160.0 MB",
+        "coffee_boat: 1 of 2 executors ready; executors unpack 160.0 MB",
     ]
     notebook.user_ns["start"].ready(2)
     notebook.user_ns["start"].end()

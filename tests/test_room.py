@@ -37,7 +37,7 @@ def captain_of(folder: Path, sizes: dict[str, int], needs: str = "", **settings:
 
 
 def unpacking(plan: Plan) -> str:
-    return next(line for line in str(plan).splitlines() if "each executor unpacks" in line)
+    return next(line for line in str(plan).splitlines() if "executors unpack" in line)
 
 
 def test_a_plan_tells_what_the_driver_unpacks_and_what_it_does_at_an_import(

@@ -186,6 +186,7 @@ def test_what_failed_last_is_told_before_a_context_stops() -> None:
     books = SimpleNamespace(
         jobsList=lambda _: SimpleNamespace(size=lambda: len(heard), apply=lambda _: job),
         lastStageAttempt=lambda _: SimpleNamespace(failureReason=lambda: reason),
+        executorList=lambda _: SimpleNamespace(size=lambda: 1),
     )
     context: Any = Context(list)
     context._jvm.java.util.ArrayList = lambda: SimpleNamespace(add=lambda _: None)
@@ -231,13 +232,16 @@ class Books:
         self.running: list[Any] = []
         self.reason = self.some("no python3")
         self.tasks: list[Any] = []
+        self.executors = [self.executor("driver"), self.executor("1")]
         store = self.java(
             jobsList=lambda wanted: self.seq(
                 [*reversed(self.failed if wanted == ["FAILED"] else self.running)]
             ),
             lastStageAttempt=lambda _: self.java(failureReason=self.reason),
             taskList=lambda *_: self.seq([*reversed(self.tasks)]),
-            executorList=lambda _: self.seq([1, 2]),
+            executorList=lambda live: self.seq(
+                [one for one in self.executors if one.isActive() or not live]
+            ),
         )
         spark = self.java(statusStore=store, isLocal=False)
         made = SimpleNamespace(JobExecutionStatus=SimpleNamespace(valueOf=str))
@@ -267,6 +271,10 @@ class Books:
     def task(self, number: int, why: str | None) -> Any:
         return self.java(taskId=number, host="h", executorId="1", errorMessage=self.some(why))
 
+    def executor(self, name: str, why: str | None = None) -> Any:
+        said = {"id": name, "hostPort": "h:35001", "removeReason": self.some(why)}
+        return self.java(isActive=why is None, **said)
+
     def spent(self) -> int:
         """The calls since the last time that they were counted."""
         count = len(self.calls)
@@ -294,11 +302,11 @@ def test_what_was_told_is_not_asked_for_again() -> None:
     first = books.spent()
     for _ in range(5):
         assert look() == News()
-        assert books.spent() <= 8, "whatever has failed before"
+        assert books.spent() <= 14, "whatever has failed before"
     books.failed.append(books.job(30))
     books.reason = books.some("no space")
     look()
-    assert books.spent() <= 20 < first
+    assert books.spent() <= 26 < first
     assert told == ["no python3"] * 20 + ["no space"]
 
 
@@ -309,18 +317,35 @@ def test_jobs_that_run_cost_three_calls_each_and_their_tasks_only_those_that_fai
     assert look() == News(running=True, changed=True)
     books.spent()
     look()
-    assert books.spent() <= 8 + 3 * 20
+    assert books.spent() <= 14 + 3 * 20
     books.tasks = [books.task(number, "killed" if number else None) for number in range(20)]
     books.running = [books.job(0, lost=19)]
     look()
     assert told == ["Lost task (h executor 1): killed"] * 19
     books.spent()
     look()
-    assert books.spent() <= 8 + 3
+    assert books.spent() <= 14 + 3
     books.tasks.append(books.task(20, "killed by the kernel"))
     books.running = [books.job(0, lost=20)]
     look()
     assert told[19:] == ["Lost task (h executor 1): killed by the kernel"]
+
+
+def test_an_executor_that_ended_before_it_took_a_task_is_told_once() -> None:
+    books = Books()
+    look, told = looking(books)
+    look()
+    books.executors[1:] = [books.executor("1", "app-1/1 has no room"), books.executor("2")]
+    for _ in range(3):
+        look()
+    books.executors[2:] = [books.executor("2", "app-1/2 has no room")]
+    look()
+    books.executors.append(books.executor("3", "killed"))
+    look()
+    assert told == [
+        "Lost executor (h executor 1): app-1/1 has no room",
+        "Lost executor (h executor 3): killed",
+    ]
 
 
 def test_a_job_that_fails_after_later_ones_is_told_and_ours_is_not() -> None:

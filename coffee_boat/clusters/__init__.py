@@ -172,9 +172,9 @@ class TakesPlainFiles(Protocol):
         """
 
     @property
-    def unpacks_once(self) -> bool:
-        """True if the cluster itself unpacks an archive once a node; else Spark does on the driver,
-        and for each executor.
+    def shares_folders(self) -> bool:
+        """True if the executors that an application has on a node work in folders of one folder,
+        which goes with them.
         """
 
 
@@ -279,10 +279,10 @@ def keeps_files(master: str) -> bool:
     return isinstance(kind, TakesPlainFiles) and kind.keeps_files
 
 
-def unpacks_once(master: str) -> bool:
-    """True if a node has an archive unpacked once, without our doing."""
+def shares_folders(master: str) -> bool:
+    """True if the executors that an application has on a node have a folder together."""
     kind = _known(master)
-    return isinstance(kind, TakesPlainFiles) and kind.unpacks_once
+    return isinstance(kind, TakesPlainFiles) and kind.shares_folders
 
 
 @dataclass(frozen=True)

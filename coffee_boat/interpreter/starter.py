@@ -21,7 +21,7 @@ def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive
 
     Args:
         cargo: the name of the file that the archive is sent as.
-        folder: where nodes keep environments; empty for where they can; index.APART.
+        folder: where nodes keep environments; empty for where they can; index.OF_APPLICATION.
 
     Raises:
         BuildError: the archive is gone or damaged.

@@ -188,7 +188,7 @@ class Plan(Redacted):
         total = _unpacked(self.items)
         if all(item.here == "now" for item in self.items):
             return f"the driver, which runs the tasks, unpacks {total}{self._saved}"
-        return f"each executor unpacks {total}{self._here}{self._saved}"
+        return f"executors unpack {total}{self._here}{self._saved}"
 
     @property
     def _here(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ _JOBS_READ, _TASKS_READ = 20, 20
 """The newest ones."""
 _CATCH_UP = 2_000
 """Milliseconds at most until the store knows what has happened."""
+_NUMBERS = re.compile(r"[0-9a-f]{6,}|\d+")
+"""What differs between two executors that end for the same reason."""
 
 
 @contextmanager
@@ -70,10 +73,16 @@ class Jobs:
         """How many tasks each of those that run had lost."""
         self._read: set[int] = set()
         """The tasks of which it was told why they failed."""
+        self._dead = 0
+        """How many executors were lost."""
+        self._seen_dead: set[str] = set()
+        self._causes: set[tuple[str, str]] = set()
+        """Of which node it was told why executors end there; what is tried again ends again."""
         self._ours: dict[int, bool] = {}
 
     def look(self, tell: Callable[[str], None]) -> News:
-        """Tell in the words of Spark's scheduler why jobs and tasks failed."""
+        """Tell in the words of Spark's scheduler why jobs and tasks failed, and executors ended."""
+        self._tell_dead(tell)
         ended = self._tell_ended(tell)
         running = [
             (number, job)
@@ -113,6 +122,23 @@ class Jobs:
                 break
         self._newest = newest
         return True
+
+    def _tell_dead(self, tell: Callable[[str], None]) -> None:
+        """Also of those that never took a task: then no job knows why."""
+        everyone, live = self._store.executorList(False), self._store.executorList(True)
+        before, self._dead = self._dead, int(everyone.size()) - int(live.size())
+        if self._dead == before:
+            return
+        for one in elements(everyone):
+            name = str(one.id())
+            if name in self._seen_dead or one.isActive():
+                continue
+            self._seen_dead.add(name)
+            host, why = str(one.hostPort()).rpartition(":")[0], _said(one.removeReason())
+            cause = host, _NUMBERS.sub("", why)
+            if cause not in self._causes:
+                self._causes.add(cause)
+                tell(f"Lost executor ({host} executor {name}): {why}")
 
     def _tell_lost(self, job: Any, tell: Callable[[str], None]) -> None:
         for stage in _stages(job):

@@ -48,10 +48,13 @@ _log = logger(__name__)
 CONDA = "conda"
 """As `python`: conda's, also where no other conda package is asked for."""
 AUTO = "auto"
-"""As `platform`: what the cluster says of its nodes, where it can be asked before building."""
-OFF, ON, EXECUTOR = "off", "on", "executor"
-"""As `node_store`: nowhere, or in the folder that each node finds best; or nowhere, and each
-executor unpacks by itself.
+"""As `platform`: what the cluster says of its nodes, where it can be asked before building. As
+`node_store`: as APPLICATION, for a session that starts in this process, where that is known to be
+sooner; else as OFF.
+"""
+OFF, APPLICATION, ON = "off", "application", "on"
+"""As `node_store`: Spark unpacks; or the executors of an application do, once a node where Spark
+gives them a common folder; or for all applications, in the folder that each node finds best.
 """
 
 
@@ -74,8 +77,8 @@ class Settings:
     """A folder or URL that executors can read; None: Spark's own file server."""
     bytecode: Literal["base", "all"] = "base"
     """What is compiled beforehand: the standard library and pyspark, or every package too."""
-    node_store: str = OFF
-    """Where nodes keep environments, unpacked once: OFF, ON, EXECUTOR, or a folder of theirs,
+    node_store: str = AUTO
+    """Who unpacks the environment, and where: AUTO, OFF, APPLICATION, ON, or a folder of the nodes,
     absolute.
     """
     exclude: tuple[str, ...] = ()

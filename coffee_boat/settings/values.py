@@ -204,16 +204,16 @@ def bytecode(said: Said) -> str:
 
 
 def node_store(said: Said) -> str:
-    """ "on", "off", "executor", or a folder on nodes: nothing of this machine."""
+    """A word for who unpacks, or a folder on nodes: nothing of this machine."""
     if isinstance(said.value, bool):
         return "on" if said.value else "off"
     value = said.value.strip() if isinstance(said.value, str) else ""
     if value.lower() in YES | NO:
         return "on" if value.lower() in YES else "off"
-    if value.lower() == "executor":
-        return "executor"
+    if value.lower() in ("auto", "application"):
+        return value.lower()
     if not value.startswith("/") or "\0" in value:
-        raise said.wrong('"on", "off", "executor", or an absolute path on the nodes')
+        raise said.wrong('"auto", "off", "application", "on", or an absolute path on the nodes')
     return value
 
 

@@ -17,10 +17,10 @@ from typing import Any
 from coffee_boat._support import files
 from coffee_boat._support.redact import SENSITIVE
 from coffee_boat.errors import LaunchError
-from coffee_boat.spark.keys import DRIVER_PYTHON, MARK, PYTHON
+from coffee_boat.spark.executor_plugin import JAR
+from coffee_boat.spark.keys import DRIVER_PYTHON, JARS, MARK, PYTHON, listed
 from coffee_boat.spark.submission import Order
 
-JARS = "spark.jars"
 APP_NAME = "spark.app.name"
 _BY_NAME = ("spark-internal", "spark-shell", "pyspark-shell", "sparkr-shell")
 """What spark-submit takes in place of a file, where Spark itself has the class."""
@@ -34,7 +34,6 @@ _SPARKS_OWN = ("org.apache.spark.", "org.apache.hive.")
 _DRIVER = Path(__file__).with_name("_program.py")
 _EXTENSIONS = "spark.sql.extensions"
 _EXTENSION = "coffee_boat.Functions"
-_EXTENSION_JAR = Path(__file__).with_name("functions.jar")
 _FUNCTIONS = f"{MARK}functions"
 _REDACTION = "spark.redaction.regex"
 """Settings that Spark's UI, its log and `SET` do not show: a pickled function may hold secrets."""
@@ -175,17 +174,12 @@ def for_jvm(order: Order) -> dict[str, str]:
     """What is set besides, where Spark starts by itself: a session extension has the functions."""
     found = {_ISOLATION: "false"}
     if order.functions:
-        found[JARS] = _listed(order.complete.get(JARS, ""), str(_EXTENSION_JAR))
-        found[_EXTENSIONS] = _listed(order.complete.get(_EXTENSIONS, ""), _EXTENSION)
+        found[JARS] = listed(order.complete.get(JARS, ""), str(JAR))
+        found[_EXTENSIONS] = listed(order.complete.get(_EXTENSIONS, ""), _EXTENSION)
         theirs = order.complete.get(_REDACTION) or f"(?i){SENSITIVE}"
         found[_REDACTION] = f"{theirs}|{_FUNCTIONS.replace('.', '[.]')}"
         found[_FUNCTIONS] = " ".join(_word(order, each) for each in order.functions)
     return found
-
-
-def _listed(theirs: str, ours: str) -> str:
-    """A list of theirs, with ours at its end."""
-    return ",".join(dict.fromkeys([*filter(None, map(str.strip, theirs.split(","))), ours]))
 
 
 def _word(order: Order, function: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@
 The first process of an executor that looks for it has it unpacked, with a process a core, and links
 to it under the name that the folder of an archive has: `boat-layer-...`. Where the environment lies
 in a folder of the node (docs/concepts/node-store.md), the layer does, too. Else it lies in the
-executor's working directory.
+folder of the application, or the executor's.
 
 A process of its own unpacks (`main`): the one that looks may have threads, and handlers of signals.
 
@@ -111,7 +111,12 @@ def _make(place: str) -> None:
             return
         except (places.UnusableError, kept.ChangedError, OSError) as error:
             kept.say(f"this executor unpacks {name} for itself: {error}")
-    start.link(kept.own(around, told, file), place)
+            start.link(kept.own(around, told, file), place)
+        return
+    made, reason = kept.of_application(around, told, file)
+    if reason:
+        kept.say(f"this executor unpacks {name} for itself: {reason}")
+    start.link(made, place)
 
 
 def _read(file: str) -> Index:

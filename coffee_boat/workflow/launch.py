@@ -244,7 +244,7 @@ class Launcher:
         cluster = ask(tools, facts, lambda: nodes(tools, request, fitting()), driver_starts=False)
         with tools.work() as say:
             built = built_of(tools, request, fitting(), say)
-        made = shipping.patch(tools, built, facts, cluster)
+        made = shipping.patch(tools, built, facts, cluster, jvm.running())
         tools.preflight.begin_start(replace(facts, conf={**facts.conf, **made.conf}), built.archive)
         return hook.Start(
             made,

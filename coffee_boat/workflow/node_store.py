@@ -1,38 +1,60 @@
-"""How an environment is sent that nodes unpack once, and keep: docs/concepts/node-store.md."""
+"""How an environment is sent that executors unpack themselves: docs/concepts/node-store.md."""
 
 from __future__ import annotations
 
 import filecmp
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
+from coffee_boat._support.logs import logger
 from coffee_boat._support.progress import Step
 from coffee_boat._support.store import Store
-from coffee_boat.clusters import keeps_files, kind_of_running, plain_files, unpacks_once
+from coffee_boat.clusters import (
+    keeps_files,
+    kind_of_running,
+    plain_files,
+    shares_folders,
+)
 from coffee_boat.errors import BuildError, StoreError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import Archive, ConfPatch, Finding, Lock, SparkFacts
-from coffee_boat.settings import EXECUTOR, OFF, ON, Settings
+from coffee_boat.settings import APPLICATION, AUTO, OFF, ON, Settings
+from coffee_boat.spark import executor_plugin
+from coffee_boat.spark.keys import listed
 from coffee_boat.worker.starter import index
 from coffee_boat.workflow.built import Built
 from coffee_boat.workflow.tools import Tools
 
-_FOLDERS = {ON: "", EXECUTOR: index.APART}
+_FOLDERS = {ON: "", **dict.fromkeys((AUTO, APPLICATION), index.OF_APPLICATION)}
 """As the starter is told."""
+_WORTH = 96 << 20
+"""Bytes of packages from which on executors are sooner done than Spark: two starts of Python, and
+the interpreter sent twice, cost as much as unpacking about half of it on the driver and then again.
+"""
 _DAEMON = "spark.python.use.daemon"
+_OURS = re.compile(r"/boat-[0-9a-f]+\.cargo$")
+_log = logger(__name__)
 
 
 def sent(
-    tools: Tools, built: Built, facts: SparkFacts, send: Callable[[Archive], ConfPatch]
+    tools: Tools,
+    built: Built,
+    facts: SparkFacts,
+    send: Callable[[Archive], ConfPatch],
+    jvm: Any | None = None,
 ) -> ConfPatch:
-    """What is set for an environment, once it was sent: as a starter and a cargo where nodes are
-    to unpack it once, else as it is.
+    """What is set for an environment, once it was sent: as a starter and a cargo where executors
+    are to unpack it, else as it is.
 
     Args:
         send: ships an archive; gives what is set for that.
+        jvm: the driver's, of a session that starts in this process; None for what is submitted.
 
     Raises:
         ShipError, LaunchError: as what sends it.
@@ -40,7 +62,10 @@ def sent(
     settings = tools.settings
     if not _is_asked_for(settings, facts):
         return send(built.archive)
-    if reason := next(_reasons(settings, facts, built.lock, built.archive.has_python), ""):
+    reasons = _reasons(settings, facts, built.lock, built.archive.has_python)
+    if settings.node_store == AUTO:
+        reasons = chain(reasons, _not_by_itself(built.archive, facts, jvm))
+    if reason := next(reasons, ""):
         return _told(send(built.archive), settings, reason)
     try:
         with tools.work() as say:
@@ -52,12 +77,27 @@ def sent(
     except (BuildError, StoreError) as error:
         reason = ": ".join(filter(None, (error.what, error.cause)))
         return _told(send(built.archive), settings, reason)
-    return _with_file(send(small), facts, cargo.as_uri())
+    made = _with_file(send(small), facts, cargo.as_uri())
+    if jvm is None or not executor_plugin.load(jvm, facts.conf):
+        return made
+    return replace(made, conf={**made.conf, **executor_plugin.settings(facts.conf)})
+
+
+def _not_by_itself(archive: Archive, facts: SparkFacts, jvm: Any | None) -> Iterator[str]:
+    """Why executors do not unpack it where nobody asked for that."""
+    if not shares_folders(facts.master):
+        yield "each executor there would unpack its own"
+    if sum(chunk.unpacked for chunk in archive.chunks[1:]) < _WORTH:
+        yield "its packages are too small"
+    if jvm is None:
+        yield "it is submitted: spark-submit --files would replace what has to be sent"
+    elif not executor_plugin.load(jvm, facts.conf):
+        yield "executors would get tasks before they have it"
 
 
 def planned(made: ConfPatch, settings: Settings, facts: SparkFacts, lock: Lock) -> ConfPatch:
-    """With why nodes would not unpack once what is not built yet."""
-    if not _is_asked_for(settings, facts):
+    """With why executors would not unpack what is not built yet, where that was asked for."""
+    if settings.node_store == AUTO or not _is_asked_for(settings, facts):
         return made
     reason = next(_reasons(settings, facts, lock, settings.ship_python), "")
     return _told(made, settings, reason) if reason else made
@@ -73,8 +113,6 @@ def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool
         yield "executors there cannot be given a plain file"
     if settings.node_store == ON and not keeps_files(facts.master):
         yield "a pod keeps nothing; name the folder of a volume that later pods have, too"
-    if settings.node_store == EXECUTOR and unpacks_once(facts.master):
-        yield "the cluster unpacks it, once a node"
     if facts.deploy_mode == "cluster":
         yield "the driver runs in the cluster, from the same archive"
     if not has_python:
@@ -88,14 +126,20 @@ def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool
 
 
 def _with_file(made: ConfPatch, facts: SparkFacts, uri: str) -> ConfPatch:
-    """With one more file that each executor fetches as it is, behind the user's own."""
+    """With one more file that each executor fetches as it is, behind the user's own; not what we
+    set in a conf that is used again.
+    """
     key = str(plain_files(facts.master))
-    theirs = (part.strip() for part in facts.conf.get(key, "").split(","))
-    merged = ",".join(dict.fromkeys([*filter(None, theirs), uri]))
-    return replace(made, conf={**made.conf, key: merged})
+    theirs = [one for one in facts.conf.get(key, "").split(",") if not _OURS.search(one)]
+    return replace(made, conf={**made.conf, key: listed(",".join(theirs), uri)})
 
 
 def _told(made: ConfPatch, settings: Settings, reason: str) -> ConfPatch:
+    _log.info(
+        "node_store = %s: Spark unpacks the environment, since %s", settings.node_store, reason
+    )
+    if settings.node_store == AUTO:
+        return made
     said = Finding(
         "launch.node-store-not-used",
         "the environment is sent and unpacked as without a node store",

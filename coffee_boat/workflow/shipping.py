@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from coffee_boat._support.progress import Step
 from coffee_boat._support.words import human_size
@@ -45,8 +46,13 @@ _LARGE = 8 << 20
 """Bytes of a layer from which on a process a core unpacks it sooner than Spark does."""
 
 
-def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) -> ConfPatch:
+def patch(
+    tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts, jvm: Any | None = None
+) -> ConfPatch:
     """What must be set for an environment that starts with a session, once it was shipped.
+
+    Args:
+        jvm: the driver's, of a session that starts in this process; None for what is submitted.
 
     Raises:
         LaunchError: the cluster's nodes cannot start it.
@@ -57,7 +63,7 @@ def patch(tools: Tools, built: Built, facts: SparkFacts, cluster: ClusterFacts) 
     tools.emit(tools.preflight.sending(built.archive.size, facts, cluster, tools.settings.stage))
     tools.emit(tools.pipeline.not_aboard(built.request.preload, built.archive))
     made = preloading(
-        node_store.sent(tools, built, facts, partial(_sent, tools, facts)),
+        node_store.sent(tools, built, facts, partial(_sent, tools, facts), jvm),
         facts,
         built.request.preload,
     )

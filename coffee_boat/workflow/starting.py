@@ -16,7 +16,7 @@ from coffee_boat.model import Archive
 def unpacks(archive: Archive) -> str:
     """What an executor does when it starts."""
     size = human_size(sum(chunk.unpacked for chunk in archive.chunks))
-    return f"each executor unpacks {size}"
+    return f"executors unpack {size}"
 
 
 class Starting:

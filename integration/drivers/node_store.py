@@ -43,8 +43,29 @@ def answers(context):
     return sorted(seen)
 
 
+def unpacked_first(context):
+    """Executor -> whether its environment was there before Spark gave it its first task."""
+
+    def made(_):
+        import os
+        import sys
+        import time
+
+        time.sleep(0.2)
+        listed = os.path.join(os.path.dirname(sys.prefix), "files.json")
+        return os.path.basename(os.getcwd()), os.stat(listed).st_mtime_ns // 10**6
+
+    there = dict(context.parallelize(range(4), 4).map(made).collect())
+    tasks = context._jsc.sc().statusStore().taskList(0, 0, 100)
+    given = {}
+    for task in map(tasks.apply, range(tasks.size())):
+        given.setdefault(task.executorId(), []).append(task.launchTime().getTime())
+    return {one: there[one] <= min(given[one]) for one in there.keys() & given.keys()}
+
+
 first = SparkContext(master=MASTER)
-told = {"first": answers(first), "first_ok": captain.verify().ok}
+told = {"first": answers(first), "unpacked first": unpacked_first(first)}
+told["first_ok"] = captain.verify().ok
 first.stop()
 second = SparkContext(master=MASTER)
 told["second"] = answers(second)

@@ -36,7 +36,8 @@ def use_both(_):
     import pyspark
 
     time.sleep(0.2)
-    inside = os.path.realpath(sys.executable).startswith(os.path.realpath(os.getcwd()) + "/")
+    application = os.path.dirname(os.path.realpath(os.getcwd()))  # has its executors' folders
+    inside = os.path.realpath(sys.executable).startswith(application + "/")
     return (
         socket.gethostname(),
         os.getcwd(),

@@ -17,7 +17,8 @@ class Kubernetes:
 
     name = "kubernetes"
     example = "k8s://https://host:6443"
-    runs_in_driver = on_this_machine = keeps_files = unpacks_once = False
+    runs_in_driver = on_this_machine = False
+    keeps_files = shares_folders = False
     plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:

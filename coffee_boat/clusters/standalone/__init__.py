@@ -21,8 +21,7 @@ class Standalone:
     name = "standalone"
     example = "spark://host:7077"
     runs_in_driver = on_this_machine = False
-    keeps_files = True
-    unpacks_once = False
+    keeps_files = shares_folders = True
     plain_files = "spark.files"
 
     def matches(self, master: str) -> bool:

@@ -17,7 +17,7 @@ class Yarn:
 
     name = example = "yarn"
     runs_in_driver = on_this_machine = False
-    keeps_files = unpacks_once = True
+    keeps_files = shares_folders = True
     plain_files = "spark.yarn.dist.files"
 
     def matches(self, master: str) -> bool:

@@ -11,8 +11,10 @@ PACKAGE = "coffee_boat_starter"
 """How this package is called on nodes."""
 NAME = "node.json"
 """In the folder of this package."""
-APART = "."
-"""As `folder`: each executor has an environment of its own, in its working directory."""
+OF_APPLICATION = "."
+"""As `folder`: the application has an environment of its own, once a node where its executors have
+a folder together, else each of them in its working directory.
+"""
 
 
 class Part(NamedTuple):
@@ -47,7 +49,7 @@ class Index(NamedTuple):
     files: int
     """Files and links that it becomes."""
     folder: str
-    """Where environments are kept, if somebody named it: absolute; or APART."""
+    """Where environments are kept, if somebody named it: absolute; or OF_APPLICATION."""
     most: int
     """Bytes that environments which nobody runs from, and this one, may have together; 0: none of
     them is removed for it.

@@ -1,4 +1,4 @@
-"""The environments of a folder of the node: found whole, or made, or removed.
+"""The environments of a folder of the node, or of an application: found whole, or made, or removed.
 
     <name>/tree        an environment
     <name>/files.json  what it has
@@ -7,7 +7,8 @@
                        is when it was used last
     <name>.NUMBER.aside  being made, or being removed
 
-Whoever runs from an environment keeps its lock open, and hands it on to what it forks and starts.
+Whoever runs from an environment of the node keeps its lock open, and hands it on to what it forks
+and starts. One of an application nobody removes but who removes the application's folder.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ ENVIRONMENT = "tree"
 """Not as those of generations (worker/compose.py), by which their processes are known."""
 SENTINEL = "boat.json"
 _OWN = "boat-unpacked"
-"""The folder in the working directory with what is the executor's own."""
+"""The folder with what is an application's own: among the working directories of its executors, or
+in that of one.
+"""
 _PATIENCE, _PAUSE = 900.0, 0.05
 """Seconds that a process waits for another one that unpacks; and between two tries."""
 _MOMENT = 5.0
@@ -65,7 +68,7 @@ def environment(
         ValueError: the cargo is not what was sent.
     """
     place = os.path.join(folder, index.id[:32])
-    began, bad, changed, is_told = time.monotonic(), None, 0.0, False
+    wait, bad, changed = _Wait(patience, moment), None, 0.0
     while True:
         with locks.Lock(place + ".lock") as lock:
             now = files.identity(place)
@@ -83,14 +86,88 @@ def environment(
         changed = (changed or time.monotonic()) if is_used else 0.0
         if changed and time.monotonic() - changed > moment:
             raise ChangedError(f"{place} was changed, and processes run from it")
-        waited = time.monotonic() - began
-        if waited > patience:
+        wait.for_who_has(place + ".lock")
+
+
+def of_application(
+    around: str, index: Index, cargo: str, *, patience: float = _PATIENCE, moment: float = _MOMENT
+) -> tuple[str, str]:
+    """An environment for this application alone, and why its executors on this node do not share it
+    where they could: for all of them, where they have a folder together, else for this one.
+
+    What functions change in it stays: a package that they install, say.
+
+    Args:
+        around: the executor's working directory.
+        patience, moment: as of `environment`.
+
+    Raises:
+        OSError, places.UnusableError, ValueError: it cannot be made anywhere.
+    """
+    mine = os.path.join(around, _OWN, index.id[:32], ENVIRONMENT)
+    if _is_whole(mine):
+        return mine, ""
+    reasons = []
+    for common in places.of_application(around, os.environ):
+        place, reason = _shared(common, index, cargo, _Wait(patience, moment))
+        if place:
+            return place, ""
+        reasons.append(reason)
+    return own(around, index, cargo), "; ".join(reasons)
+
+
+def _shared(common: str, index: Index, cargo: str, wait: _Wait) -> tuple[str, str]:
+    """The environment in a folder of the application, or why it cannot be there."""
+    try:
+        # nodes may have a file system together
+        folder = places.inside(common, _OWN, os.uname().nodename)
+        return _once(folder, index, cargo, wait), ""
+    except (places.UnusableError, OSError) as error:
+        return "", str(error)
+
+
+def _once(folder: str, index: Index, cargo: str, wait: _Wait) -> str:
+    """What has its name is whole, and stays: only who makes it needs the lock."""
+    place = os.path.join(folder, index.id[:32])
+    tree = os.path.join(place, ENVIRONMENT)
+    while not _is_whole(tree):
+        with locks.Lock(place + ".lock") as lock:
+            if lock.hold_alone():
+                if not _is_whole(tree):
+                    _remove_unfinished(folder, index.id[:32])
+                    _remove(place)  # somebody began to
+                    with _unpacked(place, index, cargo, "once for this application") as aside:
+                        os.rename(aside, place)
+                break
+        wait.for_who_has(place + ".lock")
+    return tree
+
+
+def _is_whole(tree: str) -> bool:
+    return os.path.isfile(os.path.join(tree, SENTINEL))
+
+
+class _Wait:
+    """For another process, which unpacks."""
+
+    def __init__(self, patience: float, moment: float) -> None:
+        self._patience, self._moment = patience, moment
+        self._began, self._is_told = time.monotonic(), False
+
+    def for_who_has(self, lock: str) -> None:
+        """A while; after a moment it is said.
+
+        Raises:
+            places.UnusableError: patience is over.
+        """
+        waited = time.monotonic() - self._began
+        if waited > self._patience:
             raise places.UnusableError(
-                f"{place}.lock is held for {patience:.0f} s by another process"
+                f"{lock} is held for {self._patience:.0f} s by another process"
             )
-        if waited > moment and not is_told:
-            say(f"waits for another process that unpacks: {place}.lock is held")
-            is_told = True
+        if waited > self._moment and not self._is_told:
+            say(f"waits for another process that unpacks: {lock} is held")
+            self._is_told = True
         time.sleep(_PAUSE)
 
 
@@ -103,7 +180,7 @@ def own(around: str, index: Index, cargo: str) -> str:
     """
     folder, alone = os.path.join(around, _OWN), index._replace(most=0)
     tree = os.path.join(folder, index.id[:32], ENVIRONMENT)
-    if os.path.isfile(os.path.join(tree, SENTINEL)):  # it got its name when it was whole
+    if _is_whole(tree):  # it got its name when it was whole
         return tree
     os.makedirs(folder, 0o700, exist_ok=True)
     try:

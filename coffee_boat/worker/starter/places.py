@@ -1,8 +1,9 @@
-"""In which folder of the node environments are kept: one that nobody but this user can write.
+"""In which folder environments are kept: of a node, or of an application.
 
-By the rule of coffee_boat/_support/trust.py, without its exceptions: each folder that leads there
-belongs to the user or to root, and no one else may write it, unless it is sticky, as /tmp is. Links
-are followed first; what is looked at is where they lead.
+Of a node, it is one that nobody but this user can write, by the rule of
+coffee_boat/_support/trust.py, without its exceptions: each folder that leads there belongs to the
+user or to root, and no one else may write it, unless it is sticky, as /tmp is. Links are followed
+first; what is looked at is where they lead.
 """
 
 from __future__ import annotations
@@ -21,6 +22,16 @@ _OF_ONE = re.compile(
 )
 """Folders of one application or executor: what Spark makes below those of spark.local.dir
 (org.apache.spark.util.Utils), and YARN below <local dir>/usercache/<user>.
+"""
+_EXECUTOR = re.compile(r"app-\d{14}-\d{4,}/\d+|application_\d+_\d+/container_\w+")
+"""How the working directories of executors end that lie in a folder of their application: on a
+standalone cluster <application>/<number> (org.apache.spark.deploy.worker.ExecutorRunner;
+spark.deploy.appIdPattern may be another one), on YARN appcache/<application>/<container>
+(ContainerLaunch). It is removed with them.
+"""
+_CONTAINERS = "LOCAL_DIRS"
+"""YARN's variable with the application's folders, one a disk, separated by commas; a container
+works in one of them.
 """
 _LOCAL = "SPARK_LOCAL_DIRS"
 """The executor's block folders, separated by commas: each Python worker is told of them."""
@@ -46,6 +57,42 @@ def folders(index: Index, environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(filter(None, found)))
 
 
+def of_application(around: str, environ: Mapping[str, str]) -> list[str]:
+    """The folders that the executors of an application have together on this node, which are
+    removed with theirs; in the same order for all of them.
+
+    Args:
+        around: the working directory of one.
+    """
+    common, _ = os.path.split(around)
+    above, name = os.path.split(common)
+    if not _EXECUTOR.fullmatch(os.path.relpath(around, above)):
+        return []
+    disks = {
+        one for one in environ.get(_CONTAINERS, "").split(",") if os.path.basename(one) == name
+    }
+    return sorted(filter(os.path.isdir, {*disks, common}))
+
+
+def inside(parent: str, *names: str) -> str:
+    """A folder of this user in another one, whose own user can do all there anyway; made if it is
+    not there.
+
+    Raises:
+        UnusableError: it is somebody else's, or nothing in it can be run.
+    """
+    folder = parent
+    try:
+        for name in names:
+            folder = os.path.join(folder, name)
+            _make(folder)
+            _refuse_not_ours(folder)
+        _refuse_useless(folder)
+    except OSError as error:
+        raise UnusableError(f"{error.filename or folder}: {error.strerror}") from error
+    return folder
+
+
 def opened(parent: str, *, may_be_memory: bool = True) -> str:
     """The folder of this user's environments in another one; made if it is not there.
 
@@ -66,13 +113,9 @@ def opened(parent: str, *, may_be_memory: bool = True) -> str:
         if not os.path.lexists(folder):
             _make(folder)
         _refuse_not_ours(folder)
-        flags = os.statvfs(folder).f_flag
+        _refuse_useless(folder)
     except OSError as error:
         raise UnusableError(f"{error.filename or parent}: {error.strerror}") from error
-    if flags & os.ST_RDONLY or not os.access(folder, os.W_OK):
-        raise UnusableError(f"{folder} is read-only")
-    if flags & getattr(os, "ST_NOEXEC", 0):
-        raise UnusableError(f"{folder} is mounted with noexec")
     return folder
 
 
@@ -118,6 +161,14 @@ def _refuse_strangers(folder: str) -> None:
             raise UnusableError(f"{place} belongs to another user (uid {state.st_uid})")
         if state.st_mode & 0o022 and not state.st_mode & stat.S_ISVTX:
             raise UnusableError(f"others may write {place}")
+
+
+def _refuse_useless(folder: str) -> None:
+    flags = os.statvfs(folder).f_flag
+    if flags & os.ST_RDONLY or not os.access(folder, os.W_OK):
+        raise UnusableError(f"{folder} is read-only")
+    if flags & getattr(os, "ST_NOEXEC", 0):
+        raise UnusableError(f"{folder} is mounted with noexec")
 
 
 def _refuse_not_ours(folder: str) -> None:

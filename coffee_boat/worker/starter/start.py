@@ -50,16 +50,23 @@ def ready(told: index.Index, around: str) -> str:
     """
     os.environ.pop(NOT_SHARED, None)
     cargo, reasons = os.path.join(around, told.cargo), []
-    if told.folder == index.APART:
-        return kept.own(around, told, cargo)
+    if told.folder == index.OF_APPLICATION:
+        place, reason = kept.of_application(around, told, cargo)
+        if reason:
+            _tell_alone(reason)
+        return place
     for parent in places.folders(told, os.environ):
         place, reason = _shared(parent, told, cargo)
         if place:
             return place
         reasons.append(reason)
-    os.environ[NOT_SHARED] = "; ".join(reasons)
-    kept.say(f"this executor unpacks the environment for itself: {os.environ[NOT_SHARED]}")
+    _tell_alone("; ".join(reasons))
     return kept.own(around, told, cargo)
+
+
+def _tell_alone(reason: str) -> None:
+    os.environ[NOT_SHARED] = reason
+    kept.say(f"this executor unpacks the environment for itself: {reason}")
 
 
 def _shared(parent: str, told: index.Index, cargo: str) -> tuple[str, str]:
