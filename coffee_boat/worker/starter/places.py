@@ -75,8 +75,8 @@ def of_application(around: str, environ: Mapping[str, str]) -> list[str]:
 
 
 def inside(parent: str, *names: str) -> str:
-    """A folder of this user in another one, whose own user can do all there anyway; made if it is
-    not there.
+    """A folder that this user alone may enter, in one that is taken as it is; made if it is not
+    there, with those on the way.
 
     Raises:
         UnusableError: it is somebody else's, or nothing in it can be run.
@@ -85,7 +85,8 @@ def inside(parent: str, *names: str) -> str:
     try:
         for name in names:
             folder = os.path.join(folder, name)
-            _make(folder)
+            if not os.path.lexists(folder):
+                _make(folder)
             _refuse_not_ours(folder)
         _refuse_useless(folder)
     except OSError as error:
@@ -109,14 +110,9 @@ def opened(parent: str, *, may_be_memory: bool = True) -> str:
         _refuse_strangers(parent)
         if not may_be_memory and _is_memory(parent):
             raise UnusableError(f"{parent} is in memory, and was not named")
-        folder = os.path.join(parent, f"coffee_boat-node-{os.geteuid()}")
-        if not os.path.lexists(folder):
-            _make(folder)
-        _refuse_not_ours(folder)
-        _refuse_useless(folder)
     except OSError as error:
         raise UnusableError(f"{error.filename or parent}: {error.strerror}") from error
-    return folder
+    return inside(parent, f"coffee_boat-node-{os.geteuid()}")
 
 
 def lacks_room(folder: str, needed: int) -> str:
