@@ -252,7 +252,7 @@ def _unpacked(
         root = os.path.join(aside, ENVIRONMENT)
         os.makedirs(root, 0o700)
         made = unpack(cargo, index, root, have=have)
-        if not os.path.isfile(os.path.join(root, SENTINEL)):
+        if not _is_whole(root):
             raise ValueError(f"{cargo} has no {SENTINEL}")
         files.write(aside, index.id)
         others.write(aside, made)
