@@ -77,9 +77,9 @@ class ChunkWriter:
         what it carries for others on purpose.
         """
         self.needs: dict[str, dict[str, str]] = {}
-        self.scripts: set[str] = set()
-        """Names of those that are written for entry points."""
         """What ELF files are for -> each library that they need -> the first that does."""
+        self.scripts: set[str] = set()
+        """Names of the files that are written for entry points; who writes them tells."""
         self.record = ""
         """As Chunk.record."""
         self.findings: list[Finding] = []

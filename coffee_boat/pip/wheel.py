@@ -94,7 +94,8 @@ class Install:
             if name in generated:
                 data, executable = generated[name]
                 self._put(writer, name, data, executable=executable)
-                writer.scripts |= {name} if executable else set()
+                if executable:
+                    writer.scripts.add(name)
             else:
                 self._copy(writer, stream, places[name], recorded)
         self._put_record(writer, f"{self._site}{dist_info}/RECORD")

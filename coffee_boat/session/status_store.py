@@ -76,8 +76,9 @@ class Jobs:
         self._dead = 0
         """How many executors were lost."""
         self._seen_dead: set[str] = set()
+        """Their ids."""
         self._causes: set[tuple[str, str]] = set()
-        """Of which node it was told why executors end there; what is tried again ends again."""
+        """Nodes, and why executors ended there: it is told once, whatever Spark tries again."""
         self._ours: dict[int, bool] = {}
 
     def look(self, tell: Callable[[str], None]) -> News:
