@@ -180,6 +180,7 @@ def test_nodes_unpack_once_for_this_and_later_applications(
     env = {"COFFEE_BOAT_NODE_STORE": "on"}
     told = spark_python.checked("node_store.py", standalone.master, tmp_path, env=env).result
     assert told["second"] == told["first"], "the same folders, and made once"
+    assert told["fetched"] == {"first": 2, "second": 0}, "a node that has it is sent nothing"
     assert len({host for host, *_ in told["first"]}) == 2
     for _, root, module, made in told["first"]:
         assert "/coffee_boat-node-" in root
@@ -198,6 +199,19 @@ def test_nodes_unpack_once_for_this_and_later_applications(
         assert gone
         assert "/boat-gen-" in root
         assert module.startswith(root)
+
+
+def test_an_executor_fetches_what_is_not_on_its_node_whenever_that_is(
+    standalone: Lane, spark_python: SparkPython
+) -> None:
+    env = {"COFFEE_BOAT_NODE_STORE": "on"}
+    told = spark_python.checked("on_demand.py", standalone.master, 2, env=env).result
+    for when in ("first", "again"):
+        assert len({host for host, *_ in told[when]}) == 2
+        assert all("/coffee_boat-node-" in module for *_, module in told[when])
+        assert [there for _, _, there, _ in told[when]] == [1, 1]
+    assert "the environment cannot be started on this node" in told["error"]
+    assert "it cannot be fetched from the driver: " in told["error"]
 
 
 @pytest.mark.turn(2)

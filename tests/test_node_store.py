@@ -16,10 +16,11 @@ import stat
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -39,7 +40,7 @@ from coffee_boat.archive.assemble import assemble
 from coffee_boat.archive.chunks import make
 from coffee_boat.archive.unpack import unpack, unpack_chunk
 from coffee_boat.archive.writer import ChunkWriter
-from coffee_boat.clusters import kind_of, plain_files
+from coffee_boat.clusters import kind_of
 from coffee_boat.errors import BuildError, SettingsError
 from coffee_boat.interpreter import starter
 from coffee_boat.model import (
@@ -746,14 +747,19 @@ def begins(
     folder: Path,
     kept_in: str | None = None,
     executor: str = "executor",
+    *,
+    on_demand: bool = False,
 ) -> tuple[Path, Path]:
     """An executor's working directory, with what Spark puts there; and the starter in it."""
     kept_in = kept_in or str(folder / "node")
-    small = starter.build(archive, cargo="the.cargo", folder=kept_in, store=store)
+    small = starter.build(
+        archive, cargo="the.cargo", folder=kept_in, store=store, on_demand=on_demand
+    )
     (folder / "node").mkdir(exist_ok=True)
     around = folder / executor
     around.mkdir(parents=True)
-    os.link(archive.path, around / "the.cargo")
+    if not on_demand:
+        os.link(archive.path, around / "the.cargo")
     root = around / small.name
     for chunk in small.chunks:
         subprocess.run(["cp", "-r", f"{unpack_chunk(chunk, store)}/.", str(root)], check=True)
@@ -788,6 +794,109 @@ def test_a_starter_becomes_the_interpreter_of_the_environment(
     assert "Traceback" not in done.stderr
 
 
+STANDALONE = "work/app-20261130204115-0000"
+YARN = "nm/usercache/me/appcache/application_1_0001"
+APPLICATIONS = pytest.mark.parametrize(
+    ("application", "executor"),
+    [(STANDALONE, "{}"), (YARN, "container_1_0001_01_00000{}")],
+    ids=["standalone", "YARN"],
+)
+
+
+@contextmanager
+def fetching(executors: Sequence[Path], fetch: Callable[[Path], object]) -> Iterator[list[Path]]:
+    """What Spark's plugin does on executors while the block lasts; gives for whom it did it."""
+    served: list[Path] = []
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.wait(0.02):
+            for around in executors:
+                wanted = around / "the.cargo.wanted"
+                if wanted.exists():
+                    wanted.unlink()
+                    served.append(around)
+                    fetch(around)
+
+    with ThreadPoolExecutor(1) as plugin:
+        done = plugin.submit(serve)
+        try:
+            yield served
+        finally:
+            ended.set()
+            done.result()
+
+
+@APPLICATIONS
+def test_of_the_executors_of_a_node_one_asks_for_the_cargo(
+    archive: Archive, store: Store, tmp_path: Path, application: str, executor: str
+) -> None:
+    executors = [
+        begins(
+            archive,
+            store,
+            tmp_path,
+            OF_APPLICATION,
+            f"{application}/{executor.format(number)}",
+            on_demand=True,
+        )
+        for number in (1, 2, 3)
+    ]
+    with (
+        fetching(
+            [around for around, _ in executors],
+            lambda around: os.link(archive.path, around / "the.cargo"),
+        ) as served,
+        ThreadPoolExecutor(6) as several,
+    ):
+        ended = list(several.map(lambda two: started(*two), executors * 2))
+    assert not any(done.returncode for done in ended), ended
+    assert len(served) == 1
+    assert tree(of_application(archive, tmp_path / application)) == tree(unpack(archive, store))
+
+
+def test_a_cargo_that_is_asked_for_in_vain_is_told_and_asked_for_again_by_the_next(
+    archive: Archive, store: Store, tmp_path: Path
+) -> None:
+    around, site = begins(archive, store, tmp_path, on_demand=True)
+    failed, answers = around / "the.cargo.failed", ["Stream '/files/x' was not found.", "a", "b"]
+    with fetching([around], lambda _: failed.write_text(answers.pop(0))) as served:
+        done = started(around, site)
+        assert done.returncode == 1
+        assert "the environment cannot be started on this node: [Errno 5] it cannot be fetched" in (
+            done.stderr
+        )
+        assert "Stream '/files/x' was not found." in done.stderr
+        with ThreadPoolExecutor(2) as several:
+            both = list(several.map(lambda _: started(around, site).returncode, range(2)))
+        assert both == [1, 1]
+        assert len(served) >= 2
+    assert not list((tmp_path / "node").rglob("tree"))
+    with fetching([around], lambda _: os.link(archive.path, around / "the.cargo")):
+        assert started(around, site).returncode == 0
+
+
+ORPHAN = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from starter.cargo import fetch
+if os.fork():
+    while not os.path.exists(sys.argv[2] + ".wanted"):
+        time.sleep(0.01)
+    os._exit(0)
+try:
+    fetch(sys.argv[2])
+except OSError as error:
+    print(error.strerror, error.filename)
+"""
+
+
+def test_who_asks_for_the_cargo_does_not_outlive_its_executor(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", ORPHAN, str(ROOT / "coffee_boat/worker"), f"{tmp_path}/a.cargo"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == f"the executor ended {tmp_path}/a.cargo\n"
+
+
 def test_a_starter_that_cannot_become_an_interpreter_ends(store: Store, tmp_path: Path) -> None:
     without = archive_of(store, chunk_of(store, "python 3.11.7", {"bin/python3.12": b""}))
     done = started(*begins(without, store, tmp_path))
@@ -809,15 +918,6 @@ def test_an_executor_may_have_an_environment_of_its_own(
     assert sum("unpacked once for this executor" in done.stderr for done in ended) == 1
     assert (around / archive.name).resolve() == own
     assert not list((tmp_path / "node").iterdir())
-
-
-STANDALONE = "work/app-20261130204115-0000"
-YARN = "nm/usercache/me/appcache/application_1_0001"
-APPLICATIONS = pytest.mark.parametrize(
-    ("application", "executor"),
-    [(STANDALONE, "{}"), (YARN, "container_1_0001_01_00000{}")],
-    ids=["standalone", "YARN"],
-)
 
 
 def of_application(archive: Archive, application: Path) -> Path:
@@ -1107,7 +1207,14 @@ def test_a_session_of_this_process_has_executors_unpack_before_they_take_tasks(
     made = sent(
         tmp_path, store, large(archive), jvm, node_store=Settings().node_store, master=master
     )
-    assert made.conf[str(plain_files(master))].endswith(".cargo")
+    if master == "yarn":  # a node has it once, from its own file system
+        assert made.conf["spark.yarn.dist.files"].endswith(f"/{archive.name}.cargo")
+        assert made.conf["spark.coffee_boat.cargo"] == ""
+    else:
+        assert made.conf["spark.files"] == "hdfs:///own.txt", "executors fetch what they need"
+        cargo = Path(made.conf["spark.coffee_boat.cargo"])
+        assert cargo.name == f"{archive.name}.cargo"
+        assert cargo.read_bytes() == Path(archive.path).read_bytes()
     assert made.conf["spark.plugins"] == "theirs.Plugin,coffee_boat.Environment"
     assert [made.conf["spark.jars"]] == jvm.jars
     assert not made.findings

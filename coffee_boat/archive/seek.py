@@ -37,12 +37,15 @@ _READ = 1 << 16
 _BLOCK = tarfile.BLOCKSIZE
 
 
-def told(archive: Archive, store: Store, *, cargo: str, folder: str = "") -> Index:
+def told(
+    archive: Archive, store: Store, *, cargo: str, folder: str = "", on_demand: bool = False
+) -> Index:
     """All that who unpacks an archive is told of it.
 
     Args:
         cargo: the name of the file that it is sent as.
         folder: where nodes keep environments; empty for where they can.
+        on_demand: True if executors fetch the cargo when they need it.
 
     Raises:
         BuildError: the archive, or what is in one of its chunks, is gone or damaged.
@@ -58,6 +61,7 @@ def told(archive: Archive, store: Store, *, cargo: str, folder: str = "") -> Ind
         folder=folder,
         most=_KEPT,
         parts=parts(archive, store),
+        on_demand=on_demand,
     )
 
 

@@ -16,22 +16,25 @@ _STARTER = f"import {index.PACKAGE}.start; {index.PACKAGE}.start.start()\n"
 """As worker_files.STARTER."""
 
 
-def build(archive: Archive, *, cargo: str, folder: str, store: Store) -> Archive:
+def build(
+    archive: Archive, *, cargo: str, folder: str, store: Store, on_demand: bool = False
+) -> Archive:
     """The starter for an archive whose first chunk is an interpreter.
 
     Args:
         cargo: the name of the file that the archive is sent as.
         folder: where nodes keep environments; empty for where they can; index.OF_APPLICATION.
+        on_demand: True if executors fetch the cargo when they need it.
 
     Raises:
         BuildError: the archive is gone or damaged.
         StoreError: it is not there yet, and the store cannot be written.
     """
-    text = index.written(seek.told(archive, store, cargo=cargo, folder=folder))
+    told = seek.told(archive, store, cargo=cargo, folder=folder, on_demand=on_demand)
     site = archive.target.site_packages
     content = {
         f"{site}{index.PACKAGE}.pth": _STARTER,
-        f"{site}{index.PACKAGE}/{index.NAME}": text,
+        f"{site}{index.PACKAGE}/{index.NAME}": index.written(told),
         **{f"{site}{index.PACKAGE}/{name}": source for name, source in starter_files().items()},
     }
 

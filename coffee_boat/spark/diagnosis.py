@@ -27,10 +27,11 @@ ON_EXECUTORS = (
         Problem(
             "executor.not-unpacked",
             "a node cannot unpack the environment",
-            cause="{why}; a full disk there, or spark.files (on YARN spark.yarn.dist.files) was set"
-            " anew (spark-submit --files), without the cargo",
-            cure="make room on that node, or let that setting be as it was set; or do without the"
-            " node store: COFFEE_BOAT_NODE_STORE=off",
+            cause="{why}; a full disk there, or the file to unpack is gone: from the driver's"
+            " store, or since spark.files (on YARN spark.yarn.dist.files) was set anew"
+            " (spark-submit --files)",
+            cure="make room on that node, or launch again and let that setting be as it was set;"
+            " or do without the node store: COFFEE_BOAT_NODE_STORE=off",
         ),
         of_the_node=True,
     ),

@@ -1,5 +1,5 @@
-"""The plugin of Spark's that starts the shipped interpreter on each executor before it gets tasks
-(Environment.java).
+"""The plugin of Spark's that starts the shipped interpreter on each executor before it gets tasks,
+and fetches what the interpreter asks for (Environment.java).
 
 An executor fetches its jar, which `spark.jars` names. The driver has to have the class, too
 (org.apache.spark.internal.plugin.PluginContainer), and its JVM runs when that is set: the jar is
@@ -12,19 +12,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coffee_boat.spark.keys import JARS, listed
+from coffee_boat.spark.keys import JARS, MARK, listed
 
 JAR = Path(__file__).with_name("coffee_boat.jar")
 """Has Functions.java, too."""
 PLUGINS = "spark.plugins"
+CARGO = f"{MARK}cargo"
+"""The file that the driver serves, and each executor fetches when its starter asks for it."""
 _CLASS = "coffee_boat.Environment"
 
 
-def settings(conf: Mapping[str, str]) -> dict[str, str]:
-    """What is set for it, behind what is there."""
+def settings(conf: Mapping[str, str], cargo: Path | None) -> dict[str, str]:
+    """What is set for it, behind what is there.
+
+    Args:
+        cargo: what executors fetch on demand; None if Spark sends it to them.
+    """
     return {
         JARS: listed(conf.get(JARS, ""), str(JAR)),
         PLUGINS: listed(conf.get(PLUGINS, ""), _CLASS),
+        CARGO: "" if cargo is None else str(cargo),
     }
 
 

@@ -12,6 +12,6 @@ MARK = "spark.coffee_boat."
 """Begins the settings that say of a session that it is ours (session/record.py)."""
 
 
-def listed(theirs: str, ours: str) -> str:
+def listed(theirs: str, *ours: str) -> str:
     """The value of a setting that is a list, with commas: theirs, with ours at its end."""
-    return ",".join(dict.fromkeys([*filter(None, map(str.strip, theirs.split(","))), ours]))
+    return ",".join(dict.fromkeys([*filter(None, map(str.strip, theirs.split(","))), *ours]))

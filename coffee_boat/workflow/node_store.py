@@ -6,7 +6,7 @@ import filecmp
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,10 @@ _FOLDERS = {ON: "", **dict.fromkeys((AUTO, APPLICATION), index.OF_APPLICATION)}
 _WORTH = 96 << 20
 """Bytes of packages from which on executors are sooner done than Spark: two starts of Python, and
 the interpreter sent twice, cost as much as unpacking about half of it on the driver and then again.
+"""
+_EACH_FETCHES = "spark.files"
+"""The setting of files that each executor fetches from the driver, be they needed or not; the
+plugin fetches the cargo where it is needed. YARN has them on a node once, from its own file system.
 """
 _DAEMON = "spark.python.use.daemon"
 _OURS = re.compile(r"/boat-[0-9a-f]+\.cargo$")
@@ -67,20 +71,27 @@ def sent(
         reasons = chain(reasons, _not_by_itself(built.archive, facts, jvm))
     if reason := next(reasons, ""):
         return _told(send(built.archive), settings, reason)
+    has_plugin = jvm is not None and executor_plugin.load(jvm, facts.conf)
+    on_demand = has_plugin and plain_files(facts.master) == _EACH_FETCHES
     try:
-        with tools.work() as say:
-            say(Step("looking for what can be unpacked side by side"))
-            name = f"{built.archive.name}.cargo"
-            folder = _FOLDERS.get(settings.node_store, settings.node_store)
-            small = starter.build(built.archive, cargo=name, folder=folder, store=tools.store)
-            cargo = _cargo(built.archive, name, tools.store)
+        small, cargo = _starter_and_cargo(tools, built.archive, on_demand=on_demand)
     except (BuildError, StoreError) as error:
         reason = ": ".join(filter(None, (error.what, error.cause)))
         return _told(send(built.archive), settings, reason)
-    made = _with_file(send(small), facts, cargo.as_uri())
-    if jvm is None or not executor_plugin.load(jvm, facts.conf):
-        return made
-    return replace(made, conf={**made.conf, **executor_plugin.settings(facts.conf)})
+    made = _with_files(send(small), facts, () if on_demand else (cargo.as_uri(),))
+    plugin = executor_plugin.settings(facts.conf, cargo if on_demand else None)
+    return replace(made, conf={**made.conf, **plugin}) if has_plugin else made
+
+
+def _starter_and_cargo(tools: Tools, archive: Archive, *, on_demand: bool) -> tuple[Archive, Path]:
+    name = f"{archive.name}.cargo"
+    folder = _FOLDERS.get(tools.settings.node_store, tools.settings.node_store)
+    with tools.work() as say:
+        say(Step("looking for what can be unpacked side by side"))
+        small = starter.build(
+            archive, cargo=name, folder=folder, store=tools.store, on_demand=on_demand
+        )
+        return small, _cargo(archive, name, tools.store)
 
 
 def _not_by_itself(archive: Archive, facts: SparkFacts, jvm: Any | None) -> Iterator[str]:
@@ -125,13 +136,15 @@ def _reasons(settings: Settings, facts: SparkFacts, lock: Lock, has_python: bool
         yield f"{_DAEMON} is false: Spark waits 10 s for each Python, which may take longer once"
 
 
-def _with_file(made: ConfPatch, facts: SparkFacts, uri: str) -> ConfPatch:
-    """With one more file that each executor fetches as it is, behind the user's own; not what we
-    set in a conf that is used again.
+def _with_files(made: ConfPatch, facts: SparkFacts, uris: Sequence[str]) -> ConfPatch:
+    """With files that executors get as they are, behind the user's own; without what we set in a
+    conf that is used again.
     """
     key = str(plain_files(facts.master))
-    theirs = [one for one in facts.conf.get(key, "").split(",") if not _OURS.search(one)]
-    return replace(made, conf={**made.conf, key: listed(",".join(theirs), uri)})
+    had = facts.conf.get(key, "")
+    theirs = [one for one in had.split(",") if not _OURS.search(one)]
+    files = listed(",".join(theirs), *uris)
+    return replace(made, conf={**made.conf, key: files}) if files or had else made
 
 
 def _told(made: ConfPatch, settings: Settings, reason: str) -> ConfPatch:

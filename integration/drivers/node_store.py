@@ -63,12 +63,28 @@ def unpacked_first(context):
     return {one: there[one] <= min(given[one]) for one in there.keys() & given.keys()}
 
 
+def fetched(context):
+    """How many executors have the archive in their folder."""
+
+    def there(_):
+        import glob
+        import os
+        import time
+
+        time.sleep(0.2)
+        return os.getcwd(), len(glob.glob("boat-*.cargo"))
+
+    return sum(dict(context.parallelize(range(4), 4).map(there).collect()).values())
+
+
 first = SparkContext(master=MASTER)
 told = {"first": answers(first), "unpacked first": unpacked_first(first)}
+told["fetched"] = {"first": fetched(first)}
 told["first_ok"] = captain.verify().ok
 first.stop()
 second = SparkContext(master=MASTER)
 told["second"] = answers(second)
+told["fetched"]["second"] = fetched(second)
 report = captain.verify()
 told |= {
     "ok": report.ok,

@@ -55,6 +55,8 @@ class Index(NamedTuple):
     them is removed for it.
     """
     parts: Sequence[Part]
+    on_demand: bool = False
+    """True if the cargo is fetched when it is asked for (cargo.py); else Spark fetched it."""
 
 
 def read(folder: str) -> Index:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from . import files, locks, others, places
+from .cargo import fetch
 from .index import Index
 from .unpack import unpack
 
@@ -247,6 +248,8 @@ def _unpacked(
     """
     if reason := places.lacks_room(os.path.dirname(place), index.unpacked):
         raise places.UnusableError(reason)
+    if index.on_demand:
+        fetch(cargo)
     aside, began = f"{place}.{os.getpid()}.aside", time.monotonic()
     try:
         root = os.path.join(aside, ENVIRONMENT)
